@@ -1,0 +1,26 @@
+"""collect: a finished finetune, verified, becomes a Hugging Face model directory."""
+
+from winsweep.cell import Training
+from winsweep.graph import Need, Want
+from winsweep.job import Job
+
+VERSION = 1
+
+
+def want(ask: Training, need: Need) -> Want:
+    return Want(ask.name, {}, {"finetune": need("finetune", ask)})
+
+
+def run(job: Job) -> None:
+    from winsweep.train.collect import collect
+
+    job.notes.update(collect(job.inputs["finetune"], job.out))
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from winsweep.attempt import main
+
+    main(Path(sys.argv[1]))

@@ -1,0 +1,53 @@
+"""finetune: examples and a base model become trained weights, in shards, by DeepSpeed ZeRO on one or several ranks."""
+
+import json
+
+from winsweep import layout
+from winsweep.cell import Training, Data, base_of
+from winsweep.graph import Need, Want
+from winsweep.job import Job
+
+VERSION = 1
+TRANSIENT = True  # its output may go once collect has made a model of it
+
+
+def want(ask: Training, need: Need) -> Want:
+    params, inputs = base_of(ask.model, need)
+    params |= {"recipe": ask.recipe, "seed": ask.seed, "frame": ask.frame}
+    return Want(ask.name, params, {**inputs, "examples": need("prepare", Data("examples", ask.task))})
+
+
+def run(job: Job) -> None:
+    from winsweep.frame import Frame
+    from winsweep.recipe import Recipe
+    from winsweep.text import encode, model
+    from winsweep.train.finetune import finetune
+    from winsweep.train.gang import join
+    from winsweep.zero import read_zero
+
+    recipe, frame = Recipe(**job.params["recipe"]), Frame(**job.params["frame"])
+    base, revision = job.base()
+    tokenizer = model.load_tokenizer(base, revision)
+    with open(job.inputs["examples"] / "examples.jsonl", encoding="utf-8") as f:
+        rows = [json.loads(line)["messages"] for line in f]
+    encoded = encode.encode_all(rows, tokenizer, frame, recipe)
+    print(encoded.summary(), flush=True)
+    job.notes.update(encoded.counts())
+    if job.rank == 0:
+        model.save_around(base, revision, tokenizer, job.out / "hf")
+    gang = join(rank=job.rank, num_ranks=job.num_ranks, meeting=job.meeting, timeout_s=job.placement.timeout_s)
+    try:
+        zero = read_zero(layout.DS_CONFIGS / f"{job.placement.zero}.json")
+        job.notes["deepspeed"] = finetune(encoded.examples, base, revision, recipe, job.params["seed"], placement=job.placement,
+                                          zero_config=zero, gang=gang, out=job.out, work=job.work, progress=job.progress)
+    finally:
+        gang.leave()
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from winsweep.attempt import main
+
+    main(Path(sys.argv[1]))

@@ -1,0 +1,46 @@
+"""generate: a model, with or without the rule adapter, answers an instruction set, batched and greedy."""
+
+import json
+
+from winsweep.cell import Data, Generation, Training, base_of
+from winsweep.graph import Need, Want
+from winsweep.job import Job
+from winsweep.manifest import write_atomic
+
+VERSION = 1
+
+
+def want(ask: Generation, need: Need) -> Want:
+    if isinstance(ask.model, Training):
+        params, inputs = {}, {"base": need("collect", ask.model)}
+    else:
+        params, inputs = base_of(ask.model, need)
+    if ask.adapter.rules:
+        params["adapter"] = ask.adapter
+    params |= {"decoding": ask.decoding, "frame": ask.frame}
+    return Want(ask.name, params, {**inputs, "instructions": need("prepare", Data("instructions", ask.instructions))})
+
+
+def run(job: Job) -> None:
+    from winsweep import keys
+    from winsweep.cell import Adapter, Decoding
+    from winsweep.frame import Frame
+    from winsweep.generate.greedy import answer_all
+
+    with open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8") as f:
+        asked = [json.loads(line) for line in f]
+    adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
+    answers = answer_all([row["instruction"] for row in asked], *job.base(), Decoding(**job.params["decoding"]),
+                         Frame(**job.params["frame"]), adapter, job.work, job.progress)
+    rows = [{"instruction": row["instruction"], "output": a.text, "generator": job.name, "dataset": row["dataset"],
+             "num_tokens": a.num_tokens, "truncated": a.truncated} for row, a in zip(asked, answers, strict=True)]
+    write_atomic(job.out / "outputs.json", json.dumps(rows, indent=1, ensure_ascii=False).encode())
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from winsweep.attempt import main
+
+    main(Path(sys.argv[1]))

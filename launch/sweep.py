@@ -1,0 +1,73 @@
+"""Make everything that a study asks for and that is missing, then write its table: python launch/sweep.py STUDY.yaml"""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from winsweep import layout  # noqa: E402
+from winsweep.controller import default_jobs, drive, state_of  # noqa: E402
+from winsweep.errors import WinsweepError  # noqa: E402
+from winsweep.house import House, open_house  # noqa: E402
+from winsweep.placement import read_placements  # noqa: E402
+
+
+def arguments() -> argparse.Namespace:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("study", type=Path, help="a study file, such as launch/sweeps/demo.yaml")
+    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument("--cluster", default="local", help="a file of slurm/clusters/, without .yaml, or a path to one (default: local)")
+    p.add_argument("--jobs", type=int, default=default_jobs(), help="attempts at once on this machine (default: its cores)")
+    p.add_argument("--dry-run", action="store_true", help="say what would run and what is there, and do nothing")
+    p.add_argument("--retry-failed", action="store_true", help="try again what ended in a failure")
+    return p.parse_args()
+
+
+def main() -> int:
+    a = arguments()
+    try:
+        house = open_house(a.study, a.store)
+        cluster = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
+        placements = read_placements(layout.STAGES, cluster, house.need.stages)
+        return dry_run(house) if a.dry_run else sweep(house, a, placements)
+    except WinsweepError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+
+
+def dry_run(house: House) -> int:
+    items = house.plan(house.facts())
+    for stage in house.need.stages:
+        of_stage = [i for i in items if i.artifact.stage == stage]
+        to_run = [i for i in of_stage if i.state != "done"]
+        counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(i.state for i in to_run).items()))
+        print(f"{stage:10s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
+        for i in to_run:
+            print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
+    return 0
+
+
+def sweep(house: House, a: argparse.Namespace, placements: dict) -> int:
+    from winsweep import view
+
+    command = f"python launch/sweep.py {a.study} --store {a.store}"
+    with view.View(house) as shown:
+        try:
+            run, items = drive(house, placements, a.jobs, a.retry_failed, shown.show)
+        except KeyboardInterrupt:
+            print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
+            return 130
+    table = house.store.root / "results" / f"{house.study.name}.csv"
+    done = sum(state_of(items, judged) == "done" for judged in house.judged.values())
+    if table.exists() and done:
+        print(view.table_text(table))
+    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} cells in {table}")
+    if problems := view.failures_text(house, items, command):
+        print(problems, file=sys.stderr)
+    return 0 if done == len(house.judged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

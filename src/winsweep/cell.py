@@ -1,0 +1,163 @@
+"""What can be asked for: models, tasks, arms and comparisons, as values that hold exactly what decides the numbers."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from winsweep.artifact import Artifact
+from winsweep.frame import Frame
+from winsweep.graph import Need
+from winsweep.keys import added, name_only
+from winsweep.pretrain import Pretrain
+from winsweep.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file or directory known by its content; where it lies is no part of it."""
+
+    sha256: str
+
+
+@dataclass(frozen=True)
+class HubModel:
+    hf_id: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class HubData:
+    hf_id: str
+    config: str
+    split: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model before finetuning: from the hub, from a directory, or pretrained here (over a tokenizer of its own or a given one)."""
+
+    name: str = name_only()
+    source: HubModel | LocalFile | Pretrain
+    tokenizer: LocalFile | None = added(None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where training examples or test instructions come from, and the reader (a file of tasks/) that turns rows into them."""
+
+    name: str = name_only()
+    reader: str
+    version: int
+    options: object  # the reader's own Options
+    data: LocalFile | HubData | None
+    empty_instructions: bool = added(False)  # response tuning: every user turn is emptied
+
+
+@dataclass(frozen=True)
+class Data:
+    """A source, read for one purpose."""
+
+    purpose: Literal["examples", "instructions"]
+    source: Source
+
+
+@dataclass(frozen=True)
+class Training:
+    """One finetune."""
+
+    name: str = name_only()
+    model: Model
+    task: Source
+    recipe: Recipe
+    seed: int
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """The rule adapter (Hewitt et al. 2024, section 6): what is added to the next-token logits. No rules: the model as it is."""
+
+    rules: tuple[Literal["eos", "uniform", "diversity"], ...] = ()
+    eos_bonus: float = 15.0  # reached after eos_window response tokens, growing linearly from 0
+    eos_window: int = 250
+    eos_past_window: Literal["zero", "grow"] = "zero"  # as run: the bonus is gone from eos_window on
+    uniform: tuple[tuple[str, float], ...] = ()  # vocabulary piece and what is added to it; empty: the paper's table
+    diversity_penalty: float = 1.5  # subtracted once from every token type already seen
+    diversity_scope: Literal["response", "conversation"] = "conversation"  # as run: instruction and tag count too
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Greedy decoding."""
+
+    max_new_tokens: int = 2048
+    precision: Literal["fp32", "bf16"] = "fp32"
+    batch: int = 16  # rows decoded together; in bf16 the composition of a batch can change a token
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The outputs of one model (trained or not) on one set of instructions."""
+
+    name: str = name_only()
+    model: Training | Model
+    adapter: Adapter
+    decoding: Decoding
+    frame: Frame
+    instructions: Source
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A file of judges/ with its options."""
+
+    name: str
+    version: int
+    options: object
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One set of outputs judged against another, or against a given file of outputs."""
+
+    name: str = name_only()
+    candidate: Generation
+    reference: Generation | LocalFile
+    judge: Judge
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the table: names for people, what varies, and the comparison that fills it."""
+
+    label: str
+    model: str
+    task: str
+    seed: int
+    varying: tuple[tuple[str, object], ...]  # recipe fields of the grid, by name
+    leave_out: tuple[str, ...]  # instruction categories that do not count in this row
+    comparison: Comparison
+
+    @property
+    def training(self) -> Training | None:
+        model = self.comparison.candidate.model
+        return model if isinstance(model, Training) else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one CSV."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    difficulty: LocalFile | None = None  # AlpacaEval's table for its 805 instructions
+
+    def only(self, cells: tuple[Cell, ...]) -> "Table":
+        return replace(self, cells=cells)
+
+
+def base_of(model: Model, need: Need) -> tuple[dict[str, object], dict[str, Artifact]]:
+    """How a stage names an untrained model: as a parameter, or as the pretraining that it comes from."""
+    if isinstance(model.source, Pretrain):
+        return {}, {"base": need("pretrain", model)}
+    return {"base": model}, {}

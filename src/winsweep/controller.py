@@ -1,0 +1,140 @@
+"""Runs a study to its end on one machine: a loop that looks, plans and starts what is ready. It remembers nothing that the store does not say."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from winsweep import spec as specs
+from winsweep.artifact import Artifact
+from winsweep.house import House, failures
+from winsweep.local import Ended, Local
+from winsweep.manifest import write_atomic
+from winsweep.placement import Placement
+from winsweep.plan import Item, State
+
+POLL_S = 0.05
+RESCAN_S = 5.0  # others may publish too
+KILLED_TRIES = 3  # starts of one artifact whose process vanished without a word
+
+
+@dataclass
+class Run:
+    """One call of the controller: what it started, and which failures it knows of."""
+
+    house: House
+    cluster: Local
+    jobs: int
+    placements: dict[str, Placement]
+    failed: dict[str, str]
+    started: dict[str, tuple[Artifact, float]] = field(default_factory=dict)  # what runs now, by key
+    tries: dict[str, int] = field(default_factory=dict)
+    num_started: int = 0
+
+
+def drive(house: House, placements: dict[str, Placement], jobs: int, retry_failed: bool, show: Callable[[Run, list[Item]], None]) -> tuple[Run, list[Item]]:
+    """Make everything of the study that can be made; what failed is in the items. Stops its attempts when it is interrupted."""
+    known = {} if retry_failed else failures(house.store, [a.key for a in house.order])
+    cluster = Local(house.store.root / ".work" / "nursery.log")
+    run = Run(house, cluster, jobs, placements, known)
+    try:
+        items = loop(run, house.plan, show)
+        done = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
+        if done and len(done) < len(house.judged):  # some cells failed: the table of the others
+            part = house.table(done)
+            loop(run, lambda facts: plan_of(house, part, facts), show)
+            publish_table(house, part)
+        elif done:
+            publish_table(house, house.wanted[0])
+        return run, items
+    finally:
+        cluster.close()
+
+
+def plan_of(house: House, wanted: Artifact, facts) -> list[Item]:  # facts: Facts
+    from winsweep.plan import plan
+
+    return plan([wanted], facts)
+
+
+def loop(run: Run, plan, show: Callable[[Run, list[Item]], None]) -> list[Item]:
+    """Start what is ready until nothing runs and nothing is ready."""
+    items, looked = look(run, plan), time.monotonic()
+    while True:
+        start_ready(run, items)
+        show(run, items)
+        if not run.started and not any(i.state in ("ready", "running") for i in items):
+            return items
+        time.sleep(POLL_S)
+        ended = run.cluster.ended()
+        for e in ended:
+            settle(run, e)
+        if ended or time.monotonic() - looked > RESCAN_S:
+            items, looked = look(run, plan), time.monotonic()
+
+
+def look(run: Run, plan) -> list[Item]:
+    facts = run.house.facts(run.failed)
+    facts.running.update({key: "here" for key in run.started})
+    return plan(facts)
+
+
+def start_ready(run: Run, items: list[Item]) -> None:
+    for item in items:
+        placed = run.placements[item.artifact.stage]
+        ready = item.state == "ready" and item.artifact.key not in run.started
+        if ready and len(run.started) < run.jobs and run.cluster.room(placed.gpus):
+            start(run, item, placed)
+
+
+def start(run: Run, item: Item, placed: Placement) -> None:
+    a, store, study = item.artifact, run.house.store, run.house.study
+    if item.stale:
+        store.retire(a, store.stamp(store.root / a.name))
+    path = store.work(a.key) / "spec.json"
+    specs.write(specs.make(a, store.root, study.path, study.files, placed), path)
+    run.started[a.key] = (a, time.time())
+    run.tries[a.key] = run.tries.get(a.key, 0) + 1
+    run.num_started += 1
+    run.cluster.start(a.key, path, placed.ranks, placed.gpus, log_of(run, a))
+
+
+def log_of(run: Run, a: Artifact) -> Path:
+    return run.house.store.work(a.key) / "logs" / "attempt.log"
+
+
+def settle(run: Run, ended: Ended) -> None:
+    """Learn how an attempt ended; one that vanished without an end record is tried again a few times."""
+    a, _ = run.started.pop(ended.id)
+    told = failures(run.house.store, [a.key])
+    if ended.code == 0:
+        run.failed.pop(a.key, None)
+    elif told:
+        run.failed |= told
+    elif ended.code < 0 and run.tries[a.key] >= KILLED_TRIES:
+        run.failed[a.key] = f"killed: signal {-ended.code} ended it {KILLED_TRIES} times"
+    elif ended.code > 0 and ended.code != 75:
+        run.failed[a.key] = f"application: exit code {ended.code}; its log says why"
+
+
+def state_of(items: list[Item], a: Artifact) -> State:
+    """An artifact that is not in the plan is below a done one, so it is not needed any more."""
+    return next((i.state for i in items if i.artifact == a), "done")
+
+
+def publish_table(house: House, table: Artifact) -> Path | None:
+    """Put the table of a finished aggregate at results/STUDY.csv, whole or not at all, if it is not there already."""
+    made = house.store.published().get(table.key)
+    if made is None:
+        return None
+    target = house.store.root / "results" / f"{house.study.name}.csv"
+    data = (made / "results.csv").read_bytes()
+    if not target.exists() or target.read_bytes() != data:
+        target.parent.mkdir(exist_ok=True)
+        write_atomic(target, data)
+    return target
+
+
+def default_jobs() -> int:
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

@@ -1,0 +1,55 @@
+"""Every error a person can cause or meet, each worded as: where: what was found; what is legal; what to type.
+
+WinsweepError
+├── BadStudy      the study file asks for something that is not legal
+├── BadData       a data file cannot be read as what it is said to be
+├── NotCanonical  a value has no stable byte form and so cannot take part in a key
+├── MissingInput  an input artifact is not there (the attempt ends as "blocked")
+├── Damaged       a published file differs from its manifest
+├── Busy          another live attempt owns this artifact
+├── NewerStore    the store was written by a later winsweep
+├── NotFinite     training or weights hold NaN or infinity
+└── Incomplete    a result has fewer steps, rows or shards than were asked for
+"""
+
+
+class WinsweepError(Exception):
+    """Base of all; `kind` is the class that an end record shows."""
+
+    kind = "application"
+
+
+class BadStudy(WinsweepError):
+    kind = "config"
+
+
+class BadData(WinsweepError):
+    kind = "data"
+
+
+class NotCanonical(WinsweepError, TypeError):
+    kind = "config"
+
+
+class MissingInput(WinsweepError):
+    kind = "blocked"
+
+
+class Damaged(WinsweepError):
+    kind = "data"
+
+
+class Busy(WinsweepError):
+    kind = "busy"
+
+
+class NewerStore(WinsweepError):
+    kind = "config"
+
+
+class NotFinite(WinsweepError):
+    kind = "application"
+
+
+class Incomplete(WinsweepError):
+    kind = "application"

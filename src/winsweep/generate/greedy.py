@@ -1,0 +1,105 @@
+"""Greedy answers to a list of instructions: batched, cached, left-padded, resumable batch by batch.
+
+Shape suffixes: B rows, T tokens.
+"""
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
+
+from winsweep.cell import Adapter, Decoding
+from winsweep.errors import BadData
+from winsweep.frame import Frame
+from winsweep.generate.adapter import Rules
+from winsweep.manifest import write_atomic
+from winsweep.text.model import load_tokenizer
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Answer:
+    text: str
+    num_tokens: int  # of the response, EOS not counted
+    truncated: bool  # the cap was hit before EOS
+
+
+def answer_all(instructions: list[str], base: str, revision: str | None, decoding: Decoding, frame: Frame, adapter: Adapter | None,
+               work: Path, progress: Callable[[int, int], None]) -> list[Answer]:
+    """The greedy answer to every instruction, in their order; batches that an earlier attempt left in `work` are not made again.
+
+    BadData names an instruction whose prompt does not fit into the model's context.
+    """
+    model, tokenizer = load(base, revision, decoding)
+    lengths = [len(tokenizer(frame.prompt(text))["input_ids"]) for text in instructions]
+    window = model.config.max_position_embeddings
+    refuse_long(lengths, window, instructions)
+    caps = [min(decoding.max_new_tokens, window - n) for n in lengths]
+    answers: dict[int, Answer] = {}
+    for rows in batches(lengths, decoding.batch):
+        def make() -> list[Answer]:
+            return answer_batch(model, tokenizer, [frame.prompt(instructions[i]) for i in rows], [caps[i] for i in rows], frame, adapter)
+
+        answers |= zip(rows, kept(work / f"batch-{rows[0]:06d}.json", make), strict=True)
+        progress(len(answers), len(instructions))
+    return [answers[i] for i in range(len(instructions))]
+
+
+def load(base: str, revision: str | None, decoding: Decoding) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model and tokenizer, ready to generate, on the GPU if there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[decoding.precision])
+    return model.to(device).eval(), load_tokenizer(base, revision)
+
+
+def refuse_long(lengths: list[int], window: int, instructions: list[str]) -> None:
+    for i, length in enumerate(lengths):
+        if length >= window:
+            raise BadData(f"instruction {i + 1} ({instructions[i][:60]!r}…): its prompt has {length} tokens and the model's context "
+                          f"holds {window}, with no room for an answer; remove it from the instruction set or use another model")
+
+
+def batches(lengths: list[int], size: int) -> list[list[int]]:
+    """Row numbers in groups of `size`, longest prompts first; always the same for the same rows."""
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+def kept(path: Path, make: Callable[[], list[Answer]]) -> list[Answer]:
+    """What `path` holds, or what `make` gives, which is then put there."""
+    if path.exists():
+        return [Answer(**row) for row in json.loads(path.read_bytes())]
+    found = make()
+    write_atomic(path, json.dumps([asdict(a) for a in found]).encode())
+    return found
+
+
+@torch.inference_mode()
+def answer_batch(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], caps: list[int], frame: Frame,
+                 adapter: Adapter | None) -> list[Answer]:
+    """The greedy answers to `prompts`, row b cut after caps[b] tokens; in fp32 a row's answer does not depend on the others."""
+    prompt = tokenizer(prompts, return_tensors="pt", padding=True).to(model.device)
+    rules = LogitsProcessorList()
+    if adapter is not None:
+        rules.append(Rules(adapter, tokenizer, model.config.vocab_size, frame, prompt["input_ids"], prompt["attention_mask"]))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*generation flags are not valid.*")
+        ids_BT = model.generate(input_ids=prompt["input_ids"], attention_mask=prompt["attention_mask"], do_sample=False, num_beams=1,
+                                max_new_tokens=max(caps), eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+                                logits_processor=rules)
+    start = prompt["input_ids"].shape[1]
+    return [cut(ids[start:].tolist(), cap, tokenizer) for ids, cap in zip(ids_BT, caps, strict=True)]
+
+
+def cut(ids: list[int], cap: int, tokenizer: PreTrainedTokenizerBase) -> Answer:
+    """A row's response up to its EOS or its cap."""
+    response = ids[:cap]
+    ended = tokenizer.eos_token_id in response
+    if ended:
+        response = response[: response.index(tokenizer.eos_token_id)]
+    return Answer(tokenizer.decode(response, skip_special_tokens=True), len(response), not ended)

@@ -1,0 +1,68 @@
+"""How an ask becomes artifacts: stages are the files of jobs/, and each says what it wants from the others."""
+
+import importlib.util
+import sys
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from winsweep.artifact import Artifact
+from winsweep.errors import BadStudy
+
+
+class Want(NamedTuple):
+    """A stage's answer to an ask: a label for people, what is asked exactly, and the artifacts that it is made from."""
+
+    label: str
+    params: Mapping[str, object]
+    inputs: Mapping[str, Artifact]
+
+
+def discover(folder: Path, package: str) -> dict[str, ModuleType]:
+    """Every public Python file of `folder` by name, loaded as `package`.name; a file is its own registration."""
+    return {p.stem: load(p, package) for p in sorted(folder.glob("*.py")) if not p.stem.startswith("_")}
+
+
+def load(path: Path, package: str) -> ModuleType:
+    """One file as a module; a file that does not load is an error that names it."""
+    name = f"{package}.{path.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before execution, as dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as e:
+        del sys.modules[name]
+        raise BadStudy(f"{path}: cannot be loaded: {type(e).__name__}: {e}") from e
+    return module
+
+
+class Need:
+    """Turns (stage, ask) into the one artifact that answers it; remembers, and refuses circles."""
+
+    def __init__(self, stages: Mapping[str, ModuleType]) -> None:
+        self.stages = stages
+        self._known: dict[tuple[str, Hashable], Artifact] = {}
+        self._open: list[tuple[str, Hashable]] = []
+
+    def __call__(self, stage: str, ask: Hashable) -> Artifact:
+        at = (stage, ask)
+        if at not in self._known:
+            self._known[at] = self._make(at)
+        return self._known[at]
+
+    def _make(self, at: tuple[str, Hashable]) -> Artifact:
+        stage, ask = at
+        if stage not in self.stages:
+            raise BadStudy(f"stage {stage!r}: no such file in jobs/; there are {', '.join(self.stages)}")
+        if at in self._open:
+            raise BadStudy("stages want each other in a circle: " + " -> ".join(s for s, _ in [*self._open, at]))
+        self._open.append(at)
+        try:
+            want = self.stages[stage].want(ask, self)
+        finally:
+            self._open.pop()
+        return Artifact(stage, self.stages[stage].VERSION, want.label, want.params, want.inputs)

@@ -1,0 +1,90 @@
+"""A study met with a store: its wanted artifacts, what is known about them, and the plan that follows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from winsweep import layout, liveness
+from winsweep.artifact import Artifact, closure
+from winsweep.cell import Cell
+from winsweep.fingerprint import Fingerprints
+from winsweep.graph import Need, discover
+from winsweep.plan import Facts, Item, plan
+from winsweep.store import Store
+from winsweep.study import Study, read_study
+
+HARMLESS = ("done", "stopped", "busy", "blocked")  # ends after which trying again needs nobody's word
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything a command needs to look at a study: nothing in it is remembered between commands."""
+
+    study: Study
+    store: Store
+    need: Need
+    judged: Mapping[str, Artifact]  # cell label to its judge artifact
+
+    def table(self, labels: set[str]) -> Artifact:
+        """The aggregate of the cells named."""
+        return self.need("aggregate", self.study.table.only(tuple(c for c in self.study.table.cells if c.label in labels)))
+
+    @property
+    def wanted(self) -> list[Artifact]:
+        return [self.table(set(self.judged))]
+
+    @property
+    def order(self) -> list[Artifact]:
+        return list(closure(self.wanted))
+
+    def facts(self, failed: Mapping[str, str] | None = None) -> Facts:
+        """What the store shows now; `failed` stands in for the end records where a caller knows better."""
+        present = self.store.published().keys()
+        idle = [a.key for a in self.order if a.key not in present]
+        running = {key: f"by {holder}" for key in idle if (holder := self.store.holder(key, self.alive(key)))}
+        known = failures(self.store, [k for k in idle if k not in running]) if failed is None else failed
+        return Facts(present, running, known, frozenset(n for n, m in self.need.stages.items() if getattr(m, "TRANSIENT", False)))
+
+    def alive(self, key: str):  # -> Callable[[str], bool]
+        return lambda owner: liveness.alive(owner, self.store.work(key) / "heartbeat")
+
+    def plan(self, facts: Facts) -> list[Item]:
+        return plan(self.wanted, facts)
+
+
+def open_house(study: Path, store: Path) -> House:
+    """The study read and its artifacts named; no job is started and nothing of the store is changed but its cache of digests."""
+    opened = Store(store).open()
+    prints = Fingerprints(opened.root / ".cache" / "digests.json")
+    read = read_study(study, prints)
+    prints.save()
+    need = Need(discover(layout.JOBS, "winsweep.jobs"))
+    return House(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells})
+
+
+def failures(store: Store, keys: list[str]) -> dict[str, str]:
+    """Key to reason for everything whose last attempt ended in a failure that a person should look at first."""
+    ends = {key: store.last_end(key) for key in keys}
+    return {key: f"{e['kind']}: {e['reason']}" for key, e in ends.items() if e and e["kind"] not in HARMLESS}
+
+
+def chain(judged: Artifact) -> dict[str, list[Artifact]]:
+    """Stage to the artifacts of one cell, without those of the cell that it is compared with."""
+    found: dict[str, list[Artifact]] = {}
+
+    def walk(a: Artifact) -> None:
+        if a not in found.setdefault(a.stage, []):
+            found[a.stage].append(a)
+        for name, i in a.inputs.items():
+            if name != "reference":
+                walk(i)
+
+    walk(judged)
+    return found
+
+
+def cell_of(house: House, label: str) -> Cell:
+    return next(c for c in house.study.table.cells if c.label == label)
+
+
+

@@ -1,0 +1,62 @@
+"""What a stage is given when it runs."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from winsweep.errors import BadData
+from winsweep.fingerprint import fingerprint
+from winsweep.manifest import write_atomic
+from winsweep.placement import Placement
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt of one stage: fill `out`; `work` outlives attempts; inputs were verified before `run` was called."""
+
+    name: str  # LABEL-DIGEST of the artifact
+    params: Mapping[str, object]
+    inputs: Mapping[str, Path]
+    out: Path
+    work: Path
+    placement: Placement
+    files: Mapping[str, str] = field(default_factory=dict)
+    rank: int = 0
+    num_ranks: int = 1
+    meeting: Path = Path("meeting")  # where the ranks of this attempt find each other
+    report: Callable[[dict], None] = lambda _: None
+    notes: dict = field(default_factory=dict)  # goes into the record of the artifact
+
+    def file(self, local: Mapping[str, str]) -> Path:
+        """The local file whose content a parameter names, checked; BadData if it changed since the study was read."""
+        path = Path(self.files[local["sha256"]])
+        if not path.exists() or fingerprint(path) != local["sha256"]:
+            raise BadData(f"{path}: changed or gone since the study was read; run the sweep again to ask for the new content")
+        return path
+
+    def base(self) -> tuple[str, str | None]:
+        """Where the untrained model lies: a directory, or a hub id with its revision."""
+        if "base" in self.inputs:
+            return str(self.inputs["base"]), None
+        source = self.params["base"]["source"]
+        return (str(self.file(source)), None) if "sha256" in source else (source["hf_id"], source["revision"])
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell whoever watches how far this attempt is; cheap enough for every step."""
+        self.report({"done": done, "total": total})
+
+
+def progress_file(path: Path, every_s: float = 0.5) -> Callable[[dict], None]:
+    """A report that keeps `path` up to date, at most once per `every_s`, and always at the end."""
+    last = [0.0]
+    begun = time.time()
+
+    def report(facts: dict) -> None:
+        now = time.time()
+        if now - last[0] >= every_s or facts["done"] == facts["total"]:
+            last[0] = now
+            write_atomic(path, json.dumps({**facts, "at": now, "begun": begun}).encode())
+
+    return report

@@ -1,0 +1,125 @@
+"""What an AlpacaEval judge is: its prompt, its request and its identity, read from the files of the package without importing it."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from winsweep.errors import BadStudy
+
+# What goes to the endpoint as it stands in a configuration; the first three with the defaults that alpaca_eval sends.
+DEFAULTS = {"max_tokens": 2048, "temperature": 0.7, "top_p": 1.0}
+SENT = {*DEFAULTS, "max_completion_tokens", "logprobs", "top_logprobs", "tools", "tool_choice", "response_format", "seed", "stop"}
+# How alpaca_eval's own client would travel: this client has its own, so they can change no answer.
+TRANSPORT = {"num_procs", "batch_size", "price_per_token", "sleep_time", "n_retries", "requires_chatml", "is_chat", "is_strip"}
+TURN = re.compile(r"\s*<\|im_start\|>(system|user|assistant)\n(.*?)<\|im_end\|>\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What two judgements must share to stand in one table; every field belongs in a key and in every row."""
+
+    annotator: str
+    model: str
+    prompt_sha256: str
+    config_sha256: str  # of all that the configuration says but the prompt's path
+    alpaca_eval: str  # version; it fixes the order of the two outputs and the parsing of the answer
+
+
+@dataclass(frozen=True)
+class Judge:
+    """An AlpacaEval configuration, read and checked: one annotator, one pair in a prompt, over an OpenAI-compatible chat."""
+
+    identity: Identity
+    path: Path  # the yaml file
+    messages: tuple[tuple[str, str], ...]  # (role, text with {instruction}, {output_1}, {output_2})
+    request: dict[str, Any]  # sampling fields of a chat completion, without model and messages
+
+
+def identity(config: str | Path, model: str | None = None) -> dict[str, str]:
+    """The identity of the judge that `config` and `model` name, as plain data; the arguments and errors are those of `read`."""
+    return asdict(read(config, model).identity)
+
+
+def read(config: str | Path, model: str | None = None) -> Judge:
+    """The judge of `config`: a name in alpaca_eval's evaluators_configs, or a path to such a directory or yaml file.
+
+    `model` replaces the configuration's model, so that a local endpoint answers the official prompt. Raises BadStudy.
+    """
+    path = _find(config)
+    name, entry = _entry(path)
+    template = _template(path, entry)
+    kwargs = dict(entry.get("completions_kwargs") or {})
+    model = model or kwargs.pop("model_name", None)
+    if not model:
+        raise BadStudy(f"{path}: no model_name; legal is the name your endpoint serves it by; type `model: NAME` in the comparison")
+    kwargs.pop("model_name", None)
+    said = {**entry, "prompt_template": None, "completions_kwargs": kwargs}
+    ident = Identity(name, model, _sha256(template), _sha256(json.dumps(said, sort_keys=True)), metadata.version("alpaca_eval"))
+    return Judge(ident, path, _messages(template, path), _request(kwargs, path))
+
+
+def _find(config: str | Path) -> Path:
+    home = _package() / "evaluators_configs"
+    for root in (home / config, Path(config).absolute()):
+        path = root / "configs.yaml" if root.is_dir() else root
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(p.name for p in home.iterdir() if p.name.startswith("weighted_")))
+    raise BadStudy(f"judge {str(config)!r}: no such configuration; legal is a path or a name in {home}, such as {known}")
+
+
+def _package() -> Path:
+    spec = util.find_spec("alpaca_eval")
+    if spec is None or not spec.submodule_search_locations:
+        raise BadStudy("alpaca_eval: not installed; an AlpacaEval judge needs it; type: pip install alpaca_eval==0.6.6")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _entry(path: Path) -> tuple[str, dict[str, Any]]:
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or len(found) != 1 or not all(isinstance(v, dict) for v in found.values()):
+        raise BadStudy(f"{path}: not exactly one annotator; legal is `NAME: {{prompt_template: …}}`; a pool cannot be one judge")
+    name, entry = next(iter(found.items()))
+    if entry.get("fn_completions") != "openai_completions":
+        raise BadStudy(f"{path}: fn_completions is {entry.get('fn_completions')!r}; legal is openai_completions (any compatible endpoint)")
+    if entry.get("batch_size", 1) != 1:
+        raise BadStudy(f"{path}: batch_size is {entry['batch_size']!r}; legal is 1: one pair in a prompt")
+    return name, entry
+
+
+def _template(path: Path, entry: dict[str, Any]) -> str:
+    # alpaca_eval resolves it against the directory that holds the configuration's own directory
+    file = path.parents[1] / str(entry.get("prompt_template"))
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadStudy(f"{path}: prompt_template {file} cannot be read ({error.strerror}); legal is a text file") from None
+
+
+def _messages(template: str, path: Path) -> tuple[tuple[str, str], ...]:
+    missing = [key for key in ("instruction", "output_1", "output_2") if template.count("{" + key + "}") != 1]
+    if missing:
+        raise BadStudy(f"{path}: its prompt does not hold {{{missing[0]}}} exactly once; legal is once each of instruction and outputs")
+    if TURN.sub("", template).strip() or not TURN.search(template):
+        raise BadStudy(f"{path}: its prompt is not ChatML; legal is turns of <|im_start|>system|user|assistant … <|im_end|>")
+    return tuple((role, text) for role, text in TURN.findall(template))
+
+
+def _request(kwargs: dict[str, Any], path: Path) -> dict[str, Any]:
+    unknown = kwargs.keys() - SENT - TRANSPORT
+    if unknown:
+        raise BadStudy(f"{path}: completions_kwargs has {min(unknown)!r}; legal are {', '.join(sorted(SENT))}")
+    request = DEFAULTS | {k: v for k, v in kwargs.items() if k in SENT}
+    if "max_completion_tokens" in request and "max_tokens" not in kwargs:
+        del request["max_tokens"]
+    return request
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

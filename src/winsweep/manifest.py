@@ -1,0 +1,91 @@
+"""What makes a directory whole: a list of its files with size and sha256, written last and verified before use."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from winsweep.errors import Damaged, MissingInput
+
+NAME = "manifest.json"
+
+
+def sha256_file(path: Path) -> str:
+    """Hex sha256 of a file's bytes, read in 1 MiB pieces."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        while piece := f.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Put `data` at `path` whole or not at all: a temporary sibling, fsync, rename."""
+    tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(tmp, "wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(tmp, path)
+    except BaseException:
+        tmp.unlink(missing_ok=True)
+        raise
+
+
+def files_of(root: Path) -> list[Path]:
+    """Every regular file below `root` but its own manifest, sorted by relative name."""
+    found = [p for p in root.rglob("*") if p.is_file() and p != root / NAME]
+    return sorted(found, key=lambda p: p.relative_to(root).as_posix())
+
+
+def seal(root: Path) -> None:
+    """Fsync every file below `root` and write its manifest; after this the directory may be renamed into place."""
+    entries = {p.relative_to(root).as_posix(): _entry(p) for p in files_of(root)}
+    write_atomic(root / NAME, json.dumps(entries, indent=1, sort_keys=True).encode())
+
+
+def read(root: Path) -> dict[str, dict]:
+    """The manifest of `root`; MissingInput where there is none."""
+    try:
+        return json.loads((root / NAME).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingInput(f"{root}: no {NAME} there, so it was never finished") from None
+    except ValueError:
+        raise Damaged(f"{root / NAME}: not JSON, so nothing in {root} can be trusted") from None
+
+
+def verify(root: Path, repair: str = "") -> None:
+    """Guarantee that every file below `root` has the size and sha256 of its manifest, or raise Damaged naming the file.
+
+    `repair` ends the message: the command that makes the directory again.
+    """
+    entries = read(root)
+    extra = {p.relative_to(root).as_posix() for p in files_of(root)} - entries.keys()
+    if extra:
+        raise Damaged(f"{root / min(extra)}: not in the manifest{_tail(repair)}")
+    for name, want in entries.items():
+        got = _describe(root / name)
+        if got != want:
+            raise Damaged(f"{root / name}: found {_say(got)}; its manifest says {_say(want)}{_tail(repair)}")
+
+
+def _entry(path: Path) -> dict:
+    with open(path, "rb") as f:
+        os.fsync(f.fileno())
+    return _describe(path)
+
+
+def _describe(path: Path) -> dict:
+    try:
+        return {"size": path.stat().st_size, "sha256": sha256_file(path)}
+    except FileNotFoundError:
+        return {}
+
+
+def _say(entry: dict) -> str:
+    return f"{entry['size']} bytes, sha256 {entry['sha256'][:12]}…" if entry else "no file"
+
+
+def _tail(repair: str) -> str:
+    return f"; to rebuild: {repair}" if repair else ""

@@ -1,0 +1,85 @@
+"""What to do next: a pure comparison of what is wanted with what exists."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Literal
+
+from winsweep.artifact import Artifact, closure
+
+State = Literal["done", "running", "ready", "waiting", "failed", "blocked"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was seen: published keys, running keys (with who runs them), failed keys (with why), stages whose output may be dropped."""
+
+    present: Set[str] = frozenset()
+    running: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    transient: Set[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Item:
+    artifact: Artifact
+    state: State
+    why: str
+    stale: bool = False  # published, but something that it was made from is gone: it must make room first
+
+
+def plan(wanted: Sequence[Artifact], facts: Facts) -> list[Item]:
+    """Every artifact that matters to `wanted`, inputs first, with its state; the same facts give the same plan.
+
+    Done means published with everything that it was made from still there; the output of a transient stage may be
+    gone once its users are done. The inputs of a done artifact do not appear.
+    """
+    order = list(closure(wanted))
+    sound = _sound(order, facts)
+    done = {a.key for a in order if a.key in facts.present and all(sound[i.key] for i in a.inputs.values())}
+    needed = _needed(wanted, done)
+    items: dict[str, Item] = {}
+    for a in order:
+        if a.key in needed:
+            items[a.key] = _item(a, done, facts, items)
+    return list(items.values())
+
+
+def _sound(order: list[Artifact], facts: Facts) -> dict[str, bool]:
+    sound: dict[str, bool] = {}
+    for a in order:
+        here = a.key in facts.present or a.stage in facts.transient
+        sound[a.key] = here and all(sound[i.key] for i in a.inputs.values())
+    return sound
+
+
+def _needed(wanted: Sequence[Artifact], done: set[str]) -> set[str]:
+    needed: set[str] = set()
+    todo = list(wanted)
+    while todo:
+        a = todo.pop()
+        if a.key not in needed:
+            needed.add(a.key)
+            todo += [] if a.key in done else a.inputs.values()
+    return needed
+
+
+def _item(a: Artifact, done: set[str], facts: Facts, before: Mapping[str, Item]) -> Item:
+    if a.key in done:
+        return Item(a, "done", "")
+    stale = a.key in facts.present
+    state, why = _state(a, facts, [before[i.key] for i in a.inputs.values()])
+    return Item(a, state, why, stale)
+
+
+def _state(a: Artifact, facts: Facts, inputs: list[Item]) -> tuple[State, str]:
+    if a.key in facts.running:
+        return "running", facts.running[a.key]
+    if a.key in facts.failed:
+        return "failed", facts.failed[a.key]
+    for i in inputs:
+        if i.state in ("failed", "blocked"):
+            return "blocked", f"{i.artifact.name} {i.state}"
+    for i in inputs:
+        if i.state != "done":
+            return "waiting", f"needs {i.artifact.name}"
+    return "ready", "missing"

@@ -1,0 +1,54 @@
+"""Under what circumstances a result was made: commit, package versions, host, device."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+
+from winsweep import layout
+
+PACKAGES = ("torch", "transformers", "tokenizers", "deepspeed", "accelerate", "datasets", "submitit", "alpaca-eval",
+            "sacrebleu", "scikit-learn", "numpy", "safetensors")
+
+
+def commit() -> dict:
+    """The commit of this checkout and whether files differ from it; a frozen copy says so in COMMIT."""
+    frozen = layout.ROOT / "COMMIT"
+    if frozen.exists():
+        sha, _, dirty = frozen.read_text().strip().partition(" ")
+        return {"commit": sha, "dirty": bool(dirty)}
+    sha = _git("rev-parse", "HEAD")
+    return {"commit": sha or "unknown", "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if sha else None}
+
+
+def circumstances() -> dict:
+    """Everything that is known before a stage runs; never an environment variable, as those hold secrets."""
+    return {**commit(), "python": platform.python_version(), "packages": _versions(), "host": platform.node(),
+            "system": platform.platform(), "cpus": os.cpu_count(), "device": device()}
+
+
+def device() -> str:
+    """The accelerator that torch sees, asked only if torch is there already."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return "cpu"
+    return f"{torch.cuda.get_device_name(0)} x{torch.cuda.device_count()}"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(*words: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(layout.ROOT), *words], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

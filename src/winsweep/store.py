@@ -1,0 +1,196 @@
+"""The directory of finished artifacts: what is published is whole and done, who may build what, and how attempts ended."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from winsweep import manifest
+from winsweep.artifact import Artifact
+from winsweep.errors import Busy, MissingInput, NewerStore
+
+FORMAT = 1
+RECORD = "record.json"
+
+
+class Store:
+    """A root directory: STAGE/LABEL-DIGEST are published; .work/STAGE/DIGEST belongs to whoever holds its highest claim."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root).resolve()
+
+    def open(self) -> "Store":
+        """Create the root if need be; NewerStore if a later winsweep wrote it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        mark = self.root / "store.json"
+        if not mark.exists():
+            manifest.write_atomic(mark, json.dumps({"format": FORMAT}).encode())
+        found = json.loads(mark.read_bytes())["format"]
+        if found > FORMAT:
+            raise NewerStore(f"{mark}: found store format {found}; this winsweep reads up to {FORMAT}; update winsweep or name another --store")
+        return self
+
+    # -- published artifacts
+
+    def published(self) -> dict[str, Path]:
+        """Key to directory of everything published, read from one listing per stage."""
+        return {f"{stage.name}/{d.name.rpartition('-')[2]}": d for stage in _dirs(self.root) for d in sorted(_dirs(stage), reverse=True)}
+
+    def find(self, key: str) -> Path:
+        """The published directory of `key`, or MissingInput."""
+        stage, _, digest = key.partition("/")
+        for d in sorted(_dirs(self.root / stage)):
+            if d.name.endswith(f"-{digest}"):
+                return d
+        raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it")
+
+    def publish(self, name: str, claim: "Claim") -> Path:
+        """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or somebody published first."""
+        dest = self.root / name
+        manifest.seal(claim.out)
+        if not claim.still_held():
+            raise Busy(f"{name}: attempt {claim.number} was taken over, so its result is dropped")
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(claim.out, dest)
+        except OSError as e:
+            if e.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise
+            if _record(dest).get("owner") != claim.owner:  # ours after all if a lost reply hid a success
+                raise Busy(f"{name}: published by {_record(dest).get('owner')} already") from e
+        _sync(dest.parent)
+        return dest
+
+    def retire(self, artifact: Artifact, seen: str) -> None:
+        """Take a stale published directory away, unless it changed since `seen` (the stamp of its manifest)."""
+        dest = self.root / artifact.name
+        trash = self.root / ".work" / f"retired-{artifact.digest}-{os.getpid()}"
+        if self.stamp(dest) != seen:
+            return
+        trash.parent.mkdir(exist_ok=True)
+        try:
+            os.rename(dest, trash)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(trash, ignore_errors=True)
+
+    @staticmethod
+    def stamp(published: Path) -> str:
+        """A text that differs between two publications of the same key."""
+        try:
+            return manifest.sha256_file(published / manifest.NAME)
+        except FileNotFoundError:
+            return ""
+
+    # -- work in progress
+
+    def work(self, key: str) -> Path:
+        return self.root / ".work" / key
+
+    def claim(self, key: str, owner: str, alive: Callable[[str], bool]) -> "Claim":
+        """Own the work directory of `key`, or raise Busy.
+
+        Claims are numbered files that are never removed: the highest number owns, and taking over is linking the next
+        number, which only one can do, after the holder was found dead. There is no unlock, so a kill leaks nothing.
+        """
+        claims = self.work(key) / "claims"
+        claims.mkdir(parents=True, exist_ok=True)
+        while True:
+            last = _last(claims)
+            holder = (claims / f"{last:06d}").read_text() if last else None
+            if holder == owner:
+                return Claim(self.work(key), last, owner)
+            if holder and self.end_of(key, last) is None and alive(holder):
+                raise Busy(f"{key}: is being built by {holder}")
+            if _link(claims, last + 1, owner):
+                return Claim(self.work(key), last + 1, owner)
+
+    def holder(self, key: str, alive: Callable[[str], bool]) -> str | None:
+        """The live attempt that owns `key`, if there is one."""
+        last = _last(self.work(key) / "claims")
+        if not last or self.end_of(key, last) is not None:
+            return None
+        holder = (self.work(key) / "claims" / f"{last:06d}").read_text()
+        return holder if alive(holder) else None
+
+    def end_of(self, key: str, number: int) -> dict | None:
+        try:
+            return json.loads((self.work(key) / "ends" / f"{number:06d}.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def last_end(self, key: str) -> dict | None:
+        """How the latest attempt on `key` ended; None if it never ended by itself, or there was none."""
+        last = _last(self.work(key) / "claims")
+        return self.end_of(key, last) if last else None
+
+    def tidy(self, key: str) -> None:
+        """Drop what only an unfinished attempt needs; claims, end records, logs and the spec stay."""
+        for child in list(self.work(key).iterdir()):
+            if child.name not in ("claims", "ends", "logs", "spec.json"):
+                shutil.rmtree(child) if child.is_dir() else child.unlink()
+
+
+class Claim:
+    """The right to build one artifact: the directory to fill, the directory that outlives attempts, and the number that proves it."""
+
+    def __init__(self, work: Path, number: int, owner: str) -> None:
+        self.number, self.owner, self.root = number, owner, work
+        self.out, self.work = work / f"out-{number:06d}", work / "state"
+        for old in work.glob("out-*"):
+            shutil.rmtree(old, ignore_errors=True)
+        self.out.mkdir()
+        self.work.mkdir(exist_ok=True)
+
+    def still_held(self) -> bool:
+        return _last(self.root / "claims") == self.number
+
+    def end(self, record: dict) -> None:
+        """Leave the end record of this attempt."""
+        ends = self.root / "ends"
+        ends.mkdir(exist_ok=True)
+        manifest.write_atomic(ends / f"{self.number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+
+def _dirs(path: Path) -> Iterator[Path]:
+    try:
+        return iter([Path(e.path) for e in os.scandir(path) if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")])
+    except FileNotFoundError:
+        return iter(())
+
+
+def _last(claims: Path) -> int:
+    try:
+        return max((int(n) for n in os.listdir(claims) if n.isdigit()), default=0)
+    except FileNotFoundError:
+        return 0
+
+
+def _link(claims: Path, number: int, owner: str) -> bool:
+    """Whether claim `number` is now ours: a hard link either appears whole or fails."""
+    mine = claims / f".{owner}"
+    mine.write_text(owner)
+    try:
+        os.link(mine, claims / f"{number:06d}")
+        return True
+    except FileExistsError:
+        return False
+    finally:
+        mine.unlink(missing_ok=True)
+
+
+def _record(published: Path) -> dict:
+    try:
+        return json.loads((published / RECORD).read_bytes())
+    except FileNotFoundError:
+        return {}
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

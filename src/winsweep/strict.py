@@ -1,0 +1,148 @@
+"""How YAML becomes typed values: every error says where it is, what was found, what is legal and what to type."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from winsweep.errors import BadStudy
+
+NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+class Node:
+    """A YAML value with the place it was written at; mappings and lists hold Nodes."""
+
+    def __init__(self, value: object, file: str, line: int, path: str) -> None:
+        self.value, self.file, self.line, self.path = value, file, line, path
+
+    def error(self, found: str, legal: str, do: str = "") -> BadStudy:
+        where = f"{self.file}:{self.line}: {self.path or 'the file'}"
+        return BadStudy(f"{where}: {found}; {legal}" + (f"; {do}" if do else ""))
+
+    def mapping(self) -> dict[str, "Node"]:
+        if self.value is None:
+            return {}
+        if not isinstance(self.value, dict):
+            raise self.error(f"found {show(self.value)}", "a mapping (key: value) is legal here")
+        return self.value
+
+
+def read_yaml(path: Path) -> Node:
+    """The file as Nodes; BadStudy for text that is not YAML, a key that is not text, or a key given twice."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except FileNotFoundError:
+        raise BadStudy(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise BadStudy(f"{path}: not YAML: {e}") from None
+    if root is None:
+        return Node(None, str(path), 1, "")
+    return _node(root, str(path), "")
+
+
+def _node(raw: yaml.Node, file: str, path: str) -> Node:
+    line = raw.start_mark.line + 1
+    if isinstance(raw, yaml.MappingNode):
+        return Node(_mapping(raw, file, path), file, line, path)
+    if isinstance(raw, yaml.SequenceNode):
+        return Node([_node(v, file, f"{path}[{i}]") for i, v in enumerate(raw.value)], file, line, path)
+    return Node(yaml.SafeLoader("").construct_object(raw), file, line, path)
+
+
+def _mapping(raw: yaml.MappingNode, file: str, path: str) -> dict[str, Node]:
+    out: dict[str, Node] = {}
+    for key, value in raw.value:
+        here = Node(key.value, file, key.start_mark.line + 1, f"{path}.{key.value}".lstrip("."))
+        if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+            raise here.error(f"the key {key.value!r} is not text", "keys are names", "quote it")
+        if key.value in out:
+            raise here.error("the key is given twice", f"it stands at line {out[key.value].line} already", "remove one")
+        out[key.value] = _node(value, file, here.path)
+    return out
+
+
+def read(kind: object, node: Node) -> typing.Any:
+    """The value of `node` as `kind`: a scalar type, Literal, X | None, tuple[X, ...], a tuple of pairs (a mapping), or a dataclass."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        inner = next(a for a in args if a is not type(None))
+        return None if node.value is None else read(inner, node)
+    if origin is typing.Literal:
+        if node.value not in args:
+            raise node.error(f"found {show(node.value)}", f"legal: {', '.join(map(str, args))}", _near(node.value, args))
+        return node.value
+    if origin is tuple and typing.get_origin(args[0]) is tuple:
+        return tuple(sorted((k, read(typing.get_args(args[0])[1], v)) for k, v in node.mapping().items()))
+    if origin is tuple:
+        return tuple(read(args[0], v) for v in items(node))
+    if dataclasses.is_dataclass(kind):
+        return read_fields(kind, node.mapping(), node)
+    return _scalar(kind, node)
+
+
+def read_fields(kind: type, given: dict[str, Node], at: Node) -> typing.Any:
+    """A dataclass from the mapping `given`: unknown keys are refused, missing ones take their default or are named."""
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
+    refuse_unknown(given, fields, at)
+    for name, f in fields.items():
+        if name not in given and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise at.error(f"{name} is missing", f"{name} has no default", f"add {name}: …")
+    return kind(**{name: read(hints[name], node) for name, node in given.items()})
+
+
+def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None:
+    """BadStudy naming the first key of `given` that is not in `legal`, and the nearest that is."""
+    for name in given:
+        if name not in legal:
+            where = at.mapping().get(name, at)
+            raise where.error(f"unknown key {name!r}", f"legal: {', '.join(legal)}", _near(name, legal))
+
+
+def items(node: Node) -> list[Node]:
+    if not isinstance(node.value, list):
+        raise node.error(f"found {show(node.value)}", "a list is legal here", f"type [{show(node.value)}]")
+    return node.value
+
+
+def _scalar(kind: type, node: Node) -> typing.Any:
+    value = node.value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is kind:
+        return value
+    raise node.error(f"found {show(value)}", f"{NOUNS[kind]} is legal here", _advice(kind, value))
+
+
+def _advice(kind: type, value: object) -> str:
+    if kind is str and not isinstance(value, (dict, list)):
+        return f'quote it: "{str(value).lower()}"'
+    try:
+        number = kind(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return ""
+    return f"YAML reads this as text; type {number:.1e}" if kind is float else f"type {number}"
+
+
+def _near(name: object, legal: Iterable[str]) -> str:
+    close = difflib.get_close_matches(str(name), [str(x) for x in legal], n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def near(name: str, legal: Iterable[str]) -> str:
+    """The legal names, and the one that `name` is most like."""
+    hint = _near(name, legal)
+    return f"legal: {', '.join(legal)}" + (f"; {hint}" if hint else "")
+
+
+def show(value: object) -> str:
+    if isinstance(value, str):
+        return f"the text {value!r}"
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return "nothing" if value is None else str(value).lower()

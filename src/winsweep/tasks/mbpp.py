@@ -1,0 +1,23 @@
+"""MBPP as a single task (Hewitt et al. 2024): the 374 training problems, the code alone as response."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from winsweep.cell import HubData
+from winsweep.frame import Message
+from winsweep.tasks.jsonl import conversation, text
+
+VERSION = 1
+DATA = HubData("google-research-datasets/mbpp", "full", "train", "4bb6404fdc6cacfda99d4ac4205087b89d32030c")
+NEEDS_PATH = False
+
+
+@dataclass(frozen=True)
+class Options:
+    first: int = 1000
+
+
+def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
+    for row in islice(rows, options.first):
+        yield conversation(text(row, "text"), text(row, "code"))

@@ -1,0 +1,32 @@
+"""How a model's tokenizer and configuration are found, and what is wrong with them when they do not fit."""
+
+from pathlib import Path
+
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+
+from winsweep.errors import BadData
+
+
+def load_tokenizer(base: str, revision: str | None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model, padding on the left; one without a pad token pads with EOS, which is masked wherever it pads.
+
+    BadData where it has no EOS, as nothing could then learn to stop, or where the hub refuses.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, revision=revision, padding_side="left")
+    except OSError as e:
+        raise BadData(f"{base}: no tokenizer to be had ({e}); where a model is gated, accept its terms and log in with `hf auth login`") from e
+    if tokenizer.eos_token_id is None:
+        raise BadData(f"{base}: its tokenizer has no EOS token, so responses could not end; set eos_token in its tokenizer_config.json")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def save_around(base: str, revision: str | None, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Everything of a model directory but the weights: configuration, tokenizer, and a generation configuration with the tokenizer's EOS."""
+    config = AutoConfig.from_pretrained(base, revision=revision)
+    config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    stop = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id}
+    GenerationConfig(do_sample=False, **stop).save_pretrained(folder)

@@ -1,0 +1,1 @@
+"""A small invented world of facts: the corpus, tasks and test instructions of the study that runs on a laptop."""

@@ -1,0 +1,150 @@
+"""Everything winsweep knows about DeepSpeed: how a model becomes an engine, takes a step, is saved, loaded and read."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for CUDA must not start it: the ranks are forked later
+
+import torch
+from torch import Tensor
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+import deepspeed
+import deepspeed.ops
+import deepspeed.runtime.zero.muon.muon_optimizer  # DeepSpeed would import it at the first engine, in every forked rank (0.8 s)
+import transformers
+from deepspeed.accelerator import get_accelerator
+from deepspeed.runtime.engine import DeepSpeedEngine as Engine
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.integrations import HfDeepSpeedConfig
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+from winsweep.errors import Damaged, MissingInput
+from winsweep.recipe import Recipe
+from winsweep.train.gang import Gang
+from winsweep.train.loss import Batch, example_losses
+
+TAG = "state"
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False  # it would be compiled inside the job
+logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+transformers.utils.logging.disable_progress_bar()
+
+
+def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, gang: Gang) -> Engine:
+    """An engine that holds `base` in the recipe's precision, ready for its first step; `config` comes from zero.resolve.
+
+    MissingInput if the base lacks a weight. Weight decay applies to every parameter.
+    """
+    os.environ["LOCAL_RANK"] = str(_device_index(gang.rank))  # DeepSpeed reads this one variable, at every step of stage 3
+    if torch.cuda.is_available():
+        torch.cuda.set_device(_device_index(gang.rank))
+    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)  # takes over the gang's group
+    model = _load(base, revision, recipe, config)
+    model.train()
+    betas = (recipe.beta1, recipe.beta2)
+    adam = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay)
+    engine, *_ = deepspeed.initialize(model=model, optimizer=adam, config=config)
+    gang.limit_waits()
+    return engine
+
+
+def _device_index(rank: int) -> int:
+    return rank % max(1, torch.cuda.device_count())
+
+
+def _load(base: str | Path, revision: str | None, recipe: Recipe, config: dict) -> PreTrainedModel:
+    # While this object lives, transformers splits the weights over the ranks as it reads them.
+    hold = HfDeepSpeedConfig(config) if config["zero_optimization"]["stage"] == 3 else None
+    try:
+        load = AutoModelForCausalLM.from_pretrained
+        model, report = load(base, revision=revision, dtype=DTYPES[recipe.precision], output_loading_info=True)
+    finally:
+        del hold
+        unset_hf_deepspeed_config()
+    if report["missing_keys"]:
+        name = sorted(report["missing_keys"])[0]
+        raise MissingInput(f"{base}: has no weights for {name}; a base model with all of its weights is legal; check hf_id and revision")
+    model.config.use_cache = False
+    return model
+
+
+def take_step(engine: Engine, batches: Sequence[Batch], num_examples: int, lr: float) -> tuple[float, float]:
+    """One optimizer step on the mean loss of `num_examples` examples, of which this rank computes `batches`.
+
+    Returns the sum of this rank's example losses, and the norm of the whole gradient before clipping. DeepSpeed averages
+    over ranks, so each loss is weighted ranks/num_examples: the gradient is the same however the examples are split.
+    """
+    for group in engine.optimizer.param_groups:
+        group["lr"] = lr
+    total, norm = 0.0, None
+    for batch in batches:
+        losses_B = example_losses(engine, batch.to(engine.device))
+        total = total + losses_B.detach().double().sum()
+        engine.backward(losses_B.sum() * (engine.world_size / num_examples), scale_wrt_gas=False)
+        if _stage(engine) == 0 and engine.is_gradient_accumulation_boundary():
+            norm = torch.nn.utils.get_total_norm([p.grad for p in engine.module.parameters() if p.grad is not None])
+        engine.step()
+    norm = engine.get_global_grad_norm() if norm is None else norm
+    skipped = float("nan") if engine.skipped_steps else 0.0  # DeepSpeed skips a step whose gradient overflows
+    return float(total), float(norm if norm is not None else "nan") + skipped
+
+
+def save_state(engine: Engine, directory: Path) -> None:
+    """Write what the engine needs to go on into `directory`, synced to disk; the first OSError of this rank is raised at the end.
+
+    At the end, because the other ranks wait inside DeepSpeed until every rank has been through its writes.
+    """
+    errors: list[OSError] = []
+
+    def write(state_dict: dict, path: str) -> None:
+        try:
+            write_torch(state_dict, Path(path))
+        except OSError as error:
+            errors.append(error)
+
+    engine.checkpoint_engine.save = write
+    engine.save_checkpoint(str(directory), tag=TAG, save_latest=False)
+    if errors:
+        raise errors[0]
+
+
+def load_state(engine: Engine, directory: Path, step: int) -> None:
+    """Make `engine` the one that was saved in `directory` after `step` optimizer steps; Damaged if it is not that."""
+    path, _ = engine.load_checkpoint(str(directory), tag=TAG)
+    if path is None or engine.global_steps != step:
+        raise Damaged(f"{directory}: holds the state after {engine.global_steps} steps, not {step}; remove it to train from the start")
+
+
+def each_parameter(engine: Engine) -> Iterator[tuple[str, Tensor]]:
+    """Every parameter once (tied ones under their first name), whole and in training dtype, one at a time: all ranks must read on."""
+    for name, parameter in engine.module.named_parameters():
+        with deepspeed.zero.GatheredParameters([parameter], enabled=_stage(engine) == 3):
+            yield name, parameter.detach()
+
+
+def shapes(engine: Engine) -> dict[str, tuple[int, ...]]:
+    """The whole shape of each parameter, in the order of each_parameter."""
+    return {name: tuple(getattr(p, "ds_shape", p.shape)) for name, p in engine.module.named_parameters()}
+
+
+def write_torch(state: object, path: Path) -> None:
+    """torch.save, synced to disk, that says OSError when the disk does (torch itself hides it behind a RuntimeError)."""
+    with open(path, "wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _stage(engine: Engine) -> int:
+    return int(engine.zero_optimization_stage())

@@ -1,0 +1,160 @@
+"""The training loop: from examples and a base model to weights, log and train.json, the same however often it was interrupted."""
+
+import hashlib
+import json
+import math
+import random
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from winsweep import zero
+from winsweep.errors import BadData, Incomplete, NotFinite
+from winsweep.manifest import write_atomic
+from winsweep.placement import Placement
+from winsweep.recipe import Recipe
+from winsweep.text.encode import Example
+from winsweep.train import checkpoint, engine as engines
+from winsweep.train.checkpoint import LOG, NOTES
+from winsweep.train.consolidate import write_shards
+from winsweep.train.engine import Engine
+from winsweep.train.gang import Gang
+from winsweep.train.loss import collate, num_targets
+from winsweep.train.order import share, step_rows
+
+
+@dataclass(frozen=True)
+class Course:
+    """What every step of a run needs to know; the same on all ranks."""
+
+    examples: Sequence[Example]
+    recipe: Recipe
+    seed: int
+    micro_batch: int
+    accumulation: int
+
+    @property
+    def num_steps(self) -> int:
+        return self.recipe.num_steps(len(self.examples))
+
+    def rows(self, step: int) -> list[int]:
+        """Rows of the step, longest first, so that the ranks' and micro-batches' lengths are alike; their set is what the seed decides."""
+        rows = step_rows(len(self.examples), self.recipe.global_batch, self.seed, step)
+        return sorted(rows, key=lambda row: -len(self.examples[row].ids))
+
+
+def finetune(
+    examples: Sequence[Example],
+    base: str | Path,
+    revision: str | None,
+    recipe: Recipe,
+    seed: int,
+    *,
+    placement: Placement,
+    zero_config: dict,
+    gang: Gang,
+    out: Path,
+    work: Path,
+    progress: Callable[[int, int], None],
+) -> dict:
+    """Train `base` on `examples` and fill `out`; called by every rank, returns the DeepSpeed configuration that was used.
+
+    `out`, empty and shared, gets the weights as safetensors shards with their index, log.jsonl, and last of all train.json;
+    `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes on from the last.
+    `zero_config` comes from zero.read_zero; `progress(done, total)` is called on each rank after each step.
+    An error of one rank is raised by all: NotFinite, OSError (disk full), BadData, Damaged, Incomplete, BadStudy.
+    """
+    config = zero.resolve(zero_config, recipe, placement, gang.num_ranks)
+    course = Course(examples, recipe, seed, config["train_micro_batch_size_per_gpu"], config["gradient_accumulation_steps"])
+    _check(course)
+    torch.set_num_threads(placement.threads)
+    set_seeds(seed)
+    gang.first(lambda: work.mkdir(parents=True, exist_ok=True))
+    engine = engines.start(base, revision, recipe, config, gang)
+    set_seeds(seed + 1_000_003 * gang.rank)  # dropout differs between ranks
+    fit = _fit(course, base, revision, config, gang)
+    begin = checkpoint.resume(engine, work, fit, gang)
+    for step in range(begin, course.num_steps):
+        line = _step(engine, course, step, gang)
+        gang.together(lambda: _report(line, course, work, gang.rank, progress))
+        if (step + 1) % placement.checkpoint_steps == 0 and step + 1 < course.num_steps:
+            checkpoint.save(engine, work, step + 1, fit, gang)
+    _publish(engine, course, out, work, gang)
+    return config
+
+
+def set_seeds(seed: int) -> None:
+    """Start the generators of python, numpy and torch from `seed`."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _check(course: Course) -> None:
+    if not course.examples:
+        raise BadData("the examples: found none; at least one is legal")
+    for row, example in enumerate(course.examples):
+        if not example.ids or len(example.ids) != len(example.labels):
+            raise BadData(f"example {row}: found {len(example.ids)} ids and {len(example.labels)} labels; one label for each of 1 or more ids is legal")
+
+
+def _fit(course: Course, base: str | Path, revision: str | None, config: dict, gang: Gang) -> dict:
+    """What a checkpoint must have been made with; the micro-batch is not among it, as the state does not depend on it."""
+    digest = hashlib.sha256(json.dumps([list(example) for example in course.examples]).encode()).hexdigest()
+    run = {"base": str(base), "revision": revision, "seed": course.seed, "examples": digest}
+    return run | {"recipe": asdict(course.recipe), "num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"]}
+
+
+def _step(engine: Engine, course: Course, step: int, gang: Gang) -> dict:
+    """Take optimizer step `step` (0-based) and return its line of the log; NotFinite on all ranks if loss or gradient is not finite."""
+    begun = time.perf_counter()
+    rows = course.rows(step)
+    parts = share(rows, gang.rank, gang.num_ranks, course.micro_batch, course.accumulation)
+    lr = course.recipe.lr_at(step, course.num_steps)
+    batches = [collate([course.examples[row] for row in part]) for part in parts]
+    total, norm = engines.take_step(engine, batches, len(rows), lr)
+    total, norm = gang.sum(total, norm / gang.num_ranks)
+    loss = total / len(rows)
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise NotFinite(f"step {step + 1} of {course.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; lower recipe.lr")
+    num_tokens = sum(len(course.examples[row].ids) for row in rows)
+    speed = num_tokens / (time.perf_counter() - begun)
+    return {"step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm, "num_tokens": num_tokens, "tokens_per_s": round(speed, 1)}
+
+
+def _report(line: dict, course: Course, work: Path, rank: int, progress: Callable[[int, int], None]) -> None:
+    if rank == 0:
+        with open(work / LOG, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+    progress(line["step"], course.num_steps)
+
+
+def _publish(engine: Engine, course: Course, out: Path, work: Path, gang: Gang) -> None:
+    done = engine.global_steps
+    lines = gang.first(lambda: (work / LOG).read_bytes().count(b"\n"))
+    if not done == lines == course.num_steps:
+        raise Incomplete(f"{work}: {done} steps taken, {lines} in the log; {course.num_steps} are legal; run it again")
+    shards = write_shards(engine, out, engines.DTYPES[course.recipe.precision], gang)
+    shapes = engines.shapes(engine)
+    facts = {
+        "steps": done,
+        "num_steps": course.num_steps,
+        "num_examples": len(course.examples),
+        "num_examples_without_targets": sum(num_targets(example) == 0 for example in course.examples),
+        "shards": shards,
+        "dtype": {"fp32": "float32", "bf16": "bfloat16"}[course.recipe.precision],
+        "num_parameters": sum(map(math.prod, shapes.values())),
+    }
+    gang.first(lambda: _finish(facts, out, work))
+
+
+def _finish(facts: dict, out: Path, work: Path) -> None:
+    notes = work / NOTES
+    shutil.copyfile(work / LOG, out / LOG)
+    facts = facts | {"notes": notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []}
+    write_atomic(out / "train.json", json.dumps(facts, indent=1).encode())

@@ -1,0 +1,59 @@
+"""The loss of the study: token mean within an example, mean over examples.
+
+B examples of a micro-batch, T tokens of the longest, K positions whose next token counts for some example, V vocabulary.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from winsweep.text.encode import MASKED, Example
+
+NOTHING = Example([0], [MASKED])  # stands in for an empty micro-batch: it is computed, and its loss and gradient are exactly 0
+
+
+class Batch(NamedTuple):
+    """Examples padded on the right; `present_BT` is 1 where a token is real."""
+
+    ids_BT: Tensor
+    present_BT: Tensor
+    labels_BT: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """The examples as one Batch; no examples become one row that counts for nothing."""
+    rows = list(examples) or [NOTHING]
+    width = max(len(row.ids) for row in rows)
+    return Batch(
+        torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in rows]),
+        torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows]),
+        torch.tensor([row.labels + [MASKED] * (width - len(row.ids)) for row in rows]),
+    )
+
+
+def num_targets(example: Example) -> int:
+    """Tokens of the example that the loss predicts; the first token is never predicted."""
+    return sum(label != MASKED for label in example.labels[1:])
+
+
+def example_losses(model: Callable, batch: Batch) -> Tensor:
+    """Mean negative log likelihood, in nats, of each example's counted tokens: float32 (B,), 0 for an example without any.
+
+    The vocabulary is only projected at the K positions that count (a saving of most of the memory where prompts are long).
+    """
+    targets_BT = F.pad(batch.labels_BT[:, 1:], (0, 1), value=MASKED)
+    counted_BT = targets_BT != MASKED
+    kept_K = counted_BT.any(0).nonzero()[:, 0]
+    kept_K = kept_K if len(kept_K) else torch.zeros(1, dtype=torch.long, device=targets_BT.device)
+    logits_BKV = model(input_ids=batch.ids_BT, attention_mask=batch.present_BT, logits_to_keep=kept_K, use_cache=False).logits
+    if logits_BKV.shape[1] != len(kept_K):  # a model that ignores logits_to_keep
+        logits_BKV = logits_BKV[:, kept_K]
+    targets_BK = targets_BT[:, kept_K]
+    nll_BK = F.cross_entropy(logits_BKV.float().flatten(0, 1), targets_BK.flatten(), ignore_index=MASKED, reduction="none").view_as(targets_BK)
+    return nll_BK.sum(1) / counted_BT.sum(1).clamp(min=1)

@@ -1,0 +1,59 @@
+"""Where a pretrained toy's pieces come from: byte-level BPE learnt on its corpus, or a tokenizer that exists already.
+
+Either way a newline is a piece of its own, so the pieces of a text that ends in one begin the pieces of every longer
+text; and as with Llama's own tokenizer a text starts with BOS and never ends with an EOS that is not written in it.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from winsweep.errors import BadStudy
+
+PAD, BOS, EOS = "<pad>", "<s>", "</s>"  # ids 0, 1, 2
+
+
+def learn(texts: Iterable[str], vocab: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of `vocab` pieces; fewer where the texts do not hold as many."""
+    backend = Tokenizer(models.BPE())
+    newline_alone = pre_tokenizers.Split(Regex("\n"), "isolated")
+    backend.pre_tokenizer = pre_tokenizers.Sequence([newline_alone, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab,
+        special_tokens=[PAD, BOS, EOS],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer)
+    return _wrap(backend, PAD)
+
+
+def load(path: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a Hugging Face directory as it is, or of a SentencePiece file (Llama-2's tokenizer.model) with BOS."""
+    if path.is_dir():
+        return AutoTokenizer.from_pretrained(path)
+    if not path.is_file():
+        raise BadStudy(f"tokenizer: found {path}; legal is a Hugging Face directory or a SentencePiece .model file; type its path")
+    return _wrap(_from_sentencepiece(path), None)
+
+
+def _wrap(backend: Tokenizer, pad: str | None) -> PreTrainedTokenizerFast:
+    bos_id = backend.token_to_id(BOS)
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, bos_id)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token=pad, bos_token=BOS, eos_token=EOS, padding_side="left", clean_up_tokenization_spaces=False
+    )
+
+
+def _from_sentencepiece(path: Path) -> Tokenizer:
+    # transformers converts such a file only under this name and out of a directory
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copyfile(path, Path(folder) / "tokenizer.model")
+        return LlamaTokenizer.from_pretrained(folder).backend_tokenizer

@@ -1,0 +1,181 @@
+"""Training that was killed and started again gives the same bits as training that was not, or says why it cannot."""
+
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from train_world import World
+
+from winsweep import manifest
+from winsweep.recipe import Recipe
+
+RECIPE = Recipe(lr=3e-3, epochs=5, global_batch=6, warmup_ratio=0.2, precision="fp32")  # 20 steps
+BF16 = Recipe(lr=3e-3, epochs=5, global_batch=6, warmup_ratio=0.2, precision="bf16")
+KINDS = [("zero0", 1, RECIPE), ("zero1", 1, BF16), ("zero1", 2, RECIPE), ("zero2", 2, BF16), ("zero3", 1, RECIPE), ("zero3", 2, RECIPE)]
+KINDS += [("zero1", 2, BF16), ("zero2", 2, RECIPE), ("zero3", 2, BF16), ("zero3_offload", 2, RECIPE)]
+
+
+@pytest.fixture
+def new_world(tmp_path: Path, dropout_model: Path) -> Callable[..., World]:
+    def build(name: str, zero: str = "zero1", num_ranks: int = 2, recipe: Recipe = RECIPE) -> World:
+        return World(tmp_path / name, dropout_model, zero, num_ranks, recipe, micro_batch=2, checkpoint_steps=3)
+
+    return build
+
+
+@pytest.mark.parametrize("zero, num_ranks, recipe", KINDS, ids=lambda value: getattr(value, "precision", value))
+def test_killed_training_gives_the_same_bits(zero: str, num_ranks: int, recipe: Recipe, new_world: Callable[..., World]) -> None:
+    undisturbed, world = new_world("undisturbed", zero, num_ranks, recipe).done(), new_world("killed", zero, num_ranks, recipe)
+    last, chance = num_ranks - 1, random.Random(f"{zero} {num_ranks}")
+    world.killed_at(rank=last, event="progress", step=chance.choice([1, 2]))
+    assert world.checkpoints() == []
+    world.killed_at(rank=chance.randrange(num_ranks), event="progress", step=chance.choice([4, 5]))
+    assert world.checkpoints() == ["checkpoint-3"]
+    world.killed_at(rank=last, event="open", text=".checkpoint-6.tmp/engine/state/")
+    assert world.checkpoints() == [".checkpoint-6.tmp", "checkpoint-3"]
+    world.killed_at(rank=last, event="open", text=f".checkpoint-6.tmp/random-{last}.pt")
+    world.killed_at(rank=0, event="open", text=".checkpoint-6.tmp/.manifest.json")
+    world.killed_at(rank=0, event="os.rename", text="/checkpoint-6'")
+    assert world.checkpoints() == [".checkpoint-6.tmp", "checkpoint-3"]
+    world.killed_at(rank=0, event="shutil.rmtree", text="/checkpoint-3")
+    assert world.checkpoints() == ["checkpoint-3", "checkpoint-6"]
+    world.killed_at(rank=last, event="open", text=".safetensors")
+    assert world.checkpoints() == ["checkpoint-18"] and not (world.out / "train.json").exists()
+    assert world.done().published() == undisturbed.published()
+    assert world.facts()["notes"][-1] == "went on from checkpoint-18" and undisturbed.facts()["notes"] == []
+
+
+def test_dropout_is_on(new_world: Callable[..., World], model: Path) -> None:
+    with_dropout, without = new_world("with", num_ranks=1), new_world("without", num_ranks=1)
+    without.base = model
+    assert with_dropout.done().losses()[0] != without.done().losses()[0]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A file system of a given number of bytes; asked again, the same one with another size."""
+    root = tmp_path / "disk"
+    root.mkdir()
+
+    def resize(num_bytes: int) -> Path:
+        options = f"size={num_bytes}" + (",remount" if os.path.ismount(root) else "")
+        tried = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", root], capture_output=True, text=True)
+        if tried.returncode:
+            pytest.skip(f"no small disk can be mounted here: {tried.stderr.strip()}")
+        return root
+
+    yield resize
+    if os.path.ismount(root):
+        subprocess.run(["umount", "-l", root], check=True)
+
+
+@pytest.mark.parametrize("zero, num_ranks", [("zero1", 2), ("zero3", 2), ("zero2", 1)])
+def test_full_disk(zero: str, num_ranks: int, new_world: Callable[..., World], small_disk: Callable[[int], Path]) -> None:
+    undisturbed = new_world("undisturbed", zero, num_ranks).done()
+    num_bytes = sum(path.stat().st_size for path in undisturbed.work.rglob("*") if path.is_file())
+    world = new_world("full", zero, num_ranks)
+    world.work = small_disk(int(1.6 * num_bytes)) / "work"
+    for _ in range(2):  # it stays full, and a second attempt does no harm
+        assert world.run() == [1] * num_ranks
+        assert world.stderr().count("OSError: [Errno 28]") == num_ranks and not list(world.out.iterdir())
+        assert world.checkpoints() == ["checkpoint-3"]
+        manifest.verify(world.work / "checkpoint-3")
+    small_disk(10 * num_bytes)
+    assert world.done().published() == undisturbed.published()
+    assert world.facts()["notes"] == ["went on from checkpoint-3"] * 2
+
+
+def stopped_at_5(world: World) -> Path:
+    world.killed_at(rank=0, event="progress", step=5)
+    return world.work / "checkpoint-3"
+
+
+def damage(checkpoint: Path) -> None:
+    victim = next(checkpoint.rglob("*optim_states.pt"))
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(data)
+
+
+def test_a_flipped_bit_starts_training_over_and_says_so(new_world: Callable[..., World]) -> None:
+    world = new_world("world")
+    damage(stopped_at_5(world))
+    assert world.done().published() == new_world("undisturbed").done().published()
+    assert "checkpoint-3 passed over" in world.facts()["notes"][0] and "sha256" in world.facts()["notes"][0]
+    assert world.facts()["notes"][1:] == ["no usable checkpoint: training starts over from step 0"]
+    assert "checkpoint-3 passed over" in world.stderr()
+
+
+def test_a_flipped_bit_falls_back_to_an_older_checkpoint(new_world: Callable[..., World]) -> None:
+    world = new_world("world")
+    shutil.copytree(stopped_at_5(world), world.root / "older")
+    world.killed_at(rank=1, event="progress", step=7)
+    damage(world.work / "checkpoint-6")
+    (world.root / "older").rename(world.work / "checkpoint-3")
+    assert world.done().published() == new_world("undisturbed").done().published()
+    assert world.facts()["notes"][-1] == "went on from checkpoint-3" and "checkpoint-6 passed over" in world.facts()["notes"][-2]
+    assert world.checkpoints() == ["checkpoint-18"]
+
+
+@pytest.mark.parametrize("changed", ["num_ranks", "zero_optimization", "seed", "examples"])
+def test_a_checkpoint_that_does_not_fit_is_not_used(changed: str, new_world: Callable[..., World]) -> None:
+    world = new_world("world")
+    stopped_at_5(world)
+    num_ranks, zero = 1 if changed == "num_ranks" else 2, "zero2" if changed == "zero_optimization" else "zero1"
+    again, fresh = new_world("world", zero, num_ranks), new_world("fresh", zero, num_ranks)
+    for one in (again, fresh):
+        one.num_attempts = 1
+        one.seed = 8 if changed == "seed" else 7
+        one.examples = one.examples[:-1] if changed == "examples" else one.examples
+    assert again.done().published() == fresh.done().published()
+    assert again.facts()["notes"][0].startswith(f"checkpoint-3 passed over: made with {changed} = ")
+
+
+def test_another_micro_batch_goes_on(new_world: Callable[..., World]) -> None:
+    world = new_world("world")
+    stopped_at_5(world)
+    again = World(world.root, world.base, "zero1", 2, RECIPE, micro_batch=1, checkpoint_steps=3)
+    again.num_attempts = 1
+    assert again.done().facts()["notes"] == ["went on from checkpoint-3"]
+    assert len(again.log()) == 20
+
+
+@pytest.mark.parametrize("where", [".", "about.json", "engine/state/mp_rank_00_model_states.pt"])
+@pytest.mark.parametrize("mode", [0o020, 0o002])
+def test_a_checkpoint_that_others_can_write_is_refused(where: str, mode: int, new_world: Callable[..., World]) -> None:
+    world = new_world("world")
+    victim = stopped_at_5(world) / where
+    victim.chmod(victim.stat().st_mode | mode)
+    assert world.run() == [1, 1]
+    assert world.stderr().count("Damaged: ") == 2 and "writable by you alone" in world.stderr()
+    assert world.checkpoints() == ["checkpoint-3"] and not list(world.out.iterdir())
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_a_checkpoint_of_someone_else_is_refused(new_world: Callable[..., World]) -> None:
+    world = new_world("world")
+    os.chown(stopped_at_5(world), 12345, -1)
+    assert world.run() == [1, 1] and "owned by user 12345" in world.stderr()
+
+
+def test_a_link_in_a_checkpoint_is_refused(new_world: Callable[..., World]) -> None:
+    world = new_world("world")
+    checkpoint = stopped_at_5(world)
+    (checkpoint / "random-0.pt").rename(world.root / "elsewhere.pt")
+    (checkpoint / "random-0.pt").symlink_to(world.root / "elsewhere.pt")
+    assert world.run() == [1, 1] and "Damaged: " in world.stderr()
+
+
+def test_checkpoints_are_private_under_any_umask(new_world: Callable[..., World]) -> None:
+    world = new_world("world")
+    before = os.umask(0)
+    try:
+        checkpoint = stopped_at_5(world)
+        assert {path.stat().st_mode & 0o077 for path in [checkpoint, *checkpoint.rglob("*")]} == {0}
+        assert world.done().facts()["notes"] == ["went on from checkpoint-3"]
+    finally:
+        os.umask(before)
