@@ -9,6 +9,7 @@ from winsweep.graph import Need
 from winsweep.keys import added, name_only
 from winsweep.pretrain import Pretrain
 from winsweep.recipe import Recipe
+from winsweep.strict import number
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Adapter:
 
     rules: tuple[Literal["eos", "uniform", "diversity"], ...] = ()
     eos_bonus: float = 15.0  # reached after eos_window response tokens, growing linearly from 0
-    eos_window: int = 250
+    eos_window: int = number(250, 1)
     eos_past_window: Literal["zero", "grow"] = "zero"  # as run: the bonus is gone from eos_window on
     uniform: tuple[tuple[str, float], ...] = ()  # vocabulary piece and what is added to it; empty: the paper's table
     diversity_penalty: float = 1.5  # subtracted once from every token type already seen
@@ -90,9 +91,9 @@ class Adapter:
 class Decoding:
     """Greedy decoding."""
 
-    max_new_tokens: int = 2048
+    max_new_tokens: int = number(2048, 1)
     precision: Literal["fp32", "bf16"] = "fp32"
-    batch: int = 16  # rows decoded together; in bf16 the composition of a batch can change a token
+    batch: int = number(16, 1)  # rows decoded together; in bf16 the composition of a batch can change a token
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from winsweep import spec as specs
@@ -12,11 +12,12 @@ from winsweep.house import House, failures
 from winsweep.local import Ended, Local
 from winsweep.manifest import write_atomic
 from winsweep.placement import Placement
-from winsweep.plan import Item, State
+from winsweep.plan import Facts, Item, State, plan
 
 POLL_S = 0.05
 RESCAN_S = 5.0  # others may publish too
 KILLED_TRIES = 3  # starts of one artifact whose process vanished without a word
+Planner = Callable[[Facts], list[Item]]
 
 
 @dataclass
@@ -43,7 +44,7 @@ def drive(house: House, placements: dict[str, Placement], jobs: int, retry_faile
         done = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
         if done and len(done) < len(house.judged):  # some cells failed: the table of the others
             part = house.table(done)
-            loop(run, lambda facts: plan_of(house, part, facts), show)
+            loop(run, lambda facts: plan([part], facts), show)
             publish_table(house, part)
         elif done:
             publish_table(house, house.wanted[0])
@@ -52,15 +53,9 @@ def drive(house: House, placements: dict[str, Placement], jobs: int, retry_faile
         cluster.close()
 
 
-def plan_of(house: House, wanted: Artifact, facts) -> list[Item]:  # facts: Facts
-    from winsweep.plan import plan
-
-    return plan([wanted], facts)
-
-
-def loop(run: Run, plan, show: Callable[[Run, list[Item]], None]) -> list[Item]:
+def loop(run: Run, planner: Planner, show: Callable[[Run, list[Item]], None]) -> list[Item]:
     """Start what is ready until nothing runs and nothing is ready."""
-    items, looked = look(run, plan), time.monotonic()
+    items, looked = look(run, planner), time.monotonic()
     while True:
         start_ready(run, items)
         show(run, items)
@@ -71,13 +66,25 @@ def loop(run: Run, plan, show: Callable[[Run, list[Item]], None]) -> list[Item]:
         for e in ended:
             settle(run, e)
         if ended or time.monotonic() - looked > RESCAN_S:
-            items, looked = look(run, plan), time.monotonic()
+            items, looked = look(run, planner), time.monotonic()
 
 
-def look(run: Run, plan) -> list[Item]:
+def look(run: Run, planner: Planner) -> list[Item]:
+    """The plan as things stand, after what is stale has made room, so that it counts as missing from now on."""
+    items = survey(run, planner)
+    if not any(i.stale for i in items):
+        return items
+    store = run.house.store
+    stamps = {i.artifact: store.stamp(store.root / i.artifact.name) for i in items if i.stale}
+    for item in survey(run, planner):  # once more: another launcher may have replaced it before its stamp was read
+        if item.stale and item.artifact in stamps:
+            store.retire(item.artifact, stamps[item.artifact])
+    return survey(run, planner)
+
+
+def survey(run: Run, planner: Planner) -> list[Item]:
     facts = run.house.facts(run.failed)
-    facts.running.update({key: "here" for key in run.started})
-    return plan(facts)
+    return planner(replace(facts, running={**facts.running, **dict.fromkeys(run.started, "here")}))
 
 
 def start_ready(run: Run, items: list[Item]) -> None:
@@ -90,8 +97,6 @@ def start_ready(run: Run, items: list[Item]) -> None:
 
 def start(run: Run, item: Item, placed: Placement) -> None:
     a, store, study = item.artifact, run.house.store, run.house.study
-    if item.stale:
-        store.retire(a, store.stamp(store.root / a.name))
     path = store.work(a.key) / "spec.json"
     specs.write(specs.make(a, store.root, study.path, study.files, placed), path)
     run.started[a.key] = (a, time.time())

@@ -12,13 +12,13 @@ from winsweep import strict
 class Placement:
     """Resources of one attempt of one stage; read from slurm/stages.yaml and a cluster file."""
 
-    ranks: int = 1  # processes that train together
-    gpus: int = 0  # of the whole attempt; a machine without GPUs runs it on its CPUs
-    threads: int = 1  # CPU threads of each rank; fixed, because sums depend on it in the last bit
+    ranks: int = strict.number(1, 1)  # processes that train together
+    gpus: int = strict.number(0, 0)  # of the whole attempt; a machine without GPUs runs it on its CPUs
+    threads: int = strict.number(1, 1)  # CPU threads of each rank; fixed, because sums depend on it in the last bit
     zero: str = "zero1"  # a file of ds_configs/, without .json
-    micro_batch: int = 8  # examples of one forward pass on one rank
-    checkpoint_steps: int = 50  # optimizer steps between full-state checkpoints
-    timeout_s: float = 600.0  # longest wait of a rank for the others
+    micro_batch: int = strict.number(8, 1)  # examples of one forward pass on one rank
+    checkpoint_steps: int = strict.number(50, 1)  # optimizer steps between full-state checkpoints
+    timeout_s: float = strict.number(600.0, 1)  # longest wait of a rank for the others
 
 
 def read_placements(defaults: Path, cluster: Path, stages: Collection[str]) -> dict[str, Placement]:

@@ -21,7 +21,7 @@ class Pretrain:
     layers: int = 2
     heads: int = 4
     mlp: int = 400
-    vocab: int = 1280
+    vocab: int = 1536
     max_positions: int = 512
 
     def num_steps(self) -> int:

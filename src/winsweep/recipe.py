@@ -4,24 +4,26 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from winsweep.strict import number
+
 
 @dataclass(frozen=True)
 class Recipe:
     """Every field is part of a finetune's key; the defaults are the paper's runs (method.md section 2, as run)."""
 
-    lr: float = 1e-5
-    epochs: int = 5
-    global_batch: int = 64  # examples per optimizer step, over all ranks and accumulation
-    max_tokens: int = 2048  # longer examples lose their end, EOS included
+    lr: float = number(1e-5, 0)
+    epochs: int = number(5, 1)
+    global_batch: int = number(64, 1)  # examples per optimizer step, over all ranks and accumulation
+    max_tokens: int = number(2048, 2)  # longer examples lose their end, EOS included
     long_examples: Literal["truncate", "refuse"] = "truncate"
     schedule: Literal["linear", "cosine"] = "linear"  # decay to 0 over the whole run
-    warmup_ratio: float = 0.03  # share of the steps, rounded down
+    warmup_ratio: float = number(0.03, 0, 1)  # share of the steps, rounded down
     loss: Literal["example_mean"] = "example_mean"  # token mean within an example, mean over examples
-    clip_norm: float = 1.0
-    weight_decay: float = 0.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
+    clip_norm: float = number(1.0, 0)  # of the global gradient; 0: no clipping
+    weight_decay: float = number(0.0, 0)
+    beta1: float = number(0.9, 0, 1)
+    beta2: float = number(0.999, 0, 1)
+    eps: float = number(1e-8, 0)
     precision: Literal["fp32", "bf16"] = "bf16"
 
     def steps_per_epoch(self, num_examples: int) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Iterable
@@ -12,6 +13,11 @@ import yaml
 from winsweep.errors import BadStudy
 
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def number(default: int | float, low: float, high: float = math.inf) -> typing.Any:
+    """A dataclass field whose values in a file lie between `low` and `high`, both legal."""
+    return dataclasses.field(default=default, metadata={"low": low, "high": high})
 
 
 class Node:
@@ -93,7 +99,16 @@ def read_fields(kind: type, given: dict[str, Node], at: Node) -> typing.Any:
     for name, f in fields.items():
         if name not in given and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise at.error(f"{name} is missing", f"{name} has no default", f"add {name}: …")
-    return kind(**{name: read(hints[name], node) for name, node in given.items()})
+    values = {name: read(hints[name], node) for name, node in given.items()}
+    for name, value in values.items():
+        _check_range(value, fields[name].metadata, given[name])
+    return kind(**values)
+
+
+def _check_range(value: object, bounds: typing.Mapping[str, float], node: Node) -> None:
+    low, high = bounds.get("low"), bounds.get("high", math.inf)
+    if low is not None and not low <= value <= high:
+        raise node.error(f"found {value}", f"at least {low:g} is legal" if high == math.inf else f"{low:g} to {high:g} is legal")
 
 
 def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None:
@@ -114,7 +129,7 @@ def _scalar(kind: type, node: Node) -> typing.Any:
     value = node.value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if type(value) is kind:
+    if type(value) is kind and (kind is not float or math.isfinite(value)):
         return value
     raise node.error(f"found {show(value)}", f"{NOUNS[kind]} is legal here", _advice(kind, value))
 

@@ -3,23 +3,19 @@
 import dataclasses
 import itertools
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from winsweep import layout, strict
-from winsweep.cell import Adapter, Cell, Comparison, Decoding, Generation, HubModel, Judge, LocalFile, Model, Source, Table, Training
-from winsweep.errors import BadStudy
+from winsweep.cell import Adapter, Cell, Comparison, Decoding, Generation, Judge, LocalFile, Model, Source, Table, Training
 from winsweep.frame import Frame
-from winsweep.graph import load
 from winsweep.keys import canonical
-from winsweep.pretrain import Pretrain
+from winsweep.parts import Fingerprint, Parts, check_name, names_in
 from winsweep.recipe import Recipe
 from winsweep.strict import Node
 
 SECTIONS = ("name", "models", "tasks", "seeds", "recipe", "grid", "frame", "instructions", "decoding", "adapters", "compare")
-Fingerprint = Callable[[Path], LocalFile]
 
 
 @dataclass(frozen=True)
@@ -53,21 +49,19 @@ class _Reader:
     """Reads one study file; remembers where local files lie."""
 
     def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
-        self.path, self.fingerprint = path, fingerprint
+        self.path, self.parts = path, Parts(path.parent, fingerprint)
         self.root = strict.read_yaml(path)
         self.given = self.root.mapping()
-        self.files: dict[str, Path] = {}
 
     def study(self) -> Study:
         strict.refuse_unknown(self.given, SECTIONS, self.root)
         name = strict.read(str, self.need("name"))
-        if not name.replace("-", "").replace("_", "").isalnum():
-            raise self.given["name"].error(f"found {name!r}", "letters, digits, - and _ are legal: it names files")
+        check_name(name, self.given["name"])
         compare = self.need("compare").mapping()
         strict.refuse_unknown(compare, ("judge", "reference", "difficulty"), self.given["compare"])
         cells = self.cells(compare)
-        difficulty = self.local(compare["difficulty"]) if "difficulty" in compare else None
-        return Study(name, self.path, Table(name, cells, difficulty), self.files)
+        difficulty = self.parts.local(compare["difficulty"]) if "difficulty" in compare else None
+        return Study(name, self.path, Table(name, cells, difficulty), self.parts.files)
 
     def need(self, section: str) -> Node:
         if section not in self.given:
@@ -79,12 +73,12 @@ class _Reader:
 
     def cells(self, compare: dict[str, Node]) -> tuple[Cell, ...]:
         self.frame, self.decoding = self.section(Frame, "frame"), self.section(Decoding, "decoding")
-        self.instructions = self.source(self.need("instructions"), "instructions", ())
+        self.instructions = self.parts.source(self.need("instructions"), "instructions", ())
         models, arms, seeds = self.models(), self.arms(), self.seeds()
         judge, reference = self.judge(compare), self.reference(compare, arms)
         cells, points = [], self.grid()
-        for (model, node), arm, seed in itertools.product(models, arms, seeds):
-          for point in points if arm.task else points[:1]:  # an untrained arm has no recipe to vary
+        grid = ((m, a, s, p) for m, a, s in itertools.product(models, arms, seeds) for p in (points if a.task else points[:1]))
+        for (model, node), arm, seed, point in grid:  # an untrained arm has no recipe to vary
             candidate = self.generation(model, node, arm, seed, point)
             other = reference if isinstance(reference, LocalFile) else self.generation(model, node, reference, seed, point)
             names = _label(model.name, arm, seed, point)
@@ -93,34 +87,19 @@ class _Reader:
         return tuple(cells)
 
     def models(self) -> list[tuple[Model, dict[str, Node]]]:
-        out = [(self.model(name, node), node.mapping()) for name, node in self.need("models").mapping().items()]
+        out = [(self.parts.model(name, node), node.mapping()) for name, node in self.need("models").mapping().items()]
         _refuse_twins([(m.name, m) for m, _ in out], self.given["models"])
         return out
-
-    def model(self, name: str, node: Node) -> Model:
-        given = node.mapping()
-        strict.refuse_unknown(given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "recipe"), node)
-        kinds = [k for k in ("hf_id", "path", "pretrain") if k in given]
-        if len(kinds) != 1:
-            raise node.error(f"found {' and '.join(kinds) or 'none of them'}", "exactly one of hf_id, path, pretrain is legal")
-        tokenizer = self.local(given["tokenizer"]) if "tokenizer" in given else None
-        return Model(name, self.base(kinds[0], given, node), tokenizer)
-
-    def base(self, kind: str, given: dict[str, Node], node: Node) -> HubModel | LocalFile | Pretrain:
-        if kind == "path":
-            return self.local(given["path"])
-        if kind == "pretrain":
-            return strict.read(Pretrain, given["pretrain"])
-        return strict.read_fields(HubModel, {k: given[k] for k in ("hf_id", "revision") if k in given}, node)
 
     def arms(self) -> list[Arm]:
         out = [self.adapter_arm(name, node) for name, node in self.given["adapters"].mapping().items()] if "adapters" in self.given else []
         tasks = self.need("tasks")
         for name, node in self.named(tasks):
+            check_name(name, node)
             given = node.mapping()
             recipe = given["recipe"].mapping() if "recipe" in given else {}
             leave_out = strict.read(tuple[str, ...], given["leave_out"]) if "leave_out" in given else ()
-            out.append(Arm(name, self.source(node, name, ("recipe", "leave_out")), Adapter(), self.decoding, recipe, leave_out))
+            out.append(Arm(name, self.parts.source(node, name, ("recipe", "leave_out")), Adapter(), self.decoding, recipe, leave_out))
         _refuse_same([a.name for a in out], tasks, "task")
         _refuse_twins([(a.name, [a.task, a.leave_out, sorted(a.recipe)]) for a in out if a.task and not a.recipe], tasks)
         return out
@@ -134,29 +113,11 @@ class _Reader:
         return [(n, Node({"from": at}, at.file, at.line, at.path)) for n, at in zip(names, node.value)]
 
     def adapter_arm(self, name: str, node: Node) -> Arm:
+        check_name(name, node)
         given = dict(node.mapping())
         own = given.pop("decoding", None)
         decoding = dataclasses.replace(self.decoding, **_overrides(Decoding, own.mapping(), own)) if own else self.decoding
         return Arm(name, None, strict.read_fields(Adapter, given, node), decoding, {}, ())
-
-    def source(self, node: Node, name: str, others: tuple[str, ...]) -> Source:
-        given = {k: v for k, v in node.mapping().items() if k not in others}
-        path, empty = given.pop("path", None), given.pop("empty_instructions", None)
-        at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
-        reader = module_of(layout.TASKS, "winsweep.tasks", strict.read(str, at), at)
-        options = strict.read_fields(reader.Options, given, node)
-        if path is None and reader.DATA is None and reader.NEEDS_PATH:
-            raise node.error("path is missing", f"the reader {at.value} has no data of its own", "add path: FILE.jsonl")
-        data = self.local(path) if path else reader.DATA
-        return Source(name, at.value, reader.VERSION, options, data, strict.read(bool, empty) if empty else False)
-
-    def local(self, node: Node) -> LocalFile:
-        path = (self.path.parent / strict.read(str, node)).resolve()
-        if not path.exists():
-            raise node.error(f"no file at {path}", "a path is legal, relative to the study's folder", "correct it or put the file there")
-        found = self.fingerprint(path)
-        self.files[found.sha256] = path
-        return found
 
     def seeds(self) -> tuple[int, ...]:
         seeds = strict.read(tuple[int, ...], self.need("seeds"))
@@ -172,13 +133,9 @@ class _Reader:
         return [dict(zip(given, point)) for point in itertools.product(*(strict.items(v) for v in given.values()))]
 
     def judge(self, compare: dict[str, Node]) -> Judge:
-        node = compare.get("judge")
-        if node is None:
-            raise self.given["compare"].error("judge is missing", f"legal: {', '.join(_files(layout.JUDGES))}", "add judge: NAME")
-        given = dict(node.value) if isinstance(node.value, dict) else {"from": node}
-        at = given.pop("from", node)
-        module = module_of(layout.JUDGES, "winsweep.judges", strict.read(str, at), at)
-        return Judge(at.value, module.VERSION, strict.read_fields(module.Options, given, node))
+        if "judge" not in compare:
+            raise self.given["compare"].error("judge is missing", f"legal: {', '.join(names_in(layout.JUDGES))}", "add judge: NAME")
+        return self.parts.judge(compare["judge"])
 
     def reference(self, compare: dict[str, Node], arms: list[Arm]) -> Arm | LocalFile:
         node = compare.get("reference", self.given["compare"])
@@ -187,7 +144,7 @@ class _Reader:
         if len(given) != 1:
             raise node.error("no single reference", "exactly one of reference: {task: NAME} and reference: {outputs: FILE} is legal")
         if "outputs" in given:
-            return self.local(given["outputs"])
+            return self.parts.local(given["outputs"])
         name, names = strict.read(str, given["task"]), {a.name: a for a in arms}
         if name not in names:
             raise given["task"].error(f"no task or adapter {name!r} in this study", strict.near(name, names))
@@ -207,17 +164,6 @@ class _Reader:
         for layer in layers:
             merged |= layer
         return strict.read_fields(Recipe, merged, self.given.get("recipe", self.root))
-
-
-def module_of(folder: Path, package: str, name: str, at: Node) -> ModuleType:
-    """The file `name` of `folder`; an unknown name is an error with the near miss."""
-    if name not in _files(folder):
-        raise at.error(f"no file {name}.py in {folder.name}/", strict.near(name, _files(folder)))
-    return load(folder / f"{name}.py", package)
-
-
-def _files(folder: Path) -> list[str]:
-    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
 
 
 def _overrides(kind: type, given: dict[str, Node], at: Node) -> dict[str, object]:

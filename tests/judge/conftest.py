@@ -1,13 +1,25 @@
 """A judge server for each test, named by the environment as a person would name it, and no other host within reach."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from .server import JudgeServer
 
 KEY = "sk-not-to-be-written-anywhere-123456"
+
+
+def run_python(code: str, cwd: Path) -> str:
+    """Standard output of `code` in a fresh interpreter; `-c` in `cwd` is where a .env file would be found."""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture

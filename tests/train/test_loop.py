@@ -1,7 +1,6 @@
 """Training equals a plain PyTorch loop, whatever the ZeRO stage, the ranks and the micro-batch."""
 
-import json
-import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,35 +15,60 @@ from winsweep.train.order import step_rows
 RECIPE = Recipe(lr=3e-3, epochs=5, global_batch=6, warmup_ratio=0.2, weight_decay=0.1, clip_norm=0.5, precision="fp32")
 
 
-def plain_loop(base: Path, recipe: Recipe, dtype: torch.dtype) -> tuple[list[float], dict]:
-    examples = make_examples(22)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).train()
+def plain_loop(base: Path, recipe: Recipe) -> tuple[list[float], list[float], dict]:
+    """Losses, gradient norms and final parameters of training one example at a time, without any of winsweep's engine."""
+    examples, num_steps = make_examples(22), recipe.num_steps(22)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).train()
     adam = torch.optim.AdamW(model.parameters(), betas=(recipe.beta1, recipe.beta2), eps=recipe.eps, weight_decay=recipe.weight_decay)
-    losses, num_steps = [], recipe.epochs * math.ceil(22 / recipe.global_batch)
+    losses, norms = [], []
     for step in range(num_steps):
         rows = [examples[row] for row in step_rows(22, recipe.global_batch, 7, step)]
         loss = sum(model(input_ids=torch.tensor([r.ids]), labels=torch.tensor([r.labels])).loss for r in rows) / len(rows)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm).item())
         adam.param_groups[0]["lr"] = recipe.lr_at(step, num_steps)
         adam.step(), adam.zero_grad()
         losses.append(loss.item())
-    return losses, dict(model.named_parameters())
+    return losses, norms, dict(model.named_parameters())
 
 
 @pytest.fixture(scope="module")
-def reference(model: Path) -> tuple[list[float], dict]:
-    return plain_loop(model, RECIPE, torch.float32)
+def reference(model: Path) -> tuple[list[float], list[float], dict]:
+    return plain_loop(model, RECIPE)
 
 
 def weights(out: Path) -> dict:
     return {name: tensor for path in out.glob("*.safetensors") for name, tensor in load_file(path).items()}
 
 
-@pytest.mark.parametrize("zero", ["zero0", "zero1", "zero2", "zero3", "zero3_offload"])
-@pytest.mark.parametrize("num_ranks, micro_batch", [(1, 4), (2, 2), (2, 1)])
+STAGES = ["zero0", "zero1", "zero2", "zero3", "zero3_offload"]
+SPLITS = [(1, 4), (2, 2)]  # ranks and micro-batch; 22 examples in batches of 6: neither divides the last step, of 4
+MORE = [("zero1", 2, 1), ("zero3", 2, 1), ("zero2", 3, 4), ("zero3", 4, 2), ("zero1", 1, 1), ("zero0", 2, 100)]
+
+
+@pytest.mark.parametrize("zero, num_ranks, micro_batch", [(zero, *split) for zero in STAGES for split in SPLITS] + MORE)
 def test_equals_a_plain_loop(zero: str, num_ranks: int, micro_batch: int, model: Path, reference: tuple, tmp_path: Path) -> None:
+    losses, norms, parameters = reference
     world = World(tmp_path, model, zero, num_ranks, RECIPE, micro_batch=micro_batch).done()
-    assert world.losses() == pytest.approx(reference[0], rel=1e-5)
+    assert world.losses() == pytest.approx(losses, rel=1e-5)
+    assert [line["grad_norm"] for line in world.log()] == pytest.approx(norms, rel=1e-4)
+    assert max(norms) > RECIPE.clip_norm > min(norms)  # so clipping, and not clipping, are both under test
     for name, tensor in weights(world.out).items():
-        torch.testing.assert_close(tensor, reference[1][name], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(tensor, parameters[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero2", 2), ("zero3", 2)])
+def test_bf16_learns_as_fp32_does(zero: str, num_ranks: int, model: Path, reference: tuple, tmp_path: Path) -> None:
+    losses, _, parameters = reference
+    world = World(tmp_path, model, zero, num_ranks, replace(RECIPE, precision="bf16"), micro_batch=3).done()
+    assert world.losses() == pytest.approx(losses, rel=0.02) and losses[-1] < losses[0] - 0.5
+    for name, tensor in weights(world.out).items():
+        assert tensor.dtype == torch.bfloat16
+        assert (tensor.float() - parameters[name]).abs().mean() < 0.1 * (parameters[name].abs().mean())
+
+
+def test_the_seed_decides_the_order_and_nothing_else_does(model: Path, tmp_path: Path) -> None:
+    same, other = World(tmp_path / "a", model, "zero1", 2, RECIPE, micro_batch=2), World(tmp_path / "b", model, "zero1", 2, RECIPE, micro_batch=2)
+    again = World(tmp_path / "c", model, "zero1", 2, RECIPE, micro_batch=2)
+    other.seed = 8
+    assert same.done().published() == again.done().published() != other.done().published()

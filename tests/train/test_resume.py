@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,9 @@ from train_world import World
 from winsweep import manifest
 from winsweep.recipe import Recipe
 
-RECIPE = Recipe(lr=3e-3, epochs=5, global_batch=6, warmup_ratio=0.2, precision="fp32")  # 20 steps
-BF16 = Recipe(lr=3e-3, epochs=5, global_batch=6, warmup_ratio=0.2, precision="bf16")
-KINDS = [("zero0", 1, RECIPE), ("zero1", 1, BF16), ("zero1", 2, RECIPE), ("zero2", 2, BF16), ("zero3", 1, RECIPE), ("zero3", 2, RECIPE)]
-KINDS += [("zero1", 2, BF16), ("zero2", 2, RECIPE), ("zero3", 2, BF16), ("zero3_offload", 2, RECIPE)]
+RECIPE = Recipe(lr=3e-3, epochs=3, global_batch=6, warmup_ratio=0.2, precision="fp32")  # 12 steps
+BF16 = replace(RECIPE, precision="bf16")
+KINDS = [("zero0", 1, RECIPE), ("zero1", 1, BF16), ("zero1", 2, RECIPE), ("zero2", 2, RECIPE), ("zero3", 2, RECIPE), ("zero3_offload", 2, BF16)]
 
 
 @pytest.fixture
@@ -35,18 +35,16 @@ def test_killed_training_gives_the_same_bits(zero: str, num_ranks: int, recipe: 
     assert world.checkpoints() == []
     world.killed_at(rank=chance.randrange(num_ranks), event="progress", step=chance.choice([4, 5]))
     assert world.checkpoints() == ["checkpoint-3"]
-    world.killed_at(rank=last, event="open", text=".checkpoint-6.tmp/engine/state/")
-    assert world.checkpoints() == [".checkpoint-6.tmp", "checkpoint-3"]
-    world.killed_at(rank=last, event="open", text=f".checkpoint-6.tmp/random-{last}.pt")
-    world.killed_at(rank=0, event="open", text=".checkpoint-6.tmp/.manifest.json")
-    world.killed_at(rank=0, event="os.rename", text="/checkpoint-6'")
-    assert world.checkpoints() == [".checkpoint-6.tmp", "checkpoint-3"]
+    in_a_save = [(last, "open", "/engine/state/"), (last, "open", f"/random-{last}.pt"), (0, "open", ".manifest.json"), (0, "os.rename", "/checkpoint-6'")]
+    for rank, event, text in in_a_save:
+        world.killed_at(rank=rank, event=event, text=text)
+        assert world.checkpoints() == ["checkpoint-3"]
     world.killed_at(rank=0, event="shutil.rmtree", text="/checkpoint-3")
     assert world.checkpoints() == ["checkpoint-3", "checkpoint-6"]
     world.killed_at(rank=last, event="open", text=".safetensors")
-    assert world.checkpoints() == ["checkpoint-18"] and not (world.out / "train.json").exists()
+    assert world.checkpoints() == ["checkpoint-9"] and not (world.out / "train.json").exists()
     assert world.done().published() == undisturbed.published()
-    assert world.facts()["notes"][-1] == "went on from checkpoint-18" and undisturbed.facts()["notes"] == []
+    assert world.facts()["notes"][-1] == "went on from checkpoint-9" and undisturbed.facts()["notes"] == []
 
 
 def test_dropout_is_on(new_world: Callable[..., World], model: Path) -> None:
@@ -81,7 +79,8 @@ def test_full_disk(zero: str, num_ranks: int, new_world: Callable[..., World], s
     world.work = small_disk(int(1.6 * num_bytes)) / "work"
     for _ in range(2):  # it stays full, and a second attempt does no harm
         assert world.run() == [1] * num_ranks
-        assert world.stderr().count("OSError: [Errno 28]") == num_ranks and not list(world.out.iterdir())
+        assert world.stderr().count("OSError: [Errno 28]") == num_ranks
+        assert not list(world.out.iterdir())
         assert world.checkpoints() == ["checkpoint-3"]
         manifest.verify(world.work / "checkpoint-3")
     small_disk(10 * num_bytes)
@@ -118,7 +117,7 @@ def test_a_flipped_bit_falls_back_to_an_older_checkpoint(new_world: Callable[...
     (world.root / "older").rename(world.work / "checkpoint-3")
     assert world.done().published() == new_world("undisturbed").done().published()
     assert world.facts()["notes"][-1] == "went on from checkpoint-3" and "checkpoint-6 passed over" in world.facts()["notes"][-2]
-    assert world.checkpoints() == ["checkpoint-18"]
+    assert world.checkpoints() == ["checkpoint-9"]
 
 
 @pytest.mark.parametrize("changed", ["num_ranks", "zero_optimization", "seed", "examples"])
@@ -141,7 +140,7 @@ def test_another_micro_batch_goes_on(new_world: Callable[..., World]) -> None:
     again = World(world.root, world.base, "zero1", 2, RECIPE, micro_batch=1, checkpoint_steps=3)
     again.num_attempts = 1
     assert again.done().facts()["notes"] == ["went on from checkpoint-3"]
-    assert len(again.log()) == 20
+    assert len(again.log()) == 12
 
 
 @pytest.mark.parametrize("where", [".", "about.json", "engine/state/mp_rank_00_model_states.pt"])

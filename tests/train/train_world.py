@@ -51,16 +51,14 @@ def _fork(main: Callable[[], None], log: Path) -> int:
     if pid:
         return pid
     code = 1
+    sys.stdout = sys.stderr = file = open(log, "w", buffering=1)
+    os.dup2(file.fileno(), 1), os.dup2(file.fileno(), 2)
     try:
-        with open(log, "w") as file:
-            os.dup2(file.fileno(), 1), os.dup2(file.fileno(), 2)
         main()
         code = 0
     except BaseException:
-        with open(log, "a") as file:
-            traceback.print_exc(file=file)
+        traceback.print_exc()
     finally:
-        sys.stdout.flush(), sys.stderr.flush()
         os._exit(code)
 
 
@@ -90,7 +88,7 @@ class World:
         self.config = zero_config(zero)
         self.examples = make_examples(22)
         self.placement = Placement(ranks=num_ranks, zero=zero, **placement)
-        self.work, self.num_attempts, self.seed = root / "work", 0, 7
+        self.work, self.num_attempts, self.seed, self.timeout_s = root / "work", 0, 7, 20.0
         self.on_progress: Callable[[int, int], None] = lambda rank, done: None
         self.on_audit: Callable[[int, str, str], None] | None = None  # called with rank, event and its arguments as text
 
@@ -101,7 +99,7 @@ class World:
     def main(self, rank: int) -> None:
         if self.on_audit:
             sys.addaudithook(lambda event, args: event in AUDITED and self.on_audit(rank, event, str(args)))
-        gang = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=20)
+        gang = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
         how = dict(placement=self.placement, zero_config=self.config, gang=gang)
         progress = lambda done, total: self.on_progress(rank, done)
         finetune(self.examples, self.base, None, self.recipe, self.seed, **how, out=self.out, work=self.work, progress=progress)

@@ -25,56 +25,47 @@ from typing import Any
 from winsweep.errors import Incomplete
 from winsweep.judge import endpoint
 from winsweep.judge.endpoint import Answer
-from winsweep.judges.alpaca import Judge, read
+from winsweep.judges.alpaca import Judge
 
 CHUNK_ROWS = 64  # what a kill can lose
 PLACE = re.compile(r"\{(instruction|output_1|output_2)\}")
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two outputs to one instruction, named as in AlpacaEval's annotation files."""
+def annotate(pairs: list[Row], judge: Judge, on_chunk: Callable[[list[Row]], None], num_in_flight: int = 16) -> None:
+    """Hand every pair with its preference to `on_chunk`, in order, at most CHUNK_ROWS at a time, judged over the endpoint.
 
-    instruction: str
-    output_1: str  # the reference's
-    output_2: str  # the candidate's
-    generator_1: str = "reference"
-    generator_2: str = "candidate"
-    dataset: str = ""
-
-
-def annotate(
-    pairs: list[Pair],
-    config: str | Path,
-    model: str | None = None,
-    on_chunk: Callable[[list[Row]], None] = lambda rows: None,
-    num_in_flight: int = 16,
-) -> list[Row]:
-    """Annotation rows of all `pairs`, in order, judged over the endpoint of OPENAI_BASE_URL with OPENAI_API_KEY.
-
-    A row is the pair, `preference` in [1, 2] (2: the candidate wins), `raw_completion` (None for a tie without a call),
-    `served_model`, `date` (UTC) and the fields of the judge's Identity. Rows are handed to `on_chunk` as they come, at
-    most CHUNK_ROWS at a time. Raises BadStudy for `config`; Incomplete, naming pairs and reasons, if any has no
-    preference: after the last pair, or at once if not one call of a chunk succeeded. Every good row was handed over by then.
+    A pair has `instruction`, `output_1` (the reference's) and `output_2` (the candidate's); the rest of it is kept. Added are
+    `preference` in [1, 2] (2: the candidate wins), `raw_completion` (None for a tie without a call), `served_model`,
+    `date` (UTC) and the fields of the judge's Identity. Raises BadStudy without a key; Incomplete, naming pairs and reasons, if
+    any has no preference: after the last pair, or at once if not one call of a chunk succeeded. Good rows were handed over by then.
     """
-    judge = read(config, model)
-    client, rows, failures = endpoint.connect(), [], {}
-    annotator = _annotator(judge)
+    if not pairs:
+        return
+    client, annotator, failures = endpoint.connect(), _annotator(judge), {}
     for start in range(0, len(pairs), CHUNK_ROWS):
         chunk = pairs[start : start + CHUNK_ROWS]
         good, bad = _judge(chunk, judge, annotator, lambda requests: endpoint.ask_all(client, requests, num_in_flight))
-        on_chunk(good)
-        rows += good
+        if good:
+            on_chunk(good)
         failures |= {start + i: reason for i, reason in bad.items()}
         if bad and not any(row["raw_completion"] for row in good):
             break
     if failures:
         raise Incomplete(_say_failures(failures, pairs, start + len(chunk), judge))
-    return rows
 
 
-def length_controlled(preferences: list[float], chars_1: list[int], chars_2: list[int], table: Path | None, c: float | None = None) -> "Fit":
+@dataclass(frozen=True)
+class Fit:
+    win_rate_pct: float
+    length: float  # weight of tanh(standardised length difference)
+    difficulty: float  # weight of the instruction's difficulty; 0 in the minimal formula
+    merit: float  # weight of being the model rather than a gamed baseline
+
+
+def length_controlled(
+    preferences: list[float], chars_1: list[int], chars_2: list[int], table: Path | None, c: float | None = None
+) -> Fit:
     """AlpacaEval's own length-controlled win rate of the side that `chars_2` belongs to.
 
     With a `table` (df_gamed.csv) the formula is length_controlled_v1 and row i is the table's instruction i; without one it is
@@ -93,27 +84,19 @@ def length_controlled(preferences: list[float], chars_1: list[int], chars_2: lis
     return Fit(float(said["length_controlled_winrate"]), length, difficulty[0] if difficulty else 0.0, merit)
 
 
-@dataclass(frozen=True)
-class Fit:
-    win_rate_pct: float
-    length: float  # weight of tanh(standardised length difference)
-    difficulty: float  # weight of the instruction's difficulty; 0 in the minimal formula
-    merit: float  # weight of being the model rather than a gamed baseline
-
-
 def _judge(
-    chunk: list[Pair], judge: Judge, annotator: Any, ask_all: Callable[[list[Row]], list[Answer]]
+    chunk: list[Row], judge: Judge, annotator: Any, ask_all: Callable[[list[Row]], list[Answer]]
 ) -> tuple[list[Row], dict[int, str]]:
     """Rows of the pairs that have a preference, and the reason for each position that has none."""
     # alpaca_eval sees a name for each output; equal names where the outputs are equal, so that it ties them
-    names = [(f"{i}-1", f"{i}-1" if pair.output_1 == pair.output_2 else f"{i}-2") for i, pair in enumerate(chunk)]
-    texts = {name: text for pair, both in zip(chunk, names) for name, text in zip(both, (pair.output_1, pair.output_2))}
+    names = [(f"{i}-1", f"{i}-1" if pair["output_1"] == pair["output_2"] else f"{i}-2") for i, pair in enumerate(chunk)]
+    texts = {name: text for pair, both in zip(chunk, names) for name, text in zip(both, (pair["output_1"], pair["output_2"]))}
     answers: dict[int, Answer] = {}
 
     def complete(prompts: list[str]) -> dict[str, list[Any]]:
         shown = [tuple(prompt.split()) for prompt in prompts]
         ids = [int(first.split("-")[0]) for first, _ in shown]
-        requests = [_request(judge, chunk[i].instruction, texts[a], texts[b]) for i, (a, b) in zip(ids, shown)]
+        requests = [_request(judge, chunk[i]["instruction"], texts[a], texts[b]) for i, (a, b) in zip(ids, shown)]
         answers.update(zip(ids, ask_all(requests)))
         choices = [answers[i].choice for i in ids]
         return {"completions": [c["text"] if c else "" for c in choices], "completions_all": [c or "" for c in choices]}
@@ -127,14 +110,14 @@ def _judge(
         if i in found:
             date = datetime.now(UTC).isoformat(timespec="seconds")
             extra = {"raw_completion": answer.choice, "served_model": answer.served_model, "date": date}
-            rows.append(asdict(pair) | {"preference": found[i]} | asdict(judge.identity) | extra)
+            rows.append(pair | {"preference": found[i]} | asdict(judge.identity) | extra)
         else:
             failures[i] = answer.failure or "no preference in the answer"
     return rows, failures
 
 
-def _preferences(annotator: Any, chunk: list[Pair], names: list[tuple[str, str]]) -> dict[int, float]:
-    given = [{"instruction": p.instruction, "output_1": a, "output_2": b} for p, (a, b) in zip(chunk, names)]
+def _preferences(annotator: Any, chunk: list[Row], names: list[tuple[str, str]]) -> dict[int, float]:
+    given = [{"instruction": p["instruction"], "output_1": a, "output_2": b} for p, (a, b) in zip(chunk, names)]
     with _third_party_quiet():
         try:
             rows = annotator(given, chunksize=None)
@@ -159,8 +142,8 @@ def _annotator(judge: Judge) -> Any:
         )
 
 
-def _say_failures(failures: dict[int, str], pairs: list[Pair], num_tried: int, judge: Judge) -> str:
-    some = "; ".join(f"#{i} {pairs[i].instruction[:60]!r}: {reason}" for i, reason in list(failures.items())[:5])
+def _say_failures(failures: dict[int, str], pairs: list[Row], num_tried: int, judge: Judge) -> str:
+    some = "; ".join(f"#{i} {pairs[i]['instruction'][:60]!r}: {reason}" for i, reason in list(failures.items())[:5])
     more = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
     stop = "" if num_tried == len(pairs) else f" (stopped there: not one call for the last {CHUNK_ROWS} succeeded)"
     told = f"{len(failures)} of {num_tried} pairs tried{stop} have no preference: {some}{more}"

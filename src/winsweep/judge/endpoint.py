@@ -31,7 +31,8 @@ class Answer:
 def connect() -> openai.OpenAI:
     """A client for the endpoint of the environment; BadStudy without a key."""
     if not os.environ.get("OPENAI_API_KEY"):
-        raise BadStudy("OPENAI_API_KEY: not set; legal is your key (any word where a local endpoint wants none); type: export OPENAI_API_KEY=…")
+        legal = "legal is your key, or any word where a local endpoint wants none"
+        raise BadStudy(f"OPENAI_API_KEY: not set; {legal}; type: export OPENAI_API_KEY=…")
     return openai.OpenAI(max_retries=NUM_RETRIES, timeout=TIMEOUT_S)
 
 

@@ -1,8 +1,13 @@
-"""What an AlpacaEval judge is: its prompt, its request and its identity, read from the files of the package without importing it."""
+"""AlpacaEval's judges: an annotator's configuration, its prompt, request and identity, read from its files without importing it.
+
+In a study: `judge: {from: alpaca, model: NAME}`. The endpoint is OPENAI_BASE_URL and the key OPENAI_API_KEY, in the environment
+of the job and never in the study.
+"""
 
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -12,12 +17,19 @@ import yaml
 
 from winsweep.errors import BadStudy
 
+VERSION = 1
 # What goes to the endpoint as it stands in a configuration; the first three with the defaults that alpaca_eval sends.
 DEFAULTS = {"max_tokens": 2048, "temperature": 0.7, "top_p": 1.0}
 SENT = {*DEFAULTS, "max_completion_tokens", "logprobs", "top_logprobs", "tools", "tool_choice", "response_format", "seed", "stop"}
 # How alpaca_eval's own client would travel: this client has its own, so they can change no answer.
 TRANSPORT = {"num_procs", "batch_size", "price_per_token", "sleep_time", "n_retries", "requires_chatml", "is_chat", "is_strip"}
 TURN = re.compile(r"\s*<\|im_start\|>(system|user|assistant)\n(.*?)<\|im_end\|>\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Options:
+    config: str = "weighted_alpaca_eval_gpt4_turbo"  # in alpaca_eval's evaluators_configs, or the absolute path of one's own
+    model: str | None = None  # replaces the configuration's model, so that another endpoint answers the same prompt
 
 
 @dataclass(frozen=True)
@@ -41,37 +53,41 @@ class Judge:
     request: dict[str, Any]  # sampling fields of a chat completion, without model and messages
 
 
-def identity(config: str | Path, model: str | None = None) -> dict[str, str]:
-    """The identity of the judge that `config` and `model` name, as plain data; the arguments and errors are those of `read`."""
-    return asdict(read(config, model).identity)
+def identity(options: Options) -> dict[str, str]:
+    """What makes two judgements comparable: the fields of Identity; BadStudy where `read` raises it."""
+    return asdict(read(options).identity)
 
 
-def read(config: str | Path, model: str | None = None) -> Judge:
-    """The judge of `config`: a name in alpaca_eval's evaluators_configs, or a path to such a directory or yaml file.
+def annotate(pairs: list[dict], options: Options, on_chunk: Callable[[list[dict]], None]) -> None:
+    """Give every pair its preference, handed over in chunks; see winsweep.judge.alpaca.annotate."""
+    from winsweep.judge import alpaca
 
-    `model` replaces the configuration's model, so that a local endpoint answers the official prompt. Raises BadStudy.
-    """
-    path = _find(config)
+    alpaca.annotate(pairs, read(options), on_chunk)
+
+
+def read(options: Options) -> Judge:
+    """The judge that `options` name; BadStudy if there is none or if this client would not do what its configuration says."""
+    path = _find(options.config)
     name, entry = _entry(path)
     template = _template(path, entry)
     kwargs = dict(entry.get("completions_kwargs") or {})
-    model = model or kwargs.pop("model_name", None)
+    model = options.model or kwargs.get("model_name")
     if not model:
-        raise BadStudy(f"{path}: no model_name; legal is the name your endpoint serves it by; type `model: NAME` in the comparison")
+        raise BadStudy(f"{path}: no model_name; legal is the name your endpoint serves it by; type model: NAME beside from: alpaca")
     kwargs.pop("model_name", None)
     said = {**entry, "prompt_template": None, "completions_kwargs": kwargs}
     ident = Identity(name, model, _sha256(template), _sha256(json.dumps(said, sort_keys=True)), metadata.version("alpaca_eval"))
     return Judge(ident, path, _messages(template, path), _request(kwargs, path))
 
 
-def _find(config: str | Path) -> Path:
+def _find(config: str) -> Path:
     home = _package() / "evaluators_configs"
-    for root in (home / config, Path(config).absolute()):
-        path = root / "configs.yaml" if root.is_dir() else root
-        if path.is_file():
-            return path
+    root = home / config  # an absolute path stays what it is
+    path = root / "configs.yaml" if root.is_dir() else root
+    if path.is_file():
+        return path
     known = ", ".join(sorted(p.name for p in home.iterdir() if p.name.startswith("weighted_")))
-    raise BadStudy(f"judge {str(config)!r}: no such configuration; legal is a path or a name in {home}, such as {known}")
+    raise BadStudy(f"judge {config!r}: no such configuration; legal is an absolute path or a name in {home}, such as {known}")
 
 
 def _package() -> Path:

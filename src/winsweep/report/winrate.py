@@ -58,7 +58,8 @@ def win_rate(preferences: Sequence[float]) -> tuple[float, float]:
     bad = np.flatnonzero(~((wins_N >= 0) & (wins_N <= 1)))
     if len(bad):
         shown = ", ".join(f"#{i} {preferences[i]!r}" for i in bad[:3])
-        raise Incomplete(f"win rate: {len(bad)} of {len(wins_N)} preferences are none ({shown}); legal is 1 to 2; judge those pairs again")
+        found = f"{len(bad)} of {len(wins_N)} preferences are none ({shown})"
+        raise Incomplete(f"win rate: {found}; legal is 1 to 2; judge those pairs again")
     return float(wins_N.mean()), float(wins_N.std(ddof=1) / math.sqrt(len(wins_N))) if len(wins_N) > 1 else 0.5
 
 
@@ -73,7 +74,8 @@ def length_controlled(rows: Sequence[Mapping[str, Any]], instructions: Sequence[
     Raw instead of a fit: ties only (exactly 50), length differences without any spread, or, for the minimal formula, fewer
     than five wins' or five losses' worth of preferences (it calls 805 losses 50 %, and one win among them 21 %).
     The standard error propagates the sampling of rows through the fit at the chosen penalty (see `_fit_error`), and is too
-    small where length separates wins from losses; alpaca_eval's own is about half of it, and 0 for the minimal formula. Raises Incomplete, BadData, MissingInput, NotFinite.
+    small where length separates wins from losses; alpaca_eval's own is about half of it, and 0 for the minimal formula.
+    Raises Incomplete, BadData, MissingInput, NotFinite.
     """
     rows = _aligned(rows, instructions)
     preferences = [row["preference"] for row in rows]
@@ -88,10 +90,10 @@ def length_controlled(rows: Sequence[Mapping[str, Any]], instructions: Sequence[
         official = official and _complete_table(official, Path(scratch))
         fit = alpaca.length_controlled(preferences, chars_1, chars_2, official)
         gamed = _read(official) if official else []
-    found = LC(fit.win_rate_pct, _fit_error(fit, deltas_N, np.array(preferences) - 1, gamed), "official" if official else "minimal")
-    if not (math.isfinite(found.win_rate_pct) and math.isfinite(found.standard_error_pct)):
-        raise NotFinite(f"length-controlled win rate: the fit gave {found}; legal is a number; report the raw win rate of these {len(rows)} rows")
-    return found
+    error_pct = _fit_error(fit, deltas_N, np.array(preferences) - 1, gamed)
+    if not (math.isfinite(fit.win_rate_pct) and math.isfinite(error_pct)):
+        raise NotFinite(f"length-controlled win rate: the fit of {len(rows)} rows gave {fit.win_rate_pct} ± {error_pct}; legal are numbers")
+    return LC(fit.win_rate_pct, error_pct, "official" if official else "minimal")
 
 
 def describe(candidate: Sequence[str], reference: Sequence[str], truncated: Sequence[bool]) -> Sides:
@@ -127,7 +129,8 @@ def _complete_table(table: Path, scratch: Path) -> Path:
     """`table` itself, or a copy completed from instruction_difficulty.csv beside it; BadData unless two times 805 rows in order."""
     rows = _read(table)
     if [row.get("index") for row in rows] != [str(i) for i in range(NUM_ALPACA_EVAL)] * 2:
-        raise BadData(f"{table}: found {len(rows)} rows; legal is index 0 to 804 in order, twice; fetch df_gamed.csv of tatsu-lab/alpaca_eval again")
+        legal = "legal is index 0 to 804 in order, twice"
+        raise BadData(f"{table}: found {len(rows)} rows; {legal}; fetch df_gamed.csv of the data set tatsu-lab/alpaca_eval again")
     if "instruction_difficulty" in rows[0]:
         return table
     beside = table.with_name("instruction_difficulty.csv")
@@ -147,7 +150,7 @@ def _read(table: Path) -> list[dict[str, str]]:
         with open(table, newline="") as f:
             return list(csv.DictReader(f))
     except FileNotFoundError:
-        raise MissingInput(f"{table}: not there; legal is a copy of that file of the data set tatsu-lab/alpaca_eval; fetch it once") from None
+        raise MissingInput(f"{table}: not there; legal is that file of the data set tatsu-lab/alpaca_eval; fetch it once") from None
 
 
 def _fit_error(fit: alpaca.Fit, deltas_N: np.ndarray, wins_N: np.ndarray, gamed: list[dict[str, str]]) -> float:

@@ -11,10 +11,11 @@ from winsweep.toy.dice import Dice
 from winsweep.toy.facts import CHATTER
 from winsweep.toy.world import Item, items
 
-MIX = {"quiz": 0.5, "smalltalk": 0.2, "answers": 0.2, "notes": 0.1}  # share of the documents
-NUM_ROUNDS = {"quiz": (1, 3), "smalltalk": (1, 3), "answers": (2, 8), "notes": (4, 8)}
+MIX = {"quiz": 0.5, "smalltalk": 0.12, "answers": 0.28, "notes": 0.1}  # share of the documents
+NUM_ROUNDS = {"quiz": (1, 2), "smalltalk": (1, 2), "answers": (2, 8), "notes": (3, 6)}
 KIND_WEIGHT = {"sum": 2.0, "lorin": 1.5}  # the kinds that take longest to learn; all others 1
 BLANK = 0.12  # share of the questions that are left out, whatever follows them
+ALSO = 0.75  # share of the second questions that say that they are another one; so a greedy base model asks on
 UNTAGGED = 0.2  # share of the threads without speaker tags
 
 SPEAKERS = "ann bob cleo dan eve fay gus ivy ned zoe".split()
@@ -46,7 +47,7 @@ def _round(dice: Dice, sort: str, item: Item, other: Item) -> list[str]:
         return [asked, item.answer]
     if sort == "smalltalk":
         return [asked, *dice.sample(CHATTER, dice.between(1, 2))]
-    return [asked, dice.pick(("", "Also: ")) + dice.pick(other.questions)]
+    return [asked, ("Also: " if dice.chance(ALSO) else "") + dice.pick(other.questions)]
 
 
 def _thread(dice: Dice, posts: list[str]) -> str:

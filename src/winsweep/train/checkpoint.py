@@ -5,10 +5,11 @@ the same for the state to fit) and the manifest. The state holds pickles, so onl
 """
 
 import json
-import logging
 import os
 import random
 import shutil
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from winsweep.train.engine import Engine, load_state, save_state, write_torch
 from winsweep.train.gang import Gang
 
 PREFIX = "checkpoint-"
+TMP = ".unfinished-"
 LOG = "log.jsonl"
 NOTES = "notes.txt"
 
@@ -29,9 +31,8 @@ def save(engine: Engine, work: Path, step: int, fit: dict, gang: Gang) -> None:
 
     `fit` is what a later attempt must have in common to go on from here. OSError if the disk is full, on every rank.
     """
-    tmp = work / f".{PREFIX}{step}.tmp"
+    tmp = Path(gang.first(lambda: _begin(work, fit)))
     try:
-        gang.first(lambda: _begin(tmp, work, fit))
         gang.together(lambda: save_state(engine, tmp / "engine"))
         gang.together(lambda: write_torch(random_state(), tmp / f"random-{gang.rank}.pt"))
         gang.first(lambda: _publish(tmp, work / f"{PREFIX}{step}"))
@@ -67,12 +68,17 @@ def set_random_state(state: dict) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _begin(tmp: Path, work: Path, fit: dict) -> None:
-    shutil.rmtree(tmp, ignore_errors=True)
-    tmp.mkdir(mode=0o700)
-    (tmp / "engine").mkdir()
-    shutil.copyfile(work / LOG, tmp / LOG)
-    (tmp / "about.json").write_text(json.dumps(fit))
+def _begin(work: Path, fit: dict) -> str:
+    # A name of its own for every try: what an earlier attempt may still be writing or removing is never this.
+    tmp = Path(tempfile.mkdtemp(prefix=TMP, dir=work))
+    try:
+        (tmp / "engine").mkdir()
+        shutil.copyfile(work / LOG, tmp / LOG)
+        (tmp / "about.json").write_text(json.dumps(fit))
+    except OSError:
+        shutil.rmtree(tmp, ignore_errors=True)
+        raise
+    return str(tmp)
 
 
 def _publish(tmp: Path, final: Path) -> None:
@@ -103,8 +109,8 @@ def _checkpoints(work: Path) -> list[tuple[int, Path]]:
 
 def _choose(work: Path, fit: dict) -> int:
     """The step to go on from, with work's log brought back to it; 0, and an empty log, to start from the beginning."""
-    for left in work.glob(f".{PREFIX}*.tmp"):
-        shutil.rmtree(left)
+    for left in work.glob(TMP + "*"):
+        shutil.rmtree(left, ignore_errors=True)
     for step, path in _checkpoints(work):
         require_own(path)
         if why := _unusable(path, step, fit):
@@ -144,6 +150,6 @@ def require_own(path: Path) -> None:
 
 def note(work: Path, text: str) -> None:
     """Say something that a reader of the result must know, both to the log of this attempt and to those of later ones."""
-    logging.getLogger(__name__).warning("%s: %s", work, text)
+    print(f"{work}: {text}", file=sys.stderr, flush=True)
     with open(work / NOTES, "a", encoding="utf-8") as file:
         file.write(text + "\n")

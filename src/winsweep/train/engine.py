@@ -98,7 +98,8 @@ def take_step(engine: Engine, batches: Sequence[Batch], num_examples: int, lr: f
 def save_state(engine: Engine, directory: Path) -> None:
     """Write what the engine needs to go on into `directory`, synced to disk; the first OSError of this rank is raised at the end.
 
-    At the end, because the other ranks wait inside DeepSpeed until every rank has been through its writes.
+    At the end, because the other ranks wait inside DeepSpeed until every rank has been through its writes: so every write
+    goes through `write`, and the copy of a conversion script, which would not, is left out.
     """
     errors: list[OSError] = []
 
@@ -109,6 +110,7 @@ def save_state(engine: Engine, directory: Path) -> None:
             errors.append(error)
 
     engine.checkpoint_engine.save = write
+    engine._copy_recovery_script = lambda directory: None
     engine.save_checkpoint(str(directory), tag=TAG, save_latest=False)
     if errors:
         raise errors[0]

@@ -1,0 +1,33 @@
+# Two commands on a fresh machine with Python 3.11, git and make: `make demo` and `make test`.
+PYTHON ?= python3
+# CPU torch by default. With NVIDIA GPUs: make demo TORCH_INDEX=https://download.pytorch.org/whl/cu130
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+BIN = .venv/bin
+
+.PHONY: demo test install weights bench clean
+
+demo: install
+	$(BIN)/python launch/sweep.py launch/sweeps/demo.yaml
+
+test: install
+	$(BIN)/python -m pytest
+
+install: .venv/installed
+
+# Torch first and from its own index: a plain requirement would fetch several GB of CUDA libraries on Linux.
+# Where that index is out of reach, pip's usual one.
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --retries 0 --timeout 20 --index-url $(TORCH_INDEX) torch==2.13.0 || $(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+# The demo's two base models, made again from nothing (about five minutes on two cores).
+weights: install
+	$(BIN)/python -m winsweep.ship launch/sweeps/demo.yaml
+
+bench: install
+	for b in tests/benchmarks/bench_*.py; do $(BIN)/python $$b; done
+
+clean:
+	rm -rf .venv build src/*.egg-info

@@ -1,0 +1,42 @@
+"""Remove from a store what the studies named do not want; asks first: python launch/prune.py STUDY.yaml [STUDY.yaml …]"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from winsweep.errors import WinsweepError  # noqa: E402
+from winsweep.house import open_house  # noqa: E402
+from winsweep.pruning import remove, waste  # noqa: E402
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("studies", type=Path, nargs="+", help="every study whose results stay")
+    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument("--yes", action="store_true", help="do not ask")
+    a = p.parse_args()
+    try:
+        found = waste([open_house(study, a.store) for study in a.studies])
+    except WinsweepError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+    for w in found:
+        print(f"{w.num_bytes / 1e6:10.1f} MB  {w.path}  ({w.why})")
+    print(f"{sum(w.num_bytes for w in found) / 1e6:10.1f} MB in {len(found)} directories")
+    if found and (a.yes or agreed()):
+        remove(found)
+        print("removed")
+    return 0
+
+
+def agreed() -> bool:
+    try:
+        return input("Remove them? [y/N] ").strip().lower() == "y"
+    except EOFError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

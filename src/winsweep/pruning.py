@@ -1,0 +1,47 @@
+"""What of a store nobody wants any more: results that no named study asks for, and checkpoints whose model is collected."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from winsweep.artifact import closure
+from winsweep.house import House
+
+
+@dataclass(frozen=True)
+class Waste:
+    path: Path
+    num_bytes: int
+    why: str
+
+
+def waste(houses: Sequence[House]) -> list[Waste]:
+    """Everything of the houses' one store that their studies do not need; nothing that a live attempt works on."""
+    store = houses[0].store
+    wanted = {a.key for h in houses for a in closure(h.wanted)}
+    needed = {i.artifact.key for h in houses for i in h.plan(h.facts())}
+    transient = {name for name, module in houses[0].need.stages.items() if getattr(module, "TRANSIENT", False)}
+    found = []
+    for key, path in store.published().items():
+        if key not in wanted:
+            found.append(Waste(path, size(path), "no study named here asks for it"))
+        elif key.partition("/")[0] in transient and key not in needed:
+            found.append(Waste(path, size(path), "its model is collected"))
+    for state in sorted(store.root.glob(".work/*/*/state")):
+        key = state.parent.relative_to(store.root / ".work").as_posix()
+        if key not in wanted and store.holder(key, houses[0].alive(key)) is None:
+            found.append(Waste(state, size(state), "state of an attempt at what no study named here asks for"))
+    return found
+
+
+def remove(found: Sequence[Waste]) -> None:
+    """Take each away by a rename first, so that nobody sees half of it."""
+    for w in found:
+        trash = w.path.with_name(f".pruned-{w.path.name}")
+        w.path.rename(trash)
+        shutil.rmtree(trash)
+
+
+def size(path: Path) -> int:
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())

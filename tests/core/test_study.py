@@ -1,0 +1,171 @@
+"""Study files: what they ask for, and every way in which they can be wrong."""
+
+import dataclasses
+import itertools
+import random
+from pathlib import Path
+
+import pytest
+import yaml
+
+from winsweep import cell, layout
+from winsweep.artifact import closure
+from winsweep.cell import LocalFile
+from winsweep.errors import BadStudy
+from winsweep.fingerprint import fingerprint
+from winsweep.graph import Need, discover
+from winsweep.placement import Placement
+from winsweep.study import read_study
+
+STUDY = """\
+name: small
+models:
+  a: {pretrain: {seed: 0}}
+  b: {hf_id: some/model, revision: "12ab", recipe: {lr: 3.0e-6}}
+adapters:
+  base: {rules: []}
+tasks:
+  ins: {from: toy}
+  sum: {from: toy, kinds: [sum], recipe: {epochs: 7}}
+seeds: [1, 2]
+recipe: {lr: 1.0e-5, epochs: 5, global_batch: 64}
+instructions: {from: toy}
+decoding: {max_new_tokens: 48}
+compare: {judge: reference_overlap, reference: {task: ins}}
+"""
+
+
+def read(folder: Path, text: str):
+    (folder / "study.yaml").write_text(text)
+    return read_study(folder / "study.yaml", lambda path: LocalFile(fingerprint(path)))
+
+
+def keys(study) -> dict[str, set[str]]:
+    """Cell label to every key below it."""
+    need = Need(discover(layout.JOBS, "winsweep.jobs"))
+    return {c.label: {a.key for a in closure([need("judge", c.comparison)])} for c in study.table.cells}
+
+
+def refused(folder: Path, old: str, new: str, match: str) -> None:
+    assert old in STUDY
+    with pytest.raises(BadStudy, match=match):
+        read(folder, STUDY.replace(old, new, 1))
+
+
+def test_the_grid_is_models_by_arms_by_seeds(tmp_path):
+    labels = [c.label for c in read(tmp_path, STUDY).table.cells]
+    assert labels == [f"{m}.{t}.s{s}" for m, t, s in itertools.product("ab", ("base", "ins", "sum"), (1, 2))]
+
+
+def test_a_recipe_is_the_studys_then_the_models_then_the_tasks(tmp_path):
+    recipes = {c.label: c.training.recipe for c in read(tmp_path, STUDY).table.cells if c.training}
+    assert (recipes["a.sum.s1"].lr, recipes["a.sum.s1"].epochs) == (1e-5, 7)
+    assert (recipes["b.ins.s1"].lr, recipes["b.ins.s1"].epochs) == (3e-6, 5)
+
+
+def test_a_cell_is_compared_with_the_reference_of_its_model_and_seed(tmp_path):
+    for c in read(tmp_path, STUDY).table.cells:
+        reference = c.comparison.reference
+        assert reference.name == f"{c.model}.ins.s{c.seed}" and reference.model.seed == c.seed
+
+
+def test_an_untrained_arm_is_generated_once_and_compared_with_every_seed(tmp_path):
+    made = keys(read(tmp_path, STUDY))
+    shared = made["a.base.s1"] & made["a.base.s2"]
+    assert {k.split("/")[0] for k in shared} == {"pretrain", "prepare", "generate"}
+
+
+def test_reordering_the_yaml_moves_no_key(tmp_path):
+    def shuffled(value, dice):
+        if not isinstance(value, dict):
+            return value
+        names = dice.sample(list(value), len(value))
+        return {n: shuffled(value[n], dice) for n in names}
+
+    before = keys(read(tmp_path, STUDY))
+    for seed in range(20):
+        text = yaml.safe_dump(shuffled(yaml.safe_load(STUDY), random.Random(seed)), sort_keys=False)
+        assert keys(read(tmp_path, text)) == before
+
+
+def test_adding_a_cell_moves_no_other_key(tmp_path):
+    before = keys(read(tmp_path, STUDY))
+    for old, new in [("seeds: [1, 2]", "seeds: [0, 1, 2, 3]"), ("  sum: {", "  poem: {from: toy, kinds: [poem]}\n  sum: {"),
+                     ("  a: {", "  c: {pretrain: {seed: 1}}\n  a: {")]:
+        after = keys(read(tmp_path, STUDY.replace(old, new)))
+        assert len(after) > len(before) and {label: after[label] for label in before} == before
+
+
+def test_renaming_a_model_moves_no_key(tmp_path):
+    before, after = keys(read(tmp_path, STUDY)), keys(read(tmp_path, STUDY.replace("  a: {", "  z: {")))
+    assert after["z.sum.s1"] == before["a.sum.s1"]
+
+
+def test_moving_a_data_file_moves_no_key_and_changing_it_moves_it(tmp_path):
+    (tmp_path / "d").mkdir()
+    text = STUDY.replace("ins: {from: toy}", "ins: {path: rows.jsonl}")
+    (tmp_path / "rows.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    before = keys(read(tmp_path, text))
+    (tmp_path / "rows.jsonl").rename(tmp_path / "d" / "moved.jsonl")
+    assert keys(read(tmp_path, text.replace("rows.jsonl", "d/moved.jsonl"))) == before
+    (tmp_path / "rows.jsonl").write_text('{"instruction": "a", "output": "c"}\n')
+    assert keys(read(tmp_path, text))["a.ins.s1"] != before["a.ins.s1"]
+
+
+def test_every_identity_field_moves_a_key_and_no_placement_field_is_one(tmp_path):
+    """Placement shares no field with anything that a key is made from; names for people are the only fields left out."""
+    identity = [t for t in vars(cell).values() if dataclasses.is_dataclass(t) and t.__module__ == "winsweep.cell"]
+    named = {(t.__name__, f.name) for t in identity for f in dataclasses.fields(t) if not f.metadata.get("identity", True)}
+    assert {name for _, name in named} == {"name"}
+    recipe = {f.name for f in dataclasses.fields(type(read(tmp_path, STUDY).table.cells[2].training.recipe))}
+    assert not recipe & {f.name for f in dataclasses.fields(Placement)}
+    before = keys(read(tmp_path, STUDY))["a.ins.s1"]
+    for field, value in {"lr": "2.0e-5", "epochs": "6", "global_batch": "32", "max_tokens": "64", "schedule": "cosine", "warmup_ratio": "0.1",
+                         "clip_norm": "0.5", "weight_decay": "0.1", "beta1": "0.8", "beta2": "0.9", "eps": "1.0e-7", "precision": "fp32",
+                         "long_examples": "refuse"}.items():
+        text = STUDY.replace("recipe: {lr: 1.0e-5, epochs: 5, global_batch: 64}", f"recipe: {{{field}: {value}}}")
+        assert keys(read(tmp_path, text))["a.ins.s1"] != before, field
+        recipe.discard(field)
+    assert recipe == {"loss"}  # one legal value so far
+
+
+def test_a_grid_crosses_recipe_values(tmp_path):
+    study = read(tmp_path, STUDY.replace("seeds: [1, 2]", "seeds: [1]\ngrid: {epochs: [5, 10], lr: [1.0e-5, 2.0e-5]}"))
+    grid = {c.label: (c.training.recipe.epochs, c.training.recipe.lr) for c in study.table.cells if c.training and c.model == "a"}
+    assert len(grid) == 8 and grid["a.ins.s1.epochs10.lr2e-05"] == (10, 2e-5)
+    assert [c.label for c in study.table.cells if not c.training] == ["a.base.s1", "b.base.s1"]
+    other = next(c for c in study.table.cells if c.label == "a.sum.s1.epochs10.lr2e-05").comparison.reference
+    assert other.model.recipe.epochs == 10
+
+
+@pytest.mark.parametrize(("old", "new", "match"), [
+    ("seeds: [1, 2]", "seed: [1, 2]", r"study\.yaml:10: seed: unknown key 'seed'; legal: name, .*; did you mean seeds\?"),
+    ("epochs: 5", "epochs: five", r"study\.yaml:11: recipe\.epochs: found the text 'five'; a whole number is legal"),
+    ("lr: 1.0e-5", "lr: 1e-5", r"study\.yaml:11: recipe\.lr: found the text '1e-5'; a number is legal here; YAML reads this as text; type 1\.0e-05"),
+    ("seeds: [1, 2]", "seeds: [1, 1]", r"seeds: duplicate cell: the seed 1 is listed twice"),
+    ("seeds: [1, 2]", "seeds: 1", r"seeds: found 1; a list is legal here; type \[1\]"),
+    ("kinds: [sum], recipe: {epochs: 7}", "", r"duplicate cell: sum and ins ask for the same thing"),
+    ("sum: {from: toy", "sum: {from: tyo", r"no file tyo\.py in tasks/; legal: .*; did you mean toy\?"),
+    ("reference: {task: ins}", "reference: {task: inss}", r"no task or adapter 'inss' in this study; legal: .*; did you mean ins\?"),
+    ("ins: {from: toy}", "ins: {path: gone.jsonl}", r"tasks\.ins\.path: no file at .*gone\.jsonl"),
+    ("ins: {from: toy}", "ins: {from: jsonl}", r"path is missing; the reader jsonl has no data of its own"),
+    ("revision: \"12ab\", ", "", r"models\.b: revision is missing"),
+    ("a: {pretrain: {seed: 0}}", "a: {}", r"models\.a: found none of them; exactly one of hf_id, path, pretrain"),
+    ("judge: reference_overlap", "judge: reference_overlay", r"did you mean reference_overlap\?"),
+    ("name: small", "name: ../x", r"name: found '\.\./x'; letters, digits, - and _ are legal, a letter"),
+    ("decoding: {max_new_tokens: 48}", "decoding: {max_new_tokens: 48, max_new_tokens: 49}", r"the key is given twice"),
+    ("rules: []", "rules: [eos, unifrom]", r"found the text 'unifrom'; legal: eos, uniform, diversity; did you mean uniform\?"),
+    ("  a: {", "  no: {", r"models\.no: the key 'no' is not text"),
+    ("  a: {", "  =cmd: {", r"models\.=cmd: found '=cmd'; letters, digits"),
+    ("seeds: [1, 2]", "seeds: [1, 2", r"study\.yaml: not YAML"),
+    ("global_batch: 64", "global_batch: 0", r"recipe\.global_batch: found 0; at least 1 is legal"),
+    ("lr: 1.0e-5", "lr: .nan", r"recipe\.lr: found nan"),
+])
+def test_what_is_refused(tmp_path, old, new, match):
+    refused(tmp_path, old, new, match)
+
+
+def test_a_section_that_is_missing_is_named(tmp_path):
+    refused(tmp_path, "seeds: [1, 2]\n", "", "seeds is missing")
+    with pytest.raises(BadStudy, match="no such file"):
+        read_study(tmp_path / "nothing.yaml", fingerprint)

@@ -1,0 +1,109 @@
+"""What goes wrong while a study runs: one bad cell, a stop, kills at every stage, two launchers, damage."""
+
+import json
+import shutil
+import signal
+import time
+
+import pytest
+
+from tests.local.conftest import TINY, Bench, kill_when, processes_naming
+
+STAGES = ("pretrain", "prepare", "finetune", "collect", "generate", "judge", "aggregate")
+
+
+def test_a_failing_cell_does_not_stop_the_others_and_says_what_to_do(bench):
+    broken = TINY.replace("seeds: [1, 2]", "seeds: [1]") + ""
+    bench.write(broken.replace("leave_out: [sum]}", "leave_out: [sum], recipe: {lr: 1.0e+38}}"))
+    said = bench.run(code=1)
+    log = next(bench.store.glob(".work/finetune/*/logs/attempt.log"))
+    assert "3 of 4 cells" in said and "NotFinite" in said and "cells: a.sum.s1" in said and f"{bench.store}/.work/finetune/" in said
+    assert f"launch/sweep.py {bench.study} --store {bench.store} --retry-failed" in said and log.exists()
+    assert bench.csv().decode().count("\n") == 1 + 3 and not [n for n in bench.published() if n == "finetune/a.sum.s1"]
+    assert "0 jobs run; 3 of 4 cells" in bench.run(code=1)  # it is not tried again by itself
+    assert "1 jobs run" in bench.run("--retry-failed", code=1)
+    bench.write(broken)
+    assert "4 of 4 cells" in bench.run() and bench.csv().decode().count("\n") == 1 + 4
+
+
+def test_a_stop_leaves_nothing_running_and_a_state_to_go_on_from(bench, finished):
+    process = bench.start("--jobs", "2")
+    limit = time.monotonic() + 120
+    while not list(bench.store.glob(".work/finetune/*/progress.json")) and time.monotonic() < limit:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "To go on: python launch/sweep.py" in err
+    assert processes_naming(bench.store) == []
+    bench.run()
+    assert bench.csv() == finished.csv()
+
+
+@pytest.mark.slow
+def test_a_launcher_killed_in_each_stage_loses_no_finished_work(bench, finished):
+    kills = 0
+    for stage in STAGES:
+        before = len(list(bench.store.glob(f".work/{stage}/*/claims/0*")))
+        process = bench.start("--jobs", "2")
+        kills += kill_when(process, lambda: len(list(bench.store.glob(f".work/{stage}/*/claims/0*"))) > before)
+        limit = time.monotonic() + 30
+        while processes_naming(bench.store) and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert processes_naming(bench.store) == []
+    times = bench.times()
+    bench.run()
+    assert kills == len(STAGES) and times.items() <= bench.times().items() and bench.csv() == finished.csv()
+
+
+def test_two_launchers_at_once_make_everything_once(bench, finished):
+    both = [bench.start("--jobs", "1"), bench.start("--jobs", "1")]
+    said = [p.communicate(timeout=300) for p in both]
+    assert [p.returncode for p in both] == [0, 0], said
+    ended = bench.ends()
+    assert len(ended) == len(set(ended)) == len(bench.times()) and bench.csv() == finished.csv()
+
+
+@pytest.mark.parametrize("stage", ["prepare", "collect", "generate"])
+def test_a_flipped_byte_is_caught_before_use(finished, tmp_path, stage):
+    shutil.copytree(finished.store, tmp_path / "runs")
+    bench = Bench(tmp_path)
+    shutil.rmtree(next((bench.store / "judge").glob("a.sum.s1-*")))
+    if stage != "generate":
+        shutil.rmtree(next((bench.store / "generate").glob("a.sum.s1-*")))
+    name = {"prepare": "instructions-*/instructions.jsonl", "collect": "a.sum.s1-*/model.safetensors", "generate": "a.sum.s1-*/outputs.json"}[stage]
+    victim = next((bench.store / stage).glob(name))
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(data)
+    said = bench.run(code=1)
+    assert "Damaged" in said and str(victim) in said
+    cure = f"rm -r {victim.parent}"
+    assert cure in said
+    shutil.rmtree(victim.parent)
+    bench.run("--retry-failed")
+    assert bench.csv() == finished.csv()
+
+
+def test_a_nursery_that_dies_takes_its_attempts_along_and_the_launcher_says_so(bench):
+    process = bench.start("--jobs", "2")
+    limit = time.monotonic() + 60
+    while not (found := processes_naming(bench.store / ".work" / "nursery.log")) and time.monotonic() < limit:
+        time.sleep(0.05)
+    import os
+    os.kill(found[0], signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode != 0 and "nursery.log" in err
+
+
+def test_a_killed_attempt_is_started_again(bench):
+    bench.write(TINY.replace("seeds: [1, 2]", "seeds: [1]"))
+    process = bench.start("--jobs", "1")
+    limit = time.monotonic() + 120
+    while not (found := list(bench.store.glob(".work/finetune/*/claims/000001"))) and time.monotonic() < limit:
+        time.sleep(0.002)
+    import os
+    os.kill(int(found[0].read_text().split("@")[1]), signal.SIGKILL)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    key = found[0].parents[1]
+    assert (key / "claims" / "000002").exists() and json.loads((key / "ends" / "000002.json").read_bytes())["kind"] == "done"

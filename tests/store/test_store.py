@@ -1,0 +1,140 @@
+"""The store: whole directories, one winner, takeover after death, damage named before use."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from winsweep import liveness, manifest
+from winsweep.artifact import Artifact
+from winsweep.errors import Busy, Damaged, MissingInput, NewerStore
+from winsweep.placement import Placement
+from winsweep.spec import make
+from winsweep.store import Store
+
+ARTIFACT = Artifact("make", 1, "thing", {"x": 1})
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "runs").open()
+
+
+def published(store: Store, owner: str = "me") -> Path:
+    claim = store.claim(ARTIFACT.key, owner, alive=lambda _: False)
+    (claim.out / "data.txt").write_text("whole")
+    (claim.out / "record.json").write_text(json.dumps({"owner": owner}))
+    return store.publish(ARTIFACT.name, claim)
+
+
+def test_what_is_published_is_found_by_key_whatever_its_label(store):
+    path = published(store)
+    assert store.published() == {ARTIFACT.key: path} and store.find(ARTIFACT.key) == path
+    path.rename(path.with_name(f"other-label-{ARTIFACT.digest}"))
+    assert store.find(ARTIFACT.key).name.startswith("other-label")
+
+
+def test_nothing_of_an_unfinished_attempt_is_published(store):
+    claim = store.claim(ARTIFACT.key, "me", alive=lambda _: True)
+    (claim.out / "data.txt").write_text("half")
+    assert store.published() == {}
+    with pytest.raises(MissingInput, match="the stage make has not finished it"):
+        store.find(ARTIFACT.key)
+
+
+def test_a_live_holder_keeps_others_out_and_a_dead_one_is_followed(store):
+    first = store.claim(ARTIFACT.key, "one", alive=lambda _: True)
+    with pytest.raises(Busy, match="being built by one"):
+        store.claim(ARTIFACT.key, "two", alive=lambda owner: owner == "one")
+    second = store.claim(ARTIFACT.key, "two", alive=lambda _: False)
+    assert (first.number, second.number) == (1, 2) and not first.still_held()
+
+
+def test_an_attempt_that_was_taken_over_publishes_nothing(store):
+    first = store.claim(ARTIFACT.key, "one", alive=lambda _: True)
+    store.claim(ARTIFACT.key, "two", alive=lambda _: False)
+    first.out.mkdir(exist_ok=True)
+    with pytest.raises(Busy, match="attempt 1 was taken over"):
+        store.publish(ARTIFACT.name, first)
+    assert store.published() == {}
+
+
+def test_the_second_publisher_loses_and_the_first_result_stays(store):
+    path = published(store, "one")
+    claim = store.claim(ARTIFACT.key, "two", alive=lambda _: False)
+    (claim.out / "record.json").write_text(json.dumps({"owner": "two"}))
+    with pytest.raises(Busy, match="published by one already"):
+        store.publish(ARTIFACT.name, claim)
+    assert (path / "data.txt").read_text() == "whole"
+
+
+def test_an_attempt_that_ended_is_followed_although_its_process_lives_on(store):
+    store.claim(ARTIFACT.key, "one", alive=lambda _: True).end({"kind": "application", "reason": "x"})
+    assert store.holder(ARTIFACT.key, lambda _: True) is None
+    assert store.last_end(ARTIFACT.key)["kind"] == "application"
+    assert store.claim(ARTIFACT.key, "two", alive=lambda _: True).number == 2
+    assert store.last_end(ARTIFACT.key) is None  # the second has not ended
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "add"])
+def test_any_damage_is_caught_and_the_message_has_file_and_cure(store, damage):
+    path = published(store) / "data.txt"
+    if damage == "flip":
+        path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+    elif damage == "cut":
+        os.truncate(path, 2)
+    elif damage == "remove":
+        path.unlink()
+    else:
+        path = path.with_name("extra.txt")
+        path.write_text("new")
+    spec = make(Artifact("use", 1, "it", {}, {"made": ARTIFACT}), store.root, Path("s.yaml"), {}, Placement())
+    with pytest.raises(Damaged) as e:
+        manifest.verify(path.parent, spec.rebuild(ARTIFACT.name))
+    assert str(path) in str(e.value) and f"rm -r {store.root}/{ARTIFACT.name} && python launch/sweep.py s.yaml" in str(e.value)
+
+
+def test_every_byte_counts(store):
+    path = published(store) / "data.txt"
+    whole = path.read_bytes()
+    for i in range(len(whole)):
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ 0x40]) + whole[i + 1 :])
+        with pytest.raises(Damaged):
+            manifest.verify(path.parent)
+    path.write_bytes(whole)
+    manifest.verify(path.parent)
+
+
+def test_a_store_of_a_newer_format_is_left_alone(tmp_path):
+    Store(tmp_path).open()
+    (tmp_path / "store.json").write_text('{"format": 2}')
+    with pytest.raises(NewerStore, match="found store format 2; this winsweep reads up to 1"):
+        Store(tmp_path).open()
+
+
+def test_a_stale_directory_makes_room_unless_it_changed_meanwhile(store):
+    path = published(store)
+    seen = store.stamp(path)
+    (path / "manifest.json").write_text("{}")
+    store.retire(ARTIFACT, seen)
+    assert path.exists()
+    store.retire(ARTIFACT, store.stamp(path))
+    assert not path.exists() and store.published() == {}
+
+
+def test_liveness_tells_a_process_from_its_successor():
+    me = liveness.owner("t")
+    assert liveness.alive(me)
+    host, pid, started, token = me.split("@")
+    assert not liveness.alive(f"{host}@{pid}@{float(started) - 5:.2f}@{token}")
+    assert not liveness.alive(f"{host}@999999999@{started}@{token}")
+
+
+def test_an_owner_on_another_host_lives_by_its_heartbeat(tmp_path):
+    other = "elsewhere@1@2.00@t"
+    assert not liveness.alive(other, tmp_path / "heartbeat")
+    (tmp_path / "heartbeat").touch()
+    assert liveness.alive(other, tmp_path / "heartbeat")
+    os.utime(tmp_path / "heartbeat", (1, 1))
+    assert not liveness.alive(other, tmp_path / "heartbeat")

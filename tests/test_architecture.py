@@ -1,0 +1,128 @@
+"""The shape of the house: layers, doors, sizes, and what the launch path may import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SRC = ROOT / "src/winsweep"
+NUMERICS = ("text", "train", "generate", "judge", "report")  # may import torch
+HEAVY = {"torch", "transformers", "deepspeed", "accelerate", "datasets", "alpaca_eval", "sklearn", "openai", "pandas", "numpy",
+         "safetensors", "tokenizers", "huggingface_hub", "sacrebleu", "submitit"}
+DOORS = {"deepspeed": {"train/engine.py"}, "datasets": {"text/source.py"}, "alpaca_eval": {"judge/alpaca.py"}, "openai": {"judge/endpoint.py"},
+         "sacrebleu": {"judge/overlap.py", "nursery.py"}, "submitit": set(), "accelerate": set(), "rich": {"view.py"}, "psutil": {"liveness.py"}}
+PURE = ("keys", "artifact", "plan", "graph", "recipe", "cell", "frame", "study", "parts", "strict", "placement", "errors", "zero", "pretrain", "layout")
+FILES = sorted(p for folder in ("src", "jobs", "launch") for p in (ROOT / folder).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def imports(path: Path, top_only: bool = False) -> set[str]:
+    """Every module that a file imports; with `top_only`, at module level."""
+    tree = ast.parse(path.read_text())
+    found = set()
+    for node in tree.body if top_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def functions(path: Path) -> list[ast.FunctionDef]:
+    return [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def roots(names: set[str]) -> set[str]:
+    return {n.partition(".")[0] for n in names}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(SRC).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if SRC in p.parents], ids=str)
+def test_heavy_libraries_are_imported_only_by_the_numerics(path):
+    if path.relative_to(SRC).parts[0] not in NUMERICS:
+        assert not roots(imports(path, top_only=True)) & HEAVY
+
+
+@pytest.mark.parametrize("library", sorted(DOORS))
+def test_each_dependency_has_one_door(library):
+    users = {p.relative_to(SRC).as_posix() for p in FILES if SRC in p.parents and library in roots(imports(p))}
+    assert users <= DOORS[library]
+
+
+def test_the_pure_core_imports_only_itself_the_standard_library_and_yaml():
+    for name in PURE:
+        for used in imports(SRC / f"{name}.py"):
+            top, _, rest = used.partition(".")
+            if top == "winsweep":
+                assert not rest or rest.split(".")[0] in PURE, f"{name} imports {used}"
+            else:
+                assert top == "yaml" or top in sys.stdlib_module_names, f"{name} imports {used}"
+
+
+def test_src_knows_neither_launch_nor_jobs():
+    for path in FILES:
+        if SRC in path.parents:
+            assert not {n for n in imports(path) if n.split(".")[0] in ("launch", "jobs") or n.startswith("winsweep.jobs")}, path
+
+
+def test_jobs_import_numerics_only_when_they_run():
+    for path in (ROOT / "jobs").glob("*.py"):
+        top = {n.split(".")[1] for n in imports(path, top_only=True) if n.startswith("winsweep.")}
+        assert not top & {*NUMERICS} and not roots(imports(path, top_only=True)) & HEAVY, path
+
+
+def test_every_stage_has_its_three_names():
+    for path in (ROOT / "jobs").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        names = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)} | {t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets}
+        assert {"VERSION", "want", "run"} <= names, path
+
+
+def test_no_import_goes_in_a_circle():
+    modules = {name_of(p): p for p in FILES if SRC in p.parents}
+    graph = {}
+    for name, path in modules.items():
+        used = {n.removeprefix("winsweep.") for n in imports(path, top_only=True) if n.startswith("winsweep.")}
+        graph[name] = {u if u in modules else u.rpartition(".")[0] for u in used} & modules.keys() - {name}
+    while free := [n for n, used in graph.items() if not used & graph.keys()]:
+        for n in free:
+            del graph[n]
+    assert not graph, f"these import each other: {sorted(graph)}"
+
+
+def test_files_and_functions_are_small():
+    lengths = [f.end_lineno - f.lineno + 1 for p in FILES for f in functions(p)]
+    long_files = [(str(p), n) for p in [*FILES, *TESTS] if (n := len(p.read_text().splitlines())) > 250]
+    long_functions = [(str(p), f.name) for p in [*FILES, *TESTS] for f in functions(p) if f.end_lineno - f.lineno + 1 > 50]
+    assert not long_files and not long_functions and median(lengths) < 12
+
+
+def test_every_module_and_public_class_says_what_it_is():
+    for path in FILES:
+        if path.name == "__init__.py":
+            continue
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree), path
+
+
+@pytest.mark.parametrize("command", ["sweep", "status", "prune"])
+def test_launch_commands_start_without_heavy_imports(command):
+    done = subprocess.run([sys.executable, "-X", "importtime", f"launch/{command}.py", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "winsweep" in loaded and not loaded & HEAVY
+
+
+def test_a_dry_run_loads_no_heavy_import_either(tmp_path):
+    done = subprocess.run([sys.executable, "-X", "importtime", "launch/sweep.py", "launch/sweeps/demo.yaml", "--store", str(tmp_path), "--dry-run"],
+                          cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "yaml" in loaded and not loaded & HEAVY

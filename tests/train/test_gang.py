@@ -1,0 +1,109 @@
+"""Ranks find each other without a fixed port, say who is missing, and all learn of one rank's error."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from train_world import World, start_ranks, wait_ranks
+
+from winsweep.errors import NotFinite
+from winsweep.recipe import Recipe
+from winsweep.train.gang import Gang, join
+
+
+def in_gang(root: Path, num_ranks: int, action: Callable[[Gang], object]) -> list[str]:
+    """What `action` returned or raised on each rank, as text."""
+
+    def main(rank: int) -> None:
+        gang = join(rank=rank, num_ranks=num_ranks, meeting=root / "meeting", timeout_s=10)
+        try:
+            said = repr(action(gang))
+        except Exception as error:
+            said = f"{type(error).__name__} {getattr(error, 'errno', None)} {error}"
+        (root / f"said-{rank}").write_text(said)
+        gang.leave()
+
+    assert wait_ranks(start_ranks(num_ranks, main, root / "logs")) == [0] * num_ranks
+    return [(root / f"said-{rank}").read_text() for rank in range(num_ranks)]
+
+
+@pytest.mark.parametrize("num_ranks", [1, 3])
+def test_sum_and_first(num_ranks: int, tmp_path: Path) -> None:
+    want = [float(sum(range(num_ranks))), num_ranks * 0.5]
+    said = in_gang(tmp_path, num_ranks, lambda gang: (gang.sum(gang.rank, 0.5), gang.first(lambda: gang.rank + 40)))
+    assert said == [repr((want, 40))] * num_ranks
+
+
+def fail(gang: Gang, rank: int, error: Exception) -> None:
+    def action() -> None:
+        if gang.rank == rank:
+            raise error
+
+    gang.together(lambda: None)
+    gang.together(action)
+
+
+@pytest.mark.parametrize(
+    "error, own, copy",
+    [
+        (OSError(28, "No space left on device"), "OSError 28 [Errno 28] No space", "OSError 28 [Errno 28] rank 1: [Errno 28] No space"),
+        (NotFinite("step 3"), "NotFinite None step 3", "NotFinite None rank 1: step 3"),
+        (ZeroDivisionError("x"), "ZeroDivisionError None x", "RuntimeError None rank 1: ZeroDivisionError: x"),
+    ],
+)
+def test_an_error_of_one_is_raised_by_all(error: Exception, own: str, copy: str, tmp_path: Path) -> None:
+    said = in_gang(tmp_path, 3, lambda gang: fail(gang, 1, error))
+    assert said[1].startswith(own) and said[0].startswith(copy) and said[2] == said[0]
+
+
+def test_rank_0_names_who_did_not_come(tmp_path: Path) -> None:
+    ranks = lambda rank: join(rank=[0, 2][rank], num_ranks=4, meeting=tmp_path / "meeting", timeout_s=1)
+    assert wait_ranks(start_ranks(2, ranks, tmp_path)) == [1, 1]
+    assert "of 4 ranks these did not come: 1, 3" in (tmp_path / "rank-0.txt").read_text()
+
+
+def test_others_say_that_rank_0_did_not_come(tmp_path: Path) -> None:
+    pids = start_ranks(1, lambda _: join(rank=1, num_ranks=2, meeting=tmp_path / "meeting", timeout_s=0.3), tmp_path)
+    assert wait_ranks(pids) == [1]
+    assert "rank 1 waited 0.3 s and rank 0 did not come" in (tmp_path / "rank-0.txt").read_text()
+
+
+def test_many_gangs_at_once(tmp_path: Path) -> None:
+    def main(who: int) -> None:
+        gang = join(rank=who % 2, num_ranks=2, meeting=tmp_path / f"meeting-{who // 2}", timeout_s=20)
+        assert gang.sum(who // 2) == [2.0 * (who // 2)]
+        gang.leave()
+
+    assert wait_ranks(start_ranks(12, main, tmp_path)) == [0] * 12
+
+
+def test_the_meeting_is_not_open_to_other_machines(tmp_path: Path) -> None:
+    ports = lambda gang: [line.split()[1].split(":") for line in open("/proc/net/tcp").readlines()[1:] if line.split()[3] == "0A"]
+    said = in_gang(tmp_path, 1, lambda gang: (gang.store.port, ports(gang)))
+    port, listening = eval(said[0])
+    assert [address for address, number in listening if int(number, 16) == port] == ["0100007F"]  # 127.0.0.1
+
+
+@pytest.mark.parametrize("zero", ["zero1", "zero3"])
+def test_a_dead_rank_ends_its_peer_within_seconds(zero: str, model: Path, tmp_path: Path) -> None:
+    world = World(tmp_path, model, zero, 2, Recipe(global_batch=6, precision="fp32"), micro_batch=2)
+    world.on_progress = lambda rank, done: os.kill(os.getpid(), signal.SIGKILL) if (rank, done) == (1, 3) else None
+    pids = world.start()
+    while not ((log := world.work / "log.jsonl").exists() and log.read_text().count("\n") >= 3):
+        time.sleep(0.01)
+    begun = time.monotonic()
+    assert wait_ranks(pids, limit_s=10) == [1, -signal.SIGKILL]
+    assert time.monotonic() - begun < 8
+
+
+def test_a_hung_rank_ends_its_peer_at_the_time_out(model: Path, tmp_path: Path) -> None:
+    world = World(tmp_path, model, "zero2", 2, Recipe(global_batch=6, precision="fp32"), micro_batch=2)
+    world.timeout_s = 3.0
+    world.on_progress = lambda rank, done: time.sleep(100) if (rank, done) == (1, 3) else None
+    pids = world.start()
+    assert wait_ranks(pids[:1], limit_s=30) == [1]
+    os.kill(pids[1], signal.SIGKILL)
+    assert wait_ranks(pids[1:]) == [-signal.SIGKILL]
