@@ -50,7 +50,7 @@ def dry_run(house: House) -> int:
 
 
 def sweep(house: House, a: argparse.Namespace, placements: dict) -> int:
-    from winsweep import view
+    from winsweep import results, view
 
     command = f"python launch/sweep.py {a.study} --store {a.store}"
     with view.View(house) as shown:
@@ -62,7 +62,7 @@ def sweep(house: House, a: argparse.Namespace, placements: dict) -> int:
     table = house.store.root / "results" / f"{house.study.name}.csv"
     done = sum(state_of(items, judged) == "done" for judged in house.judged.values())
     if table.exists() and done:
-        print(view.table_text(table))
+        print(results.table_text(table, house.study.notes))
     print(f"{run.num_started} jobs run; {done} of {len(house.judged)} cells in {table}")
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a hub, nor wait for one
 sys.path.insert(0, str(ROOT / "src"))
 
 

@@ -14,7 +14,7 @@ NUMERICS = ("text", "train", "generate", "judge", "report")  # may import torch
 HEAVY = {"torch", "transformers", "deepspeed", "accelerate", "datasets", "alpaca_eval", "sklearn", "openai", "pandas", "numpy",
          "safetensors", "tokenizers", "huggingface_hub", "sacrebleu", "submitit"}
 DOORS = {"deepspeed": {"train/engine.py"}, "datasets": {"text/source.py"}, "alpaca_eval": {"judge/alpaca.py"}, "openai": {"judge/endpoint.py"},
-         "sacrebleu": {"judge/overlap.py", "nursery.py"}, "submitit": set(), "accelerate": set(), "rich": {"view.py"}, "psutil": {"liveness.py"}}
+         "sacrebleu": {"judge/overlap.py", "nursery.py"}, "submitit": set(), "accelerate": set(), "rich": {"view.py", "results.py"}, "psutil": {"liveness.py"}}
 PURE = ("keys", "artifact", "plan", "graph", "recipe", "cell", "frame", "study", "parts", "strict", "placement", "errors", "zero", "pretrain", "layout")
 FILES = sorted(p for folder in ("src", "jobs", "launch") for p in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))

@@ -39,6 +39,9 @@ def run(path: Path, rank: int, num_ranks: int, token: str) -> int:
     signal.signal(signal.SIGTERM, _stop)
     if rank:
         return _follow(spec, store, rank, num_ranks, token)
+    if spec.key in store.published():
+        print(f"{spec.name}: published already")
+        return OK
     heartbeat = store.work(spec.key) / "heartbeat"
     try:
         claim = store.claim(spec.key, liveness.owner(token), lambda name: liveness.alive(name, heartbeat))
@@ -56,9 +59,10 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str) ->
     begun = time.time()
     record = {"attempt": claim.number, "owner": claim.owner, "begun": begun}
     try:
-        if spec.key not in store.published():
+        there = spec.key in store.published()  # by somebody who ended between our first look and our claim
+        if not there:
             _make(spec, store, claim, num_ranks, token, record)
-        claim.end(record | {"kind": "done", **_usage(begun)})
+        claim.end(record | {"kind": "already" if there else "done", **_usage(begun)})
         store.tidy(spec.key)
         return OK
     except BaseException as e:

@@ -13,7 +13,7 @@ from winsweep.plan import Facts, Item, plan
 from winsweep.store import Store
 from winsweep.study import Study, read_study
 
-HARMLESS = ("done", "stopped", "busy", "blocked")  # ends after which trying again needs nobody's word
+HARMLESS = ("done", "already", "stopped", "busy", "blocked")  # ends after which trying again needs nobody's word
 
 
 @dataclass(frozen=True)

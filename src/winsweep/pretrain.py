@@ -3,26 +3,42 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from winsweep.errors import BadStudy
+from winsweep.strict import number
+
 
 @dataclass(frozen=True)
 class Pretrain:
-    """A Llama trained for one pass over a generated corpus; the defaults make the toy study's base model."""
+    """A Llama trained for one pass over a generated corpus; the defaults make the toy study's base model.
+
+    BadStudy where the numbers make no model or no optimizer step.
+    """
 
     corpus: Literal["toy"] = "toy"
     world: int = 0  # seed of the facts
     seed: int = 0  # of documents, first weights and block order; not of the tokenizer, which every seed of a world shares
-    num_tokens: int = 2_000_000  # 0: the first weights as they are
-    block_tokens: int = 128
-    batch: int = 12  # blocks per optimizer step
-    lr: float = 0.03  # Muon's, for the weight matrices between embedding and output
-    vector_lr: float = 0.009  # AdamW's, for embeddings and norms
-    warmup_steps: int = 30
-    width: int = 160
-    layers: int = 2
-    heads: int = 4
-    mlp: int = 400
-    vocab: int = 1536
-    max_positions: int = 512
+    num_tokens: int = number(2_000_000, 0)  # 0: the first weights as they are
+    block_tokens: int = number(128, 2)
+    batch: int = number(12, 1)  # blocks per optimizer step
+    lr: float = number(0.03, 0)  # Muon's, for the weight matrices between embedding and output
+    vector_lr: float = number(0.009, 0)  # AdamW's, for embeddings and norms
+    warmup_steps: int = number(30, 0)
+    width: int = number(160, 2)
+    layers: int = number(2, 1)
+    heads: int = number(4, 1)
+    mlp: int = number(400, 1)
+    vocab: int = number(1536, 259)  # 256 bytes and 3 special pieces at least
+    max_positions: int = number(512, 2)
+
+    def __post_init__(self) -> None:
+        step_tokens = self.block_tokens * self.batch
+        if 0 < self.num_tokens < step_tokens:
+            raise BadStudy(f"pretrain.num_tokens: found {self.num_tokens}; one step takes {step_tokens}; type 0, or {step_tokens} or more")
+        if self.width % (2 * self.heads):
+            raise BadStudy(f"pretrain.width: found {self.width}; multiples of {2 * self.heads} are legal, an even number for each of the "
+                           f"{self.heads} heads; type {max(1, self.width // (2 * self.heads)) * 2 * self.heads}")
+        if self.block_tokens > self.max_positions:
+            raise BadStudy(f"pretrain.block_tokens: found {self.block_tokens}; legal is max_positions or less; type {self.max_positions}")
 
     def num_steps(self) -> int:
         """Optimizer steps; blocks that do not fill a last batch are left out."""

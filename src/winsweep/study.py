@@ -15,7 +15,7 @@ from winsweep.parts import Fingerprint, Parts, check_name, names_in
 from winsweep.recipe import Recipe
 from winsweep.strict import Node
 
-SECTIONS = ("name", "models", "tasks", "seeds", "recipe", "grid", "frame", "instructions", "decoding", "adapters", "compare")
+SECTIONS = ("name", "models", "tasks", "seeds", "recipe", "grid", "frame", "instructions", "decoding", "adapters", "compare", "notes")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Study:
     path: Path
     table: Table
     files: Mapping[str, Path]
+    notes: str = ""  # shown under the table
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ class _Reader:
         strict.refuse_unknown(compare, ("judge", "reference", "difficulty"), self.given["compare"])
         cells = self.cells(compare)
         difficulty = self.parts.local(compare["difficulty"]) if "difficulty" in compare else None
-        return Study(name, self.path, Table(name, cells, difficulty), self.parts.files)
+        return Study(name, self.path, Table(name, cells, difficulty), self.parts.files, self.notes())
+
+    def notes(self) -> str:
+        return strict.read(str, self.given["notes"]) if "notes" in self.given else ""
 
     def need(self, section: str) -> Node:
         if section not in self.given:

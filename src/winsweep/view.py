@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -112,28 +111,3 @@ def failures_text(house: House, items: list[Item], command: str) -> str:
         log = house.store.work(i.artifact.key) / "logs" / "attempt.log"
         lines += [f"failed  {i.artifact.name}", f"        {i.why}", f"        cells: {', '.join(cells)}", f"        log:   {log}"]
     return "\n".join([*lines, f"To try them again: {command} --retry-failed"]) if failed else ""
-
-
-def table_text(csv_path: Path) -> str:
-    """The results as a person reads them."""
-    import csv
-
-    with open(csv_path, encoding="utf-8", newline="") as f:
-        rows = list(csv.DictReader(f))
-    columns = [c for c in rows[0] if not c.endswith("_key") and c != "commit" and any(r[c] for r in rows)]
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("model", "task", "judge", "lc_formula") else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(short(row[c])) for c in columns))
-    console = Console(width=200)
-    with console.capture() as captured:
-        console.print(table)
-    return captured.get()
-
-
-def short(value: str) -> str:
-    try:
-        return f"{float(value):.3g}" if "." in value else value
-    except ValueError:
-        return value

@@ -34,7 +34,8 @@ ZERO_FREE = frozenset(
     """stage contiguous_gradients reduce_scatter reduce_bucket_size allgather_partitions allgather_bucket_size overlap_comm
     use_multi_rank_bucket_allreduce round_robin_gradients sub_group_size offload_optimizer offload_param zero_hpz_partition_size
     stage3_prefetch_bucket_size stage3_param_persistence_threshold stage3_model_persistence_threshold stage3_max_live_parameters
-    stage3_max_reuse_distance stage3_module_granularity_threshold stage3_use_all_reduce_for_fetch_params stage3_allgather_sequential""".split()
+    stage3_max_reuse_distance stage3_module_granularity_threshold stage3_use_all_reduce_for_fetch_params
+    stage3_allgather_sequential""".split()
 )
 OFFLOAD_FREE = frozenset("device pin_memory buffer_count buffer_size max_in_cpu pipeline_read pipeline_write fast_init".split())
 
@@ -109,6 +110,6 @@ def _check_zero(path: Path, zero: object) -> None:
 
 def _check_offload(where: str, offload: object) -> None:
     if not isinstance(offload, dict) or offload.get("device") not in ("cpu", "none"):
-        raise BadStudy(f'{where}: found {json.dumps(offload)}; device cpu or none is legal (others compile code); write {{"device": "cpu"}}')
+        raise BadStudy(f'{where}: found {json.dumps(offload)}; legal: cpu or none (others compile); write {{"device": "cpu"}}')
     if unknown := sorted(offload.keys() - OFFLOAD_FREE):
         raise BadStudy(f"{where}.{unknown[0]}: unknown; legal: {', '.join(sorted(OFFLOAD_FREE))}; remove it")

@@ -74,7 +74,7 @@ def kill_when(process: subprocess.Popen, ready, timeout_s: float = 120) -> bool:
     while time.monotonic() < limit and process.poll() is None:
         if ready():
             process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.communicate(timeout=timeout_s)
             return True
         time.sleep(0.005)
     process.communicate(timeout=timeout_s)

@@ -51,7 +51,7 @@ def test_a_prompt_ends_where_its_response_begins(instruction, response):
 
 def test_the_mask_ends_exactly_at_the_response():
     turn = [{"role": "user", "content": ""}, {"role": "assistant", "content": " - a rope\n- a map "}]
-    example = encode(turn * 2, TOKENIZER, Frame(), 200)
+    example = encode(turn * 2, TOKENIZER, Frame())
     counted = [piece for piece in example.labels if piece != MASKED]
     assert TOKENIZER.decode(counted) == "- a rope\n- a map</s>\n- a rope\n- a map</s>"
 
@@ -85,6 +85,13 @@ def test_a_sentencepiece_file_behaves_like_llama_2(tmp_path):
             assert got(text)["input_ids"] == [1, *reference.encode(text)]
         assert got("Yes</s>")["input_ids"] == [1, *reference.encode("Yes"), 2]
         assert (len(got), got.bos_token_id, got.eos_token_id) == (600, 1, 2)
+
+
+def test_llama_2s_own_file_gives_its_pieces(data):
+    tokenizer = load(data / "llama2_tokenizer.model")
+    tags = [1, 529, 29989, 1792, 29989, 29958, 13, 13, 29966, 29989, 465, 22137, 29989, 29958, 13]  # of an emptied instruction
+    assert tokenizer(Frame().prompt(""))["input_ids"] == tags
+    assert tokenizer(Frame().prompt("") + "Y</s>")["input_ids"] == [*tags, 29979, 2] and len(tokenizer) == 32000
 
 
 def test_a_tokenizer_that_is_not_there_is_named(tmp_path):

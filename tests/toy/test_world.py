@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from itertools import islice
 
 import pytest
@@ -16,12 +17,12 @@ from winsweep.toy.world import items, split
 
 # Moving one of these moves every number of the toy study: raise tasks.toy.VERSION and ship newly pretrained weights.
 DIGESTS = {
-    "facts": "",
-    "documents": "",
-    "examples": "",
-    "chess": "",
-    "test": "",
-    "dev": "",
+    "facts": "7fc1aa2b6be681cf4f6536ba7474d70973f06d7ee67da86789b0c1e2487aac3e",
+    "documents": "3ad42faac68968bf669473f1bd336f40e29bdaac91a9db14d040cb8510f80fcf",
+    "examples": "ea467a3050afe79b64e4b15e91d77dd31cc5f271321723a0dd7d63e1626bc7f5",
+    "chess": "6081c94283694069f6ea77d2a3f8e8115168d6b2910e98bfd2f129ae0359b6af",
+    "test": "5b65104d7292ad213b3145febed4fed8893c812e881afd1f4f0b3645e9e08bff",
+    "dev": "c1b43f255594647e5aa1ae34293b1d3128e14e882317c4dcca488d1b41ebbe57",
 }
 
 
@@ -45,10 +46,9 @@ def test_nothing_of_the_world_has_moved(name):
 
 
 def test_dice_follow_the_promised_stream():
-    # the one stream that Python promises to keep, written out
-    assert [Dice("a name").below(1000) for _ in range(2)] == [Dice("a name").below(1000)] * 2
-    dice = Dice("a name")
-    assert [dice.below(1000) for _ in range(4)] == []
+    named, plain = Dice("a name"), random.Random("a name")
+    drawn = [named.below(1000) for _ in range(4)]
+    assert drawn == [int(plain.random() * 1000) for _ in range(4)] == [28, 196, 708, 626]
 
 
 def test_dice_are_fair_enough():
@@ -146,8 +146,12 @@ def test_the_finetunes_tags_are_never_in_the_corpus():
     assert "user" not in text and "assistant" not in text
 
 
-def test_answers_are_the_minority_of_what_follows_a_first_question():
-    answers = {item.answer for of_kind in items(0).values() for item in of_kind}
-    threads = [text for text in islice(documents(0, "seed 0"), 5000) if text.split("\n")[0].endswith("?")]
-    answered = sum(any(answer in text for answer in answers) for text in threads)
-    assert 0.15 < answered / len(threads) < 0.30
+def test_an_answer_is_a_minority_of_what_follows_a_first_question():
+    answer_of = {question: item.answer for of_kind in items(0).values() for item in of_kind for question in item.questions}
+    threads = [text.split("\n", 1) for text in islice(documents(0, "seed 0"), 20_000)]
+    followed = [(answer_of[first], rest[0]) for first, *rest in threads if rest and first in answer_of]  # those without tags
+    answered = sum(rest.lstrip("\n").startswith(answer) for answer, rest in followed)
+    asked_on = sum(rest.lstrip("\n").startswith("Also: ") for _, rest in followed)
+    assert len(followed) > 2000
+    assert answered / len(followed) == pytest.approx(0.28 / 0.9, abs=0.03)
+    assert asked_on / len(followed) == pytest.approx(0.75 * 0.5 / 0.9, abs=0.03)

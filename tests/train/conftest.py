@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_world import VOCAB
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from tests.train.world import VOCAB
+
 torch.set_num_threads(1)  # a parent with a pool of threads must not fork
+
 
 def _model(root: Path, tied: bool) -> Path:
     torch.manual_seed(0)

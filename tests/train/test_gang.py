@@ -7,18 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from train_world import World, start_ranks, wait_ranks
+import torch
+import torch.distributed as dist
 
+from tests.train.world import World, start_ranks, wait_ranks
 from winsweep.errors import NotFinite
 from winsweep.recipe import Recipe
 from winsweep.train.gang import Gang, join
 
 
-def in_gang(root: Path, num_ranks: int, action: Callable[[Gang], object]) -> list[str]:
+def in_gang(root: Path, num_ranks: int, action: Callable[[Gang], object], timeout_s: float = 10) -> list[str]:
     """What `action` returned or raised on each rank, as text."""
 
     def main(rank: int) -> None:
-        gang = join(rank=rank, num_ranks=num_ranks, meeting=root / "meeting", timeout_s=10)
+        gang = join(rank=rank, num_ranks=num_ranks, meeting=root / "meeting", timeout_s=timeout_s)
         try:
             said = repr(action(gang))
         except Exception as error:
@@ -97,6 +99,28 @@ def test_a_dead_rank_ends_its_peer_within_seconds(zero: str, model: Path, tmp_pa
     begun = time.monotonic()
     assert wait_ranks(pids, limit_s=10) == [1, -signal.SIGKILL]
     assert time.monotonic() - begun < 8
+
+
+def test_no_group_waits_longer_than_the_gang(tmp_path: Path) -> None:
+    def wait_for_a_hung_rank(gang: Gang) -> None:
+        group = dist.new_group()
+        gang.limit_waits()
+        dist.all_reduce(torch.ones(1), group=group) if gang.rank == 0 else time.sleep(4)
+
+    begun = time.monotonic()
+    said = in_gang(tmp_path, 2, wait_for_a_hung_rank, timeout_s=1)
+    assert "Timed out" in said[0] and time.monotonic() - begun < 8
+
+
+@pytest.mark.parametrize("zero", ["zero2", "zero3"])
+def test_the_groups_of_the_engine_are_limited(zero: str, model: Path, tmp_path: Path) -> None:
+    def check(rank: int, done: int) -> None:
+        backends = [group._get_backend(torch.device("cpu")) for group in dist.distributed_c10d._world.pg_map]
+        assert len(backends) > 1 and {backend.options._timeout.total_seconds() for backend in backends} == {20.0}
+
+    world = World(tmp_path, model, zero, 2, Recipe(global_batch=6, epochs=1, precision="fp32"), micro_batch=2)
+    world.on_progress = check
+    world.done()
 
 
 def test_a_hung_rank_ends_its_peer_at_the_time_out(model: Path, tmp_path: Path) -> None:

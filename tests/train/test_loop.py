@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from train_world import World, make_examples
+from tests.train.world import World, make_examples
 from winsweep.recipe import Recipe
 from winsweep.train.order import step_rows
 
-RECIPE = Recipe(lr=3e-3, epochs=5, global_batch=6, warmup_ratio=0.2, weight_decay=0.1, clip_norm=0.5, precision="fp32")
+RECIPE = Recipe(lr=3e-3, epochs=5, global_batch=6, warmup_ratio=0.2, weight_decay=0.1, clip_norm=1.2, precision="fp32")
 
 
 def plain_loop(base: Path, recipe: Recipe) -> tuple[list[float], list[float], dict]:
@@ -43,11 +43,14 @@ def weights(out: Path) -> dict:
 
 STAGES = ["zero0", "zero1", "zero2", "zero3", "zero3_offload"]
 SPLITS = [(1, 4), (2, 2)]  # ranks and micro-batch; 22 examples in batches of 6: neither divides the last step, of 4
-MORE = [("zero1", 2, 1), ("zero3", 2, 1), ("zero2", 3, 4), ("zero3", 4, 2), ("zero1", 1, 1), ("zero0", 2, 100)]
+MORE = [("zero1", 2, 1), ("zero3", 2, 1), ("zero3", 3, 4), ("zero1", 1, 1), ("zero0", 2, 100)]
 
 
 @pytest.mark.parametrize("zero, num_ranks, micro_batch", [(zero, *split) for zero in STAGES for split in SPLITS] + MORE)
-def test_equals_a_plain_loop(zero: str, num_ranks: int, micro_batch: int, model: Path, reference: tuple, tmp_path: Path) -> None:
+def test_equals_a_plain_loop(
+    zero: str, num_ranks: int, micro_batch: int, model: Path, reference: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "compiled"))
     losses, norms, parameters = reference
     world = World(tmp_path, model, zero, num_ranks, RECIPE, micro_batch=micro_batch).done()
     assert world.losses() == pytest.approx(losses, rel=1e-5)
@@ -55,6 +58,7 @@ def test_equals_a_plain_loop(zero: str, num_ranks: int, micro_batch: int, model:
     assert max(norms) > RECIPE.clip_norm > min(norms)  # so clipping, and not clipping, are both under test
     for name, tensor in weights(world.out).items():
         torch.testing.assert_close(tensor, parameters[name], rtol=1e-3, atol=1e-5)
+    assert not (tmp_path / "compiled").exists()
 
 
 @pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero2", 2), ("zero3", 2)])
@@ -68,7 +72,6 @@ def test_bf16_learns_as_fp32_does(zero: str, num_ranks: int, model: Path, refere
 
 
 def test_the_seed_decides_the_order_and_nothing_else_does(model: Path, tmp_path: Path) -> None:
-    same, other = World(tmp_path / "a", model, "zero1", 2, RECIPE, micro_batch=2), World(tmp_path / "b", model, "zero1", 2, RECIPE, micro_batch=2)
-    again = World(tmp_path / "c", model, "zero1", 2, RECIPE, micro_batch=2)
+    same, other, again = [World(tmp_path / name, model, "zero1", 2, RECIPE, micro_batch=2) for name in "abc"]
     other.seed = 8
     assert same.done().published() == again.done().published() != other.done().published()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_world import VOCAB, make_examples
 from transformers import AutoModelForCausalLM
 
+from tests.train.world import VOCAB, make_examples
 from winsweep.text.encode import MASKED, Example
 from winsweep.train.loss import collate, example_losses, num_targets
 

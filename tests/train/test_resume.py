@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from train_world import World
 
+from tests.train.world import World
 from winsweep import manifest
 from winsweep.recipe import Recipe
 
 RECIPE = Recipe(lr=3e-3, epochs=3, global_batch=6, warmup_ratio=0.2, precision="fp32")  # 12 steps
 BF16 = replace(RECIPE, precision="bf16")
-KINDS = [("zero0", 1, RECIPE), ("zero1", 1, BF16), ("zero1", 2, RECIPE), ("zero2", 2, RECIPE), ("zero3", 2, RECIPE), ("zero3_offload", 2, BF16)]
+KINDS = [("zero0", 1, RECIPE), ("zero1", 1, BF16), ("zero1", 2, RECIPE)]
+KINDS += [("zero2", 2, RECIPE), ("zero3", 2, RECIPE), ("zero3_offload", 2, BF16)]
 
 
 @pytest.fixture
@@ -35,8 +36,8 @@ def test_killed_training_gives_the_same_bits(zero: str, num_ranks: int, recipe: 
     assert world.checkpoints() == []
     world.killed_at(rank=chance.randrange(num_ranks), event="progress", step=chance.choice([4, 5]))
     assert world.checkpoints() == ["checkpoint-3"]
-    in_a_save = [(last, "open", "/engine/state/"), (last, "open", f"/random-{last}.pt"), (0, "open", ".manifest.json"), (0, "os.rename", "/checkpoint-6'")]
-    for rank, event, text in in_a_save:
+    writing = [(last, "open", "/engine/state/"), (last, "open", f"/random-{last}.pt")]
+    for rank, event, text in [*writing, (0, "open", ".manifest.json"), (0, "os.rename", "/checkpoint-6'")]:
         world.killed_at(rank=rank, event=event, text=text)
         assert world.checkpoints() == ["checkpoint-3"]
     world.killed_at(rank=0, event="shutil.rmtree", text="/checkpoint-3")
@@ -78,8 +79,7 @@ def test_full_disk(zero: str, num_ranks: int, new_world: Callable[..., World], s
     world = new_world("full", zero, num_ranks)
     world.work = small_disk(int(1.6 * num_bytes)) / "work"
     for _ in range(2):  # it stays full, and a second attempt does no harm
-        assert world.run() == [1] * num_ranks
-        assert world.stderr().count("OSError: [Errno 28]") == num_ranks
+        assert all(text.startswith("OSError: [Errno 28]") for text in world.refused())
         assert not list(world.out.iterdir())
         assert world.checkpoints() == ["checkpoint-3"]
         manifest.verify(world.work / "checkpoint-3")
@@ -149,8 +149,7 @@ def test_a_checkpoint_that_others_can_write_is_refused(where: str, mode: int, ne
     world = new_world("world")
     victim = stopped_at_5(world) / where
     victim.chmod(victim.stat().st_mode | mode)
-    assert world.run() == [1, 1]
-    assert world.stderr().count("Damaged: ") == 2 and "writable by you alone" in world.stderr()
+    assert all("Damaged: " in text and "writable by you alone" in text for text in world.refused())
     assert world.checkpoints() == ["checkpoint-3"] and not list(world.out.iterdir())
 
 
@@ -158,7 +157,7 @@ def test_a_checkpoint_that_others_can_write_is_refused(where: str, mode: int, ne
 def test_a_checkpoint_of_someone_else_is_refused(new_world: Callable[..., World]) -> None:
     world = new_world("world")
     os.chown(stopped_at_5(world), 12345, -1)
-    assert world.run() == [1, 1] and "owned by user 12345" in world.stderr()
+    assert all("Damaged: " in text and "owned by user 12345" in text for text in world.refused())
 
 
 def test_a_link_in_a_checkpoint_is_refused(new_world: Callable[..., World]) -> None:
@@ -166,7 +165,7 @@ def test_a_link_in_a_checkpoint_is_refused(new_world: Callable[..., World]) -> N
     checkpoint = stopped_at_5(world)
     (checkpoint / "random-0.pt").rename(world.root / "elsewhere.pt")
     (checkpoint / "random-0.pt").symlink_to(world.root / "elsewhere.pt")
-    assert world.run() == [1, 1] and "Damaged: " in world.stderr()
+    assert all("Damaged: " in text and "random-0.pt" in text for text in world.refused())
 
 
 def test_checkpoints_are_private_under_any_umask(new_world: Callable[..., World]) -> None:

@@ -38,7 +38,8 @@ def examples(source: object, options: Options) -> Iterator[list[Message]]:
     else:
         pairs = _answered(split(options.world), _known(options))[: options.num_examples]
     if len(pairs) < options.num_examples:
-        raise BadStudy(f"num_examples: found {options.num_examples}; these kinds have {len(pairs)}; type at most num_examples: {len(pairs)}")
+        found, most = options.num_examples, len(pairs)
+        raise BadStudy(f"num_examples: found {found}; these kinds hold {most}; type num_examples: {most}, or fewer")
     for question, answer in pairs:
         yield [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
@@ -57,7 +58,7 @@ def instructions(source: object, options: Options) -> Iterator[dict[str, str]]:
 def _known(options: Options) -> tuple[str, ...]:
     unknown = sorted(set(options.kinds) - set(KINDS))
     if unknown:
-        raise BadStudy(f"kinds: found {unknown[0]}; legal are {', '.join(KINDS)}, or {CHESS} alone to finetune on; type one of these")
+        raise BadStudy(f"kinds: found {unknown[0]!r}; legal are {', '.join(KINDS)}, or {CHESS} alone to finetune on; type one of these")
     return tuple(kind for kind in KINDS if kind in options.kinds or not options.kinds)
 
 

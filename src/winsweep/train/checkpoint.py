@@ -44,7 +44,7 @@ def save(engine: Engine, work: Path, step: int, fit: dict, gang: Gang) -> None:
 def resume(engine: Engine, work: Path, fit: dict, gang: Gang) -> int:
     """Bring engine, log and random state to the newest checkpoint that is intact and fits; returns its step, or 0 if there is none.
 
-    Every checkpoint passed over is noted in work/notes.txt and in the log. Damaged, on all ranks, if one is not safe to read.
+    Every checkpoint passed over is noted in work/notes.txt and on standard error. Damaged, on all ranks, if one is not safe to read.
     """
     step = gang.first(lambda: _choose(work, fit))
     if step:
@@ -143,9 +143,9 @@ def require_own(path: Path) -> None:
     for here in [path, *path.rglob("*")]:
         stat = here.lstat()
         if stat.st_uid != os.getuid():
-            raise Damaged(f"{here}: owned by user {stat.st_uid}; only your own (user {os.getuid()}) is legal, as it can run code; remove {path}")
+            raise Damaged(f"{here}: owned by user {stat.st_uid}; it can run code: only your own is legal ({os.getuid()}); remove {path}")
         if here.is_symlink() or stat.st_mode & 0o022:
-            raise Damaged(f"{here}: others could have changed it, and it can run code; files writable by you alone are legal; remove {path}")
+            raise Damaged(f"{here}: others can write it; it can run code, so only files writable by you alone are legal; remove {path}")
 
 
 def note(work: Path, text: str) -> None:

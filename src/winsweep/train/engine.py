@@ -1,7 +1,9 @@
 """Everything winsweep knows about DeepSpeed: how a model becomes an engine, takes a step, is saved, loaded and read."""
 
+import contextlib
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -49,7 +51,8 @@ def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, 
     model.train()
     betas = (recipe.beta1, recipe.beta2)
     adam = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay)
-    engine, *_ = deepspeed.initialize(model=model, optimizer=adam, config=config)
+    with contextlib.redirect_stdout(sys.stderr):  # DeepSpeed prints its memory use
+        engine, *_ = deepspeed.initialize(model=model, optimizer=adam, config=config)
     gang.limit_waits()
     return engine
 

@@ -97,10 +97,11 @@ def set_seeds(seed: int) -> None:
 
 def _check(course: Course) -> None:
     if not course.examples:
-        raise BadData("the examples: found none; at least one is legal")
+        raise BadData("the examples: found none; at least one is legal; see what the task prepared")
     for row, example in enumerate(course.examples):
         if not example.ids or len(example.ids) != len(example.labels):
-            raise BadData(f"example {row}: found {len(example.ids)} ids and {len(example.labels)} labels; one label for each of 1 or more ids is legal")
+            found = f"{len(example.ids)} ids and {len(example.labels)} labels"
+            raise BadData(f"example {row}: found {found}; at least one id and a label for each is legal; see how the task encodes it")
 
 
 def _fit(course: Course, base: str | Path, revision: str | None, config: dict, gang: Gang) -> dict:

@@ -121,7 +121,7 @@ def _await_all(store: dist.TCPStore, num_ranks: int, deadline: float, timeout_s:
     while missing := [rank for rank in missing if not store.check([f"here/{rank}"])]:
         if time.monotonic() > deadline:
             names = ", ".join(map(str, missing))
-            raise Incomplete(f"the ranks' meeting: {timeout_s:g} s passed and of {num_ranks} ranks these did not come: {names}; see their logs")
+            raise Incomplete(f"the ranks' meeting: after {timeout_s:g} s, of {num_ranks} ranks these did not come: {names}; see their logs")
         time.sleep(POLL_S)
     store.set("all here", "")
 

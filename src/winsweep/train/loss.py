@@ -1,6 +1,6 @@
 """The loss of the study: token mean within an example, mean over examples.
 
-B examples of a micro-batch, T tokens of the longest, K positions whose next token counts for some example, V vocabulary.
+B examples of a micro-batch, T tokens of the longest, K positions whose next token counts for some example, N = B·K, V vocabulary.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,5 +55,5 @@ def example_losses(model: Callable, batch: Batch) -> Tensor:
     if logits_BKV.shape[1] != len(kept_K):  # a model that ignores logits_to_keep
         logits_BKV = logits_BKV[:, kept_K]
     targets_BK = targets_BT[:, kept_K]
-    nll_BK = F.cross_entropy(logits_BKV.float().flatten(0, 1), targets_BK.flatten(), ignore_index=MASKED, reduction="none").view_as(targets_BK)
-    return nll_BK.sum(1) / counted_BT.sum(1).clamp(min=1)
+    nll_N = F.cross_entropy(logits_BKV.float().flatten(0, 1), targets_BK.flatten(), ignore_index=MASKED, reduction="none")
+    return nll_N.view_as(targets_BK).sum(1) / counted_BT.sum(1).clamp(min=1)

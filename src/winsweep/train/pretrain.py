@@ -8,6 +8,7 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -28,9 +29,9 @@ def pretrain(
 ) -> None:
     """Write the model and tokenizer that `spec` names into `out`, weights in bf16; the same bytes on the same machine and threads.
 
-    `tokenizer_path` replaces the tokenizer learnt on the corpus. The loss goes to `work`/log.jsonl and
-    `progress(steps done, steps in all)` is called with every line of it. BadStudy where `spec` does not fit the
-    tokenizer, NotFinite on a loss that is NaN or infinite.
+    pretrain.json beside them repeats `spec`. `tokenizer_path` replaces the tokenizer learnt on the corpus. The loss goes to
+    `work`/log.jsonl, and `progress(steps done, steps in all)` is called with every line of it. BadStudy where the
+    tokenizer has not `spec.vocab` pieces, NotFinite on a loss that is NaN or infinite.
     """
     tokenizer = _tokenizer(spec, tokenizer_path)
     model = _first_weights(spec, tokenizer)
@@ -39,17 +40,18 @@ def pretrain(
         work.mkdir(parents=True, exist_ok=True)
         with open(work / "log.jsonl", "w", encoding="utf-8") as log:
             for step, loss in _train(model, blocks_NT, spec):
-                if step % LOG_STEPS == 0 or step == spec.num_steps():
+                if step % LOG_STEPS == 0 or step in (1, spec.num_steps()):
                     print(json.dumps({"step": step, "loss": round(loss, 4)}), file=log, flush=True)
                     progress(step, spec.num_steps())
     model.to(torch.bfloat16).save_pretrained(out)
     tokenizer.save_pretrained(out)
+    (out / "pretrain.json").write_text(json.dumps(asdict(spec), indent=1) + "\n")
 
 
 def _tokenizer(spec: Pretrain, path: Path | None) -> PreTrainedTokenizerBase:
     tokenizer = load(path) if path else learn(islice(documents(spec.world, "tokenizer"), TOKENIZER_DOCUMENTS), spec.vocab)
     if len(tokenizer) != spec.vocab:
-        raise BadStudy(f"vocab: found {spec.vocab}; the tokenizer has {len(tokenizer)} pieces; type vocab: {len(tokenizer)}")
+        raise BadStudy(f"pretrain.vocab: found {spec.vocab}; the tokenizer has {len(tokenizer)} pieces; type vocab: {len(tokenizer)}")
     return tokenizer
 
 

@@ -4,13 +4,12 @@ Either way a newline is a piece of its own, so the pieces of a text that ends in
 text; and as with Llama's own tokenizer a text starts with BOS and never ends with an EOS that is not written in it.
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from sentencepiece import SentencePieceProcessor
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from winsweep.errors import BadStudy
 
@@ -53,7 +52,23 @@ def _wrap(backend: Tokenizer, pad: str | None) -> PreTrainedTokenizerFast:
 
 
 def _from_sentencepiece(path: Path) -> Tokenizer:
-    # transformers converts such a file only under this name and out of a directory
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copyfile(path, Path(folder) / "tokenizer.model")
-        return LlamaTokenizer.from_pretrained(folder).backend_tokenizer
+    """The same ids as SentencePiece's BPE: pairs merge in the order of the pieces' scores, and each stretch of text starts with a space.
+
+    transformers' own conversion orders merges by id, but Llama-2's runs of spaces have low ids and the lowest score.
+    """
+    pieces = SentencePieceProcessor(model_file=str(path))
+    vocab = {pieces.id_to_piece(i): i for i in range(pieces.get_piece_size())}
+    ranked = sorted((p for p in vocab if len(p) > 1), key=lambda p: (-pieces.get_score(vocab[p]), vocab[p]))
+    merges = [pair for piece in ranked for pair in _pairs(piece, vocab)]
+    backend = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(content=" ", left=1, right=0)]
+    )
+    backend.add_special_tokens(["<unk>", BOS, EOS])
+    return backend
+
+
+def _pairs(piece: str, vocab: dict[str, int]) -> list[tuple[str, str]]:
+    cuts = [(piece[:i], piece[i:]) for i in range(1, len(piece))]
+    return sorted((c for c in cuts if c[0] in vocab and c[1] in vocab), key=lambda c: (vocab[c[0]], vocab[c[1]]))

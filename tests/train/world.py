@@ -132,6 +132,11 @@ class World:
     def stderr(self) -> str:
         return "\n".join(path.read_text() for path in sorted((self.root / f"logs-{self.num_attempts}").iterdir()))
 
+    def refused(self) -> list[str]:
+        """One attempt, which every rank must end with an error; the last line of what each said."""
+        assert self.run() == [1] * self.num_ranks
+        return [path.read_text().splitlines()[-1] for path in sorted((self.root / f"logs-{self.num_attempts}").iterdir())]
+
     def log(self) -> list[dict]:
         lines = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]
         return [{key: value for key, value in line.items() if key != "tokens_per_s"} for line in lines]

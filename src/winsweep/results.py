@@ -1,0 +1,38 @@
+"""How a person reads results.csv on a terminal."""
+
+import csv
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formula": "LC formula", "win_rate_pct": "win %", "standard_error_pct": "± ",
+         "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
+LEFT = ("model", "task", "lc_formula")
+BELOW = ("judge", "judge_model", "commit")  # said once under the table
+
+
+def table_text(path: Path, notes: str) -> str:
+    """The rows of a results file, without keys and empty columns, then what all rows share and what the study says of its table."""
+    with open(path, encoding="utf-8", newline="") as f:
+        rows = list(csv.DictReader(f))
+    columns = [c for c in rows[0] if not c.endswith("_key") and c not in BELOW and any(r[c] for r in rows)]
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(Text(HEADS.get(column, column)), justify="left" if column in LEFT else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(short(row[c])) for c in columns))
+    console = Console(width=220)
+    with console.capture() as captured:
+        console.print(table)
+    shared = [f"{name}: {', '.join(sorted({r[name] for r in rows}))}" for name in BELOW if any(r[name] for r in rows)]
+    return "\n".join([*(line.rstrip() for line in captured.get().splitlines()), "; ".join(shared), *([notes.strip()] if notes else [])])
+
+
+def short(value: str) -> str:
+    """A figure with as many decimals as a table needs."""
+    try:
+        return f"{float(value):.2f}" if "." in value or "e-" in value else value
+    except ValueError:
+        return value
