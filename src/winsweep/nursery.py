@@ -51,7 +51,7 @@ def main() -> None:
 
 def preload() -> None:
     """Import what stages need; nothing here may start a thread or touch a GPU, as children are forked from this state."""
-    from winsweep.train import engine  # noqa: F401  torch, transformers, deepspeed
+    from winsweep.train import finetune  # noqa: F401  torch, transformers, deepspeed
     from winsweep.generate import greedy  # noqa: F401
     import sacrebleu  # noqa: F401
 
