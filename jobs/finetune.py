@@ -35,11 +35,13 @@ def run(job: Job) -> None:
     job.notes.update(encoded.counts())
     if job.rank == 0:
         model.save_around(base, revision, tokenizer, job.out / "hf")
-    gang = join(rank=job.rank, num_ranks=job.num_ranks, meeting=job.meeting, timeout_s=job.placement.timeout_s)
+    gang = join(rank=job.rank, num_ranks=job.num_ranks, meeting=job.meeting, timeout_s=job.placement.timeout_s,
+                host=job.host)
     try:
         zero = read_zero(layout.DS_CONFIGS / f"{job.placement.zero}.json")
         job.notes["deepspeed"] = finetune(encoded.examples, base, revision, recipe, job.params["seed"], placement=job.placement,
-                                          zero_config=zero, gang=gang, out=job.out, work=job.work, progress=job.progress)
+                                          zero_config=zero, gang=gang, out=job.out, work=job.work, progress=job.progress,
+                                          stopping=job.stopping)
     finally:
         gang.leave()
 

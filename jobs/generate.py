@@ -31,7 +31,7 @@ def run(job: Job) -> None:
         asked = [json.loads(line) for line in f]
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
     answers = answer_all([row["instruction"] for row in asked], *job.base(), Decoding(**job.params["decoding"]),
-                         Frame(**job.params["frame"]), adapter, job.work, job.progress)
+                         Frame(**job.params["frame"]), adapter, job.work, job.progress, job.stopping)
     rows = [{"instruction": row["instruction"], "output": a.text, "generator": job.name, "dataset": row["dataset"],
              "num_tokens": a.num_tokens, "truncated": a.truncated} for row, a in zip(asked, answers, strict=True)]
     write_atomic(job.out / "outputs.json", json.dumps(rows, indent=1, ensure_ascii=False).encode())

@@ -4,6 +4,7 @@ import json
 
 from winsweep import keys, layout
 from winsweep.cell import Comparison, Data, LocalFile
+from winsweep.errors import Stopped
 from winsweep.graph import Need, Want, load
 from winsweep.job import Job
 
@@ -32,6 +33,8 @@ def run(job: Job) -> None:
     def keep(rows: list[dict]) -> None:
         log.append(rows)
         job.progress(len(log.rows), len(wanted))
+        if (reason := job.stopping()) and len(log.rows) < len(wanted):
+            raise Stopped(reason)
 
     module.annotate(missing, keys.restore(module.Options, job.params["judge"]["options"]), keep)
     rows = [log.rows[p["instruction"]] | {k: p[k] for k in ("num_tokens", "truncated")} for p in wanted]

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import strict  # noqa: E402
+from winsweep.arrays import open_arrays  # noqa: E402
 from winsweep.controller import state_of  # noqa: E402
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, chain, open_house  # noqa: E402
@@ -24,12 +25,21 @@ def main() -> int:
     a = p.parse_args()
     try:
         house = open_house(a.study, a.store)
-        items = house.plan(house.facts())
+        items = items_of(house)
         print(why(house, items, a.why) if a.why else overview(house, items))
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
     return 0
+
+
+def items_of(house: House) -> list[Item]:
+    """The plan, with what is in a SLURM queue if anything was submitted there."""
+    if not open_arrays(house.store.root):
+        return house.plan(house.facts())
+    from winsweep.reconcile import look
+
+    return look(house).items
 
 
 def overview(house: House, items: list[Item]) -> str:
@@ -40,7 +50,7 @@ def overview(house: House, items: list[Item]) -> str:
         lines.append(" ".join([f"{label:{width}s}", *(f"{worst(items, found.get(s, [])):9s}" for s in STAGES)]))
     for i in items:
         if i.state in ("failed", "running"):
-            lines.append(f"{i.state}: {i.artifact.name}: {i.why}\n    log: {house.store.work(i.artifact.key) / 'logs' / 'attempt.log'}")
+            lines.append(f"{i.state}: {i.artifact.name}: {i.why}\n    log: {house.store.log(i.artifact.key)}")
     done = sum(state_of(items, a) == "done" for a in house.judged.values())
     lines.append(f"{done} of {len(house.judged)} cells done; table: {house.store.root / 'results' / house.study.name}.csv")
     return "\n".join(lines)

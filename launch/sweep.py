@@ -1,17 +1,19 @@
 """Make everything that a study asks for and that is missing, then write its table: python launch/sweep.py STUDY.yaml"""
 
 import argparse
+import signal
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout  # noqa: E402
+from winsweep import layout, strict  # noqa: E402
 from winsweep.controller import default_jobs, drive, state_of  # noqa: E402
-from winsweep.errors import WinsweepError  # noqa: E402
+from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
-from winsweep.placement import read_placements  # noqa: E402
+from winsweep.placement import Cluster, read_cluster  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
@@ -20,21 +22,36 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts (default: runs)")
     p.add_argument("--cluster", default="local", help="a file of slurm/clusters/, without .yaml, or a path to one (default: local)")
     p.add_argument("--jobs", type=int, default=default_jobs(), help="attempts at once on this machine (default: its cores)")
+    p.add_argument("--only", metavar="CELL", action="append", help="just this cell, such as llama.gsm.s1; may be repeated")
     p.add_argument("--dry-run", action="store_true", help="say what would run and what is there, and do nothing")
     p.add_argument("--retry-failed", action="store_true", help="try again what ended in a failure")
+    p.add_argument("--watch", action="store_true", help="stay and submit again until everything is done or has failed (SLURM)")
+    p.add_argument("--cancel", metavar="CELL", nargs="?", const="", help="take the study, or one cell, out of the queue (SLURM)")
     return p.parse_args()
 
 
 def main() -> int:
     a = arguments()
     try:
-        house = open_house(a.study, a.store)
-        cluster = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
-        placements = read_placements(layout.STAGES, cluster, house.need.stages)
-        return dry_run(house) if a.dry_run else sweep(house, a, placements)
+        house = only(open_house(a.study, a.store), a.only)
+        file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
+        cluster = read_cluster(layout.STAGES, file, house.need.stages)
+        if cluster.kind == "slurm":
+            from winsweep import on_slurm
+
+            return on_slurm.act(house, cluster, a)
+        return dry_run(house) if a.dry_run else sweep(house, a, cluster)
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
+
+
+def only(house: House, labels: list[str] | None) -> House:
+    """The house of just the cells named."""
+    for label in labels or ():
+        if label not in house.judged:
+            raise BadStudy(f"--only {label}: no such cell in {house.study.path}; {strict.near(label, house.judged)}")
+    return replace(house, judged={label: house.judged[label] for label in labels}) if labels else house
 
 
 def dry_run(house: House) -> int:
@@ -49,13 +66,15 @@ def dry_run(house: House) -> int:
     return 0
 
 
-def sweep(house: House, a: argparse.Namespace, placements: dict) -> int:
+def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
     from winsweep import results, view
 
+    for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background with SIGINT ignored
+        signal.signal(signum, signal.default_int_handler)
     command = f"python launch/sweep.py {a.study} --store {a.store}"
     with view.View(house) as shown:
         try:
-            run, items = drive(house, placements, a.jobs, a.retry_failed, shown.show)
+            run, items = drive(house, cluster.placements, a.jobs, a.retry_failed, shown.show)
         except KeyboardInterrupt:
             print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
             return 130

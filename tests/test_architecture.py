@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src/winsweep"
 NUMERICS = ("text", "train", "generate", "judge", "report")  # may import torch
 HEAVY = {"torch", "transformers", "deepspeed", "accelerate", "datasets", "alpaca_eval", "sklearn", "openai", "pandas", "numpy",
-         "safetensors", "tokenizers", "huggingface_hub", "sacrebleu", "submitit"}
+         "safetensors", "tokenizers", "huggingface_hub", "sacrebleu"}
 DOORS = {"deepspeed": {"train/engine.py"}, "datasets": {"text/source.py"}, "alpaca_eval": {"judge/alpaca.py"}, "openai": {"judge/endpoint.py"},
-         "sacrebleu": {"judge/overlap.py", "nursery.py"}, "submitit": set(), "accelerate": set(), "rich": {"view.py", "results.py"}, "psutil": {"liveness.py"}}
+         "sacrebleu": {"judge/overlap.py", "nursery.py"}, "submitit": {"slurm.py"}, "accelerate": set(), "rich": {"view.py", "results.py"}, "psutil": {"liveness.py"}}
 PURE = ("keys", "artifact", "plan", "graph", "recipe", "cell", "frame", "study", "parts", "strict", "placement", "errors", "zero", "pretrain", "layout")
 FILES = sorted(p for folder in ("src", "jobs", "launch") for p in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))

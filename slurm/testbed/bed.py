@@ -17,6 +17,7 @@ from processes import end_all, own, wait_for
 HERE = Path(__file__).resolve().parent
 DEFAULT = Path("/tmp/winsweep-testbed")
 READY = {"mariadbd": ["mariadb", "--no-defaults", "-e", "select 1"], "slurmdbd": ["sacctmgr", "-n", "show", "cluster"], "slurmctld": ["scontrol", "ping"]}
+HOST = socket.gethostname().partition(".")[0]
 LIVE = ("idle", "mixed", "allocated", "completing")
 
 
@@ -67,7 +68,7 @@ def write_configuration(folder: Path, options: Options) -> None:
     for k in (0, 1):
         os.mknod(folder / f"gpu{k}", stat.S_IFCHR | 0o600, os.makedev(1, 3)) if not (folder / f"gpu{k}").exists() else None
     storage = "accounting_storage/slurmdbd" if options.accounting else "accounting_storage/none"
-    values = asdict(options) | {"dir": folder, "host": socket.gethostname().partition(".")[0], "accounting": storage,
+    values = asdict(options) | {"dir": folder, "host": HOST, "accounting": storage,
                                 "dbd_port": options.port + 1, "first_port": options.port + 101, "last_port": options.port + 100 + options.nodes}
     for template in HERE.glob("*.conf.in"):
         path = folder / template.stem

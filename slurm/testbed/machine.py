@@ -39,12 +39,18 @@ def install(packages: list[str]) -> None:
 
 
 def add_hosts(names: list[str]) -> None:
-    """Every name resolves; those that /etc/hosts did not have are loopback, on marked lines."""
+    """Every name means 127.0.0.1, on marked lines where it did not; in front, because the first line that has a name counts.
+
+    That goes for the machine's own name too: SLURM listens on what it means, and srun cannot be reached on Debian's 127.0.1.1.
+    """
     text = HOSTS.read_text()
-    known = {word for line in text.splitlines() for word in line.partition("#")[0].split()[1:]}
-    lines = [f"127.0.0.1 {n} {MARK}\n" for n in names if n not in known]
+    meant = {}
+    for line in text.splitlines():
+        where, *aliases = line.partition("#")[0].split() or [""]
+        meant = {alias: where for alias in aliases} | meant
+    lines = [f"127.0.0.1 {n} {MARK}\n" for n in names if meant.get(n) != "127.0.0.1"]
     if lines:
-        HOSTS.write_text(text + ("" if text.endswith("\n") else "\n") + "".join(lines))
+        HOSTS.write_text("".join(lines) + text)
 
 
 def munge_works() -> bool:

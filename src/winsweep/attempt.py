@@ -12,13 +12,14 @@ import uuid
 from pathlib import Path
 
 from winsweep import layout, liveness, manifest, provenance, spec as specs
-from winsweep.errors import Busy, MissingInput, WinsweepError
+from winsweep.errors import Busy, MissingInput, Stopped, WinsweepError
 from winsweep.graph import load
 from winsweep.job import Job, progress_file
 from winsweep.spec import Spec
 from winsweep.store import RECORD, Claim, Store
 
-OK, FAILED, BUSY, BLOCKED = 0, 1, 75, 66
+OK, FAILED, BUSY, BLOCKED, STOPPED = 0, 1, 75, 66, 80
+CODES = {"blocked": BLOCKED, "busy": BUSY, "stopped": STOPPED, "preempted": STOPPED, "time limit": STOPPED}
 GANG_S = 120.0  # longest wait of a rank for its leader's claim
 
 
@@ -32,49 +33,52 @@ def main(path: Path) -> None:
 
 
 def run(path: Path, rank: int, num_ranks: int, token: str) -> int:
-    """One rank of the attempt `token` on the spec at `path`; the exit code is OK, FAILED, BUSY or BLOCKED."""
+    """One rank of the attempt `token` on the spec at `path`; the exit code is OK, FAILED, BUSY, BLOCKED or STOPPED (by a signal)."""
     spec = specs.read(path)
     store = Store(Path(spec.store)).open()
     _set_threads(spec.placement.threads)
-    signal.signal(signal.SIGTERM, _stop)
+    flag = StopFlag()
+    flag.listen()
     if rank:
-        return _follow(spec, store, rank, num_ranks, token)
+        return _follow(spec, store, rank, num_ranks, token, flag)
     if spec.key in store.published():
         print(f"{spec.name}: published already")
         return OK
     heartbeat = store.work(spec.key) / "heartbeat"
     try:
-        claim = store.claim(spec.key, liveness.owner(token), lambda name: liveness.alive(name, heartbeat))
+        claim = store.claim(spec.key, liveness.owner(token), lambda name: liveness.alive(name, heartbeat, token))
     except Busy as e:
         print(e, file=sys.stderr)
         return BUSY
+    _explain_predecessor(store, spec.key, claim, token)
     stop = _beat(heartbeat)
     try:
-        return _lead(spec, store, claim, num_ranks, token)
+        return _lead(spec, store, claim, num_ranks, token, flag)
     finally:
         stop.set()
 
 
-def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str) -> int:
+def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, flag: "StopFlag") -> int:
     begun = time.time()
-    record = {"attempt": claim.number, "owner": claim.owner, "begun": begun}
+    record = {"attempt": claim.number, "owner": claim.owner, "begun": begun, "node": liveness.node()}
     try:
         there = spec.key in store.published()  # by somebody who ended between our first look and our claim
         if not there:
-            _make(spec, store, claim, num_ranks, token, record)
+            _make(spec, store, claim, num_ranks, token, record, flag)
         claim.end(record | {"kind": "already" if there else "done", **_usage(begun)})
         store.tidy(spec.key)
         return OK
     except BaseException as e:
         traceback.print_exc()
         kind = _kind(e)
-        claim.end(record | {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], **_usage(begun)})
-        return BLOCKED if kind == "blocked" else BUSY if kind == "busy" else FAILED
+        reason = {"reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(store.work(spec.key))}
+        claim.end(record | {"kind": kind, **reason, **_usage(begun)})
+        return CODES.get(kind, FAILED)
 
 
-def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict) -> None:
+def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: "StopFlag") -> None:
     inputs = verified_inputs(spec, store)
-    job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token)
+    job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag)
     manifest.write_atomic(_gang(claim.root, token), json.dumps({"number": claim.number}).encode())
     stage(spec.stage).run(job)
     made = {**record, "name": spec.name, "version": spec.version, "params": spec.params, "inputs": dict(spec.inputs),
@@ -83,24 +87,29 @@ def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, re
     store.publish(spec.name, claim)
 
 
-def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str) -> int:
+def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, flag: "StopFlag") -> int:
     """A rank that is not the leader: waits for the leader's claim and runs the same stage on the same directories."""
     work = store.work(spec.key)
     number = _await_leader(_gang(work, token))
     inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
-    job = _job(spec, inputs, work / f"out-{number:06d}", work / "state", rank, num_ranks, token)
+    job = _job(spec, inputs, work / f"out-{number:06d}", work / "state", rank, num_ranks, token, flag)
     try:
         stage(spec.stage).run(job)
         return OK
-    except BaseException:
+    except BaseException as e:
         traceback.print_exc()
-        return FAILED
+        return CODES.get(_kind(e), FAILED)
 
 
-def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str) -> Job:
+def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str, flag: "StopFlag") -> Job:
     report = progress_file(work.parent / "progress.json") if rank == 0 else lambda _: None
     return Job(spec.name.partition('/')[2], resolve_late(spec.params, inputs), inputs, out, work, spec.placement, spec.files, rank, num_ranks,
-               work.parent / f"meeting-{token}", report)
+               work.parent / f"meeting-{token}", _host(spec), report, stopping=flag.polled)
+
+
+def _host(spec: Spec) -> str:
+    """A name for this machine that the ranks on other nodes can reach; the loopback where there are none."""
+    return liveness.node() if spec.placement.nodes > 1 else "127.0.0.1"
 
 
 def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
@@ -131,8 +140,46 @@ def _set_threads(num: int) -> None:
         sys.modules["torch"].set_num_threads(num)
 
 
-def _stop(signum: int, _: object) -> None:
-    raise SystemExit(f"stopped by {signal.Signals(signum).name}")
+class StopFlag:
+    """Which signal asked this process to end. A stage that polls decides itself when; in any other the signal ends it at once."""
+
+    def __init__(self) -> None:
+        self.kind: str | None = None
+        self.is_polled = False
+
+    def listen(self) -> None:
+        for signum in (signal.SIGTERM, signal.SIGUSR2):
+            signal.signal(signum, self.receive)
+
+    def receive(self, signum: int, _: object) -> None:
+        """Only notes the signal where a stage polls: a collective save must not begin in the middle of another collective."""
+        on_slurm = "SLURM_JOB_ID" in os.environ
+        self.kind = "time limit" if signum == signal.SIGUSR2 else "preempted" if on_slurm else "stopped"
+        if not self.is_polled:
+            raise Stopped(self.kind)
+
+    def polled(self) -> str | None:
+        self.is_polled = True
+        return self.kind
+
+
+def _explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> None:
+    """Write the end record that the attempt before this one did not live to write."""
+    before = claim.number - 1
+    if before < 1 or store.end_of(key, before) is not None:
+        return
+    owner = (claim.root / "claims" / f"{before:06d}").read_text()
+    requeued = liveness.same_task(owner, token)  # SLURM itself put the task back: its node went away
+    told = {"kind": "node" if requeued else "killed", "reason": "no end record: " + ("its node went away" if requeued else "killed, or its node died")}
+    claim.end({"attempt": before, "owner": owner, **told, "progress": progress_of(claim.root), "begun": time.time()}, number=before)
+
+
+def progress_of(work: Path) -> int:
+    """How far the attempts at an artifact have come, by their own count."""
+    try:
+        return json.loads((work / "progress.json").read_bytes())["done"]
+    except (FileNotFoundError, ValueError):
+        return 0
 
 
 def _gang(work: Path, token: str) -> Path:
@@ -166,6 +213,8 @@ def _kind(e: BaseException) -> str:
     """The class of a failure, as an end record shows it."""
     if isinstance(e, WinsweepError):
         return e.kind
+    if "gloo" in str(e).lower() or "nccl" in str(e).lower():
+        return "hang" if "timed out" in str(e).lower() or "timeout" in str(e).lower() else "killed"  # a peer is gone
     if isinstance(e, OSError) and e.errno in (28, 122):  # ENOSPC, EDQUOT
         return "disk"
     if isinstance(e, MemoryError):

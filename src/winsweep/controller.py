@@ -8,15 +8,17 @@ from pathlib import Path
 
 from winsweep import spec as specs
 from winsweep.artifact import Artifact
-from winsweep.house import House, failures
+from winsweep.attempt import BUSY, OK, progress_of
+from winsweep.history import failures, forgive
+from winsweep.house import House
 from winsweep.local import Ended, Local
-from winsweep.manifest import write_atomic
 from winsweep.placement import Placement
 from winsweep.plan import Facts, Item, State, plan
+from winsweep.results import publish_table
 
 POLL_S = 0.05
+LOG = "attempt.log"
 RESCAN_S = 5.0  # others may publish too
-KILLED_TRIES = 3  # starts of one artifact whose process vanished without a word
 Planner = Callable[[Facts], list[Item]]
 
 
@@ -28,29 +30,44 @@ class Run:
     cluster: Local
     jobs: int
     placements: dict[str, Placement]
-    failed: dict[str, str]
     started: dict[str, tuple[Artifact, float]] = field(default_factory=dict)  # what runs now, by key
-    tries: dict[str, int] = field(default_factory=dict)
     num_started: int = 0
 
 
 def drive(house: House, placements: dict[str, Placement], jobs: int, retry_failed: bool, show: Callable[[Run, list[Item]], None]) -> tuple[Run, list[Item]]:
     """Make everything of the study that can be made; what failed is in the items. Stops its attempts when it is interrupted."""
-    known = {} if retry_failed else failures(house.store, [a.key for a in house.order])
+    if retry_failed:
+        forgive(house.store, failures(house.store, [a.key for a in house.order]))
     cluster = Local(house.store.root / ".work" / "nursery.log")
-    run = Run(house, cluster, jobs, placements, known)
+    run = Run(house, cluster, jobs, placements)
     try:
         items = loop(run, house.plan, show)
         done = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
         if done and len(done) < len(house.judged):  # some cells failed: the table of the others
             part = house.table(done)
             loop(run, lambda facts: plan([part], facts), show)
-            publish_table(house, part)
+            publish_table(house.store, house.study.name, part.key)
         elif done:
-            publish_table(house, house.wanted[0])
+            publish_table(house.store, house.study.name, house.wanted[0].key)
         return run, items
     finally:
         cluster.close()
+
+
+def run_here(house: House, placements: dict[str, Placement], jobs: int) -> None:
+    """Run what is ready of the stages that belong on this machine (a stage that needs the internet, say), and nothing else."""
+    here = {stage for stage, placed in placements.items() if placed.where == "login"}
+    if not here:
+        return
+
+    def planner(facts: Facts) -> list[Item]:
+        return [i if i.artifact.stage in here else replace(i, state="waiting") for i in house.plan(facts) if i.state in ("ready", "running")]
+
+    run = Run(house, Local(house.store.root / ".work" / "nursery.log"), jobs, placements)
+    try:
+        loop(run, planner, lambda *_: None)
+    finally:
+        run.cluster.close()
 
 
 def loop(run: Run, planner: Planner, show: Callable[[Run, list[Item]], None]) -> list[Item]:
@@ -83,8 +100,7 @@ def look(run: Run, planner: Planner) -> list[Item]:
 
 
 def survey(run: Run, planner: Planner) -> list[Item]:
-    facts = run.house.facts(run.failed)
-    return planner(replace(facts, running={**facts.running, **dict.fromkeys(run.started, "here")}))
+    return planner(run.house.facts(dict.fromkeys(run.started, "here")))
 
 
 def start_ready(run: Run, items: list[Item]) -> None:
@@ -100,45 +116,27 @@ def start(run: Run, item: Item, placed: Placement) -> None:
     path = store.work(a.key) / "spec.json"
     specs.write(specs.make(a, store.root, study.path, study.files, placed), path)
     run.started[a.key] = (a, time.time())
-    run.tries[a.key] = run.tries.get(a.key, 0) + 1
     run.num_started += 1
     run.cluster.start(a.key, path, placed.ranks, placed.gpus, log_of(run, a))
 
 
 def log_of(run: Run, a: Artifact) -> Path:
-    return run.house.store.work(a.key) / "logs" / "attempt.log"
+    return run.house.store.work(a.key) / "logs" / LOG
 
 
 def settle(run: Run, ended: Ended) -> None:
-    """Learn how an attempt ended; one that vanished without an end record is tried again a few times."""
+    """Note that an attempt ended; one that died without an end record gets one, so that it is not tried for ever."""
     a, _ = run.started.pop(ended.id)
-    told = failures(run.house.store, [a.key])
-    if ended.code == 0:
-        run.failed.pop(a.key, None)
-    elif told:
-        run.failed |= told
-    elif ended.code < 0 and run.tries[a.key] >= KILLED_TRIES:
-        run.failed[a.key] = f"killed: signal {-ended.code} ended it {KILLED_TRIES} times"
-    elif ended.code > 0 and ended.code != 75:
-        run.failed[a.key] = f"application: exit code {ended.code}; its log says why"
+    store = run.house.store
+    if ended.code not in (OK, BUSY) and not store.ended(a.key) and store.holder(a.key, run.house.alive(a.key)) is None:
+        reason = f"signal {-ended.code}" if ended.code < 0 else f"exit code {ended.code}; its log says why"
+        kind = "killed" if ended.code < 0 else "application"
+        store.explain(a.key, {"kind": kind, "reason": reason, "progress": progress_of(store.work(a.key)), "begun": time.time()})
 
 
 def state_of(items: list[Item], a: Artifact) -> State:
     """An artifact that is not in the plan is below a done one, so it is not needed any more."""
     return next((i.state for i in items if i.artifact == a), "done")
-
-
-def publish_table(house: House, table: Artifact) -> Path | None:
-    """Put the table of a finished aggregate at results/STUDY.csv, whole or not at all, if it is not there already."""
-    made = house.store.published().get(table.key)
-    if made is None:
-        return None
-    target = house.store.root / "results" / f"{house.study.name}.csv"
-    data = (made / "results.csv").read_bytes()
-    if not target.exists() or target.read_bytes() != data:
-        target.parent.mkdir(exist_ok=True)
-        write_atomic(target, data)
-    return target
 
 
 def default_jobs() -> int:

@@ -9,7 +9,9 @@ WinsweepError
 ├── Busy          another live attempt owns this artifact
 ├── NewerStore    the store was written by a later winsweep
 ├── NotFinite     training or weights hold NaN or infinity
-└── Incomplete    a result has fewer steps, rows or shards than were asked for
+├── Incomplete    a result has fewer steps, rows or shards than were asked for
+├── Stopped       a signal asked the attempt to end, and it saved what it had
+└── ClusterDown   SLURM did not answer, so what runs is unknown
 """
 
 
@@ -53,3 +55,13 @@ class NotFinite(WinsweepError):
 
 class Incomplete(WinsweepError):
     kind = "application"
+
+
+class Stopped(WinsweepError):
+    def __init__(self, kind: str = "stopped") -> None:
+        super().__init__(f"asked to end ({kind}); the next attempt goes on from what was saved")
+        self.kind = kind
+
+
+class ClusterDown(WinsweepError):
+    kind = "node"

@@ -3,18 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from winsweep import layout, liveness
 from winsweep.artifact import Artifact, closure
 from winsweep.cell import Cell
 from winsweep.fingerprint import Fingerprints
 from winsweep.graph import Need, discover
+from winsweep.history import failures
 from winsweep.plan import Facts, Item, plan
 from winsweep.store import Store
 from winsweep.study import Study, read_study
-
-HARMLESS = ("done", "already", "stopped", "busy", "blocked")  # ends after which trying again needs nobody's word
-
 
 @dataclass(frozen=True)
 class House:
@@ -37,12 +36,13 @@ class House:
     def order(self) -> list[Artifact]:
         return list(closure(self.wanted))
 
-    def facts(self, failed: Mapping[str, str] | None = None) -> Facts:
-        """What the store shows now; `failed` stands in for the end records where a caller knows better."""
+    def facts(self, queued: Mapping[str, str] = MappingProxyType({})) -> Facts:
+        """What the store shows now, with what is in a queue (key to where)."""
         present = self.store.published().keys()
         idle = [a.key for a in self.order if a.key not in present]
         running = {key: f"by {holder}" for key in idle if (holder := self.store.holder(key, self.alive(key)))}
-        known = failures(self.store, [k for k in idle if k not in running]) if failed is None else failed
+        running |= queued
+        known = failures(self.store, [k for k in idle if k not in running])
         return Facts(present, running, known, frozenset(n for n, m in self.need.stages.items() if getattr(m, "TRANSIENT", False)))
 
     def alive(self, key: str):  # -> Callable[[str], bool]
@@ -60,12 +60,6 @@ def open_house(study: Path, store: Path) -> House:
     prints.save()
     need = Need(discover(layout.JOBS, "winsweep.jobs"))
     return House(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells})
-
-
-def failures(store: Store, keys: list[str]) -> dict[str, str]:
-    """Key to reason for everything whose last attempt ended in a failure that a person should look at first."""
-    ends = {key: store.last_end(key) for key in keys}
-    return {key: f"{e['kind']}: {e['reason']}" for key, e in ends.items() if e and e["kind"] not in HARMLESS}
 
 
 def chain(judged: Artifact) -> dict[str, list[Artifact]]:

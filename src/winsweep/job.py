@@ -26,8 +26,10 @@ class Job:
     rank: int = 0
     num_ranks: int = 1
     meeting: Path = Path("meeting")  # where the ranks of this attempt find each other
+    host: str = "127.0.0.1"  # what the other ranks call rank 0's machine
     report: Callable[[dict], None] = lambda _: None
     notes: dict = field(default_factory=dict)  # goes into the record of the artifact
+    stopping: Callable[[], str | None] = lambda: None  # why this attempt was asked to end, if it was; poll it where a stop is cheap
 
     def file(self, local: Mapping[str, str]) -> Path:
         """The local file whose content a parameter names, checked; BadData if it changed since the study was read."""

@@ -16,8 +16,23 @@ def owner(token: str) -> str:
     return f"{socket.gethostname()}@{os.getpid()}@{_started(os.getpid()):.2f}@{token}"
 
 
-def alive(name: str, heartbeat: Path | None = None) -> bool:
-    """Whether the owner called `name` still runs: exact on this host, by the age of its heartbeat elsewhere."""
+def node() -> str:
+    """What SLURM calls this machine, or what it calls itself."""
+    return os.environ.get("SLURMD_NODENAME", socket.gethostname())
+
+
+def same_task(name: str, token: str) -> bool:
+    """Whether the owner `name` was an earlier turn of the SLURM task that `token` (slurm-ARRAY_TASK.RESTART) is a turn of."""
+    return token.startswith("slurm-") and name.rpartition("@")[2].rpartition(".")[0] == token.rpartition(".")[0]
+
+
+def alive(name: str, heartbeat: Path | None = None, token: str = "") -> bool:
+    """Whether the owner called `name` still runs: exact on this host, by the age of its heartbeat elsewhere.
+
+    SLURM runs a task once at a time, so an earlier turn of the asker's own task (its `token`) is over.
+    """
+    if same_task(name, token):
+        return False
     host, pid, started, _ = name.split("@", 3)
     if host == socket.gethostname():
         return abs(_started(int(pid)) - float(started)) < 0.02

@@ -18,6 +18,7 @@ from pathlib import Path
 
 GRACE_S = 5.0  # between the end of one rank and the kill of the others; between SIGTERM and SIGKILL
 POLL_S = 0.02
+ORPHAN_S = 2.0  # how long an attempt whose parent is gone may take to say so
 
 
 @dataclass
@@ -104,7 +105,9 @@ def die_with_parent() -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(0.5)
+            time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGTERM)  # leave an end record if that is quick
+        time.sleep(ORPHAN_S)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -1,11 +1,10 @@
-"""How a person reads results.csv on a terminal."""
+"""Where a study's results.csv lies, and how a person reads it on a terminal."""
 
 import csv
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from winsweep.manifest import write_atomic
+from winsweep.store import Store
 
 HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formula": "LC formula", "win_rate_pct": "win %", "standard_error_pct": "± ",
          "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
@@ -13,8 +12,25 @@ LEFT = ("model", "task", "lc_formula")
 BELOW = ("judge", "judge_model", "commit")  # said once under the table
 
 
+def publish_table(store: Store, name: str, key: str) -> Path | None:
+    """Put the finished aggregate `key` at results/NAME.csv, whole or not at all, if it is not there already; None if it is not finished."""
+    made = store.published().get(key)
+    if made is None:
+        return None
+    target = store.root / "results" / f"{name}.csv"
+    data = (made / "results.csv").read_bytes()
+    if not target.exists() or target.read_bytes() != data:
+        target.parent.mkdir(exist_ok=True)
+        write_atomic(target, data)
+    return target
+
+
 def table_text(path: Path, notes: str) -> str:
     """The rows of a results file, without keys and empty columns, then what all rows share and what the study says of its table."""
+    from rich.console import Console  # 60 ms that a job on a node need not spend
+    from rich.table import Table
+    from rich.text import Text
+
     with open(path, encoding="utf-8", newline="") as f:
         rows = list(csv.DictReader(f))
     columns = [c for c in rows[0] if not c.endswith("_key") and c not in BELOW and any(r[c] for r in rows)]

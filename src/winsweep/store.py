@@ -121,10 +121,22 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def last_end(self, key: str) -> dict | None:
-        """How the latest attempt on `key` ended; None if it never ended by itself, or there was none."""
+    def ended(self, key: str) -> bool:
+        """Whether the latest attempt on `key` left its end record."""
         last = _last(self.work(key) / "claims")
-        return self.end_of(key, last) if last else None
+        return bool(last) and self.end_of(key, last) is not None
+
+    def explain(self, key: str, record: dict) -> None:
+        """Give the latest attempt on `key` the end record that it could not write."""
+        folder = self.work(key) / "ends"
+        folder.mkdir(parents=True, exist_ok=True)
+        number = max(1, _last(self.work(key) / "claims"))
+        manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+    def log(self, key: str) -> Path:
+        """The log of rank 0 of the latest attempt on `key`, or where it would be."""
+        logs = [p for p in (self.work(key) / "logs").glob("*.log") if ".r" not in p.name]
+        return max(logs, key=lambda p: p.stat().st_mtime, default=self.work(key) / "logs" / "attempt.log")
 
     def tidy(self, key: str) -> None:
         """Drop what only an unfinished attempt needs; claims, end records, logs and the spec stay."""
@@ -147,11 +159,11 @@ class Claim:
     def still_held(self) -> bool:
         return _last(self.root / "claims") == self.number
 
-    def end(self, record: dict) -> None:
-        """Leave the end record of this attempt."""
+    def end(self, record: dict, number: int | None = None) -> None:
+        """Leave the end record of this attempt, or of an earlier one that could not."""
         ends = self.root / "ends"
         ends.mkdir(exist_ok=True)
-        manifest.write_atomic(ends / f"{self.number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
+        manifest.write_atomic(ends / f"{number or self.number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
 
 def _dirs(path: Path) -> Iterator[Path]:

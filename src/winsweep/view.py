@@ -108,6 +108,6 @@ def failures_text(house: House, items: list[Item], command: str) -> str:
     lines = []
     for i in failed:
         cells = [label for label, a in house.judged.items() if state_of(items, a) != "done" and i.artifact in closure([a])]
-        log = house.store.work(i.artifact.key) / "logs" / "attempt.log"
+        log = house.store.log(i.artifact.key)
         lines += [f"failed  {i.artifact.name}", f"        {i.why}", f"        cells: {', '.join(cells)}", f"        log:   {log}"]
     return "\n".join([*lines, f"To try them again: {command} --retry-failed"]) if failed else ""

@@ -72,9 +72,9 @@ def test_the_second_publisher_loses_and_the_first_result_stays(store):
 def test_an_attempt_that_ended_is_followed_although_its_process_lives_on(store):
     store.claim(ARTIFACT.key, "one", alive=lambda _: True).end({"kind": "application", "reason": "x"})
     assert store.holder(ARTIFACT.key, lambda _: True) is None
-    assert store.last_end(ARTIFACT.key)["kind"] == "application"
+    assert store.ended(ARTIFACT.key) and store.end_of(ARTIFACT.key, 1)["kind"] == "application"
     assert store.claim(ARTIFACT.key, "two", alive=lambda _: True).number == 2
-    assert store.last_end(ARTIFACT.key) is None  # the second has not ended
+    assert not store.ended(ARTIFACT.key)  # the second has not
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove", "add"])

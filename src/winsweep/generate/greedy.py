@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
 from winsweep.cell import Adapter, Decoding
-from winsweep.errors import BadData
+from winsweep.errors import BadData, Stopped
 from winsweep.frame import Frame
 from winsweep.generate.adapter import Rules
 from winsweep.manifest import write_atomic
@@ -30,10 +30,10 @@ class Answer:
 
 
 def answer_all(instructions: list[str], base: str, revision: str | None, decoding: Decoding, frame: Frame, adapter: Adapter | None,
-               work: Path, progress: Callable[[int, int], None]) -> list[Answer]:
+               work: Path, progress: Callable[[int, int], None], stopping: Callable[[], str | None] = lambda: None) -> list[Answer]:
     """The greedy answer to every instruction, in their order; batches that an earlier attempt left in `work` are not made again.
 
-    BadData names an instruction whose prompt does not fit into the model's context.
+    Stopped between two batches once `stopping()` gives a reason. BadData names an instruction whose prompt does not fit into the model's context.
     """
     model, tokenizer = load(base, revision, decoding)
     lengths = [len(tokenizer(frame.prompt(text))["input_ids"]) for text in instructions]
@@ -47,6 +47,8 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
 
         answers |= zip(rows, kept(work / f"batch-{rows[0]:06d}.json", make), strict=True)
         progress(len(answers), len(instructions))
+        if (reason := stopping()) and len(answers) < len(instructions):
+            raise Stopped(reason)
     return [answers[i] for i in range(len(instructions))]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from winsweep import zero
-from winsweep.errors import BadData, Incomplete, NotFinite
+from winsweep.errors import BadData, Incomplete, NotFinite, Stopped
 from winsweep.manifest import write_atomic
 from winsweep.placement import Placement
 from winsweep.recipe import Recipe
@@ -26,6 +26,8 @@ from winsweep.train.engine import Engine
 from winsweep.train.gang import Gang
 from winsweep.train.loss import collate, num_targets
 from winsweep.train.order import share, step_rows
+
+STOPS = ("time limit", "preempted", "stopped")
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,14 @@ def finetune(
     out: Path,
     work: Path,
     progress: Callable[[int, int], None],
+    stopping: Callable[[], str | None] = lambda: None,
 ) -> dict:
     """Train `base` on `examples` and fill `out`; called by every rank, returns the DeepSpeed configuration that was used.
 
     `out`, empty and shared, gets the weights as safetensors shards with their index, log.jsonl, and last of all train.json;
     `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes on from the last.
-    `zero_config` comes from zero.read_zero; `progress(done, total)` is called on each rank after each step.
+    `zero_config` comes from zero.read_zero; `progress(done, total)` is called on each rank after each step. Once `stopping()` gives a
+    reason on any rank, all save after the step that they are in and raise Stopped; the last step is finished instead.
     An error of one rank is raised by all: NotFinite, OSError (disk full), BadData, Damaged, Incomplete, BadStudy.
     """
     config = zero.resolve(zero_config, recipe, placement, gang.num_ranks)
@@ -82,8 +86,11 @@ def finetune(
     for step in range(begin, course.num_steps):
         line = _step(engine, course, step, gang)
         gang.together(lambda: _report(line, course, work, gang.rank, progress))
-        if (step + 1) % placement.checkpoint_steps == 0 and step + 1 < course.num_steps:
+        stop = _agreed(stopping(), gang)
+        if (stop or (step + 1) % placement.checkpoint_steps == 0) and step + 1 < course.num_steps:
             checkpoint.save(engine, work, step + 1, fit, gang)
+            if stop:
+                raise Stopped(stop)
     _publish(engine, course, out, work, gang)
     return config
 
@@ -93,6 +100,12 @@ def set_seeds(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def _agreed(stop: str | None, gang: Gang) -> str | None:
+    """Why the gang stops after this step: the gravest word that any rank was told, the same on all."""
+    told = gang.sum(*(stop == word for word in STOPS))
+    return next((word for word, num in zip(STOPS, told) if num), None)
 
 
 def _check(course: Course) -> None:

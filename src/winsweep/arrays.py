@@ -1,0 +1,83 @@
+"""What was submitted: one folder per job array with its index → spec map, written before sbatch, and its job id, written after."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from winsweep.manifest import write_atomic
+from winsweep.queue import Task
+
+PREFIX = "winsweep"
+ACCEPT_S = 120.0  # how long an sbatch that was not heard to succeed may still turn up in the queue
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """One array; `job` is None where the launcher died, or sbatch timed out, before the id was known."""
+
+    folder: Path
+    keys: tuple[str, ...]
+    job: str | None
+    at: float
+
+    @property
+    def token(self) -> str:
+        return self.folder.name
+
+
+def open_folder(root: Path, stage: str, keys: Iterable[str], specs: Iterable[Path]) -> tuple[Path, str]:
+    """A new array's folder, its map in it, and the job name by which the array can be found again."""
+    folder = root / ".work" / "arrays" / uuid.uuid4().hex[:12]
+    folder.mkdir(parents=True)
+    told = {"stage": stage, "keys": list(keys), "specs": [str(s) for s in specs], "at": time.time()}
+    write_atomic(folder / "map.json", json.dumps(told).encode())
+    return folder, f"{PREFIX}.{stage}.{folder.name}"
+
+
+def know(folder: Path, job: str) -> None:
+    write_atomic(folder / "job.json", json.dumps({"job": job}).encode())
+
+
+def close(folder: Path) -> None:
+    """Nothing of this array is in the queue any more, so it need not be looked at again."""
+    (folder / "over").touch()
+
+
+def open_arrays(root: Path) -> list[Submitted]:
+    """Every array that may still be in the queue."""
+    folders = [p.parent for p in (root / ".work" / "arrays").glob("*/map.json") if not (p.parent / "over").exists()]
+    return [_read(f) for f in sorted(folders)]
+
+
+def match(opened: list[Submitted], queue: list[Task], now: float) -> tuple[dict[str, Task | None], list[Submitted]]:
+    """Key to its task in the queue (None: submitted a moment ago and not to be seen yet), and the arrays that are over.
+
+    An array is found by the token in its job name, so one whose id was never written down is found too.
+    """
+    by_token: dict[str, list[Task]] = {}
+    for task in queue:
+        by_token.setdefault(task.name.rpartition(".")[2], []).append(task)
+    queued: dict[str, Task | None] = {}
+    over = []
+    for array in opened:
+        tasks = by_token.get(array.token, [])
+        queued |= {array.keys[t.index]: t for t in tasks if t.index < len(array.keys)}
+        if not tasks and array.job is None and now - array.at < ACCEPT_S:
+            queued |= dict.fromkeys(array.keys)
+        elif not tasks:
+            over.append(array)
+        elif array.job is None:
+            know(array.folder, tasks[0].job)
+    return queued, over
+
+
+def _read(folder: Path) -> Submitted:
+    told: Mapping = json.loads((folder / "map.json").read_bytes())
+    try:
+        job = json.loads((folder / "job.json").read_bytes())["job"]
+    except FileNotFoundError:
+        job = None
+    return Submitted(folder, tuple(told["keys"]), job, told["at"])

@@ -1,0 +1,86 @@
+"""What SLURM says is in its queue, read in one call; an error means "unknown", never "gone"."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+from winsweep.errors import ClusterDown
+
+FORMAT = "%i|%j|%T|%r|%N|%M|%l"
+LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SIGNALING",
+        "STAGE_OUT", "STOPPED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "PREEMPTED")
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a job array in the queue."""
+
+    job: str
+    index: int
+    name: str
+    state: str
+    reason: str
+    nodes: str
+    elapsed: str
+    limit: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.job}_{self.index}"
+
+
+def snapshot() -> list[Task]:
+    """Every live task of this user; ClusterDown if squeue fails or does not answer."""
+    text = run(["squeue", "--me", "-h", "-r", "-t", "all", "-o", FORMAT])
+    return [t for line in text.splitlines() if (t := parse(line)) and t.state in LIVE]
+
+
+def parse(line: str) -> Task | None:
+    """One line of squeue; None for a job that is no array task."""
+    fields = line.split("|")
+    match = re.fullmatch(r"(\d+)_(\d+)", fields[0]) if len(fields) == 7 else None
+    return Task(match[1], int(match[2]), *fields[1:]) if match else None
+
+
+def run(command: list[str], timeout_s: float = TIMEOUT_S) -> str:
+    """The output of a SLURM command, never through a shell; ClusterDown with its words if it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+    except FileNotFoundError:
+        raise ClusterDown(f"{command[0]}: not found; is this a machine of the SLURM cluster? --cluster local needs none") from None
+    except subprocess.TimeoutExpired:
+        raise ClusterDown(f"{command[0]}: no answer within {timeout_s:.0f} s; what is in the queue is unknown, so nothing was started; try again") from None
+    if done.returncode:
+        raise ClusterDown(f"{' '.join(command[:2])}: {done.stderr.strip() or done.stdout.strip() or done.returncode}")
+    return done.stdout
+
+
+def max_array_tasks() -> int:
+    """How many tasks an array may have: MaxArraySize caps the index, and the first is 0."""
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]), re.MULTILINE)
+    return int(match[1]) if match else 1000
+
+
+def words(task: Task) -> str:
+    """A queue state as a person says it."""
+    if task.state == "RUNNING":
+        return f"runs on {task.nodes} since {task.elapsed} of {task.limit}"
+    return REASONS.get(task.reason, f"{task.state.lower()} ({task.reason})") if task.state == "PENDING" else task.state.lower()
+
+
+REASONS = {
+    "Priority": "waits: others come first",
+    "Resources": "waits for free nodes",
+    "Dependency": "waits for what it is made from",
+    "DependencyNeverSatisfied": "cannot start: what it is made from failed",
+    "JobArrayTaskLimit": "waits: as many tasks of its array run as the cluster file allows",
+    "BeginTime": "was requeued and starts again in a moment",
+    "QOSMaxJobsPerUserLimit": "waits: you run as many jobs as the QOS allows",
+    "AssocGrpGRES": "waits: your account uses all the GPUs it may",
+    "PartitionTimeLimit": "cannot start: it asks for more time than the partition allows",
+    "ReqNodeNotAvail": "waits: nodes that it needs are down or reserved",
+    "JobHeldUser": "is held; scontrol release lets it go",
+    "JobHeldAdmin": "is held by the administrator",
+    "launch_failed_requeued_held": "is held after it could not be launched; scontrol release lets it go",
+}

@@ -1,0 +1,85 @@
+"""The one door to submitit: what a job array says to SLURM, as a script to read or as a submission.
+
+submitit writes the batch script and calls sbatch; its pickles, signal handlers and job tracking are not used, because the
+payload is a module and a path (see DESIGN.md).
+"""
+
+import os
+import shlex
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+from submitit.slurm.slurm import SlurmExecutor
+
+from winsweep.chain import Array
+from winsweep.errors import ClusterDown
+from winsweep.placement import Placement
+
+# What a job inside a job must not inherit.
+SCRUBBED = ("SLURM", "SBATCH", "RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_", "SUBMITIT", "PMI", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+
+
+def parameters(placed: Placement, name: str, dependency: str, exclude: list[str]) -> dict[str, object]:
+    """sbatch's options for one array, by submitit's names."""
+    asked = {"job_name": name, "time": placed.time_min, "nodes": placed.nodes, "ntasks_per_node": placed.ranks // placed.nodes,
+             "cpus_per_task": placed.threads, "gpus_per_node": placed.gpus // placed.nodes or None, "mem": placed.mem_gb and f"{placed.mem_gb}G",
+             "partition": placed.partition, "account": placed.account, "qos": placed.qos, "constraint": placed.constraint,
+             "exclude": ",".join(exclude) or None, "dependency": dependency or None, "signal_delay_s": placed.signal_s,
+             "array_parallelism": placed.throttle}
+    extra = {"requeue": True, "kill-on-invalid-dep": "yes", "wckey": None}
+    return {k: v for k, v in asked.items() if v is not None} | {
+        "additional_parameters": {k: v for k, v in extra.items() if v is not None}, "stderr_to_stdout": True,
+        "srun_args": ["--kill-on-bad-exit=1", "--wait=30"]}
+
+
+def command(code: Path, module: str, *words: object) -> str:
+    """A shell command that runs a module of the frozen copy `code`, every word quoted."""
+    path = f"PYTHONPATH={shlex.quote(str(code / 'src'))}"
+    return f"env {path} {shlex.quote(sys.executable)} -m {module} {' '.join(shlex.quote(str(w)) for w in words)}"
+
+
+def script(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:
+    """The batch script of an array, as it is submitted."""
+    return _executor(array, folder, name, dependency, exclude)._make_submission_file_text(run, "x")
+
+
+def submit(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:
+    """Submit one array by one call of sbatch; its job id."""
+    executor = _executor(array, folder, name, dependency, exclude)
+    with _clean_environment():
+        try:
+            return executor._submit_command(run).job_id
+        except (FailedJobError, FailedSubmissionError) as e:
+            raise ClusterDown(f"sbatch refused the {array.stage} array, or did not answer: {e}; if it was accepted all the same, the next "
+                              f"call finds it by its name {name}") from e
+
+
+def dependency_of(array: Array, jobs: list[str]) -> str:
+    """sbatch's --dependency for an array, given the job ids of the arrays submitted before it."""
+    words = []
+    for after in array.after:
+        job = jobs[after.on] if isinstance(after.on, int) else after.on
+        words.append(f"{'aftercorr' if after.corresponding else 'afterany'}:{job}")
+    return ",".join(words)
+
+
+def _executor(array: Array, folder: Path, name: str, dependency: str, exclude: list[str]) -> SlurmExecutor:
+    folder.mkdir(parents=True, exist_ok=True)
+    executor = SlurmExecutor(folder)
+    executor.update_parameters(**parameters(array.placement, name, dependency, exclude))
+    executor.parameters["map_count"] = len(array.tasks)
+    return executor
+
+
+@contextmanager
+def _clean_environment():
+    """Without the variables of a job that this process may be in; put back afterwards."""
+    kept = {k: v for k, v in os.environ.items() if k.startswith(SCRUBBED) and k not in ("SLURM_CONF",)}
+    for name in kept:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

@@ -1,0 +1,80 @@
+"""Chains: one array a stage and chunk, tasks that correspond, what is waited for."""
+
+import pytest
+
+from winsweep.artifact import Artifact
+from winsweep.chain import After, arrays
+from winsweep.placement import Placement
+from winsweep.plan import Facts, plan
+
+PLACED = {s: Placement() for s in ("pretrain", "prepare", "finetune", "collect", "generate", "judge")}
+
+
+def cells(num: int, untrained: int = 0) -> list[Artifact]:
+    """Judge artifacts of `num` trained cells and `untrained` untrained ones, all against the first."""
+    base = Artifact("pretrain", 1, "base", {})
+    asked = Artifact("prepare", 1, "asked", {"x": 0})
+    outputs = []
+    for n in range(num):
+        tuned = Artifact("finetune", 1, f"c{n}", {"n": n}, {"base": base, "examples": Artifact("prepare", 1, f"d{n % 3}", {"d": n % 3})})
+        model = Artifact("collect", 1, f"c{n}", {}, {"finetune": tuned})
+        outputs.append(Artifact("generate", 1, f"c{n}", {}, {"base": model, "asked": asked}))
+    outputs += [Artifact("generate", 1, f"u{n}", {"u": n}, {"base": base, "asked": asked}) for n in range(untrained)]
+    return [Artifact("judge", 1, o.label, {}, {"candidate": o, "reference": outputs[0]}) for o in outputs]
+
+
+def chain(wanted, max_tasks: int = 1000, **facts):
+    return arrays(plan(wanted, Facts(transient=frozenset({"finetune"}), **facts)), PLACED, max_tasks)
+
+
+def test_a_thousand_cells_are_one_array_a_stage():
+    found = chain(cells(1000))
+    assert [(a.stage, len(a.tasks)) for a in found] == [("pretrain", 1), ("prepare", 4), ("finetune", 1000), ("collect", 1000), ("generate", 1000), ("judge", 1000)]
+    assert len({t.key for a in found for t in a.tasks}) == 4005
+
+
+def test_a_cells_own_way_corresponds_and_shared_work_is_waited_for_as_a_whole():
+    by_stage = {a.stage: a for a in chain(cells(7))}
+    assert by_stage["finetune"].after == (After(0), After(1))
+    assert by_stage["collect"].after == (After(2, corresponding=True),)
+    assert set(by_stage["generate"].after) == {After(1), After(3, corresponding=True)}
+    assert by_stage["judge"].after == (After(1), After(4)) or by_stage["judge"].after == (After(4),)
+    for child, parent, name in (("collect", "finetune", "finetune"), ("generate", "collect", "base")):
+        assert [t.inputs[name] for t in by_stage[child].tasks] == list(by_stage[parent].tasks)
+
+
+def test_untrained_arms_do_not_wait_for_training():
+    found = chain(cells(4, untrained=2))
+    generate = [a for a in found if a.stage == "generate"]
+    assert [len(a.tasks) for a in generate] in ([2, 4], [4, 2])
+    stages = {n: a.stage for n, a in enumerate(found)}
+    untrained = next(a for a in generate if a.tasks[0].label.startswith("u"))
+    assert {stages[x.on] for x in untrained.after} == {"pretrain", "prepare"}
+
+
+@pytest.mark.parametrize("max_tasks", [1, 3, 4, 100])
+def test_chunks_keep_within_the_clusters_limit_and_still_correspond(max_tasks):
+    found = chain(cells(10), max_tasks)
+    assert max(len(a.tasks) for a in found) <= max_tasks
+    collects = [a for a in found if a.stage == "collect"]
+    assert len(collects) == -(-10 // max_tasks) and all([x.corresponding for x in a.after] == [True] for a in collects)
+
+
+def test_parents_come_first_and_nothing_waits_for_a_later_array():
+    for n, array in enumerate(chain(cells(9, untrained=3), 4)):
+        assert all(after.on < n for after in array.after)
+
+
+def test_what_is_in_the_queue_is_waited_for_by_its_job():
+    wanted = cells(3)
+    tuned = [j.inputs["candidate"].inputs["base"].inputs["finetune"] for j in wanted]
+    done = {i.key for t in tuned for i in t.inputs.values()} | {wanted[0].inputs["candidate"].inputs["asked"].key}
+    found = chain(wanted, present=done, running={t.key: f"job 77_{n}: runs" for n, t in enumerate(tuned)})
+    assert [a.stage for a in found] == ["collect", "generate", "judge"] and found[0].after == (After("77"),)
+
+
+def test_failed_work_and_what_hangs_on_it_is_not_submitted():
+    wanted = cells(3)
+    bad = wanted[1].inputs["candidate"].inputs["base"].inputs["finetune"]
+    sizes = {a.stage: len(a.tasks) for a in chain(wanted, failed={bad.key: "config"})}
+    assert sizes == {"pretrain": 1, "prepare": 4, "finetune": 2, "collect": 2, "generate": 2, "judge": 2}

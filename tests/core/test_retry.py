@@ -1,0 +1,44 @@
+"""What an attempt's end means: bugs are not tried again, progress is free, a machine that kills twice is left out."""
+
+import pytest
+
+from winsweep.retry import MAX_EXCLUDED, End, bad_nodes, failed
+
+
+def ends(*told: tuple[str, int]) -> list[End]:
+    return [End(kind, "why", progress) for kind, progress in told]
+
+
+@pytest.mark.parametrize("kind", ["application", "config", "data"])
+def test_a_bug_or_bad_input_is_not_tried_again(kind):
+    assert failed(ends((kind, 0))) == f"{kind}: why"
+
+
+@pytest.mark.parametrize("kind", ["preempted", "time limit", "node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge"])
+def test_what_may_pass_is_tried_three_times_without_progress(kind):
+    assert failed(ends((kind, 0), (kind, 0))) is None
+    assert failed(ends((kind, 0), (kind, 0), (kind, 0))) == f"{kind}: why (3 attempts in a row got no further)"
+
+
+def test_attempts_that_got_further_are_free():
+    assert failed(ends(*(("time limit", step) for step in range(10, 200, 10)))) is None
+    assert failed(ends(("preempted", 50), ("killed", 20), ("killed", 50))) is None
+    assert failed(ends(("preempted", 50), ("killed", 20), ("killed", 50), ("node", 49))).startswith("node: why (3")
+
+
+@pytest.mark.parametrize("kind", ["stopped", "busy", "blocked", "already", "done"])
+def test_ends_that_say_nothing_against_the_ask_do_not_count(kind):
+    assert failed(ends(*[(kind, 0)] * 9)) is None
+    assert failed(ends(("killed", 0), ("killed", 0), (kind, 0))) is None
+
+
+def test_a_node_is_left_out_after_two_deaths_within_a_day():
+    died = [End("node", "", 0, "n1", 1000.0), End("hang", "", 0, "n1", 2000.0), End("node", "", 0, "n2", 2000.0), End("preempted", "", 0, "n3", 1.0),
+            End("preempted", "", 0, "n3", 1.0)]
+    assert bad_nodes(died, now=3000.0) == ["n1"]
+    assert bad_nodes(died, now=2000.0 + 86400.0 - 1) == []
+
+
+def test_only_a_few_nodes_are_ever_left_out():
+    died = [End("node", "", 0, f"n{i:02d}", 0.0) for i in range(20) for _ in range(2)]
+    assert len(bad_nodes(died, now=1.0)) == MAX_EXCLUDED
