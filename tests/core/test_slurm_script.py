@@ -80,7 +80,7 @@ def test_a_cluster_file_is_read_strictly(tmp_path):
 
     placed = read("kind: slurm\nall: {partition: p, time_min: 5}\nstages: {finetune: {time_min: 9, ranks: 4, nodes: 2}}\n").placements
     assert (placed["finetune"].time_min, placed["finetune"].partition, placed["judge"].time_min) == (9, "p", 5)
-    with pytest.raises(BadStudy, match=r"c\.yaml:1: stages\.finetune: unknown key 'node'; .*did you mean nodes\?"):
+    with pytest.raises(BadStudy, match=r"c\.yaml:1: stages\.finetune\.node: unknown key 'node'; .*did you mean nodes\?"):
         read("stages: {finetune: {node: 2}}\n")
     with pytest.raises(BadStudy, match="unknown key 'finetun'"):
         read("stages: {finetun: {nodes: 2}}\n")
