@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from winsweep.keys import digest, plain
+from winsweep.keys import digest_of_plain, plain
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Artifact:
 
     @cached_property
     def digest(self) -> str:
-        return digest({"stage": self.stage, "version": self.version, "params": self.plain_params,
-                       "inputs": {name: a.key for name, a in self.inputs.items()}})
+        return digest_of_plain({"stage": self.stage, "version": self.version, "params": self.plain_params,
+                                "inputs": {name: a.key for name, a in self.inputs.items()}})
 
     @cached_property
     def plain_params(self) -> object:

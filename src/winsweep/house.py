@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -28,11 +29,11 @@ class House:
         """The aggregate of the cells named."""
         return self.need("aggregate", self.study.table.only(tuple(c for c in self.study.table.cells if c.label in labels)))
 
-    @property
+    @cached_property
     def wanted(self) -> list[Artifact]:
         return [self.table(set(self.judged))]
 
-    @property
+    @cached_property
     def order(self) -> list[Artifact]:
         return list(closure(self.wanted))
 

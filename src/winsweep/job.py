@@ -59,6 +59,6 @@ def progress_file(path: Path, every_s: float = 0.5) -> Callable[[dict], None]:
         now = time.time()
         if now - last[0] >= every_s or facts["done"] == facts["total"]:
             last[0] = now
-            write_atomic(path, json.dumps({**facts, "at": now, "begun": begun}).encode())
+            write_atomic(path, json.dumps({**facts, "at": now, "begun": begun}).encode(), durable=False)
 
     return report

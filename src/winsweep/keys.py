@@ -38,11 +38,20 @@ def restore(kind: type[T], value: dict) -> T:
 
 def canonical(value: object) -> bytes:
     """The same bytes for equal values, whatever the order of their mappings."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+    return _bytes(plain(value))
 
 
 def digest(value: object) -> str:
-    return hashlib.sha256(canonical(value)).hexdigest()[:KEY_HEX]
+    return digest_of_plain(plain(value))
+
+
+def digest_of_plain(value: object) -> str:
+    """The digest of what `plain` gave already."""
+    return hashlib.sha256(_bytes(value)).hexdigest()[:KEY_HEX]
+
+
+def _bytes(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
 def name_only(**kwargs):  # -> dataclasses.Field

@@ -19,14 +19,15 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Put `data` at `path` whole or not at all: a temporary sibling, fsync, rename."""
+def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
+    """Put `data` at `path` whole or not at all: a temporary sibling, fsync (where it must outlive a power cut), rename."""
     tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(tmp, "wb") as f:
             f.write(data)
             f.flush()
-            os.fsync(f.fileno())
+            if durable:
+                os.fsync(f.fileno())
         os.replace(tmp, path)
     except BaseException:
         tmp.unlink(missing_ok=True)

@@ -52,7 +52,7 @@ def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path]
 
 def write(spec: Spec, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True).encode())
+    write_atomic(path, json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True).encode(), durable=False)  # thousands at once, and made again if lost
 
 
 def read(path: Path) -> Spec:

@@ -1,0 +1,65 @@
+"""Planning and submitting 1,000 cells on a real SLURM, with the RPCs that slurmctld counted: python tests/benchmarks/bench_submit.py
+
+Wants a running cluster (`eval "$(slurm/testbed/up)"`). Nothing is waited for: the arrays are cancelled at the end.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "src"))
+STUDY = """\
+name: thousand
+models: {m: {hf_id: some/model, revision: "0"}}
+tasks: {%s}
+seeds: [%s]
+instructions: {from: toy}
+compare: {judge: reference_overlap, reference: {task: t0}}
+"""
+CLUSTER = "kind: slurm\nall: {partition: main, time_min: 10}\n"
+
+
+def rpcs() -> dict[str, int]:
+    """RPC type to count, as slurmctld has it since its statistics were reset."""
+    text = subprocess.run(["sdiag"], capture_output=True, text=True, check=True).stdout
+    return {name: int(count) for name, count in re.findall(r"^\s+(\w+)\s+\(\s*\d+\) count:(\d+)", text.split("by message type")[1].split("by user")[0], re.MULTILINE)}
+
+
+def sweep(folder: Path, *words: str) -> tuple[float, str]:
+    """Wall seconds and output of one call of the launcher."""
+    begun = time.perf_counter()
+    command = [sys.executable, str(ROOT / "launch/sweep.py"), str(folder / "study.yaml"), "--store", str(folder / "runs"), "--cluster", str(folder / "c.yaml"), *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return time.perf_counter() - begun, done.stdout + done.stderr
+
+
+def step(folder: Path, what: str, num_tasks: int, num_seeds: int) -> None:
+    tasks = ", ".join(f"t{n}: {{from: toy, num_examples: {n + 1}}}" for n in range(num_tasks))
+    (folder / "study.yaml").write_text(STUDY % (tasks, ", ".join(map(str, range(num_seeds)))))
+    subprocess.run(["sdiag", "--reset"], check=True, capture_output=True)
+    seconds, said = sweep(folder)
+    counted = {k: v for k, v in rpcs().items() if k not in ("REQUEST_STATS_INFO", "MESSAGE_NODE_REGISTRATION_STATUS", "REQUEST_PING")}
+    own = sum(v for k, v in counted.items() if "SUBMIT" in k or "JOB_INFO" in k or "BUILD_INFO" in k)
+    print(f"{what:34s} {num_tasks * num_seeds:6d} cells {seconds:7.2f} s  {said.count('job '):3d} sbatch  {own:3d} RPCs of ours  {counted}")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "c.yaml").write_text(CLUSTER)
+        subprocess.run(["scontrol", "update", "partition=main", "state=down"], check=True)  # so that nothing starts meanwhile
+        try:
+            step(folder, "first submission", 100, 10)
+            step(folder, "again, all of it in the queue", 100, 10)
+            step(folder, "one seed more", 100, 11)
+        finally:
+            subprocess.run(["scancel", "--me"], check=True)
+            subprocess.run(["scontrol", "update", "partition=main", "state=up"], check=True)
+
+
+if __name__ == "__main__":
+    main()
