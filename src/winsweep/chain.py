@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from winsweep.artifact import Artifact
-from winsweep.placement import Placement
+from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
+
+LINE = ("finetune", "collect")  # the stages that a trained cell passes alone
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Array:
     after: tuple[After, ...]
 
 
-def arrays(items: Sequence[Item], placements: Mapping[str, Placement], max_tasks: int) -> list[Array]:
+def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> list[Array]:
     """The arrays that make everything of `items` that is ready or waiting, parents before children.
 
     Tasks share an array if stage, placement and the stages of what they still wait for agree; they stand in the order of what
@@ -38,23 +40,30 @@ def arrays(items: Sequence[Item], placements: Mapping[str, Placement], max_tasks
     running = {i.artifact.key: i.why.partition("job ")[2].partition("_")[0] for i in items if i.state == "running"}
     place: dict[str, tuple[int, int]] = {}  # key to (array, index)
     out: list[Array] = []
-    for group in _groups(todo):
+    for placed, group in _groups(todo, placements):
         group.sort(key=lambda a: sorted(place[i.key] for i in a.inputs.values() if i.key in place and i.stage != "prepare"))
         for start in range(0, len(group), max_tasks):
             tasks = tuple(group[start : start + max_tasks])
             place |= {a.key: (len(out), n) for n, a in enumerate(tasks)}
-            out.append(Array(tasks[0].stage, placements[tasks[0].stage], tasks, tuple(_after(tasks, place, running))))
+            out.append(Array(tasks[0].stage, placed, tasks, tuple(_after(tasks, place, running))))
     return out
 
 
-def _groups(todo: list[Artifact]) -> list[list[Artifact]]:
-    """`todo` by stage and by the stages of pending inputs; a group comes after every group that it waits for."""
+def _groups(todo: list[Artifact], placements: Placements) -> list[tuple[Placement, list[Artifact]]]:
+    """`todo` (inputs first) by stage, placement and the stages of pending inputs; a group comes after every group that it waits for.
+
+    What follows from finetunes that are placed apart stays apart, so that it can correspond task by task.
+    """
     pending = {a.key: a for a in todo}
     groups: dict[tuple, list[Artifact]] = {}
+    group_of: dict[str, tuple] = {}
     for a in todo:
-        waits = frozenset(i.stage for i in a.inputs.values() if i.key in pending)
-        groups.setdefault((a.stage, waits), []).append(a)
-    return sorted(groups.values(), key=lambda g: max(_depth(a, pending) for a in g))
+        waits = [i for i in a.inputs.values() if i.key in pending]
+        line = frozenset(group_of[i.key] for i in waits if i.stage in LINE)
+        group_of[a.key] = (a.stage, placements.of(a.stage, a.label), frozenset(i.stage for i in waits), line)
+        groups.setdefault(group_of[a.key], []).append(a)
+    depth = {key: max(_depth(a, pending) for a in group) for key, group in groups.items()}
+    return [(key[1], groups[key]) for key in sorted(groups, key=depth.__getitem__)]
 
 
 def _depth(a: Artifact, pending: Mapping[str, Artifact]) -> int:

@@ -29,7 +29,7 @@ def make_table(house: House, cluster: Cluster) -> Path | None:
         return None
     table = house.table(done)
     if table.key not in house.store.published():
-        attempt.run(write_spec(house, table, cluster.placements["aggregate"]), 0, 1, uuid.uuid4().hex[:12])
+        attempt.run(write_spec(house, table, cluster.placements.of("aggregate", house.study.name)), 0, 1, uuid.uuid4().hex[:12])
     return publish_table(house.store, house.study.name, table.key)
 
 

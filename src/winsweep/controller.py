@@ -12,7 +12,7 @@ from winsweep.attempt import BUSY, OK, progress_of
 from winsweep.history import failures, forgive
 from winsweep.house import House
 from winsweep.local import Ended, Local
-from winsweep.placement import Placement
+from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, Item, State, plan
 from winsweep.results import publish_table
 
@@ -29,12 +29,12 @@ class Run:
     house: House
     cluster: Local
     jobs: int
-    placements: dict[str, Placement]
+    placements: Placements
     started: dict[str, tuple[Artifact, float]] = field(default_factory=dict)  # what runs now, by key
     num_started: int = 0
 
 
-def drive(house: House, placements: dict[str, Placement], jobs: int, retry_failed: bool, show: Callable[[Run, list[Item]], None]) -> tuple[Run, list[Item]]:
+def drive(house: House, placements: Placements, jobs: int, retry_failed: bool, show: Callable[[Run, list[Item]], None]) -> tuple[Run, list[Item]]:
     """Make everything of the study that can be made; what failed is in the items. Stops its attempts when it is interrupted."""
     if retry_failed:
         forgive(house.store, failures(house.store, [a.key for a in house.order]))
@@ -54,9 +54,9 @@ def drive(house: House, placements: dict[str, Placement], jobs: int, retry_faile
         cluster.close()
 
 
-def run_here(house: House, placements: dict[str, Placement], jobs: int) -> None:
+def run_here(house: House, placements: Placements, jobs: int) -> None:
     """Run what is ready of the stages that belong on this machine (a stage that needs the internet, say), and nothing else."""
-    here = {stage for stage, placed in placements.items() if placed.where == "login"}
+    here = placements.stages("login")
     if not here:
         return
 
@@ -105,7 +105,7 @@ def survey(run: Run, planner: Planner) -> list[Item]:
 
 def start_ready(run: Run, items: list[Item]) -> None:
     for item in items:
-        placed = run.placements[item.artifact.stage]
+        placed = run.placements.of(item.artifact.stage, item.artifact.label)
         ready = item.state == "ready" and item.artifact.key not in run.started
         if ready and len(run.started) < run.jobs and run.cluster.room(placed.gpus):
             start(run, item, placed)

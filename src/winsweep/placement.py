@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -42,28 +43,49 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class Placements:
+    """How each stage is placed, and which labels are placed otherwise: the first pattern that fits a label decides."""
+
+    by_stage: Mapping[str, Placement]
+    by_label: tuple[tuple[str, str, Placement], ...] = ()  # (pattern, stage, placement)
+
+    def of(self, stage: str, label: str) -> Placement:
+        return next((p for pattern, s, p in self.by_label if s == stage and fnmatchcase(label, pattern)), self.by_stage[stage])
+
+    def stages(self, where: str) -> set[str]:
+        return {stage for stage, placed in self.by_stage.items() if placed.where == where}
+
+
+@dataclass(frozen=True)
 class Cluster:
-    """A cluster file, read: whether SLURM or this machine runs attempts, and how each stage is placed."""
+    """A cluster file, read: whether SLURM or this machine runs attempts, and how."""
 
     kind: Literal["slurm", "local"]
     file: Path
-    placements: Mapping[str, Placement]
+    placements: Placements
 
 
 def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster:
-    """The word of `file` for a stage, then its word for `all`, then that of `defaults`, then the type's own.
+    """For a stage the word of `file`'s labels: decides, then of its stages:, then of its all:, then of `defaults`, then the type's own.
 
     BadStudy says file, line and what is legal; a value that could be more than a word to SLURM's shell is refused.
     """
     root = strict.read_yaml(file)
     given = root.mapping()
-    strict.refuse_unknown(given, ("kind", "all", "stages"), root)
+    strict.refuse_unknown(given, ("kind", "all", "stages", "labels"), root)
     kind = strict.read(Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
-    layers = [strict.read_yaml(defaults), given.get("stages")]
-    merged = {name: [layers[0].mapping().get(name), given.get("all"), layers[1].mapping().get(name) if layers[1] else None] for name in stages}
-    for node in [n for n in layers if n]:
-        strict.refuse_unknown(node.mapping(), sorted(stages), node)
-    return Cluster(kind, file, {name: _placement(own, root) for name, own in merged.items()})
+    common, own = strict.read_yaml(defaults), given.get("stages")
+    patterns = list(given["labels"].mapping().items()) if "labels" in given else []
+    for node in [common, own, *(node for _, node in patterns)]:
+        if node:
+            strict.refuse_unknown(node.mapping(), sorted(stages), node)
+
+    def placed(stage: str, *more: strict.Node) -> Placement:
+        layers = [common.mapping().get(stage), given.get("all"), own.mapping().get(stage) if own else None, *more]
+        return _placement(layers, root)
+
+    by_label = tuple((pattern, stage, placed(stage, node)) for pattern, of in patterns for stage, node in of.mapping().items())
+    return Cluster(kind, file, Placements({stage: placed(stage) for stage in stages}, by_label))
 
 
 def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement:

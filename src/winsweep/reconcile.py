@@ -112,7 +112,7 @@ def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array]) -> list[
 def submit_closing(house: House, cluster: Cluster, after: list[str]) -> tuple[Array, str]:
     """The job that looks again when all of `after` are over: it submits what can be tried again, or makes the table."""
     key = f"{CLOSING}/{house.study.name}"
-    placed = cluster.placements["aggregate"]
+    placed = cluster.placements.of("aggregate", house.study.name)
     array = Array(CLOSING, placed, (Artifact(CLOSING, 1, house.study.name, {}, {}),), tuple(chain.After(job) for job in after))
     folder, name = arrays.open_folder(house.store.root, CLOSING, [key], [house.study.path])
     told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve())}

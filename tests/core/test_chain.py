@@ -4,10 +4,11 @@ import pytest
 
 from winsweep.artifact import Artifact
 from winsweep.chain import After, arrays
-from winsweep.placement import Placement
+from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
 
-PLACED = {s: Placement() for s in ("pretrain", "prepare", "finetune", "collect", "generate", "judge")}
+BY_STAGE = {s: Placement() for s in ("pretrain", "prepare", "finetune", "collect", "generate", "judge")}
+PLACED = Placements(BY_STAGE)
 
 
 def cells(num: int, untrained: int = 0) -> list[Artifact]:
@@ -23,8 +24,8 @@ def cells(num: int, untrained: int = 0) -> list[Artifact]:
     return [Artifact("judge", 1, o.label, {}, {"candidate": o, "reference": outputs[0]}) for o in outputs]
 
 
-def chain(wanted, max_tasks: int = 1000, **facts):
-    return arrays(plan(wanted, Facts(transient=frozenset({"finetune"}), **facts)), PLACED, max_tasks)
+def chain(wanted, max_tasks: int = 1000, placed: Placements = PLACED, **facts):
+    return arrays(plan(wanted, Facts(transient=frozenset({"finetune"}), **facts)), placed, max_tasks)
 
 
 def test_a_thousand_cells_are_one_array_a_stage():
@@ -78,3 +79,13 @@ def test_failed_work_and_what_hangs_on_it_is_not_submitted():
     bad = wanted[1].inputs["candidate"].inputs["base"].inputs["finetune"]
     sizes = {a.stage: len(a.tasks) for a in chain(wanted, failed={bad.key: "config"})}
     assert sizes == {"pretrain": 1, "prepare": 4, "finetune": 2, "collect": 2, "generate": 2, "judge": 2}
+
+
+def test_models_that_need_another_placement_have_arrays_of_their_own():
+    large = Placement(nodes=2, ranks=2)
+    found = chain(cells(6), placed=Placements(BY_STAGE, (("c[45]", "finetune", large),)))
+    assert [(a.placement.nodes, len(a.tasks)) for a in found if a.stage == "finetune"] == [(1, 4), (2, 2)]
+    for stage in ("collect", "generate"):
+        split = [a for a in found if a.stage == stage]
+        assert [len(a.tasks) for a in split] == [4, 2] and all(any(x.corresponding for x in a.after) for a in split)
+    assert sum(a.stage == "judge" for a in found) == 1

@@ -78,8 +78,10 @@ def test_a_cluster_file_is_read_strictly(tmp_path):
         (tmp_path / "c.yaml").write_text(text)
         return read_cluster(layout.STAGES, tmp_path / "c.yaml", STAGES)
 
-    placed = read("kind: slurm\nall: {partition: p, time_min: 5}\nstages: {finetune: {time_min: 9, ranks: 4, nodes: 2}}\n").placements
+    placed = read("kind: slurm\nall: {partition: p, time_min: 5}\nstages: {finetune: {time_min: 9, ranks: 4, nodes: 2}}\n").placements.by_stage
     assert (placed["finetune"].time_min, placed["finetune"].partition, placed["judge"].time_min) == (9, "p", 5)
+    by_label = read('stages: {finetune: {zero: zero2}}\nlabels: {"b.*": {finetune: {zero: zero3, ranks: 2}}}\n').placements
+    assert (by_label.of("finetune", "a.x.s1").zero, by_label.of("finetune", "b.x.s1").zero, by_label.of("finetune", "b.x.s1").ranks) == ("zero2", "zero3", 2)
     with pytest.raises(BadStudy, match=r"c\.yaml:1: stages\.finetune\.node: unknown key 'node'; .*did you mean nodes\?"):
         read("stages: {finetune: {node: 2}}\n")
     with pytest.raises(BadStudy, match="unknown key 'finetun'"):
