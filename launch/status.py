@@ -2,19 +2,23 @@
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import strict  # noqa: E402
+from winsweep import standing, strict  # noqa: E402
+from winsweep.artifact import Artifact  # noqa: E402
 from winsweep.arrays import open_arrays  # noqa: E402
 from winsweep.controller import state_of  # noqa: E402
-from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
+from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
 from winsweep.house import House, chain, open_house  # noqa: E402
 from winsweep.plan import Item  # noqa: E402
+from winsweep.queue import Task  # noqa: E402
 from winsweep.siblings import nearest  # noqa: E402
 
 STAGES = ("pretrain", "prepare", "finetune", "collect", "generate", "judge")
+ORDER = ("failed", "blocked", "running", "queued", "ready", "waiting", "done")
 
 
 def main() -> int:
@@ -25,41 +29,49 @@ def main() -> int:
     a = p.parse_args()
     try:
         house = open_house(a.study, a.store)
-        items = items_of(house)
-        print(why(house, items, a.why) if a.why else overview(house, items))
+        items, queued = seen(house)
+        print(why(house, items, a.why) if a.why else overview(house, items, queued))
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
     return 0
 
 
-def items_of(house: House) -> list[Item]:
-    """The plan, with what is in a SLURM queue if anything was submitted there."""
-    if not open_arrays(house.store.root):
-        return house.plan(house.facts())
-    from winsweep.reconcile import look
+def seen(house: House) -> tuple[list[Item], Mapping[str, Task | None]]:
+    """The plan and what of it is in a SLURM queue, which is asked only if anything was submitted there."""
+    if open_arrays(house.store.root):
+        from winsweep.reconcile import look
 
-    return look(house).items
+        try:
+            found = look(house)
+            return found.items, found.queued
+        except ClusterDown as e:
+            print(f"{e}\nWhat follows is what the store shows; what waits in the queue is not known.", file=sys.stderr)
+    return house.plan(house.facts()), {}
 
 
-def overview(house: House, items: list[Item]) -> str:
+def overview(house: House, items: list[Item], queued: Mapping[str, Task | None]) -> str:
+    """A line for each cell, then what runs, waits or failed, then how much is done."""
+    shown = {i.artifact.key: "queued" if standing.is_waiting(i, queued) else i.state for i in items}
     width = max(map(len, house.judged))
-    lines = [" ".join([" " * width, *(f"{s:9s}" for s in STAGES)])]
+    table = [" ".join([" " * width, *(f"{s:9s}" for s in STAGES)])]
     for label, judged in house.judged.items():
         found = chain(judged)
-        lines.append(" ".join([f"{label:{width}s}", *(f"{worst(items, found.get(s, [])):9s}" for s in STAGES)]))
-    for i in items:
-        if i.state in ("failed", "running"):
-            lines.append(f"{i.state}: {i.artifact.name}: {i.why}\n    log: {house.store.log(i.artifact.key)}")
-    done = sum(state_of(items, a) == "done" for a in house.judged.values())
-    lines.append(f"{done} of {len(house.judged)} cells done; table: {house.store.root / 'results' / house.study.name}.csv")
-    return "\n".join(lines)
+        table.append(" ".join([f"{label:{width}s}", *(f"{worst(shown, found.get(s, [])):9s}" for s in STAGES)]))
+    done = sum(shown.get(a.key, "done") == "done" for a in house.judged.values())
+    last = f"{done} of {len(house.judged)} cells done; table: {house.store.root / 'results' / house.study.name}.csv"
+    return "\n".join([*table, *standing.lines(house, items, queued, avoided(house) if queued else []), last])
 
 
-def worst(items: list[Item], artifacts: list) -> str:
-    found = [state_of(items, a) for a in artifacts]
-    order = ("failed", "blocked", "running", "ready", "waiting", "done")
-    return min(found, key=order.index, default="-")
+def avoided(house: House) -> list[str]:
+    from winsweep.reconcile import excluded
+
+    return excluded(house)
+
+
+def worst(shown: Mapping[str, str], artifacts: Sequence[Artifact]) -> str:
+    """What a person should know first about several results; one that is not in the plan is below a done one."""
+    return min((shown.get(a.key, "done") for a in artifacts), key=ORDER.index, default="-")
 
 
 def why(house: House, items: list[Item], label: str) -> str:

@@ -24,6 +24,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--jobs", type=int, default=default_jobs(), help="attempts at once on this machine (default: its cores)")
     p.add_argument("--only", metavar="CELL", action="append", help="just this cell, such as llama.gsm.s1; may be repeated")
     p.add_argument("--dry-run", action="store_true", help="say what would run and what is there, and do nothing")
+    p.add_argument("--emit", metavar="DIR", type=Path, help="write the batch scripts and a submit.sh instead of submitting (SLURM)")
     p.add_argument("--retry-failed", action="store_true", help="try again what ended in a failure")
     p.add_argument("--watch", action="store_true", help="stay and submit again until everything is done or has failed (SLURM)")
     p.add_argument("--cancel", metavar="CELL", nargs="?", const="", help="take the study, or one cell, out of the queue (SLURM)")
@@ -40,6 +41,8 @@ def main() -> int:
             from winsweep import on_slurm
 
             return on_slurm.act(house, cluster, a)
+        if a.emit:
+            raise BadStudy(f"--emit: {cluster.file} is of kind local; a cluster file with kind: slurm is legal; add --cluster NAME")
         return dry_run(house) if a.dry_run else sweep(house, a, cluster)
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import socket
-import stat
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,11 @@ from processes import end_all, own, wait_for
 
 HERE = Path(__file__).resolve().parent
 DEFAULT = Path("/tmp/winsweep-testbed")
-READY = {"mariadbd": ["mariadb", "--no-defaults", "-e", "select 1"], "slurmdbd": ["sacctmgr", "-n", "show", "cluster"], "slurmctld": ["scontrol", "ping"]}
+READY = {  # succeeds once the daemon serves
+    "mariadbd": ["mariadb", "--no-defaults", "-e", "select 1"],
+    "slurmdbd": ["sacctmgr", "-n", "show", "cluster"],
+    "slurmctld": ["scontrol", "ping"],
+}
 HOST = socket.gethostname().partition(".")[0]
 LIVE = ("idle", "mixed", "allocated", "completing")
 
@@ -44,9 +47,12 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "SLURM_CONF": f"{folder}/slurm.conf", "MYSQL_UNIX_PORT": f"{folder}/mysql.sock"}
 
 
+def is_testbed(folder: Path) -> bool:
+    return all((folder / name).exists() for name in ("options.json", "slurm.conf"))
+
+
 def saved_options(folder: Path) -> Options | None:
-    path = folder / "options.json"
-    return Options(**json.loads(path.read_text())) if path.exists() else None
+    return Options(**json.loads((folder / "options.json").read_text())) if is_testbed(folder) else None
 
 
 def busy_ports(options: Options) -> list[int]:
@@ -62,29 +68,36 @@ def busy_ports(options: Options) -> list[int]:
 
 
 def write_configuration(folder: Path, options: Options) -> None:
-    """The three files of SLURM and the folders that they name; the options last, so that half a configuration is none."""
+    """SLURM's files and the folders that they name, as a whole by rename. SystemExit: the folder has something else in it."""
+    if folder.exists() and any(folder.iterdir()):
+        raise SystemExit(f"error: {folder}: holds files that are not a testbed's; type: up --dir NEW_FOLDER")
+    fresh = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
     for name in ("log", "state", *(f"spool/n{k + 1}" for k in range(options.nodes))):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for k in (0, 1):
-        os.mknod(folder / f"gpu{k}", stat.S_IFCHR | 0o600, os.makedev(1, 3)) if not (folder / f"gpu{k}").exists() else None
-    storage = "accounting_storage/slurmdbd" if options.accounting else "accounting_storage/none"
-    values = asdict(options) | {"dir": folder, "host": HOST, "accounting": storage,
-                                "dbd_port": options.port + 1, "first_port": options.port + 101, "last_port": options.port + 100 + options.nodes}
+        (fresh / name).mkdir(parents=True)
+    for gpu in ("gpu0", "gpu1"):
+        (fresh / gpu).symlink_to("/dev/null")
     for template in HERE.glob("*.conf.in"):
-        path = folder / template.stem
-        path.touch(0o600)  # slurmdbd reads no other mode
-        path.write_text(Template(template.read_text()).substitute(values))
-    for name in ("slurm.conf", "gres.conf"):
-        (folder / name).chmod(0o644)
-    (folder / "options.json").write_text(json.dumps(asdict(options)))
+        path = fresh / template.stem
+        path.touch(0o600 if path.stem == "slurmdbd" else 0o644)  # slurmdbd reads no other mode
+        path.write_text(Template(template.read_text()).substitute(values(folder, options)))
+    (fresh / "options.json").write_text(json.dumps(asdict(options)))
+    fresh.rename(folder)
+
+
+def values(folder: Path, options: Options) -> dict[str, object]:
+    """What the templates leave open."""
+    ports = {"dbd_port": options.port + 1, "first_port": options.port + 101, "last_port": options.port + 100 + options.nodes}
+    accounting = f"accounting_storage/{'slurmdbd' if options.accounting else 'none'}"
+    return asdict(options) | ports | {"dir": folder, "host": HOST, "accounting": accounting}
 
 
 def commands(folder: Path, options: Options) -> dict[str, list[str]]:
     """Every daemon in the order of starting, with its command line."""
     conf = f"{folder}/slurm.conf"
     database = {
-        "mariadbd": ["mariadbd", "--no-defaults", "--user=root", f"--datadir={folder}/mysql", f"--socket={folder}/mysql.sock", "--skip-networking",
-                     "--innodb-lock-wait-timeout=900", "--innodb-buffer-pool-size=64M", f"--pid-file={folder}/mariadbd.pid"],
+        "mariadbd": ["mariadbd", "--no-defaults", "--user=root", f"--datadir={folder}/mysql", f"--socket={folder}/mysql.sock",
+                     f"--pid-file={folder}/mariadbd.pid", "--skip-networking", "--innodb-lock-wait-timeout=900"],
         "slurmdbd": ["slurmdbd", "-D"],
     }
     nodes = {f"n{k + 1}": ["slurmd", "-D", "-N", f"n{k + 1}", "-f", conf] for k in range(options.nodes)}
@@ -108,7 +121,8 @@ def start_missing(folder: Path, options: Options) -> list[str]:
 
 def start(folder: Path, name: str, command: list[str]) -> None:
     with open(folder / "log" / f"{name}.out", "ab") as out:
-        subprocess.Popen(command, env=environment(folder), cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+        silent = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out}
+        subprocess.Popen(command, env=environment(folder), cwd=folder, start_new_session=True, **silent)
 
 
 def make_database(folder: Path) -> None:
@@ -129,9 +143,9 @@ def enrol(folder: Path) -> None:
 
 
 def ask(folder: Path, *words: str) -> str | None:
-    """What a SLURM command prints; None if it fails or is silent for 10 s."""
+    """What a SLURM command prints; None if it fails or is silent for 15 s."""
     try:
-        done = subprocess.run(words, env=environment(folder), capture_output=True, text=True, timeout=10)
+        done = subprocess.run(words, env=environment(folder), capture_output=True, text=True, timeout=15)
     except subprocess.TimeoutExpired:
         return None
     return None if done.returncode else done.stdout
@@ -149,7 +163,7 @@ def num_live(folder: Path) -> int:
 def remove(folder: Path, keep: bool = False) -> int:
     """Ends the testbed and, unless told to keep it, forgets its folder; returns how many processes there were."""
     num_ended = end_all(folder)
-    if not keep and saved_options(folder):
+    if not keep and is_testbed(folder):
         shutil.rmtree(folder)
     release()
     return num_ended

@@ -68,7 +68,8 @@ def start_munged() -> None:
     KEY.touch(0o400)
     KEY.write_bytes(os.urandom(128))
     shutil.chown(KEY, "munge", "munge")
-    subprocess.run(["munged", f"--key-file={KEY}", "--force"], user="munge", group="munge", extra_groups=[], check=True, capture_output=True, timeout=20)
+    command = ["munged", f"--key-file={KEY}", "--force"]
+    subprocess.run(command, user="munge", group="munge", extra_groups=[], check=True, capture_output=True, timeout=20)
     wait_for(munge_works, "munged; see /var/log/munge/munged.log", 10)
 
 

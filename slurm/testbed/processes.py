@@ -98,7 +98,6 @@ def end_all(folder: Path) -> int:
     """Ends everything that is the testbed's own, the controller first so that it starts nothing more; returns how many there were."""
     before = own(folder)
     nodes = {n for n in before.values() if n not in (*DAEMONS, "job")}
-    for names, first in ({"slurmctld"}, signal.SIGTERM), ({"job"}, signal.SIGKILL), (nodes, signal.SIGTERM), ({"slurmdbd"}, signal.SIGTERM), \
-            ({"mariadbd"}, signal.SIGTERM):
-        end(lambda names=names: {p for p, name in own(folder).items() if name in names}, first)
+    for name in ["slurmctld", "job", *sorted(nodes), "slurmdbd", "mariadbd"]:
+        end(lambda name=name: {p for p, n in own(folder).items() if n == name}, signal.SIGKILL if name == "job" else signal.SIGTERM)
     return len(before)

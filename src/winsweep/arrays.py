@@ -11,7 +11,8 @@ from winsweep.manifest import write_atomic
 from winsweep.queue import Task
 
 PREFIX = "winsweep"
-ACCEPT_S = 120.0  # how long an sbatch that was not heard to succeed may still turn up in the queue
+# How long an sbatch that was not heard to succeed may still turn up in the queue. One that comes later costs a job that ends as busy.
+ACCEPT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,13 @@ def know(folder: Path, job: str) -> None:
     write_atomic(folder / "job.json", json.dumps({"job": job}).encode())
 
 
-def close(folder: Path) -> None:
-    """Nothing of this array is in the queue any more, so it need not be looked at again."""
-    (folder / "over").touch()
+def close(folder: Path) -> bool:
+    """Nothing of this array is in the queue any more, so it need not be looked at again; whether it is this call that says so."""
+    try:
+        (folder / "over").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def open_arrays(root: Path) -> list[Submitted]:

@@ -3,9 +3,7 @@
 import json
 import os
 import resource
-import signal
 import sys
-import threading
 import time
 import traceback
 import uuid
@@ -16,11 +14,13 @@ from winsweep.errors import Busy, MissingInput, Stopped, WinsweepError
 from winsweep.graph import load
 from winsweep.job import Job, progress_file
 from winsweep.spec import Spec
+from winsweep.stopflag import StopFlag
 from winsweep.store import RECORD, Claim, Store
 
 OK, FAILED, BUSY, BLOCKED, STOPPED = 0, 1, 75, 66, 80
 CODES = {"blocked": BLOCKED, "busy": BUSY, "stopped": STOPPED, "preempted": STOPPED, "time limit": STOPPED}
-GANG_S = 120.0  # longest wait of a rank for its leader's claim
+LEADER_S = 2.0  # how long a rank that fails leaves it to its leader to say why
+GONE = ("killed", "hang")  # how a rank names the loss of another
 
 
 def main(path: Path) -> None:
@@ -38,12 +38,18 @@ def run(path: Path, rank: int, num_ranks: int, token: str) -> int:
     store = Store(Path(spec.store)).open()
     _set_threads(spec.placement.threads)
     flag = StopFlag()
-    flag.listen()
-    if rank:
-        return _follow(spec, store, rank, num_ranks, token, flag)
     if spec.key in store.published():
         print(f"{spec.name}: published already")
         return OK
+    try:
+        flag.listen()
+        return _follow(spec, store, rank, num_ranks, token, flag) if rank else _claim(spec, store, num_ranks, token, flag)
+    except Stopped as e:  # too early, or too late, for an end record
+        print(e, file=sys.stderr)
+        return STOPPED
+
+
+def _claim(spec: Spec, store: Store, num_ranks: int, token: str, flag: StopFlag) -> int:
     heartbeat = store.work(spec.key) / "heartbeat"
     try:
         claim = store.claim(spec.key, liveness.owner(token), lambda name: liveness.alive(name, heartbeat, token))
@@ -51,32 +57,36 @@ def run(path: Path, rank: int, num_ranks: int, token: str) -> int:
         print(e, file=sys.stderr)
         return BUSY
     _explain_predecessor(store, spec.key, claim, token)
-    stop = _beat(heartbeat)
+    stop = liveness.beat(heartbeat, lambda: flag.kind)
     try:
         return _lead(spec, store, claim, num_ranks, token, flag)
     finally:
         stop.set()
 
 
-def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, flag: "StopFlag") -> int:
+def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, flag: StopFlag) -> int:
     begun = time.time()
     record = {"attempt": claim.number, "owner": claim.owner, "begun": begun, "node": liveness.node()}
     try:
         there = spec.key in store.published()  # by somebody who ended between our first look and our claim
         if not there:
             _make(spec, store, claim, num_ranks, token, record, flag)
+        flag.polled()  # what is published is done, whatever is asked now
         claim.end(record | {"kind": "already" if there else "done", **_usage(begun)})
         store.tidy(spec.key)
         return OK
     except BaseException as e:
+        flag.polled()
         traceback.print_exc()
-        kind = _kind(e)
-        reason = {"reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(store.work(spec.key))}
-        claim.end(record | {"kind": kind, **reason, **_usage(begun)})
-        return CODES.get(kind, FAILED)
+        claim.end(record | _reason(e, claim.root) | _usage(begun))
+        return CODES.get(_kind(e), FAILED)
 
 
-def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: "StopFlag") -> None:
+def _reason(e: BaseException, work: Path) -> dict:
+    return {"kind": _kind(e), "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work)}
+
+
+def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: StopFlag) -> None:
     inputs = verified_inputs(spec, store)
     job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag)
     manifest.write_atomic(_gang(claim.root, token), json.dumps({"number": claim.number}).encode())
@@ -87,21 +97,34 @@ def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, re
     store.publish(spec.name, claim)
 
 
-def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, flag: "StopFlag") -> int:
+def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
     """A rank that is not the leader: waits for the leader's claim and runs the same stage on the same directories."""
     work = store.work(spec.key)
-    number = _await_leader(_gang(work, token))
+    begun = time.time()
+    number = _await_leader(_gang(work, token), spec.placement.timeout_s)
     inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
     job = _job(spec, inputs, work / f"out-{number:06d}", work / "state", rank, num_ranks, token, flag)
     try:
         stage(spec.stage).run(job)
         return OK
     except BaseException as e:
+        flag.polled()
         traceback.print_exc()
-        return CODES.get(_kind(e), FAILED)
+        record = {"attempt": number, "owner": liveness.owner(token), "begun": begun, "node": liveness.node(), "rank": rank}
+        return CODES.get(_speak_for_leader(store, spec.key, number, record | _reason(e, work)), FAILED)
 
 
-def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str, flag: "StopFlag") -> Job:
+def _speak_for_leader(store: Store, key: str, number: int, record: dict) -> str:
+    """How the leader says that the attempt ended; if it does not say so soon, it hangs or is gone, and `record` is the attempt's end."""
+    limit = time.monotonic() + LEADER_S
+    while (told := store.end_of(key, number)) is None and time.monotonic() < limit:
+        time.sleep(0.05)
+    if told is None:
+        store.end(key, number, record)
+    return (told or record)["kind"]
+
+
+def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str, flag: StopFlag) -> Job:
     report = progress_file(work.parent / "progress.json") if rank == 0 else lambda _: None
     return Job(spec.name.partition('/')[2], resolve_late(spec.params, inputs), inputs, out, work, spec.placement, spec.files, rank, num_ranks,
                work.parent / f"meeting-{token}", _host(spec), report, stopping=flag.polled)
@@ -140,38 +163,27 @@ def _set_threads(num: int) -> None:
         sys.modules["torch"].set_num_threads(num)
 
 
-class StopFlag:
-    """Which signal asked this process to end. A stage that polls decides itself when; in any other the signal ends it at once."""
-
-    def __init__(self) -> None:
-        self.kind: str | None = None
-        self.is_polled = False
-
-    def listen(self) -> None:
-        for signum in (signal.SIGTERM, signal.SIGUSR2):
-            signal.signal(signum, self.receive)
-
-    def receive(self, signum: int, _: object) -> None:
-        """Only notes the signal where a stage polls: a collective save must not begin in the middle of another collective."""
-        on_slurm = "SLURM_JOB_ID" in os.environ
-        self.kind = "time limit" if signum == signal.SIGUSR2 else "preempted" if on_slurm else "stopped"
-        if not self.is_polled:
-            raise Stopped(self.kind)
-
-    def polled(self) -> str | None:
-        self.is_polled = True
-        return self.kind
-
-
 def _explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> None:
     """Write the end record that the attempt before this one did not live to write."""
     before = claim.number - 1
-    if before < 1 or store.end_of(key, before) is not None:
+    if before < 1:
         return
-    owner = (claim.root / "claims" / f"{before:06d}").read_text()
-    requeued = liveness.same_task(owner, token)  # SLURM itself put the task back: its node went away
-    told = {"kind": "node" if requeued else "killed", "reason": "no end record: " + ("its node went away" if requeued else "killed, or its node died")}
-    claim.end({"attempt": before, "owner": owner, **told, "progress": progress_of(claim.root), "begun": time.time()}, number=before)
+    owner, told = (claim.root / "claims" / f"{before:06d}").read_text(), store.end_of(key, before)
+    requeued = liveness.same_task(owner, token)  # by SLURM itself: it was preempted, or its node went away
+    if told and not (requeued and told["kind"] in GONE):
+        return
+    asked = _last_word(claim.root / "heartbeat") if requeued else ""
+    kind = asked or ("node" if requeued else "killed")
+    why = f"{asked}, with no time to save" if asked else "its node went away" if requeued else "killed, or its node died"
+    known = told or {"attempt": before, "owner": owner, "progress": progress_of(claim.root), "begun": time.time()}
+    claim.end(known | {"kind": kind, "reason": f"{told['reason'] if told else 'no end record'}: {why}"}, number=before)
+
+
+def _last_word(heartbeat: Path) -> str:
+    try:
+        return heartbeat.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def progress_of(work: Path) -> int:
@@ -186,35 +198,23 @@ def _gang(work: Path, token: str) -> Path:
     return work / f"gang-{token}.json"
 
 
-def _await_leader(path: Path) -> int:
-    limit = time.monotonic() + GANG_S
+def _await_leader(path: Path, timeout_s: float) -> int:
+    limit = time.monotonic() + timeout_s
     while time.monotonic() < limit:
         try:
             return json.loads(path.read_bytes())["number"]
         except FileNotFoundError:
             time.sleep(0.05)
-    raise MissingInput(f"{path}: rank 0 did not claim the artifact within {GANG_S:.0f} s; its log says why")
-
-
-def _beat(path: Path) -> threading.Event:
-    """Touch `path` until told to stop, so that other hosts see that this attempt lives."""
-    stop = threading.Event()
-
-    def loop() -> None:
-        while not stop.is_set():
-            path.touch()
-            stop.wait(liveness.HEARTBEAT_S)
-
-    threading.Thread(target=loop, daemon=True).start()
-    return stop
+    raise MissingInput(f"{path}: rank 0 did not claim the artifact within {timeout_s:.0f} s; its log says why")
 
 
 def _kind(e: BaseException) -> str:
     """The class of a failure, as an end record shows it."""
     if isinstance(e, WinsweepError):
         return e.kind
-    if "gloo" in str(e).lower() or "nccl" in str(e).lower():
-        return "hang" if "timed out" in str(e).lower() or "timeout" in str(e).lower() else "killed"  # a peer is gone
+    text = str(e).lower()
+    if "gloo" in text or "nccl" in text or type(e).__name__ in ("DistNetworkError", "DistStoreError", "DistBackendError"):
+        return "hang" if "timed out" in text or "timeout" in text else "killed"  # a peer is gone
     if isinstance(e, OSError) and e.errno in (28, 122):  # ENOSPC, EDQUOT
         return "disk"
     if isinstance(e, MemoryError):

@@ -1,25 +1,70 @@
 """The last job of a submission, `python -m winsweep.closing FOLDER`: tries again what may be tried again, or makes the table."""
 
+from winsweep import stopflag
+
+if __name__ == "__main__":
+    stopflag.hold()  # before the imports, which take most of the first second
+
 import json
+import os
 import sys
+import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from winsweep import attempt, layout
+from winsweep.errors import ClusterDown, Stopped
 from winsweep.house import House, open_house
+from winsweep.node import requeue
 from winsweep.placement import Cluster, read_cluster
 from winsweep.reconcile import judged_cells, look, tick, write_spec
 from winsweep.results import publish_table
+from winsweep.stopflag import StopFlag
+
+SETTLE_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
+DOWN_S = 1800.0  # how long SLURM may be away
+POLL_S = 10.0
 
 
 def main(folder: Path) -> int:
-    told = json.loads((folder / "closing.json").read_bytes())
+    """Look again once all is over; a signal puts this job back into the queue, as without it the study would stand still."""
+    flag = StopFlag()
+    try:
+        flag.listen()
+        return close(json.loads((folder / "closing.json").read_bytes()), flag)
+    except Stopped as e:
+        print(e, file=sys.stderr, flush=True)
+        requeue(f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
+        return attempt.STOPPED
+
+
+def close(told: dict, flag: StopFlag) -> int:
     house = open_house(Path(told["study"]), Path(told["store"]))
+    if cells := told.get("cells"):
+        house = replace(house, judged={label: a for label, a in house.judged.items() if label in cells})
     cluster = read_cluster(layout.STAGES, Path(told["cluster"]), house.need.stages)
-    make_table(house, cluster)
-    seen = tick(house, cluster)
-    print(f"{len(seen.submitted)} arrays submitted", flush=True)
-    return 0
+    limit = time.monotonic() + DOWN_S
+    while True:
+        try:
+            settle(house)
+            make_table(house, cluster)
+            flag.listen()  # the table's attempt had its own
+            seen = tick(house, cluster, own_job=os.environ["SLURM_ARRAY_JOB_ID"])
+            print(f"{len(seen.submitted)} arrays submitted", flush=True)
+            return 0
+        except ClusterDown as e:  # unknown is not gone
+            print(e, file=sys.stderr, flush=True)
+            if time.monotonic() > limit:
+                raise
+            time.sleep(POLL_S)
+
+
+def settle(house: House) -> None:
+    """Return when it is known of every attempt whether it lives, or after a time in which any dead one is known to be."""
+    limit = time.monotonic() + SETTLE_S
+    while look(house).unsettled and time.monotonic() < limit:
+        time.sleep(POLL_S)
 
 
 def make_table(house: House, cluster: Cluster) -> Path | None:
@@ -29,7 +74,9 @@ def make_table(house: House, cluster: Cluster) -> Path | None:
         return None
     table = house.table(done)
     if table.key not in house.store.published():
-        attempt.run(write_spec(house, table, cluster.placements.of("aggregate", house.study.name)), 0, 1, uuid.uuid4().hex[:12])
+        code = attempt.run(write_spec(house, table, cluster.placements.of("aggregate", house.study.name)), 0, 1, uuid.uuid4().hex[:12])
+        if code == attempt.STOPPED:
+            raise Stopped("stopped")
     return publish_table(house.store, house.study.name, table.key)
 
 

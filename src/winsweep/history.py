@@ -1,8 +1,12 @@
 """How the attempts at each artifact ended, read from the store, the missing words put in: the input of retry."""
 
 import json
+import time
 from collections.abc import Iterable
 
+from winsweep import liveness, spec as specs
+from winsweep.arrays import Submitted
+from winsweep.errors import Busy
 from winsweep.retry import End, failed
 from winsweep.store import Store
 
@@ -27,6 +31,32 @@ def forgive(store: Store, keys: Iterable[str]) -> None:
     for key in keys:
         for path in (store.work(key) / "ends").glob("[0-9]*.json"):
             path.rename(path.with_suffix(".forgiven"))
+
+
+def note_lost(store: Store, over: Submitted) -> None:
+    """Each task of an array that left the queue without ever beginning, although all it needs is there, counts as an attempt.
+
+    So a job that cannot start on its nodes is not submitted again for ever.
+    """
+    if over.job is None:  # it was never submitted
+        return
+    present = store.published()
+    for index, key in enumerate(over.keys):
+        task = f"slurm-{over.job}_{index}"
+        if key not in present and (store.work(key) / "spec.json").exists() and not store.was_claimed(key, task):
+            needs = specs.read(store.work(key) / "spec.json").inputs.values()
+            if present.keys() >= set(needs):
+                _lose(store, key, task)
+
+
+def _lose(store: Store, key: str, task: str) -> None:
+    heartbeat = store.work(key) / "heartbeat"
+    try:
+        claim = store.claim(key, liveness.owner(f"{task}.lost"), lambda name: liveness.alive(name, heartbeat))
+    except Busy:
+        return
+    claim.end({"attempt": claim.number, "owner": claim.owner, "kind": "lost", "begun": time.time(),
+               "reason": f"{task.removeprefix('slurm-')} left the queue and never began: cancelled, or it could not start on its node"})
 
 
 def _end(record: dict) -> End:

@@ -1,8 +1,11 @@
 """Who runs an attempt, and whether that process still lives."""
 
+import contextlib
 import os
 import socket
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -40,6 +43,23 @@ def alive(name: str, heartbeat: Path | None = None, token: str = "") -> bool:
         return time.time() - heartbeat.stat().st_mtime < STALE_S if heartbeat else True
     except FileNotFoundError:
         return False
+
+
+def beat(path: Path, word: Callable[[], str | None] = lambda: None) -> threading.Event:
+    """Touch `path` until the event that is returned is set, so that other hosts see that this attempt lives.
+
+    In it stands the latest `word`: the signal that asked the attempt to end, for one that may not live to say so.
+    """
+    stop = threading.Event()
+
+    def loop() -> None:
+        while not stop.is_set():
+            with contextlib.suppress(OSError):  # a disk that is full for a while
+                path.write_text(word() or "")
+            stop.wait(HEARTBEAT_S)
+
+    threading.Thread(target=loop, daemon=True).start()
+    return stop
 
 
 def _started(pid: int) -> float:

@@ -1,13 +1,21 @@
 """What SLURM starts: one rank of one task of an array, `python -m winsweep.node FOLDER`, where FOLDER/map.json lists the specs."""
 
+from winsweep import stopflag
+
+if __name__ == "__main__":
+    stopflag.hold()  # before the imports, which take most of the first second
+
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from winsweep.attempt import STOPPED, run
+from winsweep.attempt import OK, STOPPED, run
 from winsweep.nursery import redirect
+
+ASK_S = 120.0  # how long slurmctld may be away while a stopped attempt asks for another turn; after that the closing job sees to it
 
 
 def main(folder: Path) -> int:
@@ -20,25 +28,37 @@ def main(folder: Path) -> int:
     redirect(log if rank == 0 else log.with_suffix(f".r{rank}.log"))
     code = run(spec, rank, num_ranks, f"slurm-{task}.{restart}")
     sys.stdout.flush()
-    if code == STOPPED and rank == 0:
+    if code != STOPPED:
+        return code
+    if rank == 0:
         requeue(task)
-    return code
+        return code
+    return OK  # any other code would make srun kill rank 0 before it has asked for another turn
 
 
 def requeue(task: str) -> None:
     """Back into the queue, unless a person cancelled the task. Always by ARRAY_TASK: one task's raw id is that of its whole array."""
-    state = _say(["squeue", "-h", "-j", task, "-o", "%T"])
-    print(f"{task} is {state or 'gone'}; {'asking for another turn' if state == 'RUNNING' else 'no other turn asked for'}", flush=True)
-    if state == "RUNNING":
-        print(_say(["scontrol", "requeue", task]), flush=True)
+    limit = time.monotonic() + ASK_S
+    while time.monotonic() < limit:
+        known, state = _say(["squeue", "-h", "-j", task, "-o", "%T"])
+        if known and state != "RUNNING":
+            print(f"{task} is {state or 'gone'}: no other turn asked for", flush=True)
+            return
+        asked, said = _say(["scontrol", "requeue", task]) if known else (False, state)
+        print(f"{task} asks for another turn {said}", flush=True)
+        if asked:
+            return
+        time.sleep(1)
 
 
-def _say(command: list[str]) -> str:
+def _say(command: list[str]) -> tuple[bool, str]:
+    """Whether SLURM answered, and what; that it knows no such job is an answer."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as e:
-        return f"{type(e).__name__}"
-    return (done.stdout + done.stderr).strip()
+        return False, type(e).__name__
+    unknown = "Invalid job id" in done.stderr
+    return not done.returncode or unknown, "" if unknown else (done.stdout + done.stderr).strip()
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
 """What `sweep.py` does on a SLURM cluster, in the words of a person: submit, watch, show, cancel."""
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
-from winsweep import queue, strict
+from winsweep import queue, slurm, strict
+from winsweep.chain import Array
 from winsweep.controller import run_here
+from winsweep.emit import Step, emit, on_nodes
 from winsweep.errors import BadStudy, ClusterDown
+from winsweep.estimate import most_gpu_hours
 from winsweep.house import House, chain
+from winsweep.pace import Pace, paces
 from winsweep.placement import Cluster
 from winsweep.reconcile import Look, judged_cells, look, planned, tick
-from winsweep.slurm import dependency_of
 
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
@@ -22,6 +27,8 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace) -> int:
         return cancel(house, a.cancel)
     if a.dry_run:
         return dry_run(house, cluster)
+    if a.emit:
+        return say_emitted(a.emit, emit(house, cluster, a.emit))
     seen = tick(house, cluster, a.retry_failed)
     say_submitted(house, seen)
     run_here(house, cluster.placements, a.jobs)
@@ -59,19 +66,59 @@ def report(house: House, seen: Look, command: str) -> int:
 
 
 def dry_run(house: House, cluster: Cluster) -> int:
-    """The arrays, what each waits for, and the GPU-hours asked for."""
+    """The arrays, what each waits for, GPU-hours as asked and as measured, and whether SLURM would take them (1 if not)."""
     seen = look(house)
-    todo = planned(house, seen.items, cluster)
-    names = [f"#{n}" for n in range(len(todo))]
-    hours = 0.0
+    items = on_nodes(seen.items, cluster.placements)
+    todo = planned(house, items, cluster)
+    known = paces(house, {a.stage for a in todo})
     for n, array in enumerate(todo):
-        placed = array.placement
-        asked = len(array.tasks) * placed.gpus * placed.time_min / 60
-        hours += asked
-        print(f"{names[n]:4s} {array.stage:10s} {len(array.tasks):5d} tasks × {placed.nodes} nodes × {placed.ranks} ranks, {placed.gpus} GPUs, "
-              f"{placed.time_min} min  {dependency_of(array, names):40s} at most {asked:.1f} GPU-hours")
-    done = sum(i.state == "done" for i in seen.items)
-    print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {hours:.1f} GPU-hours; {done} results reused")
+        print(f"#{n:<3d} {array_line(array, known.get(array.stage))}{waits_text(array)}")
+    if held := sum(i.artifact.stage != "aggregate" for i in seen.items) - sum(i.artifact.stage != "aggregate" for i in items):
+        print(f"{held} results are made on this machine (where: login) or wait for those; sweep.py --watch sees to both")
+    asked = sum(most_gpu_hours(x.placement, len(x.tasks)) for x in todo)
+    measured = sum(known[x.stage].gpu_hours * len(x.tasks) for x in todo if x.stage in known)
+    by_pace = f" (about {measured:.2f} by finished results of {', '.join(sorted(known))})" if known else ""
+    print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {asked:.1f} GPU-hours{by_pace}; "
+          f"{sum(i.state == 'done' for i in seen.items)} results reused")
+    return say_refusals(todo)
+
+
+def array_line(array: Array, known: Pace | None) -> str:
+    placed, num = array.placement, len(array.tasks)
+    measured = f", about {num * known.gpu_hours:.2f} by {known.num} finished" if known and placed.gpus else ""
+    return (f"{array.stage:10s} {num:5d} task{'s' if num > 1 else ' '} × {placed.nodes} nodes × {placed.ranks} ranks, {placed.gpus} GPUs, "
+            f"{placed.time_min} min; at most {most_gpu_hours(placed, num):.1f} GPU-hours{measured}")
+
+
+def waits_text(array: Array) -> str:
+    """What an array waits for, as a person says it."""
+    def name(on: int | str) -> str:
+        return f"#{on}" if isinstance(on, int) else f"job {on}"
+
+    whole, own = ([name(x.on) for x in array.after if x.corresponding is kind] for kind in (False, True))
+    said = [f"all of {', '.join(whole)}"] * bool(whole) + [f"each its own of {', '.join(own)}"] * bool(own)
+    return f"; after {' and '.join(said)}" if said else ""
+
+
+def say_refusals(todo: Sequence[Array]) -> int:
+    """Ask SLURM once for each shape that a placement has to it, the longest array of each; 1 if it refuses any."""
+    shapes: dict[str, list[Array]] = {}
+    for array in todo:
+        shapes.setdefault(str(slurm.parameters(array.placement, "", "", [])), []).append(array)
+    code = 0
+    for of_shape in shapes.values():
+        stages = ", ".join(dict.fromkeys(x.stage for x in of_shape))
+        why = slurm.refusal(max(of_shape, key=lambda x: len(x.tasks)))
+        code = 1 if why else code
+        print(f"SLURM refuses {stages}: {why}; python launch/doctor.py says what this cluster has" if why else f"SLURM takes {stages}")
+    return code
+
+
+def say_emitted(out: Path, steps: Sequence[Step]) -> int:
+    if not steps:
+        print("nothing is missing that could be submitted, so nothing was written")
+        return 0
+    print(f"{len(steps) - 1} arrays and a closing job written to {out}; to submit them: bash {shlex.quote(str(out / 'submit.sh'))}")
     return 0
 
 

@@ -28,19 +28,27 @@ class Look:
     items: list[Item]
     queued: dict[str, queue.Task | None]
     submitted: list[tuple[Array, str]]  # each with its job id
-    closing: bool  # whether a closing job is in the queue
+    closing: bool  # whether a closing job other than the caller is in the queue
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether some attempts may be there or not: submitted without an answer, or silent for less time than proves them dead."""
+        return None in self.queued.values() or any(i.state == "running" and i.artifact.key not in self.queued for i in self.items)
 
 
-def look(house: House) -> Look:
-    """The study as it stands: the store, and one squeue if anything may be in the queue; nothing is submitted."""
+def look(house: House, own_job: str = "") -> Look:
+    """The study as it stands: the store, and one squeue if anything may be in the queue; nothing is submitted. `own_job` is a closing job's id."""
     opened = arrays.open_arrays(house.store.root)
-    queued, over = arrays.match(opened, queue.snapshot(), time.time()) if opened else ({}, [])
+    tasks = queue.snapshot() if opened else []
+    queued, over = arrays.match(opened, tasks, time.time())
     for array in over:
-        arrays.close(array.folder)
+        if arrays.close(array.folder):
+            history.note_lost(house.store, array)
     said = {key: f"job {t.id}: {queue.words(t)}" if t else "was submitted a moment ago" for key, t in queued.items()}
     facts = house.facts({key: why for key, why in said.items() if not key.startswith(CLOSING)})
     items = drop_stale(house, house.plan(facts))
-    return Look(items, queued, [], f"{CLOSING}/{house.study.name}" in queued)
+    closings = {x.token for x in opened if x.keys == (f"{CLOSING}/{house.study.name}",)}
+    return Look(items, queued, [], any(t.job != own_job and t.name.rpartition(".")[2] in closings for t in tasks))
 
 
 def drop_stale(house: House, items: list[Item]) -> list[Item]:
@@ -53,10 +61,11 @@ def drop_stale(house: House, items: list[Item]) -> list[Item]:
     return items
 
 
-def tick(house: House, cluster: Cluster, retry_failed: bool = False) -> Look:
+def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "") -> Look:
     """Submit everything that is missing and that nothing speaks against, then a closing job; at most one sbatch per array.
 
-    Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the closing job.
+    Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the closing job, and whatever
+    is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that.
     """
     if retry_failed:
         history.forgive(house.store, history.failures(house.store, [a.key for a in house.order]))
@@ -65,12 +74,17 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False) -> Look:
     if all(i.state == "done" for i in items):
         return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
     with Lock(house):
-        seen = look(house)
+        seen = look(house, own_job)
         todo = [a for a in planned(house, seen.items, cluster) if a.placement.where == "nodes"]
         done = submit_chain(house, cluster, todo)
-        if done or (table_is_missing(house, seen.items) and not seen.queued):
+        if done or (not seen.closing and needs_closing(house, seen, own_job)):
             done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen)))
         return Look(seen.items, seen.queued, done, bool(done) or seen.closing)
+
+
+def needs_closing(house: House, seen: Look, own_job: str) -> bool:
+    """Whether somebody must look again: results are on their way, or (but a closing job has just tried that) the table is missing."""
+    return not seen.queued.keys().isdisjoint(a.key for a in house.order) or (not own_job and table_is_missing(house, seen.items))
 
 
 def planned(house: House, items: Sequence[Item], cluster: Cluster) -> list[Array]:
@@ -115,7 +129,8 @@ def submit_closing(house: House, cluster: Cluster, after: list[str]) -> tuple[Ar
     placed = cluster.placements.of("aggregate", house.study.name)
     array = Array(CLOSING, placed, (Artifact(CLOSING, 1, house.study.name, {}, {}),), tuple(chain.After(job) for job in after))
     folder, name = arrays.open_folder(house.store.root, CLOSING, [key], [house.study.path])
-    told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve())}
+    told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
+            "cells": sorted(house.judged)}
     (folder / "closing.json").write_text(json.dumps(told))
     code = freeze(house.store.root)
     job = slurm.submit(array, folder, slurm.command(code, "winsweep.closing", folder), name, slurm.dependency_of(array, []), [])
@@ -130,9 +145,12 @@ def write_spec(house: House, a: Artifact, placed: Placement) -> Path:
 
 
 def excluded(house: House) -> list[str]:
-    """Nodes that this study's attempts died on twice within a day."""
+    """Nodes that this study's attempts died on twice within a day, but never more than a quarter of the cluster."""
     ends = [e for a in house.order for e in history.ends(house.store, a.key)]
-    return bad_nodes(ends, time.time())
+    now = time.time()
+    if not bad_nodes(ends, now):
+        return []
+    return bad_nodes(ends, now, len(set(queue.run(["sinfo", "-h", "-N", "-o", "%N"]).split())))
 
 
 class Lock:
@@ -140,17 +158,20 @@ class Lock:
 
     def __init__(self, house: House) -> None:
         self.store, self.key, self.claim = house.store, f"submit/{house.study.name}", None
+        self.heartbeat = self.store.work(self.key) / "heartbeat"
 
     def __enter__(self) -> "Lock":
         limit = time.monotonic() + LOCK_S
         while self.claim is None:
             try:
-                self.claim = self.store.claim(self.key, liveness.owner("launcher"), liveness.alive)
+                self.claim = self.store.claim(self.key, liveness.owner("launcher"), lambda name: liveness.alive(name, self.heartbeat))
             except Busy as e:
                 if time.monotonic() > limit:
                     raise ClusterDown(f"{e}; it is submitting this study and has not ended in {LOCK_S:.0f} s; stop it or wait") from None
                 time.sleep(0.2)
+        self.stop = liveness.beat(self.heartbeat)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop.set()
         self.claim.end({"kind": "done"})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 BUDGET = 3  # attempts in a row that got no further
 # Ends that say nothing against the ask, and ends that may come from a machine or a neighbour.
 HARMLESS = ("done", "already", "busy", "blocked", "stopped")
-PASSING = ("preempted", "time limit", "node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge")
+PASSING = ("preempted", "time limit", "node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge", "lost")
 BAD_NODE = ("node", "hang", "GPU OOM", "killed")
 EXCLUDE_S = 86400.0
 MAX_EXCLUDED = 4
@@ -44,8 +44,8 @@ def stalls(ends: Sequence[End]) -> int:
     return run
 
 
-def bad_nodes(ends: Sequence[End], now: float) -> list[str]:
-    """Nodes on which two attempts died within a day, the worst first, few enough that a cluster stays usable."""
+def bad_nodes(ends: Sequence[End], now: float, num_nodes: int = 4 * MAX_EXCLUDED) -> list[str]:
+    """Nodes on which two attempts died within a day, the worst first, few enough that a cluster of `num_nodes` stays usable."""
     recent = [e.node for e in ends if e.kind in BAD_NODE and e.node and now - e.at < EXCLUDE_S]
     counts = {node: recent.count(node) for node in sorted(set(recent))}
-    return sorted((n for n, c in counts.items() if c >= 2), key=lambda n: (-counts[n], n))[:MAX_EXCLUDED]
+    return sorted((n for n, c in counts.items() if c >= 2), key=lambda n: (-counts[n], n))[: min(MAX_EXCLUDED, num_nodes // 4)]

@@ -5,8 +5,11 @@ payload is a module and a path (see DESIGN.md).
 """
 
 import os
+import re
 import shlex
+import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,6 +57,19 @@ def submit(array: Array, folder: Path, run: str, name: str, dependency: str, exc
         except (FailedJobError, FailedSubmissionError) as e:
             raise ClusterDown(f"sbatch refused the {array.stage} array, or did not answer: {e}; if it was accepted all the same, the next "
                               f"call finds it by its name {name}") from e
+
+
+def refusal(array: Array, timeout_s: float = 60.0) -> str | None:
+    """Why SLURM would not take this array, in its own words, or None; asked by `sbatch --test-only`, which submits nothing."""
+    with tempfile.TemporaryDirectory() as folder, _clean_environment():
+        path = Path(folder) / "test.sh"
+        path.write_text(script(array, Path(folder), "true", "winsweep.test", "", []))
+        try:
+            done = subprocess.run(["sbatch", "--test-only", str(path)], capture_output=True, text=True, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise ClusterDown(f"sbatch --test-only: no answer within {timeout_s:.0f} s; try again") from None
+    said = [re.sub(r"^(sbatch: |error: |allocation failure: )+", "", line) for line in done.stderr.splitlines() if line.strip()]
+    return "; ".join(dict.fromkeys(said)) or f"exit code {done.returncode}" if done.returncode else None
 
 
 def dependency_of(array: Array, jobs: list[str]) -> str:

@@ -115,6 +115,12 @@ class Store:
         holder = (self.work(key) / "claims" / f"{last:06d}").read_text()
         return holder if alive(holder) else None
 
+    def was_claimed(self, key: str, token: str) -> bool:
+        """Whether an attempt on `key` had a token that is `token`, a dot, and anything."""
+        claims = self.work(key) / "claims"
+        owners = [(claims / n).read_text() for n in (os.listdir(claims) if claims.exists() else ()) if n.isdigit()]
+        return any(owner.rpartition("@")[2].startswith(f"{token}.") for owner in owners)
+
     def end_of(self, key: str, number: int) -> dict | None:
         try:
             return json.loads((self.work(key) / "ends" / f"{number:06d}.json").read_bytes())
@@ -128,9 +134,12 @@ class Store:
 
     def explain(self, key: str, record: dict) -> None:
         """Give the latest attempt on `key` the end record that it could not write."""
+        self.end(key, max(1, _last(self.work(key) / "claims")), record)
+
+    def end(self, key: str, number: int, record: dict) -> None:
+        """Leave the end record of attempt `number` on `key`."""
         folder = self.work(key) / "ends"
         folder.mkdir(parents=True, exist_ok=True)
-        number = max(1, _last(self.work(key) / "claims"))
         manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
     def log(self, key: str) -> Path:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import random
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -82,13 +81,13 @@ def finetune(
     engine = engines.start(base, revision, recipe, config, gang)
     set_seeds(seed + 1_000_003 * gang.rank)  # dropout differs between ranks
     fit = _fit(course, base, revision, config, gang)
-    begin = checkpoint.resume(engine, work, fit, gang)
+    begin = checkpoint.resume(engine, work, out / LOG, fit, gang)
     for step in range(begin, course.num_steps):
         line = _step(engine, course, step, gang)
-        gang.together(lambda: _report(line, course, work, gang.rank, progress))
+        gang.together(lambda: _report(line, course, out / LOG, gang.rank, progress))
         stop = _agreed(stopping(), gang)
         if (stop or (step + 1) % placement.checkpoint_steps == 0) and step + 1 < course.num_steps:
-            checkpoint.save(engine, work, step + 1, fit, gang)
+            checkpoint.save(engine, work, out / LOG, step + 1, fit, gang)
             if stop:
                 raise Stopped(stop)
     _publish(engine, course, out, work, gang)
@@ -141,18 +140,18 @@ def _step(engine: Engine, course: Course, step: int, gang: Gang) -> dict:
     return {"step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm, "num_tokens": num_tokens, "tokens_per_s": round(speed, 1)}
 
 
-def _report(line: dict, course: Course, work: Path, rank: int, progress: Callable[[int, int], None]) -> None:
+def _report(line: dict, course: Course, log: Path, rank: int, progress: Callable[[int, int], None]) -> None:
     if rank == 0:
-        with open(work / LOG, "a", encoding="utf-8") as file:
+        with open(log, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
     progress(line["step"], course.num_steps)
 
 
 def _publish(engine: Engine, course: Course, out: Path, work: Path, gang: Gang) -> None:
     done = engine.global_steps
-    lines = gang.first(lambda: (work / LOG).read_bytes().count(b"\n"))
+    lines = gang.first(lambda: (out / LOG).read_bytes().count(b"\n"))
     if not done == lines == course.num_steps:
-        raise Incomplete(f"{work}: {done} steps taken, {lines} in the log; {course.num_steps} are legal; run it again")
+        raise Incomplete(f"{out / LOG}: {done} steps taken, {lines} in the log; {course.num_steps} are legal; run it again")
     shards = write_shards(engine, out, engines.DTYPES[course.recipe.precision], gang)
     shapes = engines.shapes(engine)
     facts = {
@@ -169,6 +168,5 @@ def _publish(engine: Engine, course: Course, out: Path, work: Path, gang: Gang) 
 
 def _finish(facts: dict, out: Path, work: Path) -> None:
     notes = work / NOTES
-    shutil.copyfile(work / LOG, out / LOG)
     facts = facts | {"notes": notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []}
     write_atomic(out / "train.json", json.dumps(facts, indent=1).encode())

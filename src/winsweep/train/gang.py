@@ -15,13 +15,19 @@ import torch.distributed as dist
 import torch.distributed.distributed_c10d as c10d
 
 import winsweep.errors
-from winsweep.errors import Incomplete, WinsweepError
+from winsweep.errors import Incomplete, Stopped, WinsweepError
 from winsweep.manifest import write_atomic
 
 ADDRESS = "address.json"
 POLL_S = 0.02
 LOCAL = "127.0.0.1"
 T = TypeVar("T")
+
+
+class Absent(Incomplete):
+    """A rank did not come: it hangs or is gone, which another attempt may be spared."""
+
+    kind = "hang"
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,8 @@ class Gang:
         if self.sum(error is not None) == [0.0]:
             return
         told: list = [None] * self.num_ranks
-        dist.all_gather_object(told, error and (type(error).__name__, getattr(error, "errno", None), str(error)))
+        text = error.kind if isinstance(error, Stopped) else str(error)
+        dist.all_gather_object(told, error and (type(error).__name__, getattr(error, "errno", None), text))
         raise error or _copy(*next((rank, *text) for rank, text in enumerate(told) if text))
 
     def together(self, action: Callable[[], T]) -> T:
@@ -77,7 +84,7 @@ def join(*, rank: int, num_ranks: int, meeting: Path, timeout_s: float, host: st
     """A Gang of which every rank is present, met through the directory `meeting`, which must be new for every attempt.
 
     Rank 0 listens on a port the system chose and posts `host` and that port, so no two attempts can collide; ranks on
-    other machines need the name of rank 0's as its `host`. Incomplete names who did not come within `timeout_s`.
+    other machines need the name of rank 0's as its `host`. Absent names who did not come within `timeout_s`.
     """
     limit = timedelta(seconds=timeout_s)
     deadline = time.monotonic() + timeout_s
@@ -110,7 +117,7 @@ def _find(meeting: Path, rank: int, deadline: float, timeout_s: float) -> tuple[
     # Listing the directory sees a new file on NFS long before asking for it by name does.
     while not (meeting.is_dir() and ADDRESS in os.listdir(meeting)):
         if time.monotonic() > deadline:
-            raise Incomplete(f"{meeting}: rank {rank} waited {timeout_s:g} s and rank 0 did not come; see rank 0's log")
+            raise Absent(f"{meeting}: rank {rank} waited {timeout_s:g} s and rank 0 did not come; see rank 0's log")
         time.sleep(POLL_S)
     address = json.loads((meeting / ADDRESS).read_bytes())
     return address["host"], address["port"]
@@ -121,7 +128,7 @@ def _await_all(store: dist.TCPStore, num_ranks: int, deadline: float, timeout_s:
     while missing := [rank for rank in missing if not store.check([f"here/{rank}"])]:
         if time.monotonic() > deadline:
             names = ", ".join(map(str, missing))
-            raise Incomplete(f"the ranks' meeting: after {timeout_s:g} s, of {num_ranks} ranks these did not come: {names}; see their logs")
+            raise Absent(f"the ranks' meeting: after {timeout_s:g} s, of {num_ranks} ranks these did not come: {names}; see their logs")
         time.sleep(POLL_S)
     store.set("all here", "")
 
@@ -129,6 +136,8 @@ def _await_all(store: dist.TCPStore, num_ranks: int, deadline: float, timeout_s:
 def _copy(rank: int, kind: str, errno: int | None, text: str) -> Exception:
     if errno is not None:
         return OSError(errno, f"rank {rank}: {text}")
+    if kind == Stopped.__name__:
+        return Stopped(text)
     known = getattr(winsweep.errors, kind, None)
     if isinstance(known, type) and issubclass(known, WinsweepError):
         return known(f"rank {rank}: {text}")

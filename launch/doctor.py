@@ -1,0 +1,45 @@
+"""Whether a cluster file fits its cluster: python launch/doctor.py CLUSTER [--store DIR]; the exit code is 1 if there is a problem"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from winsweep import layout  # noqa: E402
+from winsweep.errors import WinsweepError  # noqa: E402
+from winsweep.graph import discover  # noqa: E402
+from winsweep.placement import read_cluster  # noqa: E402
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("cluster", help="a file of slurm/clusters/, without .yaml, or a path to one")
+    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts, on the shared disk (default: runs)")
+    p.add_argument("--wait", type=float, default=120.0, metavar="SECONDS", help="longest wait for a node (default: 120)")
+    a = p.parse_args()
+    file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
+    try:
+        cluster = read_cluster(layout.STAGES, file, discover(layout.JOBS, "winsweep.jobs"))
+        if cluster.kind == "local":
+            print(f"ok       {file}: kind is local: attempts are processes of this machine, and SLURM is not used")
+            return 0
+        from winsweep.doctor import diagnose
+
+        verdicts = [say(finding) for finding in diagnose(cluster, a.store, a.wait)]
+    except WinsweepError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    print(", ".join(f"{verdicts.count(v)} {v}" for v in ("ok", "problem", "unknown")))
+    return 1 if "problem" in verdicts else 0
+
+
+def say(finding) -> str:
+    print(finding, flush=True)
+    return finding.verdict
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""The log of a cell's latest attempt: python launch/logs.py STUDY.yaml CELL [--stage STAGE] [--follow]"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from winsweep import logs  # noqa: E402
+from winsweep.errors import WinsweepError  # noqa: E402
+from winsweep.house import open_house  # noqa: E402
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("study", type=Path)
+    p.add_argument("cell", help="such as llama.gsm.s1; status.py lists them")
+    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument("--stage", help="of this stage only, such as finetune")
+    p.add_argument("--follow", action="store_true", help="go on with what is added, until the cell is done or has failed")
+    a = p.parse_args()
+    sys.stdout.reconfigure(errors="replace")
+    try:
+        house = open_house(a.study, a.store)
+        if a.follow:
+            return 0 if logs.follow(house, a.cell, a.stage, say) else 1
+        path = logs.current(house, a.cell, a.stage)
+        say(f"{logs.title(path)}\n")
+        seen: dict[Path, int] = {}
+        while text := logs.new_text(path, seen, last=True):
+            say(text)
+    except WinsweepError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 130
+    return 0
+
+
+def say(text: str) -> None:
+    print(text, end="", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""The logs of a cell's attempts for a person: which one matters now, and its text without anything that a terminal would obey."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from winsweep import strict
+from winsweep.artifact import Artifact, closure
+from winsweep.controller import state_of
+from winsweep.errors import BadStudy, MissingInput
+from winsweep.history import failures
+from winsweep.house import House, chain
+
+CHUNK = 1 << 20  # bytes of a log that are held at a time
+POLL_S = 0.5
+ESCAPE = re.compile("\x1b\\[[0-?]{0,99}[ -/]{0,9}[@-~]|\x1b[\\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\\\)|\x1b[ -/]{0,9}[0-~]")
+# Other control characters, and those that turn the direction of text or are no line break to a reader.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def clean(text: str) -> str:
+    """`text` with line breaks and tabs, and without terminal escapes and other control characters; a carriage return breaks a line."""
+    return CONTROL.sub("", ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
+def steps(house: House, label: str, stage: str | None = None) -> list[Artifact]:
+    """What a cell is made from, inputs first, without what belongs to the cell that it is compared with; of one stage if it is named."""
+    if label not in house.judged:
+        raise BadStudy(f"{house.study.path}: no cell {label!r}; {strict.near(label, house.judged)}")
+    own = chain(house.judged[label])
+    if stage is not None and stage not in own:
+        raise BadStudy(f"--stage {stage}: {label} has no such stage; {strict.near(stage, own)}")
+    return [a for a in closure([house.judged[label]]) if a in own.get(a.stage, ()) and stage in (None, a.stage)]
+
+
+def logs(house: House, a: Artifact) -> list[Path]:
+    """The logs of rank 0 of all attempts at `a`, or what SLURM wrote down where none came so far; oldest first."""
+    found = [p for p in (house.store.work(a.key) / "logs").glob("*.log") if not re.search(r"\.r\d+\.log$", p.name)]
+    return sorted(found or early(house.store.root, a.key), key=lambda p: p.stat().st_mtime)
+
+
+def early(root: Path, key: str) -> list[Path]:
+    """What tasks of `key` printed before their attempt had a log (Python was not found, say), less empty files."""
+    found = []
+    for path in (root / ".work" / "arrays").glob("*/map.json"):
+        keys = json.loads(path.read_bytes())["keys"]
+        if key in keys:
+            found += [p for p in path.parent.glob(f"*_{keys.index(key)}_*_log.out") if p.stat().st_size]
+    return found
+
+
+def current(house: House, label: str, stage: str | None = None) -> Path:
+    """The log of the attempt that runs, else of the one that failed (another cell's, if that holds this one up), else the last."""
+    items = house.plan(house.facts())
+    own = steps(house, label, stage)
+    failed = [a for a in closure([house.judged[label]]) if state_of(items, a) == "failed"]
+    found = [(state_of(items, a), path) for a in [*own, *(failed if stage is None else [])] for path in logs(house, a)[-1:]]
+    if not found:
+        why = next((f"{i.artifact.name}: {i.state}, {i.why}" for i in items if i.artifact in own), "its logs were removed")
+        raise MissingInput(f"{label}: no attempt has written a log yet; {why}; --follow waits for one")
+    return max(found, key=lambda pair: (pair[0] == "running", pair[0] == "failed", pair[1].stat().st_mtime))[1]
+
+
+def title(path: Path) -> str:
+    """A line that names a log, and the logs of the other ranks where there are any."""
+    others = ", ".join(sorted(p.name for p in path.parent.glob(f"{path.stem}.r*.log")))
+    return f"==> {path}" + (f" (other ranks: {others})" if others else "")
+
+
+def follow(house: House, label: str, stage: str | None, say: Callable[[str], None], poll_s: float = POLL_S) -> bool:
+    """Say the current log, then what is added to any log of the cell, until the cell is done (True) or has failed (False)."""
+    own = steps(house, label, stage)
+    shown = _current_or_reason(house, label, stage, say)
+    seen = {path: path.stat().st_size for a in own for path in logs(house, a) if path != shown}
+    if shown:
+        say(f"{title(shown)}\n")
+    while True:
+        over = end(house, own, house.judged[label])  # before reading: what was written until then is read below
+        paths = sorted((p for a in own for p in logs(house, a)), key=lambda p: p.stat().st_mtime)
+        for path in paths if over is not False else [*paths, current(house, label, stage)]:  # a failure may be another cell's
+            while text := new_text(path, seen, last=over is not None):
+                say(text if path == shown else f"{title(path)}\n{text}")
+                shown = path
+        if over is not None:
+            return over
+        time.sleep(poll_s)
+
+
+def _current_or_reason(house: House, label: str, stage: str | None, say: Callable[[str], None]) -> Path | None:
+    try:
+        return current(house, label, stage)
+    except MissingInput as e:
+        say(clean(f"{e}\n"))
+        return None
+
+
+def end(house: House, own: Sequence[Artifact], judged: Artifact) -> bool | None:
+    """Whether the steps named are done (True), or something that the cell needs has failed (False); None while neither is so."""
+    present = house.store.published()
+    if judged.key in present or all(a.key in present for a in own):
+        return True
+    missing = [a.key for a in closure([judged]) if a.key not in present]
+    return False if failures(house.store, [k for k in missing if not house.store.holder(k, house.alive(k))]) else None
+
+
+def new_text(path: Path, seen: dict[Path, int], last: bool = False) -> str:
+    """The whole lines that were added to `path` since `seen`, which is moved on; with `last` the unfinished line too."""
+    with open(path, "rb") as f:
+        f.seek(seen.get(path, 0))
+        data = f.read(CHUNK)
+    if not last and len(data) < CHUNK:
+        data = data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1]
+    seen[path] = seen.get(path, 0) + len(data)
+    return clean(data.decode(errors="replace"))

@@ -1,0 +1,84 @@
+"""A real SLURM on this machine for the tests that need one: brought up once, taken down at the end."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+TESTBED = Path(__file__).resolve().parents[2] / "slurm/testbed"
+PORT = 20000 + os.getpid() % 45 * 200  # of this session; others on the machine have theirs
+
+
+class Bed:
+    """A running testbed, and commands on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "SBATCH", "SRUN"))}
+        self.env = clean | {"SLURM_CONF": f"{folder}/slurm.conf"}
+
+    def run(self, *words: str, code: int = 0, timeout_s: float = 60) -> str:
+        """What a command says, without the last newline; it must exit with `code`."""
+        done = subprocess.run(words, env=self.env, cwd=self.folder, capture_output=True, text=True, timeout=timeout_s)
+        assert done.returncode == code, f"{words} exited with {done.returncode}: {done.stdout}{done.stderr}"
+        return (done.stdout if code == 0 else done.stdout + done.stderr).strip()
+
+    def control(self, verb: str, *words: str, code: int = 0) -> str:
+        """`up`, `down` or `status` of this testbed."""
+        return self.run(str(TESTBED / verb), "--dir", str(self.folder), *words, code=code, timeout_s=120)
+
+    def submit(self, script: str, *words: str) -> str:
+        """The id of a new batch job."""
+        return self.run("sbatch", "--parsable", "--output", f"{self.folder}/%A-%a.out", "--open-mode=append", *words, "--wrap", script)
+
+    def field(self, job: str, name: str) -> str:
+        """One field of `scontrol show job`, such as JobState or Restarts."""
+        return dict(w.split("=", 1) for w in self.run("scontrol", "show", "--oneliner", "job", job).split() if "=" in w)[name]
+
+    def pids(self) -> dict[str, int]:
+        return {n: int(pid) for n, pid in (line.split("=") for line in self.control("status", "--pids").splitlines())}
+
+
+def wait_for(ready: Callable[[], object], timeout_s: float = 60) -> None:
+    """Returns when `ready()` is true; fails the test after `timeout_s`."""
+    limit = time.monotonic() + timeout_s
+    while not ready():
+        assert time.monotonic() < limit, "it never happened"
+        time.sleep(0.1)
+
+
+def raise_bed(folder: Path, programs: tuple[str, ...], *words: str) -> Bed:
+    """A running testbed; skips where SLURM cannot be had, fails where it is installed and does not come up."""
+    if os.geteuid():
+        pytest.skip("a SLURM on one machine needs root")
+    may = ["--install"] if shutil.which("apt-get") else []
+    done = subprocess.run([str(TESTBED / "up"), "--dir", str(folder), *may, *words], capture_output=True, text=True, timeout=900)
+    if done.returncode and not all(map(shutil.which, programs)):
+        pytest.skip(f"no SLURM on this machine: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    return Bed(folder)
+
+
+def keep_bed(folder: Path, programs: tuple[str, ...], *words: str) -> Iterator[Bed]:
+    try:
+        yield raise_bed(folder, programs, *words)
+    finally:
+        if not os.geteuid():
+            subprocess.run([str(TESTBED / "down"), "--dir", str(folder)], check=True, capture_output=True, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def testbed(tmp_path_factory) -> Iterator[Bed]:
+    """Four nodes n1 … n4 with two GPUs each, partitions main and hi, no accounting. A test leaves its queue empty."""
+    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(PORT))
+
+
+@pytest.fixture(scope="session")
+def accounting_testbed(tmp_path_factory) -> Iterator[Bed]:
+    """Two nodes, with slurmdbd and MariaDB behind sacct."""
+    programs = ("slurmctld", "munged", "slurmdbd", "mariadbd")
+    yield from keep_bed(tmp_path_factory.mktemp("books"), programs, "--port", str(PORT + 50), "--nodes", "2", "--accounting")

@@ -1,0 +1,57 @@
+"""Preemption and time limits on a real SLURM: what was asked to end saves, goes back into the queue by itself and ends with the same bits."""
+
+import signal
+
+import pytest
+
+from tests.slurm.conftest import Bed, wait_for
+from tests.slurm.faults import SLURM, Attempts, Sweep, check_through, kill, preempt, undisturbed
+
+FAST, SLOW = 1, 4  # seeds; the slow one saves after every other step
+NUM_LIMITS = 4
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory) -> Sweep:
+    return undisturbed(tmp_path_factory.getbasetemp())
+
+
+def test_preempted_and_cut_short_again_and_again(testbed: Bed, quiet: Sweep, tmp_path):
+    """Both cells are preempted in their first second and while they train; then the time limit comes four times for the slow one."""
+    sweep = Sweep(tmp_path, [FAST, SLOW], SLURM, testbed.env)
+    attempts = Attempts(testbed, sweep)
+    sweep.run()
+    wait_for(lambda: testbed.run("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%j").count("finetune") == 2, 120)
+    preempt(testbed)
+    wait_for(lambda: attempts.trains(FAST) and attempts.trains(SLOW), 180)
+    preempt(testbed)
+    assert sweep.kinds(FAST)[-1:] == sweep.kinds(SLOW)[-1:] == ["preempted"]
+    wait_for(lambda: attempts.trains(SLOW, sweep.ends(SLOW)[-1]["progress"]), 120)
+    testbed.run("scontrol", "update", f"jobid={attempts.task(SLOW)}", "TimeLimit=1")
+    wait_for(lambda: limits(sweep) == 1, 60)
+    while limits(sweep) < NUM_LIMITS:
+        cut_short_in_a_save(attempts, sweep)
+    check_through(testbed, sweep, [FAST, SLOW], quiet)
+    first = {"preempted", "node", "lost"}  # by how far a process comes in its first second
+    assert set(sweep.kinds(FAST)) <= first | {"done"} and set(sweep.kinds(SLOW)) <= first | {"time limit", "done"}
+    reached = [e["progress"] for e in sweep.ends(SLOW) if e["kind"] == "time limit"]
+    assert reached == sorted(reached)
+
+
+def limits(sweep: Sweep) -> int:
+    """Time limits that ended an attempt which had come further than those before it."""
+    return len({e["progress"] for e in sweep.ends(SLOW) if e["kind"] == "time limit"})
+
+
+def cut_short_in_a_save(attempts: Attempts, sweep: Sweep) -> None:
+    """The warning arrives at both ranks while a checkpoint is written; the real one may be earlier."""
+    before = len(sweep.kinds(SLOW))
+    wait_for(lambda: attempts.trains(SLOW, sweep.ends(SLOW)[-1]["progress"]), 120)
+    ranks, state = attempts.ranks(SLOW), sweep.specs()[SLOW] / "state"
+    for _ in range(100000):
+        if list(state.glob(".unfinished-*")):
+            break
+    for pid in ranks:
+        kill(pid, signal.SIGUSR2)
+    wait_for(lambda: len(sweep.kinds(SLOW)) > before, 30)
