@@ -15,7 +15,7 @@ HEAVY = {"torch", "transformers", "deepspeed", "accelerate", "datasets", "alpaca
          "safetensors", "tokenizers", "huggingface_hub", "sacrebleu"}
 DOORS = {"deepspeed": {"train/engine.py"}, "datasets": {"text/source.py"}, "alpaca_eval": {"judge/alpaca.py"}, "openai": {"judge/endpoint.py"},
          "sacrebleu": {"judge/overlap.py", "nursery.py"}, "submitit": {"slurm.py"}, "accelerate": set(), "rich": {"view.py", "results.py"}, "psutil": {"liveness.py"}}
-PURE = ("keys", "artifact", "plan", "graph", "recipe", "cell", "frame", "study", "parts", "strict", "placement", "errors", "zero", "pretrain", "layout")
+PURE = ("keys", "artifact", "plan", "graph", "recipe", "cell", "frame", "study", "parts", "strict", "placement", "errors", "zero", "pretrain", "layout", "chain", "retry", "estimate")
 FILES = sorted(p for folder in ("src", "jobs", "launch") for p in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
@@ -112,7 +112,7 @@ def test_every_module_and_public_class_says_what_it_is():
         assert ast.get_docstring(tree), path
 
 
-@pytest.mark.parametrize("command", ["sweep", "status", "prune"])
+@pytest.mark.parametrize("command", ["sweep", "status", "prune", "logs", "doctor"])
 def test_launch_commands_start_without_heavy_imports(command):
     done = subprocess.run([sys.executable, "-X", "importtime", f"launch/{command}.py", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0

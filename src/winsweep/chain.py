@@ -36,7 +36,7 @@ def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> lis
     they wait for, so that task i of a child corresponds to task i of its parent wherever each has one. An array has at
     most `max_tasks` tasks. What already runs is waited for by its job (the word after "job " in an item's `why`).
     """
-    todo = [i.artifact for i in items if i.state in ("ready", "waiting")]
+    todo = [i.artifact for i in on_nodes(items, placements) if i.state in ("ready", "waiting")]
     running = {i.artifact.key: i.why.partition("job ")[2].partition("_")[0] for i in items if i.state == "running"}
     place: dict[str, tuple[int, int]] = {}  # key to (array, index)
     out: list[Array] = []
@@ -47,6 +47,16 @@ def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> lis
             place |= {a.key: (len(out), n) for n, a in enumerate(tasks)}
             out.append(Array(tasks[0].stage, placed, tasks, tuple(_after(tasks, place, running))))
     return out
+
+
+def on_nodes(items: Sequence[Item], placements: Placements) -> list[Item]:
+    """`items` without what the login node has to make yet, and what waits for that: a job could only find that it is not there."""
+    held: set[str] = set()
+    for i in items:  # inputs come first
+        here = placements.of(i.artifact.stage, i.artifact.label).where == "login"
+        if i.state != "done" and (here or any(x.key in held for x in i.artifact.inputs.values())):
+            held.add(i.artifact.key)
+    return [i for i in items if i.artifact.key not in held]
 
 
 def _groups(todo: list[Artifact], placements: Placements) -> list[tuple[Placement, list[Artifact]]]:

@@ -12,8 +12,7 @@ from winsweep.chain import After, Array
 from winsweep.errors import BadStudy
 from winsweep.freeze import freeze
 from winsweep.house import House
-from winsweep.placement import Cluster, Placements
-from winsweep.plan import Item
+from winsweep.placement import Cluster
 from winsweep.reconcile import CLOSING, Lock, excluded, look, planned, running_jobs, table_is_missing, write_spec
 
 HEAD = r"""#!/usr/bin/env bash
@@ -60,7 +59,7 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
         raise BadStudy(f"--emit {out}: found something there; a new or empty directory is legal; name another, or remove it")
     with Lock(house):
         seen = look(house)
-        todo = planned(house, on_nodes(seen.items, cluster.placements), cluster)
+        todo = planned(house, seen.items, cluster)
         if not todo and (seen.queued or not table_is_missing(house, seen.items)):
             return []
         out.mkdir(parents=True, exist_ok=True)
@@ -73,16 +72,6 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
         steps.append(_closing(house, cluster, out, code, len(steps), running_jobs(seen)))
         _write(out / "submit.sh", submit_text(house.study.name, steps))
         return steps
-
-
-def on_nodes(items: Sequence[Item], placements: Placements) -> list[Item]:
-    """`items` without what the login node has to make yet, and what waits for that: a job could only find that it is not there."""
-    held: set[str] = set()
-    for i in items:  # inputs come first
-        here = placements.of(i.artifact.stage, i.artifact.label).where == "login"
-        if i.state != "done" and (here or any(x.key in held for x in i.artifact.inputs.values())):
-            held.add(i.artifact.key)
-    return [i for i in items if i.artifact.key not in held]
 
 
 def submit_text(study: str, steps: Sequence[Step]) -> str:

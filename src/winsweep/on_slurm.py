@@ -10,7 +10,8 @@ from pathlib import Path
 from winsweep import queue, slurm, strict
 from winsweep.chain import Array
 from winsweep.controller import run_here
-from winsweep.emit import Step, emit, on_nodes
+from winsweep.chain import on_nodes
+from winsweep.emit import Step, emit
 from winsweep.errors import BadStudy, ClusterDown
 from winsweep.estimate import most_gpu_hours
 from winsweep.house import House, chain

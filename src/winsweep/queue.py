@@ -70,6 +70,7 @@ def words(task: Task) -> str:
 
 
 REASONS = {
+    "None": "waits to be looked at by the scheduler",
     "Priority": "waits: others come first",
     "Resources": "waits for free nodes",
     "Dependency": "waits for what it is made from",

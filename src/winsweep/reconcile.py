@@ -75,7 +75,7 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
         return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
     with Lock(house):
         seen = look(house, own_job)
-        todo = [a for a in planned(house, seen.items, cluster) if a.placement.where == "nodes"]
+        todo = planned(house, seen.items, cluster)
         done = submit_chain(house, cluster, todo)
         if done or (not seen.closing and needs_closing(house, seen, own_job)):
             done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen)))

@@ -89,3 +89,10 @@ def test_models_that_need_another_placement_have_arrays_of_their_own():
         split = [a for a in found if a.stage == stage]
         assert [len(a.tasks) for a in split] == [4, 2] and all(any(x.corresponding for x in a.after) for a in split)
     assert sum(a.stage == "judge" for a in found) == 1
+
+
+def test_what_belongs_on_the_login_node_is_in_no_array_nor_what_waits_for_it():
+    login = Placements(BY_STAGE | {"judge": Placement(where="login")})
+    assert {a.stage for a in chain(cells(3), placed=login)} == {"pretrain", "prepare", "finetune", "collect", "generate"}
+    login = Placements(BY_STAGE | {"prepare": Placement(where="login")})
+    assert {a.stage for a in chain(cells(3), placed=login)} == {"pretrain"}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from winsweep.artifact import Artifact
 from winsweep.chain import After, Array
-from winsweep.emit import Step, on_nodes, submit_text
+from winsweep.chain import on_nodes
+from winsweep.emit import Step, submit_text
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
 
