@@ -2,7 +2,6 @@
 
 work/checkpoint-<step>/ holds the engine's state, each rank's random state, the step log so far, about.json (what must be
 the same for the state to fit) and the manifest. The state holds pickles, so only a directory of one's own is ever read.
-The log grows in the attempt's own output directory: an attempt that was taken over and does not know it cannot add to its successor's.
 """
 
 import json
@@ -27,12 +26,12 @@ LOG = "log.jsonl"
 NOTES = "notes.txt"
 
 
-def save(engine: Engine, work: Path, log: Path, step: int, fit: dict, gang: Gang) -> None:
-    """Publish the state after `step` steps with the `log` of them, then drop all older ones; an error on any rank leaves the last one as it was.
+def save(engine: Engine, work: Path, step: int, fit: dict, gang: Gang) -> None:
+    """Publish the state after `step` steps, then drop all older ones; an error on any rank leaves the last one as it was.
 
     `fit` is what a later attempt must have in common to go on from here. OSError if the disk is full, on every rank.
     """
-    tmp = Path(gang.first(lambda: _begin(work, log, fit)))
+    tmp = Path(gang.first(lambda: _begin(work, fit)))
     try:
         gang.together(lambda: save_state(engine, tmp / "engine"))
         gang.together(lambda: write_torch(random_state(), tmp / f"random-{gang.rank}.pt"))
@@ -42,12 +41,12 @@ def save(engine: Engine, work: Path, log: Path, step: int, fit: dict, gang: Gang
         raise
 
 
-def resume(engine: Engine, work: Path, log: Path, fit: dict, gang: Gang) -> int:
-    """Bring engine, `log` and random state to the newest checkpoint that is intact and fits; returns its step, or 0 if there is none.
+def resume(engine: Engine, work: Path, fit: dict, gang: Gang) -> int:
+    """Bring engine, log and random state to the newest checkpoint that is intact and fits; returns its step, or 0 if there is none.
 
     Every checkpoint passed over is noted in work/notes.txt and on standard error. Damaged, on all ranks, if one is not safe to read.
     """
-    step = gang.first(lambda: _choose(work, log, fit))
+    step = gang.first(lambda: _choose(work, fit))
     if step:
         here = work / f"{PREFIX}{step}"
         load_state(engine, here / "engine", step)
@@ -69,12 +68,12 @@ def set_random_state(state: dict) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _begin(work: Path, log: Path, fit: dict) -> str:
+def _begin(work: Path, fit: dict) -> str:
     # A name of its own for every try: what an earlier attempt may still be writing or removing is never this.
     tmp = Path(tempfile.mkdtemp(prefix=TMP, dir=work))
     try:
         (tmp / "engine").mkdir()
-        shutil.copyfile(log, tmp / LOG)
+        shutil.copyfile(work / LOG, tmp / LOG)
         (tmp / "about.json").write_text(json.dumps(fit))
     except OSError:
         shutil.rmtree(tmp, ignore_errors=True)
@@ -108,8 +107,8 @@ def _checkpoints(work: Path) -> list[tuple[int, Path]]:
     return sorted(((int(step), path) for step, path in found if step.isdigit()), reverse=True)
 
 
-def _choose(work: Path, log: Path, fit: dict) -> int:
-    """The step to go on from, with the log brought back to it; 0, and an empty log, to start from the beginning."""
+def _choose(work: Path, fit: dict) -> int:
+    """The step to go on from, with work's log brought back to it; 0, and an empty log, to start from the beginning."""
     for left in work.glob(TMP + "*"):
         shutil.rmtree(left, ignore_errors=True)
     for step, path in _checkpoints(work):
@@ -117,12 +116,12 @@ def _choose(work: Path, log: Path, fit: dict) -> int:
         if why := _unusable(path, step, fit):
             note(work, f"{path.name} passed over: {why}")
             continue
-        manifest.write_atomic(log, (path / LOG).read_bytes())
+        manifest.write_atomic(work / LOG, (path / LOG).read_bytes())
         note(work, f"went on from {path.name}")
         return step
     if _checkpoints(work):
         note(work, "no usable checkpoint: training starts over from step 0")
-    manifest.write_atomic(log, b"")
+    manifest.write_atomic(work / LOG, b"")
     return 0
 
 

@@ -4,10 +4,12 @@ import hashlib
 import json
 import math
 import random
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -81,16 +83,19 @@ def finetune(
     engine = engines.start(base, revision, recipe, config, gang)
     set_seeds(seed + 1_000_003 * gang.rank)  # dropout differs between ranks
     fit = _fit(course, base, revision, config, gang)
-    begin = checkpoint.resume(engine, work, out / LOG, fit, gang)
+    begin = checkpoint.resume(engine, work, fit, gang)
+    log = gang.together(lambda: _open_log(work) if gang.rank == 0 else None)
     for step in range(begin, course.num_steps):
         line = _step(engine, course, step, gang)
-        gang.together(lambda: _report(line, course, out / LOG, gang.rank, progress))
+        gang.together(lambda: _report(line, course, log, progress))
         stop = _agreed(stopping(), gang)
         if (stop or (step + 1) % placement.checkpoint_steps == 0) and step + 1 < course.num_steps:
-            checkpoint.save(engine, work, out / LOG, step + 1, fit, gang)
+            checkpoint.save(engine, work, step + 1, fit, gang)
             if stop:
                 raise Stopped(stop)
     _publish(engine, course, out, work, gang)
+    if log:
+        log.close()
     return config
 
 
@@ -140,18 +145,23 @@ def _step(engine: Engine, course: Course, step: int, gang: Gang) -> dict:
     return {"step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm, "num_tokens": num_tokens, "tokens_per_s": round(speed, 1)}
 
 
-def _report(line: dict, course: Course, log: Path, rank: int, progress: Callable[[int, int], None]) -> None:
-    if rank == 0:
-        with open(log, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+def _open_log(work: Path) -> BinaryIO:
+    # Held open from here on: the resume of a later attempt puts another file there, so that one which was taken over
+    # and does not know it (its node lost SLURM, not the disk) cannot add to its successor's log.
+    return open(work / LOG, "ab", buffering=0)
+
+
+def _report(line: dict, course: Course, log: BinaryIO | None, progress: Callable[[int, int], None]) -> None:
+    if log:
+        log.write((json.dumps(line) + "\n").encode())
     progress(line["step"], course.num_steps)
 
 
 def _publish(engine: Engine, course: Course, out: Path, work: Path, gang: Gang) -> None:
     done = engine.global_steps
-    lines = gang.first(lambda: (out / LOG).read_bytes().count(b"\n"))
+    lines = gang.first(lambda: (work / LOG).read_bytes().count(b"\n"))
     if not done == lines == course.num_steps:
-        raise Incomplete(f"{out / LOG}: {done} steps taken, {lines} in the log; {course.num_steps} are legal; run it again")
+        raise Incomplete(f"{work}: {done} steps taken, {lines} in the log; {course.num_steps} are legal; run it again")
     shards = write_shards(engine, out, engines.DTYPES[course.recipe.precision], gang)
     shapes = engines.shapes(engine)
     facts = {
@@ -168,5 +178,6 @@ def _publish(engine: Engine, course: Course, out: Path, work: Path, gang: Gang) 
 
 def _finish(facts: dict, out: Path, work: Path) -> None:
     notes = work / NOTES
+    shutil.copyfile(work / LOG, out / LOG)
     facts = facts | {"notes": notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []}
     write_atomic(out / "train.json", json.dumps(facts, indent=1).encode())
