@@ -4,13 +4,17 @@ PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN = .venv/bin
 
-.PHONY: demo test install weights bench clean
+.PHONY: demo test faults install weights bench clean
 
 demo: install
 	$(BIN)/python launch/sweep.py launch/sweeps/demo.yaml
 
 test: install
 	$(BIN)/python -m pytest
+
+# Preemption, dead nodes, dead and hung ranks, killed launchers on a real SLURM (about ten minutes; not part of `make test` yet).
+faults: install
+	$(BIN)/python -m pytest -m faults tests/slurm
 
 install: .venv/installed
 

@@ -68,7 +68,7 @@ class Bench:
         return [p.parents[1].relative_to(self.store / ".work").as_posix() for p, ended in found if ended == kind]
 
 
-def kill_when(process: subprocess.Popen, ready, timeout_s: float = 120) -> bool:
+def kill_when(process: subprocess.Popen, ready, timeout_s: float = 300) -> bool:
     """SIGKILL `process` as soon as `ready()`; False if it ended first."""
     limit = time.monotonic() + timeout_s
     while time.monotonic() < limit and process.poll() is None:

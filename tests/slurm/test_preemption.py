@@ -9,7 +9,7 @@ from tests.slurm.faults import SLURM, Attempts, Sweep, check_through, kill, pree
 
 FAST, SLOW = 1, 4  # seeds; the slow one saves after every other step
 NUM_LIMITS = 4
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

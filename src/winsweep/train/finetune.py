@@ -1,5 +1,6 @@
 """The training loop: from examples and a base model to weights, log and train.json, the same however often it was interrupted."""
 
+import errno
 import hashlib
 import json
 import math
@@ -152,8 +153,9 @@ def _open_log(work: Path) -> BinaryIO:
 
 
 def _report(line: dict, course: Course, log: BinaryIO | None, progress: Callable[[int, int], None]) -> None:
-    if log:
-        log.write((json.dumps(line) + "\n").encode())
+    data = (json.dumps(line) + "\n").encode()
+    if log and log.write(data) != len(data):
+        raise OSError(errno.ENOSPC, f"{log.name}: the disk took a part of a line")
     progress(line["step"], course.num_steps)
 
 
