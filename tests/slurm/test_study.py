@@ -91,6 +91,7 @@ def test_a_grid_over_four_nodes_with_three_broken_cells_ends_as_the_local_run(te
 SMALL = STUDY.replace("seeds: [1, 2, 3]", "seeds: [1]").replace("  response:", "  #").replace("  poem:", "  #").replace("  b: {", "  #")
 
 
+@pytest.mark.faults
 @pytest.mark.slow
 def test_a_study_with_accounting(accounting_testbed, tmp_path):
     study = Study(tmp_path, accounting_testbed.env, SMALL)
