@@ -44,9 +44,9 @@ def drive(house: House, placements: Placements, jobs: int, retry_failed: bool, s
         items = loop(run, house.plan, show)
         done = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
         if done and len(done) < len(house.judged):  # some cells failed: the table of the others
-            part = house.table(done)
-            loop(run, lambda facts: plan([part], facts), show)
-            publish_table(house.store, house.study.name, part.key)
+            run.house = replace(house, judged={label: house.judged[label] for label in sorted(done)})
+            loop(run, run.house.plan, show)
+            publish_table(house.store, house.study.name, run.house.wanted[0].key)
         elif done:
             publish_table(house.store, house.study.name, house.wanted[0].key)
         return run, items
