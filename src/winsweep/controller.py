@@ -13,7 +13,7 @@ from winsweep.history import failures, forgive
 from winsweep.house import House
 from winsweep.local import Ended, Local
 from winsweep.placement import Placement, Placements
-from winsweep.plan import Facts, Item, State, plan
+from winsweep.plan import Facts, Item, State
 from winsweep.results import publish_table
 
 POLL_S = 0.05
