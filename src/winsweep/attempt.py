@@ -210,7 +210,7 @@ def _await_leader(path: Path, timeout_s: float) -> int:
 
 def _kind(e: BaseException) -> str:
     """The class of a failure, as an end record shows it."""
-    if isinstance(e, WinsweepError):
+    if isinstance(e, (WinsweepError, Stopped)):
         return e.kind
     text = str(e).lower()
     if "gloo" in text or "nccl" in text or type(e).__name__ in ("DistNetworkError", "DistStoreError", "DistBackendError"):

@@ -10,8 +10,9 @@ WinsweepError
 ├── NewerStore    the store was written by a later winsweep
 ├── NotFinite     training or weights hold NaN or infinity
 ├── Incomplete    a result has fewer steps, rows or shards than were asked for
-├── Stopped       a signal asked the attempt to end, and it saved what it had
 └── ClusterDown   SLURM did not answer, so what runs is unknown
+
+Stopped (a signal asked the attempt to end) is no error, so that code which catches any Exception, ours or a library's, lets it through.
 """
 
 
@@ -57,7 +58,7 @@ class Incomplete(WinsweepError):
     kind = "application"
 
 
-class Stopped(WinsweepError):
+class Stopped(BaseException):
     def __init__(self, kind: str = "stopped") -> None:
         super().__init__(f"asked to end ({kind}); the next attempt goes on from what was saved")
         self.kind = kind

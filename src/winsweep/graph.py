@@ -34,8 +34,10 @@ def load(path: Path, package: str) -> ModuleType:
     sys.modules[name] = module  # before execution, as dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as e:
+    except BaseException as e:
         del sys.modules[name]
+        if not isinstance(e, Exception):  # a signal is no fault of the file
+            raise
         raise BadStudy(f"{path}: cannot be loaded: {type(e).__name__}: {e}") from e
     return module
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from winsweep import keys, layout
-from winsweep.errors import BadData, WinsweepError
+from winsweep.errors import BadData
 from winsweep.frame import Message
 from winsweep.graph import load
 from winsweep.job import Job
@@ -59,8 +59,6 @@ def _each(found: Iterator, rows: Rows, check) -> Iterator:
             yield value
     except BadData as e:
         raise e if rows.where in str(e) else BadData(f"{rows.where}: {e}") from None
-    except WinsweepError:
-        raise
 
 
 def _emptied(messages: list[Message]) -> list[Message]:

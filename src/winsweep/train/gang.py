@@ -15,7 +15,7 @@ import torch.distributed as dist
 import torch.distributed.distributed_c10d as c10d
 
 import winsweep.errors
-from winsweep.errors import Incomplete, Stopped, WinsweepError
+from winsweep.errors import Incomplete, WinsweepError
 from winsweep.manifest import write_atomic
 
 ADDRESS = "address.json"
@@ -50,8 +50,7 @@ class Gang:
         if self.sum(error is not None) == [0.0]:
             return
         told: list = [None] * self.num_ranks
-        text = error.kind if isinstance(error, Stopped) else str(error)
-        dist.all_gather_object(told, error and (type(error).__name__, getattr(error, "errno", None), text))
+        dist.all_gather_object(told, error and (type(error).__name__, getattr(error, "errno", None), str(error)))
         raise error or _copy(*next((rank, *text) for rank, text in enumerate(told) if text))
 
     def together(self, action: Callable[[], T]) -> T:
@@ -136,8 +135,6 @@ def _await_all(store: dist.TCPStore, num_ranks: int, deadline: float, timeout_s:
 def _copy(rank: int, kind: str, errno: int | None, text: str) -> Exception:
     if errno is not None:
         return OSError(errno, f"rank {rank}: {text}")
-    if kind == Stopped.__name__:
-        return Stopped(text)
     known = getattr(winsweep.errors, kind, None)
     if isinstance(known, type) and issubclass(known, WinsweepError):
         return known(f"rank {rank}: {text}")
