@@ -1,14 +1,17 @@
-"""What was submitted: one folder per job array with its index → spec map, written before sbatch, and its job id, written after."""
+"""What was submitted: one folder per job array with the specs of its tasks, written before sbatch, and its job id, written after."""
 
 import json
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from winsweep import spec as specs
 from winsweep.manifest import write_atomic
 from winsweep.queue import Task
+from winsweep.spec import Spec
 
 PREFIX = "winsweep"
 # How long an sbatch that was not heard to succeed may still turn up in the queue. One that comes later costs a job that ends as busy.
@@ -20,7 +23,7 @@ class Submitted:
     """One array; `job` is None where the launcher died, or sbatch timed out, before the id was known."""
 
     folder: Path
-    keys: tuple[str, ...]
+    keys: tuple[tuple[str, ...], ...]  # what each task makes
     job: str | None
     at: float
 
@@ -29,13 +32,25 @@ class Submitted:
         return self.folder.name
 
 
-def open_folder(root: Path, stage: str, keys: Iterable[str], specs: Iterable[Path]) -> tuple[Path, str]:
-    """A new array's folder, its map in it, and the job name by which the array can be found again."""
+def open_folder(root: Path, stage: str, tasks: Sequence[Sequence[str]], told: Sequence[Sequence[Spec]] = ()) -> tuple[Path, str]:
+    """A new array's folder with the keys and specs of each task in it, and the job name by which the array can be found again."""
     folder = root / ".work" / "arrays" / uuid.uuid4().hex[:12]
     folder.mkdir(parents=True)
-    told = {"stage": stage, "keys": list(keys), "specs": [str(s) for s in specs], "at": time.time()}
-    write_atomic(folder / "map.json", json.dumps(told).encode())
+    lines = [json.dumps([specs.plain(s) for s in task]) + "\n" for task in told]
+    write_atomic(folder / "specs.jsonl", "".join(lines).encode())
+    write_atomic(folder / "map.json", json.dumps({"stage": stage, "keys": tasks, "at": time.time()}).encode())  # from now on it is one
     return folder, f"{PREFIX}.{stage}.{folder.name}"
+
+
+def specs_of(folder: Path, index: int) -> list[Spec]:
+    """What task `index` makes, in order."""
+    with open(folder / "specs.jsonl", encoding="utf-8") as lines:
+        return parse(next(islice(lines, index, None)))
+
+
+def parse(line: str) -> list[Spec]:
+    """A line of specs.jsonl: one task."""
+    return [specs.restore(raw) for raw in json.loads(line)]
 
 
 def know(folder: Path, job: str) -> None:
@@ -69,9 +84,9 @@ def match(opened: list[Submitted], queue: list[Task], now: float) -> tuple[dict[
     over = []
     for array in opened:
         tasks = by_token.get(array.token, [])
-        queued |= {array.keys[t.index]: t for t in tasks if t.index < len(array.keys)}
+        queued |= {key: t for t in tasks if t.index < len(array.keys) for key in array.keys[t.index]}
         if not tasks and array.job is None and now - array.at < ACCEPT_S:
-            queued |= dict.fromkeys(array.keys)
+            queued |= dict.fromkeys(key for keys in array.keys for key in keys)
         elif not tasks:
             over.append(array)
         elif array.job is None:
@@ -85,4 +100,4 @@ def _read(folder: Path) -> Submitted:
         job = json.loads((folder / "job.json").read_bytes())["job"]
     except FileNotFoundError:
         job = None
-    return Submitted(folder, tuple(told["keys"]), job, told["at"])
+    return Submitted(folder, tuple(map(tuple, told["keys"])), job, told["at"])

@@ -29,15 +29,13 @@ def main(path: Path) -> None:
     if spec.placement.ranks > 1:
         from winsweep.nursery import run_ranks  # only here: it starts processes
         sys.exit(run_ranks(path, spec.placement.ranks))
-    sys.exit(run(path, 0, 1, uuid.uuid4().hex[:12]))
+    sys.exit(run(spec, 0, 1, uuid.uuid4().hex[:12], StopFlag()))
 
 
-def run(path: Path, rank: int, num_ranks: int, token: str) -> int:
-    """One rank of the attempt `token` on the spec at `path`; the exit code is OK, FAILED, BUSY, BLOCKED or STOPPED (by a signal)."""
-    spec = specs.read(path)
+def run(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
+    """One rank of the attempt `token`; the exit code is OK, FAILED, BUSY, BLOCKED or STOPPED (by a signal, which `flag` hears)."""
     store = Store(Path(spec.store)).open()
     _set_threads(spec.placement.threads)
-    flag = StopFlag()
     if spec.key in store.published():
         print(f"{spec.name}: published already")
         return OK

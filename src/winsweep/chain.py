@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from winsweep.artifact import Artifact
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
 
 LINE = ("finetune", "collect")  # the stages that a trained cell passes alone
+Task = tuple[Artifact, ...]
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,20 @@ class After:
 
 @dataclass(frozen=True)
 class Array:
-    stage: str
-    placement: Placement
-    tasks: tuple[Artifact, ...]
+    """One job array; each of its tasks makes one or more results, one after the other in the same allocation."""
+
+    placement: Placement  # of the first result of each task
+    tasks: tuple[Task, ...]
     after: tuple[After, ...]
+
+    @property
+    def stage(self) -> str:
+        """The stage of the first result of each task."""
+        return self.tasks[0][0].stage
+
+    @property
+    def title(self) -> str:
+        return "+".join(dict.fromkeys(a.stage for task in self.tasks for a in task))
 
 
 def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> list[Array]:
@@ -40,12 +52,12 @@ def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> lis
     running = {i.artifact.key: i.why.partition("job ")[2].partition("_")[0] for i in items if i.state == "running"}
     place: dict[str, tuple[int, int]] = {}  # key to (array, index)
     out: list[Array] = []
-    for placed, group in _groups(todo, placements):
-        group.sort(key=lambda a: sorted(place[i.key] for i in a.inputs.values() if i.key in place and i.stage != "prepare"))
+    for placed, group in _groups(_tasks(todo, placements), placements):
+        group.sort(key=lambda task: sorted(place[i.key] for i in _needs(task) if i.key in place and i.stage != "prepare"))
         for start in range(0, len(group), max_tasks):
             tasks = tuple(group[start : start + max_tasks])
-            place |= {a.key: (len(out), n) for n, a in enumerate(tasks)}
-            out.append(Array(tasks[0].stage, placed, tasks, tuple(_after(tasks, place, running))))
+            place |= {a.key: (len(out), n) for n, task in enumerate(tasks) for a in task}
+            out.append(Array(placed, tasks, tuple(_after(tasks, place, running))))
     return out
 
 
@@ -59,35 +71,59 @@ def on_nodes(items: Sequence[Item], placements: Placements) -> list[Item]:
     return [i for i in items if i.artifact.key not in held]
 
 
-def _groups(todo: list[Artifact], placements: Placements) -> list[tuple[Placement, list[Artifact]]]:
-    """`todo` (inputs first) by stage, placement and the stages of pending inputs; a group comes after every group that it waits for.
+def _tasks(todo: list[Artifact], placements: Placements) -> list[Task]:
+    """`todo` (inputs first) as tasks: what is placed with its input follows the trained model that it is made from, if that is made now."""
+    tasks: list[list[Artifact]] = []
+    of: dict[str, list[Artifact]] = {}
+    for a in todo:
+        follows = placements.of(a.stage, a.label).where == "with_input"
+        task = next((of[i.key] for i in a.inputs.values() if follows and i.stage in LINE and i.key in of), None)
+        if task is None:
+            tasks.append(task := [])
+        task.append(a)
+        of[a.key] = task
+    return [tuple(task) for task in tasks]
+
+
+def _needs(task: Task) -> list[Artifact]:
+    """What a task is made from, less what it makes itself."""
+    own = {a.key for a in task}
+    return [i for a in task for i in a.inputs.values() if i.key not in own]
+
+
+def _groups(tasks: list[Task], placements: Placements) -> list[tuple[Placement, list[Task]]]:
+    """`tasks` (inputs first) by stages, placement and the stages of pending inputs; a group comes after every group that it waits for.
 
     What follows from finetunes that are placed apart stays apart, so that it can correspond task by task.
     """
-    pending = {a.key: a for a in todo}
-    groups: dict[tuple, list[Artifact]] = {}
+    task_of = {a.key: task for task in tasks for a in task}
+    waits = {task[0].key: [i for i in _needs(task) if i.key in task_of] for task in tasks}
+
+    @cache
+    def depth(head: str) -> int:
+        return 1 + max((depth(task_of[i.key][0].key) for i in waits[head]), default=0)
+
+    groups: dict[tuple, list[Task]] = {}
     group_of: dict[str, tuple] = {}
-    for a in todo:
-        waits = [i for i in a.inputs.values() if i.key in pending]
-        line = frozenset(group_of[i.key] for i in waits if i.stage in LINE)
-        group_of[a.key] = (a.stage, placements.of(a.stage, a.label), frozenset(i.stage for i in waits), line)
-        groups.setdefault(group_of[a.key], []).append(a)
-    depth = {key: max(_depth(a, pending) for a in group) for key, group in groups.items()}
-    return [(key[1], groups[key]) for key in sorted(groups, key=depth.__getitem__)]
+    for task in sorted(tasks, key=lambda task: depth(task[0].key)):
+        first = task[0]
+        stages = tuple(dict.fromkeys(a.stage for a in task))
+        line = frozenset(group_of[task_of[i.key][0].key] for i in waits[first.key] if i.stage in LINE)
+        group = (stages, placements.of(first.stage, first.label), frozenset(i.stage for i in waits[first.key]), line)
+        group_of[first.key] = group
+        groups.setdefault(group, []).append(task)
+    deepest = {group: max(depth(task[0].key) for task in of) for group, of in groups.items()}
+    return [(group[1], groups[group]) for group in sorted(groups, key=deepest.__getitem__)]
 
 
-def _depth(a: Artifact, pending: Mapping[str, Artifact]) -> int:
-    return 1 + max((_depth(i, pending) for i in a.inputs.values() if i.key in pending), default=0)
-
-
-def _after(tasks: tuple[Artifact, ...], place: Mapping[str, tuple[int, int]], running: Mapping[str, str]) -> Iterator[After]:
-    found: dict[int, list[set[int]]] = {}
-    for n, a in enumerate(tasks):
-        for i in a.inputs.values():
+def _after(tasks: tuple[Task, ...], place: Mapping[str, tuple[int, int]], running: Mapping[str, str]) -> Iterator[After]:
+    found: dict[int, dict[int, set[int]]] = {}  # array to task to what it waits for there
+    for n, task in enumerate(tasks):
+        for i in _needs(task):
             if i.key in place:
                 array, index = place[i.key]
-                found.setdefault(array, [set() for _ in tasks])[n].add(index)
-    for array, indices in sorted(found.items()):
-        yield After(array, corresponding=all(own == {n} for n, own in enumerate(indices)))
-    for job in sorted({running[i.key] for a in tasks for i in a.inputs.values() if running.get(i.key)}):
+                found.setdefault(array, {}).setdefault(n, set()).add(index)
+    for array, of in sorted(found.items()):
+        yield After(array, corresponding=all(of.get(n) == {n} for n in range(len(tasks))))
+    for job in sorted({running[i.key] for task in tasks for i in _needs(task) if running.get(i.key)}):
         yield After(job)

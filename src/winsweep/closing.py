@@ -18,7 +18,7 @@ from winsweep.errors import ClusterDown, Stopped
 from winsweep.house import House, open_house
 from winsweep.node import requeue
 from winsweep.placement import Cluster, read_cluster
-from winsweep.reconcile import judged_cells, look, tick, write_spec
+from winsweep.reconcile import CLOSING_FILE, judged_cells, look, spec_of, tick
 from winsweep.results import publish_table
 from winsweep.stopflag import StopFlag
 
@@ -32,7 +32,7 @@ def main(folder: Path) -> int:
     flag = StopFlag()
     try:
         flag.listen()
-        return close(json.loads((folder / "closing.json").read_bytes()), flag)
+        return close(json.loads((folder / CLOSING_FILE).read_bytes()), flag)
     except Stopped as e:
         print(e, file=sys.stderr, flush=True)
         requeue(f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
@@ -41,15 +41,14 @@ def main(folder: Path) -> int:
 
 def close(told: dict, flag: StopFlag) -> int:
     house = open_house(Path(told["study"]), Path(told["store"]))
-    if cells := told.get("cells"):
-        house = replace(house, judged={label: a for label, a in house.judged.items() if label in cells})
+    house = replace(house, judged={label: a for label, a in house.judged.items() if label in told["cells"]})
     cluster = read_cluster(layout.STAGES, Path(told["cluster"]), house.need.stages)
     limit = time.monotonic() + DOWN_S
     while True:
         try:
             settle(house)
-            make_table(house, cluster)
-            flag.listen()  # the table's attempt had its own
+            make_table(house, cluster, flag)
+            flag.listen()  # the table's attempt polled it
             seen = tick(house, cluster, own_job=os.environ["SLURM_ARRAY_JOB_ID"])
             print(f"{len(seen.submitted)} arrays submitted", flush=True)
             return 0
@@ -67,14 +66,14 @@ def settle(house: House) -> None:
         time.sleep(POLL_S)
 
 
-def make_table(house: House, cluster: Cluster) -> Path | None:
+def make_table(house: House, cluster: Cluster, flag: StopFlag) -> Path | None:
     """The table of every cell that is judged by now, at results/STUDY.csv; None if no cell is, or if its making failed."""
     done = judged_cells(house, look(house).items)
     if not done:
         return None
     table = house.table(done)
     if table.key not in house.store.published():
-        code = attempt.run(write_spec(house, table, cluster.placements.of("aggregate", house.study.name)), 0, 1, uuid.uuid4().hex[:12])
+        code = attempt.run(spec_of(house, table, cluster.placements.of("aggregate", house.study.name)), 0, 1, uuid.uuid4().hex[:12], flag)
         if code == attempt.STOPPED:
             raise Stopped("stopped")
     return publish_table(house.store, house.study.name, table.key)

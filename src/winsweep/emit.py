@@ -1,19 +1,16 @@
 """What a tick would submit, as files for people who read before they run: a script for each array, and a submit.sh that calls sbatch."""
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from winsweep import arrays, slurm
-from winsweep.artifact import Artifact
-from winsweep.chain import After, Array
+from winsweep.chain import Array
 from winsweep.errors import BadStudy
-from winsweep.freeze import freeze
 from winsweep.house import House
 from winsweep.placement import Cluster
-from winsweep.reconcile import CLOSING, Lock, excluded, look, planned, running_jobs, table_is_missing, write_spec
+from winsweep.reconcile import Lock, closing_array, excluded, look, open_array, open_closing, planned, running_jobs, table_is_missing
 
 HEAD = r"""#!/usr/bin/env bash
 # The study {study}: {num_tasks} tasks in {num_arrays} job arrays, then a closing job, as launch/sweep.py would submit them.
@@ -64,12 +61,11 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
             return []
         out.mkdir(parents=True, exist_ok=True)
         steps: list[Step] = []
-        code, exclude = freeze(house.store.root), excluded(house)
+        exclude = excluded(house)
         for array in todo:
-            paths = [write_spec(house, a, array.placement) for a in array.tasks]
-            folder, name = arrays.open_folder(house.store.root, array.stage, [a.key for a in array.tasks], paths)
-            steps.append(_step(out, array, folder, name, slurm.command(code, "winsweep.node", folder), exclude, len(steps)))
-        steps.append(_closing(house, cluster, out, code, len(steps), running_jobs(seen)))
+            steps.append(_step(out, array, open_array(house, cluster, array), exclude, len(steps)))
+        last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(seen)])
+        steps.append(_step(out, last, open_closing(house, cluster), [], len(steps)))
         _write(out / "submit.sh", submit_text(house.study.name, steps))
         return steps
 
@@ -82,31 +78,20 @@ def submit_text(study: str, steps: Sequence[Step]) -> str:
                           s in enumerate(steps))
 
 
-def _step(out: Path, array: Array, folder: Path, name: str, run: str, exclude: list[str], number: int) -> Step:
+def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[str], number: int) -> Step:
     """The script of one array in `out`; its folder in the store is not looked for in the queue until submit.sh has submitted it."""
+    folder, name, run = opened
     arrays.close(folder)
-    script = f"{number:02d}-{array.stage}.sh"
+    script = f"{number:02d}-{array.title}.sh"
     _write(out / script, slurm.script(array, folder, run, name, "", exclude))
     return Step(array, script, folder, slurm.dependency_of(array, [f"$job_{n}" for n in range(number)]))
 
 
-def _closing(house: House, cluster: Cluster, out: Path, code: Path, number: int, running: Sequence[str]) -> Step:
-    """The job that comes after everything: it tries again what may be tried again, or makes the table."""
-    placed = cluster.placements.of("aggregate", house.study.name)
-    waits = tuple(After(on) for on in [*range(number), *running])
-    array = Array(CLOSING, placed, (Artifact(CLOSING, 1, house.study.name, {}, {}),), waits)
-    folder, name = arrays.open_folder(house.store.root, CLOSING, [f"{CLOSING}/{house.study.name}"], [house.study.path])
-    told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
-            "cells": sorted(house.judged)}
-    (folder / "closing.json").write_text(json.dumps(told))
-    return _step(out, array, folder, name, slurm.command(code, "winsweep.closing", folder), [], number)
-
-
 def _tasks(array: Array) -> str:
     """An array in words, on one line whatever the labels are: it becomes a comment."""
-    shown = [a.label for a in array.tasks[:3]]
+    shown = [task[0].label for task in array.tasks[:3]]
     more = f" and {len(array.tasks) - 3} more" if len(array.tasks) > 3 else ""
-    return " ".join(f"{array.stage}: {', '.join(shown)}{more}".split())
+    return " ".join(f"{array.title}: {', '.join(shown)}{more}".split())
 
 
 def _write(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ WinsweepError
 ├── NotFinite     training or weights hold NaN or infinity
 ├── Incomplete    a result has fewer steps, rows or shards than were asked for
 └── ClusterDown   SLURM did not answer, so what runs is unknown
+    └── TooManyTasks  an array has more tasks than the cluster allows
 
 Stopped (a signal asked the attempt to end) is no error, so that code which catches any Exception, ours or a library's, lets it through.
 """
@@ -66,3 +67,7 @@ class Stopped(BaseException):
 
 class ClusterDown(WinsweepError):
     kind = "node"
+
+
+class TooManyTasks(ClusterDown):
+    """Nothing of the array was accepted."""

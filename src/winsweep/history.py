@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterable
 
-from winsweep import liveness, spec as specs
+from winsweep import arrays, liveness
 from winsweep.arrays import Submitted
 from winsweep.errors import Busy
 from winsweep.retry import End, failed
@@ -40,13 +40,13 @@ def note_lost(store: Store, over: Submitted) -> None:
     """
     if over.job is None:  # it was never submitted
         return
-    present = store.published()
-    for index, key in enumerate(over.keys):
+    present = store.published().keys()
+    lines = (over.folder / "specs.jsonl").read_text(encoding="utf-8").splitlines()
+    for index, line in enumerate(lines):
         task = f"slurm-{over.job}_{index}"
-        if key not in present and (store.work(key) / "spec.json").exists() and not store.was_claimed(key, task):
-            needs = specs.read(store.work(key) / "spec.json").inputs.values()
-            if present.keys() >= set(needs):
-                _lose(store, key, task)
+        for spec in arrays.parse(line) if not present >= set(over.keys[index]) else ():
+            if spec.key not in present and present >= set(spec.inputs.values()) and not store.was_claimed(spec.key, task):
+                _lose(store, spec.key, task)
 
 
 def _lose(store: Store, key: str, task: str) -> None:

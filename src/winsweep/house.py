@@ -39,8 +39,8 @@ class House:
 
     def facts(self, queued: Mapping[str, str] = MappingProxyType({})) -> Facts:
         """What the store shows now, with what is in a queue (key to where)."""
-        present = self.store.published().keys()
-        idle = [a.key for a in self.order if a.key not in present]
+        present, begun = self.store.published().keys(), self.store.begun()
+        idle = [a.key for a in self.order if a.key not in present and a.key in begun]
         running = {key: f"by {holder}" for key in idle if (holder := self.store.holder(key, self.alive(key)))}
         running |= queued
         known = failures(self.store, [k for k in idle if k not in running])

@@ -45,9 +45,9 @@ def early(root: Path, key: str) -> list[Path]:
     """What tasks of `key` printed before their attempt had a log (Python was not found, say), less empty files."""
     found = []
     for path in (root / ".work" / "arrays").glob("*/map.json"):
-        keys = json.loads(path.read_bytes())["keys"]
-        if key in keys:
-            found += [p for p in path.parent.glob(f"*_{keys.index(key)}_*_log.out") if p.stat().st_size]
+        for index, keys in enumerate(json.loads(path.read_bytes())["keys"]):
+            if key in keys:
+                found += [p for p in path.parent.glob(f"*_{index}_*_log.out") if p.stat().st_size]
     return found
 
 

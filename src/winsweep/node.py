@@ -1,39 +1,56 @@
-"""What SLURM starts: one rank of one task of an array, `python -m winsweep.node FOLDER`, where FOLDER/map.json lists the specs."""
+"""What SLURM starts: one rank of one task of an array, `python -m winsweep.node FOLDER`, where FOLDER holds the specs of all tasks."""
 
 from winsweep import stopflag
 
 if __name__ == "__main__":
     stopflag.hold()  # before the imports, which take most of the first second
 
-import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from winsweep import arrays, spec as specs
 from winsweep.attempt import OK, STOPPED, run
 from winsweep.nursery import redirect
+from winsweep.spec import Spec
+from winsweep.stopflag import StopFlag
 
 ASK_S = 120.0  # how long slurmctld may be away while a stopped attempt asks for another turn; after that the closing job sees to it
 
 
 def main(folder: Path) -> int:
-    """Run the attempt that this task's index names; if a signal stopped it, put this task (and no sibling) back into the queue, once."""
+    """Make what this task's index names, one result after the other; if a signal stopped it, put this task (and no sibling) back into the queue, once.
+
+    All ranks make the first result; the leader makes what follows from it.
+    """
     index, rank, num_ranks = (int(os.environ[name]) for name in ("SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "SLURM_NTASKS"))
     task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{index}"
-    restart = int(os.environ.get("SLURM_RESTART_COUNT", 0))
-    spec = Path(json.loads((folder / "map.json").read_bytes())["specs"][index])
-    log = spec.parent / "logs" / f"slurm-{task}.{restart}.log"
-    redirect(log if rank == 0 else log.with_suffix(f".r{rank}.log"))
-    code = run(spec, rank, num_ranks, f"slurm-{task}.{restart}")
-    sys.stdout.flush()
+    token = f"slurm-{task}.{os.environ.get('SLURM_RESTART_COUNT', 0)}"
+    first, *others = arrays.specs_of(folder, index)
+    flag = StopFlag()
+    code = make(first, rank, num_ranks, token, flag)
+    for spec in others:
+        code = make(spec, 0, 1, token, flag) if rank == 0 and code == OK else code
     if code != STOPPED:
         return code
     if rank == 0:
         requeue(task)
         return code
     return OK  # any other code would make srun kill rank 0 before it has asked for another turn
+
+
+def make(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
+    """One attempt, with its log and (for people, and for an attempt by hand) its spec in the work directory of its result."""
+    work = Path(spec.store) / ".work" / spec.key
+    log = work / "logs" / f"{token}.log"
+    redirect(log if rank == 0 else log.with_suffix(f".r{rank}.log"))
+    if rank == 0:
+        specs.write(spec, work / "spec.json")
+    code = run(spec, rank, num_ranks, token, flag)
+    sys.stdout.flush()
+    return code
 
 
 def requeue(task: str) -> None:

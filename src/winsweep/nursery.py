@@ -80,8 +80,10 @@ def fork(spec: Path, rank: int, ranks: int, token: str, log: Path | None, gpus: 
         if gpus is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpus
         die_with_parent()
+        from winsweep import spec as specs
         from winsweep.attempt import run
-        code = run(spec, rank, ranks, token)
+        from winsweep.stopflag import StopFlag
+        code = run(specs.read(spec), rank, ranks, token, StopFlag())
     except BaseException:
         traceback.print_exc()
     finally:

@@ -17,7 +17,7 @@ from winsweep.estimate import most_gpu_hours
 from winsweep.house import House, chain
 from winsweep.pace import Pace, paces
 from winsweep.placement import Cluster
-from winsweep.reconcile import Look, judged_cells, look, planned, tick
+from winsweep.reconcile import Look, judged_cells, leave_out, look, planned, tick
 
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
@@ -51,7 +51,7 @@ def over(seen: Look) -> bool:
 def say_submitted(house: House, seen: Look) -> None:
     for array, job in seen.submitted:
         waits = f" after {', '.join(str(x.on) if isinstance(x.on, str) else seen.submitted[x.on][1] for x in array.after)}" if array.after else ""
-        print(f"job {job}: {array.stage}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True)
+        print(f"job {job}: {array.title}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True)
 
 
 def report(house: House, seen: Look, command: str) -> int:
@@ -87,7 +87,7 @@ def dry_run(house: House, cluster: Cluster) -> int:
 def array_line(array: Array, known: Pace | None) -> str:
     placed, num = array.placement, len(array.tasks)
     measured = f", about {num * known.gpu_hours:.2f} by {known.num} finished" if known and placed.gpus else ""
-    return (f"{array.stage:10s} {num:5d} task{'s' if num > 1 else ' '} × {placed.nodes} nodes × {placed.ranks} ranks, {placed.gpus} GPUs, "
+    return (f"{array.title:16s} {num:5d} task{'s' if num > 1 else ' '} × {placed.nodes} nodes × {placed.ranks} ranks, {placed.gpus} GPUs, "
             f"{placed.time_min} min; at most {most_gpu_hours(placed, num):.1f} GPU-hours{measured}")
 
 
@@ -105,10 +105,10 @@ def say_refusals(todo: Sequence[Array]) -> int:
     """Ask SLURM once for each shape that a placement has to it, the longest array of each; 1 if it refuses any."""
     shapes: dict[str, list[Array]] = {}
     for array in todo:
-        shapes.setdefault(str(slurm.parameters(array.placement, "", "", [])), []).append(array)
+        shapes.setdefault(str(slurm.parameters(array, "", "", [])), []).append(array)
     code = 0
     for of_shape in shapes.values():
-        stages = ", ".join(dict.fromkeys(x.stage for x in of_shape))
+        stages = ", ".join(dict.fromkeys(x.title for x in of_shape))
         why = slurm.refusal(max(of_shape, key=lambda x: len(x.tasks)))
         code = 1 if why else code
         print(f"SLURM refuses {stages}: {why}; python launch/doctor.py says what this cluster has" if why else f"SLURM takes {stages}")
@@ -129,7 +129,10 @@ def cancel(house: House, label: str) -> int:
         raise BadStudy(f"--cancel {label}: no such cell; {strict.near(label, house.judged)}")
     seen = look(house)
     keys = own(house, label) if label else set(seen.queued)
-    tasks = sorted(t.id for key, t in seen.queued.items() if t and key in keys)
+    if label:
+        leave_out(house, label)
+    kept = {t.id for key, t in seen.queued.items() if t and key not in keys}  # it makes something else, too
+    tasks = sorted({t.id for key, t in seen.queued.items() if t and key in keys} - kept)
     if tasks:
         queue.run(["scancel", *tasks])
     print(f"{len(tasks)} tasks cancelled; what is finished stays")

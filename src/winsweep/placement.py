@@ -34,7 +34,9 @@ class Placement:
     qos: str | None = None
     constraint: str | None = None
     throttle: int = strict.number(256, 1)  # tasks of one array that run at once
-    where: Literal["nodes", "login"] = "nodes"  # login: on the machine of the launcher, for stages that need the internet
+    # login: on the machine of the launcher, for stages that need the internet. with_input: right after the finetune or model that it
+    # is made from and in the same task, if that is submitted at the same time; then only ranks, threads and timeout_s of this count.
+    where: Literal["nodes", "login", "with_input"] = "nodes"
 
     @property
     def gpus(self) -> int:

@@ -9,16 +9,21 @@ from pathlib import Path
 from winsweep import arrays, chain, history, liveness, queue, slurm, spec as specs
 from winsweep.artifact import Artifact
 from winsweep.chain import Array
-from winsweep.errors import Busy, ClusterDown
+from winsweep.errors import Busy, ClusterDown, TooManyTasks
 from winsweep.freeze import freeze
 from winsweep.house import House
+from winsweep.manifest import write_atomic
 from winsweep.placement import Cluster, Placement
 from winsweep.plan import Item
 from winsweep.results import publish_table
 from winsweep.retry import bad_nodes
+from winsweep.spec import Spec
 
 CLOSING = "closing"  # the array of one task that comes after all others: it looks again and makes the table
+CLOSING_FILE = "closing.json"
 LOCK_S = 120.0
+LIMIT = ".cache/max_array_tasks"  # the cluster's limit, known since it refused an array
+DEFAULT_TASKS = 1000  # of an array, where the administrator did not set MaxArraySize
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ def look(house: House, own_job: str = "") -> Look:
     said = {key: f"job {t.id}: {queue.words(t)}" if t else "was submitted a moment ago" for key, t in queued.items()}
     facts = house.facts({key: why for key, why in said.items() if not key.startswith(CLOSING)})
     items = drop_stale(house, house.plan(facts))
-    closings = {x.token for x in opened if x.keys == (f"{CLOSING}/{house.study.name}",)}
+    closings = {x.token for x in opened if x.keys == ((closing_key(house),),)}
     return Look(items, queued, [], any(t.job != own_job and t.name.rpartition(".")[2] in closings for t in tasks))
 
 
@@ -62,7 +67,7 @@ def drop_stale(house: House, items: list[Item]) -> list[Item]:
 
 
 def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "") -> Look:
-    """Submit everything that is missing and that nothing speaks against, then a closing job; at most one sbatch per array.
+    """Submit everything that is missing and that nothing speaks against, then a closing job; one sbatch per array.
 
     Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the closing job, and whatever
     is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that.
@@ -74,12 +79,19 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
     if all(i.state == "done" for i in items):
         return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
     with Lock(house):
-        seen = look(house, own_job)
-        todo = planned(house, seen.items, cluster)
-        done = submit_chain(house, cluster, todo)
-        if done or (not seen.closing and needs_closing(house, seen, own_job)):
-            done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen)))
-        return Look(seen.items, seen.queued, done, bool(done) or seen.closing)
+        try:
+            return submit_missing(house, cluster, own_job)
+        except TooManyTasks:
+            write_atomic(house.store.root / LIMIT, str(queue.max_array_tasks()).encode())
+            return submit_missing(house, cluster, own_job)
+
+
+def submit_missing(house: House, cluster: Cluster, own_job: str) -> Look:
+    seen = look(house, own_job)
+    done = submit_chain(house, cluster, planned(house, seen.items, cluster))
+    if done or (not seen.closing and needs_closing(house, seen, own_job)):
+        done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen)))
+    return Look(seen.items, seen.queued, done, bool(done) or seen.closing)
 
 
 def needs_closing(house: House, seen: Look, own_job: str) -> bool:
@@ -89,7 +101,19 @@ def needs_closing(house: House, seen: Look, own_job: str) -> bool:
 
 def planned(house: House, items: Sequence[Item], cluster: Cluster) -> list[Array]:
     """The arrays that a tick would submit; the table is the closing job's."""
-    return chain.arrays([i for i in items if i.artifact.stage != "aggregate"], cluster.placements, queue.max_array_tasks())
+    todo = [i for i in items if i.artifact.stage != "aggregate"]
+    whole = chain.arrays(todo, cluster.placements, len(todo))
+    largest = max((len(array.tasks) for array in whole), default=0)
+    limit = max_tasks(house, largest)
+    return chain.arrays(todo, cluster.placements, limit) if largest > limit else whole
+
+
+def max_tasks(house: House, num: int) -> int:
+    """How many tasks an array may have where `num` are wanted: SLURM is asked if its own default may be too few, or a refusal showed it too many."""
+    try:
+        return int((house.store.root / LIMIT).read_text())
+    except FileNotFoundError:
+        return queue.max_array_tasks() if num > DEFAULT_TASKS else DEFAULT_TASKS
 
 
 def judged_cells(house: House, items: Sequence[Item]) -> set[str]:
@@ -112,41 +136,67 @@ def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array]) -> list[
     """Submit arrays in order, each waiting for those before it that it names."""
     if not todo:
         return []
-    code, exclude = freeze(house.store.root), excluded(house)
+    exclude = excluded(house)
     jobs: list[str] = []
     for array in todo:
-        paths = [write_spec(house, a, array.placement) for a in array.tasks]
-        folder, name = arrays.open_folder(house.store.root, array.stage, [a.key for a in array.tasks], paths)
-        run = slurm.command(code, "winsweep.node", folder)
+        folder, name, run = open_array(house, cluster, array)
         jobs.append(slurm.submit(array, folder, run, name, slurm.dependency_of(array, jobs), exclude))
         arrays.know(folder, jobs[-1])
     return list(zip(todo, jobs))
 
 
+def open_array(house: House, cluster: Cluster, array: Array) -> tuple[Path, str, str]:
+    """Write down what the tasks of an array are to make; its folder, its job name and the command of each task."""
+    told = [[spec_of(house, a, cluster.placements.of(a.stage, a.label)) for a in task] for task in array.tasks]
+    folder, name = arrays.open_folder(house.store.root, array.title, [[a.key for a in task] for task in array.tasks], told)
+    return folder, name, slurm.command(freeze(house.store.root), "winsweep.node", folder)
+
+
 def submit_closing(house: House, cluster: Cluster, after: list[str]) -> tuple[Array, str]:
-    """The job that looks again when all of `after` are over: it submits what can be tried again, or makes the table."""
-    key = f"{CLOSING}/{house.study.name}"
-    placed = cluster.placements.of("aggregate", house.study.name)
-    array = Array(CLOSING, placed, (Artifact(CLOSING, 1, house.study.name, {}, {}),), tuple(chain.After(job) for job in after))
-    folder, name = arrays.open_folder(house.store.root, CLOSING, [key], [house.study.path])
-    told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
-            "cells": sorted(house.judged)}
-    (folder / "closing.json").write_text(json.dumps(told))
-    code = freeze(house.store.root)
-    job = slurm.submit(array, folder, slurm.command(code, "winsweep.closing", folder), name, slurm.dependency_of(array, []), [])
+    """Submit the closing job behind the jobs `after`."""
+    array = closing_array(house, cluster, after)
+    folder, name, run = open_closing(house, cluster)
+    job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), [])
     arrays.know(folder, job)
     return array, job
 
 
-def write_spec(house: House, a: Artifact, placed: Placement) -> Path:
-    path = house.store.work(a.key) / "spec.json"
-    specs.write(specs.make(a, house.store.root, house.study.path.resolve(), house.study.files, placed), path)
-    return path
+def closing_array(house: House, cluster: Cluster, after: Sequence[int | str]) -> Array:
+    """The job that looks again when all of `after` are over: it submits what can be tried again, or makes the table."""
+    placed = cluster.placements.of("aggregate", house.study.name)
+    return Array(placed, ((Artifact(CLOSING, 1, house.study.name, {}, {}),),), tuple(chain.After(job) for job in after))
+
+
+def open_closing(house: House, cluster: Cluster) -> tuple[Path, str, str]:
+    """Write down what a closing job must know; see open_array."""
+    folder, name = arrays.open_folder(house.store.root, CLOSING, [[closing_key(house)]])
+    told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
+            "cells": sorted(house.judged)}
+    write_atomic(folder / CLOSING_FILE, json.dumps(told).encode())
+    return folder, name, slurm.command(freeze(house.store.root), "winsweep.closing", folder)
+
+
+def leave_out(house: House, label: str) -> None:
+    """From now on no closing job of this study submits or waits for this cell."""
+    for opened in arrays.open_arrays(house.store.root):
+        if opened.keys == ((closing_key(house),),):
+            told = json.loads((opened.folder / CLOSING_FILE).read_bytes())
+            left = [c for c in told["cells"] if c != label]
+            write_atomic(opened.folder / CLOSING_FILE, json.dumps(told | {"cells": left}).encode())
+
+
+def closing_key(house: House) -> str:
+    return f"{CLOSING}/{house.study.name}"
+
+
+def spec_of(house: House, a: Artifact, placed: Placement) -> Spec:
+    return specs.make(a, house.store.root, house.study.path.resolve(), house.study.files, placed)
 
 
 def excluded(house: House) -> list[str]:
     """Nodes that this study's attempts died on twice within a day, but never more than a quarter of the cluster."""
-    ends = [e for a in house.order for e in history.ends(house.store, a.key)]
+    begun = house.store.begun()
+    ends = [e for a in house.order if a.key in begun for e in history.ends(house.store, a.key)]
     now = time.time()
     if not bad_nodes(ends, now):
         return []

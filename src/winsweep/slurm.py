@@ -17,15 +17,16 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.slurm.slurm import SlurmExecutor
 
 from winsweep.chain import Array
-from winsweep.errors import ClusterDown
-from winsweep.placement import Placement
+from winsweep.errors import ClusterDown, TooManyTasks
 
 # What a job inside a job must not inherit.
 SCRUBBED = ("SLURM", "SBATCH", "RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_", "SUBMITIT", "PMI", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 
 
-def parameters(placed: Placement, name: str, dependency: str, exclude: list[str]) -> dict[str, object]:
+def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> dict[str, object]:
     """sbatch's options for one array, by submitit's names."""
+    placed = array.placement
+    wait_s = 60 * placed.time_min if any(len(task) > 1 for task in array.tasks) else 30  # where the leader goes on alone, the others have ended
     asked = {"job_name": name, "time": placed.time_min, "nodes": placed.nodes, "ntasks_per_node": placed.ranks // placed.nodes,
              "cpus_per_task": placed.threads, "gpus_per_node": placed.gpus // placed.nodes or None, "mem": placed.mem_gb and f"{placed.mem_gb}G",
              "partition": placed.partition, "account": placed.account, "qos": placed.qos, "constraint": placed.constraint,
@@ -34,7 +35,7 @@ def parameters(placed: Placement, name: str, dependency: str, exclude: list[str]
     extra = {"requeue": True, "kill-on-invalid-dep": "yes", "wckey": None}
     return {k: v for k, v in asked.items() if v is not None} | {
         "additional_parameters": {k: v for k, v in extra.items() if v is not None}, "stderr_to_stdout": True,
-        "srun_args": ["--kill-on-bad-exit=1", "--wait=30"]}
+        "srun_args": ["--kill-on-bad-exit=1", f"--wait={wait_s}"]}
 
 
 def command(code: Path, module: str, *words: object) -> str:
@@ -55,6 +56,8 @@ def submit(array: Array, folder: Path, run: str, name: str, dependency: str, exc
         try:
             return executor._submit_command(run).job_id
         except (FailedJobError, FailedSubmissionError) as e:
+            if "Invalid job array specification" in str(e):
+                raise TooManyTasks(f"sbatch refused an array of {len(array.tasks)} tasks: {e}") from e
             raise ClusterDown(f"sbatch refused the {array.stage} array, or did not answer: {e}; if it was accepted all the same, the next "
                               f"call finds it by its name {name}") from e
 
@@ -84,7 +87,7 @@ def dependency_of(array: Array, jobs: list[str]) -> str:
 def _executor(array: Array, folder: Path, name: str, dependency: str, exclude: list[str]) -> SlurmExecutor:
     folder.mkdir(parents=True, exist_ok=True)
     executor = SlurmExecutor(folder)
-    executor.update_parameters(**parameters(array.placement, name, dependency, exclude))
+    executor.update_parameters(**parameters(array, name, dependency, exclude))
     executor.parameters["map_count"] = len(array.tasks)
     return executor
 

@@ -1,6 +1,5 @@
 """What an attempt is told: a file that names one artifact, where its local files lie, and how it is placed."""
 
-import dataclasses
 import json
 import shlex
 from collections.abc import Mapping
@@ -52,12 +51,20 @@ def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path]
 
 def write(spec: Spec, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True).encode(), durable=False)  # thousands at once, and made again if lost
+    write_atomic(path, json.dumps(plain(spec), indent=1, sort_keys=True).encode(), durable=False)  # made again if lost
 
 
 def read(path: Path) -> Spec:
-    raw = json.loads(path.read_bytes())
-    return Spec(**{**raw, "placement": Placement(**raw["placement"])})
+    return restore(json.loads(path.read_bytes()))
+
+
+def plain(spec: Spec) -> dict:
+    """`spec` in JSON types; see restore."""
+    return vars(spec) | {"placement": vars(spec.placement)}
+
+
+def restore(raw: dict) -> Spec:
+    return Spec(**raw | {"placement": Placement(**raw["placement"])})
 
 
 def _digests(value: object) -> set[str]:

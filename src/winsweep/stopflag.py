@@ -21,10 +21,14 @@ class StopFlag:
         self.is_polled = False
 
     def listen(self) -> None:
-        """Stopped is raised here if a signal has waited for this."""
+        """Until a stage polls, a signal raises Stopped from here on, and here if it has waited for this or came to the stage before."""
+        self.is_polled = False
         for signum in SIGNALS:
             signal.signal(signum, self.receive)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        if self.kind:
+            self.is_polled = True
+            raise Stopped(self.kind)
 
     def receive(self, signum: int, _: object) -> None:
         """Only notes the signal where a stage polls: a collective save must not begin in the middle of another collective.

@@ -86,6 +86,10 @@ class Store:
 
     # -- work in progress
 
+    def begun(self) -> set[str]:
+        """Keys that an attempt was ever made at, from one listing per stage: of the others nothing is known, and nothing need be looked up."""
+        return {f"{stage.name}/{d.name}" for stage in _dirs(self.root / ".work") for d in _dirs(stage)}
+
     def work(self, key: str) -> Path:
         return self.root / ".work" / key
 

@@ -31,7 +31,7 @@ def chain(wanted, max_tasks: int = 1000, placed: Placements = PLACED, **facts):
 def test_a_thousand_cells_are_one_array_a_stage():
     found = chain(cells(1000))
     assert [(a.stage, len(a.tasks)) for a in found] == [("pretrain", 1), ("prepare", 4), ("finetune", 1000), ("collect", 1000), ("generate", 1000), ("judge", 1000)]
-    assert len({t.key for a in found for t in a.tasks}) == 4005
+    assert len({t.key for a in found for task in a.tasks for t in task}) == 4005
 
 
 def test_a_cells_own_way_corresponds_and_shared_work_is_waited_for_as_a_whole():
@@ -41,7 +41,29 @@ def test_a_cells_own_way_corresponds_and_shared_work_is_waited_for_as_a_whole():
     assert set(by_stage["generate"].after) == {After(1), After(3, corresponding=True)}
     assert by_stage["judge"].after == (After(1), After(4)) or by_stage["judge"].after == (After(4),)
     for child, parent, name in (("collect", "finetune", "finetune"), ("generate", "collect", "base")):
-        assert [t.inputs[name] for t in by_stage[child].tasks] == list(by_stage[parent].tasks)
+        assert [(t.inputs[name],) for t, in by_stage[child].tasks] == list(by_stage[parent].tasks)
+
+
+def together(*stages: str) -> Placements:
+    return Placements(BY_STAGE | {s: Placement(where="with_input") for s in stages})
+
+
+def test_what_is_placed_with_its_input_shares_its_task():
+    found = chain(cells(7), placed=together("collect"))
+    assert [a.title for a in found] == ["pretrain", "prepare", "finetune+collect", "generate", "judge"]
+    assert all(model.inputs["finetune"] is tuned for tuned, model in found[2].tasks)
+    assert set(found[3].after) == {After(1), After(2, corresponding=True)}
+    found = chain(cells(7, untrained=1), placed=together("collect", "generate"))
+    assert sorted(a.title for a in found) == ["finetune+collect+generate", "generate", "judge", "prepare", "pretrain"]
+    assert set(next(a for a in found if a.stage == "finetune").after) == {After(0), After(1)}  # also what the answers are made from
+
+
+def test_what_is_placed_with_an_input_that_is_there_goes_alone():
+    wanted = cells(3)
+    tuned = [j.inputs["candidate"].inputs["base"].inputs["finetune"] for j in wanted]
+    done = {i.key for t in tuned for i in t.inputs.values()} | {t.key for t in tuned[:2]} | {wanted[0].inputs["candidate"].inputs["asked"].key}
+    found = chain(wanted, placed=together("collect"), present=done)
+    assert sorted((a.title, len(a.tasks)) for a in found if a.stage != "generate") == [("collect", 2), ("finetune+collect", 1), ("judge", 3)]
 
 
 def test_untrained_arms_do_not_wait_for_training():
@@ -49,7 +71,7 @@ def test_untrained_arms_do_not_wait_for_training():
     generate = [a for a in found if a.stage == "generate"]
     assert [len(a.tasks) for a in generate] in ([2, 4], [4, 2])
     stages = {n: a.stage for n, a in enumerate(found)}
-    untrained = next(a for a in generate if a.tasks[0].label.startswith("u"))
+    untrained = next(a for a in generate if a.tasks[0][0].label.startswith("u"))
     assert {stages[x.on] for x in untrained.after} == {"pretrain", "prepare"}
 
 

@@ -53,7 +53,7 @@ def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
         folder.mkdir(parents=True)
         (folder / "over").touch()
         after = ("", "aftercorr:$job_0", "afterany:$job_0,afterany:$job_1,afterany:77")[n]
-        steps.append(Step(Array(stage, Placement(), (Artifact(stage, 1, "c\n$(touch pwned)", {}),), (After(0),)), f"0{n}-{stage}.sh",
+        steps.append(Step(Array(Placement(), ((Artifact(stage, 1, "c\n$(touch pwned)", {}),),), (After(0),)), f"0{n}-{stage}.sh",
                           folder, after))
     (tmp_path / "submit.sh").write_text(submit_text("s", steps))
     (tmp_path / "sbatch").write_text(SBATCH)

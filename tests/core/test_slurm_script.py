@@ -48,7 +48,7 @@ def test_the_script_of_an_array(tmp_path):
     from winsweep import slurm
 
     placed = Placement(ranks=8, nodes=2, gpus_per_rank=1, time_min=30, mem_gb=120, partition="main", constraint="a100|h100", throttle=2)
-    array = Array("finetune", placed, tuple(Artifact("finetune", 1, f"c{n}", {"n": n}) for n in range(3)), (After("7"), After(0, corresponding=True)))
+    array = Array(placed, tuple((Artifact("finetune", 1, f"c{n}", {"n": n}),) for n in range(3)), (After("7"), After(0, corresponding=True)))
     told = slurm.script(array, tmp_path, "RUN", "winsweep.finetune.t0", slurm.dependency_of(array, ["8"]), ["n3", "n7"])
     assert told.replace(str(tmp_path), "FOLDER").strip() == SCRIPT.strip()
 

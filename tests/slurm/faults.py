@@ -62,8 +62,8 @@ class Sweep:
 
     def specs(self, stage: str = "finetune") -> dict[int, Path]:
         """Seed to the work directory of its artifact."""
-        found = {p.parent: json.loads(p.read_bytes())["label"] for p in self.store.glob(f".work/{stage}/*/spec.json")}
-        return {int(label.rpartition(".s")[2]): work for work, label in found.items()}
+        told = [spec for p in self.store.glob(".work/arrays/*/specs.jsonl") for line in p.read_text().splitlines() for spec in json.loads(line)]
+        return {int(s["label"].rpartition(".s")[2]): self.store / ".work" / stage / s["digest"] for s in told if s["stage"] == stage}
 
     def ends(self, seed: int) -> list[dict]:
         return [json.loads(p.read_bytes()) for p in sorted((self.specs()[seed] / "ends").glob("0*.json"))]
@@ -127,11 +127,12 @@ class Attempts:
         return self.sweep.progress(seed) > beyond and self.task(seed) is not None
 
     def _ranks(self, seed: int) -> dict[int, dict[str, str]]:
-        spec, found = str(self.sweep.specs().get(seed)) + "/spec.json", {}
+        wanted, found = self.sweep.specs().get(seed), {}
         for pid, env in self._processes().items():
             folder = Path(env["words"].split()[-1])
             if "-m winsweep.node" in env["words"] and "srun" not in env["words"].split()[0] and self.sweep.store in folder.parents:
-                if json.loads((folder / "map.json").read_bytes())["specs"][int(env["SLURM_ARRAY_TASK_ID"])] == spec:
+                makes = json.loads((folder / "map.json").read_bytes())["keys"][int(env["SLURM_ARRAY_TASK_ID"])]
+                if wanted in [self.sweep.store / ".work" / key for key in makes]:
                     found[pid] = env
         return found
 

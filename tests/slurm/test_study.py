@@ -69,14 +69,14 @@ def test_a_grid_over_four_nodes_with_three_broken_cells_ends_as_the_local_run(te
     study = Study(tmp_path / "slurm", testbed.env)
     poison = "".join(f'"{label}": {{finetune: {{zero: gone}}}}, ' for label in BROKEN)
     said = study.sweep(ON_NODES + ZERO3 % poison)
-    assert said.count("finetune,") == 3 and "0 of 24 cells judged" in said  # one array for each way of placing it
+    assert said.count("finetune+collect,") == 3 and "0 of 24 cells judged" in said  # one array for each way of placing it
     drained(testbed, 900)
     rows = list(csv.DictReader(study.csv().decode().splitlines()))
     assert len(rows) == 21 and not {f"{r['model']}.{r['task']}.s{r['seed']}" for r in rows} & set(BROKEN)
     said = study.sweep(ON_NODES + ZERO3 % "", code=1)
     assert "0 arrays submitted; 21 of 24" in said and said.count("failed  finetune/") == 3 and said.count("gone.json") >= 3 and "slurm-" in said
     said = study.sweep(ON_NODES + ZERO3 % "", "--retry-failed")
-    assert sum(int(line.split("finetune, ")[1].split()[0]) for line in said.splitlines() if "finetune, " in line) == 3
+    assert sum(int(line.split("finetune+collect, ")[1].split()[0]) for line in said.splitlines() if "finetune+collect, " in line) == 3
     drained(testbed, 400)
     made = study.made()
     assert len(made) == len(set(made)) and "0 arrays submitted; 24 of 24" in study.sweep(ON_NODES + ZERO3 % "")
@@ -109,7 +109,7 @@ def test_queued_jobs_run_the_code_as_it_was_submitted_and_a_cancelled_study_leav
         study.sweep(ON_NODES)
         scripts = [p.read_text() for p in study.store.glob(".work/arrays/*/*_submission.sh")]
         copies = {line.split("PYTHONPATH=")[1].split()[0] for text in scripts for line in text.splitlines() if "PYTHONPATH=" in line}
-        assert len(scripts) == 7 and len(copies) == 1 and copies.pop().startswith(f"{study.store}/.work/code/")
+        assert len(scripts) == 6 and len(copies) == 1 and copies.pop().startswith(f"{study.store}/.work/code/")
         assert "0 arrays submitted" in study.sweep(ON_NODES)  # all of it is in the queue already
         study.sweep(ON_NODES, "--cancel", "a.sum.s1")
         assert 0 < len(testbed.run("squeue", "-h", "-r").splitlines())
