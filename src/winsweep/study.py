@@ -12,7 +12,7 @@ from winsweep.cell import Adapter, Cell, Comparison, Decoding, Generation, Judge
 from winsweep.frame import Frame
 from winsweep.keys import canonical
 from winsweep.parts import Fingerprint, Parts, check_name, names_in
-from winsweep.recipe import Recipe
+from winsweep.recipe import PRESETS, Recipe
 from winsweep.strict import Node
 
 SECTIONS = ("name", "models", "tasks", "seeds", "recipe", "grid", "frame", "instructions", "decoding", "adapters", "compare", "notes")
@@ -131,7 +131,7 @@ class _Reader:
     def grid(self) -> list[dict[str, Node]]:
         """Every combination of the listed recipe values; one empty point where there is no grid."""
         given = self.given["grid"].mapping() if "grid" in self.given else {}
-        strict.refuse_unknown(given, [f.name for f in dataclasses.fields(Recipe)], self.given.get("grid", self.root))
+        strict.refuse_unknown(given, ["preset", *(f.name for f in dataclasses.fields(Recipe))], self.given.get("grid", self.root))
         for node in given.values():
             _refuse_same([v.value for v in strict.items(node)], node, "value")
         return [dict(zip(given, point)) for point in itertools.product(*(strict.items(v) for v in given.values()))]
@@ -163,11 +163,15 @@ class _Reader:
         return Generation(label, source, arm.adapter, arm.decoding, self.frame, self.instructions)
 
     def recipe(self, *layers: dict[str, Node]) -> Recipe:
-        """The study's recipe, then the model's, the task's and the grid's word, the later one winning."""
+        """The study's recipe, then the model's, the task's and the grid's word, the later one winning; the preset says the rest."""
         merged = dict(self.given["recipe"].mapping()) if "recipe" in self.given else {}
         for layer in layers:
             merged |= layer
-        return strict.read_fields(Recipe, merged, self.given.get("recipe", self.root))
+        preset = strict.read(typing.Literal[*PRESETS], merged.pop("preset")) if "preset" in merged else "as_run"
+        if "keep_epochs" in merged:
+            raise merged["keep_epochs"].error("found checkpoints of a longer run", "each number of epochs has a learning-rate schedule of "
+                                              "its own, so one run is not several", "type grid: {epochs: [5, 7]}")
+        return dataclasses.replace(PRESETS[preset], **_overrides(Recipe, merged, self.given.get("recipe", self.root)))
 
 
 def _overrides(kind: type, given: dict[str, Node], at: Node) -> dict[str, object]:

@@ -122,11 +122,11 @@ def test_every_identity_field_moves_a_key_and_no_placement_field_is_one(tmp_path
     before = keys(read(tmp_path, STUDY))["a.ins.s1"]
     for field, value in {"lr": "2.0e-5", "epochs": "6", "global_batch": "32", "max_tokens": "64", "schedule": "cosine", "warmup_ratio": "0.1",
                          "clip_norm": "0.5", "weight_decay": "0.1", "beta1": "0.8", "beta2": "0.9", "eps": "1.0e-7", "precision": "fp32",
-                         "long_examples": "refuse"}.items():
+                         "long_examples": "refuse", "schedule_ticks": "1", "loss": "example_sum", "short_step": "divide_by_rows"}.items():
         text = STUDY.replace("recipe: {lr: 1.0e-5, epochs: 5, global_batch: 64}", f"recipe: {{{field}: {value}}}")
         assert keys(read(tmp_path, text))["a.ins.s1"] != before, field
         recipe.discard(field)
-    assert recipe == {"loss"}  # one legal value so far
+    assert not recipe
 
 
 def test_a_grid_crosses_recipe_values(tmp_path):
@@ -138,7 +138,29 @@ def test_a_grid_crosses_recipe_values(tmp_path):
     assert other.model.recipe.epochs == 10
 
 
+def recipes(folder, text: str) -> dict:
+    return {c.label: c.training.recipe for c in read(folder, text).table.cells if c.training and c.model == "a"}
+
+
+def test_a_preset_says_what_nobody_else_does(tmp_path):
+    """Whoever names the preset, what is written out in any layer stands; the preset itself is no part of a key."""
+    written = STUDY.replace("recipe: {lr: 1.0e-5", "recipe: {preset: as_written, warmup_ratio: 0.2, lr: 1.0e-5")
+    found = recipes(tmp_path, written)["a.sum.s1"]
+    assert (found.schedule, found.warmup_ratio, found.loss, found.epochs) == ("cosine", 0.2, "example_sum", 7)
+    assert recipes(tmp_path, written.replace("recipe: {epochs: 7}", "recipe: {epochs: 7, preset: as_run}"))["a.sum.s1"].loss == "example_mean"
+    plain = keys(read(tmp_path, STUDY))
+    assert keys(read(tmp_path, STUDY.replace("recipe: {lr", "recipe: {preset: as_run, lr"))) == plain != keys(read(tmp_path, written))
+
+
+def test_presets_can_be_crossed(tmp_path):
+    found = recipes(tmp_path, STUDY.replace("seeds: [1, 2]", "seeds: [1]\ngrid: {preset: [as_run, as_written]}"))
+    assert {label: r.schedule for label, r in found.items() if ".ins." in label} == {
+        "a.ins.s1.presetas_run": "linear", "a.ins.s1.presetas_written": "cosine"}
+
+
 @pytest.mark.parametrize(("old", "new", "match"), [
+    ("lr: 1.0e-5", "preset: as_ran", r"study\.yaml:11: recipe\.preset: found the text 'as_ran'; legal: as_run, as_written; did you mean as_run\?"),
+    ("epochs: 5", "epochs: 20, keep_epochs: [5, 7]", r"recipe\.keep_epochs: .* each number of epochs has a learning-rate schedule of its own, .* type grid"),
     ("seeds: [1, 2]", "seed: [1, 2]", r"study\.yaml:10: seed: unknown key 'seed'; legal: name, .*; did you mean seeds\?"),
     ("epochs: 5", "epochs: five", r"study\.yaml:11: recipe\.epochs: found the text 'five'; a whole number is legal"),
     ("lr: 1.0e-5", "lr: 1e-5", r"study\.yaml:11: recipe\.lr: found the text '1e-5'; a number is legal here; YAML reads this as text; type 1\.0e-05"),

@@ -9,10 +9,17 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from tests.train.world import World, make_examples
-from winsweep.recipe import Recipe
+from winsweep.recipe import PRESETS, Recipe
+from winsweep.text.encode import MASKED, Example
 from winsweep.train.order import step_rows
 
 RECIPE = Recipe(lr=3e-3, epochs=5, global_batch=6, warmup_ratio=0.2, weight_decay=0.1, clip_norm=1.2, precision="fp32")
+
+
+def whole(model: torch.nn.Module, row: Example, recipe: Recipe) -> torch.Tensor:
+    """The loss of one example as transformers computes it, and times its number of targets where the recipe sums."""
+    mean = model(input_ids=torch.tensor([row.ids]), labels=torch.tensor([row.labels])).loss
+    return mean * sum(label != MASKED for label in row.labels[1:]) if recipe.loss == "example_sum" else mean
 
 
 def plain_loop(base: Path, recipe: Recipe) -> tuple[list[float], list[float], dict]:
@@ -23,12 +30,12 @@ def plain_loop(base: Path, recipe: Recipe) -> tuple[list[float], list[float], di
     losses, norms = [], []
     for step in range(num_steps):
         rows = [examples[row] for row in step_rows(22, recipe.global_batch, 7, step)]
-        loss = sum(model(input_ids=torch.tensor([r.ids]), labels=torch.tensor([r.labels])).loss for r in rows) / len(rows)
-        loss.backward()
-        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm).item())
-        adam.param_groups[0]["lr"] = recipe.lr_at(step, num_steps)
+        losses_of_rows = [whole(model, r, recipe) for r in rows]
+        (sum(losses_of_rows) / (recipe.global_batch if recipe.short_step == "divide_by_batch" else len(rows))).backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm or float("inf")).item())
+        adam.param_groups[0]["lr"] = recipe.lr_at(step, 22)
         adam.step(), adam.zero_grad()
-        losses.append(loss.item())
+        losses.append(sum(losses_of_rows).item() / len(rows))
     return losses, norms, dict(model.named_parameters())
 
 
@@ -59,6 +66,18 @@ def test_equals_a_plain_loop(
     for name, tensor in weights(world.out).items():
         torch.testing.assert_close(tensor, parameters[name], rtol=1e-3, atol=1e-5)
     assert not (tmp_path / "compiled").exists()
+
+
+@pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero3", 2)])
+@pytest.mark.parametrize("change", [{}, {"short_step": "divide_by_batch"}])
+def test_the_recipe_as_written_equals_a_plain_loop(change: dict, zero: str, num_ranks: int, model: Path, tmp_path: Path) -> None:
+    """Sums of token losses, no clipping, and each way to divide the short step of 4 rows."""
+    recipe = replace(PRESETS["as_written"], lr=1e-3, epochs=3, global_batch=6, precision="fp32", **change)
+    losses, norms, parameters = plain_loop(model, recipe)
+    world = World(tmp_path, model, zero, num_ranks, recipe, micro_batch=4).done()
+    assert world.losses() == pytest.approx(losses, rel=1e-5) and [x["grad_norm"] for x in world.log()] == pytest.approx(norms, rel=1e-4)
+    for name, tensor in weights(world.out).items():
+        torch.testing.assert_close(tensor, parameters[name], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero2", 2), ("zero3", 2)])

@@ -25,6 +25,8 @@ def test_equals_one_example_at_a_time(lm: torch.nn.Module) -> None:
     examples = make_examples(9, seed=1)
     want = torch.stack([one_by_one(lm, example) for example in examples])
     torch.testing.assert_close(example_losses(lm, collate(examples)), want, rtol=1e-6, atol=1e-6)
+    num_B = torch.tensor([num_targets(example) for example in examples])
+    torch.testing.assert_close(example_losses(lm, collate(examples), "example_sum"), want * num_B, rtol=1e-6, atol=1e-5)
 
 
 def test_labels_in_several_turns(lm: torch.nn.Module) -> None:

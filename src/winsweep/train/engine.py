@@ -77,19 +77,20 @@ def _load(base: str | Path, revision: str | None, recipe: Recipe, config: dict) 
     return model
 
 
-def take_step(engine: Engine, batches: Sequence[Batch], num_examples: int, lr: float) -> tuple[float, float]:
-    """One optimizer step on the mean loss of `num_examples` examples, of which this rank computes `batches`.
+def take_step(engine: Engine, batches: Sequence[Batch], recipe: Recipe, num_rows: int, lr: float) -> tuple[float, float]:
+    """One optimizer step on the mean loss of `num_rows` examples, of which this rank computes `batches`.
 
     Returns the sum of this rank's example losses, and the norm of the whole gradient before clipping. DeepSpeed averages
-    over ranks, so each loss is weighted ranks/num_examples: the gradient is the same however the examples are split.
+    over ranks, so each loss is weighted ranks/divisor: the gradient is the same however the examples are split.
     """
+    weight = engine.world_size / recipe.divisor(num_rows)
     for group in engine.optimizer.param_groups:
         group["lr"] = lr
     total, norm = 0.0, None
     for batch in batches:
-        losses_B = example_losses(engine, batch.to(engine.device))
+        losses_B = example_losses(engine, batch.to(engine.device), recipe.loss)
         total = total + losses_B.detach().double().sum()
-        engine.backward(losses_B.sum() * (engine.world_size / num_examples), scale_wrt_gas=False)
+        engine.backward(losses_B.sum() * weight, scale_wrt_gas=False)
         if _stage(engine) == 0 and engine.is_gradient_accumulation_boundary():
             norm = torch.nn.utils.get_total_norm([p.grad for p in engine.module.parameters() if p.grad is not None])
         engine.step()

@@ -129,9 +129,9 @@ def _step(engine: Engine, course: Course, step: int, gang: Gang) -> dict:
     begun = time.perf_counter()
     rows = course.rows(step)
     parts = share(rows, gang.rank, gang.num_ranks, course.micro_batch, course.accumulation)
-    lr = course.recipe.lr_at(step, course.num_steps)
+    lr = course.recipe.lr_at(step, len(course.examples))
     batches = [collate([course.examples[row] for row in part]) for part in parts]
-    total, norm = engines.take_step(engine, batches, len(rows), lr)
+    total, norm = engines.take_step(engine, batches, course.recipe, len(rows), lr)
     total, norm = gang.sum(total, norm / gang.num_ranks)
     loss = total / len(rows)
     if not (math.isfinite(loss) and math.isfinite(norm)):

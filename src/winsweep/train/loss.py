@@ -1,4 +1,4 @@
-"""The loss of the study: token mean within an example, mean over examples.
+"""The loss of an example: the mean of its tokens as the paper's runs have it, or their sum as its equations 1 and 2 do.
 
 B examples of a micro-batch, T tokens of the longest, K positions whose next token counts for some example, N = B·K, V vocabulary.
 """
@@ -42,9 +42,10 @@ def num_targets(example: Example) -> int:
     return sum(label != MASKED for label in example.labels[1:])
 
 
-def example_losses(model: Callable, batch: Batch) -> Tensor:
-    """Mean negative log likelihood, in nats, of each example's counted tokens: float32 (B,), 0 for an example without any.
+def example_losses(model: Callable, batch: Batch, kind: str = "example_mean") -> Tensor:
+    """Negative log likelihood, in nats, of each example's counted tokens, their mean or ("example_sum") their sum: float32 (B,).
 
+    0 for an example without any.
     The vocabulary is only projected at the K positions that count (a saving of most of the memory where prompts are long).
     """
     targets_BT = F.pad(batch.labels_BT[:, 1:], (0, 1), value=MASKED)
@@ -56,4 +57,5 @@ def example_losses(model: Callable, batch: Batch) -> Tensor:
         logits_BKV = logits_BKV[:, kept_K]
     targets_BK = targets_BT[:, kept_K]
     nll_N = F.cross_entropy(logits_BKV.float().flatten(0, 1), targets_BK.flatten(), ignore_index=MASKED, reduction="none")
-    return nll_N.view_as(targets_BK).sum(1) / counted_BT.sum(1).clamp(min=1)
+    sums_B = nll_N.view_as(targets_BK).sum(1)
+    return sums_B if kind == "example_sum" else sums_B / counted_BT.sum(1).clamp(min=1)
