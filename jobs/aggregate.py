@@ -11,10 +11,11 @@ VERSION = 1
 def want(ask: Table, need: Need) -> Want:
     judged = {cell.label: need("judge", cell.comparison) for cell in ask.cells}
     params = {"cells": [_row(cell, judged[cell.label], need) for cell in ask.cells]}
-    if ask.difficulty:
-        params["difficulty"] = ask.difficulty
+    params |= {"difficulty": ask.difficulty} if ask.difficulty else {}
+    params |= {"published": ask.published} if ask.published else {}
     asked = {need("prepare", Data("instructions", cell.comparison.candidate.instructions)) for cell in ask.cells}
-    return Want(ask.name, params, {**judged, **{"instructions": a for a in asked}})
+    choices = {_choice(cell): need("choose", cell.training.choice) for cell in ask.cells if _choice(cell)}
+    return Want(ask.name, params, {**judged, **choices, **{"instructions": a for a in asked}})
 
 
 def run(job: Job) -> None:
@@ -23,12 +24,17 @@ def run(job: Job) -> None:
     write(job)
 
 
+def _choice(cell: Cell) -> str:
+    """The name under which this stage knows the choice that a cell was trained by; nothing if it was not."""
+    return f"choice {cell.training.choice.name}" if cell.training and cell.training.choice else ""
+
+
 def _row(cell: Cell, judged: Artifact, need: Need) -> dict:
     made = {"generate": judged.inputs["candidate"].digest, "judge": judged.digest}
     if cell.training:
         made["finetune"] = need("finetune", cell.training).digest
     return {"label": cell.label, "model": cell.model, "task": cell.task, "seed": cell.seed, "varying": dict(cell.varying),
-            "leave_out": list(cell.leave_out), "keys": made}
+            "leave_out": list(cell.leave_out), "keys": made} | ({"choice": _choice(cell)} if _choice(cell) else {})
 
 
 if __name__ == "__main__":

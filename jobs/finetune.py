@@ -3,9 +3,11 @@
 import json
 
 from winsweep import layout
+from winsweep.artifact import Late
 from winsweep.cell import Training, Data, base_of
 from winsweep.graph import Need, Want
 from winsweep.job import Job
+from winsweep.keys import plain
 
 VERSION = 1
 TRANSIENT = True  # its output may go once collect has made a model of it
@@ -13,7 +15,11 @@ TRANSIENT = True  # its output may go once collect has made a model of it
 
 def want(ask: Training, need: Need) -> Want:
     params, inputs = base_of(ask.model, need)
-    params |= {"recipe": ask.recipe, "seed": ask.seed, "frame": ask.frame}
+    recipe = plain(ask.recipe)
+    if ask.choice:
+        inputs["choice"] = need("choose", ask.choice)
+        recipe |= {field: Late("choice", field) for field in ask.choice.fields}
+    params |= {"recipe": recipe, "seed": ask.seed, "frame": ask.frame}
     return Want(ask.name, params, {**inputs, "examples": need("prepare", Data("examples", ask.task))})
 
 

@@ -15,7 +15,7 @@ HEAVY = {"torch", "transformers", "deepspeed", "accelerate", "datasets", "alpaca
          "safetensors", "tokenizers", "huggingface_hub", "sacrebleu"}
 DOORS = {"deepspeed": {"train/engine.py"}, "datasets": {"text/source.py"}, "alpaca_eval": {"judge/alpaca.py"}, "openai": {"judge/endpoint.py"},
          "sacrebleu": {"judge/overlap.py", "nursery.py"}, "submitit": {"slurm.py"}, "accelerate": set(), "rich": {"view.py", "results.py"}, "psutil": {"liveness.py"}}
-PURE = ("keys", "artifact", "plan", "graph", "recipe", "cell", "frame", "study", "parts", "strict", "placement", "errors", "zero", "pretrain", "layout", "chain", "retry", "estimate")
+PURE = ("keys", "artifact", "plan", "graph", "recipe", "cell", "frame", "study", "parts", "strict", "placement", "arms", "selection", "errors", "zero", "pretrain", "layout", "chain", "retry", "estimate")
 FILES = sorted(p for folder in ("src", "jobs", "launch") for p in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 

@@ -72,6 +72,7 @@ class Training:
     recipe: Recipe
     seed: int
     frame: Frame
+    choice: "Choice | None" = added(None)  # whose pick stands for some fields of the recipe
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,16 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Validation runs that differ in some fields of the recipe, and the figure by which the best is picked."""
+
+    name: str = name_only()
+    by: Literal["lc_win_rate", "win_rate"]
+    fields: tuple[str, ...]
+    runs: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
 class Cell:
     """One row of the table: names for people, what varies, and the comparison that fills it."""
 
@@ -152,6 +163,7 @@ class Table:
     name: str
     cells: tuple[Cell, ...]
     difficulty: LocalFile | None = None  # AlpacaEval's table for its 805 instructions
+    published: tuple[tuple[str, float, float], ...] = ()  # MODEL.ARM, mean and standard deviation in percent
 
     def only(self, cells: tuple[Cell, ...]) -> "Table":
         return replace(self, cells=cells)

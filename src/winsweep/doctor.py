@@ -62,7 +62,7 @@ def by_placement(cluster: Cluster) -> dict[Placement, list[str]]:
     named += [(f"{stage} of {pattern}", p) for pattern, stage, p in cluster.placements.by_label]
     found: dict[Placement, list[str]] = {}
     for name, p in named:
-        if p.where == "nodes":
+        if p.where != "login":
             found.setdefault(p, []).append(name)
     return found
 
@@ -183,7 +183,7 @@ def check_right(account: str | None, qos: str | None, rights: Rights | None) -> 
 
 
 def check_sbatch(placed: Placement, stages: Sequence[str], doubtful: bool) -> Finding:
-    array = Array(stages[0].partition(" ")[0], placed, (Artifact("test", 1, "test", {}, {}),), ())
+    array = Array(placed, ((Artifact(stages[0].partition(" ")[0], 1, "test", {}, {}),),), ())
     what = f"sbatch --test-only of {', '.join(stages)}"
     try:
         why = slurm.refusal(array)

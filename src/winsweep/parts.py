@@ -16,10 +16,10 @@ Fingerprint = Callable[[Path], LocalFile]
 
 
 class Parts:
-    """Reads parts of the study in `folder`; `files` fills with the local files named, by their sha256."""
+    """Reads parts of a study; `files` fills with the local files named, by their sha256."""
 
-    def __init__(self, folder: Path, fingerprint: Fingerprint) -> None:
-        self.folder, self.fingerprint = folder, fingerprint
+    def __init__(self, fingerprint: Fingerprint) -> None:
+        self.fingerprint = fingerprint
         self.files: dict[str, Path] = {}
 
     def model(self, name: str, node: Node) -> Model:
@@ -51,9 +51,9 @@ class Parts:
         return Source(name, at.value, reader.VERSION, options, data, strict.read(bool, empty) if empty else False)
 
     def local(self, node: Node) -> LocalFile:
-        path = (self.folder / strict.read(str, node)).resolve()
+        path = (Path(node.file).parent / strict.read(str, node)).resolve()
         if not path.exists():
-            raise node.error(f"no file at {path}", "a path is legal, relative to the study's folder", "correct it or put the file there")
+            raise node.error(f"no file at {path}", "a path is legal, relative to the file that names it", "correct it or put the file there")
         found = self.fingerprint(path)
         self.files[found.sha256] = path
         return found

@@ -9,20 +9,29 @@ from winsweep.store import Store
 HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formula": "LC formula", "win_rate_pct": "win %", "standard_error_pct": "± ",
          "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
 LEFT = ("model", "task", "lc_formula")
+TABLE = "results.csv"
 BELOW = ("judge", "judge_model", "commit")  # said once under the table
 
 
 def publish_table(store: Store, name: str, key: str) -> Path | None:
-    """Put the finished aggregate `key` at results/NAME.csv, whole or not at all, if it is not there already; None if it is not finished."""
+    """Put the finished aggregate `key` at results/NAME.csv (and the validation runs, if there are any, at results/NAME.choices.csv).
+
+    Each file is there whole or not at all, and is not touched if it is there already; None if the aggregate is not finished.
+    """
     made = store.published().get(key)
     if made is None:
         return None
     target = store.root / "results" / f"{name}.csv"
-    data = (made / "results.csv").read_bytes()
+    for source in made.glob("*.csv"):
+        copy_if_new(source, target if source.name == TABLE else target.with_suffix(f".{source.name}"))
+    return target
+
+
+def copy_if_new(source: Path, target: Path) -> None:
+    data = source.read_bytes()
     if not target.exists() or target.read_bytes() != data:
         target.parent.mkdir(exist_ok=True)
         write_atomic(target, data)
-    return target
 
 
 def table_text(path: Path, notes: str) -> str:

@@ -72,6 +72,15 @@ def _mapping(raw: yaml.MappingNode, file: str, path: str) -> dict[str, Node]:
     return out
 
 
+def overlay(below: Node, over: Node) -> Node:
+    """`below` with what `over` says instead: mappings are merged key by key, a key without a value (key: null) is taken out."""
+    if not isinstance(below.value, dict) or not isinstance(over.value, dict):
+        return over
+    merged = {k: overlay(v, over.value[k]) if k in over.value else v for k, v in below.value.items()} | {
+        k: v for k, v in over.value.items() if k not in below.value}
+    return Node({k: v for k, v in merged.items() if v.value is not None}, over.file, over.line, over.path)
+
+
 def read(kind: object, node: Node) -> typing.Any:
     """The value of `node` as `kind`: a scalar type, Literal, X | None, tuple[X, ...], a tuple of pairs (a mapping), or a dataclass."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)

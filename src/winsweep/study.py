@@ -3,19 +3,21 @@
 import dataclasses
 import itertools
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from winsweep import layout, strict
-from winsweep.cell import Adapter, Cell, Comparison, Decoding, Generation, Judge, LocalFile, Model, Source, Table, Training
+from winsweep import layout, selection, strict
+from winsweep.arms import Arm, Common, adapter_arms, one_of, overrides, refuse_same, refuse_twins, task_arms
+from winsweep.cell import Cell, Comparison, Decoding, Generation, Judge, LocalFile, Model, Table, Training
 from winsweep.frame import Frame
-from winsweep.keys import canonical
 from winsweep.parts import Fingerprint, Parts, check_name, names_in
 from winsweep.recipe import PRESETS, Recipe
+from winsweep.selection import Selection
 from winsweep.strict import Node
 
-SECTIONS = ("name", "models", "tasks", "seeds", "recipe", "grid", "frame", "instructions", "decoding", "adapters", "compare", "notes")
+SECTIONS = ("name", "models", "tasks", "seeds", "recipe", "grid", "frame", "instructions", "decoding", "adapters", "compare", "choose",
+            "published", "notes")
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,6 @@ class Study:
     notes: str = ""  # shown under the table
 
 
-@dataclass(frozen=True)
-class Arm:
-    """A task or an adapter of the study, before it meets a model and a seed."""
-
-    name: str
-    task: Source | None
-    adapter: Adapter
-    decoding: Decoding
-    recipe: dict[str, Node]
-    leave_out: tuple[str, ...]
-
-
 def read_study(path: Path, fingerprint: Fingerprint) -> Study:
     """The study at `path`; BadStudy says file, line, key, what was found, what is legal and what to type."""
     return _Reader(path, fingerprint).study()
@@ -50,8 +40,8 @@ class _Reader:
     """Reads one study file; remembers where local files lie."""
 
     def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
-        self.path, self.parts = path, Parts(path.parent, fingerprint)
-        self.root = strict.read_yaml(path)
+        self.path, self.parts = path, Parts(fingerprint)
+        self.root = read_layers(path)
         self.given = self.root.mapping()
 
     def study(self) -> Study:
@@ -62,10 +52,8 @@ class _Reader:
         strict.refuse_unknown(compare, ("judge", "reference", "difficulty"), self.given["compare"])
         cells = self.cells(compare)
         difficulty = self.parts.local(compare["difficulty"]) if "difficulty" in compare else None
-        return Study(name, self.path, Table(name, cells, difficulty), self.parts.files, self.notes())
-
-    def notes(self) -> str:
-        return strict.read(str, self.given["notes"]) if "notes" in self.given else ""
+        notes = strict.read(str, self.given["notes"]) if "notes" in self.given else ""
+        return Study(name, self.path, Table(name, cells, difficulty, self.published(cells)), self.parts.files, notes)
 
     def need(self, section: str) -> Node:
         if section not in self.given:
@@ -76,72 +64,61 @@ class _Reader:
         return strict.read(kind, self.given[name]) if name in self.given else kind()
 
     def cells(self, compare: dict[str, Node]) -> tuple[Cell, ...]:
-        self.frame, self.decoding = self.section(Frame, "frame"), self.section(Decoding, "decoding")
         self.instructions = self.parts.source(self.need("instructions"), "instructions", ())
-        models, arms, seeds = self.models(), self.arms(), self.seeds()
-        judge, reference = self.judge(compare), self.reference(compare, arms)
-        cells, points = [], self.grid()
-        grid = ((m, a, s, p) for m, a, s in itertools.product(models, arms, seeds) for p in (points if a.task else points[:1]))
-        for (model, node), arm, seed, point in grid:  # an untrained arm has no recipe to vary
-            candidate = self.generation(model, node, arm, seed, point)
-            other = reference if isinstance(reference, LocalFile) else self.generation(model, node, reference, seed, point)
-            names = _label(model.name, arm, seed, point)
-            cells.append(Cell(names, model.name, arm.name, seed, _values(point) if arm.task else (), arm.leave_out,
-                              Comparison(names, candidate, other, judge)))
+        self.judge, models, seeds, points = self.judge_of(compare), self.models(), self.seeds(), selection.points(self.given.get("grid"))
+        self.arms = self.read_arms([m.name for m, _ in models])
+        self.selection = self.read_selection([f"{m.name}.{a.name}" for m, _ in models for a in self.arms.values() if a.task and a.fits(m.name)])
+        cells = []
+        for (model, node), arm, seed in itertools.product(models, self.arms.values(), self.seeds()):
+            if arm.fits(model.name):
+                for point in points if arm.task else points[:1]:  # an untrained arm has no recipe to vary
+                    cells.append(self.cell(model, node, arm, seed, point, compare))
         return tuple(cells)
+
+    def cell(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node], compare: dict[str, Node]) -> Cell:
+        candidate = self.generation(model, own, arm, seed, point)
+        reference = self.reference(compare, arm, model)
+        other = reference if isinstance(reference, LocalFile) else self.generation(model, own, reference, seed, point)
+        label, varying = _label(model.name, arm, seed, point), tuple((k, v.value) for k, v in point.items())
+        return Cell(label, model.name, arm.name, seed, varying if arm.task else (), arm.leave_out, Comparison(label, candidate, other, self.judge))
 
     def models(self) -> list[tuple[Model, dict[str, Node]]]:
         out = [(self.parts.model(name, node), node.mapping()) for name, node in self.need("models").mapping().items()]
-        _refuse_twins([(m.name, m) for m, _ in out], self.given["models"])
+        refuse_twins([(m.name, m) for m, _ in out], self.given["models"])
         return out
 
-    def arms(self) -> list[Arm]:
-        out = [self.adapter_arm(name, node) for name, node in self.given["adapters"].mapping().items()] if "adapters" in self.given else []
-        tasks = self.need("tasks")
-        for name, node in self.named(tasks):
-            check_name(name, node)
-            given = node.mapping()
-            recipe = given["recipe"].mapping() if "recipe" in given else {}
-            leave_out = strict.read(tuple[str, ...], given["leave_out"]) if "leave_out" in given else ()
-            out.append(Arm(name, self.parts.source(node, name, ("recipe", "leave_out")), Adapter(), self.decoding, recipe, leave_out))
-        _refuse_same([a.name for a in out], tasks, "task")
-        _refuse_twins([(a.name, [a.task, a.leave_out, sorted(a.recipe)]) for a in out if a.task and not a.recipe], tasks)
-        return out
-
-    def named(self, node: Node) -> list[tuple[str, Node]]:
-        """The entries of a mapping, or of a list of names that stand for themselves."""
-        if not isinstance(node.value, list):
-            return list(node.mapping().items())
-        names = strict.read(tuple[str, ...], node)
-        _refuse_same(names, node, "task")
-        return [(n, Node({"from": at}, at.file, at.line, at.path)) for n, at in zip(names, node.value)]
-
-    def adapter_arm(self, name: str, node: Node) -> Arm:
-        check_name(name, node)
-        given = dict(node.mapping())
-        own = given.pop("decoding", None)
-        decoding = dataclasses.replace(self.decoding, **_overrides(Decoding, own.mapping(), own)) if own else self.decoding
-        return Arm(name, None, strict.read_fields(Adapter, given, node), decoding, {}, ())
+    def read_arms(self, models: list[str]) -> dict[str, Arm]:
+        common = Common(self.section(Decoding, "decoding"), self.section(Frame, "frame"), models)
+        out = adapter_arms(self.given["adapters"], common) if "adapters" in self.given else []
+        out += task_arms(self.need("tasks"), common, self.parts)
+        refuse_same([a.name for a in out], self.given["tasks"], "task")
+        return {a.name: a for a in out}
 
     def seeds(self) -> tuple[int, ...]:
         seeds = strict.read(tuple[int, ...], self.need("seeds"))
-        _refuse_same(seeds, self.given["seeds"], "seed")
+        refuse_same(seeds, self.given["seeds"], "seed")
         return seeds
 
-    def grid(self) -> list[dict[str, Node]]:
-        """Every combination of the listed recipe values; one empty point where there is no grid."""
-        given = self.given["grid"].mapping() if "grid" in self.given else {}
-        strict.refuse_unknown(given, ["preset", *(f.name for f in dataclasses.fields(Recipe))], self.given.get("grid", self.root))
-        for node in given.values():
-            _refuse_same([v.value for v in strict.items(node)], node, "value")
-        return [dict(zip(given, point)) for point in itertools.product(*(strict.items(v) for v in given.values()))]
+    def read_selection(self, families: list[str]) -> Selection | None:
+        if "choose" not in self.given:
+            return None
+        found = selection.read_selection(self.given["choose"], self.judge, lambda n: self.parts.source(n, "validation", ()), self.parts.judge,
+                                         self.parts.local)
+        wrong = [f for f in found.picks if f not in families]
+        if wrong:
+            raise self.given["choose"].error(f"picks: no family {wrong[0]!r}", strict.near(wrong[0], families))
+        return found
 
-    def judge(self, compare: dict[str, Node]) -> Judge:
+    def judge_of(self, compare: dict[str, Node]) -> Judge:
         if "judge" not in compare:
             raise self.given["compare"].error("judge is missing", f"legal: {', '.join(names_in(layout.JUDGES))}", "add judge: NAME")
         return self.parts.judge(compare["judge"])
 
-    def reference(self, compare: dict[str, Node], arms: list[Arm]) -> Arm | LocalFile:
+    def reference(self, compare: dict[str, Node], arm: Arm, model: Model) -> Arm | LocalFile:
+        """What the cells of an arm are compared with: the arm's own word, or the study's."""
+        if arm.reference:
+            at = self.given["tasks" if arm.task else "adapters"].mapping()[arm.name].mapping()["reference"]
+            return one_of(self.arms, arm.reference, at, lambda a: a.fits(model.name))
         node = compare.get("reference", self.given["compare"])
         given = node.mapping() if "reference" in compare else {}
         strict.refuse_unknown(given, ("task", "outputs"), node)
@@ -149,20 +126,18 @@ class _Reader:
             raise node.error("no single reference", "exactly one of reference: {task: NAME} and reference: {outputs: FILE} is legal")
         if "outputs" in given:
             return self.parts.local(given["outputs"])
-        name, names = strict.read(str, given["task"]), {a.name: a for a in arms}
-        if name not in names:
-            raise given["task"].error(f"no task or adapter {name!r} in this study", strict.near(name, names))
-        return names[name]
+        return one_of(self.arms, strict.read(str, given["task"]), given["task"], lambda a: a.fits(model.name))
 
     def generation(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node]) -> Generation:
-        source, label = model, f"{model.name}.{arm.name}"
+        source, family = model, f"{model.name}.{arm.name}"
         if arm.task is not None:
-            label = _label(model.name, arm, seed, point)
             recipe = self.recipe(own["recipe"].mapping() if "recipe" in own else {}, arm.recipe, point)
-            source = Training(label, model, arm.task, recipe, seed, self.frame)
-        return Generation(label, source, arm.adapter, arm.decoding, self.frame, self.instructions)
+            source = Training(_label(model.name, arm, seed, point), model, arm.task, recipe, seed, arm.frame)
+            source = self.selection.of(source, family, arm.decoding) if self.selection else source
+        label = source.name if arm.task else family
+        return Generation(label, source, arm.adapter, arm.decoding, arm.frame, self.instructions)
 
-    def recipe(self, *layers: dict[str, Node]) -> Recipe:
+    def recipe(self, *layers: Mapping[str, Node]) -> Recipe:
         """The study's recipe, then the model's, the task's and the grid's word, the later one winning; the preset says the rest."""
         merged = dict(self.given["recipe"].mapping()) if "recipe" in self.given else {}
         for layer in layers:
@@ -171,32 +146,32 @@ class _Reader:
         if "keep_epochs" in merged:
             raise merged["keep_epochs"].error("found checkpoints of a longer run", "each number of epochs has a learning-rate schedule of "
                                               "its own, so one run is not several", "type grid: {epochs: [5, 7]}")
-        return dataclasses.replace(PRESETS[preset], **_overrides(Recipe, merged, self.given.get("recipe", self.root)))
+        return dataclasses.replace(PRESETS[preset], **overrides(Recipe, merged, self.given.get("recipe", self.root)))
+
+    def published(self, cells: Sequence[Cell]) -> tuple[tuple[str, float, float], ...]:
+        """Family, mean and standard deviation of what others found, shown beside the study's own."""
+        given = self.given["published"].mapping() if "published" in self.given else {}
+        for family, node in given.items():
+            names = list(dict.fromkeys(f"{c.model}.{c.task}" for c in cells))
+            if family not in names:
+                raise node.error(f"no family {family!r} in this study", strict.near(family, names))
+            if len(strict.items(node)) != 2:
+                raise node.error(f"found {len(strict.items(node))} numbers", "a mean and a standard deviation are legal", "type [43.3, 1.1]")
+        return tuple((family, *strict.read(tuple[float, ...], node)) for family, node in sorted(given.items()))
 
 
-def _overrides(kind: type, given: dict[str, Node], at: Node) -> dict[str, object]:
-    value = strict.read_fields(kind, given, at)
-    return {name: getattr(value, name) for name in given}
-
-
-def _values(point: dict[str, Node]) -> tuple[tuple[str, object], ...]:
-    return tuple((k, v.value) for k, v in point.items())
+def read_layers(path: Path, over: tuple[Path, ...] = ()) -> Node:
+    """The file at `path` over the one that it extends:, if it does; BadStudy if a file extends itself."""
+    root = strict.read_yaml(path)
+    given = root.mapping()
+    if "extends" not in given:
+        return root
+    base = path.parent / strict.read(str, given["extends"])
+    if base.resolve() in (path.resolve(), *over):
+        raise given["extends"].error(f"{base} extends this file", "a study that extends no other must be at the end")
+    below = read_layers(base, (path.resolve(), *over))
+    return strict.overlay(below, Node({k: v for k, v in given.items() if k != "extends"}, root.file, root.line, root.path))
 
 
 def _label(model: str, arm: Arm, seed: int, point: dict[str, Node]) -> str:
-    grid = "".join(f".{k}{v.value}" for k, v in point.items()) if arm.task else ""
-    return f"{model}.{arm.name}.s{seed}{grid}"
-
-
-def _refuse_same(names: typing.Sequence[object], at: Node, what: str) -> None:
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise at.error(f"duplicate cell: the {what} {name} is listed twice", "each cell may stand once", "remove one")
-
-
-def _refuse_twins(named: list[tuple[str, object]], at: Node) -> None:
-    seen: dict[bytes, str] = {}
-    for name, value in named:
-        twin = seen.setdefault(canonical(value), name)
-        if twin != name:
-            raise at.error(f"duplicate cell: {name} and {twin} ask for the same thing", "each cell may stand once", f"remove {name}")
+    return f"{model}.{arm.name}.s{seed}{selection.point_label(point) if arm.task else ''}"

@@ -13,7 +13,7 @@ from winsweep.errors import BadStudy
 from winsweep.placement import Placement, read_cluster
 
 needs_slurm = pytest.mark.skipif(shutil.which("srun") is None, reason="submitit wants srun on the PATH to write a script")
-STAGES = ("finetune", "generate", "judge", "aggregate", "collect", "prepare", "pretrain")
+STAGES = [p.stem for p in (layout.ROOT / "jobs").glob("*.py")]
 SCRIPT = """\
 #!/bin/bash
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from winsweep.errors import Incomplete
 from winsweep.job import Job
 from winsweep.manifest import write_atomic
+from winsweep.report.means import MEAN_COLUMNS, mean_rows
 from winsweep.report.winrate import describe, length_controlled, win_rate
 
 COLUMNS = ("n", "lc_win_rate_pct", "lc_standard_error_pct", "lc_formula", "win_rate_pct", "standard_error_pct", "mean_chars",
@@ -22,13 +23,24 @@ def write(job: Job) -> None:
     asked = [json.loads(line)["instruction"] for line in open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8")]
     difficulty = job.file(job.params["difficulty"]) if "difficulty" in job.params else None
     cells = job.params["cells"]
-    varying = sorted({name for cell in cells for name in cell["varying"]})
-    names = ["model", "task", "seed", *varying, *COLUMNS, *(f"{k}_key" for k in KEYS), "commit"]
+    picked = {name: json.loads((job.inputs[name] / "value.json").read_bytes()) for name in sorted({c["choice"] for c in cells if "choice" in c})}
+    varying = sorted({name for values in [*(cell["varying"] for cell in cells), *picked.values()] for name in values})
     rows = []
     for i, cell in enumerate(cells):
-        rows.append(row_of(cell, job.inputs[cell["label"]], asked, difficulty))
+        chosen = picked[cell["choice"]] if "choice" in cell else {}
+        rows.append(row_of(cell, job.inputs[cell["label"]], asked, difficulty) | chosen)
         job.progress(i + 1, len(cells))
-    write_atomic(job.out / "results.csv", to_csv(names, rows).encode())
+    means = mean_rows(rows, varying, {family: (mean, std) for family, mean, std in job.params.get("published", ())})
+    names = ["model", "task", "seed", *varying, *COLUMNS, *(MEAN_COLUMNS if means else ()), *(f"{k}_key" for k in KEYS), "commit"]
+    write_atomic(job.out / "results.csv", to_csv(names, rows + means).encode())
+    if picked:
+        write_atomic(job.out / "choices.csv", choices_csv(job, list(picked)).encode())
+
+
+def choices_csv(job: Job, names: list[str]) -> str:
+    """Every validation run of every family, and which was picked."""
+    rows = [{"family": name.partition(" ")[2], **run} for name in names for run in json.loads((job.inputs[name] / "choice.json").read_bytes())["runs"]]
+    return to_csv(list(dict.fromkeys(column for row in rows for column in row)), rows)
 
 
 def row_of(cell: dict, judged: Path, asked: list[str], difficulty: Path | None) -> dict[str, object]:

@@ -1,0 +1,37 @@
+"""choose: judged validation runs become the recipe values that the test runs of their family are trained with."""
+
+import json
+
+from winsweep.cell import Choice, Data
+from winsweep.graph import Need, Want
+from winsweep.job import Job
+from winsweep.manifest import write_atomic
+
+VERSION = 1
+
+
+def want(ask: Choice, need: Need) -> Want:
+    inputs = {f"run{n}": need("judge", run) for n, run in enumerate(ask.runs)}
+    inputs["instructions"] = need("prepare", Data("instructions", ask.runs[0].candidate.instructions))
+    tried = [{field: getattr(run.candidate.model.recipe, field) for field in ask.fields} for run in ask.runs]
+    return Want(ask.name, {"by": ask.by, "runs": tried}, inputs)
+
+
+def run(job: Job) -> None:
+    from winsweep.report.choose import choose, read_run
+
+    asked = [json.loads(line)["instruction"] for line in open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8")]
+    runs = [read_run(job.inputs[f"run{n}"], asked) for n in range(len(job.params["runs"]))]
+    told = [values | line for values, line in zip(job.params["runs"], choose(runs, job.params["by"]), strict=True)]
+    picked = next(values for values, line in zip(job.params["runs"], told) if line["is_picked"])
+    write_atomic(job.out / "choice.json", json.dumps({"by": job.params["by"], "runs": told}, indent=1).encode())
+    write_atomic(job.out / "value.json", json.dumps(picked).encode())
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from winsweep.attempt import main
+
+    main(Path(sys.argv[1]))
