@@ -112,7 +112,7 @@ def test_a_dry_run_says_what_slurm_refuses_in_its_words(told, tmp_path, testbed)
     desk.store = told["desk"].store  # where a finetune and a generate are finished already
     assert "0 tasks in 0 arrays" in desk.sweep("--dry-run")
     (desk.folder / "study.yaml").write_text(STUDY.replace("seeds: [1]", "seeds: [1, 2]"))
-    assert re.search(r"finetune .* about 0\.\d\d by 1 finished", desk.sweep("--dry-run", code=1))
+    assert re.search(r"finetune\+collect .* about 0\.\d\d by 1 finished", desk.sweep("--dry-run", code=1))
 
 
 def test_nothing_is_submitted_or_believed_to_be_before_submit_sh_is_run(told):
