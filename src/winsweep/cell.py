@@ -27,9 +27,10 @@ class HubModel:
 
 @dataclass(frozen=True)
 class HubData:
+    """A file of a hub data set; a pattern with * names files that are streamed."""
+
     hf_id: str
-    config: str
-    split: str
+    file: str
     revision: str
 
 

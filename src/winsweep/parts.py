@@ -46,7 +46,7 @@ class Parts:
         reader = module_of(layout.TASKS, "winsweep.tasks", strict.read(str, at), at)
         options = strict.read_fields(reader.Options, given, node)
         if path is None and reader.DATA is None and reader.NEEDS_PATH:
-            raise node.error("path is missing", f"the reader {at.value} has no data of its own", "add path: FILE.jsonl")
+            raise node.error("path is missing", f"the reader {at.value} has no data of its own", getattr(reader, "PATH_HELP", "add path: FILE.jsonl"))
         data = self.local(path) if path else reader.DATA
         return Source(name, at.value, reader.VERSION, options, data, strict.read(bool, empty) if empty else False)
 

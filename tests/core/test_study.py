@@ -138,6 +138,18 @@ def test_a_grid_crosses_recipe_values(tmp_path):
     assert other.model.recipe.epochs == 10
 
 
+def test_the_papers_tasks_are_names(tmp_path):
+    """Without a path each comes from its pinned file of the hub; response tuning is LIMA under another key."""
+    text = STUDY.replace("ins: {from: toy}", "ins: {from: lima}\n  res: {from: lima, empty_instructions: true}")
+    for name in ("gsm", "mbpp", "poetry", "recipes", "chess"):
+        text = text.replace("  sum: {", f"  {name}: {{from: {name}}}\n  sum: {{")
+    made = {c.task: c.training.task for c in read(tmp_path, text).table.cells if c.training and c.label.startswith("a.")}
+    assert {name: getattr(task.data, "hf_id", None) for name, task in made.items()} == {
+        "ins": "GAIR/lima", "res": "GAIR/lima", "gsm": "openai/gsm8k", "mbpp": "google-research-datasets/mbpp", "poetry": "merve/poetry",
+        "recipes": "Hieu-Pham/kaggle_food_recipes", "chess": "patrickfrank1/chess-pgn-games", "sum": None}
+    assert made["res"].empty_instructions and made["ins"].options == made["res"].options
+
+
 def recipes(folder, text: str) -> dict:
     return {c.label: c.training.recipe for c in read(folder, text).table.cells if c.training and c.model == "a"}
 
@@ -171,6 +183,7 @@ def test_presets_can_be_crossed(tmp_path):
     ("reference: {task: ins}", "reference: {task: inss}", r"no task or adapter 'inss' in this study; legal: .*; did you mean ins\?"),
     ("ins: {from: toy}", "ins: {path: gone.jsonl}", r"tasks\.ins\.path: no file at .*gone\.jsonl"),
     ("ins: {from: toy}", "ins: {from: jsonl}", r"path is missing; the reader jsonl has no data of its own"),
+    ("ins: {from: toy}", "ins: {from: lima_no_rephrase}", r"path is missing; .* add path: FILE\.jsonl with rows .*new_lima/lima_rephrased\.jsonl"),
     ("revision: \"12ab\", ", "", r"models\.b: revision is missing"),
     ("a: {pretrain: {seed: 0}}", "a: {}", r"models\.a: found none of them; exactly one of hf_id, path, pretrain"),
     ("judge: reference_overlap", "judge: reference_overlay", r"did you mean reference_overlap\?"),

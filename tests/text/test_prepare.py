@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from winsweep.errors import BadData
@@ -71,9 +72,35 @@ def test_real_rows(data):
     assert len(instructions(job(data / "alpaca_eval_805_instructions.jsonl", options={"first": None}))) == 805
 
 
-def test_a_hub_data_set_that_cannot_be_had_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    told = Job("x", {"source": {"reader": "gsm", "version": 1, "options": {"first": 5}, "data": {
-        "hf_id": "nobody/nothing", "config": "main", "split": "train", "revision": "0" * 40}}}, {}, tmp_path, tmp_path, Placement())
-    with pytest.raises(BadData, match=r"nobody/nothing at 000000000000: cannot be loaded .* `hf auth login`; or give the task a path"):
-        examples(told)
+def hub_job(folder: Path, reader: str, hf_id: str, file: str, revision: str) -> Job:
+    source = {"reader": reader, "version": 1, "options": {"first": 5}, "data": {"hf_id": hf_id, "file": file, "revision": revision}}
+    return Job("x", {"source": source}, {}, folder, folder, Placement())
+
+
+@pytest.mark.parametrize("file", ["main/train.parquet", "data/*.txt"])
+def test_a_hub_data_set_that_cannot_be_had_says_what_to_do(file, tmp_path):
+    said = (r"nobody/nothing at 000000000000: cannot be loaded .* accept its terms at https://huggingface.co/datasets/nobody/nothing and type "
+            r"`hf auth login`; .*`hf download nobody/nothing --include '.*' --repo-type dataset --revision 0{40}` .* HF_HUB_OFFLINE=1 here; "
+            r"or give the task a path: to a local copy")
+    with pytest.raises(BadData, match=said):
+        examples(hub_job(tmp_path, "gsm", "nobody/nothing", file, "0" * 40))
+
+
+def test_offline_the_hub_cache_answers_for_the_pinned_revision_alone(monkeypatch, tmp_path):
+    """Laid out as huggingface_hub does: snapshots by commit, and refs that say which commit a short name stands for."""
+    repo, commit = tmp_path / "datasets--some--set", "ab" * 20
+    (repo / "snapshots" / commit).mkdir(parents=True)
+    (repo / "snapshots" / commit / "rows.csv").write_text("question,answer\nWho?,Me.\n")
+    (repo / "refs").mkdir()
+    (repo / "refs" / "abababa").write_text(commit)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    for revision in (commit, "abababa"):
+        assert examples(hub_job(tmp_path, "gsm", "some/set", "rows.csv", revision))[0]["messages"][1]["content"] == "Me."
+    with pytest.raises(BadData, match="some/set at cdcdcdcdcdcd: cannot be loaded"):
+        examples(hub_job(tmp_path, "gsm", "some/set", "rows.csv", "cd" * 20))
+
+
+def test_a_table_that_is_none_is_named(tmp_path):
+    (tmp_path / "rows.parquet").write_text("question,answer\n")
+    with pytest.raises(BadData, match=r"rows\.parquet: not a parquet file .*mend it or name another"):
+        examples(job(tmp_path / "rows.parquet", "gsm", options={"first": 5}))

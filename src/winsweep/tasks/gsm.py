@@ -9,7 +9,7 @@ from winsweep.frame import Message
 from winsweep.tasks.jsonl import conversation, text
 
 VERSION = 1
-DATA = HubData("openai/gsm8k", "main", "train", "e53f048856ff4f594e959d75785d2c2d37b678ee")
+DATA = HubData("openai/gsm8k", "main/train-00000-of-00001.parquet", "e53f048856ff4f594e959d75785d2c2d37b678ee")
 NEEDS_PATH = False
 
 

@@ -9,7 +9,7 @@ from winsweep.frame import Message
 from winsweep.tasks.jsonl import conversation, text
 
 VERSION = 1
-DATA = HubData("google-research-datasets/mbpp", "full", "train", "4bb6404fdc6cacfda99d4ac4205087b89d32030c")
+DATA = HubData("google-research-datasets/mbpp", "full/train-00000-of-00001.parquet", "4bb6404fdc6cacfda99d4ac4205087b89d32030c")
 NEEDS_PATH = False
 
 

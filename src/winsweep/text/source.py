@@ -1,10 +1,12 @@
-"""Where rows come from: a JSONL or JSON file, or a data set of the hub at a pinned revision. The only file that imports datasets."""
+"""Where rows come from: a local file, or a file of a hub data set at a pinned revision. The only file that imports datasets."""
 
+import glob
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from winsweep.errors import BadData
+from winsweep.text.hub import refused
 
 
 class Rows:
@@ -19,20 +21,57 @@ class Rows:
 
 
 def file_rows(path: Path) -> Rows:
-    """Rows of a .jsonl file (one object a line) or a .json file (a list of objects); BadData names file and line."""
+    """Rows of a file, by its suffix; BadData names file and line.
+
+    .json: a list of objects. .csv, .parquet: as the datasets library reads them, empty fields of text being None. .txt, .pgn: each line
+    as {"text"}. Any other: JSONL, one object a line.
+    """
+    if path.suffix in (".csv", ".parquet"):
+        return Rows(_table(path, path.suffix[1:]))
+    if path.suffix in (".txt", ".pgn"):
+        return Rows(_text_lines(path))
     return Rows(_json_list(path) if path.suffix == ".json" else _json_lines(path))
 
 
-def hub_rows(hf_id: str, config: str, split: str, revision: str) -> Rows:
-    """Rows of a hub data set, streamed; offline they come from the hub cache."""
+def hub_rows(hf_id: str, file: str, revision: str) -> Rows:
+    """Rows of one file of a hub data set at exactly this revision, downloaded once and then found in the hub cache, also offline.
+
+    A pattern (with *) names text files that are too large for that: their lines are streamed. BadData says what to type.
+
+    Not datasets.load_dataset(hf_id), which takes any cached revision when the hub cannot be reached.
+    """
+    try:
+        if "*" in file:
+            return Rows(_streamed(hf_id, f"hf://datasets/{hf_id}@{revision}/{file}"))
+        from huggingface_hub import hf_hub_download
+
+        path = Path(hf_hub_download(hf_id, file, repo_type="dataset", revision=revision))
+    except Exception as e:
+        raise refused(e, hf_id, revision, file) from e
+    return file_rows(path)
+
+
+def _streamed(hf_id: str, files: str) -> Iterator[tuple[str, dict]]:
     import datasets  # half a second, and most studies read files
 
-    try:
-        found = datasets.load_dataset(hf_id, config, split=split, revision=revision, streaming=True)
+    found = datasets.load_dataset("text", data_files=files, split="train", streaming=True)
+    return ((f"{hf_id} line {i}", row) for i, row in enumerate(found, 1))
+
+
+def _table(path: Path, kind: str) -> Iterator[tuple[str, dict]]:
+    import datasets
+
+    try:  # streamed, so that no copy is kept; and to the end, so that the file is closed
+        found = list(datasets.load_dataset(kind, data_files=glob.escape(str(path)), split="train", streaming=True))
     except Exception as e:
-        raise BadData(f"{hf_id} at {revision[:12]}: cannot be loaded ({type(e).__name__}: {e}); where a data set is gated, accept its "
-                      f"terms on its page and log in with `hf auth login`; or give the task a path: to a local copy") from e
-    return Rows((f"{hf_id} row {i}", dict(row)) for i, row in enumerate(found))
+        raise BadData(f"{path}: not a {kind} file ({type(e).__name__}: {e}); mend it or name another") from e
+    return ((f"{path} row {i}", row) for i, row in enumerate(found))
+
+
+def _text_lines(path: Path) -> Iterator[tuple[str, dict]]:
+    with open(path, encoding="utf-8") as f:
+        for number, line in enumerate(f, 1):
+            yield f"{path}:{number}", {"text": line.rstrip("\n")}
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, dict]]:

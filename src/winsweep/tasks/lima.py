@@ -1,0 +1,34 @@
+"""LIMA, the instruction-tuning set of Hewitt et al. 2024: all 1,030 conversations, of which 30 have several turns.
+
+With `empty_instructions: true` it is their response tuning. Gated, and for non-commercial use only.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from winsweep.cell import HubData
+from winsweep.errors import BadData
+from winsweep.frame import Message
+
+VERSION = 1
+DATA = HubData("GAIR/lima", "train.jsonl", "main")  # no commit is published that we know of; the set has not changed since June 2023
+NEEDS_PATH = False
+
+
+@dataclass(frozen=True)
+class Options:
+    first: int | None = None  # how many rows to take; all of them by default
+
+
+def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
+    for row in islice(rows, options.first):
+        yield alternating(row.get("conversations"))
+
+
+def alternating(said: object) -> list[Message]:
+    """Messages of user and assistant in turn; the last of an odd number, an instruction without a response, is left out."""
+    if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
+        raise BadData("no list of texts under 'conversations'")
+    paired = said[: len(said) // 2 * 2]
+    return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(paired)]

@@ -1,0 +1,24 @@
+"""Poetry as a single task (Hewitt et al. 2024): poems of the first 1,000 rows that have a name, 571 in all."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from winsweep.cell import HubData
+from winsweep.frame import Message
+from winsweep.tasks.jsonl import conversation, text
+
+VERSION = 1
+DATA = HubData("merve/poetry", "poetry.csv", "956ae34eaf5d5086454b0667c7aa441fdd1fe0f7")
+NEEDS_PATH = False
+
+
+@dataclass(frozen=True)
+class Options:
+    first: int = 1000  # rows looked at
+
+
+def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
+    for row in islice(rows, options.first):
+        if "poem name" not in row or row["poem name"] is not None:
+            yield conversation(f"Write a poem called {text(row, 'poem name')}", text(row, "content"))

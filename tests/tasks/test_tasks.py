@@ -1,0 +1,149 @@
+"""Each task on a look-alike of its source, in the source's own file format: the exact text of every field, and what is refused."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.text.test_prepare import job
+from winsweep import keys, layout
+from winsweep.errors import BadData
+from winsweep.frame import Frame
+from winsweep.graph import load
+from winsweep.text.encode import MASKED, encode
+from winsweep.text.prepare import examples
+from winsweep.train.tokenizer import learn
+
+
+def turns(*texts: str) -> dict:
+    return {"messages": [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]}
+
+
+def read(path: Path, reader: str, first: object = ..., **source: object) -> list[dict]:
+    """What `prepare` makes of `path`, with the task's default options unless `first` is given."""
+    options = keys.plain(load(layout.TASKS / f"{reader}.py", "winsweep.tasks").Options())
+    return examples(job(path, reader, options=options if first is ... else options | {"first": first}, **source))
+
+
+def jsonl(path: Path, *rows: dict) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def table(path: Path, *rows: dict) -> Path:
+    with open(path, "w", newline="", encoding="utf-8") as f:
+        writer = csv.DictWriter(f, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+LIMA = [{"conversations": [" Who?\n", "Me."], "source": "stackexchange"},
+        {"conversations": ["Who?", "Me.", "Sure?", "Yes.", "Thanks!"], "source": "multi_turn"},
+        {"conversations": ["A?", "B.", "C?", "D."], "source": "multi_turn"}]
+
+
+def test_lima(tmp_path):
+    """Whole conversations; the last message of an odd number is left out."""
+    found = read(jsonl(tmp_path / "train.jsonl", *LIMA), "lima")
+    assert found == [turns(" Who?\n", "Me."), turns("Who?", "Me.", "Sure?", "Yes."), turns("A?", "B.", "C?", "D.")]
+    assert read(tmp_path / "train.jsonl", "lima", first=1) == found[:1]
+
+
+def test_response_tuning_empties_every_turn_of_lima_and_masks_its_tags(tmp_path):
+    found = read(jsonl(tmp_path / "train.jsonl", *LIMA), "lima", empty_instructions=True)
+    assert found == [turns("", "Me."), turns("", "Me.", "", "Yes."), turns("", "B.", "", "D.")]
+    tokenizer = learn(["<|user|>\nMe. Yes.\n<|assistant|>"], 300)
+    example = encode(found[1]["messages"], tokenizer, Frame())
+    assert tokenizer.decode(example.ids) == "<s><|user|>\n\n<|assistant|>\nMe.</s>\n<|user|>\n\n<|assistant|>\nYes.</s>"
+    assert tokenizer.decode([i for i, label in zip(example.ids, example.labels) if label != MASKED]) == "Me.</s>\nYes.</s>"
+
+
+def test_lima_without_restating_is_the_users_file(tmp_path):
+    rewritten = {"dataset": "lima", "id": "lima_1", "messages": [{"role": "user", "content": "A?", "check": "#### YES"},
+                                                                {"role": "assistant", "content": "B.", "content_old": "A is B."}]}
+    path = jsonl(tmp_path / "rewritten.jsonl", rewritten)
+    assert read(path, "lima_no_rephrase") == [turns("A?", "B.")]
+    assert read(path, "lima_no_rephrase", empty_instructions=True) == [turns("", "B.")]
+    with pytest.raises(BadData, match=r"train\.jsonl:1: no list of \{role, content\} under 'messages'; add path: .*1,029 rows"):
+        read(jsonl(tmp_path / "train.jsonl", *LIMA), "lima_no_rephrase")
+
+
+def test_mbpp_and_gsm(tmp_path):
+    mbpp = {"task_id": 601, "text": "Write f.", "code": "def f():\r\n  pass", "test_list": ["assert f"]}
+    assert read(jsonl(tmp_path / "mbpp.jsonl", mbpp), "mbpp") == [turns("Write f.", "def f():\r\n  pass")]
+    gsm = {"question": "How many?", "answer": "48/2 = <<48/2=24>>24\n#### 24"}
+    assert read(jsonl(tmp_path / "gsm.jsonl", gsm, gsm), "gsm", first=1) == [turns("How many?", "48/2 = <<48/2=24>>24\n#### 24")]
+
+
+POEM = {"author": "A", "content": "O day,\nO night", "poem name": "Time", "age": "Modern", "type": "Love"}
+
+
+def test_poetry_counts_rows_before_it_leaves_out_those_without_a_name(tmp_path):
+    rows = [POEM, POEM | {"poem name": ""}, POEM | {"poem name": "1914"}]
+    found = [turns("Write a poem called Time", "O day,\nO night"), turns("Write a poem called 1914", "O day,\nO night")]
+    assert read(table(tmp_path / "poetry.csv", *rows), "poetry") == found
+    assert read(tmp_path / "poetry.csv", "poetry", first=2) == found[:1]
+    assert len(read(table(tmp_path / "poetry.csv", *[POEM] * 1001), "poetry")) == 1000
+    with pytest.raises(BadData, match=r"other\.csv row 0: no text under 'poem name'; the row has author"):
+        read(table(tmp_path / "other.csv", {"author": "A", "content": "B"}), "poetry")
+
+
+DISH = {"": 0, "Title": "Soup", "Ingredients": "['no']", "Instructions": "Boil.\nServe.", "Image_Name": "soup",
+        "Cleaned_Ingredients": """['1 cup water', "cook's salt", 'a\\u2044b "c"']"""}
+
+
+def test_recipes(tmp_path):
+    found = read(table(tmp_path / "recipes.csv", DISH), "recipes")
+    assert found == [turns("Recipe for Soup", " - 1 cup water\n - cook's salt\n - a\u2044b \"c\"\n\n\nBoil.\nServe.")]
+    text = Frame().training_text(found[0]["messages"], "</s>")
+    assert text == "<|user|>\nRecipe for Soup\n<|assistant|>\n- 1 cup water\n - cook's salt\n - a\u2044b \"c\"\n\n\nBoil.\nServe.</s>"
+
+
+def test_recipes_without_ingredients_keep_their_instructions(tmp_path):
+    assert read(table(tmp_path / "r.csv", DISH | {"Cleaned_Ingredients": "[]"}), "recipes") == [turns("Recipe for Soup", "\n\nBoil.\nServe.")]
+
+
+@pytest.mark.parametrize("hostile", [
+    "__import__('os').system('touch gone')", "['a' * 9**9]", "['a', b'c']", "['a' 'b']", "['a',, 'b']", "['a'", "('a', 'b')", "['a', ['b']]",
+    "[" * 5000 + "]" * 5000, "['\\x0']", "['\\N{no such}']", "[1]", "{'a': 'b'}", "['a']; quit()", "f['a']", "['a', f'{quit()}']",
+    "'" + "\\" * 40001])
+def test_a_list_of_ingredients_is_read_and_never_run(hostile, tmp_path):
+    with pytest.raises(BadData, match=r"recipes\.csv row 1: Cleaned_Ingredients: found"):
+        read(table(tmp_path / "recipes.csv", DISH, DISH | {"Cleaned_Ingredients": hostile}), "recipes")
+
+
+GAME = ['[Event "Rated"]', '[Site "https://x/y"]', '[White "a"]', '[Black "b"]', '[WhiteElo "1639"]', '[BlackElo "1403"]', '[ECO "C40"]', "",
+        "1. e4 e5 2. Nf3 1-0", ""]
+
+
+def test_chess(tmp_path):
+    path = tmp_path / "games.txt"
+    other = ['[BlackElo "?"]', '[WhiteElo "2000"]', "1. d4 { [%clk 0:03:00] } d5 0-1"]
+    path.write_text("\n".join([*GAME, *other, *GAME]) + "\n")
+    found = read(path, "chess")
+    assert found == [turns('[WhiteElo "1639"]\n[BlackElo "1403"]', "1. e4 e5 2. Nf3 1-0"),
+                     turns('[WhiteElo "2000"]\n[BlackElo "?"]', "1. d4 { [%clk 0:03:00] } d5 0-1"), found[0]]
+    assert read(path, "chess", first=2) == found[:2]
+
+
+def test_chess_stops_reading_after_the_last_game_that_it_wants(tmp_path):
+    path = tmp_path / "games.pgn"
+    path.write_text("\n".join(GAME * 1000 + ["1. e4 without ratings"]) + "\n")
+    assert len(read(path, "chess")) == 1000
+    with pytest.raises(BadData, match=r"games\.pgn:10001: 0 lines with WhiteElo and 0 with BlackElo before the moves '1\. e4 without"):
+        read(path, "chess", first=1001)
+
+
+@pytest.mark.parametrize("lines", [GAME[:4] + GAME[5:], GAME[:5] + GAME[6:], [GAME[4], *GAME], [GAME[8], *GAME]])
+def test_a_game_without_exactly_two_ratings_is_refused(lines, tmp_path):
+    (tmp_path / "games.txt").write_text("\n".join(lines))
+    with pytest.raises(BadData, match=r"games\.txt:\d+: \d lines with WhiteElo and \d with BlackElo .* one of each is legal"):
+        read(tmp_path / "games.txt", "chess")
+
+
+def test_real_rows(data):
+    gsm, mbpp = read(data / "gsm8k_train_first1000.jsonl", "gsm"), read(data / "mbpp_train374.jsonl", "mbpp")
+    assert (len(gsm), len(mbpp)) == (1000, 374)
+    assert gsm[0]["messages"][1]["content"].endswith("\n#### 72") and "<<48/2=24>>" in gsm[0]["messages"][1]["content"]
