@@ -57,7 +57,10 @@ def _adapter_arm(name: str, node: Node, common: Common) -> Arm:
     given = dict(node.mapping())
     own, shared = given.pop("decoding", None), _shared(given, common)
     decoding = dataclasses.replace(common.decoding, **overrides(Decoding, own.mapping(), own)) if own else common.decoding
-    return Arm(name, None, strict.read_fields(Adapter, given, node), decoding, recipe={}, leave_out=(), **shared)
+    adapter = strict.read_fields(Adapter, given, node)
+    if adapter.rules and shared["frame"].template == "chat":
+        raise node.error("found rules under frame: {template: chat}", "rules count from speaker tags", "remove template: or the rules")
+    return Arm(name, None, adapter, decoding, recipe={}, leave_out=(), **shared)
 
 
 def _task_arm(name: str, node: Node, common: Common, parts: Parts) -> Arm:

@@ -1,7 +1,10 @@
-"""The text around an instruction and its response: speaker tags and where the loss does not count."""
+"""The text around an instruction and its response: speaker tags, and where the loss does not count."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import ClassVar, Literal, TypedDict
+
+from winsweep.errors import BadStudy
+from winsweep.keys import added
 
 
 class Message(TypedDict):
@@ -11,10 +14,16 @@ class Message(TypedDict):
 
 @dataclass(frozen=True)
 class Frame:
-    """A pair of speaker tags; part of the key of everything trained or generated with it."""
+    """A pair of speaker tags, or the chat template of the model's own tokenizer; part of the key of everything made with it."""
 
     user: str = "<|user|>"
     assistant: str = "<|assistant|>"
+    template: Literal["tags", "chat"] = added("tags")
+    adds_special_tokens: ClassVar[bool] = True  # the tokenizer puts its BOS, if it has one, before the text
+
+    def __post_init__(self) -> None:
+        if self.template == "chat" and (self.user, self.assistant) != (Frame.user, Frame.assistant):
+            raise BadStudy("frame: found tags and template: chat, which writes its own; one of both is legal; remove user: and assistant:")
 
     def prompt(self, instruction: str) -> str:
         """The text that generation starts from; unlike training, the instruction is not stripped."""
@@ -25,16 +34,14 @@ class Frame:
         return "".join(self._turn(m, eos) for m in messages).strip()
 
     def masked_spans(self, messages: list[Message], eos: str) -> list[tuple[str, str]]:
-        """For each response, the text before its user turn and the text up to where its loss begins."""
-        spans = []
-        for i, message in enumerate(messages):
-            if message["role"] != "assistant":
-                continue
-            first = i - 1 if i and messages[i - 1]["role"] == "user" else i
-            before = "".join(self._turn(m, eos) for m in messages[:first])
-            upto = "".join(self._turn(m, eos) for m in messages[:i]) + f"{self.assistant}\n"
-            spans.append((before, upto))
-        return spans
+        """What the loss leaves out: pairs of the text before such a part and the text up to its end, as where a response begins."""
+        spans, text, start = [], "", ""
+        for message in messages:
+            if message["role"] == "assistant":
+                spans.append((start, f"{text}{self.assistant}\n"))
+            text += self._turn(message, eos)
+            start = text if message["role"] == "assistant" else start
+        return spans if start == text else [*spans, (start, text)]
 
     def _turn(self, message: Message, eos: str) -> str:
         text = message["content"].strip()

@@ -150,6 +150,15 @@ def test_the_papers_tasks_are_names(tmp_path):
     assert made["res"].empty_instructions and made["ins"].options == made["res"].options
 
 
+def test_other_tags_and_templates_are_other_keys(tmp_path):
+    """Of what is trained and generated, not of what is prepared."""
+    frames = ("", "frame: {user: <|A|>, assistant: <|B|>}", "frame: {template: chat}")
+    made = [keys(read(tmp_path, f"{STUDY}{frame}\n"))["b.ins.s1"] for frame in frames]
+    assert {k.partition("/")[0] for k in made[0] & made[1] & made[2]} == {"prepare"}
+    assert all({k.partition("/")[0] for k in a & b} == {"prepare"} for a, b in itertools.combinations(made, 2))
+    assert keys(read(tmp_path, STUDY + "frame: {template: tags}\n"))["b.ins.s1"] == made[0]
+
+
 def recipes(folder, text: str) -> dict:
     return {c.label: c.training.recipe for c in read(folder, text).table.cells if c.training and c.model == "a"}
 
@@ -173,6 +182,9 @@ def test_presets_can_be_crossed(tmp_path):
 @pytest.mark.parametrize(("old", "new", "match"), [
     ("lr: 1.0e-5", "preset: as_ran", r"study\.yaml:11: recipe\.preset: found the text 'as_ran'; legal: as_run, as_written; did you mean as_run\?"),
     ("epochs: 5", "epochs: 20, keep_epochs: [5, 7]", r"recipe\.keep_epochs: .* each number of epochs has a learning-rate schedule of its own, .* type grid"),
+    ("seeds: [1, 2]", "seeds: [1]\nframe: {template: chatml}", r"frame\.template: found the text 'chatml'; legal: tags, chat; did you mean chat\?"),
+    ("seeds: [1, 2]", "seeds: [1]\nframe: {user: <|A|>, template: chat}", r"frame: found tags and template: chat"),
+    ("base: {rules: []}", "base: {rules: [eos]}\nframe: {template: chat}", r"adapters\.base: found rules under frame: \{template: chat\}"),
     ("seeds: [1, 2]", "seed: [1, 2]", r"study\.yaml:10: seed: unknown key 'seed'; legal: name, .*; did you mean seeds\?"),
     ("epochs: 5", "epochs: five", r"study\.yaml:11: recipe\.epochs: found the text 'five'; a whole number is legal"),
     ("lr: 1.0e-5", "lr: 1e-5", r"study\.yaml:11: recipe\.lr: found the text '1e-5'; a number is legal here; YAML reads this as text; type 1\.0e-05"),

@@ -1,5 +1,7 @@
 """Text to ids and mask: golden ids of Llama-2's vocabulary, what is masked, what is cut, dropped or refused."""
 
+import copy
+
 import pytest
 
 from winsweep.errors import BadData
@@ -41,6 +43,26 @@ def test_the_loss_covers_the_response_and_its_eos(small):
 
 def test_every_response_of_a_conversation_counts_and_no_later_instruction(small):
     assert learned(small, encode(TWICE, small, FRAME)) == "Me.</s>\nYou.</s>"  # the newline between turns stays in the loss, as run
+
+
+@pytest.mark.parametrize(("roles", "says"), [("ua u", "Me.</s>\n"), ("u ua", "Me.</s>"), ("a ua", "Me.</s>\nMe.</s>"), ("ua a", "Me.</s>\nMe.</s>")])
+def test_whatever_the_turns_only_responses_count(roles, says, small):
+    """Instructions that follow each other or end a conversation, and a response without one."""
+    said = {"u": {"role": "user", "content": "Who?"}, "a": {"role": "assistant", "content": "Me."}}
+    assert learned(small, encode([said[r] for r in roles.replace(" ", "")], small, FRAME)) == says
+
+
+def test_other_tags(llama):
+    """Appendix B: <|A|> and <|B|>."""
+    example = encode(TURN, llama, Frame("<|A|>", "<|B|>"))
+    assert llama.decode(example.ids) == "<s> <|A|>\nWho?\n<|B|>\nMe.</s>" and learned(llama, example) == "Me.</s>"
+
+
+def test_a_tokenizer_that_joins_the_frame_to_the_response_is_refused(small):
+    joining = copy.deepcopy(small)
+    joining.add_tokens(["\nMe"])
+    with pytest.raises(BadData, match="the tokenizer joins the end of .* to what follows, .* other tags"):
+        encode(TURN, joining, FRAME)
 
 
 def test_a_cut_example_loses_its_eos_and_is_counted(small):

@@ -17,6 +17,7 @@ from winsweep.errors import BadData, Stopped
 from winsweep.frame import Frame
 from winsweep.generate.adapter import Rules
 from winsweep.manifest import write_atomic
+from winsweep.text.chat import ChatTemplate, form_of
 from winsweep.text.model import load_tokenizer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -36,14 +37,15 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     Stopped between two batches once `stopping()` gives a reason. BadData names an instruction whose prompt does not fit into the model's context.
     """
     model, tokenizer = load(base, revision, decoding)
-    lengths = [len(tokenizer(frame.prompt(text))["input_ids"]) for text in instructions]
+    form = form_of(frame, tokenizer)
+    lengths = [len(tokenizer(form.prompt(text), add_special_tokens=form.adds_special_tokens)["input_ids"]) for text in instructions]
     window = model.config.max_position_embeddings
     refuse_long(lengths, window, instructions)
     caps = [min(decoding.max_new_tokens, window - n) for n in lengths]
     answers: dict[int, Answer] = {}
     for rows in batches(lengths, decoding.batch):
         def make() -> list[Answer]:
-            return answer_batch(model, tokenizer, [frame.prompt(instructions[i]) for i in rows], [caps[i] for i in rows], frame, adapter)
+            return answer_batch(model, tokenizer, [form.prompt(instructions[i]) for i in rows], [caps[i] for i in rows], form, adapter)
 
         answers |= zip(rows, kept(work / f"batch-{rows[0]:06d}.json", make), strict=True)
         progress(len(answers), len(instructions))
@@ -55,8 +57,9 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
 def load(base: str, revision: str | None, decoding: Decoding) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, ready to generate, on the GPU if there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer = load_tokenizer(base, revision)  # first, as it says what to do where the hub refuses
     model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[decoding.precision])
-    return model.to(device).eval(), load_tokenizer(base, revision)
+    return model.to(device).eval(), tokenizer
 
 
 def refuse_long(lengths: list[int], window: int, instructions: list[str]) -> None:
@@ -82,13 +85,13 @@ def kept(path: Path, make: Callable[[], list[Answer]]) -> list[Answer]:
 
 
 @torch.inference_mode()
-def answer_batch(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], caps: list[int], frame: Frame,
-                 adapter: Adapter | None) -> list[Answer]:
+def answer_batch(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], caps: list[int],
+                 form: Frame | ChatTemplate, adapter: Adapter | None) -> list[Answer]:
     """The greedy answers to `prompts`, row b cut after caps[b] tokens; in fp32 a row's answer does not depend on the others."""
-    prompt = tokenizer(prompts, return_tensors="pt", padding=True).to(model.device)
+    prompt = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=form.adds_special_tokens).to(model.device)
     rules = LogitsProcessorList()
     if adapter is not None:
-        rules.append(Rules(adapter, tokenizer, model.config.vocab_size, frame, prompt["input_ids"], prompt["attention_mask"]))
+        rules.append(Rules(adapter, tokenizer, model.config.vocab_size, form, prompt["input_ids"], prompt["attention_mask"]))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*generation flags are not valid.*")
         ids_BT = model.generate(input_ids=prompt["input_ids"], attention_mask=prompt["attention_mask"], do_sample=False, num_beams=1,

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from winsweep.errors import BadData
 from winsweep.frame import Frame, Message
 from winsweep.recipe import Recipe
+from winsweep.text.chat import form_of
 
 MASKED = -100
 
@@ -35,7 +36,7 @@ class Encoded:
 
 class Tokenizer(Protocol):
     eos_token: str
-    def __call__(self, text: str) -> dict: ...
+    def __call__(self, text: str, add_special_tokens: bool) -> dict: ...
 
 
 def encode_all(rows: list[list[Message]], tokenizer: Tokenizer, frame: Frame, recipe: Recipe) -> Encoded:
@@ -58,13 +59,20 @@ def encode_all(rows: list[list[Message]], tokenizer: Tokenizer, frame: Frame, re
 def encode(messages: list[Message], tokenizer: Tokenizer, frame: Frame) -> Example:
     """Ids of the whole conversation; the loss covers each response and its EOS.
 
-    A prefix is as long as its own tokenisation, which is exact because the newline that ends a tag line is a token of
-    its own (everything up to and including the assistant line is masked, BOS included).
+    A prefix is as long as its own tokenisation, as the newline that ends a tag line is a token of its own. (Everything up to
+    and including the assistant line is masked, BOS included.) BadData where a tokenizer joins that newline to what follows.
     """
-    ids = tokenizer(frame.training_text(messages, tokenizer.eos_token))["input_ids"]
+    form = form_of(frame, tokenizer)
+
+    def ids_of(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=form.adds_special_tokens)["input_ids"]
+
+    ids = ids_of(form.training_text(messages, tokenizer.eos_token))
     labels = list(ids)
-    for start, end in frame.masked_spans(messages, tokenizer.eos_token):
-        begin = len(tokenizer(start)["input_ids"]) if start else 0
-        for i in range(begin, min(len(tokenizer(end)["input_ids"]), len(ids))):
-            labels[i] = MASKED
+    for start, end in form.masked_spans(messages, tokenizer.eos_token):
+        begin, prefix = len(ids_of(start)) if start else 0, ids_of(end)[: len(ids)]
+        if ids[: len(prefix)] != prefix:
+            raise BadData(f"the tokenizer joins the end of {end[-40:]!r} to what follows, so where the response begins cannot be told; "
+                          f"give frame: other tags")
+        labels[begin : len(prefix)] = [MASKED] * (len(prefix) - begin)
     return Example(ids, labels)

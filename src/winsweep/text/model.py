@@ -5,17 +5,22 @@ from pathlib import Path
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 
 from winsweep.errors import BadData
+from winsweep.text.hub import refused
 
 
 def load_tokenizer(base: str, revision: str | None) -> PreTrainedTokenizerBase:
     """The tokenizer of a model, padding on the left; one without a pad token pads with EOS, which is masked wherever it pads.
 
-    BadData where it has no EOS, as nothing could then learn to stop, or where the hub refuses.
+    So no piece is added and no embedding: what fills a batch changes no number. BadData where it has no EOS, as nothing could
+    then learn to stop, or where the hub refuses.
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(base, revision=revision, padding_side="left")
-    except OSError as e:
-        raise BadData(f"{base}: no tokenizer to be had ({e}); where a model is gated, accept its terms and log in with `hf auth login`") from e
+    except (OSError, ValueError) as e:
+        if Path(base).is_dir():
+            said = str(e).strip().partition("\n")[0]
+            raise BadData(f"{base}: has no tokenizer that can be read ({said}); put the files of one beside its weights") from e
+        raise refused(e, base, revision) from e
     if tokenizer.eos_token_id is None:
         raise BadData(f"{base}: its tokenizer has no EOS token, so responses could not end; set eos_token in its tokenizer_config.json")
     if tokenizer.pad_token_id is None:

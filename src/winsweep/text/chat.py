@@ -1,0 +1,65 @@
+"""What the chat template of a model's own tokenizer makes of a conversation; it takes the place of a Frame of tags."""
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from winsweep.errors import BadStudy
+from winsweep.frame import Frame, Message
+
+
+class ChatTemplate:
+    """The methods of a Frame by the template of `tokenizer`, rendered turn by turn.
+
+    BadStudy where there is none, where its text changes with the day, or where it does not lend itself to training.
+    """
+
+    adds_special_tokens = False  # the template writes them
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer = tokenizer
+        if not tokenizer.chat_template:
+            raise self._wrong("has no chat template")
+        if "strftime_now" in str(tokenizer.chat_template):
+            raise self._wrong("has a chat template that writes today's date, so texts would differ from day to day")
+
+    def prompt(self, instruction: str) -> str:
+        """The text that generation starts from; unlike training, the instruction is not stripped."""
+        return self._render([{"role": "user", "content": instruction}], asks=True)
+
+    def training_text(self, messages: list[Message], eos: str) -> str:
+        """The whole conversation, contents stripped."""
+        return self._render(_stripped(messages))
+
+    def masked_spans(self, messages: list[Message], eos: str) -> list[tuple[str, str]]:
+        """As Frame.masked_spans; what the template writes after a response, up to the next turn, is learned with it."""
+        messages = _stripped(messages)
+        whole, spans, start = self._render(messages), [], ""
+        for i, message in enumerate(messages):
+            if message["role"] != "assistant":
+                continue
+            opened, closed = self._render(messages[:i], asks=True), self._render(messages[: i + 1])
+            if not (whole.startswith(closed) and closed.startswith(opened)):
+                raise self._wrong("has a chat template that writes a turn otherwise once more follows")
+            if eos not in closed[len(opened) :]:
+                raise self._wrong(f"has a chat template that does not close a response with its EOS {eos!r}, so answers would not end")
+            spans.append((start, opened))
+            start = closed
+        return spans if start == whole else [*spans, (start, whole)]
+
+    def _render(self, messages: list[Message], asks: bool = False) -> str:
+        try:
+            return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+        except TemplateError as e:
+            raise self._wrong(f"has a chat template that refuses this conversation ({e})") from e
+
+    def _wrong(self, what: str) -> BadStudy:
+        return BadStudy(f"frame.template: found chat, but the tokenizer of {self.tokenizer.name_or_path} {what}; "
+                        f"tags are legal for every model; remove template: chat")
+
+
+def form_of(frame: Frame, tokenizer: PreTrainedTokenizerBase) -> Frame | ChatTemplate:
+    return ChatTemplate(tokenizer) if frame.template == "chat" else frame
+
+
+def _stripped(messages: list[Message]) -> list[Message]:
+    return [{**m, "content": m["content"].strip()} for m in messages]
