@@ -45,7 +45,7 @@ class Recipe:
         return self.epochs * math.ceil(num_examples * self.schedule_ticks / self.global_batch)
 
     def lr_at(self, step: int, num_examples: int) -> float:
-        """Learning rate of optimizer step `step` (0-based): from 0 to `lr` over the warmup, down to 0 at the schedule's end, 0 from there on.
+        """Learning rate of optimizer step `step` (0-based): from 0 to `lr` over the warmup, to 0 at the schedule's end, then 0.
 
         The numbers of transformers' get_linear_ and get_cosine_schedule_with_warmup, which accelerate moves on after each step.
         """

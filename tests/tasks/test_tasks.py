@@ -102,13 +102,14 @@ def test_recipes(tmp_path):
 
 
 def test_recipes_without_ingredients_keep_their_instructions(tmp_path):
-    assert read(table(tmp_path / "r.csv", DISH | {"Cleaned_Ingredients": "[]"}), "recipes") == [turns("Recipe for Soup", "\n\nBoil.\nServe.")]
+    found = read(table(tmp_path / "recipes.csv", DISH | {"Cleaned_Ingredients": "[]"}), "recipes")
+    assert found == [turns("Recipe for Soup", "\n\nBoil.\nServe.")]
 
 
 @pytest.mark.parametrize("hostile", [
     "__import__('os').system('touch gone')", "['a' * 9**9]", "['a', b'c']", "['a' 'b']", "['a',, 'b']", "['a'", "('a', 'b')", "['a', ['b']]",
-    "[" * 5000 + "]" * 5000, "['\\x0']", "['\\N{no such}']", "[1]", "{'a': 'b'}", "['a']; quit()", "f['a']", "['a', f'{quit()}']",
-    "'" + "\\" * 40001])
+    "[" * 5000 + "]" * 5000, "'" + "\\" * 40001, "['\\x0']", "['\\N{no such}']", "[1]", "{'a': 'b'}", "['a']; quit()", "f['a']",
+    "['a', f'{quit()}']"])
 def test_a_list_of_ingredients_is_read_and_never_run(hostile, tmp_path):
     with pytest.raises(BadData, match=r"recipes\.csv row 1: Cleaned_Ingredients: found"):
         read(table(tmp_path / "recipes.csv", DISH, DISH | {"Cleaned_Ingredients": hostile}), "recipes")

@@ -45,7 +45,8 @@ def test_every_response_of_a_conversation_counts_and_no_later_instruction(small)
     assert learned(small, encode(TWICE, small, FRAME)) == "Me.</s>\nYou.</s>"  # the newline between turns stays in the loss, as run
 
 
-@pytest.mark.parametrize(("roles", "says"), [("ua u", "Me.</s>\n"), ("u ua", "Me.</s>"), ("a ua", "Me.</s>\nMe.</s>"), ("ua a", "Me.</s>\nMe.</s>")])
+@pytest.mark.parametrize(("roles", "says"), [
+    ("ua u", "Me.</s>\n"), ("u ua", "Me.</s>"), ("a ua", "Me.</s>\nMe.</s>"), ("ua a", "Me.</s>\nMe.</s>")])
 def test_whatever_the_turns_only_responses_count(roles, says, small):
     """Instructions that follow each other or end a conversation, and a response without one."""
     said = {"u": {"role": "user", "content": "Who?"}, "a": {"role": "assistant", "content": "Me."}}

@@ -37,7 +37,7 @@ def llama(folder: Path, data: Path) -> Path:
 
 
 def olmo(folder: Path) -> Path:
-    """As OLMo: byte-level pieces with EOS last, no BOS, 24 rows more than pieces, and a generation configuration that names a wrong EOS."""
+    """As OLMo: byte-level pieces with EOS last, no BOS, 24 rows more than pieces, and generation_config.json names a wrong EOS."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -108,12 +108,13 @@ def test_what_fills_a_prompt_changes_no_answer(trained, tmp_path):
 
 
 def test_a_model_that_cannot_be_had_says_what_to_do():
-    with pytest.raises(BadData, match=r"nobody/gated at 12ab: cannot be loaded .* accept its terms at https://huggingface.co/nobody/gated and "
-                                      r"type `hf auth login`; .*`hf download nobody/gated --revision 12ab` .* HF_HUB_OFFLINE=1 here; .* model a path:"):
+    said = (r"nobody/gated at 12ab: cannot be loaded .* accept its terms at https://huggingface.co/nobody/gated and type `hf auth login`; "
+            r".*`hf download nobody/gated --revision 12ab` .* HF_HUB_OFFLINE=1 here; .* model a path:")
+    with pytest.raises(BadData, match=said):
         load_tokenizer("nobody/gated", "12ab")
 
 
 def test_a_directory_without_a_tokenizer_is_named(tmp_path):
     LlamaConfig().save_pretrained(tmp_path)
-    with pytest.raises(BadData, match=f"{tmp_path}: has no tokenizer that can be read .*put the files of one beside its weights"):
+    with pytest.raises(BadData, match=f"{tmp_path}: has no tokenizer that can be read .*put its files beside the weights"):
         load_tokenizer(str(tmp_path), None)

@@ -79,9 +79,9 @@ def hub_job(folder: Path, reader: str, hf_id: str, file: str, revision: str) -> 
 
 @pytest.mark.parametrize("file", ["main/train.parquet", "data/*.txt"])
 def test_a_hub_data_set_that_cannot_be_had_says_what_to_do(file, tmp_path):
-    said = (r"nobody/nothing at 000000000000: cannot be loaded .* accept its terms at https://huggingface.co/datasets/nobody/nothing and type "
-            r"`hf auth login`; .*`hf download nobody/nothing --include '.*' --repo-type dataset --revision 0{40}` .* HF_HUB_OFFLINE=1 here; "
-            r"or give the task a path: to a local copy")
+    said = (r"nobody/nothing at 000000000000: cannot be loaded .* accept its terms at https://huggingface.co/datasets/nobody/nothing "
+            r"and type `hf auth login`; .*`hf download nobody/nothing --include '.*' --repo-type dataset --revision 0{40}` .* "
+            r"HF_HUB_OFFLINE=1 here; or give the task a path: to a local copy")
     with pytest.raises(BadData, match=said):
         examples(hub_job(tmp_path, "gsm", "nobody/nothing", file, "0" * 40))
 

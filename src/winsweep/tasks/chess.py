@@ -38,5 +38,6 @@ def games(lines: Iterable[str]) -> Iterator[list[Message]]:
             black.append(line)
         elif line.startswith("1. "):
             if len(white) != 1 or len(black) != 1:
-                raise BadData(f"{len(white)} lines with WhiteElo and {len(black)} with BlackElo before the moves {line[:40]!r}; one of each is legal")
+                raise BadData(f"{len(white)} lines with WhiteElo and {len(black)} with BlackElo before the moves {line[:40]!r}; "
+                              f"one of each is legal")
             yield conversation(f"{white.pop()}\n{black.pop()}", line)

@@ -19,7 +19,7 @@ def load_tokenizer(base: str, revision: str | None) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as e:
         if Path(base).is_dir():
             said = str(e).strip().partition("\n")[0]
-            raise BadData(f"{base}: has no tokenizer that can be read ({said}); put the files of one beside its weights") from e
+            raise BadData(f"{base}: has no tokenizer that can be read ({said}); put its files beside the weights") from e
         raise refused(e, base, revision) from e
     if tokenizer.eos_token_id is None:
         raise BadData(f"{base}: its tokenizer has no EOS token, so responses could not end; set eos_token in its tokenizer_config.json")
