@@ -107,7 +107,7 @@ def test_recipes_without_ingredients_keep_their_instructions(tmp_path):
 
 
 @pytest.mark.parametrize("hostile", [
-    "__import__('os').system('touch gone')", "['a' * 9**9]", "['a', b'c']", "['a' 'b']", "['a',, 'b']", "['a'", "('a', 'b')", "['a', ['b']]",
+    "__import__('os').system('touch gone')", "['a' * 9**9]", "['a', b'c']", "['a' 'b']", "['a',, 'b']", "['a'", "['a', ['b']]",
     "[" * 5000 + "]" * 5000, "'" + "\\" * 40001, "['\\x0']", "['\\N{no such}']", "[1]", "{'a': 'b'}", "['a']; quit()", "f['a']",
     "['a', f'{quit()}']"])
 def test_a_list_of_ingredients_is_read_and_never_run(hostile, tmp_path):
@@ -115,7 +115,7 @@ def test_a_list_of_ingredients_is_read_and_never_run(hostile, tmp_path):
         read(table(tmp_path / "recipes.csv", DISH, DISH | {"Cleaned_Ingredients": hostile}), "recipes")
 
 
-GAME = ['[Event "Rated"]', '[Site "https://x/y"]', '[White "a"]', '[Black "b"]', '[WhiteElo "1639"]', '[BlackElo "1403"]', '[ECO "C40"]', "",
+GAME = ['[Event "Rated"]', '[Site "x/y"]', '[White "a"]', '[Black "b"]', '[WhiteElo "1639"]', '[BlackElo "1403"]', '[ECO "C40"]', "",
         "1. e4 e5 2. Nf3 1-0", ""]
 
 

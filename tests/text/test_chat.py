@@ -11,7 +11,8 @@ from winsweep.train.tokenizer import learn
 
 CHAT = Frame(template="chat")
 PLAIN = ("{{ bos_token }}{% for m in messages %}{{ '[' + m.role + ']\\n' + m.content }}"
-         "{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '[assistant]\\n' }}{% endif %}")
+         "{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}"
+         "{% if add_generation_prompt %}{{ '[assistant]\\n' }}{% endif %}")
 TWICE = [{"role": "user", "content": " Who? "}, {"role": "assistant", "content": "Me.\n"},
          {"role": "user", "content": ""}, {"role": "assistant", "content": "You."}]
 

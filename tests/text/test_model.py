@@ -24,7 +24,7 @@ from winsweep.train.tokenizer import load
 
 SHAPE = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=128,
              initializer_range=0.3)
-ROWS = [[{"role": "user", "content": f"Say {'it ' * i}"}, {"role": "assistant", "content": "So " * (1 + i % 3) + "be it."}] for i in range(7)]
+ROWS = [[{"role": "user", "content": f"Say {'it ' * i}"}, {"role": "assistant", "content": "So " * (i % 3) + "be it."}] for i in range(7)]
 RECIPE = Recipe(lr=1e-2, epochs=2, global_batch=4, max_tokens=64, precision="fp32")
 
 
@@ -37,7 +37,7 @@ def llama(folder: Path, data: Path) -> Path:
 
 
 def olmo(folder: Path) -> Path:
-    """As OLMo: byte-level pieces with EOS last, no BOS, 24 rows more than pieces, and generation_config.json names a wrong EOS."""
+    """As OLMo: byte-level pieces with EOS last, no BOS, 24 rows more than pieces; generation_config.json names a wrong EOS."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -88,14 +88,17 @@ def test_a_hub_data_set_that_cannot_be_had_says_what_to_do(file, tmp_path):
 
 def test_offline_the_hub_cache_answers_for_the_pinned_revision_alone(monkeypatch, tmp_path):
     """Laid out as huggingface_hub does: snapshots by commit, and refs that say which commit a short name stands for."""
-    repo, commit = tmp_path / "datasets--some--set", "ab" * 20
-    (repo / "snapshots" / commit).mkdir(parents=True)
+    repo, commit = tmp_path / ".cache" / "datasets--some--set", "ab" * 20
+    (repo / "snapshots" / commit / "data").mkdir(parents=True)
+    (repo / "snapshots" / commit / "data" / "games.txt").write_text('[WhiteElo "1"]\n[BlackElo "2"]\n\n1. e4\n')
     (repo / "snapshots" / commit / "rows.csv").write_text("question,answer\nWho?,Me.\n")
     (repo / "refs").mkdir()
     (repo / "refs" / "abababa").write_text(commit)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / ".cache"))
     for revision in (commit, "abababa"):
         assert examples(hub_job(tmp_path, "gsm", "some/set", "rows.csv", revision))[0]["messages"][1]["content"] == "Me."
+        game = examples(hub_job(tmp_path, "chess", "some/set", "data/*.txt*", revision))[0]["messages"]
+        assert [m["content"] for m in game] == ['[WhiteElo "1"]\n[BlackElo "2"]', "1. e4"]
     with pytest.raises(BadData, match="some/set at cdcdcdcdcdcd: cannot be loaded"):
         examples(hub_job(tmp_path, "gsm", "some/set", "rows.csv", "cd" * 20))
 

@@ -36,15 +36,17 @@ def file_rows(path: Path) -> Rows:
 def hub_rows(hf_id: str, file: str, revision: str) -> Rows:
     """Rows of one file of a hub data set at exactly this revision, downloaded once and then found in the hub cache, also offline.
 
-    A pattern (with *) names text files that are too large for that: their lines are streamed. BadData says what to type.
+    A pattern (with *) names text files that are too large to keep: their lines are streamed, or read from the cache.
+    BadData says what to type.
 
     Not datasets.load_dataset(hf_id), which takes any cached revision when the hub cannot be reached.
     """
+    from huggingface_hub import constants, hf_hub_download, snapshot_download
+
     try:
         if "*" in file:
-            return Rows(_streamed(hf_id, f"hf://datasets/{hf_id}@{revision}/{file}"))
-        from huggingface_hub import hf_hub_download
-
+            kept = snapshot_download(hf_id, repo_type="dataset", revision=revision) if constants.HF_HUB_OFFLINE else None
+            return Rows(_streamed(hf_id, f"{kept or f'hf://datasets/{hf_id}@{revision}'}/{file}"))
         path = Path(hf_hub_download(hf_id, file, repo_type="dataset", revision=revision))
     except Exception as e:
         raise refused(e, hf_id, revision, file) from e
