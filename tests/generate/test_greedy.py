@@ -1,5 +1,7 @@
 """Greedy decoding: a batch equals one at a time, caps and EOS are told, finished batches are not made again."""
 
+import shutil
+
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -85,3 +87,20 @@ def test_a_row_is_cut_where_the_context_ends(model, tmp_path):
 def test_batches_hold_every_row_once_longest_first():
     lengths = [3, 9, 9, 1, 5]
     assert batches(lengths, 2) == [[1, 2], [4, 0], [3]]
+
+
+def test_a_chat_template_asks_with_its_own_special_tokens_alone(model, tmp_path):
+    """No second BOS beside the one that the template writes."""
+    from transformers import AutoTokenizer
+
+    folder = shutil.copytree(model, tmp_path / "chat")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}{{ '[' + m.role + '] ' + m.content }}{% endfor %}[me] "
+    tokenizer.save_pretrained(folder)
+    net, texts = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32), ASKED[:3]
+    found = answer_all(texts, str(folder), None, Decoding(max_new_tokens=5, batch=3), Frame(template="chat"), None, tmp_path, lambda a, b: None)
+    for text, answer in zip(texts, found):
+        ids = tokenizer.apply_chat_template([{"role": "user", "content": text}], return_dict=False)
+        assert tokenizer.decode(ids) == f"<s>[user] {text}[me] "
+        new = net.generate(torch.tensor([ids]), max_new_tokens=5, do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=0)[0, len(ids) :]
+        assert answer.text == tokenizer.decode(new, skip_special_tokens=True)
