@@ -12,12 +12,11 @@ from winsweep.artifact import Artifact  # noqa: E402
 from winsweep.arrays import open_arrays  # noqa: E402
 from winsweep.controller import state_of  # noqa: E402
 from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
-from winsweep.house import House, chain, open_house  # noqa: E402
+from winsweep.house import House, chain, columns, open_house  # noqa: E402
 from winsweep.plan import Item  # noqa: E402
 from winsweep.queue import Task  # noqa: E402
 from winsweep.siblings import nearest  # noqa: E402
 
-STAGES = ("pretrain", "prepare", "finetune", "collect", "generate", "judge")
 ORDER = ("failed", "blocked", "running", "queued", "ready", "waiting", "done")
 
 
@@ -53,11 +52,11 @@ def seen(house: House) -> tuple[list[Item], Mapping[str, Task | None]]:
 def overview(house: House, items: list[Item], queued: Mapping[str, Task | None]) -> str:
     """A line for each cell, then what runs, waits or failed, then how much is done."""
     shown = {i.artifact.key: "queued" if standing.is_waiting(i, queued) else i.state for i in items}
-    width = max(map(len, house.judged))
-    table = [" ".join([" " * width, *(f"{s:9s}" for s in STAGES)])]
+    width, stages = max(map(len, house.judged)), columns(house)
+    table = [" ".join([" " * width, *(f"{s:9s}" for s in stages)])]
     for label, judged in house.judged.items():
         found = chain(judged)
-        table.append(" ".join([f"{label:{width}s}", *(f"{worst(shown, found.get(s, [])):9s}" for s in STAGES)]))
+        table.append(" ".join([f"{label:{width}s}", *(f"{worst(shown, found.get(s, [])):9s}" for s in stages)]))
     done = sum(shown.get(a.key, "done") == "done" for a in house.judged.values())
     last = f"{done} of {len(house.judged)} cells done; table: {house.store.root / 'results' / house.study.name}.csv"
     return "\n".join([*table, *standing.lines(house, items, queued, avoided(house) if queued else []), last])
@@ -78,7 +77,7 @@ def why(house: House, items: list[Item], label: str) -> str:
     if label not in house.judged:
         raise BadStudy(f"{house.study.path}: no cell {label!r}; {strict.near(label, house.judged)}")
     told = {i.artifact: i for i in items}
-    steps = [a for s in STAGES for a in chain(house.judged[label]).get(s, [])]
+    steps = [a for s in columns(house) for a in chain(house.judged[label]).get(s, [])]
     lines = [f"{state_of(items, a):8s} {a.name}  {told[a].why if a in told else ''}" for a in steps]
     open_ones = [a for a in steps if state_of(items, a) != "done"]
     first = next((a for a in open_ones if told[a].state in ("failed", "ready", "running")), (open_ones or steps)[-1] if steps else None)

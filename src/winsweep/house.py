@@ -16,6 +16,9 @@ from winsweep.plan import Facts, Item, plan
 from winsweep.store import Store
 from winsweep.study import Study, read_study
 
+STAGES = ("pretrain", "prepare", "choose", "finetune", "collect", "generate", "judge")
+
+
 @dataclass(frozen=True)
 class House:
     """Everything a command needs to look at a study: nothing in it is remembered between commands."""
@@ -63,15 +66,21 @@ def open_house(study: Path, store: Path) -> House:
     return House(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells})
 
 
+def columns(house: House) -> list[str]:
+    """The stages that cells of this study pass, in the order in which they pass them."""
+    used = {stage for a in house.judged.values() for stage in chain(a)}
+    return [stage for stage in STAGES if stage in used]
+
+
 def chain(judged: Artifact) -> dict[str, list[Artifact]]:
-    """Stage to the artifacts of one cell, without those of the cell that it is compared with."""
+    """Stage to the artifacts of one cell, without those of the cell that it is compared with and of the validation runs before it."""
     found: dict[str, list[Artifact]] = {}
 
     def walk(a: Artifact) -> None:
         if a not in found.setdefault(a.stage, []):
             found[a.stage].append(a)
         for name, i in a.inputs.items():
-            if name != "reference":
+            if name != "reference" and a.stage != "choose":
                 walk(i)
 
     walk(judged)

@@ -10,10 +10,9 @@ from rich.text import Text
 
 from winsweep.artifact import Artifact, closure
 from winsweep.controller import Run, log_of, state_of
-from winsweep.house import House, chain
+from winsweep.house import House, chain, columns
 from winsweep.plan import Item
 
-ORDER = ("pretrain", "prepare", "finetune", "collect", "generate", "judge")
 SIGNS = {"done": ("✓", "green"), "running": ("…", "cyan"), "ready": ("·", ""), "waiting": ("·", "dim"), "failed": ("✗", "red"), "blocked": ("–", "yellow")}
 WORST = ("failed", "blocked", "running", "ready", "waiting", "done")
 REFRESH_S = 0.5
@@ -60,10 +59,11 @@ class View:
         open_first = sorted(self.chains, key=lambda label: states.get(self.house.judged[label].key, "done") == "done")
         table = Table(title=self.title(run, items), caption=self.captions(run), caption_justify="left", box=None, pad_edge=False)
         table.add_column("cell")
-        for stage in ORDER:
+        stages = columns(self.house)
+        for stage in stages:
             table.add_column(stage, justify="center")
         for label in sorted(open_first[:room], key=list(self.chains).index):
-            table.add_row(Text(label), *(self.sign(self.chains[label].get(stage, []), states) for stage in ORDER))
+            table.add_row(Text(label), *(self.sign(self.chains[label].get(stage, []), states) for stage in stages))
         if len(open_first) > room:
             table.add_row(Text(f"… and {len(open_first) - room} more", style="dim"))
         return table

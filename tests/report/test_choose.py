@@ -23,7 +23,7 @@ def test_the_highest_of_the_figure_asked_for_is_picked():
 
 
 def test_of_equals_the_first_is_picked_and_the_others_tie():
-    lines = choose([run([0.5, 0.5]), run([1.0, 0.0]), run([0.0, 1.0])], "win_rate")
+    lines = json.loads(json.dumps(choose([run([0.5, 0.5]), run([1.0, 0.0]), run([0.0, 1.0])], "win_rate")))
     assert [line["is_picked"] for line in lines] == [True, False, False] and [line["is_tied"] for line in lines] == [False, True, True]
 
 

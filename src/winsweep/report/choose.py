@@ -32,7 +32,7 @@ def choose(runs: Sequence[Run], by: Literal["lc_win_rate", "win_rate"]) -> list[
     A tie is a run whose figure is no further from the best than one standard error of the difference of the two, taken
     over the same instructions: the sample deviation of the paired differences in wins / √n, for either figure.
     """
-    scores = [run.lc.win_rate_pct if by == "lc_win_rate" else 100 * run.wins_N.mean() for run in runs]
+    scores = [run.lc.win_rate_pct if by == "lc_win_rate" else 100 * float(run.wins_N.mean()) for run in runs]
     best = int(np.argmax(scores))
     return [_line(run, n == best, scores[best] - scores[n], _difference_error_pct(run.wins_N, runs[best].wins_N)) for n, run in enumerate(runs)]
 
