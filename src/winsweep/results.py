@@ -7,9 +7,10 @@ from winsweep.manifest import write_atomic
 from winsweep.store import Store
 
 HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formula": "LC formula", "win_rate_pct": "win %", "standard_error_pct": "± ",
-         "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
+         "lc_std_pct": "LC std", "published_pct": "published", "difference_pct": "difference", "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
 LEFT = ("model", "task", "lc_formula")
 TABLE = "results.csv"
+HIDDEN = ("num_seeds", "std_pct", "published_std_pct", "note")  # in the file only
 BELOW = ("judge", "judge_model", "commit")  # said once under the table
 
 
@@ -42,13 +43,13 @@ def table_text(path: Path, notes: str) -> str:
 
     with open(path, encoding="utf-8", newline="") as f:
         rows = list(csv.DictReader(f))
-    columns = [c for c in rows[0] if not c.endswith("_key") and c not in BELOW and any(r[c] for r in rows)]
+    columns = [c for c in rows[0] if not c.endswith("_key") and c not in BELOW + HIDDEN and any(r[c] for r in rows)]
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(Text(HEADS.get(column, column)), justify="left" if column in LEFT else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(short(row[c])) for c in columns))
-    console = Console(width=220)
+    console = Console(width=260)
     with console.capture() as captured:
         console.print(table)
     shared = [f"{name}: {', '.join(sorted({r[name] for r in rows}))}" for name in BELOW if any(r[name] for r in rows)]
