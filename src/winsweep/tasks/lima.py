@@ -12,7 +12,7 @@ from winsweep.errors import BadData
 from winsweep.frame import Message
 
 VERSION = 1
-DATA = HubData("GAIR/lima", "train.jsonl", "main")  # no commit is published that we know of; the set has not changed since June 2023
+DATA = HubData("GAIR/lima", "train.jsonl", "68958e98267f5fb4a52a03ebcdae4ae59213fa7c")  # of June 2023, the newest in 2026
 NEEDS_PATH = False
 
 
