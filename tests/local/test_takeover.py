@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Finetune:
 
     def __init__(self, folder: Path, **placed: int) -> None:
         self.folder, self.placed, self.num_turns = folder, Placement(zero="zero2", **placed), 0
+        self.on_begin: Callable[[int], object] = lambda rank: None
         (folder / "study.yaml").write_text(STUDY)
         self.house: House = open_house(folder / "study.yaml", folder / "runs")
         self.store = self.house.store
@@ -50,6 +52,7 @@ class Finetune:
     def start_on(self, spec: Path, token: str, num_ranks: int) -> list[int]:
         def main(rank: int) -> None:
             os.environ["SLURMD_NODENAME"] = f"n{rank}"
+            self.on_begin(rank)
             os._exit(attempt.run(spec, rank, num_ranks, token))
 
         return start_ranks(num_ranks, main, self.folder / f"logs-{token}")
@@ -109,6 +112,17 @@ def test_the_node_of_the_rank_that_is_lost_is_named(finetune, rank, signum, kind
     os.kill(pids[rank], signal.SIGKILL)
     assert wait_ranks(pids[rank:rank + 1]) == [-signal.SIGKILL]
     assert [(e["kind"], e["node"]) for e in run.ends()] == [(kind, f"n{rank}")]
+
+
+def test_a_rank_that_knows_why_it_fails_is_believed_before_those_that_lose_it(finetune):
+    def out_of_memory(event: str, args: tuple) -> None:
+        if event == "open" and "examples.jsonl" in str(args[0]):
+            raise MemoryError
+
+    run = finetune(ranks=2, timeout_s=8)
+    run.on_begin = lambda rank: sys.addaudithook(out_of_memory) if rank == 1 else None
+    assert wait_ranks(run.turn(), 100) == [attempt.FAILED] * 2
+    assert [(e["kind"], e["node"]) for e in run.ends()] == [("host OOM", "n1")]
 
 
 def test_a_node_that_died_with_all_ranks_is_named_by_who_comes_next(finetune):

@@ -55,7 +55,7 @@ class Sweep:
         return subprocess.Popen(self.command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run(self, *words: str) -> str:
-        done = subprocess.run([*self.command, *words], env=self.env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run([*self.command, *words], env=self.env, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -10,7 +10,7 @@ import pytest
 from tests.slurm.conftest import Bed, wait_for
 from tests.slurm.faults import FAST, SEEDS, SLOW, SLOWLY, SLURM, Attempts, Sweep, check_through, is_alive, kill, undisturbed
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from tests.slurm.conftest import Bed, wait_for
 from tests.slurm.faults import FAST, SLOW, SLOWLY, Attempts, Sweep, check_through, kill, preempt, undisturbed
 
 NUM_LIMITS = 4
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")
