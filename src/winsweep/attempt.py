@@ -9,17 +9,19 @@ import traceback
 import uuid
 from pathlib import Path
 
-from winsweep import layout, liveness, manifest, provenance, spec as specs
-from winsweep.errors import Busy, MissingInput, Stopped, WinsweepError
+from winsweep import history, layout, liveness, manifest, provenance, spec as specs
+from winsweep.errors import Busy, Stopped, WinsweepError
 from winsweep.graph import load
 from winsweep.job import Job, progress_file
+from winsweep.liveness import BUSY
+from winsweep.ranks import Roll
 from winsweep.spec import Spec
 from winsweep.stopflag import StopFlag
-from winsweep.store import RECORD, Claim, Store
+from winsweep.store import RECORD, Claim, Store, places
 
-OK, FAILED, BUSY, BLOCKED, STOPPED = 0, 1, 75, 66, 80
+OK, FAILED, BLOCKED, STOPPED = 0, 1, 66, 80
 CODES = {"blocked": BLOCKED, "busy": BUSY, "stopped": STOPPED, "preempted": STOPPED, "time limit": STOPPED}
-LEADER_S = 2.0  # how long a rank that fails leaves it to its leader to say why
+WORD_S = 2.0  # how long a rank that fails leaves it to its leader to say why, and one that lost another to the rest to say so
 GONE = ("killed", "hang")  # how a rank names the loss of another
 
 
@@ -55,7 +57,7 @@ def _claim(spec: Spec, store: Store, num_ranks: int, token: str, flag: StopFlag)
         print(e, file=sys.stderr)
         return BUSY
     _explain_predecessor(store, spec.key, claim, token)
-    stop = liveness.beat(heartbeat, lambda: flag.kind)
+    stop = liveness.beat(heartbeat, lambda: flag.kind, claim.still_held)
     try:
         return _lead(spec, store, claim, num_ranks, token, flag)
     finally:
@@ -63,12 +65,13 @@ def _claim(spec: Spec, store: Store, num_ranks: int, token: str, flag: StopFlag)
 
 
 def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, flag: StopFlag) -> int:
-    begun = time.time()
+    begun, roll = time.time(), Roll(claim.root, token)
     record = {"attempt": claim.number, "owner": claim.owner, "begun": begun, "node": liveness.node()}
     try:
         there = spec.key in store.published()  # by somebody who ended between our first look and our claim
         if not there:
-            _make(spec, store, claim, num_ranks, token, record, flag)
+            with roll.present(0):
+                _make(spec, store, claim, num_ranks, token, record, flag)
         flag.polled()  # what is published is done, whatever is asked now
         claim.end(record | {"kind": "already" if there else "done", **_usage(begun)})
         store.tidy(spec.key)
@@ -76,18 +79,35 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
     except BaseException as e:
         flag.polled()
         traceback.print_exc()
-        claim.end(record | _reason(e, claim.root) | _usage(begun))
-        return CODES.get(_kind(e), FAILED)
+        code = CODES.get(_say_end(store, spec.key, claim.number, record | _reason(e, claim.root, roll) | _usage(begun)), FAILED)
+        return FAILED if code == STOPPED and history.failures(store, [spec.key]) else code  # a stopped one would be given another turn
 
 
-def _reason(e: BaseException, work: Path) -> dict:
-    return {"kind": _kind(e), "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work)}
+def _reason(e: BaseException, work: Path, roll: Roll) -> dict:
+    kind = _kind(e)
+    blamed = {"node": roll.lost_node(WORD_S)} if kind in GONE else {}
+    return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
+
+
+def _say_end(store: Store, key: str, number: int, record: dict) -> str:
+    """Leave the end record of attempt `number`, and return the kind that stands.
+
+    What another rank has said stands, unless it only lost a peer and `record` has the cause: "application" may be a consequence.
+    One that was taken over says nothing.
+    """
+    if not store.held(key, number):
+        return "busy"
+    told = store.end_of(key, number)
+    if told and (told["kind"] not in GONE or record["kind"] in (*GONE, "application")):
+        return told["kind"]
+    store.end(key, number, record)
+    return record["kind"]
 
 
 def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: StopFlag) -> None:
     inputs = verified_inputs(spec, store)
     job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag)
-    manifest.write_atomic(_gang(claim.root, token), json.dumps({"number": claim.number}).encode())
+    Roll(claim.root, token).announce(claim.number)
     stage(spec.stage).run(job)
     made = {**record, "name": spec.name, "version": spec.version, "params": spec.params, "inputs": dict(spec.inputs),
             "notes": job.notes, "placement": vars(spec.placement), **provenance.circumstances(), **_usage(record["begun"])}
@@ -97,29 +117,30 @@ def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, re
 
 def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
     """A rank that is not the leader: waits for the leader's claim and runs the same stage on the same directories."""
-    work = store.work(spec.key)
-    begun = time.time()
-    number = _await_leader(_gang(work, token), spec.placement.timeout_s)
-    inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
-    job = _job(spec, inputs, work / f"out-{number:06d}", work / "state", rank, num_ranks, token, flag)
+    work, begun = store.work(spec.key), time.time()
+    roll = Roll(work, token)
+    number = roll.await_leader(spec.placement.timeout_s)
+    stop = liveness.fence(lambda: store.held(spec.key, number))
     try:
-        stage(spec.stage).run(job)
+        with roll.present(rank):
+            inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
+            stage(spec.stage).run(_job(spec, inputs, *places(work, number), rank, num_ranks, token, flag))
         return OK
     except BaseException as e:
         flag.polled()
         traceback.print_exc()
         record = {"attempt": number, "owner": liveness.owner(token), "begun": begun, "node": liveness.node(), "rank": rank}
-        return CODES.get(_speak_for_leader(store, spec.key, number, record | _reason(e, work)), FAILED)
+        return CODES.get(_speak_for_leader(store, spec.key, number, record | _reason(e, work, roll)), FAILED)
+    finally:
+        stop.set()
 
 
 def _speak_for_leader(store: Store, key: str, number: int, record: dict) -> str:
     """How the leader says that the attempt ended; if it does not say so soon, it hangs or is gone, and `record` is the attempt's end."""
-    limit = time.monotonic() + LEADER_S
-    while (told := store.end_of(key, number)) is None and time.monotonic() < limit:
+    limit = time.monotonic() + WORD_S
+    while store.end_of(key, number) is None and time.monotonic() < limit:
         time.sleep(0.05)
-    if told is None:
-        store.end(key, number, record)
-    return (told or record)["kind"]
+    return _say_end(store, key, number, record)
 
 
 def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str, flag: StopFlag) -> Job:
@@ -171,9 +192,10 @@ def _explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> No
     if told and not (requeued and told["kind"] in GONE):
         return
     asked = _last_word(claim.root / "heartbeat") if requeued else ""
+    node = Roll(claim.root, owner.rpartition("@")[2]).lost_node()
     kind = asked or ("node" if requeued else "killed")
     why = f"{asked}, with no time to save" if asked else "its node went away" if requeued else "killed, or its node died"
-    known = told or {"attempt": before, "owner": owner, "progress": progress_of(claim.root), "begun": time.time()}
+    known = told or {"attempt": before, "owner": owner, "progress": progress_of(claim.root), "begun": time.time(), "node": node}
     claim.end(known | {"kind": kind, "reason": f"{told['reason'] if told else 'no end record'}: {why}"}, number=before)
 
 
@@ -190,20 +212,6 @@ def progress_of(work: Path) -> int:
         return json.loads((work / "progress.json").read_bytes())["done"]
     except (FileNotFoundError, ValueError):
         return 0
-
-
-def _gang(work: Path, token: str) -> Path:
-    return work / f"gang-{token}.json"
-
-
-def _await_leader(path: Path, timeout_s: float) -> int:
-    limit = time.monotonic() + timeout_s
-    while time.monotonic() < limit:
-        try:
-            return json.loads(path.read_bytes())["number"]
-        except FileNotFoundError:
-            time.sleep(0.05)
-    raise MissingInput(f"{path}: rank 0 did not claim the artifact within {timeout_s:.0f} s; its log says why")
 
 
 def _kind(e: BaseException) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+BUSY = 75  # exit code of an attempt whose artifact somebody else builds
 HEARTBEAT_S = 5.0
 STALE_S = 60.0  # a shared disk may show a file this late
 
@@ -45,17 +46,39 @@ def alive(name: str, heartbeat: Path | None = None, token: str = "") -> bool:
         return False
 
 
-def beat(path: Path, word: Callable[[], str | None] = lambda: None) -> threading.Event:
-    """Touch `path` until the event that is returned is set, so that other hosts see that this attempt lives.
+def beat(path: Path, word: Callable[[], str | None] = lambda: None, held: Callable[[], bool] = lambda: True) -> threading.Event:
+    """Touch `path` until the event that is returned is set, so that other hosts see that this attempt lives; see `fence` for `held`.
 
     In it stands the latest `word`: the signal that asked the attempt to end, for one that may not live to say so.
     """
+    def once() -> None:
+        _leave_unless(held)
+        path.write_text(word() or "")
+
+    return _repeat(once)
+
+
+def fence(held: Callable[[], bool]) -> threading.Event:
+    """End this process with BUSY soon after `held()` turned false, until the event that is returned is set.
+
+    SLURM starts a task again when it has lost sight of a node, whose processes may live on: they must end by themselves.
+    """
+    return _repeat(lambda: _leave_unless(held))
+
+
+def _leave_unless(held: Callable[[], bool]) -> None:
+    if not held():
+        os.write(2, b"another attempt has taken over: this one ends\n")
+        os._exit(BUSY)  # the main thread may be inside a collective that no exception reaches
+
+
+def _repeat(action: Callable[[], None]) -> threading.Event:
     stop = threading.Event()
 
     def loop() -> None:
         while not stop.is_set():
-            with contextlib.suppress(OSError):  # a disk that is full for a while
-                path.write_text(word() or "")
+            with contextlib.suppress(OSError):  # a disk that is full or away for a while
+                action()
             stop.wait(HEARTBEAT_S)
 
     threading.Thread(target=loop, daemon=True).start()

@@ -28,7 +28,7 @@ def waste(houses: Sequence[House]) -> list[Waste]:
             found.append(Waste(path, size(path), "no study named here asks for it"))
         elif key.partition("/")[0] in transient and key not in needed:
             found.append(Waste(path, size(path), "its model is collected"))
-    for state in sorted(store.root.glob(".work/*/*/state")):
+    for state in sorted(store.root.glob(".work/*/*/state-*")):
         key = state.parent.relative_to(store.root / ".work").as_posix()
         if key not in wanted and store.holder(key, houses[0].alive(key)) is None:
             found.append(Waste(state, size(state), "state of an attempt at what no study named here asks for"))

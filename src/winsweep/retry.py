@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 BUDGET = 3  # attempts in a row that got no further
+PREEMPTIONS = 10  # the same, where a higher partition took the nodes: no fault of the study, but it must not go on for ever
+ADVICE = {"time limit": "; raise time_min, or lower checkpoint_steps, in the cluster file and type --retry-failed",
+          "preempted": "; lower checkpoint_steps, or name a partition that is not preempted, and type --retry-failed"}
 # Ends that say nothing against the ask, and ends that may come from a machine or a neighbour.
 HARMLESS = ("done", "already", "busy", "blocked", "stopped")
 PASSING = ("preempted", "time limit", "node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge", "lost")
@@ -31,8 +34,11 @@ def failed(ends: Sequence[End]) -> str | None:
     last = told[-1]
     if last.kind not in PASSING:
         return f"{last.kind}: {last.reason}"
-    stuck = stalls(told)
-    return f"{last.kind}: {last.reason} ({stuck} attempts in a row got no further)" if stuck >= BUDGET else None
+    idle = [e.kind for e in told[len(told) - stalls(told) :]]
+    preempted = idle.count("preempted")
+    if len(idle) - preempted < BUDGET and preempted < PREEMPTIONS:
+        return None
+    return f"{last.kind}: {last.reason} ({len(idle)} attempts in a row got no further{ADVICE.get(last.kind, '')})"
 
 
 def stalls(ends: Sequence[End]) -> int:

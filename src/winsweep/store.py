@@ -1,9 +1,11 @@
 """The directory of finished artifacts: what is published is whole and done, who may build what, and how attempts ended."""
 
+import contextlib
 import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,6 +113,10 @@ class Store:
             if _link(claims, last + 1, owner):
                 return Claim(self.work(key), last + 1, owner)
 
+    def held(self, key: str, number: int) -> bool:
+        """Whether claim `number` on `key` is the latest."""
+        return _last(self.work(key) / "claims") == number
+
     def holder(self, key: str, alive: Callable[[str], bool]) -> str | None:
         """The live attempt that owns `key`, if there is one."""
         last = _last(self.work(key) / "claims")
@@ -153,21 +159,24 @@ class Store:
 
     def tidy(self, key: str) -> None:
         """Drop what only an unfinished attempt needs; claims, end records, logs and the spec stay."""
-        for child in list(self.work(key).iterdir()):
+        for child in list(self.work(key).iterdir()):  # the other ranks may be removing things too
             if child.name not in ("claims", "ends", "logs", "spec.json"):
-                shutil.rmtree(child) if child.is_dir() else child.unlink()
+                shutil.rmtree(child, ignore_errors=True) if child.is_dir() else child.unlink(missing_ok=True)
 
 
 class Claim:
-    """The right to build one artifact: the directory to fill, the directory that outlives attempts, and the number that proves it."""
+    """The right to build one artifact: the directory to fill, the directory that outlives attempts, and the number that proves it.
+
+    Both directories bear the number: an attempt that was taken over and does not know it yet finds nothing at its paths any more.
+    """
 
     def __init__(self, work: Path, number: int, owner: str) -> None:
         self.number, self.owner, self.root = number, owner, work
-        self.out, self.work = work / f"out-{number:06d}", work / "state"
-        for old in work.glob("out-*"):
-            shutil.rmtree(old, ignore_errors=True)
+        self.out, self.work = places(work, number)
+        _inherit(self.work)
+        for old in [*work.glob("out-*"), *work.glob("gone-*"), *(p for p in work.glob("state-*") if p < self.work)]:
+            _discard(old)
         self.out.mkdir()
-        self.work.mkdir(exist_ok=True)
 
     def still_held(self) -> bool:
         return _last(self.root / "claims") == self.number
@@ -177,6 +186,27 @@ class Claim:
         ends = self.root / "ends"
         ends.mkdir(exist_ok=True)
         manifest.write_atomic(ends / f"{number or self.number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+
+def places(work: Path, number: int) -> tuple[Path, Path]:
+    """Where attempt `number` puts its result, and where the state lies that outlives attempts, while it has the claim."""
+    return work / f"out-{number:06d}", work / f"state-{number:06d}"
+
+
+def _inherit(mine: Path) -> None:
+    """Rename the state that the attempts before left to `mine`; an empty one if there is none, or if a later attempt was quicker."""
+    while not mine.is_dir():
+        left = max((p for p in mine.parent.glob("state-*") if p < mine), default=None)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(left, mine) if left else mine.mkdir()
+
+
+def _discard(path: Path) -> None:
+    """Remove a directory: first out of the reach of whoever is about to publish it, as what is half removed must not be found anywhere."""
+    gone = tempfile.mkdtemp(prefix="gone-", dir=path.parent)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path, gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _dirs(path: Path) -> Iterator[Path]:

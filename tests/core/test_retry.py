@@ -14,10 +14,28 @@ def test_a_bug_or_bad_input_is_not_tried_again(kind):
     assert failed(ends((kind, 0))) == f"{kind}: why"
 
 
-@pytest.mark.parametrize("kind", ["preempted", "time limit", "node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge"])
+@pytest.mark.parametrize("kind", ["node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge"])
 def test_what_may_pass_is_tried_three_times_without_progress(kind):
     assert failed(ends((kind, 0), (kind, 0))) is None
     assert failed(ends((kind, 0), (kind, 0), (kind, 0))) == f"{kind}: why (3 attempts in a row got no further)"
+
+
+def test_three_time_limits_before_anything_was_gained_fail_and_say_what_to_do():
+    assert failed(ends(("time limit", 0), ("time limit", 0))) is None
+    said = failed(ends(("time limit", 7), ("time limit", 7), ("time limit", 7), ("time limit", 7)))
+    assert said.startswith("time limit: why (3 attempts in a row got no further; raise time_min, or lower checkpoint_steps, ")
+
+
+def test_preemptions_before_anything_was_gained_count_only_when_there_are_many():
+    assert failed(ends(*[("preempted", 0)] * 9)) is None
+    said = failed(ends(*[("preempted", 0)] * 10))
+    assert said.startswith("preempted: why (10 attempts in a row got no further; lower checkpoint_steps, or name a partition ")
+    assert failed(ends(*[("preempted", 0)] * 9, ("preempted", 1), *[("preempted", 1)] * 9)) is None
+
+
+def test_preemptions_neither_use_up_nor_renew_the_budget_of_other_ends():
+    assert failed(ends(("killed", 0), ("preempted", 0), ("killed", 0), ("preempted", 0))) is None
+    assert failed(ends(("killed", 0), ("preempted", 0), ("killed", 0), ("preempted", 0), ("killed", 0))).startswith("killed: why (5")
 
 
 def test_attempts_that_got_further_are_free():

@@ -2,15 +2,38 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 TESTBED = Path(__file__).resolve().parents[2] / "slurm/testbed"
-PORT = 20000 + os.getpid() % 45 * 200  # of this session; others on the machine have theirs
+MARKS: list[socket.socket] = []
+LOW, NUM_PORTS = 20000, 200  # below the ports that the system gives out by itself
+
+
+@cache
+def first_port() -> int:
+    """The first of NUM_PORTS ports that are this session's: all are free, and the last one is taken for as long as it lives."""
+    for turn in range(45):
+        first = LOW + (os.getpid() + turn) % 45 * NUM_PORTS
+        mark = socket.socket()
+        try:
+            mark.bind(("127.0.0.1", first + NUM_PORTS - 1))
+            for port in range(first, first + NUM_PORTS - 1):
+                with socket.socket() as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            continue
+        MARKS.append(mark)
+        return first
+    raise OSError(f"no {NUM_PORTS} free ports in a row from {LOW} on")
 
 
 class Bed:
@@ -74,11 +97,11 @@ def keep_bed(folder: Path, programs: tuple[str, ...], *words: str) -> Iterator[B
 @pytest.fixture(scope="session")
 def testbed(tmp_path_factory) -> Iterator[Bed]:
     """Four nodes n1 … n4 with two GPUs each, partitions main and hi, no accounting. A test leaves its queue empty."""
-    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(PORT))
+    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(first_port()))
 
 
 @pytest.fixture(scope="session")
 def accounting_testbed(tmp_path_factory) -> Iterator[Bed]:
     """Two nodes, with slurmdbd and MariaDB behind sacct."""
     programs = ("slurmctld", "munged", "slurmdbd", "mariadbd")
-    yield from keep_bed(tmp_path_factory.mktemp("books"), programs, "--port", str(PORT + 50), "--nodes", "2", "--accounting")
+    yield from keep_bed(tmp_path_factory.mktemp("books"), programs, "--port", str(first_port() + 50), "--nodes", "2", "--accounting")

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import io
 import json
 import os
 import signal
@@ -36,9 +35,9 @@ all: {{partition: main, time_min: 10, signal_s: 5, timeout_s: 12}}
 stages:
   finetune: {PLACED % 'nodes: 2, gpus_per_rank: 1,'}
   generate: {{gpus_per_rank: 1}}
-labels:
-  a.ins.s4: {{finetune: {{checkpoint_steps: 1}}}}
 """
+FAST, SLOW = 1, 4  # seeds; the slow one saves after every step where it is placed so
+SLOWLY = SLURM + f"labels: {{a.ins.s{SLOW}: {{finetune: {{checkpoint_steps: 1}}}}}}\n"
 
 
 class Sweep:
@@ -56,7 +55,7 @@ class Sweep:
         return subprocess.Popen(self.command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run(self, *words: str) -> str:
-        done = subprocess.run([*self.command, *words], env=self.env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run([*self.command, *words], env=self.env, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -83,10 +82,10 @@ class Sweep:
         return {task: max(int(n) for t, n, _ in turns if t == task) for task, *_ in turns}
 
     def results(self) -> dict[str, str]:
-        """The sha256 of every model and every set of outputs, and each row of the table but for the commit: the code may change while a test runs."""
+        """The sha256 of every model and every set of outputs, and each row of the table."""
         files = [*self.store.glob("collect/*/model.safetensors"), *self.store.glob("generate/*/outputs.json")]
-        table = list(csv.DictReader(io.StringIO((self.store / "results/faults.csv").read_text())))
-        rows = {f"row {row['seed']}": json.dumps({k: v for k, v in row.items() if k != "commit"}) for row in table}
+        names, *table = csv.reader((self.store / "results/faults.csv").read_text().splitlines(keepends=True))
+        rows = {f"row {row[names.index('seed')]}": json.dumps([names, row]) for row in table}
         return {str(p.relative_to(self.store)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files} | rows
 
     def finished(self) -> int:
@@ -118,9 +117,10 @@ class Attempts:
     def signal(self, seed: int, rank: int, signum: signal.Signals) -> None:
         os.kill(self.rank(seed, rank), signum)
 
-    def on_node(self, node: str) -> list[int]:
-        """Every process of every job on a node, the daemons that would report their ends first."""
-        inside = [pid for pid, e in self._processes().items() if e.get("SLURMD_NODENAME") == node and "SLURM_JOB_ID" in e]
+    def on_node(self, seed: int, node: str) -> list[int]:
+        """Every process of a seed's task on a node, the daemons that would report their ends first."""
+        job = next(iter(self._ranks(seed).values()))["SLURM_JOB_ID"]
+        inside = [pid for pid, e in self._processes().items() if e.get("SLURMD_NODENAME") == node and e.get("SLURM_JOB_ID") == job]
         return [*{parent(pid) for pid in inside} - {1, *inside}, *inside]
 
     def trains(self, seed: int, beyond: int = 0) -> bool:
@@ -154,6 +154,13 @@ def kill(pid: int, signum: signal.Signals) -> None:
         os.kill(pid, signum)
     except ProcessLookupError:
         pass
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def parent(pid: int) -> int:

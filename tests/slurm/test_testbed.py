@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.conftest import PORT, Bed, keep_bed, wait_for
+from tests.slurm.conftest import NUM_PORTS, Bed, first_port, keep_bed, wait_for
 
 LOOPBACK, LISTENING = "0100007F", "0A"
 
@@ -49,8 +49,9 @@ def test_gpus_are_numbered_and_counted(testbed):
 
 
 def test_nothing_listens_beyond_loopback(testbed, accounting_testbed):
-    found = listening(PORT, PORT + 199)
-    expected = {PORT, *range(PORT + 101, PORT + 105), PORT + 50, PORT + 51, PORT + 151, PORT + 152}
+    port = first_port()
+    found = listening(port, port + NUM_PORTS - 1)
+    expected = {port, *range(port + 101, port + 105), port + 50, port + 51, port + 151, port + 152}
     assert set(found) >= expected and set(found.values()) == {LOOPBACK}
 
 
@@ -126,7 +127,7 @@ def test_sacct_answers_with_accounting_and_refuses_without(testbed, accounting_t
 @pytest.fixture
 def small(testbed, tmp_path):
     """One node, on its own ports, beside the other testbed."""
-    yield from keep_bed(tmp_path / "bed", ("slurmctld",), "--port", str(PORT + 20), "--nodes", "1", "--max-array-size", "11")
+    yield from keep_bed(tmp_path / "bed", ("slurmctld",), "--port", str(first_port() + 20), "--nodes", "1", "--max-array-size", "11")
 
 
 def test_up_keeps_what_runs_and_refuses_to_change_it(small):
@@ -154,7 +155,7 @@ def test_a_crashed_testbed_comes_up_again_with_its_queue_or_fresh(small):
     assert small.field(job, "JobState") == "PENDING"
     for pid in small.pids().values():
         os.kill(pid, signal.SIGKILL)
-    small.control("up", "--fresh", "--port", str(PORT + 20), "--nodes", "1")
+    small.control("up", "--fresh", "--port", str(first_port() + 20), "--nodes", "1")
     assert small.run("squeue", "-h") == ""
 
 
@@ -163,7 +164,7 @@ def test_up_and_down_leave_a_folder_alone_that_is_not_a_testbeds(small, tmp_path
     other.mkdir()
     (other / "options.json").write_text("{}")
     bed = Bed(other)
-    assert "not a testbed's" in bed.control("up", "--port", str(PORT + 30), "--fresh", code=1)
+    assert "not a testbed's" in bed.control("up", "--port", str(first_port() + 30), "--fresh", code=1)
     bed.control("down")
     assert [p.name for p in other.iterdir()] == ["options.json"]
 

@@ -60,6 +60,33 @@ def test_an_attempt_that_was_taken_over_publishes_nothing(store):
     assert store.published() == {}
 
 
+def test_state_goes_with_the_claim_out_of_the_reach_of_whom_it_was_taken_from(store):
+    first = store.claim(ARTIFACT.key, "one", alive=lambda _: True)
+    (first.work / "kept").write_text("by the first")
+    second = store.claim(ARTIFACT.key, "two", alive=lambda _: False)
+    assert (second.work / "kept").read_text() == "by the first" and not first.work.exists() and not first.out.exists()
+    third = store.claim(ARTIFACT.key, "three", alive=lambda _: False)
+    again = type(second)(second.root, second.number, "two")  # the second comes late: it gets nothing of the third's
+    assert (third.work / "kept").exists() and list(again.work.iterdir()) == []
+    fourth = store.claim(ARTIFACT.key, "four", alive=lambda _: False)
+    assert [p.name for p in fourth.root.glob("state-*")] == ["state-000004"] and (fourth.work / "kept").exists()
+
+
+def test_a_result_that_is_taken_away_while_it_is_published_is_not_published_in_part(store, monkeypatch):
+    first, rename = store.claim(ARTIFACT.key, "one", alive=lambda _: True), os.rename
+    (first.out / "data.txt").write_text("whole")
+
+    def late(old: Path, new: Path) -> None:
+        if old == first.out and not (first.root / "claims/000002").exists():  # between its last look at its claim and the rename
+            store.claim(ARTIFACT.key, "two", alive=lambda _: False)
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", late)
+    with pytest.raises(Busy, match="published by None already"):
+        store.publish(ARTIFACT.name, first)
+    assert store.published() == {}
+
+
 def test_the_second_publisher_loses_and_the_first_result_stays(store):
     path = published(store, "one")
     claim = store.claim(ARTIFACT.key, "two", alive=lambda _: False)

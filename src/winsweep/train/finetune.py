@@ -1,5 +1,6 @@
 """The training loop: from examples and a base model to weights, log and train.json, the same however often it was interrupted."""
 
+import errno
 import hashlib
 import json
 import math
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -83,15 +85,18 @@ def finetune(
     set_seeds(seed + 1_000_003 * gang.rank)  # dropout differs between ranks
     fit = _fit(course, base, revision, config, gang)
     begin = checkpoint.resume(engine, work, fit, gang)
+    log = gang.together(lambda: _open_log(work) if gang.rank == 0 else None)
     for step in range(begin, course.num_steps):
         line = _step(engine, course, step, gang)
-        gang.together(lambda: _report(line, course, work, gang.rank, progress))
+        gang.together(lambda: _report(line, course, log, progress))
         stop = _agreed(stopping(), gang)
         if (stop or (step + 1) % placement.checkpoint_steps == 0) and step + 1 < course.num_steps:
             checkpoint.save(engine, work, step + 1, fit, gang)
             if stop:
                 raise Stopped(stop)
     _publish(engine, course, out, work, gang)
+    if log:
+        log.close()
     return config
 
 
@@ -141,10 +146,16 @@ def _step(engine: Engine, course: Course, step: int, gang: Gang) -> dict:
     return {"step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm, "num_tokens": num_tokens, "tokens_per_s": round(speed, 1)}
 
 
-def _report(line: dict, course: Course, work: Path, rank: int, progress: Callable[[int, int], None]) -> None:
-    if rank == 0:
-        with open(work / LOG, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+def _open_log(work: Path) -> BinaryIO:
+    # Held open from here on: the resume of a later attempt puts another file there, so that one which was taken over
+    # and does not know it (its node lost SLURM, not the disk) cannot add to its successor's log.
+    return open(work / LOG, "ab", buffering=0)
+
+
+def _report(line: dict, course: Course, log: BinaryIO | None, progress: Callable[[int, int], None]) -> None:
+    data = (json.dumps(line) + "\n").encode()
+    if log and log.write(data) != len(data):
+        raise OSError(errno.ENOSPC, f"{log.name}: the disk took a part of a line")
     progress(line["step"], course.num_steps)
 
 

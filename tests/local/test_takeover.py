@@ -1,0 +1,150 @@
+"""Attempts at a finetune that are taken over while they live, lose a rank, or are stopped before they gained anything."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.conftest import wait_for
+from tests.train.world import start_ranks, wait_ranks
+from winsweep import attempt, history, liveness, spec as specs
+from winsweep.artifact import closure
+from winsweep.house import House, open_house
+from winsweep.placement import Placement
+
+STUDY = """\
+name: long
+models: {a: {pretrain: {num_tokens: 0, width: 16, layers: 1, heads: 2, mlp: 32}}}
+adapters: {base: {rules: []}}
+tasks: {ins: {from: toy, num_examples: 24}}
+seeds: [1]
+recipe: {lr: 1.0e-3, epochs: 200, global_batch: 8, max_tokens: 128, precision: fp32}
+instructions: {from: toy, part: dev}
+decoding: {max_new_tokens: 8, batch: 20}
+compare: {judge: reference_overlap, reference: {task: ins}}
+"""
+
+
+class Finetune:
+    """The finetune of a study in a folder, all it is made from finished, and attempts at it as turns of one SLURM task."""
+
+    def __init__(self, folder: Path, **placed: int) -> None:
+        self.folder, self.placed, self.num_turns = folder, Placement(zero="zero2", **placed), 0
+        self.on_begin: Callable[[int], object] = lambda rank: None
+        (folder / "study.yaml").write_text(STUDY)
+        self.house: House = open_house(folder / "study.yaml", folder / "runs")
+        self.store = self.house.store
+        self.artifact = next(a for a in self.house.order if a.stage == "finetune")
+        for a in closure([self.artifact]):
+            if a is not self.artifact:
+                assert wait_ranks(self.start_on(self.write(a, Placement()), "inputs", 1)) == [0]
+        self.spec, self.work = self.write(self.artifact, self.placed), self.store.work(self.artifact.key)
+
+    def write(self, a, placed: Placement) -> Path:
+        path = self.folder / f"{a.stage}-{a.digest}.json"
+        specs.write(specs.make(a, self.store.root, self.folder / "study.yaml", self.house.study.files, placed), path)
+        return path
+
+    def start_on(self, spec: Path, token: str, num_ranks: int) -> list[int]:
+        def main(rank: int) -> None:
+            os.environ["SLURMD_NODENAME"] = f"n{rank}"
+            self.on_begin(rank)
+            os._exit(attempt.run(spec, rank, num_ranks, token))
+
+        return start_ranks(num_ranks, main, self.folder / f"logs-{token}")
+
+    def turn(self) -> list[int]:
+        """The processes of the next turn, by rank."""
+        self.num_turns += 1
+        return self.start_on(self.spec, f"slurm-7_0.{self.num_turns - 1}", self.placed.ranks)
+
+    def ends(self) -> list[dict]:
+        return [json.loads(p.read_bytes()) for p in sorted((self.work / "ends").glob("0*.json"))]
+
+    def result(self) -> tuple[list[dict], dict[str, bytes]]:
+        """The log, less its speeds, and the bytes of the weights."""
+        found = self.store.find(self.artifact.key)
+        lines = [json.loads(line) for line in (found / "log.jsonl").read_text().splitlines()]
+        return [line | {"tokens_per_s": 0} for line in lines], {p.name: p.read_bytes() for p in found.glob("*.safetensors")}
+
+
+@pytest.fixture
+def finetune(tmp_path) -> Callable[..., Finetune]:
+    return lambda **placed: Finetune(tmp_path, **placed)
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory) -> Finetune:
+    """Two ranks that nothing happens to."""
+    run = Finetune(tmp_path_factory.mktemp("quiet"), ranks=2)
+    assert wait_ranks(run.turn(), 200) == [0, 0]
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpoint_steps", [4, 1000])
+def test_an_attempt_that_is_taken_over_while_it_lives_ends_soon_and_harms_nothing(finetune, quiet, checkpoint_steps):
+    """It finds out when it saves, or else at the next beat."""
+    torn = finetune(ranks=2, checkpoint_steps=checkpoint_steps)
+    first = torn.turn()
+    wait_for(lambda: attempt.progress_of(torn.work) > 20, 100)
+    second = torn.turn()
+    assert wait_ranks(first, 60) == [attempt.BUSY] * 2
+    assert wait_ranks(second, 200) == [0, 0]
+    assert torn.result() == quiet.result()
+    assert [e["kind"] for e in torn.ends()] == ["node", "done"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("signum, kind", [(signal.SIGKILL, "killed"), (signal.SIGSTOP, "hang")])
+def test_the_node_of_the_rank_that_is_lost_is_named(finetune, rank, signum, kind):
+    run = finetune(ranks=3, timeout_s=8)
+    pids = run.turn()
+    wait_for(lambda: attempt.progress_of(run.work) > 3, 100)
+    os.kill(pids[rank], signum)
+    others = [pid for pid in pids if pid != pids[rank]]
+    assert wait_ranks(others, 60) == [attempt.FAILED] * 2
+    os.kill(pids[rank], signal.SIGKILL)
+    assert wait_ranks(pids[rank:rank + 1]) == [-signal.SIGKILL]
+    assert [(e["kind"], e["node"]) for e in run.ends()] == [(kind, f"n{rank}")]
+
+
+def test_a_rank_that_knows_why_it_fails_is_believed_before_those_that_lose_it(finetune):
+    def out_of_memory(event: str, args: tuple) -> None:
+        if event == "open" and "examples.jsonl" in str(args[0]):
+            raise MemoryError
+
+    run = finetune(ranks=2, timeout_s=8)
+    run.on_begin = lambda rank: sys.addaudithook(out_of_memory) if rank == 1 else None
+    assert wait_ranks(run.turn(), 100) == [attempt.FAILED] * 2
+    assert [(e["kind"], e["node"]) for e in run.ends()] == [("host OOM", "n1")]
+
+
+def test_a_node_that_died_with_all_ranks_is_named_by_who_comes_next(finetune):
+    run = finetune(ranks=1)
+    pid, = run.turn()
+    wait_for(lambda: attempt.progress_of(run.work) > 3, 100)
+    os.kill(pid, signal.SIGKILL)
+    assert wait_ranks([pid]) == [-signal.SIGKILL]
+    pid, = run.turn()
+    wait_for(lambda: run.ends())
+    os.kill(pid, signal.SIGTERM)
+    assert wait_ranks([pid]) == [attempt.STOPPED]
+    assert [(e["kind"], e["node"]) for e in run.ends()] == [("node", "n0"), ("stopped", "n0")]
+
+
+def test_a_time_limit_that_comes_before_anything_was_gained_asks_for_two_more_turns_only(finetune):
+    run = finetune(ranks=1)
+    codes = []
+    for number in range(3):
+        pid, = run.turn()
+        wait_for((run.work / f"claims/{number + 1:06d}").exists)
+        os.kill(pid, signal.SIGUSR2)
+        codes += wait_ranks([pid])
+    assert codes == [attempt.STOPPED, attempt.STOPPED, attempt.FAILED]
+    assert "raise time_min" in history.failures(run.store, [run.artifact.key])[run.artifact.key]
