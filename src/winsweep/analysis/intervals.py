@@ -36,7 +36,7 @@ def share_of(groups: Sequence[Sequence[bool]]) -> Share:
     independent = float(len(groups))
     if 0 < share < 1:
         between = ((wins_G - share * sizes_G) ** 2).sum() / num**2
-        independent = min(num, share * (1 - share) / between) if between else num
+        independent = float(min(num, share * (1 - share) / between)) if between else float(num)
     return Share(float(share), *_wilson(float(share), independent), int(num))
 
 
