@@ -158,9 +158,12 @@ def test_start_reads_byte_level_pieces_as_text():
     assert [scores[tokenizer.convert_tokens_to_ids(p)].item() for p in ("ĠOkay", "Ċ", "Ġ", "!", "O")] == [50, 0, 0, -5, 5]
 
 
-def test_pieces_of_a_byte_level_vocabulary(byte_level):
-    ids = {piece: piece_id(piece, byte_level) for piece in ("\n", " I", "<", "   "[:1])}
-    assert byte_level.convert_ids_to_tokens(list(ids.values())) == ["Ċ", "ĠI", "<", "Ġ"]
+def test_the_papers_table_in_a_byte_level_vocabulary():
+    """As OLMo's: pieces spelled in bytes, runs of spaces as tokens of their own."""
+    tokenizer = learn(["a\n#\n <x |I I We What should * - # ## !\nWhat should We"] * 5, 330)
+    tokenizer.add_tokens(["   "])
+    found = table_of(Adapter(), tokenizer)
+    assert {tokenizer.decode([i]): score for i, score in found.items()} == dict(UNIFORM)
 
 
 def test_a_piece_that_the_tokenizer_lacks_is_named():
