@@ -39,7 +39,7 @@ def test_scores_of_padded_batches_are_those_of_one_at_a_time():
             want, num = one(model, i, j)
             assert s.num_tokens == num
             assert (s.log_prob, s.per_token) == (pytest.approx(want, rel=1e-5), pytest.approx(want / num, rel=1e-5))
-    assert list(sorted(found)) == ALL
+    assert sorted(found) == ALL
 
 
 def test_shares_are_of_every_comparison():

@@ -3,6 +3,7 @@
 Shape suffixes: B sequences of a micro-batch.
 """
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def _batches(examples: dict[Pair, Example], batch_tokens: int) -> list[list[Pair
 
 
 def _score(loss: float, example: Example, pair: Pair) -> Score:
-    if loss != loss:
+    if math.isnan(loss):
         raise NotFinite(f"row {pair[0] + 1}: the model scores the response of row {pair[1] + 1} as NaN; its weights are damaged")
     num = num_targets(example)
     return Score(-loss * num, num)
