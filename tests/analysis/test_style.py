@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from winsweep import layout
 from winsweep.analysis.style import STYLES, by_distance
+from winsweep.parts import names_in
 
 TYPICAL = {
     "gsm": ["Half of 48 is <<48/2=24>>24.\nSo 72 in all.\n#### 72", "#### 1,250", "It is -3.\n\n####  -3.5 \n"],
@@ -25,6 +27,10 @@ def test_a_style_is_seen_in_its_own_task_alone(style):
     assert all(STYLES[style](text) for text in TYPICAL[style])
     assert not any(STYLES[style](text) for other, texts in TYPICAL.items() if other != style for text in texts)
     assert not any(STYLES[style](text) for text in ORDINARY)
+
+
+def test_styles_are_named_as_the_tasks_are():
+    assert set(STYLES) <= set(names_in(layout.TASKS))
 
 
 def test_real_training_responses_have_their_style(data):
