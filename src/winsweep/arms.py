@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from winsweep import strict
-from winsweep.cell import Adapter, Decoding, Source
+from winsweep.cell import PRESETS, Adapter, Decoding, Source
 from winsweep.frame import Frame
 from winsweep.keys import canonical
 from winsweep.parts import Parts, check_name
@@ -55,9 +55,10 @@ def task_arms(section: Node, common: Common, parts: Parts) -> list[Arm]:
 def _adapter_arm(name: str, node: Node, common: Common) -> Arm:
     check_name(name, node)
     given = dict(node.mapping())
-    own, shared = given.pop("decoding", None), _shared(given, common)
+    own, preset, shared = given.pop("decoding", None), given.pop("preset", None), _shared(given, common)
     decoding = dataclasses.replace(common.decoding, **overrides(Decoding, own.mapping(), own)) if own else common.decoding
-    adapter = strict.read_fields(Adapter, given, node)
+    start = PRESETS[strict.read(typing.Literal[*PRESETS], preset) if preset else "as_run"]
+    adapter = dataclasses.replace(start, **overrides(Adapter, given, node))
     if adapter.rules and shared["frame"].template == "chat":
         raise node.error("found rules under frame: {template: chat}", "rules count from speaker tags", "remove template: or the rules")
     return Arm(name, None, adapter, decoding, recipe={}, leave_out=(), **shared)

@@ -148,9 +148,7 @@ class Store:
 
     def end(self, key: str, number: int, record: dict) -> None:
         """Leave the end record of attempt `number` on `key`."""
-        folder = self.work(key) / "ends"
-        folder.mkdir(parents=True, exist_ok=True)
-        manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
+        _leave_end(self.work(key), number, record)
 
     def log(self, key: str) -> Path:
         """The log of rank 0 of the latest attempt on `key`, or where it would be."""
@@ -183,9 +181,13 @@ class Claim:
 
     def end(self, record: dict, number: int | None = None) -> None:
         """Leave the end record of this attempt, or of an earlier one that could not."""
-        ends = self.root / "ends"
-        ends.mkdir(exist_ok=True)
-        manifest.write_atomic(ends / f"{number or self.number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
+        _leave_end(self.root, number or self.number, record)
+
+
+def _leave_end(work: Path, number: int, record: dict) -> None:
+    folder = work / "ends"
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
 
 def places(work: Path, number: int) -> tuple[Path, Path]:

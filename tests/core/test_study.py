@@ -10,7 +10,7 @@ import yaml
 
 from winsweep import cell, layout
 from winsweep.artifact import closure
-from winsweep.cell import LocalFile
+from winsweep.cell import Adapter, LocalFile
 from winsweep.errors import BadStudy
 from winsweep.fingerprint import fingerprint
 from winsweep.graph import Need, discover
@@ -55,6 +55,18 @@ def refused(folder: Path, old: str, new: str, match: str) -> None:
 def test_the_grid_is_models_by_arms_by_seeds(tmp_path):
     labels = [c.label for c in read(tmp_path, STUDY).table.cells]
     assert labels == [f"{m}.{t}.s{s}" for m, t, s in itertools.product("ab", ("base", "ins", "sum"), (1, 2))]
+
+
+@pytest.mark.parametrize(("written", "meant"), [
+    ("{rules: [eos]}", {}),
+    ("{preset: as_run, rules: [eos]}", {}),
+    ("{preset: as_written, rules: [eos]}", {"eos_past_window": "grow", "diversity_scope": "response", "tag_match": "first"}),
+    ("{preset: as_written, rules: [eos], tag_match: last, eos_window: 9}", {"eos_past_window": "grow", "diversity_scope": "response", "eos_window": 9}),
+])
+def test_an_adapter_starts_from_a_preset_and_explicit_fields_win(tmp_path, written, meant):
+    adapter = read(tmp_path, STUDY.replace("{rules: []}", written)).table.cells[0].comparison.candidate.adapter
+    what = dict(adapter.uniform).get("What")
+    assert dataclasses.replace(adapter, uniform=()) == Adapter(rules=("eos",), **meant) and what == (-3.0 if "as_written" in written else None)
 
 
 def test_a_recipe_is_the_studys_then_the_models_then_the_tasks(tmp_path):
@@ -193,6 +205,7 @@ def test_presets_can_be_crossed(tmp_path):
     ("kinds: [sum], recipe: {epochs: 7}", "", r"duplicate cell: sum and ins ask for the same thing"),
     ("sum: {from: toy", "sum: {from: tyo", r"no file tyo\.py in tasks/; legal: .*; did you mean toy\?"),
     ("reference: {task: ins}", "reference: {task: inss}", r"no task or adapter 'inss' in this study; legal: .*; did you mean ins\?"),
+    ("rules: []", "preset: as_wrote", r"adapters\.base\.preset: found the text 'as_wrote'; legal: as_run, as_written; did you mean"),
     ("ins: {from: toy}", "ins: {path: gone.jsonl}", r"tasks\.ins\.path: no file at .*gone\.jsonl"),
     ("ins: {from: toy}", "ins: {from: jsonl}", r"path is missing; the reader jsonl has no data of its own"),
     ("ins: {from: toy}", "ins: {from: lima_no_rephrase}", r"path is missing; .* add path: FILE\.jsonl with rows .*lima_rephrased\.jsonl"),
@@ -201,7 +214,7 @@ def test_presets_can_be_crossed(tmp_path):
     ("judge: reference_overlap", "judge: reference_overlay", r"did you mean reference_overlap\?"),
     ("name: small", "name: ../x", r"name: found '\.\./x'; letters, digits, - and _ are legal, a letter"),
     ("decoding: {max_new_tokens: 48}", "decoding: {max_new_tokens: 48, max_new_tokens: 49}", r"the key is given twice"),
-    ("rules: []", "rules: [eos, unifrom]", r"found the text 'unifrom'; legal: eos, uniform, diversity; did you mean uniform\?"),
+    ("rules: []", "rules: [eos, unifrom]", r"found the text 'unifrom'; legal: eos, uniform, diversity, start; did you mean uniform\?"),
     ("  a: {", "  no: {", r"models\.no: the key 'no' is not text"),
     ("  a: {", "  =cmd: {", r"models\.=cmd: found '=cmd'; letters, digits"),
     ("seeds: [1, 2]", "seeds: [1, 2", r"study\.yaml: not YAML"),

@@ -1,5 +1,6 @@
 """Greedy decoding: a batch equals one at a time, caps and EOS are told, finished batches are not made again."""
 
+import itertools
 import shutil
 
 import pytest
@@ -7,10 +8,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from winsweep.cell import Adapter, Decoding
-from winsweep.errors import BadData
+from winsweep.errors import BadData, Stopped
 from winsweep.frame import Frame
-from winsweep.generate.greedy import answer_all, batches
-from winsweep.train.tokenizer import learn
+from winsweep.generate.greedy import Answer, answer_all, batches, cut
+from winsweep.train.tokenizer import learn, load
 
 FRAME = Frame()
 ASKED = [f"Say {'the word ' * (i % 5)}number {i}." for i in range(23)]
@@ -24,16 +25,19 @@ def model(tmp_path_factory):
     tokenizer = learn(ASKED, 280)
     torch.manual_seed(3)
     config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-                         max_position_embeddings=96, initializer_range=0.3, eos_token_id=5, bos_token_id=1)  # a wrong EOS, as early OLMo had
-    LlamaForCausalLM(config).save_pretrained(folder)
+                         max_position_embeddings=96, initializer_range=0.3, eos_token_id=5, bos_token_id=1)  # early OLMo's wrong EOS
+    net = LlamaForCausalLM(config)
+    net.generation_config.repetition_penalty = 5.0  # as some chat models ship: it would not be greedy decoding
+    net.save_pretrained(folder)
     tokenizer.pad_token = None
     tokenizer.save_pretrained(folder)
     return str(folder)
 
 
-def answers(model, work, texts=ASKED, adapter=None, **decoding):
+def answers(model, work, texts=ASKED, adapter=None, stopping=lambda: None, **decoding):
     work.mkdir(exist_ok=True)
-    return answer_all(list(texts), model, None, Decoding(**{"max_new_tokens": 20, "batch": 7, **decoding}), FRAME, adapter, work, lambda a, b: None)
+    decoding = Decoding(**{"max_new_tokens": 20, "batch": 7, **decoding})
+    return answer_all(list(texts), model, None, decoding, FRAME, adapter, work, lambda a, b: None, stopping)
 
 
 @pytest.mark.parametrize("adapter", [None, RULES])
@@ -51,7 +55,8 @@ def test_greedy_equals_a_plain_loop(model, tmp_path):
         while len(new) < 20 and (not new or new[-1] != tokenizer.eos_token_id):
             new.append(int(net(torch.tensor([ids + new])).logits[0, -1].argmax()))
         ended = new[-1] == tokenizer.eos_token_id
-        assert (answer.text, answer.truncated, answer.num_tokens) == (tokenizer.decode(new, skip_special_tokens=True), not ended, len(new) - ended)
+        text = tokenizer.decode(new, skip_special_tokens=True)
+        assert (answer.text, answer.truncated, answer.num_tokens) == (text, not ended, len(new) - ended)
 
 
 def test_some_end_by_themselves_and_some_hit_the_cap(model, tmp_path):
@@ -67,6 +72,23 @@ def test_a_finished_batch_is_not_made_again(model, tmp_path):
     kept[1].unlink()
     again = answers(model, tmp_path)
     assert sum(a != b for a, b in zip(first, again)) == 1 and sorted(tmp_path.glob("batch-*.json")) == kept
+
+
+@pytest.mark.parametrize("polls", [0, 3, 25, 50])
+def test_an_interrupted_attempt_is_gone_on_with_to_the_same_answers(model, tmp_path, polls):
+    asked = itertools.count()
+    with pytest.raises(Stopped, match="preempted"):
+        answers(model, tmp_path, stopping=lambda: "preempted" if next(asked) >= polls else None)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("batch-*.json")}
+    assert answers(model, tmp_path) == answers(model, tmp_path / "whole")
+    assert all(p.stat().st_mtime_ns == written for p, written in before.items()) and (polls < 20 or before)
+
+
+def test_an_answer_keeps_its_leading_space_and_loses_its_special_tokens(data):
+    tokenizer = load(data / "llama2_tokenizer.model")
+    prompt, response = tokenizer(FRAME.prompt("Hi"))["input_ids"], tokenizer("Sure, two ")["input_ids"][1:]
+    assert cut([2, 2, *prompt], [*response, 2, 2], 10, tokenizer) == Answer(" Sure, two ", len(response), False)
+    assert cut(prompt, [13, *response], 2, tokenizer) == Answer("\n Sure", 2, True)
 
 
 def test_a_prompt_longer_than_the_context_is_named(model, tmp_path):
@@ -102,5 +124,6 @@ def test_a_chat_template_asks_with_its_own_special_tokens_alone(model, tmp_path)
     for text, answer in zip(texts, found):
         ids = tokenizer.apply_chat_template([{"role": "user", "content": text}], return_dict=False)
         assert tokenizer.decode(ids) == f"<s>[user] {text}[me] "
-        new = net.generate(torch.tensor([ids]), max_new_tokens=5, do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=0)[0, len(ids) :]
+        new = net.generate(torch.tensor([ids]), max_new_tokens=5, do_sample=False, repetition_penalty=1.0, eos_token_id=tokenizer.eos_token_id,
+                           pad_token_id=0)[0, len(ids) :]
         assert answer.text == tokenizer.decode(new, skip_special_tokens=True)

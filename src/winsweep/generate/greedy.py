@@ -4,20 +4,19 @@ Shape suffixes: B rows, T tokens.
 """
 
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, BatchEncoding, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria
 
 from winsweep.cell import Adapter, Decoding
 from winsweep.errors import BadData, Stopped
 from winsweep.frame import Frame
 from winsweep.generate.adapter import Rules
 from winsweep.manifest import write_atomic
-from winsweep.text.chat import ChatTemplate, form_of
+from winsweep.text.chat import form_of
 from winsweep.text.model import load_tokenizer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -25,7 +24,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Answer:
-    text: str
+    text: str  # as written: not stripped, without special tokens
     num_tokens: int  # of the response, EOS not counted
     truncated: bool  # the cap was hit before EOS
 
@@ -34,7 +33,8 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
                work: Path, progress: Callable[[int, int], None], stopping: Callable[[], str | None] = lambda: None) -> list[Answer]:
     """The greedy answer to every instruction, in their order; batches that an earlier attempt left in `work` are not made again.
 
-    Stopped between two batches once `stopping()` gives a reason. BadData names an instruction whose prompt does not fit into the model's context.
+    A prompt is never cut, and an answer ends at EOS, at decoding.max_new_tokens or where the model's context ends. Stopped within
+    a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
     """
     model, tokenizer = load(base, revision, decoding)
     form = form_of(frame, tokenizer)
@@ -42,23 +42,28 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     window = model.config.max_position_embeddings
     refuse_long(lengths, window, instructions)
     caps = [min(decoding.max_new_tokens, window - n) for n in lengths]
+    rules = None if adapter is None else Rules.for_model(model, tokenizer, adapter, frame)
     answers: dict[int, Answer] = {}
     for rows in batches(lengths, decoding.batch):
         def make() -> list[Answer]:
-            return answer_batch(model, tokenizer, [form.prompt(instructions[i]) for i in rows], [caps[i] for i in rows], form, adapter)
+            prompts = [form.prompt(instructions[i]) for i in rows]
+            prompt = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=form.adds_special_tokens)
+            return answer_batch(model, tokenizer, prompt, [caps[i] for i in rows], rules, stopping)
 
         answers |= zip(rows, kept(work / f"batch-{rows[0]:06d}.json", make), strict=True)
         progress(len(answers), len(instructions))
-        if (reason := stopping()) and len(answers) < len(instructions):
-            raise Stopped(reason)
     return [answers[i] for i in range(len(instructions))]
 
 
 def load(base: str, revision: str | None, decoding: Decoding) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model and tokenizer, ready to generate, on the GPU if there is one."""
+    """Model and tokenizer, ready to generate, on the GPU if there is one.
+
+    The model's own generation settings are dropped: some ship a repetition penalty, and early OLMo another token as EOS.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = load_tokenizer(base, revision)  # first, as it says what to do where the hub refuses
     model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[decoding.precision])
+    model.generation_config = GenerationConfig()
     return model.to(device).eval(), tokenizer
 
 
@@ -85,26 +90,37 @@ def kept(path: Path, make: Callable[[], list[Answer]]) -> list[Answer]:
 
 
 @torch.inference_mode()
-def answer_batch(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], caps: list[int],
-                 form: Frame | ChatTemplate, adapter: Adapter | None) -> list[Answer]:
-    """The greedy answers to `prompts`, row b cut after caps[b] tokens; in fp32 a row's answer does not depend on the others."""
-    prompt = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=form.adds_special_tokens).to(model.device)
-    rules = LogitsProcessorList()
-    if adapter is not None:
-        rules.append(Rules(adapter, tokenizer, model.config.vocab_size, form, prompt["input_ids"], prompt["attention_mask"]))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*generation flags are not valid.*")
-        ids_BT = model.generate(input_ids=prompt["input_ids"], attention_mask=prompt["attention_mask"], do_sample=False, num_beams=1,
-                                max_new_tokens=max(caps), eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-                                logits_processor=rules)
+def answer_batch(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: BatchEncoding, caps: list[int], rules: Rules | None,
+                 stopping: Callable[[], str | None]) -> list[Answer]:
+    """The greedy answers to a padded batch of prompts, row b cut after caps[b] tokens; in fp32 no answer depends on the others."""
+    prompt = prompt.to(model.device)
+    ids_BT = model.generate(input_ids=prompt["input_ids"], attention_mask=prompt["attention_mask"], do_sample=False, num_beams=1,
+                            max_new_tokens=max(caps), eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+                            logits_processor=[rules] if rules else [], stopping_criteria=[Watch(stopping)])
     start = prompt["input_ids"].shape[1]
-    return [cut(ids[start:].tolist(), cap, tokenizer) for ids, cap in zip(ids_BT, caps, strict=True)]
+    return [cut(ids[:start].tolist(), ids[start:].tolist(), cap, tokenizer) for ids, cap in zip(ids_BT, caps, strict=True)]
 
 
-def cut(ids: list[int], cap: int, tokenizer: PreTrainedTokenizerBase) -> Answer:
-    """A row's response up to its EOS or its cap."""
+class Watch(StoppingCriteria):
+    """Ends generation by raising Stopped once `stopping()` gives a reason; the batch under way is made again by the next attempt."""
+
+    def __init__(self, stopping: Callable[[], str | None]) -> None:
+        self.stopping = stopping
+
+    def __call__(self, ids_BT: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
+        if reason := self.stopping():
+            raise Stopped(reason)
+        return torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
+
+
+def cut(prompt: list[int], ids: list[int], cap: int, tokenizer: PreTrainedTokenizerBase) -> Answer:
+    """A row's response up to its EOS or its cap.
+
+    It is decoded behind its prompt, which is then taken off: alone, a SentencePiece response loses its leading space.
+    """
     response = ids[:cap]
     ended = tokenizer.eos_token_id in response
     if ended:
         response = response[: response.index(tokenizer.eos_token_id)]
-    return Answer(tokenizer.decode(response, skip_special_tokens=True), len(response), not ended)
+    before, whole = (tokenizer.decode(x, skip_special_tokens=True, clean_up_tokenization_spaces=False) for x in (prompt, prompt + response))
+    return Answer(whole[len(before) :], len(response), not ended)

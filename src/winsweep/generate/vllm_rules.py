@@ -1,0 +1,114 @@
+"""The rule adapter inside vLLM: which slot each request of the engine's batch has. The only file that imports vllm.
+
+    from winsweep.generate.vllm_rules import VllmRules, extra_args
+    llm = LLM(model, logits_processors=[VllmRules], async_scheduling=False)
+    llm.generate(prompts, SamplingParams(temperature=0, extra_args=extra_args(Adapter(rules=("eos", "uniform", "diversity")), Frame())))
+
+Written to the interface vllm.v1.sample.logits_processor (vLLM 0.11 and later; those whose default is another model runner want
+VLLM_USE_V2_MODEL_RUNNER=0). It has not run inside vLLM yet: its tests drive it through stand-ins for that interface. Everything
+that decides a number is Slots, which is the same for every engine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import AutoTokenizer
+from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
+
+from winsweep import keys
+from winsweep.cell import Adapter
+from winsweep.frame import Frame
+from winsweep.generate.pieces import resolve
+from winsweep.generate.slots import Slots
+
+ARGUMENT = "winsweep_rules"
+
+
+@dataclass
+class Request:
+    slots: Slots
+    slot: int
+    output: Sequence[int]  # the engine's own list, which grows
+    num_seen: int
+
+
+def extra_args(adapter: Adapter, frame: Frame) -> dict[str, object]:
+    """What SamplingParams(extra_args=...) holds for a request under the rules; its prompt is frame.prompt(instruction)."""
+    return {ARGUMENT: {"adapter": keys.plain(adapter), "frame": keys.plain(frame)}}
+
+
+class VllmRules(LogitsProcessor):
+    """Adds the rules to the logits of the requests that ask for them; requests with equal adapters share one Slots."""
+
+    @classmethod
+    def validate_params(cls, params: object) -> None:
+        _asked(params)
+
+    def __init__(self, vllm_config: object, device: torch.device, is_pin_memory: bool) -> None:
+        model = vllm_config.model_config
+        self.tokenizer = AutoTokenizer.from_pretrained(model.tokenizer, revision=model.tokenizer_revision)
+        self.vocab, self.num, self.device = model.get_vocab_size(), vllm_config.scheduler_config.max_num_seqs, device
+        self.groups: dict[tuple[Adapter, Frame], Slots] = {}
+        self.requests: dict[int, Request] = {}  # by row of the batch
+
+    def is_argmax_invariant(self) -> bool:
+        return False
+
+    def update_state(self, batch_update: BatchUpdate | None) -> None:
+        if batch_update is None:
+            return
+        for row in batch_update.removed:
+            self.requests.pop(row, None)
+        for row, params, prompt, output in batch_update.added:
+            self.requests.pop(row, None)
+            if asked := _asked(params):
+                self.requests[row] = self._begin(asked, prompt, output)
+        for row, other, direction in batch_update.moved:
+            here, there = self.requests.pop(row, None), self.requests.pop(other, None)
+            back = there if direction == MoveDirectionality.SWAP else None
+            self.requests |= {at: request for at, request in ((other, here), (row, back)) if request}
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        for slots in self.groups.values():
+            mine = {row: request for row, request in self.requests.items() if request.slots is slots}
+            while late := [r for r in mine.values() if r.num_seen < len(r.output)]:
+                self._push(slots, late)
+            if mine:
+                rows, places = self._tensor(mine), self._tensor(r.slot for r in mine.values())
+                logits[rows] = slots.apply(logits[rows], places)
+        return logits
+
+    def _begin(self, asked: tuple[Adapter, Frame], prompt: list[int] | None, output: list[int]) -> Request:
+        if prompt is None:
+            raise ValueError(f"{ARGUMENT}: found a prompt of embeddings; the rules need its token ids; send text or ids")
+        if asked not in self.groups:
+            self.groups[asked] = Slots(resolve(asked[0], self.tokenizer, self.vocab, asked[1]), self.num, self.device)
+        slots = self.groups[asked]
+        taken = {request.slot for request in self.requests.values() if request.slots is slots}
+        slot = next(i for i in range(self.num) if i not in taken)
+        slots.fill(slot, [*prompt, *output])
+        return Request(slots, slot, output, len(output))
+
+    def _push(self, slots: Slots, late: list[Request]) -> None:
+        tokens = [request.output[request.num_seen] for request in late]
+        if min(tokens) < 0:
+            raise ValueError(f"{ARGUMENT}: found a token that is not known yet; the rules need every one; type async_scheduling=False")
+        slots.push(self._tensor(tokens), self._tensor(request.slot for request in late))
+        for request in late:
+            request.num_seen += 1
+
+    def _tensor(self, numbers) -> torch.Tensor:
+        return torch.tensor(list(numbers), device=self.device)
+
+
+def _asked(params: object) -> tuple[Adapter, Frame] | None:
+    """The adapter and the frame of a request; ValueError for what is not what `extra_args` gives."""
+    given = (params.extra_args or {}).get(ARGUMENT)
+    if given is None:
+        return None
+    try:
+        return keys.restore(Adapter, given["adapter"]), keys.restore(Frame, given["frame"])
+    except (TypeError, KeyError, AttributeError) as e:
+        legal = "legal is what winsweep.generate.vllm_rules.extra_args gives"
+        raise ValueError(f"{ARGUMENT}: found {given!r} ({e}); {legal}; use it") from None

@@ -1,0 +1,106 @@
+"""The door to vLLM, driven through stand-ins for its interface: requests come, go and change rows, and each gets its own rules."""
+
+import enum
+import sys
+import types
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from winsweep.cell import Adapter
+from winsweep.frame import Frame
+from winsweep.generate.adapter import Rules
+from winsweep.train.tokenizer import learn
+
+VOCAB, FRAME = 300, Frame()
+BOTH = (Adapter(rules=("eos", "diversity")), Adapter(rules=("diversity",), diversity_penalty=0.5, uniform=(("!", 2.0),)))
+
+
+class Direction(enum.Enum):
+    UNIDIRECTIONAL = enum.auto()
+    SWAP = enum.auto()
+
+
+@dataclass(frozen=True)
+class Update:  # as vLLM's BatchUpdate
+    added: list = field(default_factory=list)
+    removed: list = field(default_factory=list)
+    moved: list = field(default_factory=list)
+
+
+@pytest.fixture
+def door(monkeypatch):
+    """The module, loaded over stand-ins for the names that it takes from vLLM."""
+    names = {"LogitsProcessor": object, "BatchUpdate": Update, "MoveDirectionality": Direction}
+    for path in ("vllm", "vllm.v1", "vllm.v1.sample", "vllm.v1.sample.logits_processor"):
+        monkeypatch.setitem(sys.modules, path, types.ModuleType(path))
+    for name, value in names.items():
+        setattr(sys.modules["vllm.v1.sample.logits_processor"], name, value)
+    import winsweep.generate.vllm_rules as module
+
+    yield module
+    del sys.modules["winsweep.generate.vllm_rules"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return learn(["<|user|>\nHello you!\n<|assistant|>\n"] * 3, VOCAB)
+
+
+@pytest.fixture
+def engine(door, tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path)
+    model = SimpleNamespace(tokenizer=str(tmp_path), tokenizer_revision=None, get_vocab_size=lambda: VOCAB)
+    return door.VllmRules(SimpleNamespace(model_config=model, scheduler_config=SimpleNamespace(max_num_seqs=3)), torch.device("cpu"), False)
+
+
+def test_rows_get_what_transformers_would_give_them_through_every_change_of_the_batch(door, engine, tokenizer):
+    def added(row: int, text: str, adapter: Adapter | None):
+        prompt, output = tokenizer(FRAME.prompt(text))["input_ids"], []
+        rows[row] = (prompt, output, adapter)
+        return row, SimpleNamespace(extra_args=door.extra_args(adapter, FRAME) if adapter else None), prompt, output
+
+    def step(update: Update | None) -> None:
+        engine.update_state(update)
+        logits = torch.randn(3, VOCAB)
+        found = engine.apply(logits.clone())
+        for row, (prompt, output, adapter) in rows.items():
+            ids = torch.tensor([prompt + output])
+            want = Rules(adapter, tokenizer, VOCAB)(ids, logits[row : row + 1])[0] if adapter else logits[row]
+            assert torch.equal(found[row], want), row
+            output.append(int(want.argmax()))
+
+    rows: dict[int, tuple[list[int], list[int], Adapter | None]] = {}
+    torch.manual_seed(0)
+    step(Update(added=[added(0, "Hello", BOTH[0]), added(1, "you", None), added(2, "!", BOTH[1])]))
+    step(None)
+    rows[0], rows[1] = rows[1], rows[0]
+    step(Update(moved=[(0, 1, Direction.SWAP)]))
+    del rows[1]
+    rows[1] = rows.pop(2)
+    step(Update(removed=[1], moved=[(2, 1, Direction.UNIDIRECTIONAL)]))
+    step(Update(added=[added(2, "Hello", BOTH[1]), added(0, "again", BOTH[1])]))
+    for _ in range(3):
+        step(None)
+
+
+def test_a_request_that_comes_back_with_output_goes_on(engine, door, tokenizer):
+    prompt, output = tokenizer(FRAME.prompt("Hi"))["input_ids"], [7, 8]
+    engine.update_state(Update(added=[(0, SimpleNamespace(extra_args=door.extra_args(BOTH[0], FRAME)), prompt, output)]))
+    want = Rules(BOTH[0], tokenizer, VOCAB)(torch.tensor([prompt + output]), torch.zeros(1, VOCAB))
+    assert torch.equal(engine.apply(torch.zeros(1, VOCAB)), want)
+
+
+def test_what_the_rules_cannot_do_is_refused(engine, door, tokenizer):
+    params = SimpleNamespace(extra_args=door.extra_args(BOTH[0], FRAME))
+    with pytest.raises(ValueError, match="a prompt of embeddings"):
+        engine.update_state(Update(added=[(0, params, None, [])]))
+    with pytest.raises(ValueError, match=r"winsweep_rules: found \{'rules'.*use it"):
+        door.VllmRules.validate_params(SimpleNamespace(extra_args={"winsweep_rules": {"rules": ["eos"]}}))
+    output: list[int] = []
+    engine.update_state(Update(added=[(0, params, tokenizer(FRAME.prompt("Hi"))["input_ids"], output)]))
+    output.append(-1)
+    with pytest.raises(ValueError, match="async_scheduling=False"):
+        engine.apply(torch.zeros(1, VOCAB))
