@@ -17,7 +17,8 @@ from winsweep.liveness import BUSY
 from winsweep.ranks import Roll
 from winsweep.spec import Spec
 from winsweep.stopflag import StopFlag
-from winsweep.store import RECORD, Claim, Store, places
+from winsweep.claim import Claim, places
+from winsweep.store import RECORD, Store
 
 OK, FAILED, BLOCKED, STOPPED = 0, 1, 66, 80
 CODES = {"blocked": BLOCKED, "busy": BUSY, "stopped": STOPPED, "preempted": STOPPED, "time limit": STOPPED}

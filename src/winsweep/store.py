@@ -1,16 +1,15 @@
 """The directory of finished artifacts: what is published is whole and done, who may build what, and how attempts ended."""
 
-import contextlib
 import errno
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from winsweep import manifest
 from winsweep.artifact import Artifact
+from winsweep.claim import Claim, leave_end, link, newest
 from winsweep.errors import Busy, MissingInput, NewerStore
 
 FORMAT = 1
@@ -104,22 +103,22 @@ class Store:
         claims = self.work(key) / "claims"
         claims.mkdir(parents=True, exist_ok=True)
         while True:
-            last = _last(claims)
+            last = newest(claims)
             holder = (claims / f"{last:06d}").read_text() if last else None
             if holder == owner:
                 return Claim(self.work(key), last, owner)
             if holder and self.end_of(key, last) is None and alive(holder):
                 raise Busy(f"{key}: is being built by {holder}")
-            if _link(claims, last + 1, owner):
+            if link(claims, last + 1, owner):
                 return Claim(self.work(key), last + 1, owner)
 
     def held(self, key: str, number: int) -> bool:
         """Whether claim `number` on `key` is the latest."""
-        return _last(self.work(key) / "claims") == number
+        return newest(self.work(key) / "claims") == number
 
     def holder(self, key: str, alive: Callable[[str], bool]) -> str | None:
         """The live attempt that owns `key`, if there is one."""
-        last = _last(self.work(key) / "claims")
+        last = newest(self.work(key) / "claims")
         if not last or self.end_of(key, last) is not None:
             return None
         holder = (self.work(key) / "claims" / f"{last:06d}").read_text()
@@ -139,16 +138,16 @@ class Store:
 
     def ended(self, key: str) -> bool:
         """Whether the latest attempt on `key` left its end record."""
-        last = _last(self.work(key) / "claims")
+        last = newest(self.work(key) / "claims")
         return bool(last) and self.end_of(key, last) is not None
 
     def explain(self, key: str, record: dict) -> None:
         """Give the latest attempt on `key` the end record that it could not write."""
-        self.end(key, max(1, _last(self.work(key) / "claims")), record)
+        self.end(key, max(1, newest(self.work(key) / "claims")), record)
 
     def end(self, key: str, number: int, record: dict) -> None:
         """Leave the end record of attempt `number` on `key`."""
-        _leave_end(self.work(key), number, record)
+        leave_end(self.work(key), number, record)
 
     def log(self, key: str) -> Path:
         """The log of rank 0 of the latest attempt on `key`, or where it would be."""
@@ -162,80 +161,11 @@ class Store:
                 shutil.rmtree(child, ignore_errors=True) if child.is_dir() else child.unlink(missing_ok=True)
 
 
-class Claim:
-    """The right to build one artifact: the directory to fill, the directory that outlives attempts, and the number that proves it.
-
-    Both directories bear the number: an attempt that was taken over and does not know it yet finds nothing at its paths any more.
-    """
-
-    def __init__(self, work: Path, number: int, owner: str) -> None:
-        self.number, self.owner, self.root = number, owner, work
-        self.out, self.work = places(work, number)
-        _inherit(self.work)
-        for old in [*work.glob("out-*"), *work.glob("gone-*"), *(p for p in work.glob("state-*") if p < self.work)]:
-            _discard(old)
-        self.out.mkdir()
-
-    def still_held(self) -> bool:
-        return _last(self.root / "claims") == self.number
-
-    def end(self, record: dict, number: int | None = None) -> None:
-        """Leave the end record of this attempt, or of an earlier one that could not."""
-        _leave_end(self.root, number or self.number, record)
-
-
-def _leave_end(work: Path, number: int, record: dict) -> None:
-    folder = work / "ends"
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
-
-
-def places(work: Path, number: int) -> tuple[Path, Path]:
-    """Where attempt `number` puts its result, and where the state lies that outlives attempts, while it has the claim."""
-    return work / f"out-{number:06d}", work / f"state-{number:06d}"
-
-
-def _inherit(mine: Path) -> None:
-    """Rename the state that the attempts before left to `mine`; an empty one if there is none, or if a later attempt was quicker."""
-    while not mine.is_dir():
-        left = max((p for p in mine.parent.glob("state-*") if p < mine), default=None)
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(left, mine) if left else mine.mkdir()
-
-
-def _discard(path: Path) -> None:
-    """Remove a directory: first out of the reach of whoever is about to publish it, as what is half removed must not be found anywhere."""
-    gone = tempfile.mkdtemp(prefix="gone-", dir=path.parent)
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(path, gone)
-    shutil.rmtree(gone, ignore_errors=True)
-
-
 def _dirs(path: Path) -> Iterator[Path]:
     try:
         return iter([Path(e.path) for e in os.scandir(path) if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")])
     except FileNotFoundError:
         return iter(())
-
-
-def _last(claims: Path) -> int:
-    try:
-        return max((int(n) for n in os.listdir(claims) if n.isdigit()), default=0)
-    except FileNotFoundError:
-        return 0
-
-
-def _link(claims: Path, number: int, owner: str) -> bool:
-    """Whether claim `number` is now ours: a hard link either appears whole or fails."""
-    mine = claims / f".{owner}"
-    mine.write_text(owner)
-    try:
-        os.link(mine, claims / f"{number:06d}")
-        return True
-    except FileExistsError:
-        return False
-    finally:
-        mine.unlink(missing_ok=True)
 
 
 def _record(published: Path) -> dict:

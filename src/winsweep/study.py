@@ -65,7 +65,7 @@ class _Reader:
 
     def cells(self, compare: dict[str, Node]) -> tuple[Cell, ...]:
         self.instructions = self.parts.source(self.need("instructions"), "instructions", ())
-        self.judge, models, seeds, points = self.judge_of(compare), self.models(), self.seeds(), selection.points(self.given.get("grid"))
+        self.judge, models, points = self.judge_of(compare), self.models(), selection.points(self.given.get("grid"))
         self.arms = self.read_arms([m.name for m, _ in models])
         self.selection = self.read_selection([f"{m.name}.{a.name}" for m, _ in models for a in self.arms.values() if a.task and a.fits(m.name)])
         cells = []

@@ -11,10 +11,11 @@ import pytest
 
 from tests.slurm.conftest import wait_for
 from tests.train.world import start_ranks, wait_ranks
-from winsweep import attempt, history, liveness, spec as specs
+from winsweep import attempt, history, spec as specs
 from winsweep.artifact import closure
 from winsweep.house import House, open_house
 from winsweep.placement import Placement
+from winsweep.stopflag import StopFlag
 
 STUDY = """\
 name: long
@@ -53,7 +54,7 @@ class Finetune:
         def main(rank: int) -> None:
             os.environ["SLURMD_NODENAME"] = f"n{rank}"
             self.on_begin(rank)
-            os._exit(attempt.run(spec, rank, num_ranks, token))
+            os._exit(attempt.run(specs.read(spec), rank, num_ranks, token, StopFlag()))
 
         return start_ranks(num_ranks, main, self.folder / f"logs-{token}")
 
