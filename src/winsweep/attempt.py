@@ -93,13 +93,15 @@ def _reason(e: BaseException, work: Path, roll: Roll) -> dict:
 def _say_end(store: Store, key: str, number: int, record: dict) -> str:
     """Leave the end record of attempt `number`, and return the kind that stands.
 
-    What another rank has said stands, unless it only lost a peer and `record` has the cause: "application" may be a consequence.
-    One that was taken over says nothing.
+    What another rank has said stands, unless it only lost a peer and `record` has the cause ("application" may be a consequence), or
+    knows the peer's node first. One that was taken over says nothing.
     """
     if not store.held(key, number):
         return "busy"
     told = store.end_of(key, number)
-    if told and (told["kind"] not in GONE or record["kind"] in (*GONE, "application")):
+    says_more = told and told["kind"] in GONE and (
+        record["node"] and not told["node"] if record["kind"] in GONE else record["kind"] != "application")
+    if told and not says_more:
         return told["kind"]
     store.end(key, number, record)
     return record["kind"]
