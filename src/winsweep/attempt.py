@@ -186,16 +186,19 @@ def _set_threads(num: int) -> None:
 
 
 def _explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> None:
-    """Write the end record that the attempt before this one did not live to write."""
+    """Write the end record that the attempt before this one did not live to write, or what it could not yet know."""
     before = claim.number - 1
     if before < 1:
         return
     owner, told = (claim.root / "claims" / f"{before:06d}").read_text(), store.end_of(key, before)
     requeued = liveness.same_task(owner, token)  # by SLURM itself: it was preempted, or its node went away
+    node = Roll(claim.root, owner.rpartition("@")[2]).lost_node()  # by now all that could have signed out
+    if told and told["kind"] in GONE and not told.get("node"):
+        told["node"] = node
+        claim.end(told, number=before)
     if told and not (requeued and told["kind"] in GONE):
         return
     asked = _last_word(claim.root / "heartbeat") if requeued else ""
-    node = Roll(claim.root, owner.rpartition("@")[2]).lost_node()
     kind = asked or ("node" if requeued else "killed")
     why = f"{asked}, with no time to save" if asked else "its node went away" if requeued else "killed, or its node died"
     known = told or {"attempt": before, "owner": owner, "progress": progress_of(claim.root), "begun": time.time(), "node": node}

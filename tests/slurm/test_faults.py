@@ -49,7 +49,7 @@ def is_whole_array(bed: Bed, task: str) -> bool:
 
 def test_nodes_die_or_are_out_of_sight_and_the_controller_is_away(testbed: Bed, quiet: Sweep, tmp_path):
     """SLURM loses two nodes. One cell loses its rank 0 with them; the ranks of the other live on and save while their task begins again."""
-    without = SLOWLY.replace(" gpus_per_rank: 1, zero", " zero")  # SLURM 22.05 miscounts those of a job all of whose nodes went down
+    without = SLOWLY.replace("gpus_per_rank: 1, zero", "gpus_per_rank: 0, zero")  # SLURM 22.05 miscounts those of a job all of whose nodes went down
     sweep = Sweep(tmp_path, [FAST, SLOW], without, testbed.env)
     attempts = Attempts(testbed, sweep)
     sweep.run()
