@@ -146,9 +146,9 @@ def test_a_node_that_died_with_all_ranks_is_named_by_who_comes_next(finetune):
 def test_a_time_limit_that_comes_before_anything_was_gained_asks_for_two_more_turns_only(finetune):
     run = finetune(ranks=1)
     codes = []
-    for number in range(3):
+    for _ in range(3):
         pid, = run.turn()
-        wait_for((run.work / f"claims/{number + 1:06d}").exists)
+        wait_for(lambda: list(run.work.glob("ranks-*/0@*")))
         os.kill(pid, signal.SIGUSR2)
         codes += wait_ranks([pid])
     assert codes == [attempt.STOPPED, attempt.STOPPED, attempt.FAILED]
