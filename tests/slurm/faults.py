@@ -85,7 +85,7 @@ class Sweep:
         """The sha256 of every model and every set of outputs, and each row of the table."""
         files = [*self.store.glob("collect/*/model.safetensors"), *self.store.glob("generate/*/outputs.json")]
         names, *table = csv.reader((self.store / "results/faults.csv").read_text().splitlines(keepends=True))
-        rows = {f"row {row[names.index('seed')]}": json.dumps([names, row]) for row in table}
+        rows = {f"row {row[names.index('seed')]}": json.dumps([names, row]) for row in table if row[names.index('seed')] != 'mean'}
         return {str(p.relative_to(self.store)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files} | rows
 
     def finished(self) -> int:
