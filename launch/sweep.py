@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, strict  # noqa: E402
+from winsweep import forecast, layout, strict  # noqa: E402
 from winsweep.controller import default_jobs, drive, state_of  # noqa: E402
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
@@ -66,6 +66,7 @@ def dry_run(house: House) -> int:
         print(f"{stage:10s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
         for i in to_run:
             print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
+    print("\n".join(forecast.lines(house, items)))
     return 0
 
 

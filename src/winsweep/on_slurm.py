@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from winsweep import queue, slurm, strict
+from winsweep import forecast, queue, slurm, strict
 from winsweep.chain import Array
 from winsweep.controller import run_here
 from winsweep.chain import on_nodes
@@ -81,6 +81,7 @@ def dry_run(house: House, cluster: Cluster) -> int:
     by_pace = f" (about {measured:.2f} by finished results of {', '.join(sorted(known))})" if known else ""
     print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {asked:.1f} GPU-hours{by_pace}; "
           f"{sum(i.state == 'done' for i in seen.items)} results reused")
+    print("\n".join(forecast.lines(house, seen.items)))
     return say_refusals(todo)
 
 

@@ -18,6 +18,7 @@ import yaml
 from winsweep.errors import BadStudy
 
 VERSION = 1
+DOLLARS_PER_ROW = 10 / 805  # AlpacaEval says that its own judge costs less than $10 for its 805 rows; another model may cost more
 # What goes to the endpoint as it stands in a configuration; the first three with the defaults that alpaca_eval sends.
 DEFAULTS = {"max_tokens": 2048, "temperature": 0.7, "top_p": 1.0}
 SENT = {*DEFAULTS, "max_completion_tokens", "logprobs", "top_logprobs", "tools", "tool_choice", "response_format", "seed", "stop"}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 VERSION = 1
+DOLLARS_PER_ROW = 0.0
 CHUNK = 64
 
 

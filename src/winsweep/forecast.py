@@ -1,0 +1,55 @@
+"""What a plan will cost before anything is spent: how many results of each kind, how many judgements, and dollars at most."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from winsweep import layout
+from winsweep.artifact import Artifact
+from winsweep.graph import load
+from winsweep.house import House
+from winsweep.plan import Item
+from winsweep.store import RECORD
+
+NAMES = {"finetune": "finetunes", "collect": "models", "generate": "sets of outputs", "judge": "comparisons"}
+
+
+def lines(house: House, items: Sequence[Item]) -> list[str]:
+    """For a person: what is missing, by kind, and what judging it takes; rows that are not known yet are said to be unknown."""
+    missing = [i.artifact for i in items if i.state != "done"]
+    counts = Counter(a.stage for a in missing)
+    told = [f"{len(house.judged)} cells; missing: " + (", ".join(f"{counts[s]} {name}" for s, name in NAMES.items() if counts[s]) or "nothing")]
+    return told + judgements(house, [a for a in missing if a.stage == "judge"])
+
+
+def judgements(house: House, missing: Sequence[Artifact]) -> list[str]:
+    """A line for each judge: judgements still to be made, and what they cost at most. Outputs compared with themselves need no judge."""
+    asked = [a for a in missing if a.inputs["candidate"] is not a.inputs.get("reference") and a.inputs["candidate"] != a.inputs.get("reference")]
+    told = []
+    for name in sorted({str(a.plain_params["judge"]["name"]) for a in asked}):
+        own = [a for a in asked if a.plain_params["judge"]["name"] == name]
+        rows = [num_rows(house, a.inputs["instructions"]) for a in own]
+        dollars = load(layout.JUDGES / f"{name}.py", "winsweep.judges").DOLLARS_PER_ROW
+        known = sum(r for r in rows if r)
+        unknown = f" and those of {rows.count(None)} comparisons whose instructions are not there yet" if None in rows else ""
+        price = f"; at most ${known * dollars:,.0f} at ${dollars:.4f} each" if dollars else "; free"
+        told.append(f"judge {name}: {known:,} judgements{unknown}{price}; what is judged already is not paid again")
+    return told
+
+
+def num_rows(house: House, instructions: Artifact) -> int | None:
+    """How many instructions a set has: as prepared, as its reader knows, or as its file has lines."""
+    made = house.store.published().get(instructions.key)
+    if made:
+        return json.loads((made / RECORD).read_bytes())["notes"]["num_rows"]
+    source = instructions.plain_params["source"]
+    known = getattr(load(layout.TASKS / f"{source['reader']}.py", "winsweep.tasks"), "NUM_INSTRUCTIONS", None)
+    path = house.study.files.get((source["data"] or {}).get("sha256", ""))
+    return known or (_num_in(path) if path and path.exists() else None)
+
+
+def _num_in(path: Path) -> int | None:
+    if path.suffix == ".json":
+        return len(json.loads(path.read_bytes()))
+    return sum(bool(line.strip()) for line in open(path, "rb")) if path.suffix == ".jsonl" else None
