@@ -97,7 +97,7 @@ def _receive(url: str, out: BinaryIO) -> tuple[str, int]:
                 num += out.write(piece)
             said = answer.headers.get("Content-Length")
     except (OSError, HTTPException, ValueError) as e:
-        raise BadData(f"{url}: cannot be fetched ({type(e).__name__}: {e}); try again, or correct the url, or give a path to a local copy") from e
+        raise BadData(f"{url}: cannot be fetched ({type(e).__name__}: {e}); try again, correct the url, or give a path to a local copy") from e
     if said is not None and num != int(said):
         raise BadData(f"{url}: cut off after {num} of {said} bytes; nothing is kept; try again")
     return digest.hexdigest(), num

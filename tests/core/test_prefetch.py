@@ -18,6 +18,8 @@ from winsweep.fingerprint import fingerprint
 from winsweep.house import open_house
 from winsweep.parts import UrlFile
 from winsweep.study import read_study
+from winsweep.tasks.chess import DATA as chess
+from winsweep.tasks.lima import DATA as lima
 from winsweep.tasks.recipes import DATA as recipes
 from winsweep.text import hub
 
@@ -56,9 +58,13 @@ def read(path: Path, lenient: bool = False):
     return read_study(path, lambda p: LocalFile(fingerprint(p)), lenient)
 
 
-def sweep(path: Path, *words: str, **env: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(ROOT / "launch/sweep.py"), str(path), "--store", str(path.parent / "runs"), *words],
+def command(name: str, path: Path, *words: str, **env: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, str(ROOT / f"launch/{name}.py"), str(path), "--store", str(path.parent / "runs"), *words],
                           capture_output=True, text=True, timeout=300, env=os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1"} | env)
+
+
+def sweep(path: Path, *words: str, **env: str) -> subprocess.CompletedProcess:
+    return command("sweep", path, *words, **env)
 
 
 def test_a_file_of_the_web_has_the_key_of_its_local_copy(tmp_path, web):
@@ -66,7 +72,7 @@ def test_a_file_of_the_web_has_the_key_of_its_local_copy(tmp_path, web):
     local = keys(read(study(tmp_path, "{path: mine.jsonl}")))
     path = study(tmp_path, f"{{path: {{url: '{web.url}/rows.jsonl?download=1#x', sha256: {SHA}}}}}")
     assert keys(read(path, lenient=True)) == local and not web.asked
-    with pytest.raises(BadStudy, match=r"study\.yaml:8: tasks\.ins\.path: http.* is not fetched yet; type: python launch/sweep\.py .* --prefetch"):
+    with pytest.raises(BadStudy, match=r"study\.yaml:8: tasks\.ins\.path: http.* is not fetched yet; type: python launch/sweep\.py .* --pre"):
         read(path)
     assert prefetch.download(next(iter(read(path, lenient=True).urls.values()))) == len(ROWS)
     found = read(path)
@@ -125,8 +131,7 @@ def test_every_missing_file_is_named_and_a_dry_run_goes_on(tmp_path):
     lines = prefetch.not_there(seen).splitlines()
     assert lines[0] == "not there yet:" and len(lines) == 3 and "gone.jsonl" in lines[1] and "other.jsonl" in lines[2]
     assert sweep(path).returncode == 2
-    dry, status = sweep(path, "--dry-run"), subprocess.run(
-        [sys.executable, str(ROOT / "launch/status.py"), str(path), "--store", str(tmp_path / "runs")], capture_output=True, text=True, timeout=60)
+    dry, status = sweep(path, "--dry-run"), command("status", path)
     for told in (dry, status):
         assert told.returncode == 0 and "\n    ".join(line.strip() for line in lines) in told.stdout, told.stderr
     assert "finetune" in dry.stdout and "0 of 12 cells done" in status.stdout
@@ -162,13 +167,14 @@ def test_a_study_is_fetched_once_and_then_found_without_a_network(tmp_path):
     """A model without its other formats, one in the old format, a file and a pattern of data sets, and a file of the web."""
     old = {"config.json": b"{}", "tokenizer.model": b"t", "pytorch_model.bin": b"w" * 300}
     toy = {p.name: p.read_bytes() for p in sorted(layout.SHIPPED.glob("*/*")) if p.parent == sorted(layout.SHIPPED.iterdir())[0]}
-    files = {"/rows.jsonl": ROWS, **repository("models", "some/model", "12ab", MODEL | OTHER_FORMATS), **repository("models", "some/old", "main", old),
-             **repository("models", "some/toy", COMMIT, toy), **repository("datasets", "Hieu-Pham/kaggle_food_recipes", "3bc17b7", {recipes.file: FOOD}),
-             **repository("datasets", "patrickfrank1/chess-pgn-games", "51204a5", {"data/a.txt": b"1. e4\n", "big.bin": b"b" * 400_000})}
+    files = {"/rows.jsonl": ROWS, **repository("models", "some/model", "12ab", MODEL | OTHER_FORMATS),
+             **repository("models", "some/old", "main", old), **repository("models", "some/toy", COMMIT, toy),
+             **repository("datasets", recipes.hf_id, recipes.revision, {recipes.file: FOOD}),
+             **repository("datasets", chess.hf_id, chess.revision, {"data/a.txt": b"1. e4\n", "big.bin": b"b" * 400_000})}
     with serving(Server(files)) as server:
         path = study(tmp_path, f"{{path: {{url: '{server.url}/rows.jsonl', sha256: {SHA}}}}}")
-        models = f"m: {{hf_id: some/model, revision: 12ab}}\n  o: {{hf_id: some/old, revision: main}}\n  t: {{hf_id: some/toy, revision: {COMMIT}}}"
-        path.write_text(path.read_text().replace("  b: {", f"  {models}\n  b: {{").replace(
+        models = [f"{n[0]}: {{hf_id: some/{n}, revision: {r}}}" for n, r in (("model", "12ab"), ("old", "main"), ("toy", COMMIT))]
+        path.write_text(path.read_text().replace("  b: {", "\n".join(f"  {m}" for m in models) + "\n  b: {").replace(
             "  sum: {", "  chess: {from: chess}\n  food: {from: recipes}\n  sum: {"))
         before = sweep(path, "--dry-run", HF_ENDPOINT=server.url)
         assert before.returncode == 0 and before.stdout.count("not in ") == 5 and not server.asked
@@ -177,8 +183,8 @@ def test_a_study_is_fetched_once_and_then_found_without_a_network(tmp_path):
     said = dict(line.removeprefix("fetched").strip().split("  ") for line in done.stdout.splitlines()[:-1])
     assert said == {f"{server.url}/rows.jsonl": "(0.3 MB)", "model some/model at 12ab": "(0.2 MB)", "model some/old at main": "(303 bytes)",
                     f"model some/toy at {COMMIT[:12]}": f"({sum(map(len, toy.values())) / 1e6:.1f} MB)",
-                    f"data set {recipes.hf_id} at 3bc17b7, {recipes.file}": f"({len(FOOD)} bytes)",
-                    "data set patrickfrank1/chess-pgn-games at 51204a5, data/*.txt*": "(6 bytes)"}
+                    f"data set {recipes.hf_id} at {recipes.revision}, {recipes.file}": f"({len(FOOD)} bytes)",
+                    f"data set {chess.hf_id} at {chess.revision}, {chess.file}": "(6 bytes)"}
     assert f"HF_HUB_CACHE={tmp_path}/hf/hub" in done.stdout.splitlines()[-1]
     asked = {line.rpartition("/")[2] for line in server.asked if line.startswith("GET") and "/some/model/resolve/" in line}
     assert asked == MODEL.keys() and not any("big.bin" in line for line in server.asked)
@@ -192,23 +198,25 @@ from transformers import AutoModelForCausalLM
 from winsweep.text import model, source
 tokenizer = model.load_tokenizer("some/toy", {COMMIT!r})
 assert AutoModelForCausalLM.from_pretrained("some/toy", revision={COMMIT!r}).config.vocab_size >= len(tokenizer)
-assert list(source.hub_rows("patrickfrank1/chess-pgn-games", "data/*.txt*", "51204a5")) == [{{"text": "1. e4"}}]
-assert list(source.hub_rows({recipes.hf_id!r}, {recipes.file!r}, "3bc17b7")) == [{{"Title": "Soup", "Cleaned_Ingredients": "[]"}}]
+assert list(source.hub_rows({chess.hf_id!r}, {chess.file!r}, {chess.revision!r})) == [{{"text": "1. e4"}}]
+assert list(source.hub_rows({recipes.hf_id!r}, {recipes.file!r}, {recipes.revision!r})) == [{{"Title": "Soup", "Cleaned_Ingredients": "[]"}}]
 """
     subprocess.run([sys.executable, "-c", reads], check=True, timeout=300, env=os.environ | {"HF_HUB_OFFLINE": "1"})
 
 
 def test_what_cannot_be_had_is_said_and_the_rest_is_fetched(tmp_path):
-    files = {"/rows.jsonl": ROWS, **repository("models", "some/model", "12ab", {k: v for k, v in MODEL.items() if "00002-of" not in k}),
-             **repository("datasets", "GAIR/lima", "main", {"train.jsonl": ROWS})}
+    half = {k: v for k, v in MODEL.items() if "00002-of" not in k}
+    files = {"/rows.jsonl": ROWS, **repository("models", "some/model", "12ab", half)}
     with serving(Server(files, gated=("/datasets/GAIR/lima",))) as server:
         path = study(tmp_path, "{from: lima}")
-        path.write_text(path.read_text().replace("  b: {", "  m: {hf_id: some/model, revision: 12ab}\n  b: {")
-                        .replace("  sum: {", f"  web: {{path: {{url: '{server.url}/rows.jsonl', sha256: {SHA}}}}}\n  gone: {{path: gone.jsonl}}\n  sum: {{"))
+        more = f"  web: {{path: {{url: '{server.url}/rows.jsonl', sha256: {SHA}}}}}\n  gone: {{path: gone.jsonl}}\n"
+        text = path.read_text().replace("  b: {", "  m: {hf_id: some/model, revision: 12ab}\n  b: {")
+        path.write_text(text.replace("  sum: {", f"{more}  sum: {{"))
         done = sweep(path, "--prefetch", HF_ENDPOINT=server.url, HF_HUB_OFFLINE="0")
-    assert done.returncode == 1 and "fetched        http" in done.stdout and "GAIR/lima at main: cannot be loaded (GatedRepoError" in done.stderr
+    assert done.returncode == 1 and "fetched        http" in done.stdout
+    assert f"GAIR/lima at {lima.revision[:12]}: cannot be loaded (GatedRepoError" in done.stderr
     assert "accept its terms at https://huggingface.co/datasets/GAIR/lima and type `hf auth login`" in done.stderr
-    assert "error: model some/model at 12ab: the hub has no such files; legal are config.json, a tokenizer and model.safetensors or" in done.stderr
+    assert "error: model some/model at 12ab: the hub has no such files; legal are config.json, a tokenizer and" in done.stderr
     assert "no url is known:" in done.stdout and "no file at " in done.stdout.splitlines()[-1]
 
 

@@ -1,4 +1,4 @@
-"""The cache of the hub: what lies there, how it comes there, and what to type when the hub refuses. The only file that downloads from it."""
+"""The hub's cache: what lies there, how it comes there, and what to type when the hub refuses. The only file that downloads from it."""
 
 import json
 import os
