@@ -14,6 +14,7 @@ from winsweep.controller import state_of  # noqa: E402
 from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
 from winsweep.house import House, chain, columns, open_house  # noqa: E402
 from winsweep.plan import Item  # noqa: E402
+from winsweep.prefetch import not_there  # noqa: E402
 from winsweep.queue import Task  # noqa: E402
 from winsweep.siblings import nearest  # noqa: E402
 
@@ -27,9 +28,10 @@ def main() -> int:
     p.add_argument("--why", metavar="CELL", help="a cell such as llama.gsm.s1: its stages, and how it differs from the nearest finished one")
     a = p.parse_args()
     try:
-        house = open_house(a.study, a.store)
+        house = open_house(a.study, a.store, lenient=True)
         items, queued = seen(house)
         print(why(house, items, a.why) if a.why else overview(house, items, queued))
+        print(not_there(house), end="")
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import forecast, layout, strict  # noqa: E402
+from winsweep import forecast, layout, prefetch, strict  # noqa: E402
 from winsweep.controller import default_jobs, drive, state_of  # noqa: E402
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
@@ -24,6 +24,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--jobs", type=int, default=default_jobs(), help="attempts at once on this machine (default: its cores)")
     p.add_argument("--only", metavar="CELL", action="append", help="just this cell, such as llama.gsm.s1; may be repeated")
     p.add_argument("--dry-run", action="store_true", help="say what would run and what is there, and do nothing")
+    p.add_argument("--prefetch", action="store_true", help="fetch models, data sets and files that the study names, and do nothing else")
     p.add_argument("--emit", metavar="DIR", type=Path, help="write the batch scripts and a submit.sh instead of submitting (SLURM)")
     p.add_argument("--retry-failed", action="store_true", help="try again what ended in a failure")
     p.add_argument("--watch", action="store_true", help="stay and submit again until everything is done or has failed (SLURM)")
@@ -34,7 +35,11 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     a = arguments()
     try:
-        house = only(open_house(a.study, a.store), a.only)
+        house = only(open_house(a.study, a.store, lenient=(a.dry_run or a.prefetch) and a.cancel is None), a.only)
+        if a.dry_run:
+            print(prefetch.not_there(house), end="")
+        elif a.prefetch:
+            return prefetch.fetch(house)
         file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
         cluster = read_cluster(layout.STAGES, file, house.need.stages)
         if cluster.kind == "slurm":
@@ -47,6 +52,8 @@ def main() -> int:
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def only(house: House, labels: list[str] | None) -> House:

@@ -69,7 +69,7 @@ def _task_arm(name: str, node: Node, common: Common, parts: Parts) -> Arm:
     given = dict(node.mapping())
     recipe = given["recipe"].mapping() if "recipe" in given else {}
     leave_out = strict.read(tuple[str, ...], given["leave_out"]) if "leave_out" in given else ()
-    return Arm(name, parts.source(node, name, OWN), Adapter(), common.decoding, recipe=recipe, leave_out=leave_out, **_shared(given, common))
+    return Arm(name, parts.source(node, name, "examples", OWN), Adapter(), common.decoding, recipe=recipe, leave_out=leave_out, **_shared(given, common))
 
 
 def _shared(given: dict[str, Node], common: Common) -> dict[str, typing.Any]:

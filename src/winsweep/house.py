@@ -56,11 +56,14 @@ class House:
         return plan(self.wanted, facts)
 
 
-def open_house(study: Path, store: Path) -> House:
-    """The study read and its artifacts named; no job is started and nothing of the store is changed but its cache of digests."""
+def open_house(study: Path, store: Path, lenient: bool = False) -> House:
+    """The study read and its artifacts named; no job is started and nothing of the store is changed but its cache of digests.
+
+    BadStudy; a `lenient` house may lack files (see read_study): nothing may be run or removed by what it says.
+    """
     opened = Store(store).open()
     prints = Fingerprints(opened.root / ".cache" / "digests.json")
-    read = read_study(study, prints)
+    read = read_study(study, prints, lenient)
     prints.save()
     need = Need(discover(layout.JOBS, "winsweep.jobs"))
     return House(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells})

@@ -10,8 +10,9 @@ from pathlib import Path
 from winsweep import layout, selection, strict
 from winsweep.arms import Arm, Common, adapter_arms, one_of, overrides, refuse_same, refuse_twins, task_arms
 from winsweep.cell import Cell, Comparison, Decoding, Generation, Judge, LocalFile, Model, Table, Training
+from winsweep.errors import BadStudy
 from winsweep.frame import Frame
-from winsweep.parts import Fingerprint, Parts, check_name, names_in
+from winsweep.parts import Fingerprint, Parts, UrlFile, check_name, names_in
 from winsweep.recipe import PRESETS, Recipe
 from winsweep.selection import Selection
 from winsweep.strict import Node
@@ -22,25 +23,33 @@ SECTIONS = ("name", "models", "tasks", "seeds", "recipe", "grid", "frame", "inst
 
 @dataclass(frozen=True)
 class Study:
-    """A study, read and checked: its table, and where the local files that it names lie."""
+    """A study, read and checked: its table, and where the local files that it names lie, or should."""
 
     name: str
     path: Path
     table: Table
     files: Mapping[str, Path]
+    urls: Mapping[Path, UrlFile]  # those that come from the web
+    missing: Mapping[Path, str]  # those that are not there, with what to say; keys of what is made from them may be wrong
     notes: str = ""  # shown under the table
 
 
-def read_study(path: Path, fingerprint: Fingerprint) -> Study:
-    """The study at `path`; BadStudy says file, line, key, what was found, what is legal and what to type."""
-    return _Reader(path, fingerprint).study()
+def read_study(path: Path, fingerprint: Fingerprint, lenient: bool = False) -> Study:
+    """The study at `path`; BadStudy says file, line, key, what was found, what is legal and what to type.
+
+    So it does for every file that is not there, unless it is `lenient`: then these are `missing`, and only for looking at.
+    """
+    study = _Reader(path, fingerprint).study()
+    if study.missing and not lenient:
+        raise BadStudy("\n".join(study.missing.values()))
+    return study
 
 
 class _Reader:
     """Reads one study file; remembers where local files lie."""
 
     def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
-        self.path, self.parts = path, Parts(fingerprint)
+        self.path, self.parts = path, Parts(path, fingerprint)
         self.root = read_layers(path)
         self.given = self.root.mapping()
 
@@ -53,7 +62,8 @@ class _Reader:
         cells = self.cells(compare)
         difficulty = self.parts.local(compare["difficulty"]) if "difficulty" in compare else None
         notes = strict.read(str, self.given["notes"]) if "notes" in self.given else ""
-        return Study(name, self.path, Table(name, cells, difficulty, self.published(cells)), self.parts.files, notes)
+        table, parts = Table(name, cells, difficulty, self.published(cells)), self.parts
+        return Study(name, self.path, table, parts.files, parts.urls, parts.missing, notes)
 
     def need(self, section: str) -> Node:
         if section not in self.given:
@@ -64,7 +74,7 @@ class _Reader:
         return strict.read(kind, self.given[name]) if name in self.given else kind()
 
     def cells(self, compare: dict[str, Node]) -> tuple[Cell, ...]:
-        self.instructions = self.parts.source(self.need("instructions"), "instructions", ())
+        self.instructions = self.parts.source(self.need("instructions"), "instructions", "instructions")
         self.judge, models, points = self.judge_of(compare), self.models(), selection.points(self.given.get("grid"))
         self.arms = self.read_arms([m.name for m, _ in models])
         self.selection = self.read_selection([f"{m.name}.{a.name}" for m, _ in models for a in self.arms.values() if a.task and a.fits(m.name)])
@@ -102,8 +112,8 @@ class _Reader:
     def read_selection(self, families: list[str]) -> Selection | None:
         if "choose" not in self.given:
             return None
-        found = selection.read_selection(self.given["choose"], self.judge, lambda n: self.parts.source(n, "validation", ()), self.parts.judge,
-                                         self.parts.local)
+        found = selection.read_selection(self.given["choose"], self.judge, lambda n: self.parts.source(n, "validation", "instructions"),
+                                         self.parts.judge, self.parts.local)
         wrong = [f for f in found.picks if f not in families]
         if wrong:
             raise self.given["choose"].error(f"picks: no family {wrong[0]!r}", strict.near(wrong[0], families))

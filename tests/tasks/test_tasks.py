@@ -12,7 +12,7 @@ from winsweep.errors import BadData
 from winsweep.frame import Frame
 from winsweep.graph import load
 from winsweep.text.encode import MASKED, encode
-from winsweep.text.prepare import examples
+from winsweep.text.prepare import examples, instructions
 from winsweep.train.tokenizer import learn
 
 
@@ -148,3 +148,23 @@ def test_real_rows(data):
     gsm, mbpp = read(data / "gsm8k_train_first1000.jsonl", "gsm"), read(data / "mbpp_train374.jsonl", "mbpp")
     assert (len(gsm), len(mbpp)) == (1000, 374)
     assert gsm[0]["messages"][1]["content"].endswith("\n#### 72") and "<<48/2=24>>" in gsm[0]["messages"][1]["content"]
+
+
+def asked(path: Path) -> list[dict]:
+    return instructions(job(path, "alpaca_eval"))
+
+
+def test_alpaca_eval_is_known_by_its_content(data, tmp_path):
+    """From its own lines or from outputs in the hub's format, and in no other order, nor one short, nor with a letter changed."""
+    lines = data / "alpaca_eval_805_instructions.jsonl"
+    found = asked(lines)
+    assert len(found) == 805 and found == [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    hub = tmp_path / "alpaca_eval.json"
+    hub.write_text(json.dumps([row | {"output": "x", "generator": "text_davinci_003"} for row in found]))
+    assert asked(hub) == found == asked(data / "alpaca_eval_outputs_vicuna-13b.json")
+    other = [found[1], found[0], *found[2:]], found[:-1], [found[0] | {"instruction": found[0]["instruction"] + " "}, *found[1:]], []
+    for rows in other:
+        with pytest.raises(BadData, match=f"found {len(rows)} instructions with sha256 [0-9a-f]{{64}}; legal are AlpacaEval's 805 in their order, c577"):
+            asked(jsonl(tmp_path / "other.jsonl", *rows))
+    with pytest.raises(BadData, match=r"other\.jsonl:1: no text under 'dataset'"):
+        asked(jsonl(tmp_path / "other.jsonl", {"instruction": "a"}))

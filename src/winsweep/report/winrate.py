@@ -1,8 +1,6 @@
 """From the preferences of one cell to its win rates: which formula applies, how rows are joined to it, how sure the figure is."""
 
 import csv
-import hashlib
-import json
 import math
 import tempfile
 from collections import Counter
@@ -15,9 +13,8 @@ import numpy as np
 
 from winsweep.errors import BadData, Incomplete, MissingInput, NotFinite
 from winsweep.judge import alpaca
+from winsweep.tasks.alpaca_eval import ALPACA_EVAL, digest
 
-# sha256 of json.dumps of the 805 AlpacaEval instructions in canonical order; the texts themselves are CC BY-NC 4.0.
-ALPACA_EVAL = "c5770d532bf3f697768ed9a57a05d8b58b2617321ca65070620f059676e7c99a"
 NUM_ALPACA_EVAL = 805
 MIN_OUTCOMES = 5  # wins, and losses, that the minimal formula needs: a fold that holds all of one kind sends its fit astray
 GAMED_WEIGHT = 0.1  # of each row of the two gamed baselines, beside 1 of a judged row (length_controlled_v1)
@@ -82,7 +79,7 @@ def length_controlled(rows: Sequence[Mapping[str, Any]], instructions: Sequence[
     mean, error = win_rate(preferences)
     chars_1, chars_2 = ([len(row[side]) for row in rows] for side in ("output_1", "output_2"))
     deltas_N = np.array(chars_1, dtype=float) - np.array(chars_2, dtype=float)
-    official = table if table and _is_alpaca_eval(instructions) else None
+    official = table if table and digest(instructions) == ALPACA_EVAL else None
     too_few = not official and len(rows) * min(mean, 1 - mean) < MIN_OUTCOMES
     if too_few or set(preferences) == {1.5} or np.ptp(deltas_N) == 0:
         return LC(mean * 100, error * 100, "raw")
@@ -119,10 +116,6 @@ def _refuse(texts: Sequence[str] | set[str], found: str, legal: str) -> None:
     if texts:
         shown = ", ".join(repr(text[:60]) for text in sorted(texts)[:3])
         raise Incomplete(f"{found}: {shown} ({len(texts)} in all); legal is {legal}; judge the whole set again")
-
-
-def _is_alpaca_eval(instructions: Sequence[str]) -> bool:
-    return hashlib.sha256(json.dumps(list(instructions)).encode()).hexdigest() == ALPACA_EVAL
 
 
 def _complete_table(table: Path, scratch: Path) -> Path:

@@ -1,6 +1,70 @@
-"""What to type when the hub does not hand something out: because it is gated, is not there, or cannot be reached."""
+"""The hub's cache: what lies there, how it comes there, and what to type when the hub refuses. The only file that downloads from it."""
 
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from winsweep.cell import HubData, HubModel
 from winsweep.errors import BadData
+
+SMALL = ["config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt",
+         "spiece.model", "sentencepiece*.model", "*.tiktoken", "chat_template*"]
+WEIGHTS = {"model.safetensors": ["model.safetensors*", "model-*-of-*.safetensors"],  # in this order, the first kind that there is
+           "pytorch_model.bin": ["pytorch_model.bin*", "pytorch_model-*-of-*.bin"]}
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model")
+
+
+def cache() -> Path:
+    """Where huggingface_hub keeps what it downloads, by its variables; it is not imported, which would take a second."""
+    given = os.environ.get
+    home = given("HF_HOME", os.path.join(given("XDG_CACHE_HOME", "~/.cache"), "huggingface"))
+    kept = given("HF_HUB_CACHE", given("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub")))
+    return Path(os.path.expandvars(os.path.expanduser(kept))).absolute()
+
+
+def is_there(part: HubModel | HubData) -> bool:
+    """Whether a look at the names in the cache finds what `part` names; the network is not asked."""
+    snapshot = _snapshot(part)
+    if isinstance(part, HubData):
+        return any(snapshot.glob(part.file))
+    files = {p.name for p in snapshot.glob("*")}
+    return "config.json" in files and not files.isdisjoint(TOKENIZERS) and any(_shards(snapshot, name) <= files for name in WEIGHTS)
+
+
+def fetch(part: HubModel | HubData) -> int:
+    """Bring what `part` names into the cache; the number of bytes that came. BadData says what to type."""
+    before = _blobs(part)
+    fetch_data(part) if isinstance(part, HubData) else _fetch_model(part)
+    if not is_there(part):
+        raise BadData(f"{title(part)}: the hub has no such files; legal are " + (
+            "names that its page lists" if isinstance(part, HubData) else
+            f"config.json, a tokenizer and {' or '.join(WEIGHTS)} (whole or in shards); name another model, or give path: to a local copy"))
+    return sum(num for name, num in _blobs(part).items() if name not in before)
+
+
+def fetch_data(data: HubData) -> Path:
+    """A file of a data set; of a pattern, the directory that the files it names are below. From the cache where it is complete."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        if "*" in data.file:
+            return _download(data, data.revision, [data.file])
+        return Path(hf_hub_download(data.hf_id, data.file, repo_type="dataset", revision=data.revision))
+    except Exception as e:
+        raise refused(e, data.hf_id, data.revision, data.file) from e
+
+
+def is_offline() -> bool:
+    """Whether the environment says that the hub is not to be asked."""
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE
+
+
+def title(part: HubModel | HubData) -> str:
+    kind, file = ("data set", f", {part.file}") if isinstance(part, HubData) else ("model", "")
+    return f"{kind} {part.hf_id} at {part.revision[:12]}{file}"
 
 
 def refused(error: Exception, hf_id: str, revision: str | None, file: str = "") -> BadData:
@@ -13,3 +77,46 @@ def refused(error: Exception, hf_id: str, revision: str | None, file: str = "") 
                    f"if it is gated, accept its terms at {page} and type `hf auth login`; if this machine has no network, type `{fetch}` "
                    f"on one that has, with the same HF_HOME, and set HF_HUB_OFFLINE=1 here; "
                    f"or give the {'task' if file else 'model'} a path: to a local copy")
+
+
+def _fetch_model(model: HubModel) -> None:
+    """What transformers loads, without copies of the weights in other formats."""
+    try:
+        commit = model.revision
+        for name, patterns in WEIGHTS.items():
+            found = _download(model, commit, [*SMALL, *patterns])
+            commit = found.name  # of a branch, which may move
+            if _shards(found, name) <= {p.name for p in found.glob("*")}:
+                return
+    except Exception as e:
+        raise refused(e, model.hf_id, model.revision) from e
+
+
+def _download(part: HubModel | HubData, revision: str, patterns: Sequence[str]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    kind = "dataset" if isinstance(part, HubData) else "model"
+    return Path(snapshot_download(part.hf_id, repo_type=kind, revision=revision, allow_patterns=list(patterns)))
+
+
+def _shards(snapshot: Path, name: str) -> set[str]:
+    """The files of weights that belong to the file `name`: those of its index, or itself."""
+    try:
+        return set(json.loads((snapshot / f"{name}.index.json").read_bytes())["weight_map"].values())
+    except FileNotFoundError:
+        return {name}
+
+
+def _folder(part: HubModel | HubData) -> Path:
+    return cache() / f"{'datasets' if isinstance(part, HubData) else 'models'}--{part.hf_id.replace('/', '--')}"
+
+
+def _snapshot(part: HubModel | HubData) -> Path:
+    """Where a revision lies: below its commit, which the cache remembers of branches and short names."""
+    ref = _folder(part) / "refs" / part.revision
+    return _folder(part) / "snapshots" / (ref.read_text().strip() if ref.is_file() else part.revision)
+
+
+def _blobs(part: HubModel | HubData) -> dict[str, int]:
+    """Contents in the cache, each with its number of bytes."""
+    return {p.name: p.stat().st_size for p in (_folder(part) / "blobs").glob("*") if p.suffix != ".incomplete"}

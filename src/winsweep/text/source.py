@@ -5,8 +5,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from winsweep.cell import HubData
 from winsweep.errors import BadData
-from winsweep.text.hub import refused
+from winsweep.text import hub
 
 
 class Rows:
@@ -41,16 +42,14 @@ def hub_rows(hf_id: str, file: str, revision: str) -> Rows:
 
     Not datasets.load_dataset(hf_id), which takes any cached revision when the hub cannot be reached.
     """
-    from huggingface_hub import constants, hf_hub_download, snapshot_download
-
+    data = HubData(hf_id, file, revision)
+    if "*" not in file:
+        return file_rows(hub.fetch_data(data))
+    where = hub.fetch_data(data) if hub.is_offline() else f"hf://datasets/{hf_id}@{revision}"
     try:
-        if "*" in file:
-            kept = snapshot_download(hf_id, repo_type="dataset", revision=revision) if constants.HF_HUB_OFFLINE else None
-            return Rows(_streamed(hf_id, f"{kept or f'hf://datasets/{hf_id}@{revision}'}/{file}"))
-        path = Path(hf_hub_download(hf_id, file, repo_type="dataset", revision=revision))
+        return Rows(_streamed(hf_id, f"{where}/{file}"))
     except Exception as e:
-        raise refused(e, hf_id, revision, file) from e
-    return file_rows(path)
+        raise hub.refused(e, hf_id, revision, file) from e
 
 
 def _streamed(hf_id: str, files: str) -> Iterator[tuple[str, dict]]:

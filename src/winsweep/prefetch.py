@@ -1,0 +1,103 @@
+"""What a study needs from elsewhere (the hub's models and data sets, files of the web): what of it is not there, and how it is fetched."""
+
+import hashlib
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterable
+from functools import partial
+from http.client import HTTPException
+from typing import BinaryIO
+
+from winsweep import parts
+from winsweep.artifact import Artifact
+from winsweep.cell import HubData, HubModel
+from winsweep.errors import BadData
+from winsweep.house import House
+from winsweep.parts import UrlFile
+from winsweep.text import hub
+
+PIECE = 1 << 20
+TIMEOUT_S = 60.0  # of silence
+
+
+def not_there(house: House) -> str:
+    """Lines that name what is missing on this machine for what is still to be made, by a look at files alone; no text if nothing is."""
+    todo = [i.artifact for i in house.plan(house.facts()) if i.state != "done"]
+    lines = [*house.study.missing.values(), *(f"{hub.title(p)}: not in {hub.cache()}" for p in on_hub(todo) if not hub.is_there(p))]
+    return "".join(f"{line}\n" for line in ["not there yet:", *(f"    {line}" for line in lines)]) if lines else ""
+
+
+def fetch(house: House) -> int:
+    """Bring everything that the study names into caches, a line for each; 0 if all of it is there then, also without a network."""
+    study = house.study
+    done = [_say(file.url, partial(download, file) if path in study.missing else lambda: 0) for path, file in study.urls.items()]
+    done += [_say(hub.title(part), partial(hub.fetch, part)) for part in on_hub(house.order)]
+    print(f"Nodes without internet need HF_HUB_OFFLINE=1, HF_HUB_CACHE={hub.cache()} (by default $HF_HOME/hub) and "
+          f"WINSWEEP_CACHE={parts.cache()} in their environment, on a disk that they see.")
+    lost = [text for path, text in study.missing.items() if path not in study.urls]
+    print("".join(f"{line}\n" for line in ["not there yet, and no url is known:", *lost]) if lost else "", end="")
+    return 0 if all(done) and not lost else 1
+
+
+def on_hub(artifacts: Iterable[Artifact]) -> list[HubModel | HubData]:
+    """Models and files of data sets that parameters name, each once."""
+    return list(dict.fromkeys(part for a in artifacts for part in _named(a.plain_params)))
+
+
+def _named(value: object) -> list[HubModel | HubData]:
+    if isinstance(value, dict) and "hf_id" in value:
+        return [HubData(**value) if "file" in value else HubModel(**value)]
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [part for v in below for part in _named(v)]
+
+
+def _say(what: str, get: Callable[[], int]) -> bool:
+    """Get something, say how many bytes came, or what is wrong; whether it is there now."""
+    try:
+        num = get()
+    except (BadData, OSError) as e:
+        print(f"error: {e}", file=sys.stderr, flush=True)
+        return False
+    size = f"{num / 1e6:,.1f} MB" if num >= 1e5 else f"{num:,} bytes"
+    print(f"fetched        {what}  ({size})" if num else f"there already  {what}", flush=True)
+    return True
+
+
+def download(file: UrlFile) -> int:
+    """Put the file in its place in the cache, whole and with the content that its digest names; the number of its bytes.
+
+    BadData otherwise, and nothing is kept.
+    """
+    path = file.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tmp = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        with open(tmp, "xb") as out:
+            found, num = _receive(file.url, out)
+            os.fsync(out.fileno())
+        if found != file.sha256:
+            raise BadData(f"{file.url}: found content with sha256 {found}; legal is that of the study, {file.sha256}; nothing is kept; "
+                          f"if the new content is meant, correct sha256:")
+        os.replace(tmp, path)
+    finally:
+        tmp.unlink(missing_ok=True)
+    return num
+
+
+def _receive(url: str, out: BinaryIO) -> tuple[str, int]:
+    """Write what the server sends to `out`: its sha256 and its number of bytes. BadData if it does not come, or not to its end."""
+    from urllib.request import urlopen  # a tenth of a second, and most commands fetch nothing
+
+    digest, num = hashlib.sha256(), 0
+    try:
+        with urlopen(url, timeout=TIMEOUT_S) as answer:
+            while piece := answer.read(PIECE):
+                digest.update(piece)
+                num += out.write(piece)
+            said = answer.headers.get("Content-Length")
+    except (OSError, HTTPException, ValueError) as e:
+        raise BadData(f"{url}: cannot be fetched ({type(e).__name__}: {e}); try again, correct the url, or give a path to a local copy") from e
+    if said is not None and num != int(said):
+        raise BadData(f"{url}: cut off after {num} of {said} bytes; nothing is kept; try again")
+    return digest.hexdigest(), num
