@@ -1,0 +1,35 @@
+"""The paper's study: its size as it stands, and all of its graph with tiny models in one submission."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.local.conftest import ROOT
+from tests.local.paper import check, overlay
+
+
+def sweep(study, store, *words: str) -> str:
+    command = [sys.executable, str(ROOT / "launch/sweep.py"), str(study), "--store", str(store), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_paper_is_180_finetunes_and_100_head_to_heads(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("WINSWEEP_CACHE", str(tmp_path / "cache"))
+    said = sweep(ROOT / "launch/sweeps/paper.yaml", tmp_path / "runs", "--dry-run")
+    assert "120 cells; missing: 180 finetunes, 180 models, 186 sets of outputs, 210 comparisons" in said
+    assert f"{100 * 805:,} judgements and those of 90 comparisons whose instructions are not there yet; at most $1,000" in said
+    assert re.search(r"not there yet:\n(.*\n)*.*lima_rephrased\.jsonl", said) and "model allenai/OLMo-7B-hf" in said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_whole_paper_with_tiny_models_in_one_submission(tmp_path, data):
+    study = overlay(tmp_path, data)
+    assert "48 of 48 cells" in sweep(study, tmp_path / "runs")
+    check(tmp_path)
+    assert "0 jobs run; 48 of 48 cells" in sweep(study, tmp_path / "runs")
