@@ -31,7 +31,7 @@ def write(job: Job) -> None:
         rows.append(row_of(cell, job.inputs[cell["label"]], asked, difficulty) | chosen)
         job.progress(i + 1, len(cells))
     means = mean_rows(rows, varying, {family: (mean, std) for family, mean, std in job.params.get("published", ())})
-    names = ["model", "task", "seed", *varying, *COLUMNS, *(MEAN_COLUMNS if means else ()), *(f"{k}_key" for k in KEYS), "commit"]
+    names = ["model", "task", "seed", *varying, *COLUMNS, *MEAN_COLUMNS, *(f"{k}_key" for k in KEYS), "commit"]
     write_atomic(job.out / "results.csv", to_csv(names, rows + means).encode())
     if picked:
         write_atomic(job.out / "choices.csv", choices_csv(job, list(picked)).encode())
