@@ -159,10 +159,11 @@ class _Reader:
         return dataclasses.replace(PRESETS[preset], **overrides(Recipe, merged, self.given.get("recipe", self.root)))
 
     def published(self, cells: Sequence[Cell]) -> tuple[tuple[str, float, float], ...]:
-        """Family, mean and standard deviation of what others found, shown beside the study's own."""
+        """Family, mean and standard deviation of what others found; what a file below says of families that this one leaves out is left out."""
         given = self.given["published"].mapping() if "published" in self.given else {}
+        names = list(dict.fromkeys(f"{c.model}.{c.task}" for c in cells))
+        given = {family: node for family, node in given.items() if family in names or node.file == str(self.path)}
         for family, node in given.items():
-            names = list(dict.fromkeys(f"{c.model}.{c.task}" for c in cells))
             if family not in names:
                 raise node.error(f"no family {family!r} in this study", strict.near(family, names))
             if len(strict.items(node)) != 2:

@@ -26,6 +26,14 @@ def test_the_paper_is_180_finetunes_and_100_head_to_heads(tmp_path, monkeypatch)
     assert re.search(r"not there yet:\n(.*\n)*.*lima_rephrased\.jsonl", said) and "model allenai/OLMo-7B-hf" in said
 
 
+@pytest.mark.parametrize("name, finetunes, cells", [
+    ("response_tuning", 40, 30), ("single_task", 120, 70), ("rules", 10, 30), ("tags_ab", 20, 10), ("no_rephrase", 20, 10)])
+def test_parts_of_the_paper_are_studies_of_a_few_lines(name, finetunes, cells, tmp_path):
+    said = sweep(ROOT / f"launch/sweeps/{name}.yaml", tmp_path / "runs", "--dry-run")
+    assert f"{cells} cells; missing: {finetunes} finetunes, " in said
+    assert len((ROOT / f"launch/sweeps/{name}.yaml").read_text().splitlines()) < 8
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_whole_paper_with_tiny_models_in_one_submission(tmp_path, data):
