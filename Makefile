@@ -4,7 +4,7 @@ PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN = .venv/bin
 
-.PHONY: demo test faults install weights bench clean
+.PHONY: demo test faults long install weights bench clean
 
 demo: install
 	$(BIN)/python launch/sweep.py launch/sweeps/demo.yaml
@@ -15,6 +15,10 @@ test: install
 # Only preemption, dead nodes, dead and hung ranks, killed launchers on a real SLURM: a third of `make test`.
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
+
+# The whole of paper.yaml with tiny models on a real SLURM: ten minutes that `make test` does not take.
+long: install
+	$(BIN)/python -m pytest -m long tests
 
 install: .venv/installed
 
