@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from winsweep.analysis.embed import DEFAULT, embedder
+from winsweep.analysis.embed import counted, embedder
 from winsweep.errors import BadData, MissingInput
 
 TEXTS = ["how many apples", "a much longer text about apples and pears, and then some", ""]
@@ -39,11 +39,17 @@ def test_vectors_are_masked_means_of_unit_length(folder):
 
 
 def test_a_model_that_is_not_there_is_named(folder):
-    with pytest.raises(BadData, match=f"embedder {DEFAULT}: cannot be loaded .*hf download {DEFAULT}"):
-        embedder()
+    with pytest.raises(BadData, match="embedder some/model: cannot be loaded .*hf download some/model"):
+        embedder("some/model")
 
 
 def test_a_missing_package_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(MissingInput, match=r"pip install 'winsweep\[analysis\]'"):
-        embedder()
+        embedder("some/model")
+
+
+def test_texts_are_counted_as_they_are_embedded(embed):
+    told = []
+    watched = counted(embed, told.append)
+    assert (watched(TEXTS) == embed(TEXTS)).all() and watched(TEXTS[:1]).shape == (1, 1024) and told == [3, 4]
