@@ -1,8 +1,8 @@
 """Which analyses a study asks for beside its table: response ranking and behavioural drift, each of one of its cells."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from winsweep import strict
 from winsweep.arms import Arm, one_of, refuse_same
@@ -10,6 +10,7 @@ from winsweep.cell import Cell, Drift, HubModel, LocalFile, RankingTest, Source
 from winsweep.parts import Parts
 from winsweep.strict import Node
 
+T = TypeVar("T")
 SECTION = ("rank", "drift")
 RANK = ("data", "draws", "draw_seed", "precision", "models", "arms", "seed")
 DRIFT = ("against", "embedder", "models", "arms", "seed")
@@ -46,7 +47,7 @@ def _rank(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Par
     seed = strict.read(int, given["draw_seed"]) if "draw_seed" in given else 0
     precision = strict.read(Literal["fp32", "bf16"], given["precision"]) if "precision" in given else "fp32"  # as run
     found = []
-    for cell in _chosen(node, cells, lambda arm: not arm.adapter.rules, arms):
+    for cell in _chosen(node, cells, arms, lambda arm: not arm.adapter.rules):
         asked = cell.comparison.candidate
         found.append(Analysis("rank", cell, RankingTest(asked.name, asked.model, rows, draws, seed, asked.frame, precision)))
     return found
@@ -58,42 +59,39 @@ def _drift(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Pa
     general = _rows(_needed(node, "against", "the task of instruction tuning"), arms, parts, may_be_empty=True)
     embedder = _embedder(given["embedder"], parts) if "embedder" in given else EMBEDDER
     found = []
-    for cell in _chosen(node, cells, lambda arm: arm.task is not None and not arm.task.empty_instructions, arms):
+    for cell in _chosen(node, cells, arms, lambda arm: arm.task is not None and not arm.task.empty_instructions):
         asked = cell.comparison.candidate
         found.append(Analysis("drift", cell, Drift(asked.name, asked, cell.training.task, general, embedder)))
     return found
 
 
-def _chosen(node: Node, cells: Sequence[Cell], fits, arms: Mapping[str, Arm]) -> list[Cell]:
+def _chosen(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], fits: Callable[[Arm], bool]) -> list[Cell]:
     """The cells of the models (all by default), arms and seed (the study's first by default) that an analysis names."""
     given, names = node.mapping(), _needed(node, "arms", "a list of tasks and adapters of this study")
     wanted = strict.read(tuple[str, ...], names)
     refuse_same(wanted, names, "arm")
     for name in wanted:
         one_of(arms, name, names, fits)
-    models = _among(given.get("models"), list(dict.fromkeys(c.model for c in cells)), str, "model")
-    seeds = _among(given.get("seed"), list(dict.fromkeys(c.seed for c in cells)), int, "seed")[:1]
-    found = [c for c in cells if c.model in models and c.task in wanted and c.seed in seeds]
+    models, seeds = list(dict.fromkeys(c.model for c in cells)), list(dict.fromkeys(c.seed for c in cells))
+    if "models" in given:
+        models = [_known(name, models, given["models"], "model") for name in strict.read(tuple[str, ...], given["models"])]
+    seed = _known(strict.read(int, given["seed"]), seeds, given["seed"], "seed") if "seed" in given else seeds[0]
+    found = [c for c in cells if c.model in models and c.task in wanted and c.seed == seed]
     for name in set(wanted) - {c.task for c in found}:
         raise names.error(f"no cell of {name} for {', '.join(models)}", "an arm may be for some models only", f"remove {name} or name its model")
     return found
 
 
-def _among(node: Node | None, legal: Collection, kind: type, what: str) -> Sequence:
-    """One or several of `legal`, as the node says; all of them without a node."""
-    if node is None:
-        return list(legal)
-    said = strict.read(tuple[kind, ...], node) if isinstance(node.value, list) else (strict.read(kind, node),)
-    for value in said:
-        if value not in legal:
-            raise node.error(f"no {what} {value!r} in this study", strict.near(str(value), [str(x) for x in legal]))
-    return said
+def _known(value: T, legal: Collection[T], at: Node, what: str) -> T:
+    if value not in legal:
+        raise at.error(f"no {what} {value!r} in this study", strict.near(str(value), [str(x) for x in legal]))
+    return value
 
 
 def _rows(node: Node, arms: Mapping[str, Arm], parts: Parts, may_be_empty: bool = False) -> Source:
     """The training rows of a task, by its name, or of a source of their own, whose instructions are not emptied unless they may be."""
     if isinstance(node.value, dict):
-        found = parts.source(node, node.path.rpartition(".")[2], ())
+        found = parts.source(node, node.path.removeprefix("analyses.").replace(".", "-"), ())
     else:
         found = one_of(arms, strict.read(str, node), node, lambda arm: arm.task is not None).task
     if found.empty_instructions and not may_be_empty:

@@ -8,24 +8,14 @@ import torch
 
 from winsweep.analysis.embed import counted, embedder
 from winsweep.errors import BadData, MissingInput
+from tests.analysis.embedder import make_embedder
 
 TEXTS = ["how many apples", "a much longer text about apples and pears, and then some", ""]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    sentence_transformers = pytest.importorskip("sentence_transformers", reason="the extra `analysis` is not installed")
-    from sentence_transformers.sentence_transformer import modules
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *{w for t in TEXTS for w in t.replace(",", " ,").split()}]
-    (tmp_path / "vocab.txt").write_text("\n".join(words))
-    torch.manual_seed(0)
-    config = BertConfig(vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
-    BertModel(config).save_pretrained(tmp_path / "bert")
-    BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "bert")
-    bert = modules.Transformer(str(tmp_path / "bert"))
-    sentence_transformers.SentenceTransformer(modules=[bert, modules.Pooling(16)]).save(str(tmp_path / "model"))
+    make_embedder(tmp_path)
     return tmp_path
 
 

@@ -82,3 +82,18 @@ def test_progress_counts_sequences_and_damaged_weights_are_told():
     model.lm_head.weight.data[5] = float("nan")
     with pytest.raises(NotFinite, match=r"row 1: the model scores the response of row 1 as NaN"):
         score([(0, 0)], ROWS, model, TOKENIZER, FRAME, 500)
+
+
+def test_what_was_scored_before_a_stop_is_not_scored_again(tmp_path):
+    def stop(done: int, total: int) -> None:
+        if done > 30:
+            raise KeyboardInterrupt
+
+    model, calls = llama(0), []
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
+    whole = score(ALL, ROWS, model, TOKENIZER, FRAME, 500)
+    num_batches = len(calls)
+    with pytest.raises(KeyboardInterrupt):
+        score(ALL, ROWS, model, TOKENIZER, FRAME, 500, stop, tmp_path)
+    assert score(ALL, ROWS, model, TOKENIZER, FRAME, 500, work=tmp_path) == whole
+    assert len(calls) == 2 * num_batches
