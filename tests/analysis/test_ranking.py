@@ -55,6 +55,14 @@ def test_a_response_does_not_beat_itself():
     assert rank(ROWS[:1], draw(1, 0), llama(0), TOKENIZER, FRAME).per_token.share == 0
 
 
+def test_equal_responses_never_beat_each_other():
+    """Nor by rounding: in batches of other widths the same text has other last bits."""
+    rows = [(a, "It is the number 3.") for a, _ in ROWS[:6]] + ROWS[6:]
+    told = []
+    found = rank(rows, [[j for j in range(6) if j != i] for i in range(6)], llama(0), TOKENIZER, FRAME, 90, lambda *at: told.append(at))
+    assert found.per_token.share == found.sequence.share == 0 and told[-1] == (6, 6)
+
+
 def test_draws_are_fixed_by_the_seed_uniform_and_with_replacement():
     drawn = draw(1000, seed=0)
     assert drawn == draw(1000, seed=0) != draw(1000, seed=1) and {len(row) for row in drawn} == {5}

@@ -61,14 +61,17 @@ def rank(rows: Sequence[tuple[str, str]], others: Sequence[Sequence[int]], model
          work: Path | None = None) -> Ranking:
     """The ranking of `rows` (instruction, response) by a model: row i against the responses of rows others[i], as from `draw`.
 
-    Shares are of len(rows) * draws comparisons; their intervals allow for those of one row sharing its response.
+    Shares are of len(rows) * draws comparisons; their intervals allow for those of one row sharing its response. Responses of the
+    same text are scored once, so that rounding does not tell them apart.
     Raises BadData for a row without a response token within MAX_TOKENS, NotFinite for a model that scores NaN.
     """
-    wanted = list(dict.fromkeys((i, j) for i, drawn in enumerate(others) for j in (i, *drawn)))
+    first: dict[str, int] = {}
+    same = [first.setdefault(response.strip(), j) for j, (_, response) in enumerate(rows)]
+    wanted = list(dict.fromkeys((i, same[j]) for i, drawn in enumerate(others) for j in (i, *drawn)))
     scores = score(wanted, rows, model, tokenizer, frame, batch_tokens, progress, work)
 
     def share(value: Callable[[Score], float]) -> Share:
-        return share_of([[value(scores[i, i]) > value(scores[i, j]) for j in drawn] for i, drawn in enumerate(others)])
+        return share_of([[value(scores[i, same[i]]) > value(scores[i, same[j]]) for j in drawn] for i, drawn in enumerate(others)])
 
     return Ranking(share(lambda s: s.per_token), share(lambda s: s.log_prob))
 
