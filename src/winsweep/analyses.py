@@ -91,7 +91,7 @@ def _known(value: T, legal: Collection[T], at: Node, what: str) -> T:
 def _rows(node: Node, arms: Mapping[str, Arm], parts: Parts, may_be_empty: bool = False) -> Source:
     """The training rows of a task, by its name, or of a source of their own, whose instructions are not emptied unless they may be."""
     if isinstance(node.value, dict):
-        found = parts.source(node, node.path.removeprefix("analyses.").replace(".", "-"), ())
+        found = parts.source(node, node.path.removeprefix("analyses.").replace(".", "-"), "examples")
     else:
         found = one_of(arms, strict.read(str, node), node, lambda arm: arm.task is not None).task
     if found.empty_instructions and not may_be_empty:
@@ -105,7 +105,7 @@ def _embedder(node: Node, parts: Parts) -> HubModel | LocalFile:
     strict.refuse_unknown(given, ("hf_id", "revision", "path"), node)
     if "path" in given and len(given) > 1:
         raise node.error("found path and hf_id", "one of path: and hf_id: with revision: is legal")
-    return parts.local(given["path"]) if "path" in given else strict.read_fields(HubModel, given, node)
+    return parts.on_disk(given["path"]) if "path" in given else strict.read_fields(HubModel, given, node)
 
 
 def _needed(node: Node, name: str, what: str) -> Node:
