@@ -2,7 +2,7 @@
 
 import json
 
-from winsweep.cell import Data, Generation, Training, base_of
+from winsweep.cell import Data, Generation, base_of
 from winsweep.graph import Need, Want
 from winsweep.job import Job
 from winsweep.manifest import write_atomic
@@ -11,10 +11,7 @@ VERSION = 2
 
 
 def want(ask: Generation, need: Need) -> Want:
-    if isinstance(ask.model, Training):
-        params, inputs = {}, {"base": need("collect", ask.model)}
-    else:
-        params, inputs = base_of(ask.model, need)
+    params, inputs = base_of(ask.model, need)
     if ask.adapter.rules:
         params["adapter"] = ask.adapter
     params |= {"decoding": ask.decoding, "frame": ask.frame}

@@ -4,7 +4,6 @@ import argparse
 import signal
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -61,7 +60,7 @@ def only(house: House, labels: list[str] | None) -> House:
     for label in labels or ():
         if label not in house.judged:
             raise BadStudy(f"--only {label}: no such cell in {house.study.path}; {strict.near(label, house.judged)}")
-    return replace(house, judged={label: house.judged[label] for label in labels}) if labels else house
+    return house.only(labels) if labels else house
 
 
 def dry_run(house: House) -> int:
@@ -93,10 +92,12 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
     done = sum(state_of(items, judged) == "done" for judged in house.judged.values())
     if table.exists() and done:
         print(results.table_text(table, house.study.notes))
-    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} cells in {table}")
+    analysed = sum(state_of(items, a) == "done" for a in house.analyses.values())
+    beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
+    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} cells in {table}{beside}")
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)
-    return 0 if done == len(house.judged) else 1
+    return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) else 1
 
 
 if __name__ == "__main__":

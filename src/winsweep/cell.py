@@ -159,6 +159,30 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class RankingTest:
+    """A model asked whether each instruction's own response is likelier to it than `draws` others of the same rows."""
+
+    name: str = name_only()
+    model: Training | Model
+    rows: Source
+    draws: int
+    seed: int  # of the draws
+    frame: Frame
+    precision: Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The outputs of a single-task model set against its task, by what an embedder makes of the texts."""
+
+    name: str = name_only()
+    outputs: Generation
+    task: Source
+    general: Source  # whose responses are those of instruction tuning
+    embedder: HubModel | LocalFile
+
+
+@dataclass(frozen=True)
 class Cell:
     """One row of the table: names for people, what varies, and the comparison that fills it."""
 
@@ -189,8 +213,10 @@ class Table:
         return replace(self, cells=cells)
 
 
-def base_of(model: Model, need: Need) -> tuple[dict[str, object], dict[str, Artifact]]:
-    """How a stage names an untrained model: as a parameter, or as the pretraining that it comes from."""
+def base_of(model: Training | Model, need: Need) -> tuple[dict[str, object], dict[str, Artifact]]:
+    """How a stage names a model: as a parameter, or as the pretraining or the finetune that it comes from."""
+    if isinstance(model, Training):
+        return {}, {"base": need("collect", model)}
     if isinstance(model.source, Pretrain):
         return {}, {"base": need("pretrain", model)}
     return {"base": model}, {}

@@ -10,7 +10,6 @@ import os
 import sys
 import time
 import uuid
-from dataclasses import replace
 from pathlib import Path
 
 from winsweep import attempt, layout
@@ -40,8 +39,7 @@ def main(folder: Path) -> int:
 
 
 def close(told: dict, flag: StopFlag) -> int:
-    house = open_house(Path(told["study"]), Path(told["store"]))
-    house = replace(house, judged={label: a for label, a in house.judged.items() if label in told["cells"]})
+    house = open_house(Path(told["study"]), Path(told["store"])).only(told["cells"])
     cluster = read_cluster(layout.STAGES, Path(told["cluster"]), house.need.stages)
     limit = time.monotonic() + DOWN_S
     while True:

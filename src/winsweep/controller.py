@@ -14,7 +14,7 @@ from winsweep.house import House
 from winsweep.local import Ended, Local
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, Item, State
-from winsweep.results import publish_table
+from winsweep.results import publish_analyses, publish_table
 
 POLL_S = 0.05
 LOG = "attempt.log"
@@ -49,6 +49,7 @@ def drive(house: House, placements: Placements, jobs: int, retry_failed: bool, s
             publish_table(house.store, house.study.name, run.house.wanted[0].key)
         elif done:
             publish_table(house.store, house.study.name, house.wanted[0].key)
+        publish_analyses(house)
         return run, items
     finally:
         cluster.close()

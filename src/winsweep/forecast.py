@@ -12,7 +12,8 @@ from winsweep.house import House
 from winsweep.plan import Item
 from winsweep.store import RECORD
 
-NAMES = {"finetune": "finetunes", "collect": "models", "generate": "sets of outputs", "judge": "comparisons"}
+NAMES = {"finetune": "finetunes", "collect": "models", "generate": "sets of outputs", "judge": "comparisons", "rank": "rankings",
+         "drift": "drifts"}
 
 
 def lines(house: House, items: Sequence[Item]) -> list[str]:

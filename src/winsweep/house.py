@@ -1,7 +1,7 @@
 """A study met with a store: its wanted artifacts, what is known about them, and the plan that follows."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from winsweep.plan import Facts, Item, plan
 from winsweep.store import Store
 from winsweep.study import Study, read_study
 
-STAGES = ("pretrain", "prepare", "choose", "finetune", "collect", "generate", "judge")
+STAGES = ("pretrain", "prepare", "choose", "finetune", "collect", "generate", "judge", "rank", "drift")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,16 @@ class House:
     store: Store
     need: Need
     judged: Mapping[str, Artifact]  # cell label to its judge artifact
+    analyses: Mapping[str, Artifact] = field(default_factory=dict)  # analysis label to its artifact
+
+    def only(self, labels: Collection[str]) -> "House":
+        """The house of just these cells and their analyses."""
+        kept = {name: a for name, a in self.analyses.items() if self.study.analyses[name].cell.label in labels}
+        return replace(self, judged={label: a for label, a in self.judged.items() if label in labels}, analyses=kept)
+
+    def ends(self, label: str) -> list[Artifact]:
+        """What a cell is made for: its judgement and its analyses."""
+        return [self.judged[label], *(a for name, a in self.analyses.items() if self.study.analyses[name].cell.label == label)]
 
     def table(self, labels: set[str]) -> Artifact:
         """The aggregate of the cells named."""
@@ -34,7 +44,7 @@ class House:
 
     @cached_property
     def wanted(self) -> list[Artifact]:
-        return [self.table(set(self.judged))]
+        return [self.table(set(self.judged)), *self.analyses.values()]
 
     @cached_property
     def order(self) -> list[Artifact]:
@@ -66,16 +76,17 @@ def open_house(study: Path, store: Path, lenient: bool = False) -> House:
     read = read_study(study, prints, lenient)
     prints.save()
     need = Need(discover(layout.JOBS, "winsweep.jobs"))
-    return House(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells})
+    analyses = {label: need(a.stage, a.ask) for label, a in read.analyses.items()}
+    return House(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells}, analyses)
 
 
 def columns(house: House) -> list[str]:
     """The stages that cells of this study pass, in the order in which they pass them."""
-    used = {stage for a in house.judged.values() for stage in chain(a)}
+    used = {stage for label in house.judged for stage in chain(house.ends(label))}
     return [stage for stage in STAGES if stage in used]
 
 
-def chain(judged: Artifact) -> dict[str, list[Artifact]]:
+def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
     """Stage to the artifacts of one cell, without those of the cell that it is compared with and of the validation runs before it."""
     found: dict[str, list[Artifact]] = {}
 
@@ -86,12 +97,10 @@ def chain(judged: Artifact) -> dict[str, list[Artifact]]:
             if name != "reference" and a.stage != "choose":
                 walk(i)
 
-    walk(judged)
+    for a in ends:
+        walk(a)
     return found
 
 
 def cell_of(house: House, label: str) -> Cell:
     return next(c for c in house.study.table.cells if c.label == label)
-
-
-

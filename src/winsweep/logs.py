@@ -29,10 +29,10 @@ def steps(house: House, label: str, stage: str | None = None) -> list[Artifact]:
     """What a cell is made from, inputs first, without what belongs to the cell that it is compared with; of one stage if it is named."""
     if label not in house.judged:
         raise BadStudy(f"{house.study.path}: no cell {label!r}; {strict.near(label, house.judged)}")
-    own = chain(house.judged[label])
+    own = chain(house.ends(label))
     if stage is not None and stage not in own:
         raise BadStudy(f"--stage {stage}: {label} has no such stage; {strict.near(stage, own)}")
-    return [a for a in closure([house.judged[label]]) if a in own.get(a.stage, ()) and stage in (None, a.stage)]
+    return [a for a in closure(house.ends(label)) if a in own.get(a.stage, ()) and stage in (None, a.stage)]
 
 
 def logs(house: House, a: Artifact) -> list[Path]:
@@ -55,7 +55,7 @@ def current(house: House, label: str, stage: str | None = None) -> Path:
     """The log of the attempt that runs, else of the one that failed (another cell's, if that holds this one up), else the last."""
     items = house.plan(house.facts())
     own = steps(house, label, stage)
-    failed = [a for a in closure([house.judged[label]]) if state_of(items, a) == "failed"]
+    failed = [a for a in closure(house.ends(label)) if state_of(items, a) == "failed"]
     found = [(state_of(items, a), path) for a in [*own, *(failed if stage is None else [])] for path in logs(house, a)[-1:]]
     if not found:
         why = next((f"{i.artifact.name}: {i.state}, {i.why}" for i in items if i.artifact in own), "its logs were removed")
@@ -77,7 +77,7 @@ def follow(house: House, label: str, stage: str | None, say: Callable[[str], Non
     if shown:
         say(f"{title(shown)}\n")
     while True:
-        over = end(house, own, house.judged[label])  # before reading: what was written until then is read below
+        over = end(house, own, house.ends(label))  # before reading: what was written until then is read below
         paths = sorted((p for a in own for p in logs(house, a)), key=lambda p: p.stat().st_mtime)
         for path in paths if over is not False else [*paths, current(house, label, stage)]:  # a failure may be another cell's
             while text := new_text(path, seen, last=over is not None):
@@ -96,12 +96,12 @@ def _current_or_reason(house: House, label: str, stage: str | None, say: Callabl
         return None
 
 
-def end(house: House, own: Sequence[Artifact], judged: Artifact) -> bool | None:
+def end(house: House, own: Sequence[Artifact], ends: Sequence[Artifact]) -> bool | None:
     """Whether the steps named are done (True), or something that the cell needs has failed (False); None while neither is so."""
     present = house.store.published()
-    if judged.key in present or all(a.key in present for a in own):
+    if any(all(a.key in present for a in of) for of in (ends, own)):
         return True
-    missing = [a.key for a in closure([judged]) if a.key not in present]
+    missing = [a.key for a in closure(ends) if a.key not in present]
     return False if failures(house.store, [k for k in missing if not house.store.holder(k, house.alive(k))]) else None
 
 

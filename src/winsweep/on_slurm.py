@@ -57,7 +57,10 @@ def say_submitted(house: House, seen: Look) -> None:
 def report(house: House, seen: Look, command: str) -> int:
     done = judged_cells(house, seen.items)
     table = house.store.root / "results" / f"{house.study.name}.csv"
-    print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} cells judged; table: {table}")
+    states = {i.artifact.key: i.state for i in seen.items}
+    analysed = sum(states.get(a.key) == "done" for a in house.analyses.values())
+    beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
+    print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} cells judged; table: {table}{beside}")
     failed = [i for i in seen.items if i.state == "failed"]
     for i in failed:
         print(f"failed  {i.artifact.name}\n        {i.why}\n        log:   {house.store.log(i.artifact.key)}", file=sys.stderr)
@@ -143,7 +146,7 @@ def cancel(house: House, label: str) -> int:
 def own(house: House, label: str) -> set[str]:
     """Keys that only this cell needs."""
     def keys(name: str) -> set[str]:
-        return {a.key for of_stage in chain(house.judged[name]).values() for a in of_stage}
+        return {a.key for of_stage in chain(house.ends(name)).values() for a in of_stage}
 
     others: Sequence[set[str]] = [keys(name) for name in house.judged if name != label]
     return keys(label).difference(*others)

@@ -15,7 +15,7 @@ from winsweep.house import House
 from winsweep.manifest import write_atomic
 from winsweep.placement import Cluster, Placement
 from winsweep.plan import Item
-from winsweep.results import publish_table
+from winsweep.results import publish_analyses, publish_table
 from winsweep.retry import bad_nodes
 from winsweep.spec import Spec
 
@@ -76,6 +76,7 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
         history.forgive(house.store, history.failures(house.store, [a.key for a in house.order]))
     items = house.plan(house.facts())
     publish_table(house.store, house.study.name, house.table(judged_cells(house, items)).key)
+    publish_analyses(house)
     if all(i.state == "done" for i in items):
         return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
     with Lock(house):

@@ -1,10 +1,14 @@
-"""Where a study's results.csv lies, and how a person reads it on a terminal."""
+"""Where a study's results.csv and its analyses lie, and how a person reads the table on a terminal."""
 
 import csv
+import io
+import json
 from pathlib import Path
 
+from winsweep.analyses import Analysis
+from winsweep.house import House
 from winsweep.manifest import write_atomic
-from winsweep.store import Store
+from winsweep.store import RECORD, Store
 
 HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formula": "LC formula", "win_rate_pct": "win %", "standard_error_pct": "± ",
          "lc_std_pct": "LC std", "published_pct": "published", "difference_pct": "difference", "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
@@ -28,10 +32,45 @@ def publish_table(store: Store, name: str, key: str) -> Path | None:
     return target
 
 
+def publish_analyses(house: House) -> None:
+    """Put every finished analysis of the study, whoever asked for it, at results/NAME.rank.csv or results/NAME.drift/LABEL.{json,svg}.
+
+    Each file is there whole or not at all, and is not touched if it is there already.
+    """
+    study, published, ranks = house.study, house.store.published(), []
+    for analysis in study.analyses.values():
+        made = published.get(house.need(analysis.stage, analysis.ask).key)
+        if made and analysis.stage == "rank":
+            ranks.append(rank_row(analysis, made))
+        elif made:
+            for suffix in ("json", "svg"):
+                target = house.store.root / "results" / f"{study.name}.drift" / f"{analysis.ask.name}.{suffix}"
+                copy_if_new(made / f"drift.{suffix}", target)
+    if ranks:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in ranks for name in row)), restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(ranks)
+        write_if_new(text.getvalue().encode(), house.store.root / "results" / f"{study.name}.rank.csv")
+
+
+def rank_row(analysis: Analysis, made: Path) -> dict[str, object]:
+    """A model's response ranking: the share of comparisons that the true response wins and its 95 % interval, both ways of scoring."""
+    cell, found, record = analysis.cell, json.loads((made / "rank.json").read_bytes()), json.loads((made / RECORD).read_bytes())
+    row = {"model": cell.model, "task": cell.task, "seed": cell.seed if cell.training else "", **dict(cell.varying),
+           "num_rows": found["num_rows"], "num_comparisons": found["per_token"]["num"]}
+    for way in ("per_token", "sequence"):
+        row |= {f"{way}_{name}pct": f"{100 * found[way][key]:.4f}" for name, key in (("", "share"), ("low_", "low"), ("high_", "high"))}
+    return row | {"rank_key": made.name.rpartition("-")[2], "commit": record["commit"] + ("+changes" if record["dirty"] else "")}
+
+
 def copy_if_new(source: Path, target: Path) -> None:
-    data = source.read_bytes()
+    write_if_new(source.read_bytes(), target)
+
+
+def write_if_new(data: bytes, target: Path) -> None:
     if not target.exists() or target.read_bytes() != data:
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, data)
 
 

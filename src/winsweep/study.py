@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winsweep import layout, selection, strict
+from winsweep.analyses import Analysis, read_analyses
 from winsweep.arms import Arm, Common, adapter_arms, one_of, overrides, refuse_same, refuse_twins, task_arms
 from winsweep.cell import Cell, Comparison, Decoding, Generation, Judge, LocalFile, Model, Table, Training
 from winsweep.errors import BadStudy
@@ -18,12 +19,12 @@ from winsweep.selection import Selection
 from winsweep.strict import Node
 
 SECTIONS = ("name", "models", "tasks", "seeds", "recipe", "grid", "frame", "instructions", "decoding", "adapters", "compare", "choose",
-            "published", "notes")
+            "published", "analyses", "notes")
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study, read and checked: its table, and where the local files that it names lie, or should."""
+    """A study, read and checked: its table, its analyses by label, and where the local files that it names lie, or should."""
 
     name: str
     path: Path
@@ -32,6 +33,7 @@ class Study:
     urls: Mapping[Path, UrlFile]  # those that come from the web
     missing: Mapping[Path, str]  # those that are not there, with what to say; keys of what is made from them may be wrong
     notes: str = ""  # shown under the table
+    analyses: Mapping[str, Analysis] = dataclasses.field(default_factory=dict)
 
 
 def read_study(path: Path, fingerprint: Fingerprint, lenient: bool = False) -> Study:
@@ -62,8 +64,9 @@ class _Reader:
         cells = self.cells(compare)
         difficulty = self.parts.local(compare["difficulty"]) if "difficulty" in compare else None
         notes = strict.read(str, self.given["notes"]) if "notes" in self.given else ""
+        analyses = read_analyses(self.given["analyses"], cells, self.arms, self.parts) if "analyses" in self.given else {}
         table, parts = Table(name, cells, difficulty, self.published(cells)), self.parts
-        return Study(name, self.path, table, parts.files, parts.urls, parts.missing, notes)
+        return Study(name, self.path, table, parts.files, parts.urls, parts.missing, notes, analyses)
 
     def need(self, section: str) -> Node:
         if section not in self.given:

@@ -23,7 +23,7 @@ class View:
 
     def __init__(self, house: House) -> None:
         self.house, self.console, self.last, self.begun = house, Console(), 0.0, time.time()
-        self.chains = {label: chain(a) for label, a in house.judged.items()}
+        self.chains = {label: chain(house.ends(label)) for label in house.judged}
         self.before: dict[str, str] = {}
         self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
 
@@ -56,7 +56,7 @@ class View:
     def draw(self, run: Run, items: list[Item]) -> Table:
         states = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
         room = max(5, self.console.height - len(run.started) - 6)
-        open_first = sorted(self.chains, key=lambda label: states.get(self.house.judged[label].key, "done") == "done")
+        open_first = sorted(self.chains, key=lambda label: all(states.get(a.key, "done") == "done" for a in self.house.ends(label)))
         table = Table(title=self.title(run, items), caption=self.captions(run), caption_justify="left", box=None, pad_edge=False)
         table.add_column("cell")
         stages = columns(self.house)
@@ -103,11 +103,12 @@ def time_left(run: Run, left: int, seconds: float) -> str:
 
 
 def failures_text(house: House, items: list[Item], command: str) -> str:
-    """Each failed artifact with its reason and its log, the cells that it holds up, and the command that tries again."""
+    """Each failed artifact with its reason and its log, the cells that it or their analyses wait for, and the command that tries again."""
     failed = [i for i in items if i.state == "failed"]
     lines = []
     for i in failed:
-        cells = [label for label, a in house.judged.items() if state_of(items, a) != "done" and i.artifact in closure([a])]
+        cells = [label for label in house.judged
+                 if any(state_of(items, a) != "done" and i.artifact in closure([a]) for a in house.ends(label))]
         log = house.store.log(i.artifact.key)
         lines += [f"failed  {i.artifact.name}", f"        {i.why}", f"        cells: {', '.join(cells)}", f"        log:   {log}"]
     return "\n".join([*lines, f"To try them again: {command} --retry-failed"]) if failed else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from winsweep.analysis.drift import Point, Task, around_median, drift, most_similar
+from winsweep.analysis.drift import Point, Task, around_median, drift, most_similar, summary
 from winsweep.analysis.plot import scatter
 from winsweep.errors import BadData
 
@@ -38,6 +38,16 @@ def test_the_most_similar_and_those_from_the_median(embed):
     assert [p.instruction for p in most_similar(points, 3)] == ["1", "6", "4"]
     assert [p.instruction for p in around_median(points, 3)] == ["3", "4", "6"]
     assert len(most_similar(points[:2])) == 2
+
+
+def test_a_summary_keeps_every_point_and_few_outputs(embed):
+    points = [Point(f"q{i}", f"so\n#### {i}" if i % 2 else "no number", i / 20, 0.0) for i in range(20)]
+    found = summary(points)
+    assert [p["styles"] for p in found["points"]] == [["gsm"] if i % 2 else [] for i in range(20)]
+    assert [p["instruction"] for p in found["most_similar"]] == [f"q{i}" for i in (19, 18, 17, 16, 15)]
+    assert [p["output"] for p in found["around_median"]] == [points[i].output for i in range(10, 15)]
+    assert [b["styled"]["share"] for b in found["styles"]["gsm"]] == [0.5] * 5 and sum(b["styled"]["share"] for b in found["styles"]["mbpp"]) == 0
+    assert [b["low"] for b in found["styles"]["gsm"]] == [0.0, 0.2, 0.4, 0.6, 0.8] and "output" not in found["points"][0]
 
 
 def test_single_precision_is_made_exact_and_bad_vectors_are_refused(embed):

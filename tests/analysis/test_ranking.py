@@ -55,6 +55,14 @@ def test_a_response_does_not_beat_itself():
     assert rank(ROWS[:1], draw(1, 0), llama(0), TOKENIZER, FRAME).per_token.share == 0
 
 
+def test_equal_responses_never_beat_each_other():
+    """Nor by rounding: in batches of other widths the same text has other last bits."""
+    rows = [(a, "It is the number 3.") for a, _ in ROWS[:6]] + ROWS[6:]
+    told = []
+    found = rank(rows, [[j for j in range(6) if j != i] for i in range(6)], llama(0), TOKENIZER, FRAME, 90, lambda *at: told.append(at))
+    assert found.per_token.share == found.sequence.share == 0 and told[-1] == (6, 6)
+
+
 def test_draws_are_fixed_by_the_seed_uniform_and_with_replacement():
     drawn = draw(1000, seed=0)
     assert drawn == draw(1000, seed=0) != draw(1000, seed=1) and {len(row) for row in drawn} == {5}
@@ -82,3 +90,18 @@ def test_progress_counts_sequences_and_damaged_weights_are_told():
     model.lm_head.weight.data[5] = float("nan")
     with pytest.raises(NotFinite, match=r"row 1: the model scores the response of row 1 as NaN"):
         score([(0, 0)], ROWS, model, TOKENIZER, FRAME, 500)
+
+
+def test_what_was_scored_before_a_stop_is_not_scored_again(tmp_path):
+    def stop(done: int, total: int) -> None:
+        if done > 30:
+            raise KeyboardInterrupt
+
+    model, calls = llama(0), []
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
+    whole = score(ALL, ROWS, model, TOKENIZER, FRAME, 500)
+    num_batches = len(calls)
+    with pytest.raises(KeyboardInterrupt):
+        score(ALL, ROWS, model, TOKENIZER, FRAME, 500, stop, tmp_path)
+    assert score(ALL, ROWS, model, TOKENIZER, FRAME, 500, work=tmp_path) == whole
+    assert len(calls) == 2 * num_batches

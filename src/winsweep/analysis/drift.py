@@ -4,10 +4,11 @@ Shape suffixes: N test prompts, M training texts, D dimensions of an embedding.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from winsweep.analysis.style import STYLES, by_distance
 from winsweep.errors import BadData
 
 Embedder = Callable[[list[str]], np.ndarray]  # texts to float vectors (N, D) of length 1
@@ -44,6 +45,17 @@ def drift(instructions: Sequence[str], outputs: Sequence[str], task: Task, gener
     asks_D, answers_D, general_D = (_vectors(texts, embed, what).mean(0) for texts, what in means)
     x_N, y_N = asked_ND @ asks_D, written_ND @ (answers_D - general_D)
     return [Point(i, o, float(x), float(y)) for i, o, x, y in zip(instructions, outputs, x_N, y_N, strict=True)]
+
+
+def summary(points: Sequence[Point]) -> dict[str, object]:
+    """What is kept of drift: a row per prompt, in order, with the styles that its output has; the outputs that the paper prints; and
+    how often each style is seen, by distance from the task."""
+    styled = {name: [has(p.output) for p in points] for name, has in STYLES.items()}
+    rows = [{"instruction": p.instruction, "similarity": p.similarity, "task_likeness": p.task_likeness,
+             "styles": [name for name in STYLES if styled[name][i]]} for i, p in enumerate(points)]
+    bins = {name: [asdict(b) for b in by_distance([p.similarity for p in points], styled[name])] for name in STYLES}
+    return {"points": rows, "most_similar": [asdict(p) for p in most_similar(points)],
+            "around_median": [asdict(p) for p in around_median(points)], "styles": bins}
 
 
 def most_similar(points: Sequence[Point], num: int = 5) -> list[Point]:

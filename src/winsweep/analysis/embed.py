@@ -6,12 +6,8 @@ import numpy as np
 
 from winsweep.errors import BadData, MissingInput
 
-# The paper's nomic-ai/nomic-embed-text-v1 comes with Python code of its own, which would run with your rights; winsweep runs no code
-# from a hub. This one is a plain MPNet that transformers knows (Apache 2.0; it reads the first 384 tokens, the paper's the first 512).
-DEFAULT = "sentence-transformers/all-mpnet-base-v2"
 
-
-def embedder(name: str = DEFAULT, revision: str | None = None, batch: int = 32) -> Callable[[list[str]], np.ndarray]:
+def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callable[[list[str]], np.ndarray]:
     """An embedder by a sentence-transformers model, from the hub or a directory: texts to float32 vectors (N, D) of length 1.
 
     On the GPU if there is one. Texts get no prefix and lose what does not fit into the model, as in the paper. MissingInput without
@@ -33,3 +29,17 @@ def embedder(name: str = DEFAULT, revision: str | None = None, batch: int = 32) 
         return model.encode(texts, batch_size=batch, prompt="", normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False)
 
     return embed
+
+
+def counted(embed: Callable[[list[str]], np.ndarray], told: Callable[[int], None]) -> Callable[[list[str]], np.ndarray]:
+    """`embed`, which tells after each call how many texts it was given so far."""
+    done = 0
+
+    def embed_and_tell(texts: list[str]) -> np.ndarray:
+        nonlocal done
+        found = embed(texts)
+        done += len(texts)
+        told(done)
+        return found
+
+    return embed_and_tell

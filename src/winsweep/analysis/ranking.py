@@ -3,10 +3,12 @@
 Shape suffixes: B sequences of a micro-batch.
 """
 
+import json
 import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -14,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from winsweep.analysis.intervals import Share, share_of
 from winsweep.errors import BadData, NotFinite
 from winsweep.frame import Frame
+from winsweep.manifest import write_atomic
 from winsweep.text.encode import Example, encode
 from winsweep.train.loss import collate, example_losses, num_targets
 
@@ -54,36 +57,52 @@ def draw(num: int, seed: int, draws: int = NUM_DRAWS) -> list[list[int]]:
 
 
 def rank(rows: Sequence[tuple[str, str]], others: Sequence[Sequence[int]], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
-         frame: Frame, batch_tokens: int = 8192, progress: Callable[[int, int], None] = lambda done, total: None) -> Ranking:
+         frame: Frame, batch_tokens: int = 8192, progress: Callable[[int, int], None] = lambda done, total: None,
+         work: Path | None = None) -> Ranking:
     """The ranking of `rows` (instruction, response) by a model: row i against the responses of rows others[i], as from `draw`.
 
-    Shares are of len(rows) * draws comparisons; their intervals allow for those of one row sharing its response.
+    Shares are of len(rows) * draws comparisons; their intervals allow for those of one row sharing its response. Responses of the
+    same text are scored once, so that rounding does not tell them apart.
     Raises BadData for a row without a response token within MAX_TOKENS, NotFinite for a model that scores NaN.
     """
-    wanted = list(dict.fromkeys((i, j) for i, drawn in enumerate(others) for j in (i, *drawn)))
-    scores = score(wanted, rows, model, tokenizer, frame, batch_tokens, progress)
+    first: dict[str, int] = {}
+    same = [first.setdefault(response.strip(), j) for j, (_, response) in enumerate(rows)]
+    wanted = list(dict.fromkeys((i, same[j]) for i, drawn in enumerate(others) for j in (i, *drawn)))
+    scores = score(wanted, rows, model, tokenizer, frame, batch_tokens, progress, work)
 
     def share(value: Callable[[Score], float]) -> Share:
-        return share_of([[value(scores[i, i]) > value(scores[i, j]) for j in drawn] for i, drawn in enumerate(others)])
+        return share_of([[value(scores[i, same[i]]) > value(scores[i, same[j]]) for j in drawn] for i, drawn in enumerate(others)])
 
     return Ranking(share(lambda s: s.per_token), share(lambda s: s.log_prob))
 
 
 @torch.inference_mode()
 def score(pairs: Sequence[Pair], rows: Sequence[tuple[str, str]], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, frame: Frame,
-          batch_tokens: int, progress: Callable[[int, int], None] = lambda done, total: None) -> dict[Pair, Score]:
+          batch_tokens: int, progress: Callable[[int, int], None] = lambda done, total: None, work: Path | None = None) -> dict[Pair, Score]:
     """The score of each pair's response behind its instruction, in the model's precision with a softmax in float32.
 
     Sequences of like length are scored together, at most `batch_tokens` tokens with their padding; in float32 the others of a
-    batch change nothing beyond rounding.
+    batch change nothing beyond rounding. Batches that an earlier call left in `work` are not scored again.
     """
     examples = {pair: _encoded(pair, rows, tokenizer, frame) for pair in pairs}
     out: dict[Pair, Score] = {}
-    for batch in _batches(examples, batch_tokens):
-        losses_B = example_losses(model, collate([examples[pair] for pair in batch]).to(model.device)).tolist()
+    for number, batch in enumerate(_batches(examples, batch_tokens)):
+        def make() -> list[float]:
+            return example_losses(model, collate([examples[pair] for pair in batch]).to(model.device)).tolist()
+
+        losses_B = _kept(work / f"losses-{number:06d}.json", make) if work else make()
         out |= {pair: _score(loss, examples[pair], pair) for pair, loss in zip(batch, losses_B, strict=True)}
         progress(len(out), len(pairs))
     return out
+
+
+def _kept(path: Path, make: Callable[[], list[float]]) -> list[float]:
+    """What `path` holds, or what `make` gives, which is then put there; NaN and infinity pass through."""
+    if path.exists():
+        return json.loads(path.read_bytes())
+    found = make()
+    write_atomic(path, json.dumps(found).encode())
+    return found
 
 
 def _encoded(pair: Pair, rows: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:

@@ -9,7 +9,8 @@ from winsweep.cell import HubData, HubModel
 from winsweep.errors import BadData
 
 SMALL = ["config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt",
-         "spiece.model", "sentencepiece*.model", "*.tiktoken", "chat_template*"]
+         "spiece.model", "sentencepiece*.model", "*.tiktoken", "chat_template*",
+         "modules.json", "*sentence_*.json", "[0-9]_*/config.json", "[0-9]_*/model.safetensors"]  # the last of embedders
 WEIGHTS = {"model.safetensors": ["model.safetensors*", "model-*-of-*.safetensors"],  # in this order, the first kind that there is
            "pytorch_model.bin": ["pytorch_model.bin*", "pytorch_model-*-of-*.bin"]}
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model")

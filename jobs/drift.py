@@ -1,0 +1,43 @@
+"""drift: how like its training task a single-task model's outputs are, by how near to the task their prompts are; a figure of it."""
+
+import json
+
+from winsweep.cell import Data, Drift
+from winsweep.graph import Need, Want
+from winsweep.job import Job
+from winsweep.manifest import write_atomic
+
+VERSION = 1
+
+
+def want(ask: Drift, need: Need) -> Want:
+    inputs = {"outputs": need("generate", ask.outputs), "task": need("prepare", Data("examples", ask.task)),
+              "general": need("prepare", Data("examples", ask.general))}
+    return Want(ask.name, {"embedder": ask.embedder}, inputs)
+
+
+def run(job: Job) -> None:
+    from winsweep.analysis.drift import Task, drift, summary
+    from winsweep.analysis.embed import counted, embedder
+    from winsweep.analysis.plot import scatter
+    from winsweep.analysis.rows import first_turns
+
+    said = json.loads((job.inputs["outputs"] / "outputs.json").read_bytes())
+    instructions, outputs = [row["instruction"] for row in said], [row["output"] for row in said]
+    task, general = (first_turns(job.inputs[name] / "examples.jsonl") for name in ("task", "general"))
+    total = 2 * (len(said) + len(task)) + len(general)
+    source = job.params["embedder"]
+    where = (str(job.file(source)), None) if "sha256" in source else (source["hf_id"], source["revision"])
+    embed = counted(embedder(*where), lambda done: job.progress(done, total))
+    points = drift(instructions, outputs, Task(*map(list, zip(*task))), [response for _, response in general], embed)
+    write_atomic(job.out / "drift.json", json.dumps(summary(points), indent=1).encode())
+    scatter(points, job.inputs["task"].name.rpartition("-")[0], job.out / "drift.svg")
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from winsweep.attempt import main
+
+    main(Path(sys.argv[1]))

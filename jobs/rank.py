@@ -1,0 +1,46 @@
+"""rank: is an instruction's own response likelier under a model than the responses of other instructions?"""
+
+import json
+from dataclasses import asdict
+
+from winsweep.cell import Data, RankingTest, base_of
+from winsweep.errors import Stopped
+from winsweep.graph import Need, Want
+from winsweep.job import Job
+from winsweep.manifest import write_atomic
+
+VERSION = 1
+
+
+def want(ask: RankingTest, need: Need) -> Want:
+    params, inputs = base_of(ask.model, need)
+    params |= {"draws": ask.draws, "seed": ask.seed, "frame": ask.frame, "precision": ask.precision}
+    return Want(ask.name, params, {**inputs, "rows": need("prepare", Data("examples", ask.rows))})
+
+
+def run(job: Job) -> None:
+    from winsweep.analysis.ranking import draw, rank
+    from winsweep.analysis.rows import first_turns
+    from winsweep.cell import Decoding
+    from winsweep.frame import Frame
+    from winsweep.generate.greedy import load
+
+    def progress(done: int, total: int) -> None:
+        job.progress(done, total)
+        if (reason := job.stopping()) and done < total:
+            raise Stopped(reason)
+
+    rows = first_turns(job.inputs["rows"] / "examples.jsonl")
+    model, tokenizer = load(*job.base(), Decoding(precision=job.params["precision"]))
+    others = draw(len(rows), job.params["seed"], job.params["draws"])
+    found = rank(rows, others, model, tokenizer, Frame(**job.params["frame"]), progress=progress, work=job.work)
+    write_atomic(job.out / "rank.json", json.dumps({"num_rows": len(rows), "draws": job.params["draws"], **asdict(found)}, indent=1).encode())
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from winsweep.attempt import main
+
+    main(Path(sys.argv[1]))
