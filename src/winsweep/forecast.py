@@ -33,7 +33,7 @@ def judgements(house: House, missing: Sequence[Artifact]) -> list[str]:
         rows = [num_rows(house, a.inputs["instructions"]) for a in own]
         dollars = load(layout.JUDGES / f"{name}.py", "winsweep.judges").DOLLARS_PER_ROW
         known = sum(r for r in rows if r)
-        unknown = f" and those of {rows.count(None)} comparisons whose instructions are not there yet" if None in rows else ""
+        unknown = f" and those of {rows.count(None)} comparisons whose instructions cannot be counted yet" if None in rows else ""
         price = f"; at most ${known * dollars:,.0f} at ${dollars:.4f} each" if dollars else "; free"
         told.append(f"judge {name}: {known:,} judgements{unknown}{price}; what is judged already is not paid again")
     return told
