@@ -31,7 +31,7 @@ def overlay(folder: Path, data: Path) -> Path:
         "choose": {"grid": {"epochs": [1, 2]}, "by": "win_rate", "instructions": {"path": str(data / "val56_instructions.jsonl")},
                    "reference": {"outputs": str(data / "val56_gpt35_reference.json")}},
         "instructions": {"from": "toy", "part": "dev"}, "decoding": {"precision": "fp32", "batch": 60, "max_new_tokens": 8},
-        "compare": {"judge": "reference_overlap", "difficulty": None}}
+        "compare": {"judge": "reference_overlap", "difficulty": None}, "analyses": {"rank": {"data": "gsm", "draws": 2}, "drift": None}}
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(told, sort_keys=False))
     return path
@@ -79,6 +79,9 @@ def check(folder: Path) -> None:
     for row in rows:
         family = f"{row['model']}.{row['task']}"
         assert row["epochs"] == picked.get(family, ""), family
+    ranks = list(csv.DictReader((folder / "runs/results/tiny_paper.rank.csv").read_text().splitlines()))
+    assert [(r["model"], r["task"]) for r in ranks] == [(m, t) for m in ("llama", "olmo") for t in ("base", "ins", "res")]
+    assert {r["num_comparisons"] for r in ranks} == {"96"}
     trained = {p.name.rpartition("-")[0]: json.loads((p / "train.json").read_bytes()) for p in (folder / "runs/finetune").iterdir()}
     assert len(trained) == 72
     for label, facts in trained.items():
