@@ -33,9 +33,9 @@ def publish_table(store: Store, name: str, key: str) -> Path | None:
 
 
 def publish_analyses(house: House) -> None:
-    """Put every finished analysis of the study, whoever asked for it, at results/NAME.rank.csv or results/NAME.drift/LABEL.{json,svg}.
+    """Put every finished analysis of the study, whoever asked for it, at results/NAME.rank.csv or results/NAME.drift.CELL.{json,svg}.
 
-    Each file is there whole or not at all, and is not touched if it is there already.
+    Each file is there whole or not at all, and is not touched if it is there already. (No folders: in a store these are results.)
     """
     study, published, ranks = house.study, house.store.published(), []
     for analysis in study.analyses.values():
@@ -44,8 +44,7 @@ def publish_analyses(house: House) -> None:
             ranks.append(rank_row(analysis, made))
         elif made:
             for suffix in ("json", "svg"):
-                target = house.store.root / "results" / f"{study.name}.drift" / f"{analysis.ask.name}.{suffix}"
-                copy_if_new(made / f"drift.{suffix}", target)
+                copy_if_new(made / f"drift.{suffix}", house.store.root / "results" / f"{study.name}.drift.{analysis.ask.name}.{suffix}")
     if ranks:
         text = io.StringIO()
         writer = csv.DictWriter(text, list(dict.fromkeys(name for row in ranks for name in row)), restval="", lineterminator="\n")
@@ -70,7 +69,7 @@ def copy_if_new(source: Path, target: Path) -> None:
 
 def write_if_new(data: bytes, target: Path) -> None:
     if not target.exists() or target.read_bytes() != data:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
         write_atomic(target, data)
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import shutil
+from collections import Counter
 
 import pytest
 
@@ -12,8 +13,11 @@ from tests.local.conftest import TINY, Bench
 from winsweep import layout
 from winsweep.errors import Stopped
 from winsweep.graph import discover
+from winsweep.house import open_house
 from winsweep.job import Job
-from winsweep.placement import Placement
+from winsweep.placement import Placement, read_cluster
+from winsweep.pruning import waste
+from winsweep.reconcile import tick
 
 ANALYSES = """\
 analyses:
@@ -77,15 +81,22 @@ def test_a_row_for_each_ranked_model(analysed):
 @pytest.mark.slow
 def test_drift_has_a_point_for_each_instruction_and_a_figure(analysed):
     said = json.loads(only(analysed, "generate/a.sum.s1-*/outputs.json").read_bytes())
-    folder = analysed.store / "results" / "tiny.drift"
-    found = json.loads((folder / "a.sum.s1.json").read_bytes())
+    found = json.loads((analysed.store / "results" / "tiny.drift.a.sum.s1.json").read_bytes())
     assert [p["instruction"] for p in found["points"]] == [row["instruction"] for row in said] and len(said) == 60
     nearest = max(found["points"], key=lambda p: p["similarity"])
     assert found["most_similar"][0]["instruction"] == nearest["instruction"] and len(found["around_median"]) == 5
     assert {name: sum(b["styled"]["num"] for b in bins) for name, bins in found["styles"].items()} == dict.fromkeys(
         ("gsm", "chess", "mbpp", "recipes", "poetry"), 60)
-    assert {p.name for p in folder.iterdir()} == {"a.sum.s1.json", "a.sum.s1.svg"}
-    assert (folder / "a.sum.s1.svg").read_bytes() == only(analysed, "drift/a.sum.s1-*/drift.svg").read_bytes()
+    svg = analysed.store / "results" / "tiny.drift.a.sum.s1.svg"
+    assert svg.read_bytes() == only(analysed, "drift/a.sum.s1-*/drift.svg").read_bytes()
+
+
+@pytest.mark.slow
+def test_prune_keeps_what_a_study_with_analyses_wants(analysed):
+    house = open_house(analysed.study, analysed.store)
+    assert {w.path.parent.name for w in waste([house])} == {"finetune"}
+    assert {p.name for p in (analysed.store / "results").iterdir()} == {
+        "tiny.csv", "tiny.rank.csv", "tiny.drift.a.sum.s1.json", "tiny.drift.a.sum.s1.svg"}
 
 
 @pytest.mark.slow
@@ -98,6 +109,17 @@ def test_a_second_call_runs_nothing_and_a_study_without_them_wants_what_it_wante
 
 
 @pytest.mark.slow
+def test_a_launcher_on_a_cluster_copies_what_is_finished_and_asks_slurm_nothing(analysed, tmp_path):
+    shutil.copytree(analysed.store, tmp_path / "runs")
+    shutil.rmtree(tmp_path / "runs" / "results")
+    house = open_house(analysed.study, tmp_path / "runs")
+    seen = tick(house, read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", house.need.stages))
+    assert not seen.submitted and Counter(i.artifact.stage for i in seen.items) == {"aggregate": 1, "rank": 2, "drift": 1}
+    before, after = ({p.name: p.read_bytes() for p in (store / "results").iterdir()} for store in (analysed.store, house.store.root))
+    assert before == after
+
+
+@pytest.mark.slow
 def test_one_that_fails_is_reported_like_a_cell_and_stops_nothing_else(analysed, tmp_path):
     shutil.copytree(analysed.store, tmp_path / "runs")
     shutil.rmtree(tmp_path / "runs" / "results")
@@ -106,7 +128,7 @@ def test_one_that_fails_is_reported_like_a_cell_and_stops_nothing_else(analysed,
     said = bench.run(code=1)
     assert "1 jobs run; 4 of 4 cells" in said and "; 2 of 3 analyses beside it" in said and "failed  drift/a.sum.s1-" in said
     assert "cells: a.sum.s1" in said and "embedder" in said and "--retry-failed" in said
-    assert bench.csv() == analysed.csv() and ranks(bench) == ranks(analysed) and not (bench.store / "results" / "tiny.drift").exists()
+    assert bench.csv() == analysed.csv() and ranks(bench) == ranks(analysed) and not list(bench.store.glob("results/*drift*"))
     assert "0 jobs run" in bench.run(code=1)
 
 
