@@ -83,7 +83,9 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
         try:
             return submit_missing(house, cluster, own_job)
         except TooManyTasks:
-            write_atomic(house.store.root / LIMIT, str(queue.max_array_tasks()).encode())
+            path = house.store.root / LIMIT
+            path.parent.mkdir(exist_ok=True)
+            write_atomic(path, str(queue.max_array_tasks()).encode())
             return submit_missing(house, cluster, own_job)
 
 
@@ -141,7 +143,11 @@ def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array]) -> list[
     jobs: list[str] = []
     for array in todo:
         folder, name, run = open_array(house, cluster, array)
-        jobs.append(slurm.submit(array, folder, run, name, slurm.dependency_of(array, jobs), exclude))
+        try:
+            jobs.append(slurm.submit(array, folder, run, name, slurm.dependency_of(array, jobs), exclude))
+        except TooManyTasks:
+            arrays.close(folder)
+            raise
         arrays.know(folder, jobs[-1])
     return list(zip(todo, jobs))
 

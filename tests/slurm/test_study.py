@@ -113,6 +113,8 @@ def test_queued_jobs_run_the_code_as_it_was_submitted_and_a_cancelled_study_leav
         assert len(scripts) == 6 and len(copies) == 1 and copies.pop().startswith(f"{study.store}/.work/code/")
         assert "0 arrays submitted" in study.sweep(ON_NODES)  # all of it is in the queue already
         study.sweep(ON_NODES, "--cancel", "a.sum.s1")
+        closing = json.loads(next(study.store.glob(".work/arrays/*/closing.json")).read_bytes())
+        assert closing["cells"] == ["a.ins.s1"]  # it does not submit again what was cancelled
         assert 0 < len(testbed.run("squeue", "-h", "-r").splitlines())
         study.sweep(ON_NODES, "--cancel")
         drained(testbed, 60)
