@@ -120,3 +120,15 @@ def test_queued_jobs_run_the_code_as_it_was_submitted_and_a_cancelled_study_leav
         drained(testbed, 60)
     finally:
         testbed.run("scontrol", "update", "partition=main", "state=up")
+
+
+@pytest.mark.slow
+def test_what_needs_the_internet_runs_on_the_login_node_while_it_is_watched(testbed, tmp_path):
+    study = Study(tmp_path, testbed.env, SMALL)
+    login = ON_NODES.replace("stages: {", "stages: {prepare: {where: login}, judge: {where: login}, ").replace(*TOGETHER)
+    said = study.sweep(login, "--watch")
+    assert "0 arrays submitted; 2 of 2 cells judged" in said and "prepare," not in said and "judge," not in said
+    made = study.made()
+    assert len(made) == len(set(made)) and len(study.csv().splitlines()) == 1 + 2
+    hosts = {p.parent.parent.name: json.loads(p.read_bytes())["owner"] for p in study.store.glob("*/*/record.json")}
+    assert all(("slurm-" in owner) == (stage not in ("prepare", "judge")) for stage, owner in hosts.items() if stage != "aggregate")

@@ -1,0 +1,41 @@
+"""Tasks that left the queue without beginning: they count, so that what cannot start is not submitted for ever."""
+
+from winsweep import arrays, history
+from winsweep.placement import Placement
+from winsweep.spec import Spec
+from winsweep.store import Store
+
+
+def spec(store: Store, stage: str, digest: str, **inputs: str) -> Spec:
+    return Spec(str(store.root), "s.yaml", stage, 1, digest, digest, {}, inputs, {}, Placement())
+
+
+def submitted(store: Store, job: str, *task: Spec) -> arrays.Submitted:
+    folder, _ = arrays.open_folder(store.root, task[0].stage, [[s.key for s in task]], [task])
+    arrays.know(folder, job)
+    return next(x for x in arrays.open_arrays(store.root) if x.folder == folder)
+
+
+def test_three_tasks_that_never_began_are_a_failure_and_what_waits_for_them_is_not(tmp_path):
+    store = Store(tmp_path).open()
+    tuned = spec(store, "finetune", "a" * 12)
+    model = spec(store, "collect", "b" * 12, finetune=tuned.key)
+    for number in range(3):
+        assert history.failures(store, [tuned.key]) == {}
+        history.note_lost(store, submitted(store, str(70 + number), tuned, model))
+    assert "lost: 72_0 left the queue and never began" in history.failures(store, [tuned.key])[tuned.key]
+    assert history.ends(store, model.key) == []  # its input was not there: it could not have begun
+    history.forgive(store, [tuned.key])
+    assert history.failures(store, [tuned.key]) == {}
+
+
+def test_a_task_that_began_or_was_never_submitted_is_not_lost(tmp_path):
+    store = Store(tmp_path).open()
+    tuned = spec(store, "finetune", "a" * 12)
+    claim = store.claim(tuned.key, "host@1@2.00@slurm-7_0.0", lambda _: False)
+    claim.end({"kind": "killed", "reason": "r"})
+    history.note_lost(store, submitted(store, "7", tuned))
+    assert [e.kind for e in history.ends(store, tuned.key)] == ["killed"]
+    folder, _ = arrays.open_folder(store.root, "finetune", [[tuned.key]], [[tuned]])
+    history.note_lost(store, next(x for x in arrays.open_arrays(store.root) if x.folder == folder))
+    assert len(history.ends(store, tuned.key)) == 1
