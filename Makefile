@@ -16,7 +16,7 @@ test: install
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 
-# The whole of paper.yaml with tiny models on a real SLURM: ten minutes that `make test` does not take.
+# On a real SLURM the whole of paper.yaml with tiny models, and stages on the login node: ten minutes that `make test` does not take.
 long: install
 	$(BIN)/python -m pytest -m long tests
 

@@ -122,7 +122,7 @@ def test_queued_jobs_run_the_code_as_it_was_submitted_and_a_cancelled_study_leav
         testbed.run("scontrol", "update", "partition=main", "state=up")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_needs_the_internet_runs_on_the_login_node_while_it_is_watched(testbed, tmp_path):
     study = Study(tmp_path, testbed.env, SMALL)
     login = ON_NODES.replace("stages: {", "stages: {prepare: {where: login}, judge: {where: login}, ").replace(*TOGETHER)
