@@ -16,9 +16,8 @@ MARKS: list[socket.socket] = []
 LOW, NUM_PORTS = 20000, 200  # below the ports that the system gives out by itself
 
 
-@cache
-def first_port() -> int:
-    """The first of NUM_PORTS ports that are this session's: all are free, and the last one is taken for as long as it lives."""
+def free_ports() -> int:
+    """The first of NUM_PORTS ports: all are free, and the last one is taken for as long as this session lives."""
     for turn in range(45):
         first = LOW + (os.getpid() + turn) % 45 * NUM_PORTS
         mark = socket.socket()
@@ -34,6 +33,12 @@ def first_port() -> int:
         MARKS.append(mark)
         return first
     raise OSError(f"no {NUM_PORTS} free ports in a row from {LOW} on")
+
+
+@cache
+def first_port() -> int:
+    """The ports of the clusters that live as long as the session."""
+    return free_ports()
 
 
 class Bed:

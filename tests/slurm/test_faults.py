@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.slurm.conftest import Bed, first_port, keep_bed, wait_for
+from tests.slurm.conftest import Bed, free_ports, keep_bed, wait_for
 from tests.slurm.faults import FAST, SEEDS, SLOW, SLOWLY, SLURM, Attempts, Sweep, check_through, is_alive, kill, undisturbed
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 @pytest.fixture(scope="module")
 def testbed(tmp_path_factory) -> Iterator[Bed]:
     """A cluster of its own: after what happens to its nodes here, SLURM may not count their GPUs right."""
-    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(first_port()))
+    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(free_ports()))
 
 
 @pytest.fixture(scope="module")
