@@ -86,7 +86,7 @@ def quiet(tmp_path_factory) -> Finetune:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpoint_steps", [4, 1000])
+@pytest.mark.parametrize("checkpoint_steps", [pytest.param(4, marks=pytest.mark.long), 1000])
 def test_an_attempt_that_is_taken_over_while_it_lives_ends_soon_and_harms_nothing(finetune, quiet, checkpoint_steps):
     """It finds out when it saves, or else at the next beat."""
     torn = finetune(ranks=2, checkpoint_steps=checkpoint_steps)
@@ -100,8 +100,9 @@ def test_an_attempt_that_is_taken_over_while_it_lives_ends_soon_and_harms_nothin
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 2])
-@pytest.mark.parametrize("signum, kind", [(signal.SIGKILL, "killed"), (signal.SIGSTOP, "hang")])
+@pytest.mark.parametrize("rank, signum, kind", [
+    (0, signal.SIGKILL, "killed"), (2, signal.SIGSTOP, "hang"), pytest.param(2, signal.SIGKILL, "killed", marks=pytest.mark.long),
+    pytest.param(0, signal.SIGSTOP, "hang", marks=pytest.mark.long)])
 def test_the_node_of_the_rank_that_is_lost_is_named(finetune, rank, signum, kind):
     run = finetune(ranks=3, timeout_s=8)
     pids = run.turn()
