@@ -12,11 +12,11 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
-# Only preemption, dead nodes, dead and hung ranks, killed launchers on a real SLURM: a third of `make test`.
+# Preemption and time limits (not part of `make test`), dead nodes, dead and hung ranks, killed launchers, on a real SLURM.
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 
-# On a real SLURM the whole of paper.yaml with tiny models, and stages on the login node: ten minutes that `make test` does not take.
+# What `make test` has no time for: preemption, the whole of paper.yaml with tiny models and stages on the login node on a real SLURM, doubles.
 long: install
 	$(BIN)/python -m pytest -m long tests
 

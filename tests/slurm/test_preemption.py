@@ -10,7 +10,7 @@ from tests.slurm.conftest import Bed, free_ports, keep_bed, wait_for
 from tests.slurm.faults import FAST, SLOW, SLOWLY, Attempts, Sweep, check_through, kill, preempt, undisturbed
 
 NUM_LIMITS = 4
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def quiet(tmp_path_factory) -> Sweep:
     return undisturbed(tmp_path_factory.getbasetemp())
 
 
-@pytest.mark.parametrize("is_real", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize("is_real", [False, True])
 def test_preempted_and_cut_short_again_and_again(testbed: Bed, quiet: Sweep, tmp_path, is_real):
     """Both cells are preempted in their first second and again while one trains and one saves; then time limits, four for the one that saves.
 
