@@ -4,25 +4,13 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.slurm.conftest import Bed, free_ports, keep_bed, wait_for
-from tests.slurm.faults import FAST, SEEDS, SLOW, SLOWLY, SLURM, Attempts, Sweep, check_through, is_alive, kill, undisturbed
+from tests.slurm.conftest import Bed, wait_for
+from tests.slurm.faults.study import FAST, SEEDS, SLOW, SLOWLY, SLURM, Attempts, Sweep, check_through, is_alive, kill
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
-
-
-@pytest.fixture(scope="module")
-def testbed(tmp_path_factory) -> Iterator[Bed]:
-    """A cluster of its own: after what happens to its nodes here, SLURM may not count their GPUs right."""
-    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(free_ports()))
-
-
-@pytest.fixture(scope="module")
-def quiet(tmp_path_factory) -> Sweep:
-    return undisturbed(tmp_path_factory.getbasetemp())
 
 
 def test_ranks_die_hang_and_stop_and_the_results_are_the_same(testbed: Bed, quiet: Sweep, tmp_path):

@@ -2,26 +2,14 @@
 
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.slurm.conftest import Bed, free_ports, keep_bed, wait_for
-from tests.slurm.faults import FAST, SLOW, SLOWLY, Attempts, Sweep, check_through, kill, preempt, undisturbed
+from tests.slurm.conftest import Bed, wait_for
+from tests.slurm.faults.study import FAST, SLOW, SLOWLY, Attempts, Sweep, check_through, kill, preempt
 
 NUM_LIMITS = 4
 pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(1500)]
-
-
-@pytest.fixture(scope="module")
-def testbed(tmp_path_factory) -> Iterator[Bed]:
-    """A cluster of its own: after what happens to its nodes here, SLURM may not count their GPUs right."""
-    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(free_ports()))
-
-
-@pytest.fixture(scope="module")
-def quiet(tmp_path_factory) -> Sweep:
-    return undisturbed(tmp_path_factory.getbasetemp())
 
 
 @pytest.mark.parametrize("is_real", [False, True])

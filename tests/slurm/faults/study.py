@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from functools import cache
 from pathlib import Path
 
 from tests.slurm.conftest import Bed, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STUDY = """\
 name: faults
 models:
@@ -167,7 +166,6 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-@cache
 def undisturbed(folder: Path) -> Sweep:
     """The study of all seeds on this machine, with the same ranks, which nothing happens to."""
     sweep = Sweep(folder / "undisturbed", SEEDS, LOCAL, dict(os.environ))

@@ -1,0 +1,19 @@
+"""What every test of this folder has: a cluster that it may hurt, and the study that nothing happens to."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.slurm.conftest import Bed, free_ports, keep_bed
+from tests.slurm.faults.study import Sweep, undisturbed
+
+
+@pytest.fixture(scope="module")
+def testbed(tmp_path_factory) -> Iterator[Bed]:
+    """A cluster of its own: after what happens to its nodes here, SLURM may not count their GPUs right."""
+    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(free_ports()))
+
+
+@pytest.fixture(scope="session")
+def quiet(tmp_path_factory) -> Sweep:
+    return undisturbed(tmp_path_factory.getbasetemp())
