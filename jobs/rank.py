@@ -21,7 +21,6 @@ def want(ask: RankingTest, need: Need) -> Want:
 def run(job: Job) -> None:
     from winsweep.analysis.ranking import draw, rank
     from winsweep.analysis.rows import first_turns
-    from winsweep.cell import Decoding
     from winsweep.frame import Frame
     from winsweep.generate.greedy import load
 
@@ -31,7 +30,7 @@ def run(job: Job) -> None:
             raise Stopped(reason)
 
     rows = first_turns(job.inputs["rows"] / "examples.jsonl")
-    model, tokenizer = load(*job.base(), Decoding(precision=job.params["precision"]))
+    model, tokenizer = load(*job.base(), job.params["precision"])
     others = draw(len(rows), job.params["seed"], job.params["draws"])
     found = rank(rows, others, model, tokenizer, Frame(**job.params["frame"]), progress=progress, work=job.work)
     write_atomic(job.out / "rank.json", json.dumps({"num_rows": len(rows), "draws": job.params["draws"], **asdict(found)}, indent=1).encode())

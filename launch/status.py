@@ -54,10 +54,10 @@ def seen(house: House) -> tuple[list[Item], Mapping[str, Task | None]]:
 def overview(house: House, items: list[Item], queued: Mapping[str, Task | None]) -> str:
     """A line for each cell, then what runs, waits or failed, then how much is done."""
     shown = {i.artifact.key: "queued" if standing.is_waiting(i, queued) else i.state for i in items}
-    width, stages = max(map(len, house.judged)), columns(house)
+    chains = {label: chain(house.ends(label)) for label in house.judged}
+    width, stages = max(map(len, chains)), columns(chains.values())
     table = [" ".join([" " * width, *(f"{s:9s}" for s in stages)])]
-    for label in house.judged:
-        found = chain(house.ends(label))
+    for label, found in chains.items():
         table.append(" ".join([f"{label:{width}s}", *(f"{worst(shown, found.get(s, [])):9s}" for s in stages)]))
     done = sum(all(shown.get(a.key, "done") == "done" for a in house.ends(label)) for label in house.judged)
     last = f"{done} of {len(house.judged)} cells done; table: {house.store.root / 'results' / house.study.name}.csv"
@@ -79,7 +79,8 @@ def why(house: House, items: list[Item], label: str) -> str:
     if label not in house.judged:
         raise BadStudy(f"{house.study.path}: no cell {label!r}; {strict.near(label, house.judged)}")
     told = {i.artifact: i for i in items}
-    steps = [a for s in columns(house) for a in chain(house.ends(label)).get(s, [])]
+    found = chain(house.ends(label))
+    steps = [a for s in columns([found]) for a in found[s]]
     lines = [f"{state_of(items, a):8s} {a.name}  {told[a].why if a in told else ''}" for a in steps]
     open_ones = [a for a in steps if state_of(items, a) != "done"]
     first = next((a for a in open_ones if told[a].state in ("failed", "ready", "running")), (open_ones or steps)[-1] if steps else None)

@@ -10,7 +10,7 @@ from winsweep import spec as specs
 from winsweep.artifact import Artifact
 from winsweep.attempt import BUSY, OK, progress_of
 from winsweep.history import failures, forgive
-from winsweep.house import House
+from winsweep.house import House, make_room
 from winsweep.local import Ended, Local
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, Item, State
@@ -92,11 +92,7 @@ def look(run: Run, planner: Planner) -> list[Item]:
     items = survey(run, planner)
     if not any(i.stale for i in items):
         return items
-    store = run.house.store
-    stamps = {i.artifact: store.stamp(store.root / i.artifact.name) for i in items if i.stale}
-    for item in survey(run, planner):  # once more: another launcher may have replaced it before its stamp was read
-        if item.stale and item.artifact in stamps:
-            store.retire(item.artifact, stamps[item.artifact])
+    make_room(run.house, items, lambda: survey(run, planner))
     return survey(run, planner)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from winsweep import arrays, slurm
 from winsweep.chain import Array
 from winsweep.errors import BadStudy
+from winsweep.freeze import freeze
 from winsweep.house import House
 from winsweep.placement import Cluster
 from winsweep.reconcile import Lock, closing_array, excluded, look, open_array, open_closing, planned, running_jobs, table_is_missing
@@ -61,11 +62,11 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
             return []
         out.mkdir(parents=True, exist_ok=True)
         steps: list[Step] = []
-        exclude = excluded(house)
+        exclude, code = excluded(house), freeze(house.store.root)
         for array in todo:
-            steps.append(_step(out, array, open_array(house, cluster, array), exclude, len(steps)))
+            steps.append(_step(out, array, open_array(house, cluster, array, code), exclude, len(steps)))
         last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(seen)])
-        steps.append(_step(out, last, open_closing(house, cluster), [], len(steps)))
+        steps.append(_step(out, last, open_closing(house, cluster, code), [], len(steps)))
         _write(out / "submit.sh", submit_text(house.study.name, steps))
         return steps
 

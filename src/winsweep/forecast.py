@@ -26,11 +26,12 @@ def lines(house: House, items: Sequence[Item]) -> list[str]:
 
 def judgements(house: House, missing: Sequence[Artifact]) -> list[str]:
     """A line for each judge: judgements still to be made, and what they cost at most. Outputs compared with themselves need no judge."""
-    asked = [a for a in missing if a.inputs["candidate"] is not a.inputs.get("reference") and a.inputs["candidate"] != a.inputs.get("reference")]
+    asked = [a for a in missing if a.inputs["candidate"] != a.inputs.get("reference")]
+    sizes = {i: num_rows(house, i) for i in {a.inputs["instructions"] for a in asked}}
     told = []
     for name in sorted({str(a.plain_params["judge"]["name"]) for a in asked}):
         own = [a for a in asked if a.plain_params["judge"]["name"] == name]
-        rows = [num_rows(house, a.inputs["instructions"]) for a in own]
+        rows = [sizes[a.inputs["instructions"]] for a in own]
         dollars = load(layout.JUDGES / f"{name}.py", "winsweep.judges").DOLLARS_PER_ROW
         known = sum(r for r in rows if r)
         unknown = f" and those of {rows.count(None)} comparisons whose instructions cannot be counted yet" if None in rows else ""

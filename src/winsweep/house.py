@@ -1,6 +1,6 @@
 """A study met with a store: its wanted artifacts, what is known about them, and the plan that follows."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -80,9 +80,20 @@ def open_house(study: Path, store: Path, lenient: bool = False) -> House:
     return House(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells}, analyses)
 
 
-def columns(house: House) -> list[str]:
-    """The stages that cells of this study pass, in the order in which they pass them."""
-    used = {stage for label in house.judged for stage in chain(house.ends(label))}
+def make_room(house: House, items: Iterable[Item], survey: Callable[[], Iterable[Item]]) -> None:
+    """Take what is stale in `items` out of the store, if a `survey` finds it stale again and it is still what was seen.
+
+    Surveyed once more, because another launcher may have replaced it before its stamp was read.
+    """
+    stamps = {i.artifact: house.store.stamp(house.store.root / i.artifact.name) for i in items if i.stale}
+    for item in survey() if stamps else ():
+        if item.stale and item.artifact in stamps:
+            house.store.retire(item.artifact, stamps[item.artifact])
+
+
+def columns(chains: Iterable[Mapping[str, object]]) -> list[str]:
+    """The stages that cells pass, in the order in which they pass them; `chains` as from `chain`."""
+    used = {stage for of in chains for stage in of}
     return [stage for stage in STAGES if stage in used]
 
 

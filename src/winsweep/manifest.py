@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from winsweep.errors import Damaged, MissingInput
 
+T = TypeVar("T")
 NAME = "manifest.json"
 
 
@@ -17,6 +20,15 @@ def sha256_file(path: Path) -> str:
         while piece := f.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def kept(path: Path, make: Callable[[], T]) -> T:
+    """What the JSON file at `path` holds (NaN and infinity, too), or what `make` gives, which is then put there."""
+    if path.exists():
+        return json.loads(path.read_bytes())
+    found = make()
+    write_atomic(path, json.dumps(found).encode())
+    return found
 
 
 def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:

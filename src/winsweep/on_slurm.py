@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from winsweep import forecast, queue, slurm, strict
-from winsweep.chain import Array
+from winsweep.chain import Array, on_nodes
 from winsweep.controller import run_here
-from winsweep.chain import on_nodes
 from winsweep.emit import Step, emit
 from winsweep.errors import BadStudy, ClusterDown
 from winsweep.estimate import most_gpu_hours

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 
 from winsweep import layout
@@ -20,6 +21,11 @@ def commit() -> dict:
         return {"commit": sha, "dirty": bool(dirty)}
     sha = _git("rev-parse", "HEAD")
     return {"commit": sha or "unknown", "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if sha else None}
+
+
+def commit_text(record: Mapping) -> str:
+    """The commit of a record as a table shows it."""
+    return record["commit"] + ("+changes" if record["dirty"] else "")
 
 
 def circumstances() -> dict:

@@ -11,7 +11,7 @@ from winsweep.artifact import Artifact
 from winsweep.chain import Array
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
 from winsweep.freeze import freeze
-from winsweep.house import House
+from winsweep.house import House, make_room
 from winsweep.manifest import write_atomic
 from winsweep.placement import Cluster, Placement
 from winsweep.plan import Item
@@ -51,19 +51,10 @@ def look(house: House, own_job: str = "") -> Look:
             history.note_lost(house.store, array)
     said = {key: f"job {t.id}: {queue.words(t)}" if t else "was submitted a moment ago" for key, t in queued.items()}
     facts = house.facts({key: why for key, why in said.items() if not key.startswith(CLOSING)})
-    items = drop_stale(house, house.plan(facts))
+    items = house.plan(facts)
+    make_room(house, items, lambda: house.plan(house.facts()))
     closings = {x.token for x in opened if x.keys == ((closing_key(house),),)}
     return Look(items, queued, [], any(t.job != own_job and t.name.rpartition(".")[2] in closings for t in tasks))
-
-
-def drop_stale(house: House, items: list[Item]) -> list[Item]:
-    """`items` with what is stale out of the way; see controller.look for why it is looked at twice."""
-    stamps = {i.artifact: house.store.stamp(house.store.root / i.artifact.name) for i in items if i.stale}
-    if stamps:
-        again = {i.artifact for i in house.plan(house.facts()) if i.stale}
-        for a in again & stamps.keys():
-            house.store.retire(a, stamps[a])
-    return items
 
 
 def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "") -> Look:
@@ -91,10 +82,13 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
 
 def submit_missing(house: House, cluster: Cluster, own_job: str) -> Look:
     seen = look(house, own_job)
-    done = submit_chain(house, cluster, planned(house, seen.items, cluster))
-    if done or (not seen.closing and needs_closing(house, seen, own_job)):
-        done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen)))
-    return Look(seen.items, seen.queued, done, bool(done) or seen.closing)
+    todo = planned(house, seen.items, cluster)
+    if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
+        return seen
+    code = freeze(house.store.root)
+    done = submit_chain(house, cluster, todo, code)
+    done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen), code))
+    return Look(seen.items, seen.queued, done, closing=True)
 
 
 def needs_closing(house: House, seen: Look, own_job: str) -> bool:
@@ -135,14 +129,14 @@ def running_jobs(seen: Look) -> list[str]:
     return sorted({t.job for key, t in seen.queued.items() if t and not key.startswith(CLOSING)})
 
 
-def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array]) -> list[tuple[Array, str]]:
+def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array], code: Path) -> list[tuple[Array, str]]:
     """Submit arrays in order, each waiting for those before it that it names."""
     if not todo:
         return []
     exclude = excluded(house)
     jobs: list[str] = []
     for array in todo:
-        folder, name, run = open_array(house, cluster, array)
+        folder, name, run = open_array(house, cluster, array, code)
         try:
             jobs.append(slurm.submit(array, folder, run, name, slurm.dependency_of(array, jobs), exclude))
         except TooManyTasks:
@@ -152,17 +146,17 @@ def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array]) -> list[
     return list(zip(todo, jobs))
 
 
-def open_array(house: House, cluster: Cluster, array: Array) -> tuple[Path, str, str]:
-    """Write down what the tasks of an array are to make; its folder, its job name and the command of each task."""
+def open_array(house: House, cluster: Cluster, array: Array, code: Path) -> tuple[Path, str, str]:
+    """Write down what the tasks of an array are to make; its folder, its job name and the command of each task, run from `code`."""
     told = [[spec_of(house, a, cluster.placements.of(a.stage, a.label)) for a in task] for task in array.tasks]
     folder, name = arrays.open_folder(house.store.root, array.title, [[a.key for a in task] for task in array.tasks], told)
-    return folder, name, slurm.command(freeze(house.store.root), "winsweep.node", folder)
+    return folder, name, slurm.command(code, "winsweep.node", folder)
 
 
-def submit_closing(house: House, cluster: Cluster, after: list[str]) -> tuple[Array, str]:
+def submit_closing(house: House, cluster: Cluster, after: list[str], code: Path) -> tuple[Array, str]:
     """Submit the closing job behind the jobs `after`."""
     array = closing_array(house, cluster, after)
-    folder, name, run = open_closing(house, cluster)
+    folder, name, run = open_closing(house, cluster, code)
     job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), [])
     arrays.know(folder, job)
     return array, job
@@ -174,13 +168,13 @@ def closing_array(house: House, cluster: Cluster, after: Sequence[int | str]) ->
     return Array(placed, ((Artifact(CLOSING, 1, house.study.name, {}, {}),),), tuple(chain.After(job) for job in after))
 
 
-def open_closing(house: House, cluster: Cluster) -> tuple[Path, str, str]:
+def open_closing(house: House, cluster: Cluster, code: Path) -> tuple[Path, str, str]:
     """Write down what a closing job must know; see open_array."""
     folder, name = arrays.open_folder(house.store.root, CLOSING, [[closing_key(house)]])
     told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
             "cells": sorted(house.judged)}
     write_atomic(folder / CLOSING_FILE, json.dumps(told).encode())
-    return folder, name, slurm.command(freeze(house.store.root), "winsweep.closing", folder)
+    return folder, name, slurm.command(code, "winsweep.closing", folder)
 
 
 def leave_out(house: House, label: str) -> None:

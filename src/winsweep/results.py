@@ -8,10 +8,12 @@ from pathlib import Path
 from winsweep.analyses import Analysis
 from winsweep.house import House
 from winsweep.manifest import write_atomic
+from winsweep.provenance import commit_text
 from winsweep.store import RECORD, Store
 
-HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formula": "LC formula", "win_rate_pct": "win %", "standard_error_pct": "± ",
-         "lc_std_pct": "LC std", "published_pct": "published", "difference_pct": "difference", "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
+HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formula": "LC formula", "win_rate_pct": "win %",
+         "standard_error_pct": "± ", "lc_std_pct": "LC std", "published_pct": "published", "difference_pct": "difference",
+         "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
 LEFT = ("model", "task", "lc_formula")
 TABLE = "results.csv"
 HIDDEN = ("num_seeds", "std_pct", "published_std_pct", "note")  # in the file only
@@ -60,7 +62,7 @@ def rank_row(analysis: Analysis, made: Path) -> dict[str, object]:
            "num_rows": found["num_rows"], "num_comparisons": found["per_token"]["num"]}
     for way in ("per_token", "sequence"):
         row |= {f"{way}_{name}pct": f"{100 * found[way][key]:.4f}" for name, key in (("", "share"), ("low_", "low"), ("high_", "high"))}
-    return row | {"rank_key": made.name.rpartition("-")[2], "commit": record["commit"] + ("+changes" if record["dirty"] else "")}
+    return row | {"rank_key": made.name.rpartition("-")[2], "commit": commit_text(record)}
 
 
 def copy_if_new(source: Path, target: Path) -> None:

@@ -24,6 +24,7 @@ class View:
     def __init__(self, house: House) -> None:
         self.house, self.console, self.last, self.begun = house, Console(), 0.0, time.time()
         self.chains = {label: chain(house.ends(label)) for label in house.judged}
+        self.stages = columns(self.chains.values())
         self.before: dict[str, str] = {}
         self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
 
@@ -59,11 +60,10 @@ class View:
         open_first = sorted(self.chains, key=lambda label: all(states.get(a.key, "done") == "done" for a in self.house.ends(label)))
         table = Table(title=self.title(run, items), caption=self.captions(run), caption_justify="left", box=None, pad_edge=False)
         table.add_column("cell")
-        stages = columns(self.house)
-        for stage in stages:
+        for stage in self.stages:
             table.add_column(stage, justify="center")
         for label in sorted(open_first[:room], key=list(self.chains).index):
-            table.add_row(Text(label), *(self.sign(self.chains[label].get(stage, []), states) for stage in stages))
+            table.add_row(Text(label), *(self.sign(self.chains[label].get(stage, []), states) for stage in self.stages))
         if len(open_first) > room:
             table.add_row(Text(f"… and {len(open_first) - room} more", style="dim"))
         return table

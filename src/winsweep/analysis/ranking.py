@@ -3,7 +3,6 @@
 Shape suffixes: B sequences of a micro-batch.
 """
 
-import json
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from winsweep.analysis.intervals import Share, share_of
 from winsweep.errors import BadData, NotFinite
 from winsweep.frame import Frame
-from winsweep.manifest import write_atomic
+from winsweep.manifest import kept
 from winsweep.text.encode import Example, encode
 from winsweep.train.loss import collate, example_losses, num_targets
 
@@ -90,19 +89,10 @@ def score(pairs: Sequence[Pair], rows: Sequence[tuple[str, str]], model: PreTrai
         def make() -> list[float]:
             return example_losses(model, collate([examples[pair] for pair in batch]).to(model.device)).tolist()
 
-        losses_B = _kept(work / f"losses-{number:06d}.json", make) if work else make()
+        losses_B = kept(work / f"losses-{number:06d}.json", make) if work else make()
         out |= {pair: _score(loss, examples[pair], pair) for pair, loss in zip(batch, losses_B, strict=True)}
         progress(len(out), len(pairs))
     return out
-
-
-def _kept(path: Path, make: Callable[[], list[float]]) -> list[float]:
-    """What `path` holds, or what `make` gives, which is then put there; NaN and infinity pass through."""
-    if path.exists():
-        return json.loads(path.read_bytes())
-    found = make()
-    write_atomic(path, json.dumps(found).encode())
-    return found
 
 
 def _encoded(pair: Pair, rows: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:

@@ -3,7 +3,6 @@
 Shape suffixes: B rows, T tokens.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from winsweep.cell import Adapter, Decoding
 from winsweep.errors import BadData, Stopped
 from winsweep.frame import Frame
 from winsweep.generate.adapter import Rules
-from winsweep.manifest import write_atomic
+from winsweep.manifest import kept
 from winsweep.text.chat import form_of
 from winsweep.text.model import load_tokenizer
 
@@ -36,7 +35,7 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     A prompt is never cut, and an answer ends at EOS, at decoding.max_new_tokens or where the model's context ends. Stopped within
     a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
     """
-    model, tokenizer = load(base, revision, decoding)
+    model, tokenizer = load(base, revision, decoding.precision)
     form = form_of(frame, tokenizer)
     lengths = [len(tokenizer(form.prompt(text), add_special_tokens=form.adds_special_tokens)["input_ids"]) for text in instructions]
     window = model.config.max_position_embeddings
@@ -45,24 +44,24 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     rules = None if adapter is None else Rules.for_model(model, tokenizer, adapter, frame)
     answers: dict[int, Answer] = {}
     for rows in batches(lengths, decoding.batch):
-        def make() -> list[Answer]:
+        def make() -> list[dict]:
             prompts = [form.prompt(instructions[i]) for i in rows]
             prompt = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=form.adds_special_tokens)
-            return answer_batch(model, tokenizer, prompt, [caps[i] for i in rows], rules, stopping)
+            return [asdict(a) for a in answer_batch(model, tokenizer, prompt, [caps[i] for i in rows], rules, stopping)]
 
-        answers |= zip(rows, kept(work / f"batch-{rows[0]:06d}.json", make), strict=True)
+        answers |= {i: Answer(**told) for i, told in zip(rows, kept(work / f"batch-{rows[0]:06d}.json", make), strict=True)}
         progress(len(answers), len(instructions))
     return [answers[i] for i in range(len(instructions))]
 
 
-def load(base: str, revision: str | None, decoding: Decoding) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load(base: str, revision: str | None, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, ready to generate, on the GPU if there is one.
 
     The model's own generation settings are dropped: some ship a repetition penalty, and early OLMo another token as EOS.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = load_tokenizer(base, revision)  # first, as it says what to do where the hub refuses
-    model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[decoding.precision])
+    model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[precision])
     model.generation_config = GenerationConfig()
     return model.to(device).eval(), tokenizer
 
@@ -78,15 +77,6 @@ def batches(lengths: list[int], size: int) -> list[list[int]]:
     """Row numbers in groups of `size`, longest prompts first; always the same for the same rows."""
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     return [order[i : i + size] for i in range(0, len(order), size)]
-
-
-def kept(path: Path, make: Callable[[], list[Answer]]) -> list[Answer]:
-    """What `path` holds, or what `make` gives, which is then put there."""
-    if path.exists():
-        return [Answer(**row) for row in json.loads(path.read_bytes())]
-    found = make()
-    write_atomic(path, json.dumps([asdict(a) for a in found]).encode())
-    return found
 
 
 @torch.inference_mode()

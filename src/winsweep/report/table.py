@@ -8,6 +8,7 @@ from pathlib import Path
 from winsweep.errors import Incomplete
 from winsweep.job import Job
 from winsweep.manifest import write_atomic
+from winsweep.provenance import commit_text
 from winsweep.report.means import MEAN_COLUMNS, mean_rows
 from winsweep.report.winrate import describe, length_controlled, win_rate
 
@@ -52,9 +53,8 @@ def row_of(cell: dict, judged: Path, asked: list[str], difficulty: Path | None) 
     if not kept:
         raise Incomplete(f"{cell['label']}: leave_out {cell['leave_out']} leaves no instruction at all; remove a category from it")
     names = {"model": cell["model"], "task": cell["task"], "seed": cell["seed"], **cell["varying"]}
-    commit = record["commit"] + ("+changes" if record["dirty"] else "")
     made = {f"{k}_key": cell["keys"].get(k, "") for k in KEYS}
-    return {**names, **figures(kept, [text for text in asked if text not in left_out], difficulty), **made, "commit": commit}
+    return {**names, **figures(kept, [text for text in asked if text not in left_out], difficulty), **made, "commit": commit_text(record)}
 
 
 def figures(rows: list[dict], asked: list[str], difficulty: Path | None) -> dict[str, object]:
