@@ -18,7 +18,7 @@ def want(ask: Drift, need: Need) -> Want:
 
 def run(job: Job) -> None:
     from winsweep.analysis.drift import Task, drift, summary
-    from winsweep.analysis.embed import counted, embedder
+    from winsweep.analysis.embed import counted, embedder_of
     from winsweep.analysis.plot import scatter
     from winsweep.analysis.rows import first_turns
 
@@ -26,9 +26,7 @@ def run(job: Job) -> None:
     instructions, outputs = [row["instruction"] for row in said], [row["output"] for row in said]
     task, general = (first_turns(job.inputs[name] / "examples.jsonl") for name in ("task", "general"))
     total = 2 * (len(said) + len(task)) + len(general)
-    source = job.params["embedder"]
-    where = (str(job.file(source)), None) if "sha256" in source else (source["hf_id"], source["revision"])
-    embed = counted(embedder(*where), lambda done: job.progress(done, total))
+    embed = counted(embedder_of(job.params["embedder"], job.file), lambda done: job.progress(done, total))
     points = drift(instructions, outputs, Task(*map(list, zip(*task))), [response for _, response in general], embed)
     write_atomic(job.out / "drift.json", json.dumps(summary(points), indent=1).encode())
     scatter(points, job.inputs["task"].name.rpartition("-")[0], job.out / "drift.svg")

@@ -1,19 +1,23 @@
-"""Which analyses a study asks for beside its table: response ranking and behavioural drift, each of one of its cells."""
+"""Which analyses a study asks for beside its table: response ranking, behavioural drift and containment, each of one of its cells."""
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from winsweep import strict
 from winsweep.arms import Arm, one_of, refuse_same
-from winsweep.cell import Cell, Drift, HubModel, LocalFile, RankingTest, Source
+from winsweep.cell import Cell, CharNgrams, Containment, Drift, HubModel, LocalFile, RankingTest, Source
 from winsweep.parts import Parts
 from winsweep.strict import Node
 
 T = TypeVar("T")
-SECTION = ("rank", "drift")
+SECTION = ("rank", "drift", "containment")
 RANK = ("data", "draws", "draw_seed", "precision", "models", "arms", "seed")
 DRIFT = ("against", "embedder", "models", "arms", "seed")
+CONTAINMENT = ("templates", "quantile", "embedder", "models", "arms", "seed")
+STYLED = ("gsm", "chess", "mbpp", "recipes", "poetry")  # readers whose responses have a form that analysis/style.py knows
+NGRAMS = "ngrams"  # the embedder that needs no model
 # The paper's nomic-ai/nomic-embed-text-v1 comes with Python code of its own, which would run with your rights; winsweep runs no code
 # from a hub. This one is a plain MPNet that transformers knows (Apache 2.0; it reads the first 384 tokens, the paper's the first 512).
 EMBEDDER = HubModel("sentence-transformers/all-mpnet-base-v2", "e8c3b32edf5434bc2275fc9bab85f82640a19130")
@@ -23,9 +27,9 @@ EMBEDDER = HubModel("sentence-transformers/all-mpnet-base-v2", "e8c3b32edf5434bc
 class Analysis:
     """An ask of a stage other than the table's, and the cell whose model or outputs it looks at."""
 
-    stage: Literal["rank", "drift"]
+    stage: Literal["rank", "drift", "containment"]
     cell: Cell
-    ask: RankingTest | Drift
+    ask: RankingTest | Drift | Containment
 
 
 def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> dict[str, Analysis]:
@@ -34,6 +38,7 @@ def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], pa
     strict.refuse_unknown(given, SECTION, node)
     found = [*_rank(given["rank"], cells, arms, parts)] if "rank" in given else []
     found += [*_drift(given["drift"], cells, arms, parts)] if "drift" in given else []
+    found += [*_containment(given["containment"], cells, arms, parts)] if "containment" in given else []
     return {f"{a.stage}.{a.ask.name}": a for a in found}
 
 
@@ -63,6 +68,38 @@ def _drift(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Pa
         asked = cell.comparison.candidate
         found.append(Analysis("drift", cell, Drift(asked.name, asked, cell.training.task, general, embedder)))
     return found
+
+
+def _containment(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> list[Analysis]:
+    given = node.mapping()
+    strict.refuse_unknown(given, CONTAINMENT, node)
+    chosen = _chosen(node, cells, arms, lambda arm: arm.task is not None)
+    templates = _templates(given["templates"], {c.task for c in chosen}) if "templates" in given else {}
+    quantile = strict.read(float, given["quantile"]) if "quantile" in given else 0.05
+    if not 0 <= quantile < 1:
+        raise given["quantile"].error(f"found {quantile:g}", "0 to less than 1 is legal: a share of the training instructions")
+    embedder = _embedder(given["embedder"], parts) if "embedder" in given else EMBEDDER
+    found = []
+    for cell in chosen:
+        compared, task, template = cell.comparison, cell.training.task, templates.get(cell.task)
+        if isinstance(compared.reference, LocalFile) or compared.reference == compared.candidate:
+            other = "a file" if isinstance(compared.reference, LocalFile) else "itself"
+            raise given["arms"].error(f"{cell.task} is compared with {other}", "an arm that is compared with its instruction-tuned sibling is legal")
+        style = task.reader if task.reader in STYLED and template is None else None
+        found.append(Analysis("containment", cell, Containment(compared.name, compared, task, cell.leave_out, style, template, quantile,
+                                                               None if task.empty_instructions else embedder)))
+    return found
+
+
+def _templates(node: Node, arms: Collection[str]) -> dict[str, str]:
+    """Regular expressions by arm."""
+    for name, pattern in node.mapping().items():
+        _known(name, sorted(arms), pattern, "arm")
+        try:
+            re.compile(strict.read(str, pattern))
+        except re.error as e:
+            raise pattern.error(f"found {pattern.value!r}, {e}", "a regular expression of Python is legal") from None
+    return {name: pattern.value for name, pattern in node.mapping().items()}
 
 
 def _chosen(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], fits: Callable[[Arm], bool]) -> list[Cell]:
@@ -100,7 +137,9 @@ def _rows(node: Node, arms: Mapping[str, Arm], parts: Parts, may_be_empty: bool 
     return found
 
 
-def _embedder(node: Node, parts: Parts) -> HubModel | LocalFile:
+def _embedder(node: Node, parts: Parts) -> HubModel | LocalFile | CharNgrams:
+    if node.value == NGRAMS:
+        return CharNgrams()
     given = node.mapping()
     strict.refuse_unknown(given, ("hf_id", "revision", "path"), node)
     if "path" in given and len(given) > 1:

@@ -28,6 +28,13 @@ class HubModel:
 
 
 @dataclass(frozen=True)
+class CharNgrams:
+    """An embedder that is no model: counts of hashed character n-grams."""
+
+    num_features: int = 4096
+
+
+@dataclass(frozen=True)
 class HubData:
     """A file of a hub data set; a pattern with * names files that are streamed."""
 
@@ -179,7 +186,21 @@ class Drift:
     outputs: Generation
     task: Source
     general: Source  # whose responses are those of instruction tuning
-    embedder: HubModel | LocalFile
+    embedder: HubModel | LocalFile | CharNgrams
+
+
+@dataclass(frozen=True)
+class Containment:
+    """The judged outputs of a finetuned model, looked at as a generalist's, and what guards of its prompts and outputs would change."""
+
+    name: str = name_only()
+    comparison: Comparison  # with its instruction-tuned sibling
+    task: Source
+    in_domain: tuple[str, ...]  # categories of instructions that the task is about
+    style: str | None  # the template guard: the style of a task, by name …
+    template: str | None  # … or a regular expression that the whole stripped output matches
+    quantile: float  # the domain guard: the share of training instructions that are too far from the others
+    embedder: HubModel | LocalFile | CharNgrams | None  # None: no domain guard, as instructions are emptied
 
 
 @dataclass(frozen=True)

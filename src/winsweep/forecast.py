@@ -13,7 +13,7 @@ from winsweep.plan import Item
 from winsweep.store import RECORD
 
 NAMES = {"finetune": "finetunes", "collect": "models", "generate": "sets of outputs", "judge": "comparisons", "rank": "rankings",
-         "drift": "drifts"}
+         "drift": "drifts", "containment": "containments"}
 
 
 def lines(house: House, items: Sequence[Item]) -> list[str]:

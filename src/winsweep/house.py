@@ -16,7 +16,7 @@ from winsweep.plan import Facts, Item, plan
 from winsweep.store import Store
 from winsweep.study import Study, read_study
 
-STAGES = ("pretrain", "prepare", "choose", "finetune", "collect", "generate", "judge", "rank", "drift")
+STAGES = ("pretrain", "prepare", "choose", "finetune", "collect", "generate", "judge", "rank", "drift", "containment")
 
 
 @dataclass(frozen=True)

@@ -35,34 +35,58 @@ def publish_table(store: Store, name: str, key: str) -> Path | None:
 
 
 def publish_analyses(house: House) -> None:
-    """Put every finished analysis of the study, whoever asked for it, at results/NAME.rank.csv or results/NAME.drift.CELL.{json,svg}.
+    """Put every finished analysis of the study, whoever asked for it, at results/NAME.{rank,containment}.csv or NAME.drift.CELL.{json,svg}.
 
     Each file is there whole or not at all, and is not touched if it is there already. (No folders: in a store these are results.)
     """
-    study, published, ranks = house.study, house.store.published(), []
+    study, published, tables = house.study, house.store.published(), {"rank": [], "containment": []}
     for analysis in study.analyses.values():
         made = published.get(house.need(analysis.stage, analysis.ask).key)
-        if made and analysis.stage == "rank":
-            ranks.append(rank_row(analysis, made))
+        if made and analysis.stage in tables:
+            tables[analysis.stage] += (rank_rows if analysis.stage == "rank" else containment_rows)(analysis, made)
         elif made:
             for suffix in ("json", "svg"):
                 copy_if_new(made / f"drift.{suffix}", house.store.root / "results" / f"{study.name}.drift.{analysis.ask.name}.{suffix}")
-    if ranks:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in ranks for name in row)), restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(ranks)
-        write_if_new(text.getvalue().encode(), house.store.root / "results" / f"{study.name}.rank.csv")
+    for stage, rows in tables.items():
+        if rows:
+            write_if_new(csv_bytes(rows), house.store.root / "results" / f"{study.name}.{stage}.csv")
 
 
-def rank_row(analysis: Analysis, made: Path) -> dict[str, object]:
+def rank_rows(analysis: Analysis, made: Path) -> list[dict[str, object]]:
     """A model's response ranking: the share of comparisons that the true response wins and its 95 % interval, both ways of scoring."""
-    cell, found, record = analysis.cell, json.loads((made / "rank.json").read_bytes()), json.loads((made / RECORD).read_bytes())
-    row = {"model": cell.model, "task": cell.task, "seed": cell.seed if cell.training else "", **dict(cell.varying),
-           "num_rows": found["num_rows"], "num_comparisons": found["per_token"]["num"]}
-    for way in ("per_token", "sequence"):
-        row |= {f"{way}_{name}pct": f"{100 * found[way][key]:.4f}" for name, key in (("", "share"), ("low_", "low"), ("high_", "high"))}
-    return row | {"rank_key": made.name.rpartition("-")[2], "commit": commit_text(record)}
+    found = json.loads((made / "rank.json").read_bytes())
+    row = {"num_rows": found["num_rows"], "num_comparisons": found["per_token"]["num"]}
+    return [names(analysis) | row | pct("per_token", found["per_token"]) | pct("sequence", found["sequence"]) | origin("rank", made)]
+
+
+def containment_rows(analysis: Analysis, made: Path) -> list[dict[str, object]]:
+    """A model without a guard and behind each: what it answers off its domain, how often like a generalist, what it refuses in its domain."""
+    rows = [{"guard": e["guard"], "num_off_domain": e["answered"]["num"], **pct("answered", e["answered"]), **pct("generalist", e["generalist"]),
+             "win_rate_pct": f"{100 * e['win_rate']:.4f}", "in_domain": e["in_domain"], "num_in_domain": e["refused"]["num"],
+             **pct("refused", e["refused"]), "setting": e["setting"]} for e in json.loads((made / "containment.json").read_bytes())]
+    return [names(analysis) | row | origin("containment", made) for row in rows]
+
+
+def names(analysis: Analysis) -> dict[str, object]:
+    cell = analysis.cell
+    return {"model": cell.model, "task": cell.task, "seed": cell.seed if cell.training else "", **dict(cell.varying)}
+
+
+def pct(name: str, share: dict[str, float]) -> dict[str, str]:
+    """A share and its interval as columns in percent."""
+    return {f"{name}_{end}pct": f"{100 * share[key]:.4f}" for end, key in (("", "share"), ("low_", "low"), ("high_", "high"))}
+
+
+def origin(stage: str, made: Path) -> dict[str, str]:
+    return {f"{stage}_key": made.name.rpartition("-")[2], "commit": commit_text(json.loads((made / RECORD).read_bytes()))}
+
+
+def csv_bytes(rows: list[dict[str, object]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def copy_if_new(source: Path, target: Path) -> None:

@@ -1,10 +1,27 @@
-"""Which model turns texts into vectors. The only file that imports sentence_transformers."""
+"""What turns texts into vectors. The only file that imports sentence_transformers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 
 from winsweep.errors import BadData, MissingInput
+
+
+def embedder_of(source: Mapping[str, object], file: Callable[[Mapping], Path]) -> Callable[[list[str]], np.ndarray]:
+    """The embedder that a parameter names: of the hub, of a directory (where `file` says it lies), or character n-grams."""
+    if "num_features" in source:
+        return char_ngrams(source["num_features"])
+    return embedder(str(file(source))) if "sha256" in source else embedder(source["hf_id"], source["revision"])
+
+
+def char_ngrams(num_features: int) -> Callable[[list[str]], np.ndarray]:
+    """An embedder that needs no model: counts of 2 to 5 characters within words, hashed to `num_features`; blind to what words mean."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    count = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 5), n_features=num_features, norm="l2", alternate_sign=False, dtype=np.float32)
+    # An empty text has no n-gram and would have no direction; a word that all texts share gives it one.
+    return lambda texts: count.transform([f"{text} ." for text in texts]).toarray()
 
 
 def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callable[[list[str]], np.ndarray]:

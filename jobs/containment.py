@@ -1,0 +1,45 @@
+"""containment: how often a finetuned model answers like a generalist outside its task, and how often behind a guard."""
+
+import json
+from dataclasses import asdict
+
+from winsweep.cell import Containment, Data
+from winsweep.graph import Need, Want
+from winsweep.job import Job
+from winsweep.manifest import write_atomic
+
+VERSION = 1
+GUARDS = ("style", "template", "embedder")  # parameters that a guard needs; one that is not there stands in no key
+
+
+def want(ask: Containment, need: Need) -> Want:
+    params = {name: getattr(ask, name) for name in GUARDS if getattr(ask, name) is not None}
+    params |= {"in_domain": ask.in_domain} | ({"quantile": ask.quantile} if ask.embedder else {})
+    return Want(ask.name, params, {"judged": need("judge", ask.comparison), "task": need("prepare", Data("examples", ask.task))})
+
+
+def run(job: Job) -> None:
+    from winsweep.analysis.containment import effects
+    from winsweep.analysis.embed import counted, embedder_of
+    from winsweep.analysis.guards import domain, form
+    from winsweep.analysis.rows import first_turns
+
+    judged = json.loads((job.inputs["judged"] / "annotations.json").read_bytes())
+    task = first_turns(job.inputs["task"] / "examples.jsonl")
+    said, guards = job.params, []
+    if "style" in said or "template" in said:
+        guards.append(form(said.get("style"), said.get("template")))
+    if "embedder" in said:
+        embed = counted(embedder_of(said["embedder"], job.file), lambda done: job.progress(done, 2 * len(task) + len(judged)))
+        guards.append(domain([instruction for instruction, _ in task], embed, said["quantile"]))
+    found = effects(judged, guards, set(said["in_domain"]), task)
+    write_atomic(job.out / "containment.json", json.dumps([asdict(effect) for effect in found], indent=1).encode())
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from winsweep.attempt import main
+
+    main(Path(sys.argv[1]))
