@@ -5,6 +5,7 @@ import json
 import pytest
 
 from winsweep import layout
+from winsweep.analyses import STYLED
 from winsweep.analysis.style import STYLES, by_distance
 from winsweep.parts import names_in
 
@@ -30,7 +31,7 @@ def test_a_style_is_seen_in_its_own_task_alone(style):
 
 
 def test_styles_are_named_as_the_tasks_are():
-    assert set(STYLES) <= set(names_in(layout.TASKS))
+    assert set(STYLES) <= set(names_in(layout.TASKS)) and set(STYLED) == set(STYLES)
 
 
 def test_real_training_responses_have_their_style(data):

@@ -1,4 +1,4 @@
-"""Ranking and drift as part of a study, from YAML to what lies in results/; one that fails; one that is stopped."""
+"""Ranking, drift and containment as parts of a study, from YAML to what lies in results/; one that fails; one that is stopped."""
 
 import csv
 import json
@@ -23,6 +23,7 @@ ANALYSES = """\
 analyses:
   rank: {data: sum, draws: 3, draw_seed: 5, arms: [base, ins]}
   drift: {arms: [sum], against: ins, embedder: {path: embedder/model}}
+  containment: {arms: [sum], templates: {sum: '\\w+ .*'}, embedder: ngrams}
 """
 ONE_SEED = TINY.replace("seeds: [1, 2]", "seeds: [1]")
 
@@ -34,8 +35,8 @@ def analysed(tmp_path_factory) -> Bench:
     (made.folder / "embedder").mkdir()
     make_embedder(made.folder / "embedder")
     plan = made.run("--dry-run")
-    assert "rank          2 to run" in plan and "drift         1 to run" in plan
-    assert "4 of 4 cells" in (said := made.run()) and "; 3 of 3 analyses beside it" in said
+    assert "rank          2 to run" in plan and "drift         1 to run" in plan and "containment    1 to run" in plan
+    assert "4 of 4 cells" in (said := made.run()) and "; 4 of 4 analyses beside it" in said
     return made
 
 
@@ -92,11 +93,26 @@ def test_drift_has_a_point_for_each_instruction_and_a_figure(analysed):
 
 
 @pytest.mark.slow
+def test_containment_has_a_row_for_each_guard(analysed):
+    found = list(csv.DictReader(analysed.csv("tiny.containment").decode().splitlines()))
+    judged = json.loads(only(analysed, "judge/a.sum.s1-*/annotations.json").read_bytes())
+    off = [row for row in judged if row["dataset"] != "sum"]
+    assert [r["guard"] for r in found] == ["none", "form", "domain", "form+domain"] and {(r["task"], r["seed"]) for r in found} == {("sum", "1")}
+    assert {(int(r["num_off_domain"]), int(r["num_in_domain"]), r["in_domain"]) for r in found} == {(len(off), 5, "test prompts")}
+    equal = sum(row["preference"] >= 1.5 and bool(row["output_2"].strip()) for row in off)
+    assert float(found[0]["generalist_pct"]) == pytest.approx(100 * equal / len(off), abs=1e-4) and float(found[0]["answered_pct"]) == 100
+    wins = sum(row["preference"] - 1 for row in off) / len(off)
+    assert float(found[0]["win_rate_pct"]) == pytest.approx(100 * wins, abs=1e-4)
+    assert all(float(r["generalist_low_pct"]) <= float(r["generalist_pct"]) <= float(r["answered_pct"]) for r in found)
+    assert float(found[2]["answered_pct"]) < 10 and found[1]["setting"] == r"matches \w+ .*" and list(analysed.store.glob(f"containment/*-{found[0]['containment_key']}"))
+
+
+@pytest.mark.slow
 def test_prune_keeps_what_a_study_with_analyses_wants(analysed):
     house = open_house(analysed.study, analysed.store)
     assert {w.path.parent.name for w in waste([house])} == {"finetune"}
     assert {p.name for p in (analysed.store / "results").iterdir()} == {
-        "tiny.csv", "tiny.rank.csv", "tiny.drift.a.sum.s1.json", "tiny.drift.a.sum.s1.svg"}
+        "tiny.csv", "tiny.rank.csv", "tiny.containment.csv", "tiny.drift.a.sum.s1.json", "tiny.drift.a.sum.s1.svg"}
 
 
 @pytest.mark.slow
@@ -114,7 +130,7 @@ def test_a_launcher_on_a_cluster_copies_what_is_finished_and_asks_slurm_nothing(
     shutil.rmtree(tmp_path / "runs" / "results")
     house = open_house(analysed.study, tmp_path / "runs")
     seen = tick(house, read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", house.need.stages))
-    assert not seen.submitted and Counter(i.artifact.stage for i in seen.items) == {"aggregate": 1, "rank": 2, "drift": 1}
+    assert not seen.submitted and Counter(i.artifact.stage for i in seen.items) == {"aggregate": 1, "rank": 2, "drift": 1, "containment": 1}
     before, after = ({p.name: p.read_bytes() for p in (store / "results").iterdir()} for store in (analysed.store, house.store.root))
     assert before == after
 
@@ -126,7 +142,7 @@ def test_one_that_fails_is_reported_like_a_cell_and_stops_nothing_else(analysed,
     (tmp_path / "empty").mkdir()
     bench = Bench(tmp_path, ONE_SEED + ANALYSES.replace("embedder/model", "empty"))
     said = bench.run(code=1)
-    assert "1 jobs run; 4 of 4 cells" in said and "; 2 of 3 analyses beside it" in said and "failed  drift/a.sum.s1-" in said
+    assert "1 jobs run; 4 of 4 cells" in said and "; 3 of 4 analyses beside it" in said and "failed  drift/a.sum.s1-" in said
     assert "cells: a.sum.s1" in said and "embedder" in said and "--retry-failed" in said
     assert bench.csv() == analysed.csv() and ranks(bench) == ranks(analysed) and not list(bench.store.glob("results/*drift*"))
     assert "0 jobs run" in bench.run(code=1)
