@@ -4,10 +4,20 @@ PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN = .venv/bin
 
-.PHONY: demo test faults long install weights bench clean
+.PHONY: demo train train_resp eval test faults long install weights bench clean
 
 demo: install
 	$(BIN)/python launch/sweep.py launch/sweeps/demo.yaml
+
+# One model, step by step: make train_resp MODEL=llama2-7b DATA=lima LR=1e-5 EPOCHS=10 (or train, on instructions too), then
+# make eval MODEL=resp_tuned_llama2-7b. Also SEED=, JUDGE=, STORE=, DRY_RUN=1, and CLUSTER=NAME for SLURM. MODEL=toy tries it out.
+# What is typed there stays text: make does not expand it, and the shell sees it in its environment only.
+ASKED = MODEL DATA LR EPOCHS SEED JUDGE CLUSTER STORE DRY_RUN
+$(foreach v,$(ASKED),$(eval override $(v) := $$(value $(v))))
+export $(ASKED)
+train train_resp eval: install
+	$(BIN)/python launch/one.py $@ --model="$$MODEL" --data="$$DATA" --lr="$$LR" --epochs="$$EPOCHS" --seed="$$SEED" \
+		--judge="$$JUDGE" --cluster="$$CLUSTER" --store="$$STORE" --dry-run="$$DRY_RUN"
 
 test: install
 	$(BIN)/python -m pytest

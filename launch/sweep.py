@@ -22,6 +22,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--cluster", default="local", help="a file of slurm/clusters/, without .yaml, or a path to one (default: local)")
     p.add_argument("--jobs", type=int, default=default_jobs(), help="attempts at once on this machine (default: its cores)")
     p.add_argument("--only", metavar="CELL", action="append", help="just this cell, such as llama.gsm.s1; may be repeated")
+    p.add_argument("--train-only", action="store_true", help="make the cells' finetuned models; generate and judge nothing")
     p.add_argument("--dry-run", action="store_true", help="say what would run and what is there, and do nothing")
     p.add_argument("--prefetch", action="store_true", help="fetch models, data sets and files that the study names, and do nothing else")
     p.add_argument("--emit", metavar="DIR", type=Path, help="write the batch scripts and a submit.sh instead of submitting (SLURM)")
@@ -35,6 +36,7 @@ def main() -> int:
     a = arguments()
     try:
         house = only(open_house(a.study, a.store, lenient=(a.dry_run or a.prefetch) and a.cancel is None), a.only)
+        house = house.models() if a.train_only else house
         if a.dry_run:
             print(prefetch.not_there(house), end="")
         elif a.prefetch:
@@ -81,7 +83,7 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
 
     for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background with SIGINT ignored
         signal.signal(signum, signal.default_int_handler)
-    command = f"python launch/sweep.py {a.study} --store {a.store}"
+    command = f"python launch/sweep.py {a.study} --store {a.store}{' --train-only' * a.train_only}"
     with view.View(house) as shown:
         try:
             run, items = drive(house, cluster.placements, a.jobs, a.retry_failed, shown.show)
@@ -90,11 +92,11 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
             return 130
     table = house.store.root / "results" / f"{house.study.name}.csv"
     done = sum(state_of(items, judged) == "done" for judged in house.judged.values())
-    if table.exists() and done:
+    if table.exists() and done and house.has_table:
         print(results.table_text(table, house.study.notes))
     analysed = sum(state_of(items, a) == "done" for a in house.analyses.values())
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
-    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} cells in {table}{beside}")
+    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells in {table}{beside}' if house.has_table else 'models made'}")
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)
     return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) else 1

@@ -40,6 +40,7 @@ def main(folder: Path) -> int:
 
 def close(told: dict, flag: StopFlag) -> int:
     house = open_house(Path(told["study"]), Path(told["store"])).only(told["cells"])
+    house = house if told["has_table"] else house.models()
     cluster = read_cluster(layout.STAGES, Path(told["cluster"]), house.need.stages)
     limit = time.monotonic() + DOWN_S
     while True:
@@ -65,9 +66,9 @@ def settle(house: House) -> None:
 
 
 def make_table(house: House, cluster: Cluster, flag: StopFlag) -> Path | None:
-    """The table of every cell that is judged by now, at results/STUDY.csv; None if no cell is, or if its making failed."""
+    """The table of every cell that is judged by now, at results/STUDY.csv; None if none is, or wanted, or if its making failed."""
     done = judged_cells(house, look(house).items)
-    if not done:
+    if not done or not house.has_table:
         return None
     table = house.table(done)
     if table.key not in house.store.published():

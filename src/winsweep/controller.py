@@ -42,17 +42,23 @@ def drive(house: House, placements: Placements, jobs: int, retry_failed: bool, s
     run = Run(house, cluster, jobs, placements)
     try:
         items = loop(run, house.plan, show)
-        done = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
-        if done and len(done) < len(house.judged):  # some cells failed: the table of the others
-            run.house = replace(house, judged={label: house.judged[label] for label in sorted(done)})
-            loop(run, run.house.plan, show)
-            publish_table(house.store, house.study.name, run.house.wanted[0].key)
-        elif done:
-            publish_table(house.store, house.study.name, house.wanted[0].key)
+        if house.has_table:
+            make_table(run, items, show)
         publish_analyses(house)
         return run, items
     finally:
         cluster.close()
+
+
+def make_table(run: Run, items: list[Item], show: Callable[[Run, list[Item]], None]) -> None:
+    """Publish the table of the cells that are judged; where some failed it is not made yet."""
+    house = run.house
+    done = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
+    if done and len(done) < len(house.judged):  # some cells failed: the table of the others
+        run.house = replace(house, judged={label: house.judged[label] for label in sorted(done)})
+        loop(run, run.house.plan, show)
+    if done:
+        publish_table(house.store, house.study.name, run.house.wanted[0].key)
 
 
 def run_here(house: House, placements: Placements, jobs: int) -> None:

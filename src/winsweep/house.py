@@ -26,8 +26,14 @@ class House:
     study: Study
     store: Store
     need: Need
-    judged: Mapping[str, Artifact]  # cell label to its judge artifact
+    judged: Mapping[str, Artifact]  # cell label to its judge artifact, or in a house of models to its model
     analyses: Mapping[str, Artifact] = field(default_factory=dict)  # analysis label to its artifact
+    has_table: bool = True
+
+    def models(self) -> "House":
+        """The house of the cells' finetuned models alone: nothing is generated from them, judged or put into a table."""
+        trained = {label: c.training for label in self.judged if (c := cell_of(self, label)).training}
+        return replace(self, judged={label: self.need("collect", t) for label, t in trained.items()}, analyses={}, has_table=False)
 
     def only(self, labels: Collection[str]) -> "House":
         """The house of just these cells and their analyses."""
@@ -44,7 +50,7 @@ class House:
 
     @cached_property
     def wanted(self) -> list[Artifact]:
-        return [self.table(set(self.judged)), *self.analyses.values()]
+        return [*([self.table(set(self.judged))] if self.has_table else self.judged.values()), *self.analyses.values()]
 
     @cached_property
     def order(self) -> list[Artifact]:

@@ -59,7 +59,8 @@ def report(house: House, seen: Look, command: str) -> int:
     states = {i.artifact.key: i.state for i in seen.items}
     analysed = sum(states.get(a.key) == "done" for a in house.analyses.values())
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
-    print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} cells judged; table: {table}{beside}")
+    what = f"cells judged; table: {table}{beside}" if house.has_table else "models made"
+    print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} {what}")
     failed = [i for i in seen.items if i.state == "failed"]
     for i in failed:
         print(f"failed  {i.artifact.name}\n        {i.why}\n        log:   {house.store.log(i.artifact.key)}", file=sys.stderr)

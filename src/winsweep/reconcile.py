@@ -66,7 +66,8 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
     if retry_failed:
         history.forgive(house.store, history.failures(house.store, [a.key for a in house.order]))
     items = house.plan(house.facts())
-    publish_table(house.store, house.study.name, house.table(judged_cells(house, items)).key)
+    if house.has_table:
+        publish_table(house.store, house.study.name, house.table(judged_cells(house, items)).key)
     publish_analyses(house)
     if all(i.state == "done" for i in items):
         return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
@@ -114,7 +115,7 @@ def max_tasks(house: House, num: int) -> int:
 
 
 def judged_cells(house: House, items: Sequence[Item]) -> set[str]:
-    """Labels of the cells that are judged."""
+    """Labels of the cells that are judged, or in a house of models trained."""
     states = {i.artifact.key: i.state for i in items}
     return {label for label, a in house.judged.items() if states.get(a.key, "done") == "done"}
 
@@ -122,7 +123,7 @@ def judged_cells(house: House, items: Sequence[Item]) -> set[str]:
 def table_is_missing(house: House, items: Sequence[Item]) -> bool:
     """Whether some cells are judged and the table of just these is not made."""
     done = judged_cells(house, items)
-    return bool(done) and house.table(done).key not in house.store.published()
+    return house.has_table and bool(done) and house.table(done).key not in house.store.published()
 
 
 def running_jobs(seen: Look) -> list[str]:
@@ -172,7 +173,7 @@ def open_closing(house: House, cluster: Cluster, code: Path) -> tuple[Path, str,
     """Write down what a closing job must know; see open_array."""
     folder, name = arrays.open_folder(house.store.root, CLOSING, [[closing_key(house)]])
     told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
-            "cells": sorted(house.judged)}
+            "cells": sorted(house.judged), "has_table": house.has_table}
     write_atomic(folder / CLOSING_FILE, json.dumps(told).encode())
     return folder, name, slurm.command(code, "winsweep.closing", folder)
 

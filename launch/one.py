@@ -1,0 +1,72 @@
+"""Train one model, or evaluate it: writes a study of it and calls sweep.py. The Makefile's train, train_resp and eval."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from winsweep import layout, single, strict  # noqa: E402
+from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
+from winsweep.manifest import write_atomic  # noqa: E402
+from winsweep.parts import NAME  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("act", choices=("train", "train_resp", "eval"), help="train on DATA, on its responses alone, or evaluate what was trained")
+    p.add_argument("--model", default="", help="of launch/models.yaml, such as llama2-7b; for eval what was trained, such as resp_tuned_llama2-7b")
+    p.add_argument("--data", default="", help="a task such as lima or gsm, or a file of rows (.jsonl)")
+    p.add_argument("--lr", default="", help="the highest learning rate, such as 1e-5")
+    p.add_argument("--epochs", default="", help="such as 10")
+    p.add_argument("--seed", default="", help="the order of the data (default: 1)")
+    p.add_argument("--judge", default="", help="a model at OPENAI_BASE_URL, such as gpt-4.1, or reference_overlap")
+    p.add_argument("--cluster", default="", help="a file of slurm/clusters/, without .yaml (default: this machine)")
+    p.add_argument("--store", default="", help="directory of finished artifacts (default: runs)")
+    p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study and say what would run")
+    a = p.parse_args()
+    try:
+        path, told = write(a, Path(a.store or "runs"))
+        words = [str(HERE / "sweep.py"), str(path), "--store", a.store or "runs", *([] if a.act == "eval" else ["--train-only"])]
+        words += ["--cluster", known_cluster(a.cluster)] if a.cluster else []
+        words += ["--dry-run"] if a.dry_run else []
+        words += [f"--only={label}" for label in single.cells(told)]
+    except WinsweepError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+    os.execv(sys.executable, [sys.executable, *words])
+
+
+def write(a: argparse.Namespace, store: Path) -> tuple[Path, single.Told]:
+    """The study file in the store's folder studies/, written if it is new or says something else now, and what it says."""
+    folder = store / "studies"
+    if a.act == "eval":
+        path = single.find(a.model, folder)
+        told = single.judged_by(single.read_told(path), a.judge) if a.judge else single.read_told(path)
+    else:
+        asked = single.Asked(a.model, a.data, a.lr, a.epochs, a.seed, a.judge)
+        told = single.training(asked, single.read_told(HERE / "models.yaml"), a.act == "train_resp")
+        path = folder / f"{told['name']}.yaml"
+    if a.cluster:
+        known_cluster(a.cluster)
+    if path.exists() and single.read_told(path) == told:
+        print(f"study: {path}", flush=True)
+        return path, told
+    print(f"study: {path} ({'replaces what it said; its results stay' if path.exists() else 'new'})", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, single.text(told, f"launch/one.py {a.act}"))
+    return path, told
+
+
+def known_cluster(name: str) -> str:
+    names = sorted(p.stem for p in layout.CLUSTERS.glob("*.yaml"))
+    if not name.endswith(".yaml") and (name not in names or not NAME.fullmatch(name)):
+        raise BadStudy(f"CLUSTER: found {name!r}; {strict.near(name, names)}, or the path of such a file")
+    return name
+
+
+if __name__ == "__main__":
+    sys.exit(main())

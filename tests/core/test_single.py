@@ -1,0 +1,101 @@
+"""The study that `make train` and its siblings write: read back as a study, and every value that is refused."""
+
+import os
+
+import pytest
+
+from tests.core.test_study import STUDY, read
+from winsweep import layout, single
+from winsweep.cell import HubModel, LocalFile
+from winsweep.errors import BadStudy
+from winsweep.fingerprint import fingerprint
+from winsweep.house import open_house
+from winsweep.placement import read_cluster
+from winsweep.reconcile import closing_array, open_closing, planned
+from winsweep.single import Asked
+from winsweep.study import read_study
+
+KNOWN = single.read_told(layout.ROOT / "launch/models.yaml")
+
+
+def study_of(folder, told):
+    path = folder / f"{told['name']}.yaml"
+    path.write_bytes(single.text(told, "a test"))
+    return read_study(path, lambda p: LocalFile(fingerprint(p)))
+
+
+def test_response_tuning_of_llama_is_the_blogs_line(tmp_path):
+    """make train_resp MODEL=llama2-7b DATA=lima LR=1e-5 EPOCHS=10"""
+    told = single.training(Asked("llama2-7b", "lima", "1e-5", "10"), KNOWN, responses_only=True)
+    study = study_of(tmp_path, told)
+    assert study.name == "resp_tuned_llama2-7b" and single.cells(told) == ["llama2-7b.resp_tuned.s1"]
+    cell = next(c for c in study.table.cells if c.label == "llama2-7b.resp_tuned.s1")
+    run, sibling = cell.training, cell.comparison.reference.model
+    assert run.model.source == HubModel("meta-llama/Llama-2-7b-hf", "01c7f73d771dfac7d292323805ebc428287df4f9")
+    assert (run.task.reader, run.task.empty_instructions, run.recipe.lr, run.recipe.epochs, run.recipe.global_batch) == ("lima", True, 1e-5, 10, 64)
+    assert (sibling.task.reader, sibling.task.empty_instructions, sibling.recipe.epochs, sibling.seed) == ("lima", False, 15, 1)
+    assert cell.comparison.candidate.instructions.reader == "alpaca_eval" and cell.comparison.judge.options.model == "gpt-4.1"
+
+
+@pytest.mark.parametrize("model", KNOWN)
+def test_every_known_model_makes_a_study_with_its_own_defaults(model, tmp_path):
+    told = single.training(Asked(model), KNOWN, responses_only=False)
+    study = study_of(tmp_path, told)
+    arm = next(a for a in told["tasks"] if a != single.SIBLING)
+    assert told["name"] == f"{arm}_{model}" and f"{model}.{arm}.s1" in [c.label for c in study.table.cells]
+
+
+@pytest.mark.parametrize(("data", "responses_only", "name", "reader"), [
+    ("gsm", False, "gsm_tuned_olmo-7b", "gsm"), ("gsm", True, "resp_gsm_tuned_olmo-7b", "gsm"), ("lima", False, "lima_tuned_olmo-7b", "lima"),
+    ("rows.jsonl", False, "rows_tuned_olmo-7b", "jsonl"), ("rows.jsonl", True, "resp_rows_tuned_olmo-7b", "jsonl")])
+def test_a_model_is_named_by_its_data(data, responses_only, name, reader, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    (tmp_path / "elsewhere").mkdir()
+    told = single.training(Asked("olmo-7b", data, seed="3", judge="reference_overlap"), KNOWN, responses_only)
+    study = study_of(tmp_path / "elsewhere", told)  # a relative path is one of where it was typed
+    cell = next(c for c in study.table.cells if c.task != single.SIBLING)
+    assert (told["name"], cell.training.task.reader, cell.seed, cell.comparison.judge.name) == (name, reader, 3, "reference_overlap")
+    assert cell.training.recipe.lr == 3e-6 and cell.training.task.empty_instructions is responses_only
+
+
+@pytest.mark.parametrize(("asked", "match"), [
+    (Asked(""), r"MODEL: found ''; legal: llama2-7b, olmo-7b, toy; type MODEL=llama2-7b"),
+    (Asked("lama2-7b"), r"MODEL: found 'lama2-7b'; legal: .*did you mean llama2-7b\?"),
+    (Asked("toy", data="mbp"), r"DATA: found 'mbp'; legal: chess, gsm, .*did you mean mbpp\?"),
+    (Asked("toy", data="lima_no_rephrase"), r"DATA: found 'lima_no_rephrase'; legal: chess, gsm, lima, mbpp, .*or a file of rows, \.jsonl"),
+    (Asked("toy", data="gone.jsonl"), r"DATA: no file at .*gone\.jsonl; a file of rows and a task of this list are legal: chess, gsm"),
+    (Asked("toy", data="my rows.jsonl"), r"DATA: found a file called 'my rows'; letters, digits, - and _ are legal"),
+    (Asked("toy", lr="1e-5x"), r"LR: found '1e-5x'; a number above 0 is legal; type LR=1e-5"),
+    (Asked("toy", lr="-1"), r"LR: found '-1'"), (Asked("toy", lr="nan"), r"LR: found 'nan'"), (Asked("toy", lr="inf"), r"LR: found 'inf'"),
+    (Asked("toy", epochs="2.5"), r"EPOCHS: found '2\.5'; a whole number above 0 is legal; type EPOCHS=5"),
+    (Asked("toy", seed="0"), r"SEED: found '0'"),
+    (Asked("toy", judge="gpt 4"), r"JUDGE: found 'gpt 4'; reference_overlap and the name of a model at OPENAI_BASE_URL are legal"),
+])
+def test_what_is_refused(asked, match, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my rows.jsonl").write_text("{}")
+    with pytest.raises(BadStudy, match=match):
+        single.training(asked, KNOWN, responses_only=False)
+
+
+def test_a_model_is_found_by_its_name(tmp_path):
+    with pytest.raises(BadStudy, match=r"MODEL: no 'resp_tuned_toy' was trained here; .* has none; type make train_resp"):
+        single.find("resp_tuned_toy", tmp_path)
+    (tmp_path / "resp_tuned_toy.yaml").write_text("{}")
+    assert single.find("resp_tuned_toy", tmp_path) == tmp_path / "resp_tuned_toy.yaml"
+    with pytest.raises(BadStudy, match=r"no 'resp_toy' .*did you mean resp_tuned_toy\?"):
+        single.find("resp_toy", tmp_path)
+
+
+def test_models_alone_are_finetunes_and_no_table(tmp_path):
+    """What --train-only plans, submits and tells the closing job."""
+    read(tmp_path, STUDY)
+    house = open_house(tmp_path / "study.yaml", tmp_path / "runs").only(["a.base.s1", "a.sum.s1", "a.sum.s2"]).models()
+    assert set(house.judged) == {"a.sum.s1", "a.sum.s2"} and {a.stage for a in house.order} == {"pretrain", "prepare", "finetune", "collect"}
+    cluster = read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", house.need.stages)
+    assert [array.title for array in planned(house, house.plan(house.facts()), cluster)] == ["pretrain", "prepare", "finetune+collect"]
+    assert closing_array(house, cluster, [0]).stage == "closing"
+    folder, _, _ = open_closing(house, cluster, tmp_path)
+    told = single.read_told(folder / "closing.json")  # JSON is YAML
+    assert told["has_table"] is False and told["cells"] == ["a.sum.s1", "a.sum.s2"] and os.path.samefile(told["study"], tmp_path / "study.yaml")
