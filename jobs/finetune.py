@@ -20,6 +20,8 @@ def want(ask: Training, need: Need) -> Want:
         inputs["choice"] = need("choose", ask.choice)
         recipe |= {field: Late("choice", field) for field in ask.choice.fields}
     params |= {"recipe": recipe, "seed": ask.seed, "frame": ask.frame}
+    if ask.stop_after_epochs is not None:
+        params["stop_after_epochs"] = ask.stop_after_epochs
     return Want(ask.name, params, {**inputs, "examples": need("prepare", Data("examples", ask.task))})
 
 
@@ -47,7 +49,7 @@ def run(job: Job) -> None:
         zero = read_zero(layout.DS_CONFIGS / f"{job.placement.zero}.json")
         job.notes["deepspeed"] = finetune(encoded.examples, base, revision, recipe, job.params["seed"], placement=job.placement,
                                           zero_config=zero, gang=gang, out=job.out, work=job.work, progress=job.progress,
-                                          stopping=job.stopping)
+                                          stopping=job.stopping, stop_after_epochs=job.params.get("stop_after_epochs"))
     finally:
         gang.leave()
 

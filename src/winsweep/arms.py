@@ -12,7 +12,7 @@ from winsweep.keys import canonical
 from winsweep.parts import Parts, check_name
 from winsweep.strict import Node
 
-OWN = ("recipe", "leave_out", "frame", "models", "reference")  # keys of a task's entry that are not its reader's
+OWN = ("recipe", "leave_out", "trajectory", "frame", "models", "reference")  # keys of a task's entry that are not its reader's
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Arm:
     leave_out: tuple[str, ...]
     models: tuple[str, ...] | None  # None: every model
     reference: str | None  # the arm that it is compared with, where that is not the study's
+    trajectory: Mapping[int, Node] = dataclasses.field(default_factory=dict)  # epochs before the last at whose end it is looked at
 
     def fits(self, model: str) -> bool:
         return self.models is None or model in self.models
@@ -69,7 +70,9 @@ def _task_arm(name: str, node: Node, common: Common, parts: Parts) -> Arm:
     given = dict(node.mapping())
     recipe = given["recipe"].mapping() if "recipe" in given else {}
     leave_out = strict.read(tuple[str, ...], given["leave_out"]) if "leave_out" in given else ()
-    return Arm(name, parts.source(node, name, "examples", OWN), Adapter(), common.decoding, recipe=recipe, leave_out=leave_out, **_shared(given, common))
+    trajectory = {strict.read(int, at): at for at in strict.items(given["trajectory"])} if "trajectory" in given else {}
+    return Arm(name, parts.source(node, name, "examples", OWN), Adapter(), common.decoding, recipe=recipe, leave_out=leave_out,
+               trajectory=trajectory, **_shared(given, common))
 
 
 def _shared(given: dict[str, Node], common: Common) -> dict[str, typing.Any]:

@@ -83,6 +83,7 @@ class Training:
     seed: int
     frame: Frame
     choice: "Choice | None" = added(None)  # whose pick stands for some fields of the recipe
+    stop_after_epochs: int | None = added(None)  # a point of the trajectory of the run that the recipe describes
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,9 @@ class Recipe:
         """Optimizer steps in an epoch; the last, short batch still takes a step."""
         return math.ceil(num_examples / self.global_batch)
 
-    def num_steps(self, num_examples: int) -> int:
-        return self.epochs * self.steps_per_epoch(num_examples)
+    def num_steps(self, num_examples: int, stop_after_epochs: int | None = None) -> int:
+        """Optimizer steps of the run, or of its first epochs."""
+        return (stop_after_epochs or self.epochs) * self.steps_per_epoch(num_examples)
 
     def num_ticks(self, num_examples: int) -> int:
         """Length of the schedule: that of `schedule_ticks` processes that count their own steps before the rows are split among them.

@@ -17,6 +17,7 @@ from winsweep.parts import Fingerprint, Parts, UrlFile, check_name, names_in
 from winsweep.recipe import PRESETS, Recipe
 from winsweep.selection import Selection
 from winsweep.strict import Node
+from winsweep.trajectory import at_epoch
 
 SECTIONS = ("name", "models", "tasks", "seeds", "recipe", "grid", "frame", "instructions", "decoding", "adapters", "compare", "choose",
             "published", "analyses", "notes")
@@ -85,7 +86,8 @@ class _Reader:
         for (model, node), arm, seed in itertools.product(models, self.arms.values(), self.seeds()):
             if arm.fits(model.name):
                 for point in points if arm.task else points[:1]:  # an untrained arm has no recipe to vary
-                    cells.append(self.cell(model, node, arm, seed, point, compare))
+                    cells.append(run := self.cell(model, node, arm, seed, point, compare))
+                    cells += [at_epoch(run, epoch, written) for epoch, written in arm.trajectory.items()]
         return tuple(cells)
 
     def cell(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node], compare: dict[str, Node]) -> Cell:
@@ -158,7 +160,8 @@ class _Reader:
         preset = strict.read(typing.Literal[*PRESETS], merged.pop("preset")) if "preset" in merged else "as_run"
         if "keep_epochs" in merged:
             raise merged["keep_epochs"].error("found checkpoints of a longer run", "each number of epochs has a learning-rate schedule of "
-                                              "its own, so one run is not several", "type grid: {epochs: [5, 7]}")
+                                              "its own, so one run is not several", "type grid: {epochs: [5, 7]}, or trajectory: [5] beside "
+                                              "from: for points of one run")
         return dataclasses.replace(PRESETS[preset], **overrides(Recipe, merged, self.given.get("recipe", self.root)))
 
     def published(self, cells: Sequence[Cell]) -> tuple[tuple[str, float, float], ...]:

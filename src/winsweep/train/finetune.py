@@ -41,10 +41,11 @@ class Course:
     seed: int
     micro_batch: int
     accumulation: int
+    stop_after_epochs: int | None = None
 
     @property
     def num_steps(self) -> int:
-        return self.recipe.num_steps(len(self.examples))
+        return self.recipe.num_steps(len(self.examples), self.stop_after_epochs)
 
     def rows(self, step: int) -> list[int]:
         """Rows of the step, longest first, so that the ranks' and micro-batches' lengths are alike; their set is what the seed decides."""
@@ -66,6 +67,7 @@ def finetune(
     work: Path,
     progress: Callable[[int, int], None],
     stopping: Callable[[], str | None] = lambda: None,
+    stop_after_epochs: int | None = None,
 ) -> dict:
     """Train `base` on `examples` and fill `out`; called by every rank, returns the DeepSpeed configuration that was used.
 
@@ -73,10 +75,11 @@ def finetune(
     `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes on from the last.
     `zero_config` comes from zero.read_zero; `progress(done, total)` is called on each rank after each step. Once `stopping()` gives a
     reason on any rank, all save after the step that they are in and raise Stopped; the last step is finished instead.
+    `stop_after_epochs` ends the run there, with the schedule of all its epochs: its weights are those the whole run has at that point.
     An error of one rank is raised by all: NotFinite, OSError (disk full), BadData, Damaged, Incomplete, BadStudy.
     """
     config = zero.resolve(zero_config, recipe, placement, gang.num_ranks)
-    course = Course(examples, recipe, seed, config["train_micro_batch_size_per_gpu"], config["gradient_accumulation_steps"])
+    course = Course(examples, recipe, seed, config["train_micro_batch_size_per_gpu"], config["gradient_accumulation_steps"], stop_after_epochs)
     _check(course)
     torch.set_num_threads(placement.threads)
     set_seeds(seed)
