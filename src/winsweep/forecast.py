@@ -1,11 +1,11 @@
-"""What a plan will cost before anything is spent: how many results of each kind, how many judgements, and dollars at most."""
+"""What a plan will cost before anything is spent: how many results of each kind, GPU-hours, how many judgements, and dollars at most."""
 
 import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from winsweep import layout
+from winsweep import compute, layout
 from winsweep.artifact import Artifact
 from winsweep.graph import load
 from winsweep.house import House
@@ -17,10 +17,12 @@ NAMES = {"finetune": "finetunes", "collect": "models", "generate": "sets of outp
 
 
 def lines(house: House, items: Sequence[Item]) -> list[str]:
-    """For a person: what is missing, by kind, and what judging it takes; rows that are not known yet are said to be unknown."""
+    """For a person: what is missing, by kind, what it may take of a GPU and what judging it takes; rows not known yet are said to be unknown."""
     missing = [i.artifact for i in items if i.state != "done"]
     counts = Counter(a.stage for a in missing)
     told = [f"{len(house.judged)} cells; missing: " + (", ".join(f"{counts[s]} {name}" for s, name in NAMES.items() if counts[s]) or "nothing")]
+    sizes = {a: num_rows(house, a) for a in dict.fromkeys(m.inputs["instructions"] for m in missing if m.stage == "generate")}
+    told += compute.lines(missing, sizes, house.study.files)
     return told + judgements(house, [a for a in missing if a.stage == "judge"])
 
 

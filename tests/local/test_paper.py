@@ -23,6 +23,7 @@ def test_the_paper_is_180_finetunes_and_100_head_to_heads(tmp_path, monkeypatch)
     said = sweep(ROOT / "launch/sweeps/paper.yaml", tmp_path / "runs", "--dry-run")
     assert "120 cells; missing: 180 finetunes, 180 models, 186 sets of outputs, 210 comparisons" in said
     assert f"{100 * 805:,} judgements and those of 90 comparisons whose instructions cannot be counted yet; at most $1,000" in said
+    assert "hours of one H100: " in said and "for 180 finetunes (917 M tokens)" in said and "    assumed: the middle of its grid where choose: decides" in said
     assert re.search(r"not there yet:\n(.*\n)*.*lima_rephrased\.jsonl", said) and "model allenai/OLMo-7B-hf" in said
 
 

@@ -122,10 +122,13 @@ def test_a_later_turn_starts_with_a_space_piece_as_run(llama):
 
 
 def test_lengths_of_gsm_in_llama_tokens(llama, data):
-    """Mean 210 tokens with the frame, at most 586 (all 1,000 rows)."""
-    from winsweep.tasks import gsm
+    """Mean 210 tokens with the frame, at most 586 (all 1,000 rows); the forecast counts with these and MBPP's."""
+    from winsweep.compute import COUNTED
+    from winsweep.tasks import gsm, mbpp
     from winsweep.text.source import file_rows
 
     rows = list(gsm.examples(file_rows(data / "gsm8k_train_first1000.jsonl"), gsm.Options()))
     lengths = [len(encode(m, llama, FRAME).ids) for m in rows]
     assert (len(rows), sum(lengths), max(lengths)) == (1000, 210_112, 586) and rows[0][1]["content"].endswith("#### 72")
+    code = [len(encode(m, llama, FRAME).ids) for m in mbpp.examples(file_rows(data / "mbpp_train374.jsonl"), mbpp.Options())]
+    assert (COUNTED["gsm"], COUNTED["mbpp"]) == ((1000, sum(lengths)), (len(code), sum(code)))

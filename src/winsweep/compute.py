@@ -1,0 +1,73 @@
+"""GPU-hours of what nothing was measured of yet: by the sizes that models' names tell, and by assumptions, all of which are printed."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from winsweep.artifact import Artifact
+
+# Rows of a task and their tokens in an epoch, by Llama-2's vocabulary, with the frame, cut at 2,048.
+COUNTED = {"lima": (1030, 708_332), "lima_no_rephrase": (1029, 708_332), "gsm": (1000, 210_112), "mbpp": (374, 40_073)}
+UNCOUNTED_ROWS, UNCOUNTED_ROW_TOKENS, FILE_BYTES_PER_TOKEN = 1000, 400, 4
+PEAK_FLOP_PER_S, SHARE_OF_PEAK = 989e12, 0.4  # an H100's in bf16; trainers of 7B models are published at 35 to 60 %
+ANSWER_TOKENS, ANSWER_TOKENS_PER_S = 359, 2000  # of AlpacaEval's answers the mean; a speed for 7 B parameters
+START_H = 0.1  # to start, load and save: of one GPU
+SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([bm])(?![A-Za-z0-9])", re.IGNORECASE)
+
+
+def lines(missing: Sequence[Artifact], num_asked: Mapping[Artifact, int], files: Mapping[str, Path]) -> list[str]:
+    """A line of GPU-hours for finetunes and answers of models whose names tell a size, then what was assumed; none if no name does.
+
+    `num_asked`: instructions by their artifact, where known; `files`: local files by sha256.
+    """
+    tuned = [(a, size) for a in missing if a.stage == "finetune" and (size := num_parameters(a))]
+    answered = [(a, size) for a in missing if a.stage == "generate" and (size := num_parameters(a))]
+    if not tuned and not answered:
+        return []
+    tokens = {a: epochs(a) * epoch_tokens(a, files) for a, _ in tuned}
+    tuning_h = sum(6 * size * tokens[a] / (PEAK_FLOP_PER_S * SHARE_OF_PEAK) / 3600 + START_H for a, size in tuned)
+    written = [(num_asked.get(a.inputs["instructions"]) or 805) * ANSWER_TOKENS * size / 7e9 for a, size in answered]
+    answering_h = sum(n / ANSWER_TOKENS_PER_S / 3600 + START_H for n in written)
+    other = sum(a.stage in ("finetune", "generate") for a in missing) - len(tuned) - len(answered)
+    return [f"about {tuning_h + answering_h:,.0f} hours of one H100: {tuning_h:,.0f} for {len(tuned)} finetunes ({sum(tokens.values()) / 1e6:,.0f} M "
+            f"tokens), {answering_h:,.0f} for {len(answered)} sets of outputs", *assumptions(tuned, other)]
+
+
+def assumptions(tuned: Sequence[tuple[Artifact, float]], other: int) -> list[str]:
+    guessed = sorted({reader(a) for a, _ in tuned} - COUNTED.keys())
+    said = [f"6 FLOP a token and parameter at {SHARE_OF_PEAK:.0%} of {PEAK_FLOP_PER_S / 1e12:.0f} TFLOP/s; parameters by the models' names",
+            f"answers of {ANSWER_TOKENS} tokens at {ANSWER_TOKENS_PER_S:,} tokens/s for 7 B (an arm that does not stop takes up to ten times that)",
+            f"{START_H} hours to start and save each"]
+    said += [f"{UNCOUNTED_ROWS:,} rows of {UNCOUNTED_ROW_TOKENS} tokens, or a file's bytes / {FILE_BYTES_PER_TOKEN}, for {', '.join(guessed)}"] if guessed else []
+    said += ["the middle of its grid where choose: decides"] if any("choice" in a.inputs for a, _ in tuned) else []
+    said += [f"not counted: {other} finetunes and sets of outputs of models whose names tell no size"] if other else []
+    return [f"    assumed: {line}" for line in said]
+
+
+def num_parameters(a: Artifact) -> float | None:
+    """What the name of the model that `a` comes from says, as "7b" or "160M"; None if it says nothing."""
+    while below := a.inputs.get("base") or a.inputs.get("finetune"):
+        a = below
+    found = SIZE.search(str(a.plain_params.get("base", {}).get("source", {}).get("hf_id", "")).rpartition("/")[2])
+    return float(found[1]) * {"b": 1e9, "m": 1e6}[found[2].lower()] if found else None
+
+
+def epochs(finetune: Artifact) -> float:
+    """Epochs that a run takes; of a run whose number is chosen the middle of those that are tried."""
+    said = finetune.plain_params.get("stop_after_epochs") or finetune.plain_params["recipe"]["epochs"]
+    return said if isinstance(said, int) else median(run["epochs"] for run in finetune.inputs["choice"].plain_params["runs"])
+
+
+def epoch_tokens(finetune: Artifact, files: Mapping[str, Path]) -> float:
+    source = finetune.inputs["examples"].plain_params["source"]
+    first = (source["options"] or {}).get("first")
+    rows, tokens = COUNTED.get(source["reader"], (UNCOUNTED_ROWS, UNCOUNTED_ROWS * UNCOUNTED_ROW_TOKENS))
+    path = files.get((source["data"] or {}).get("sha256", ""))
+    if source["reader"] not in COUNTED and path and path.is_file():
+        return path.stat().st_size / FILE_BYTES_PER_TOKEN
+    return tokens * min(first, rows) / rows if first else tokens
+
+
+def reader(finetune: Artifact) -> str:
+    return finetune.inputs["examples"].plain_params["source"]["reader"]
