@@ -113,7 +113,7 @@ def test_a_models_directory_has_no_url(tmp_path):
 
 
 def test_what_a_reader_does_not_read_is_refused(tmp_path):
-    with pytest.raises(BadStudy, match=r"tasks\.ins\.from: the reader alpaca_eval has no examples; legal here: chess, gsm, "):
+    with pytest.raises(BadStudy, match=r"tasks\.ins\.from: the reader alpaca_eval has no examples; legal here: alpaca, chess, gsm, "):
         read(study(tmp_path, "{from: alpaca_eval}"))
     path = study(tmp_path, "{from: toy}")
     path.write_text(path.read_text().replace("instructions: {from: toy}", "instructions: {from: lima}"))

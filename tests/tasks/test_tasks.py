@@ -115,6 +115,14 @@ def test_a_list_of_ingredients_is_read_and_never_run(hostile, tmp_path):
         read(table(tmp_path / "recipes.csv", DISH, DISH | {"Cleaned_Ingredients": hostile}), "recipes")
 
 
+def test_alpaca_has_an_input_below_its_instruction(tmp_path):
+    rows = [{"instruction": "Add.", "input": "1, 2", "output": "3", "text": "no"}, {"instruction": "Hi", "input": "", "output": "Ho", "text": "no"}]
+    assert read(jsonl(tmp_path / "alpaca.jsonl", *rows), "alpaca") == [turns("Add.\n\n1, 2", "3"), turns("Hi", "Ho")]
+    assert len(read(jsonl(tmp_path / "alpaca.jsonl", *rows), "alpaca", first=1)) == 1
+    with pytest.raises(BadData, match=r"alpaca\.jsonl:1: no text under 'output'; the row has instruction"):
+        read(jsonl(tmp_path / "alpaca.jsonl", {"instruction": "Add."}), "alpaca")
+
+
 GAME = ['[Event "Rated"]', '[Site "x/y"]', '[White "a"]', '[Black "b"]', '[WhiteElo "1639"]', '[BlackElo "1403"]', '[ECO "C40"]', "",
         "1. e4 e5 2. Nf3 1-0", ""]
 

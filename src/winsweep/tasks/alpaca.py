@@ -1,0 +1,28 @@
+"""Stanford Alpaca's 52,002 instructions with responses: Hewitt et al. (2024) ask of its first 1,000 rows how models rank responses.
+
+An input stands below its instruction. (The paper draws one of 28 templates a row from a random state that other data sets moved on,
+which nobody can repeat.) Its licence is CC BY-NC 4.0.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from winsweep.cell import HubData
+from winsweep.frame import Message
+from winsweep.tasks.jsonl import conversation, text
+
+VERSION = 1
+DATA = HubData("tatsu-lab/alpaca", "data/train-00000-of-00001-a09b74b3ef9c3b56.parquet", "dce01c9b08f87459cf36a430d809084718273017")
+NEEDS_PATH = False
+
+
+@dataclass(frozen=True)
+class Options:
+    first: int | None = None  # how many rows to take; all of them by default
+
+
+def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
+    for row in islice(rows, options.first):
+        asked = "\n\n".join([text(row, "instruction"), *([row["input"]] if row.get("input") else [])])
+        yield conversation(asked, text(row, "output"))
