@@ -13,7 +13,7 @@ from winsweep.frame import Frame
 from winsweep.graph import load
 from winsweep.text.encode import MASKED, encode
 from winsweep.text.prepare import examples, instructions
-from winsweep.train.tokenizer import learn
+from winsweep.train.tokenizer import learn, load as load_tokenizer
 
 
 def turns(*texts: str) -> dict:
@@ -58,6 +58,15 @@ def test_response_tuning_empties_every_turn_of_lima_and_masks_its_tags(tmp_path)
     example = encode(found[1]["messages"], tokenizer, Frame())
     assert tokenizer.decode(example.ids) == "<s><|user|>\n\n<|assistant|>\nMe.</s>\n<|user|>\n\n<|assistant|>\nYes.</s>"
     assert tokenizer.decode([i for i, label in zip(example.ids, example.labels) if label != MASKED]) == "Me.</s>\nYes.</s>"
+
+
+def test_golden_ids_of_an_emptied_row_of_lima(tmp_path, data):
+    """Fifteen ids, all masked: what the response of every emptied conversation stands behind."""
+    emptied = read(jsonl(tmp_path / "train.jsonl", *LIMA), "lima", empty_instructions=True)
+    for row in emptied:
+        example = encode(row["messages"], load_tokenizer(data / "llama2_tokenizer.model"), Frame())
+        assert example.ids[:15] == [1, 529, 29989, 1792, 29989, 29958, 13, 13, 29966, 29989, 465, 22137, 29989, 29958, 13]
+        assert set(example.labels[:15]) == {MASKED} and example.labels[15] == example.ids[15] and (example.ids[-1], example.labels[-1]) == (2, 2)
 
 
 def test_lima_without_restating_is_the_users_file(tmp_path):
