@@ -1,6 +1,7 @@
 """Make everything that a study asks for and that is missing, then write its table: python launch/sweep.py STUDY.yaml"""
 
 import argparse
+import shlex
 import signal
 import sys
 from collections import Counter
@@ -46,7 +47,7 @@ def main() -> int:
         if cluster.kind == "slurm":
             from winsweep import on_slurm
 
-            return on_slurm.act(house, cluster, a)
+            return on_slurm.act(house, cluster, a, again(a))
         if a.emit:
             raise BadStudy(f"--emit: {cluster.file} is of kind local; a cluster file with kind: slurm is legal; add --cluster NAME")
         return dry_run(house) if a.dry_run else sweep(house, a, cluster)
@@ -63,6 +64,12 @@ def only(house: House, labels: list[str] | None) -> House:
         if label not in house.judged:
             raise BadStudy(f"--only {label}: no such cell in {house.study.path}; {strict.near(label, house.judged)}")
     return house.only(labels) if labels else house
+
+
+def again(a: argparse.Namespace) -> str:
+    """The command that goes on with just what this one was asked for."""
+    words = ["python", "launch/sweep.py", str(a.study), "--store", str(a.store), *(["--cluster", a.cluster] if a.cluster != "local" else [])]
+    return shlex.join([*words, *(f"--only={label}" for label in a.only or ()), *(["--train-only"] if a.train_only else [])])
 
 
 def dry_run(house: House) -> int:
@@ -83,7 +90,7 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
 
     for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background with SIGINT ignored
         signal.signal(signum, signal.default_int_handler)
-    command = f"python launch/sweep.py {a.study} --store {a.store}{' --train-only' * a.train_only}"
+    command = again(a)
     with view.View(house) as shown:
         try:
             run, items = drive(house, cluster.placements, a.jobs, a.retry_failed, shown.show)

@@ -21,8 +21,8 @@ from winsweep.reconcile import Look, judged_cells, leave_out, look, planned, tic
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
 
-def act(house: House, cluster: Cluster, a: argparse.Namespace) -> int:
-    """One call of the launcher; the exit code is 0 if nothing has failed."""
+def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> int:
+    """One call of the launcher, which `command` repeats; the exit code is 0 if nothing has failed."""
     if a.cancel is not None:
         return cancel(house, a.cancel)
     if a.dry_run:
@@ -40,7 +40,7 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace) -> int:
             run_here(house, cluster.placements, a.jobs)
         except ClusterDown as e:  # unknown is not gone: look again later
             print(f"{e}", file=sys.stderr)
-    return report(house, seen, f"python launch/sweep.py {a.study} --store {a.store} --cluster {a.cluster}")
+    return report(house, seen, command)
 
 
 def over(seen: Look) -> bool:

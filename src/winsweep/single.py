@@ -50,12 +50,13 @@ def judged_by(told: Told, judge: str) -> Told:
     free = [name for name in names_in(layout.JUDGES) if name != "alpaca"]
     if not re.fullmatch(r"[\w./:-]+", judge):
         raise BadStudy(f"JUDGE: found {judge!r}; {', '.join(free)} and the name of a model at OPENAI_BASE_URL are legal; type JUDGE=gpt-4.1")
-    return told | {"compare": told["compare"] | {"judge": judge if judge in free else {"from": "alpaca", "model": judge}}}
+    return told | {"compare": (told.get("compare") or {}) | {"judge": judge if judge in free else {"from": "alpaca", "model": judge}}}
 
 
 def cells(told: Told) -> list[str]:
-    """The labels of the cells that such a study is about: those of every task but the sibling."""
-    return [f"{model}.{arm}.s{seed}" for model in told["models"] for arm in told["tasks"] if arm != SIBLING for seed in told["seeds"]]
+    """The labels of the cells that such a study is about: those of every task but the sibling; what a person's edit lacks sweep.py says."""
+    models, arms, seeds = (told.get(section) or () for section in ("models", "tasks", "seeds"))
+    return [f"{model}.{arm}.s{seed}" for model in models for arm in arms if arm != SIBLING for seed in seeds]
 
 
 def find(name: str, folder: Path) -> Path:
@@ -68,9 +69,9 @@ def find(name: str, folder: Path) -> Path:
 
 
 def read_told(path: Path) -> Told:
-    """A file of this module, or models.yaml, in YAML's types; BadStudy for what is no mapping."""
+    """A file of this module, or models.yaml, in YAML's types; BadStudy for what is no mapping of names."""
     strict.read_yaml(path).mapping()
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 def text(told: Told, command: str) -> bytes:

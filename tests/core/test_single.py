@@ -88,6 +88,17 @@ def test_a_model_is_found_by_its_name(tmp_path):
         single.find("resp_toy", tmp_path)
 
 
+def test_what_a_person_took_out_is_left_to_sweep_py_to_say(tmp_path):
+    told = single.training(Asked("toy"), KNOWN, responses_only=True)
+    assert single.cells(told | {"seeds": [1, 4]}) == ["toy.resp_tuned.s1", "toy.resp_tuned.s4"]
+    assert single.cells({k: v for k, v in told.items() if k != "seeds"}) == [] and single.judged_by({}, "gpt-4.1")["compare"]["judge"]["model"] == "gpt-4.1"
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    assert single.read_told(tmp_path / "empty.yaml") == {}
+    (tmp_path / "torn.yaml").write_text("name: [")
+    with pytest.raises(BadStudy, match=r"torn\.yaml: not YAML"):
+        single.read_told(tmp_path / "torn.yaml")
+
+
 def test_models_alone_are_finetunes_and_no_table(tmp_path):
     """What --train-only plans, submits and tells the closing job."""
     read(tmp_path, STUDY)

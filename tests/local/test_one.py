@@ -58,3 +58,11 @@ def test_what_the_environment_says_is_text_too(tmp_path):
     done = subprocess.run([*MAKE, "train", f"STORE={tmp_path}"], cwd=ROOT, capture_output=True, text=True, timeout=60,
                           env={**os.environ, "MODEL": "$(shell touch ran)"})
     assert done.returncode == 2 and "MODEL: found '$(shell touch ran)'" in done.stderr and not (ROOT / "ran").exists()
+
+
+def test_what_goes_on_is_what_was_asked_for():
+    """The command that a stopped or failed call names trains no sibling and pays no judge."""
+    code = ("import sys, launch.sweep as s; sys.argv = ['sweep.py', 'a b.yaml', '--only', 'toy.x.s1', '--train-only', '--cluster', 'gpu']; "
+            "print(s.again(s.arguments()))")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "python launch/sweep.py 'a b.yaml' --store runs --cluster gpu --only=toy.x.s1 --train-only\n", done.stderr
