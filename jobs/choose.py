@@ -7,7 +7,7 @@ from winsweep.graph import Need, Want
 from winsweep.job import Job
 from winsweep.manifest import write_atomic
 
-VERSION = 1
+VERSION = 2
 
 
 def want(ask: Choice, need: Need) -> Want:
