@@ -14,6 +14,7 @@ STRENGTHS_C = np.logspace(-4, 4, 10)  # inverse penalties that scikit-learn's cr
 TOLERANCE = 1e-9  # of a weight's last step; the win rate is then within 1e-7 points of the minimum
 PATH_TOLERANCE = 1e-5  # while strengths are compared: their scores then err by about its square
 MAX_STEPS = 60
+MAX_HALVED = 500
 CHUNK = 40  # problems solved together, so that their rows stay in the processor's cache
 
 
@@ -85,7 +86,7 @@ class _Newton:
         weights_MF, open_M = begin_MF.copy(), np.arange(len(begin_MF))
         for _ in range(MAX_STEPS):
             before_MF = weights_MF[open_M]
-            weights_MF[open_M] = after_MF = self._step(before_MF, strengths_M[open_M], open_M)
+            weights_MF[open_M] = after_MF = _move(before_MF, *self.slopes(before_MF, open_M), strengths_M[open_M, None])
             open_M = open_M[~(np.abs(after_MF - before_MF).max(axis=1) <= tolerance)]
             if not len(open_M):
                 return weights_MF
@@ -93,15 +94,14 @@ class _Newton:
             weights_MF[m] = _descend(self.rows.of(slice(m, m + 1)), strengths_M[m], tolerance)
         return weights_MF
 
-    def _step(self, weights_MF: np.ndarray, strengths_M: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """One step from `weights_MF` of the problems `of`: Newton's within the orthant, where a weight that would change its sign stops at 0."""
+    def slopes(self, weights_MF: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient [M, F] and Hessian [M, F, F] of the weighted logloss of the problems `of` at `weights_MF`."""
         x_MFN, products_MPN, weighted_MFN = self.rows.x_MFN, self.products_MPN, self.weighted_MFN
         if len(of) < len(x_MFN):
             x_MFN, products_MPN, weighted_MFN = x_MFN[of], products_MPN[of], weighted_MFN[of]
         p_MN = expit((weights_MF[:, None] @ x_MFN)[:, 0])
         slope_MF = (weighted_MFN @ p_MN[..., None])[..., 0] - self.wins_MF[of]
-        hessian_MFF = self._square((products_MPN @ (p_MN * (1 - p_MN))[..., None])[..., 0])
-        return _move(weights_MF, slope_MF, hessian_MFF, strengths_M[:, None])
+        return slope_MF, self._square((products_MPN @ (p_MN * (1 - p_MN))[..., None])[..., 0])
 
     def _square(self, pairs_MP: np.ndarray) -> np.ndarray:
         num = self.rows.x_MFN.shape[1]
@@ -111,7 +111,7 @@ class _Newton:
 
 
 def _move(weights_MF: np.ndarray, slope_MF: np.ndarray, hessian_MFF: np.ndarray, strengths_M1: np.ndarray) -> np.ndarray:
-    """Weights after one step; a weight of 0 stays there while the penalty outweighs its slope."""
+    """Weights after a Newton step within the orthant: one that would change its sign stops at 0, and stays there while the penalty outweighs its slope."""
     at_zero_MF = weights_MF == 0
     sign_MF = np.where(at_zero_MF, -np.sign(slope_MF) * (np.abs(slope_MF) * strengths_M1 > 1), np.sign(weights_MF))
     held_MF = at_zero_MF & (sign_MF == 0)
@@ -123,18 +123,22 @@ def _move(weights_MF: np.ndarray, slope_MF: np.ndarray, hessian_MFF: np.ndarray,
 
 
 def _descend(rows: Rows, strength: float, tolerance: float) -> np.ndarray:
-    """The same minimum [F] of one problem on which Newton's steps went astray: by coordinates, each step bounded by the logloss's curvature."""
-    x_FN, wins_N, weights_N = rows.x_MFN[0], rows.wins_MN[0], rows.weights_MN[0]
-    weights_F, bound_F = np.zeros(len(x_FN)), 0.25 * (x_FN**2 @ weights_N) * strength + 1e-300
-    for _ in range(100_000):
-        before_F = weights_F.copy()
-        for f in range(len(x_FN)):
-            slope = strength * (x_FN[f] * weights_N) @ (expit(weights_F @ x_FN) - wins_N)
-            target = weights_F[f] - slope / bound_F[f]
-            weights_F[f] = np.sign(target) * max(abs(target) - 1 / bound_F[f], 0)
-        if np.abs(weights_F - before_F).max() <= tolerance * 1e-3:
+    """The same minimum [F] of one problem on which Newton's steps went astray: each goes to the minimum of the logloss's parabola with the
+    penalty, which is a descent, and is halved while it overshoots (Lee, Sun & Saunders 2014)."""
+    newton = _Newton(rows)
+
+    def total(at_MF: np.ndarray) -> float:
+        return float(np.abs(at_MF).sum() / strength + (rows.weights_MN * _losses(rows, at_MF)).sum())
+
+    weights_MF = np.zeros(rows.x_MFN.shape[:2])
+    for _ in range(MAX_HALVED):
+        slope_MF, hessian_MFF = newton.slopes(weights_MF, np.arange(1))
+        step_MF = nearest(hessian_MFF[0], weights_MF[0], slope_MF[0], np.zeros_like(weights_MF), strength) - weights_MF
+        reach = next((0.5**n for n in range(50) if total(weights_MF + 0.5**n * step_MF) < total(weights_MF)), 0.0)
+        weights_MF = weights_MF + reach * step_MF
+        if np.abs(reach * step_MF).max() <= tolerance:
             break
-    return weights_F
+    return weights_MF[0]
 
 
 def nearest(hessian_FF: np.ndarray, weights_F: np.ndarray, slope_F: np.ndarray, pushes_DF: np.ndarray, strength: float) -> np.ndarray:

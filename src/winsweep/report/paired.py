@@ -49,8 +49,10 @@ def paired(judged: Judged, difficulty_N: np.ndarray | None = None) -> Paired:
     is_judged_N = np.isfinite(judged.wins_N)
     wins_N, longer_N = judged.wins_N[is_judged_N], judged.longer_N[is_judged_N]
     num, places_N = len(wins_N), judged.places_N[is_judged_N]
+    if (wins_N == 0.5).all():
+        return _raw(wins_N, "all ties")
     if num * min(wins_N.mean(), 1 - wins_N.mean()) < MIN_OUTCOMES:
-        return _raw(wins_N, "all ties" if (wins_N == 0.5).all() else f"fewer than {MIN_OUTCOMES} wins or losses")
+        return _raw(wins_N, f"fewer than {MIN_OUTCOMES} wins or losses")
     if np.ptp(longer_N) == 0:
         return _raw(wins_N, "all pairs differ equally in length")
     columns = [np.ones(num), np.tanh(longer_N / longer_N.std(ddof=1))]
