@@ -15,6 +15,7 @@ from winsweep.report.figures import Scored, score
 from winsweep.report.means import arms_of, families, mean_row
 from winsweep.report.official import Table, read_table
 from winsweep.report.sheet import to_csv
+from winsweep.text.source import file_rows
 
 KEYS = ("finetune", "generate", "judge")
 FOLDS = "5 folds over the 1610 gamed and then the judged rows: row i of T is in fold (T - 1 - i) mod 5"
@@ -22,7 +23,7 @@ FOLDS = "5 folds over the 1610 gamed and then the judged rows: row i of T is in 
 
 def write(job: Job) -> None:
     """All files of the table, every figure from the cells' annotations alone."""
-    asked = [json.loads(line)["instruction"] for line in open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8")]
+    asked = [row["instruction"] for row in file_rows(job.inputs["instructions"] / "instructions.jsonl")]
     table = read_table(job.file(job.params["difficulty"])) if "difficulty" in job.params else None
     cells = job.params["cells"]
     picked = {name: json.loads((job.inputs[name] / "value.json").read_bytes()) for name in sorted({c["choice"] for c in cells if "choice" in c})}
