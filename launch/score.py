@@ -1,4 +1,4 @@
-"""Win rates of any file in AlpacaEval's format, without a study: python launch/score.py OUTPUTS_OR_ANNOTATIONS.json [--reference FILE --judge NAME]"""
+"""Win rates of a file in AlpacaEval's format, without a study: python launch/score.py OUTPUTS_OR_ANNOTATIONS.json [--reference FILE --judge NAME]"""
 
 import argparse
 import json
@@ -21,11 +21,11 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("file", type=Path, nargs="?", help="outputs or annotations (ours or alpaca_eval's), or a directory that has them")
     p.add_argument("--reference", type=Path, help="outputs to compare with, where the file has outputs")
-    p.add_argument("--judge", help="a file of src/winsweep/judges/, such as reference_overlap, or as in a study: '{from: alpaca, model: gpt-4.1}'")
+    p.add_argument("--judge", help="a name of src/winsweep/judges/, or as in a study: '{from: alpaca, model: gpt-4.1}'")
     p.add_argument("--mode", choices=["official", "paired"], help="AlpacaEval's own number, or head to head (default: official where it is defined)")
     p.add_argument("--c", type=float, metavar="VALUE", help="inverse penalty of the official fit, instead of cross-validation")
     p.add_argument("--second", type=Path, metavar="FILE", help="annotations of the same outputs by another judge: how far the two agree")
-    p.add_argument("--instructions", type=Path, metavar="FILE", help="rows of the set that must be covered (default: AlpacaEval's 805, or the file's own)")
+    p.add_argument("--instructions", type=Path, metavar="FILE", help="the set that must be covered (default: AlpacaEval's 805, or the file's own)")
     p.add_argument("--join", choices=["instruction", "position"], default="instruction",
                    help="position: difficulty by row number, as alpaca_eval's own code has it; reproduces published numbers of files that lack rows")
     p.add_argument("--allow-missing", action="store_true", help="score although rows are missing or have no preference")
@@ -118,7 +118,8 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
     folder.mkdir(parents=True, exist_ok=True)
     log = Log(folder / "annotations.jsonl")
     missing = [pair for pair in pairs if pair["instruction"] not in log.rows]
-    print(f"{len(missing)} of {len(pairs)} pairs to judge by {judge.name}, at most ${len(missing) * module.DOLLARS_PER_ROW:.2f}; kept in {folder}", file=sys.stderr)
+    cost = f"at most ${len(missing) * module.DOLLARS_PER_ROW:.2f}"
+    print(f"{len(missing)} of {len(pairs)} pairs to judge by {judge.name}, {cost}; kept in {folder}", file=sys.stderr)
     module.annotate(missing, judge.options, log.append)
     rows = [log.rows[pair["instruction"]] for pair in pairs]
     write_atomic(folder / "annotations.json", json.dumps(rows, indent=1).encode())

@@ -139,6 +139,7 @@ def test_a_name_from_a_file_cannot_command_the_terminal(score, tmp_path):
     (["outputs.json", "--reference", "outputs.json", "--judge", "reference_overlp"], "did you mean reference_overlap"),
     (["outputs.json", "--reference", "outputs.json", "--judge", "{margin"], "is not YAML"),
     (["rows.json", "--mode", "official"], "--mode official: its table of difficulty is not at hand"),
+    (["rows.json", "--mode", "official", "--c", "-1"], "--c: found -1.0; legal is a number above 0"),
     (["rows.json", "--c", "1"], "--c: the paired model has no penalty"),
     (["mixed.json"], "rows of 2 candidates ('c', 'd')"),
 ])

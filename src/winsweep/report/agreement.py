@@ -30,8 +30,8 @@ def agreement(first: Sequence[Row], second: Sequence[Row]) -> Agreement:
     instructions, unless both judged the same two outputs of every one."""
     texts = sorted(row["instruction"] for row in first)
     a, b = judged(first, texts), judged(second, texts)
-    other = {row["instruction"]: row for row in second}
-    differ = [r["instruction"] for r in first if (r["output_1"], r["output_2"]) != (other[r["instruction"]]["output_1"], other[r["instruction"]]["output_2"])]
+    other = {row["instruction"]: (row["output_1"], row["output_2"]) for row in second}
+    differ = [row["instruction"] for row in first if (row["output_1"], row["output_2"]) != other[row["instruction"]]]
     if differ:
         shown = ", ".join(repr(text[:60]) for text in sorted(differ)[:NUM_NAMED])
         raise Incomplete(f"rows: judged of other outputs: {shown} ({len(differ)} in all); legal are the same two outputs in both files")

@@ -111,7 +111,8 @@ class _Newton:
 
 
 def _move(weights_MF: np.ndarray, slope_MF: np.ndarray, hessian_MFF: np.ndarray, strengths_M1: np.ndarray) -> np.ndarray:
-    """Weights after a Newton step within the orthant: one that would change its sign stops at 0, and stays there while the penalty outweighs its slope."""
+    """Weights after a Newton step within the orthant: one that would change its sign stops at 0, and stays there while the penalty outweighs
+    its slope."""
     at_zero_MF = weights_MF == 0
     sign_MF = np.where(at_zero_MF, -np.sign(slope_MF) * (np.abs(slope_MF) * strengths_M1 > 1), np.sign(weights_MF))
     held_MF = at_zero_MF & (sign_MF == 0)

@@ -9,6 +9,7 @@ from winsweep.report.figures import Scored
 MEAN = "mean"  # in the column seed
 AVERAGED = ("lc_win_rate_pct", "win_rate_pct", "share_ties", "position_bias_pct", "mean_chars", "mean_chars_reference", "share_truncated",
             "share_empty", "chrf", "exact", "starts")
+DEVIATIONS = {"lc_std_pct": "lc_win_rate_pct", "paired_std_pct": "paired_win_rate_pct", "std_pct": "win_rate_pct"}
 ALIKE = ("n", "lc_formula", "paired_formula", "judge", "judge_model", "commit")
 Row = Mapping[str, object]
 Family = Sequence[tuple[Row, Scored]]
@@ -42,7 +43,7 @@ def mean_row(of: Family, arm: Arm, varying: Sequence[str], published: Mapping[st
     row |= {name: first[name] for name in ALIKE if len({r[name] for r in rows}) == 1}
     row |= {"paired_win_rate_pct": found.value, "paired_standard_error_pct": found.error, "paired_low_pct": max(0.0, found.low),
             "paired_high_pct": min(100.0, found.high), "note": _note(rows)}
-    row |= {name: stdev(r[of] for r in rows) for name, of in (("lc_std_pct", "lc_win_rate_pct"), ("paired_std_pct", "paired_win_rate_pct"), ("std_pct", "win_rate_pct"))}
+    row |= {deviation: stdev(r[rate] for r in rows) for deviation, rate in DEVIATIONS.items()}
     theirs = published.get(f"{first['model']}.{first['task']}")
     if theirs:
         row |= {"published_pct": theirs[0], "published_std_pct": theirs[1], "difference_pct": row["lc_win_rate_pct"] - theirs[0]}

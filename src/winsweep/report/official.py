@@ -79,7 +79,8 @@ def fast(comparisons: Sequence[Judged], table: Table, c: float | Sequence[float]
         rows = stack([comparisons[i] for i in of], table)
         c_M = glm.choose_strengths(rows) if c is None else np.broadcast_to(np.asarray(c, float), sizes.shape)[of]
         for i, weights_F, strength in zip(of, glm.fit(rows, c_M), c_M):
-            found[i] = alpaca.Fit(float(at_equal_length(comparisons[i], table, weights_F).mean() * 100), tuple(map(float, weights_F)), float(strength))
+            win_rate_pct = 100 * float(at_equal_length(comparisons[i], table, weights_F).mean())
+            found[i] = alpaca.Fit(win_rate_pct, tuple(map(float, weights_F)), float(strength))
     return [found[i] for i in range(len(comparisons))]
 
 

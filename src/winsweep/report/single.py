@@ -57,13 +57,19 @@ def report(rows: Sequence[Row], ask: Ask, asked: Sequence[str] | None, table: of
     """
     instructions = list(asked) if asked is not None else _own_set(rows, ask)
     arrays = judged(rows, instructions, ask.can_lack)
-    is_placed = bool((arrays.places_N >= 0).all())
-    mode = ask.mode or ("official" if is_placed and table else "paired")
+    mode = ask.mode or ("official" if table and _is_defined(arrays, ask) else "paired")
     if mode == "paired" and ask.c is not None:
         raise BadStudy("--c: the paired model has no penalty; legal is --c with --mode official")
+    if ask.c is not None and not 0 < ask.c < np.inf:
+        raise BadStudy(f"--c: found {ask.c}; legal is a number above 0, such as 2.78; type --c 2.78, or leave it out")
     lc = _official(arrays, ask, table) if mode == "official" else None
     scored = figures.of(align(rows, instructions, ask.can_lack), arrays, table, lc or _paired_only(arrays, table))
     return Report(arrays.candidate, arrays.reference, mode, scored.columns, tuple(_notes(scored, arrays, table)))
+
+
+def _is_defined(arrays: Judged, ask: Ask) -> bool:
+    """Whether AlpacaEval's number is meant by these rows: all of its instructions, or what somebody said may be less."""
+    return bool((arrays.places_N >= 0).all()) and (len(arrays.wins_N) == NUM_ALPACA_EVAL or ask.can_lack)
 
 
 def _official(arrays: Judged, ask: Ask, table: official.Table | None) -> LC:
@@ -76,8 +82,8 @@ def _official(arrays: Judged, ask: Ask, table: official.Table | None) -> LC:
         return official_lc(official.by_position(arrays), table, ask.c)
     foreign = [text for text, place in zip(arrays.instructions, arrays.places_N) if place < 0]
     if foreign:
-        raise BadStudy(f"--mode official: {len(foreign)} instructions are not AlpacaEval's, such as {foreign[0][:60]!r}; legal are its {NUM_ALPACA_EVAL}; "
-                       "type --mode paired")
+        raise BadStudy(f"--mode official: {len(foreign)} instructions are not AlpacaEval's, such as {foreign[0][:60]!r}; "
+                       f"legal are its {NUM_ALPACA_EVAL}; type --mode paired")
     return official_lc(arrays, table, ask.c)
 
 
@@ -106,6 +112,8 @@ def _own_set(rows: Sequence[Row], ask: Ask) -> list[str]:
 def _notes(scored: figures.Scored, arrays: Judged, table: official.Table | None) -> list[str]:
     num_lacking = int(np.isnan(arrays.wins_N).sum())
     notes = [str(scored.columns["note"])] if scored.columns["note"] else []
+    if scored.lc.formula == "official" and len(arrays.wins_N) != NUM_ALPACA_EVAL:
+        notes.append(f"{len(arrays.wins_N)} of AlpacaEval's {NUM_ALPACA_EVAL} instructions: not comparable with published numbers")
     notes += [f"{num_lacking} rows have no preference"] if num_lacking else []
     same = sum(row["output_1"] == row["output_2"] for row in scored.rows)
     notes += [f"{same} pairs of identical outputs"] if same else []

@@ -51,7 +51,8 @@ def _write_csv(job: Job, varying: Sequence[str], rows: Sequence[Mapping[str, obj
 
 def choices_csv(job: Job, names: list[str]) -> str:
     """Every validation run of every family, and which was picked."""
-    rows = [{"family": name.partition(" ")[2], **run} for name in names for run in json.loads((job.inputs[name] / "choice.json").read_bytes())["runs"]]
+    read = {name: json.loads((job.inputs[name] / "choice.json").read_bytes())["runs"] for name in names}
+    rows = [{"family": name.partition(" ")[2], **run} for name, runs in read.items() for run in runs]
     return to_csv(list(dict.fromkeys(column for row in rows for column in row)), rows)
 
 
@@ -82,7 +83,7 @@ def instructions_json(asked: Sequence[str], rows: Sequence[Mapping[str, object]]
     cells = [{"row": row, "instruction": [place[r["instruction"]] for r in cell.rows], "dataset": [r.get("dataset", "") for r in cell.rows],
               "preference": [r["preference"] for r in cell.rows], "preferences_by_order": [r.get("preferences_by_order") for r in cell.rows],
               "chars": cell.judged.chars_2_N.tolist(), "chars_reference": cell.judged.chars_1_N.tolist(),
-              "truncated": [r.get("truncated") for r in cell.rows], "paired_influence_pct": cell.paired.psi_N.tolist()}
+              "truncated": [r.get("truncated") for r in cell.rows], "paired_influence_pct": cell.paired.psi_N.round(6).tolist()}
              for row, cell in zip(rows, scored, strict=True)]
     made_by = {name: metadata.version(name) for name in ("alpaca-eval", "scikit-learn", "numpy", "scipy")}
     return json.dumps({"folds": FOLDS, "versions": made_by, "instructions": list(asked), "cells": cells})
