@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from winsweep.report.spread import difference, estimate, holm, over_seeds
+from winsweep.report.spread import difference, estimate, holm, interval_pct, over_seeds
 
 
 def study(rng: np.random.Generator, seeds: int, rows: int, seed_sd: float, row_sd: float) -> tuple[np.ndarray, np.ndarray]:
@@ -54,6 +54,13 @@ def test_an_arm_without_spread_is_no_miracle():
 def test_p_is_the_t_test_s():
     assert estimate(2.0, 1.0, 10).p_of(0.0) == pytest.approx(0.07339, abs=1e-5)
     assert estimate(2.0, 1.0, 10).high == pytest.approx(2 + 2.22814, abs=1e-5)
+
+
+def test_intervals_stay_within_the_scale_and_mirror_each_other():
+    low, high = interval_pct(2.0, 1.5, 800)
+    assert 0 < low < 2 - 1.5 < 2 + 1.96 * 1.5 < high and interval_pct(98.0, 1.5, 800) == pytest.approx((100 - high, 100 - low))
+    assert interval_pct(50.0, 1.0, 1e9) == pytest.approx((48.04, 51.96), abs=0.01) and interval_pct(50.0, 0.0, 9) == (50.0, 50.0)
+    assert interval_pct(0.0, 1.0, 9) == pytest.approx((0.0, 1.96), abs=0.01)
 
 
 def test_holm_is_the_textbook_s():

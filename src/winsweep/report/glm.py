@@ -11,7 +11,7 @@ from scipy.special import expit
 
 NUM_FOLDS = 5
 STRENGTHS_C = np.logspace(-4, 4, 10)  # inverse penalties that scikit-learn's cross-validation tries
-TOLERANCE = 1e-9  # of a weight's last step; the win rate is then within 1e-7 points of the minimum
+TOLERANCE = 1e-9  # of a weight's last step, relative to 1 + its size; the win rate is then within 1e-7 points of the minimum
 PATH_TOLERANCE = 1e-5  # while strengths are compared: their scores then err by about its square
 MAX_STEPS = 60
 MAX_HALVED = 500
@@ -87,7 +87,7 @@ class _Newton:
         for _ in range(MAX_STEPS):
             before_MF = weights_MF[open_M]
             weights_MF[open_M] = after_MF = _move(before_MF, *self.slopes(before_MF, open_M), strengths_M[open_M, None])
-            open_M = open_M[~(np.abs(after_MF - before_MF).max(axis=1) <= tolerance)]
+            open_M = open_M[~_is_still(after_MF, before_MF, tolerance)]
             if not len(open_M):
                 return weights_MF
         for m in open_M:
@@ -110,6 +110,10 @@ class _Newton:
         return square_MFF
 
 
+def _is_still(after_MF: np.ndarray, before_MF: np.ndarray, tolerance: float) -> np.ndarray:
+    return (np.abs(after_MF - before_MF) <= tolerance * (1 + np.abs(after_MF))).all(axis=1)
+
+
 def _move(weights_MF: np.ndarray, slope_MF: np.ndarray, hessian_MFF: np.ndarray, strengths_M1: np.ndarray) -> np.ndarray:
     """Weights after a Newton step within the orthant: one that would change its sign stops at 0, and stays there while the penalty outweighs
     its slope."""
@@ -124,22 +128,33 @@ def _move(weights_MF: np.ndarray, slope_MF: np.ndarray, hessian_MFF: np.ndarray,
 
 
 def _descend(rows: Rows, strength: float, tolerance: float) -> np.ndarray:
-    """The same minimum [F] of one problem on which Newton's steps went astray: each goes to the minimum of the logloss's parabola with the
-    penalty, which is a descent, and is halved while it overshoots (Lee, Sun & Saunders 2014)."""
+    """The same minimum [F] of one problem on which whole steps went astray: each is halved while it overshoots.
+
+    Where Newton's step within the orthant is no descent, it goes towards the minimum of the logloss's parabola with the penalty, which is one
+    (Lee, Sun & Saunders 2014).
+    """
     newton = _Newton(rows)
-
-    def total(at_MF: np.ndarray) -> float:
-        return float(np.abs(at_MF).sum() / strength + (rows.weights_MN * _losses(rows, at_MF)).sum())
-
     weights_MF = np.zeros(rows.x_MFN.shape[:2])
+
+    def halved(step_MF: np.ndarray, most: int) -> np.ndarray | None:
+        begun = _total(rows, weights_MF, strength)
+        return next((0.5**n * step_MF for n in range(most) if _total(rows, weights_MF + 0.5**n * step_MF, strength) < begun), None)
+
     for _ in range(MAX_HALVED):
         slope_MF, hessian_MFF = newton.slopes(weights_MF, np.arange(1))
-        step_MF = nearest(hessian_MFF[0], weights_MF[0], slope_MF[0], np.zeros_like(weights_MF), strength) - weights_MF
-        reach = next((0.5**n for n in range(50) if total(weights_MF + 0.5**n * step_MF) < total(weights_MF)), 0.0)
-        weights_MF = weights_MF + reach * step_MF
-        if np.abs(reach * step_MF).max() <= tolerance:
+        step_MF = halved(_move(weights_MF, slope_MF, hessian_MFF, np.array([[strength]])) - weights_MF, 8)
+        if step_MF is None:
+            step_MF = halved(nearest(hessian_MFF[0], weights_MF[0], slope_MF[0], np.zeros_like(weights_MF), strength) - weights_MF, 40)
+        if step_MF is None:
+            break
+        weights_MF = weights_MF + step_MF
+        if _is_still(weights_MF, weights_MF - step_MF, tolerance).all():
             break
     return weights_MF[0]
+
+
+def _total(rows: Rows, weights_MF: np.ndarray, strength: float) -> float:
+    return float(np.abs(weights_MF).sum() / strength + (rows.weights_MN * _losses(rows, weights_MF)).sum())
 
 
 def nearest(hessian_FF: np.ndarray, weights_F: np.ndarray, slope_F: np.ndarray, pushes_DF: np.ndarray, strength: float) -> np.ndarray:

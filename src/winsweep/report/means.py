@@ -5,6 +5,7 @@ from statistics import fmean, stdev
 
 from winsweep.report.differences import Arm, arm_of
 from winsweep.report.figures import Scored
+from winsweep.report.spread import interval_pct
 
 MEAN = "mean"  # in the column seed
 AVERAGED = ("lc_win_rate_pct", "win_rate_pct", "share_ties", "position_bias_pct", "mean_chars", "mean_chars_reference", "share_truncated",
@@ -41,8 +42,9 @@ def mean_row(of: Family, arm: Arm, varying: Sequence[str], published: Mapping[st
         values = [r[name] for r in rows]
         row[name] = None if None in values else fmean(values)
     row |= {name: first[name] for name in ALIKE if len({r[name] for r in rows}) == 1}
-    row |= {"paired_win_rate_pct": found.value, "paired_standard_error_pct": found.error, "paired_low_pct": max(0.0, found.low),
-            "paired_high_pct": min(100.0, found.high), "note": _note(rows)}
+    low, high = interval_pct(found.value, found.error, found.freedom)
+    row |= {"paired_win_rate_pct": found.value, "paired_standard_error_pct": found.error, "paired_low_pct": low, "paired_high_pct": high,
+            "note": _note(rows)}
     row |= {deviation: stdev(r[rate] for r in rows) for deviation, rate in DEVIATIONS.items()}
     theirs = published.get(f"{first['model']}.{first['task']}")
     if theirs:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import expit, stdtrit
+from scipy.special import expit
 
 from winsweep.report import glm
 from winsweep.report.rows import Judged
+from winsweep.report.spread import Z95, interval_pct
 
 OWN_REFERENCE = "gpt4_1106_preview"  # the reference for which AlpacaEval's difficulty of instructions was measured
 MIN_OUTCOMES = 5  # wins, and losses, that a fit needs
 UNPENALISED = 1e12  # inverse penalty: moves the win rate by less than 1e-10 points, and is itself symmetric
 MAX_ERROR = 5.0  # of the merit, in logits; beyond it the rows do not tell merit from length
-Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def _fitted(x_FN: np.ndarray, wins_N: np.ndarray) -> Paired:
     slope_F = (even_FN * p_N * (1 - p_N)).mean(axis=1)
     psi_N = 100 * (p_N - p_N.mean() + num * score_NF @ inverse_FF @ slope_F)
     error = float(psi_N.std(ddof=1)) / math.sqrt(num)
-    value, half = 100 * float(p_N.mean()), float(stdtrit(num - len(x_FN), 0.975)) * error
-    return Paired(value, error, max(0.0, value - half), min(100.0, value + half), "paired", psi_N)
+    value = 100 * float(p_N.mean())
+    return Paired(value, error, *interval_pct(value, error, num - len(x_FN)), "paired", psi_N)
 
 
 def _raw(wins_N: np.ndarray, note: str) -> Paired:
@@ -87,5 +87,4 @@ def _raw(wins_N: np.ndarray, note: str) -> Paired:
         low, high = (0.0, reach) if value == 0 else (100 - reach, 100.0) if value == 100 else (0.0, 100.0)
         return Paired(value, (high - low) / (2 * Z95), low, high, "raw", psi_N, note)
     error = float(psi_N.std(ddof=1)) / math.sqrt(num)
-    half = float(stdtrit(num - 1, 0.975)) * error
-    return Paired(value, error, max(0.0, value - half), min(100.0, value + half), "raw", psi_N, note)
+    return Paired(value, error, *interval_pct(value, error, num - 1), "raw", psi_N, note)

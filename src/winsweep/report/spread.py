@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import expit, logit, stdtr, stdtrit
+
+
+Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,15 @@ def estimate(value: float, variance: float, freedom: float) -> Estimate:
     error = math.sqrt(variance)
     half = float(stdtrit(freedom, 0.975)) * error if error else 0.0
     return Estimate(value, error, value - half, value + half, freedom)
+
+
+def interval_pct(value: float, error: float, freedom: float) -> tuple[float, float]:
+    """The 95 % interval of a win rate in percent, symmetric in logits: so it stays within 0 and 100 and is honest near them."""
+    share = value / 100
+    if not error or share in (0, 1):  # no logit
+        return max(0.0, value - Z95 * error), min(100.0, value + Z95 * error)
+    half = float(stdtrit(freedom, 0.975)) * error / 100 / (share * (1 - share))
+    return 100 * float(expit(logit(share) - half)), 100 * float(expit(logit(share) + half))
 
 
 def holm(p: Sequence[float]) -> list[float]:
