@@ -17,8 +17,8 @@ HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formu
          "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
 LEFT = ("model", "task", "lc_formula")
 TABLE = "results.csv"
-HIDDEN = ("num_seeds", "std_pct", "paired_std_pct", "paired_standard_error_pct", "paired_formula", "lc_c", "share_ties", "published_std_pct",
-          "note")  # in the file only
+HIDDEN = ("num_seeds", "std_pct", "paired_std_pct", "paired_standard_error_pct", "paired_formula", "lc_c", "share_ties", "share_identical",
+          "published_std_pct", "note")  # in the file only
 BELOW = ("judge", "judge_model", "commit")  # said once under the table
 
 

@@ -22,6 +22,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType({
     "win_rate_pct": "mean preference for the candidate; a tie is half",
     "standard_error_pct": "its standard error over instructions, as AlpacaEval has it: sample deviation / sqrt(n)",
     "share_ties": "fraction of rows with a preference of exactly half",
+    "share_identical": "fraction of rows whose two outputs are the same text: ties, for which no judge is asked",
     "position_bias_pct": "where both orders were judged: what the candidate wins shown first, less what it wins shown second, in points",
     "mean_chars": "mean length of the candidate's outputs in characters",
     "mean_chars_reference": "mean length of the reference's outputs in characters",

@@ -14,13 +14,14 @@ from winsweep.report.rows import Judged, align, is_preference, judged
 from winsweep.report.winrate import LC, describe, disagreement, length_controlled, win_rate
 
 Row = Mapping[str, Any]
+KEPT = ("dataset", "preference", "preferences_by_order", "truncated")  # of a row; the outputs of a thousand cells would not fit in memory
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A comparison with its rows in the order of the instructions, its head-to-head win rate and its columns."""
+    """A comparison: what is KEPT of its rows in the order of the instructions, its head-to-head win rate and its columns."""
 
-    rows: Sequence[Row]
+    kept: Sequence[Row]
     judged: Judged
     paired: Paired
     lc: LC
@@ -44,11 +45,12 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
                "lc_c": lc.c, "paired_win_rate_pct": head_to_head.win_rate_pct, "paired_standard_error_pct": head_to_head.standard_error_pct,
                "paired_low_pct": head_to_head.low_pct, "paired_high_pct": head_to_head.high_pct, "paired_formula": head_to_head.formula,
                "win_rate_pct": 100 * mean, "standard_error_pct": 100 * error, "share_ties": float((wins_N == 0.5).mean()),
+               "share_identical": sum(row["output_1"] == row["output_2"] for row in rows) / len(rows),
                "position_bias_pct": position_bias_pct(rows), "mean_chars": sides.mean_chars, "mean_chars_reference": sides.mean_chars_reference,
                "share_truncated": sides.share_truncated, "share_empty": sides.share_empty,
                **{name: mean_of(rows, column) for name, column in (("chrf", "chrf_candidate"), ("exact", "exact"), ("starts", "starts"))},
                "judge": one(rows, "annotator"), "judge_model": one(rows, "model"), "note": note}
-    return Scored(rows, arrays, head_to_head, lc, columns)
+    return Scored([{name: row.get(name) for name in KEPT} for row in rows], arrays, head_to_head, lc, columns)
 
 
 def position_bias_pct(rows: Sequence[Row]) -> float | None:

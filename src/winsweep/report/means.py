@@ -8,8 +8,8 @@ from winsweep.report.figures import Scored
 from winsweep.report.spread import interval_pct
 
 MEAN = "mean"  # in the column seed
-AVERAGED = ("lc_win_rate_pct", "win_rate_pct", "share_ties", "position_bias_pct", "mean_chars", "mean_chars_reference", "share_truncated",
-            "share_empty", "chrf", "exact", "starts")
+AVERAGED = ("lc_win_rate_pct", "win_rate_pct", "share_ties", "share_identical", "position_bias_pct", "mean_chars", "mean_chars_reference",
+            "share_truncated", "share_empty", "chrf", "exact", "starts")
 DEVIATIONS = {"lc_std_pct": "lc_win_rate_pct", "paired_std_pct": "paired_win_rate_pct", "std_pct": "win_rate_pct"}
 ALIKE = ("n", "lc_formula", "paired_formula", "judge", "judge_model", "commit")
 Row = Mapping[str, object]

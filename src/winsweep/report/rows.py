@@ -43,7 +43,8 @@ def judged(rows: Sequence[Mapping[str, Any]], instructions: Sequence[str], can_l
     preferences = [row["preference"] for row in aligned]
     refuse_preferences(preferences, [row["instruction"] for row in aligned], can_lack)
     wins_N = np.array([np.nan if p is None else float(p) for p in preferences]) - 1
-    texts = tuple(row["instruction"] for row in aligned)
+    by_text = {text: text for text in instructions}
+    texts = tuple(by_text[row["instruction"]] for row in aligned)  # the set's own strings, which all comparisons of a table share
     places_N = np.array([-1 if (place := place_of(text)) is None else place for text in texts])
     chars_1_N, chars_2_N = (np.array([len(row[side]) for row in aligned]) for side in ("output_1", "output_2"))
     return Judged(texts, wins_N, chars_1_N, chars_2_N, places_N, _name(aligned, "generator_1"), _name(aligned, "generator_2"))

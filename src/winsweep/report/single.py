@@ -115,8 +115,6 @@ def _notes(scored: figures.Scored, arrays: Judged, table: official.Table | None)
     if scored.lc.formula == "official" and len(arrays.wins_N) != NUM_ALPACA_EVAL:
         notes.append(f"{len(arrays.wins_N)} of AlpacaEval's {NUM_ALPACA_EVAL} instructions: not comparable with published numbers")
     notes += [f"{num_lacking} rows have no preference"] if num_lacking else []
-    same = sum(row["output_1"] == row["output_2"] for row in scored.rows)
-    notes += [f"{same} pairs of identical outputs"] if same else []
     if (arrays.places_N >= 0).all() and table is None:
         notes.append("these are AlpacaEval's instructions: with --difficulty …/df_gamed.csv its official number is reported, too")
     return notes

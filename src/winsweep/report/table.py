@@ -11,7 +11,7 @@ from winsweep.manifest import write_atomic
 from winsweep.provenance import commit_text
 from winsweep.report.columns import DIFFERENCES, header
 from winsweep.report.differences import difference_rows
-from winsweep.report.figures import Scored, score
+from winsweep.report.figures import KEPT, Scored, score
 from winsweep.report.means import arms_of, families, mean_row
 from winsweep.report.official import Table, read_table
 from winsweep.report.sheet import to_csv
@@ -80,10 +80,9 @@ def instructions_json(asked: Sequence[str], rows: Sequence[Mapping[str, object]]
     `paired_influence_pct` is what a row adds to its cell's paired win rate: its sample deviation / sqrt(n) is the standard error.
     """
     place = {text: i for i, text in enumerate(asked)}
-    cells = [{"row": row, "instruction": [place[r["instruction"]] for r in cell.rows], "dataset": [r.get("dataset", "") for r in cell.rows],
-              "preference": [r["preference"] for r in cell.rows], "preferences_by_order": [r.get("preferences_by_order") for r in cell.rows],
+    cells = [{"row": row, "instruction": [place[text] for text in cell.judged.instructions], **{name: [r[name] for r in cell.kept] for name in KEPT},
               "chars": cell.judged.chars_2_N.tolist(), "chars_reference": cell.judged.chars_1_N.tolist(),
-              "truncated": [r.get("truncated") for r in cell.rows], "paired_influence_pct": cell.paired.psi_N.round(6).tolist()}
+              "paired_influence_pct": cell.paired.psi_N.round(6).tolist()}
              for row, cell in zip(rows, scored, strict=True)]
     made_by = {name: metadata.version(name) for name in ("alpaca-eval", "scikit-learn", "numpy", "scipy")}
     return json.dumps({"folds": FOLDS, "versions": made_by, "instructions": list(asked), "cells": cells})
