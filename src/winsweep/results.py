@@ -101,6 +101,6 @@ def table_text(path: Path, notes: str) -> str:
 def short(value: str) -> str:
     """A figure with as many decimals as a table needs."""
     try:
-        return f"{float(value):.2f}" if "." in value or "e-" in value else value
+        return f"{float(value):.3g}" if "e-" in value else f"{float(value):.2f}" if "." in value else value
     except ValueError:
         return value

@@ -131,6 +131,8 @@ def test_unjudged_rows_may_stay_where_they_are_allowed():
     rows, texts = make_rows([1, None, 1.5, 2], [1, 2, 3, 4])
     found = judged(rows[:3], texts, can_lack=True)
     assert found.instructions == tuple(texts[:3]) and np.isnan(found.wins_N).tolist() == [False, True, False]
+    with pytest.raises(Incomplete, match="found no preferences"):
+        judged(rows[1:2], texts, can_lack=True)
     with pytest.raises(Incomplete, match="#1 'instruction 001' -1"):
         judged([rows[0], rows[1] | {"preference": -1}], texts, can_lack=True)
 

@@ -157,6 +157,22 @@ def test_a_mistake_is_answered_with_what_to_type(score, tmp_path, words, told):
 
 
 @needs_data
+@pytest.mark.parametrize(("change", "told"), [
+    (lambda rows: rows[:400] + rows[401:], "no judgement for AlpacaEval's instructions #400 (1 of 805, counted from 0)"),
+    (lambda rows: [*rows, rows[7]], "rows: found more than once"),
+    (lambda rows: [*rows, rows[7] | {"instruction": "one more"}], "rows: not in the instruction set: 'one more' (1 in all)"),
+    (lambda rows: [rows[0] | {"preference": -1}, *rows[1:]], "1 of 805 preferences are none (#0"),
+    (lambda rows: [rows[0] | {"preference": float("nan")}, *rows[1:]], "nan); legal is 1 to 2"),
+    (lambda rows: [rows[0] | {"preference": 3.0}, *rows[1:]], "3.0); legal is 1 to 2"),
+    (lambda rows: [*rows[:9], {"instruction": "x", "output_1": "y"}, *rows[9:]], "row 9: output_2 is None"),
+])
+def test_a_bad_row_of_a_file_is_named(score, tmp_path, change, told):
+    rows = named(rows_of(next(m for m in models() if m.name == "vicuna-13b")))
+    code, said, error = score(put(tmp_path / "a.json", [dict(row) | {"generator_1": "r", "generator_2": "c"} for row in change(rows)]), "--difficulty", TABLE)
+    assert code == 2 and told in error and not said
+
+
+@needs_data
 def test_foreign_instructions_have_no_official_number(score, tmp_path):
     code, _, error = score(put(tmp_path / "a.json", named(make_rows([1, 2] * 8, list(range(16)))[0])), "--mode", "official", "--difficulty", TABLE)
     assert code == 2 and "16 instructions are not AlpacaEval's" in error

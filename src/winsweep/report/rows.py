@@ -43,6 +43,8 @@ def judged(rows: Sequence[Mapping[str, Any]], instructions: Sequence[str], can_l
     preferences = [row["preference"] for row in aligned]
     refuse_preferences(preferences, [row["instruction"] for row in aligned], can_lack)
     wins_N = np.array([np.nan if p is None else float(p) for p in preferences]) - 1
+    if not np.isfinite(wins_N).any():
+        raise Incomplete("rows: found no preferences; legal is at least one; judge the pairs first")
     by_text = {text: text for text in instructions}
     texts = tuple(by_text[row["instruction"]] for row in aligned)  # the set's own strings, which all comparisons of a table share
     places_N = np.array([-1 if (place := place_of(text)) is None else place for text in texts])
