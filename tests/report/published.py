@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
-from winsweep.report import official
+from winsweep.report import glm, official
 from winsweep.report.official import Table, read_table
+from winsweep.report.paired import OWN_REFERENCE, UNPENALISED
 from winsweep.report.rows import Judged, judged
 
 DATA = Path(os.environ.get("WINSWEEP_DATA") or Path(__file__).parents[2] / "../shared/data")
@@ -93,6 +95,19 @@ def make_rows(preferences: list, deltas: list[int]) -> tuple[list[dict], list[st
 def drawn(rows: Judged, places_N: np.ndarray) -> Judged:
     """A sample of the rows."""
     return replace(rows, wins_N=rows.wins_N[places_N], chars_1_N=rows.chars_1_N[places_N], chars_2_N=rows.chars_2_N[places_N], places_N=rows.places_N[places_N])
+
+
+def paired_bootstrap(rows: Judged, num_draws: int) -> np.ndarray:
+    """Head-to-head win rates of rows drawn with replacement, in percent, refitted all at once; every row is judged."""
+    num = len(rows.wins_N)
+    drawn_DN = np.random.default_rng(0).integers(0, num, (num_draws, num))
+    longer_DN = rows.longer_N[drawn_DN]
+    features = [np.ones((num_draws, num)), np.tanh(longer_DN / longer_DN.std(axis=1, ddof=1)[:, None])]
+    features += [table().difficulty_N[rows.places_N[drawn_DN]]] if rows.reference == OWN_REFERENCE else []
+    x_DFN = np.stack(features, axis=1)
+    weights_DF = glm.fit(glm.Rows(x_DFN, rows.wins_N[drawn_DN], np.ones((num_draws, num))), np.full(num_draws, UNPENALISED))
+    weights_DF[:, 1] = 0  # equal length
+    return 100 * expit((weights_DF[:, None] @ x_DFN)[:, 0]).mean(axis=1)
 
 
 def bootstrap_pct(rows: Judged, c: float, num_draws: int, seed: int = 0) -> float:

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from winsweep.report.paired import OWN_REFERENCE, Paired, paired
 from winsweep.report.rows import Judged, judged
 
-from .published import arrays_of, drawn, fitted, instructions, make_rows, needs_data, rows_of, table
+from .published import arrays_of, drawn, fitted, instructions, make_rows, needs_data, paired_bootstrap, rows_of, table
 
 
 def made(preferences: list, deltas: list[int]) -> Judged:
@@ -39,6 +39,17 @@ def test_swapping_the_sides_gives_100_less_it(model, reference):
     assert ours.formula == "paired" and abs(ours.win_rate_pct + theirs.win_rate_pct - 100) <= 1e-9
     assert ours.standard_error_pct == pytest.approx(theirs.standard_error_pct, abs=1e-9)
     assert ours.low_pct == pytest.approx(100 - theirs.high_pct, abs=1e-9)
+
+
+@needs_data
+@pytest.mark.parametrize("reference", ["", OWN_REFERENCE])
+@pytest.mark.parametrize("model", fitted(), ids=str)
+def test_errors_and_intervals_are_a_bootstrap_s(model, reference):
+    rows = arrays_of(model)
+    rows = replace(drawn(rows, np.flatnonzero(np.isfinite(rows.wins_N))), reference=reference)
+    found, draws = paired(rows, table().difficulty_N), paired_bootstrap(rows, 1000)
+    assert found.standard_error_pct == pytest.approx(draws.std(ddof=1), rel=0.1)
+    assert (found.low_pct, found.high_pct) == pytest.approx(np.percentile(draws, [2.5, 97.5]), abs=0.5 * found.standard_error_pct)
 
 
 @needs_data
