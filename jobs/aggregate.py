@@ -1,11 +1,11 @@
-"""aggregate: every judged cell becomes one row of results.csv."""
+"""aggregate: every judged cell becomes one row of results.csv, and arms are compared."""
 
 from winsweep.artifact import Artifact
 from winsweep.cell import Cell, Data, Table
 from winsweep.graph import Need, Want
 from winsweep.job import Job
 
-VERSION = 1
+VERSION = 2
 
 
 def want(ask: Table, need: Need) -> Want:

@@ -7,7 +7,7 @@ from winsweep.graph import Need, Want
 from winsweep.job import Job
 from winsweep.manifest import write_atomic
 
-VERSION = 1
+VERSION = 2
 
 
 def want(ask: Choice, need: Need) -> Want:
@@ -19,8 +19,9 @@ def want(ask: Choice, need: Need) -> Want:
 
 def run(job: Job) -> None:
     from winsweep.report.choose import choose, read_run
+    from winsweep.text.source import file_rows
 
-    asked = [json.loads(line)["instruction"] for line in open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8")]
+    asked = [row["instruction"] for row in file_rows(job.inputs["instructions"] / "instructions.jsonl")]
     runs = [read_run(job.inputs[f"run{n}"], asked) for n in range(len(job.params["runs"]))]
     told = [values | line for values, line in zip(job.params["runs"], choose(runs, job.params["by"]), strict=True)]
     picked = next(values for values, line in zip(job.params["runs"], told) if line["is_picked"])

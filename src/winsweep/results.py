@@ -12,16 +12,18 @@ from winsweep.provenance import commit_text
 from winsweep.store import RECORD, Store
 
 HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formula": "LC formula", "win_rate_pct": "win %",
-         "standard_error_pct": "± ", "lc_std_pct": "LC std", "published_pct": "published", "difference_pct": "difference",
+         "standard_error_pct": "± ", "lc_std_pct": "LC std", "paired_win_rate_pct": "paired %", "paired_low_pct": "from", "paired_high_pct": "to",
+         "position_bias_pct": "order bias", "published_pct": "published", "difference_pct": "difference",
          "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
 LEFT = ("model", "task", "lc_formula")
 TABLE = "results.csv"
-HIDDEN = ("num_seeds", "std_pct", "published_std_pct", "note")  # in the file only
+HIDDEN = ("num_seeds", "std_pct", "paired_std_pct", "paired_standard_error_pct", "paired_formula", "lc_c", "share_ties", "share_identical",
+          "published_std_pct", "note")  # in the file only
 BELOW = ("judge", "judge_model", "commit")  # said once under the table
 
 
 def publish_table(store: Store, name: str, key: str) -> Path | None:
-    """Put the finished aggregate `key` at results/NAME.csv (and the validation runs, if there are any, at results/NAME.choices.csv).
+    """Put the finished aggregate `key` at results/NAME.csv, and what belongs to it at results/NAME.{differences,choices}.csv and NAME.instructions.json.
 
     Each file is there whole or not at all, and is not touched if it is there already; None if the aggregate is not finished.
     """
@@ -29,7 +31,7 @@ def publish_table(store: Store, name: str, key: str) -> Path | None:
     if made is None:
         return None
     target = store.root / "results" / f"{name}.csv"
-    for source in made.glob("*.csv"):
+    for source in [*made.glob("*.csv"), *made.glob("instructions.json")]:
         copy_if_new(source, target if source.name == TABLE else target.with_suffix(f".{source.name}"))
     return target
 
@@ -123,6 +125,6 @@ def table_text(path: Path, notes: str) -> str:
 def short(value: str) -> str:
     """A figure with as many decimals as a table needs."""
     try:
-        return f"{float(value):.2f}" if "." in value or "e-" in value else value
+        return f"{float(value):.3g}" if "e-" in value else f"{float(value):.2f}" if "." in value else value
     except ValueError:
         return value

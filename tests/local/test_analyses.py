@@ -112,7 +112,8 @@ def test_prune_keeps_what_a_study_with_analyses_wants(analysed):
     house = open_house(analysed.study, analysed.store)
     assert {w.path.parent.name for w in waste([house])} == {"finetune"}
     assert {p.name for p in (analysed.store / "results").iterdir()} == {
-        "tiny.csv", "tiny.rank.csv", "tiny.containment.csv", "tiny.drift.a.sum.s1.json", "tiny.drift.a.sum.s1.svg"}
+        "tiny.csv", "tiny.differences.csv", "tiny.instructions.json", "tiny.rank.csv", "tiny.containment.csv", "tiny.drift.a.sum.s1.json",
+        "tiny.drift.a.sum.s1.svg"}
 
 
 @pytest.mark.slow

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from winsweep.report.choose import Run, choose, read_run
-from winsweep.report.winrate import LC
+from winsweep.report.paired import Paired, paired
+from winsweep.report.rows import judged
+
+from .published import make_rows
 
 
 def run(wins: list[float], lc: float = 50.0) -> Run:
-    return Run(np.array(wins), LC(lc, 1.0, "minimal"))
+    return Run(np.array(wins), Paired(lc, 1.0, lc - 2, lc + 2, "paired", 100 * np.array(wins) - lc))
 
 
 def test_the_highest_of_the_figure_asked_for_is_picked():
@@ -39,6 +42,19 @@ def test_a_tie_is_within_one_standard_error_of_the_paired_difference(seed):
         assert math.isclose(line["behind_standard_error_pct"], 100 * error, abs_tol=1e-9)
         assert math.isclose(line["behind_pct"], 100 * statistics.fmean(differences), abs_tol=1e-9)
         assert line["is_tied"] == (not line["is_picked"] and statistics.fmean(differences) <= error)
+
+
+def test_a_tie_in_length_controlled_rates_goes_by_their_own_differences():
+    rng = np.random.default_rng(0)
+    runs = []
+    for _ in range(3):
+        rows = judged(*make_rows((1 + rng.random(56)).tolist(), rng.integers(-300, 300, 56).tolist()))
+        runs.append(Run(rows.wins_N, paired(rows)))
+    lines = choose(runs, "lc_win_rate")
+    best = next(n for n, line in enumerate(lines) if line["is_picked"])
+    for run_, line in zip(runs, lines):
+        gap = runs[best].paired.psi_N - run_.paired.psi_N
+        assert line["behind_standard_error_pct"] == pytest.approx(gap.std(ddof=1) / 56**0.5)
 
 
 def test_a_run_is_read_in_the_order_of_the_instructions(tmp_path):

@@ -7,18 +7,16 @@ text is put together here, because its own formatting lets an output fill anothe
 """
 
 import contextlib
-import csv
 import importlib
+import io
 import logging
 import math
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -57,31 +55,30 @@ def annotate(pairs: list[Row], judge: Judge, on_chunk: Callable[[list[Row]], Non
 
 @dataclass(frozen=True)
 class Fit:
+    """The official model of one candidate."""
+
     win_rate_pct: float
-    length: float  # weight of tanh(standardised length difference)
-    difficulty: float  # weight of the instruction's difficulty; 0 in the minimal formula
-    merit: float  # weight of being the model rather than a gamed baseline
+    weights: tuple[float, float, float]  # of tanh(standardised length difference), of difficulty, of being the model and no gamed baseline
+    c: float  # inverse strength of the L1 penalty
 
 
-def length_controlled(
-    preferences: list[float], chars_1: list[int], chars_2: list[int], table: Path | None, c: float | None = None
-) -> Fit:
-    """AlpacaEval's own length-controlled win rate of the side that `chars_2` belongs to.
+def length_controlled(preferences: list[float], chars_1: list[int], chars_2: list[int], places: list[int], table: str, c: float | None = None) -> Fit:
+    """AlpacaEval's own length-controlled win rate (length_controlled_v1) of the side that `chars_2` belongs to.
 
-    With a `table` (df_gamed.csv) the formula is length_controlled_v1 and row i is the table's instruction i; without one it is
-    length_controlled_minimal. `c` fixes the inverse strength of the L1 penalty instead of 5-fold cross-validation.
+    `table` is the text of df_gamed.csv; row i has the difficulty of its instruction places[i]. A preference of NaN is a row that was
+    not judged: its lengths count, as they do for AlpacaEval. `c` fixes the inverse strength of the penalty instead of 5-fold
+    cross-validation, whose folds (scikit-learn's GroupKFold) are the same on every machine from scikit-learn 1.9 on.
     """
-    sklearn, glm = importlib.import_module("sklearn"), _import("alpaca_eval.metrics.glm_winrate")
-    name = "length_controlled_v1" if table else "length_controlled_minimal"
-    info = glm.GLM_INFO[name] | ({} if c is None else {"kwargs": {"n_splits": 0, "C": c}})
+    sklearn, pandas, glm = importlib.import_module("sklearn"), importlib.import_module("pandas"), _import("alpaca_eval.metrics.glm_winrate")
+    info = glm.GLM_INFO["length_controlled_v1"] | ({} if c is None else {"kwargs": {"n_splits": 0, "C": c}})
     # only the lengths of outputs matter, so no model's text enters pandas; equal names would mean "the baseline itself"
-    columns = zip(preferences, chars_1, chars_2, strict=True)
-    rows = [{"preference": p, "output_1": "x" * a, "output_2": "x" * b, "generator_1": "r", "generator_2": "c"} for p, a, b in columns]
-    with tempfile.TemporaryDirectory() as scratch, _pinned(glm, table or _blank_table(len(rows), Path(scratch))), _third_party_quiet():
-        with sklearn.config_context():  # the fit switches a global option on
-            said = glm.get_length_controlled_winrate(rows, name, save_weights_dir=scratch, is_warn_extreme_changes=False, glm_info=info)
-        length, *difficulty, merit = _weights(Path(scratch) / name / "baseline_r.csv")
-    return Fit(float(said["length_controlled_winrate"]), length, difficulty[0] if difficulty else 0.0, merit)
+    columns = {"preference": preferences, "output_1": ["x" * n for n in chars_1], "output_2": ["x" * n for n in chars_2]}
+    rows = pandas.DataFrame(columns | {"generator_1": "r", "generator_2": "c"}, index=places)
+    fitted: list[Any] = []
+    with _pinned(glm, table, fitted), _third_party_quiet(), sklearn.config_context():  # the fit switches a global option on
+        said = glm.get_length_controlled_winrate(rows, save_weights_dir=None, is_warn_extreme_changes=False, glm_info=info)
+    chosen = c if c is not None else float(fitted[0].C_[0])
+    return Fit(float(said["length_controlled_winrate"]), tuple(float(w) for w in fitted[0].coef_[0]), chosen)
 
 
 def _judge(
@@ -150,26 +147,20 @@ def _say_failures(failures: dict[int, str], pairs: list[Row], num_tried: int, ju
     return f"judge {judge.identity.annotator} with {judge.identity.model}: {told}; every pair needs one; run again to judge what is missing"
 
 
-def _weights(file: Path) -> list[float]:
-    with open(file, newline="") as f:
-        return [float(x) for x in list(csv.reader(f))[1][1:]]
-
-
-def _blank_table(num_rows: int, scratch: Path) -> Path:
-    """A table whose difficulty is 0 everywhere: alpaca_eval reads one even for the formula that has no difficulty."""
-    path = scratch / "blank.csv"
-    rows = "".join(f"none,{i},0.0,0.0,False,0.5\n" for i in range(num_rows))
-    path.write_text("model,index,std_delta_len,instruction_difficulty,not_gamed_baseline,preference\n" + rows)
-    return path
-
-
 @contextlib.contextmanager
-def _pinned(glm: ModuleType, table: Path) -> Iterator[None]:
-    download, glm.hf_hub_download = glm.hf_hub_download, lambda **_: str(table)
+def _pinned(glm: ModuleType, table: str, fitted: list[Any]) -> Iterator[None]:
+    """The table is read from text instead of the hub, and the fitted model, which alpaca_eval keeps to itself, goes to `fitted`."""
+    download, fit = glm.hf_hub_download, glm.fit_LogisticRegressionCV
+
+    def remember(*args: Any, **kwargs: Any) -> Any:
+        fitted.append(fit(*args, **kwargs))
+        return fitted[-1]
+
+    glm.hf_hub_download, glm.fit_LogisticRegressionCV = lambda **_: io.StringIO(table), remember
     try:
         yield
     finally:
-        glm.hf_hub_download = download
+        glm.hf_hub_download, glm.fit_LogisticRegressionCV = download, fit
 
 
 @contextlib.contextmanager

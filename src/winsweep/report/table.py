@@ -1,99 +1,88 @@
-"""The results table: which columns a row has and where each figure comes from."""
+"""The files of a table: results.csv, differences.csv, choices.csv, and instructions.json with what each figure was made from."""
 
-import csv
-import io
 import json
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from winsweep.errors import Incomplete
 from winsweep.job import Job
 from winsweep.manifest import write_atomic
 from winsweep.provenance import commit_text
-from winsweep.report.means import MEAN_COLUMNS, mean_rows
-from winsweep.report.winrate import describe, length_controlled, win_rate
+from winsweep.report.columns import DIFFERENCES, header
+from winsweep.report.differences import difference_rows
+from winsweep.report.figures import KEPT, Scored, score
+from winsweep.report.means import arms_of, families, mean_row
+from winsweep.report.official import Table, read_table
+from winsweep.report.sheet import to_csv
+from winsweep.text.source import file_rows
 
-COLUMNS = ("n", "lc_win_rate_pct", "lc_standard_error_pct", "lc_formula", "win_rate_pct", "standard_error_pct", "mean_chars",
-           "mean_chars_reference", "share_truncated", "share_empty", "chrf", "exact", "starts", "judge", "judge_model")
 KEYS = ("finetune", "generate", "judge")
-# A spreadsheet runs a cell that begins with one of these.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FOLDS = "5 folds over the 1610 gamed and then the judged rows: row i of T is in fold (T - 1 - i) mod 5"
 
 
 def write(job: Job) -> None:
-    """results.csv, one row per cell, every figure from the cell's annotations alone."""
-    asked = [json.loads(line)["instruction"] for line in open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8")]
-    difficulty = job.file(job.params["difficulty"]) if "difficulty" in job.params else None
+    """All files of the table, every figure from the cells' annotations alone."""
+    asked = [row["instruction"] for row in file_rows(job.inputs["instructions"] / "instructions.jsonl")]
+    table = read_table(job.file(job.params["difficulty"])) if "difficulty" in job.params else None
     cells = job.params["cells"]
     picked = {name: json.loads((job.inputs[name] / "value.json").read_bytes()) for name in sorted({c["choice"] for c in cells if "choice" in c})}
     varying = sorted({name for values in [*(cell["varying"] for cell in cells), *picked.values()] for name in values})
-    rows = []
+    rows, scored = [], []
     for i, cell in enumerate(cells):
-        chosen = picked[cell["choice"]] if "choice" in cell else {}
-        rows.append(row_of(cell, job.inputs[cell["label"]], asked, difficulty) | chosen)
+        made = score_cell(cell, job.inputs[cell["label"]], asked, table)
+        scored.append(made)
+        rows.append(row_of(cell, made, job.inputs[cell["label"]]) | (picked[cell["choice"]] if "choice" in cell else {}))
         job.progress(i + 1, len(cells))
-    means = mean_rows(rows, varying, {family: (mean, std) for family, mean, std in job.params.get("published", ())})
-    names = ["model", "task", "seed", *varying, *COLUMNS, *MEAN_COLUMNS, *(f"{k}_key" for k in KEYS), "commit"]
-    write_atomic(job.out / "results.csv", to_csv(names, rows + means).encode())
+    _write_csv(job, varying, rows, scored)
+    write_atomic(job.out / "instructions.json", instructions_json(asked, rows, scored).encode())
     if picked:
         write_atomic(job.out / "choices.csv", choices_csv(job, list(picked)).encode())
 
 
+def _write_csv(job: Job, varying: Sequence[str], rows: Sequence[Mapping[str, object]], scored: Sequence[Scored]) -> None:
+    published = {family: (mean, std) for family, mean, std in job.params.get("published", ())}
+    of = families(rows, scored, varying)
+    arms = arms_of(of, varying)
+    means = [mean_row(family, arm, varying, published) for family, arm in zip(of, arms) if len(family) > 1]
+    write_atomic(job.out / "results.csv", to_csv(header(varying), [*rows, *means]).encode())
+    write_atomic(job.out / "differences.csv", to_csv(list(DIFFERENCES), difference_rows(arms)).encode())
+
+
 def choices_csv(job: Job, names: list[str]) -> str:
     """Every validation run of every family, and which was picked."""
-    rows = [{"family": name.partition(" ")[2], **run} for name in names for run in json.loads((job.inputs[name] / "choice.json").read_bytes())["runs"]]
+    read = {name: json.loads((job.inputs[name] / "choice.json").read_bytes())["runs"] for name in names}
+    rows = [{"family": name.partition(" ")[2], **run} for name, runs in read.items() for run in runs]
     return to_csv(list(dict.fromkeys(column for row in rows for column in row)), rows)
 
 
-def row_of(cell: dict, judged: Path, asked: list[str], difficulty: Path | None) -> dict[str, object]:
-    """One row; the categories that the cell leaves out do not count, and n says how many rows do."""
+def score_cell(cell: Mapping, judged: Path, asked: Sequence[str], table: Table | None) -> Scored:
+    """The figures of a cell; the categories that it leaves out do not count, and n says how many rows do."""
     annotations = json.loads((judged / "annotations.json").read_bytes())
-    record = json.loads((judged / "record.json").read_bytes())
-    kept = [a for a in annotations if a["dataset"] not in cell["leave_out"]]
-    left_out = {a["instruction"] for a in annotations} - {a["instruction"] for a in kept}
+    left_out = {a["instruction"] for a in annotations if a["dataset"] in cell["leave_out"]}
+    kept = [a for a in annotations if a["instruction"] not in left_out]
     if not kept:
         raise Incomplete(f"{cell['label']}: leave_out {cell['leave_out']} leaves no instruction at all; remove a category from it")
+    return score(kept, [text for text in asked if text not in left_out], table)
+
+
+def row_of(cell: Mapping, scored: Scored, judged: Path) -> dict[str, object]:
+    """One row of the table."""
+    record = json.loads((judged / "record.json").read_bytes())
     names = {"model": cell["model"], "task": cell["task"], "seed": cell["seed"], **cell["varying"]}
     made = {f"{k}_key": cell["keys"].get(k, "") for k in KEYS}
-    return {**names, **figures(kept, [text for text in asked if text not in left_out], difficulty), **made, "commit": commit_text(record)}
+    return {**names, **scored.columns, **made, "commit": commit_text(record)}
 
 
-def figures(rows: list[dict], asked: list[str], difficulty: Path | None) -> dict[str, object]:
-    """The columns that come from annotation rows."""
-    wins, error = win_rate([r["preference"] for r in rows])
-    lc = length_controlled(rows, asked, difficulty)
-    sides = describe([r["output_2"] for r in rows], [r["output_1"] for r in rows], [r["truncated"] for r in rows])
-    return {"n": len(rows), "lc_win_rate_pct": lc.win_rate_pct, "lc_standard_error_pct": lc.standard_error_pct, "lc_formula": lc.formula,
-            "win_rate_pct": 100 * wins, "standard_error_pct": 100 * error, "mean_chars": sides.mean_chars,
-            "mean_chars_reference": sides.mean_chars_reference, "share_truncated": sides.share_truncated, "share_empty": sides.share_empty,
-            "chrf": mean(rows, "chrf_candidate"), "exact": mean(rows, "exact"), "starts": mean(rows, "starts"),
-            "judge": one(rows, "annotator"), "judge_model": one(rows, "model")}
+def instructions_json(asked: Sequence[str], rows: Sequence[Mapping[str, object]], scored: Sequence[Scored]) -> str:
+    """What was found for each instruction of each cell, as columns; `instruction` is a place in `instructions`.
 
-
-def mean(rows: list[dict], name: str) -> float | None:
-    """The mean of a column that every row has, or nothing."""
-    values = [r.get(name) for r in rows]
-    return None if None in values else sum(values) / len(values)
-
-
-def one(rows: list[dict], name: str) -> str:
-    """The one value of a column; two judges in one row of the table would be two experiments."""
-    values = {str(r.get(name, "")) for r in rows}
-    if len(values) > 1:
-        raise Incomplete(f"{name}: a cell was judged by {' and '.join(sorted(values))}; one judge is legal; judge it again")
-    return values.pop()
-
-
-def to_csv(names: list[str], rows: list[dict[str, object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([show(row.get(name)) for name in names] for row in rows)
-    return text.getvalue()
-
-
-def show(value: object) -> str:
-    """A figure with six decimals; text that a spreadsheet would run as a formula gets a quote before it."""
-    if isinstance(value, float):
-        return f"{value:.6f}" if value == 0 or abs(value) >= 1e-3 else repr(value)
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) and not isinstance(value, (int, bool)) else text
+    `paired_influence_pct` is what a row adds to its cell's paired win rate: its sample deviation / sqrt(n) is the standard error.
+    """
+    place = {text: i for i, text in enumerate(asked)}
+    cells = [{"row": row, "instruction": [place[text] for text in cell.judged.instructions], **{name: [r[name] for r in cell.kept] for name in KEPT},
+              "chars": cell.judged.chars_2_N.tolist(), "chars_reference": cell.judged.chars_1_N.tolist(),
+              "paired_influence_pct": cell.paired.psi_N.round(6).tolist()}
+             for row, cell in zip(rows, scored, strict=True)]
+    made_by = {name: metadata.version(name) for name in ("alpaca-eval", "scikit-learn", "numpy", "scipy")}
+    return json.dumps({"folds": FOLDS, "versions": made_by, "instructions": list(asked), "cells": cells})

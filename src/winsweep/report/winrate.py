@@ -1,36 +1,34 @@
-"""From the preferences of one cell to its win rates: which formula applies, how rows are joined to it, how sure the figure is."""
+"""From one judged comparison to its win rates: which formula applies, and what the outputs look like."""
 
-import csv
 import math
-import tempfile
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from winsweep.errors import BadData, Incomplete, MissingInput, NotFinite
-from winsweep.judge import alpaca
-from winsweep.tasks.alpaca_eval import ALPACA_EVAL, digest
+from winsweep.errors import Incomplete, NotFinite
+from winsweep.report.official import AGREEMENT_PCT, Table, fast, official, standard_error_pct
+from winsweep.report.paired import Paired
+from winsweep.report.places import NUM_ALPACA_EVAL
+from winsweep.report.rows import Judged, refuse_preferences
 
-NUM_ALPACA_EVAL = 805
-MIN_OUTCOMES = 5  # wins, and losses, that the minimal formula needs: a fold that holds all of one kind sends its fit astray
-GAMED_WEIGHT = 0.1  # of each row of the two gamed baselines, beside 1 of a judged row (length_controlled_v1)
+NO_TABLE = "AlpacaEval's formula needs its table of difficulty: add compare: {difficulty: …/df_gamed.csv}"
 
 
 @dataclass(frozen=True)
 class LC:
     """A length-controlled win rate of the candidate.
 
-    `formula` is "official" (AlpacaEval's length_controlled_v1), "minimal" (its length_controlled_minimal: no difficulty, no
-    regulariser) or "raw": the plain win rate, where length cannot be told from merit.
+    `formula` is "official" (AlpacaEval's length_controlled_v1, with its inverse penalty `c`), "paired" (the head-to-head model, for
+    sets where the official formula is not defined) or "raw": the plain win rate, where length cannot be told from merit.
     """
 
     win_rate_pct: float
     standard_error_pct: float
-    formula: Literal["official", "minimal", "raw"]
+    formula: Literal["official", "paired", "raw"]
+    c: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,50 +45,50 @@ def win_rate(preferences: Sequence[float]) -> tuple[float, float]:
     """Mean and standard error (sample deviation / √n), as fractions, of preferences on AlpacaEval's scale [1, 2].
 
     One preference has no spread: its error is given as 0.5, the largest that a fraction can have. Raises Incomplete
-    for none at all, or naming the positions of those that are not numbers in [1, 2] (alpaca_eval drops them).
+    for none at all, or naming those that are not numbers in [1, 2] (alpaca_eval drops them).
     """
     if not len(preferences):
         raise Incomplete("win rate: found no preferences; legal is at least one; judge the pairs first")
+    refuse_preferences(preferences, [""] * len(preferences))
     wins_N = np.asarray(preferences, dtype=float) - 1
-    bad = np.flatnonzero(~((wins_N >= 0) & (wins_N <= 1)))
-    if len(bad):
-        shown = ", ".join(f"#{i} {preferences[i]!r}" for i in bad[:3])
-        found = f"{len(bad)} of {len(wins_N)} preferences are none ({shown})"
-        raise Incomplete(f"win rate: {found}; legal is 1 to 2; judge those pairs again")
     return float(wins_N.mean()), float(wins_N.std(ddof=1) / math.sqrt(len(wins_N))) if len(wins_N) > 1 else 0.5
 
 
-def length_controlled(rows: Sequence[Mapping[str, Any]], instructions: Sequence[str], table: Path | None = None) -> LC:
-    """The length-controlled win rate of annotation `rows` that cover `instructions` (in their set's own order) exactly once each.
+def length_controlled(judged: Judged, head_to_head: Paired, table: Table | None = None) -> LC:
+    """The headline of a comparison: official on AlpacaEval's 805 instructions with `table`, in any order of rows, otherwise head to head."""
+    if len(judged.wins_N) == NUM_ALPACA_EVAL and (judged.places_N >= 0).all():
+        if table:
+            return official_lc(judged, table)
+        return LC(head_to_head.win_rate_pct, head_to_head.standard_error_pct, head_to_head.formula, note=NO_TABLE)
+    return LC(head_to_head.win_rate_pct, head_to_head.standard_error_pct, head_to_head.formula, note=head_to_head.note)
 
-    Rows are joined by instruction, in any order; alpaca_eval joins difficulty by position, so that one lost row
-    shifts all later ones. The official formula is used for AlpacaEval's 805 instructions in canonical order with
-    `table` (df_gamed.csv; difficulty in it or in instruction_difficulty.csv beside it), otherwise the minimal one. With one's
-    own reference the official formula still leans towards GPT-4-turbo's variants and is not antisymmetric; either formula
-    gives exactly 50 where cross-validation prefers no model at all, which near 50 and for small sets is often.
-    Raw instead of a fit: ties only (exactly 50), length differences without any spread, or, for the minimal formula, fewer
-    than five wins' or five losses' worth of preferences (it calls 805 losses 50 %, and one win among them 21 %).
-    The standard error propagates the sampling of rows through the fit at the chosen penalty (see `_fit_error`), and is too
-    small where length separates wins from losses; alpaca_eval's own is about half of it, and 0 for the minimal formula.
-    Raises Incomplete, BadData, MissingInput, NotFinite.
+
+def official_lc(judged: Judged, table: Table, c: float | None = None) -> LC:
+    """AlpacaEval's number for rows that all have a place, its penalty `c` given or cross-validated, checked against the fast fit.
+
+    Raw instead: ties only (exactly 50, as AlpacaEval has for its own reference), and length differences without any spread, for
+    which AlpacaEval's code gives NaN. alpaca_eval's own standard error is about half of a bootstrap's; this one is not.
     """
-    rows = _aligned(rows, instructions)
-    preferences = [row["preference"] for row in rows]
-    mean, error = win_rate(preferences)
-    chars_1, chars_2 = ([len(row[side]) for row in rows] for side in ("output_1", "output_2"))
-    deltas_N = np.array(chars_1, dtype=float) - np.array(chars_2, dtype=float)
-    official = table if table and digest(instructions) == ALPACA_EVAL else None
-    too_few = not official and len(rows) * min(mean, 1 - mean) < MIN_OUTCOMES
-    if too_few or set(preferences) == {1.5} or np.ptp(deltas_N) == 0:
-        return LC(mean * 100, error * 100, "raw")
-    with tempfile.TemporaryDirectory() as scratch:
-        official = official and _complete_table(official, Path(scratch))
-        fit = alpaca.length_controlled(preferences, chars_1, chars_2, official)
-        gamed = _read(official) if official else []
-    error_pct = _fit_error(fit, deltas_N, np.array(preferences) - 1, gamed)
+    wins_N = judged.wins_N[np.isfinite(judged.wins_N)]
+    if (wins_N == 0.5).all() or np.ptp(judged.longer_N) == 0:
+        mean, error = win_rate((wins_N + 1).tolist())
+        return LC(100 * mean, 100 * error, "raw", note="all ties" if (wins_N == 0.5).all() else "all pairs differ equally in length")
+    fit = official(judged, table, c)
+    error_pct = standard_error_pct(judged, table, fit)
     if not (math.isfinite(fit.win_rate_pct) and math.isfinite(error_pct)):
-        raise NotFinite(f"length-controlled win rate: the fit of {len(rows)} rows gave {fit.win_rate_pct} ± {error_pct}; legal are numbers")
-    return LC(fit.win_rate_pct, error_pct, "official" if official else "minimal")
+        raise NotFinite(f"length-controlled win rate: the fit of {len(wins_N)} rows gave {fit.win_rate_pct} ± {error_pct}; legal are numbers")
+    off = fit.win_rate_pct - fast([judged], table, fit.c)[0].win_rate_pct
+    note = f"liblinear stopped {off:+.3f} points from the minimum" if abs(off) > AGREEMENT_PCT else ""
+    return LC(fit.win_rate_pct, error_pct, "official", fit.c, note)
+
+
+def disagreement(lc: LC, head_to_head: Paired) -> str:
+    """A note where the official number and the head-to-head one are further apart than the larger of their standard errors, or nothing."""
+    apart = lc.win_rate_pct - head_to_head.win_rate_pct
+    error = max(lc.standard_error_pct, head_to_head.standard_error_pct)
+    if lc.formula != "official" or abs(apart) <= error:
+        return ""
+    return f"official is {apart:+.1f} points from head to head (errors at most {error:.1f})"
 
 
 def describe(candidate: Sequence[str], reference: Sequence[str], truncated: Sequence[bool]) -> Sides:
@@ -101,76 +99,3 @@ def describe(candidate: Sequence[str], reference: Sequence[str], truncated: Sequ
     num = len(candidate)
     blank = sum(not output.strip() for output in candidate)
     return Sides(sum(map(len, candidate)) / num, sum(map(len, reference)) / num, sum(truncated) / num, blank / num)
-
-
-def _aligned(rows: Sequence[Mapping[str, Any]], instructions: Sequence[str]) -> list[Mapping[str, Any]]:
-    for what, texts in (("instruction set", list(instructions)), ("rows", [row["instruction"] for row in rows])):
-        _refuse([text for text, num in Counter(texts).items() if num > 1], f"{what}: found more than once", "each instruction once")
-    by_instruction = {row["instruction"]: row for row in rows}
-    _refuse([text for text in instructions if text not in by_instruction], "rows: no judgement for", "a row for every instruction")
-    _refuse(by_instruction.keys() - set(instructions), "rows: not in the instruction set", "rows of this instruction set only")
-    return [by_instruction[text] for text in instructions]
-
-
-def _refuse(texts: Sequence[str] | set[str], found: str, legal: str) -> None:
-    if texts:
-        shown = ", ".join(repr(text[:60]) for text in sorted(texts)[:3])
-        raise Incomplete(f"{found}: {shown} ({len(texts)} in all); legal is {legal}; judge the whole set again")
-
-
-def _complete_table(table: Path, scratch: Path) -> Path:
-    """`table` itself, or a copy completed from instruction_difficulty.csv beside it; BadData unless two times 805 rows in order."""
-    rows = _read(table)
-    if [row.get("index") for row in rows] != [str(i) for i in range(NUM_ALPACA_EVAL)] * 2:
-        legal = "legal is index 0 to 804 in order, twice"
-        raise BadData(f"{table}: found {len(rows)} rows; {legal}; fetch df_gamed.csv of the data set tatsu-lab/alpaca_eval again")
-    if "instruction_difficulty" in rows[0]:
-        return table
-    beside = table.with_name("instruction_difficulty.csv")
-    difficulty = {row["index"]: row["instruction_difficulty"] for row in _read(beside)}
-    if len(difficulty) != NUM_ALPACA_EVAL:
-        raise BadData(f"{beside}: found {len(difficulty)} rows; legal is one for each of 805")
-    rows = [row | {"instruction_difficulty": difficulty[row["index"]]} for row in rows]
-    with open(scratch / "df_gamed.csv", "w", newline="") as f:
-        writer = csv.DictWriter(f, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    return scratch / "df_gamed.csv"
-
-
-def _read(table: Path) -> list[dict[str, str]]:
-    try:
-        with open(table, newline="") as f:
-            return list(csv.DictReader(f))
-    except FileNotFoundError:
-        raise MissingInput(f"{table}: not there; legal is that file of the data set tatsu-lab/alpaca_eval; fetch it once") from None
-
-
-def _fit_error(fit: alpaca.Fit, deltas_N: np.ndarray, wins_N: np.ndarray, gamed: list[dict[str, str]]) -> float:
-    """Standard error in percent by the influence function of the weighted logistic fit, its penalty's strength held fixed.
-
-    psi_i = p_i - mean(p) + n * score_i H^-1 J with p the prediction at equal length, H the weighted Hessian (gamed
-    rows included, as fixed data) and J the gradient of mean(p); the error is sd(psi) / sqrt(n). N rows, F = 3 features.
-    """
-    difficulty_N = np.array([float(row["instruction_difficulty"]) for row in gamed[:NUM_ALPACA_EVAL]] or np.zeros(len(wins_N)))
-    weights_F = np.array([fit.length, fit.difficulty, fit.merit])
-    x_NF = np.stack([np.tanh(deltas_N / deltas_N.std(ddof=1)), difficulty_N, np.ones_like(wins_N)], axis=1)
-    hessian_FF = _hessian(x_NF, weights_F)
-    if gamed:
-        lengths_G = np.tanh([float(row["std_delta_len"]) for row in gamed])
-        x_GF = np.stack([lengths_G, np.tile(difficulty_N, 2), np.zeros(len(gamed))], axis=1)
-        hessian_FF += GAMED_WEIGHT * _hessian(x_GF, weights_F)
-    score_NF = x_NF * (wins_N - _logistic(x_NF @ weights_F))[:, None]
-    p_N = _logistic(x_NF[:, 1:] @ weights_F[1:])
-    slope_F = ((p_N * (1 - p_N))[:, None] * x_NF * [0, 1, 1]).mean(axis=0)
-    psi_N = p_N - p_N.mean() + len(p_N) * score_NF @ np.linalg.pinv(hessian_FF) @ slope_F
-    return float(psi_N.std(ddof=1) / math.sqrt(len(psi_N)) * 100)
-
-
-def _hessian(x_NF: np.ndarray, weights_F: np.ndarray) -> np.ndarray:
-    p_N = _logistic(x_NF @ weights_F)
-    return (x_NF * (p_N * (1 - p_N))[:, None]).T @ x_NF
-
-
-def _logistic(eta_N: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0, -eta_N))

@@ -1,0 +1,130 @@
+"""Win rates of a file in AlpacaEval's format, without a study: python launch/score.py OUTPUTS_OR_ANNOTATIONS.json [--reference FILE --judge NAME]"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
+
+if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
+    from winsweep.cell import Judge
+    from winsweep.report.official import Table
+    from winsweep.report.single import Report
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("file", type=Path, nargs="?", help="outputs or annotations (ours or alpaca_eval's), or a directory that has them")
+    p.add_argument("--reference", type=Path, help="outputs to compare with, where the file has outputs")
+    p.add_argument("--judge", help="a name of src/winsweep/judges/, or as in a study: '{from: alpaca, model: gpt-4.1}'")
+    p.add_argument("--mode", choices=["official", "paired"], help="AlpacaEval's own number, or head to head (default: official where it is defined)")
+    p.add_argument("--c", type=float, metavar="VALUE", help="inverse penalty of the official fit, instead of cross-validation")
+    p.add_argument("--second", type=Path, metavar="FILE", help="annotations of the same outputs by another judge: how far the two agree")
+    p.add_argument("--instructions", type=Path, metavar="FILE", help="the set that must be covered (default: AlpacaEval's 805, or the file's own)")
+    p.add_argument("--join", choices=["instruction", "position"], default="instruction",
+                   help="position: difficulty by row number, as alpaca_eval's own code has it; reproduces published numbers of files that lack rows")
+    p.add_argument("--allow-missing", action="store_true", help="score although rows are missing or have no preference")
+    p.add_argument("--difficulty", type=Path, metavar="FILE", help="df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)")
+    p.add_argument("--store", type=Path, default=Path("scores"), help="where judgements are kept (default: scores)")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.add_argument("--columns", action="store_true", help="say what the columns of result tables mean")
+    a = p.parse_args()
+    try:
+        print(columns() if a.columns else told(a))
+    except WinsweepError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def columns() -> str:
+    from winsweep.report.columns import text
+
+    return text()
+
+
+def told(a: argparse.Namespace) -> str:
+    made = make(a)
+    return json.dumps(made.plain(), indent=1) if a.json else made.text()
+
+
+def make(a: argparse.Namespace) -> "Report":
+    """The report that the words of the command line ask for."""
+    import dataclasses
+
+    from winsweep.report import agreement, files, single
+
+    if a.file is None:
+        raise BadStudy("FILE is missing; legal are outputs or annotations in AlpacaEval's format; type python launch/score.py FILE")
+    path, rows = files.read(a.file)
+    if not files.is_annotated(rows):
+        path, rows = judged(a, path, rows)
+    rows, notes = files.annotations(path, rows)
+    asked = [str(row.get("instruction")) for row in files.read(a.instructions)[1]] if a.instructions else None
+    made = single.report(rows, single.Ask(a.mode, a.c, a.join, a.allow_missing), asked, table(a.difficulty))
+    both = agreement.agreement(rows, files.annotations(*files.read(a.second))[0]) if a.second else None
+    return dataclasses.replace(made, notes=(*notes, *made.notes), agreement=both)
+
+
+def table(path: Path | None) -> "Table | None":
+    from winsweep.report.official import read_table
+
+    folder = Path(os.environ.get("WINSWEEP_DATA") or ".")
+    found = path or next((p for p in (folder / "df_gamed.csv", folder / "alpaca_lc/df_gamed.csv") if p.is_file()), None)
+    return read_table(found) if found else None
+
+
+def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, list[dict]]:
+    """Annotations of outputs, kept in the store so that no pair is judged twice."""
+    from winsweep.report import files
+
+    for given, word in ((a.reference, "--reference FILE"), (a.judge, "--judge NAME")):
+        if not given:
+            raise BadStudy(f"{path}: these are outputs, not annotations; legal with {word}; type {word}")
+    pairs = files.pairs((path, rows), files.read(a.reference), a.allow_missing)
+    return annotate(pairs, judge_of(a.judge), a.store)
+
+
+def judge_of(words: str) -> "Judge":
+    """A judge as a study names it."""
+    import yaml
+
+    from winsweep.cell import LocalFile
+    from winsweep.parts import Parts
+    from winsweep.strict import Node
+
+    try:
+        value = yaml.safe_load(words)
+    except yaml.YAMLError:
+        raise BadStudy(f"--judge: {words!r} is not YAML; legal is a name or a mapping such as '{{from: alpaca, model: gpt-4.1}}'") from None
+    inner = {str(k): Node(v, "--judge", 1, str(k)) for k, v in value.items()} if isinstance(value, dict) else value
+    return Parts(Path.cwd() / "study.yaml", lambda _: LocalFile("")).judge(Node(inner, "--judge", 1, "judge"))
+
+
+def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list[dict]]:
+    """The only place here that asks a judge: what it said is kept row by row, under a digest of the judge and of all pairs."""
+    from winsweep import keys, layout
+    from winsweep.graph import load
+    from winsweep.judge.pairs import Log
+    from winsweep.manifest import write_atomic
+
+    module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
+    folder = store / f"{judge.name}-{keys.digest({'judge': judge, 'identity': module.identity(judge.options), 'pairs': pairs})}"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = Log(folder / "annotations.jsonl")
+    missing = [pair for pair in pairs if pair["instruction"] not in log.rows]
+    cost = f"at most ${len(missing) * module.DOLLARS_PER_ROW:.2f}"
+    print(f"{len(missing)} of {len(pairs)} pairs to judge by {judge.name}, {cost}; kept in {folder}", file=sys.stderr)
+    module.annotate(missing, judge.options, log.append)
+    rows = [log.rows[pair["instruction"]] for pair in pairs]
+    write_atomic(folder / "annotations.json", json.dumps(rows, indent=1).encode())
+    return folder / "annotations.json", rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

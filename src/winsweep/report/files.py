@@ -1,0 +1,89 @@
+"""What a file in AlpacaEval's format holds, ours or alpaca_eval's own: outputs of one model, or annotations of two."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from winsweep.errors import BadData, Incomplete, MissingInput
+from winsweep.report.rows import NUM_NAMED
+from winsweep.text.source import file_rows
+
+NAMES = ("annotations.json", "outputs.json", "model_outputs.json")  # in a directory, the first that is there
+OUTPUT = ("instruction", "output")
+Row = dict[str, Any]
+
+
+def read(path: Path) -> tuple[Path, list[Row]]:
+    """The rows of a file, or of the first of NAMES in a directory, and where they were; MissingInput or BadData says what to type."""
+    if path.is_dir():
+        found = next((path / name for name in NAMES if (path / name).is_file()), None)
+        if found is None:
+            raise MissingInput(f"{path}: a directory without {', '.join(NAMES)}; legal is one that has any of them, or a file")
+        path = found
+    if not path.is_file():
+        raise MissingInput(f"{path}: no such file; legal is a JSON list of outputs or of annotations in AlpacaEval's format")
+    try:
+        rows = list(file_rows(path))
+    except UnicodeDecodeError as e:
+        raise BadData(f"{path}: not UTF-8 ({e.reason} at byte {e.start}); legal is JSON in UTF-8") from None
+    if not rows:
+        raise BadData(f"{path}: no rows; legal is at least one")
+    return path, rows
+
+
+def is_annotated(rows: Sequence[Mapping]) -> bool:
+    """Whether rows are annotations, told by the first."""
+    return "preference" in rows[0] or "output_2" in rows[0]
+
+
+def annotations(path: Path, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Annotation rows as a report takes them, and notes of what was changed or must be known. BadData for rows of several candidates.
+
+    AlpacaEval 1 wrote a tie as 0.
+    """
+    for side, what in (("generator_2", "candidates"), ("generator_1", "references")):
+        names = sorted({str(row.get(side)) for row in rows})
+        if len(names) > 1:
+            raise BadData(f"{path}: rows of {len(names)} {what} ({', '.join(map(repr, names[:NUM_NAMED]))}); legal is one in {side}; split the file")
+    num_zero = sum(row.get("preference") == 0 and row["preference"] is not False for row in rows)
+    notes = [f"{num_zero} preferences of 0 are taken for ties, as AlpacaEval 1 wrote them"] if num_zero else []
+    if "generator_1" in rows[0] and rows[0].get("generator_1") == rows[0].get("generator_2"):
+        notes.append(f"both sides are called {rows[0]['generator_1']!r}: alpaca_eval would report 50 whatever the rows say")
+    return [row | {"preference": 1.5} if row.get("preference") == 0 and row["preference"] is not False else row for row in rows], notes
+
+
+def pairs(candidate: tuple[Path, list[Row]], reference: tuple[Path, list[Row]], can_lack: bool = False) -> list[Row]:
+    """What a judge is asked: the outputs of both for each instruction of the candidate, in its order.
+
+    BadData for rows that are no outputs or are twice; Incomplete, naming instructions, for what either side lacks (with `can_lack`,
+    only for what the reference does).
+    """
+    ours, theirs = (_by_instruction(*side) for side in (candidate, reference))
+    _refuse([text for text in ours if text not in theirs], reference[0])
+    if not can_lack:
+        _refuse([text for text in theirs if text not in ours], candidate[0])
+    return [{"instruction": text, "dataset": row.get("dataset", ""), "output_1": theirs[text]["output"], "output_2": row["output"],
+             "generator_1": str(theirs[text].get("generator", reference[0].stem)), "generator_2": str(row.get("generator", candidate[0].stem)),
+             "truncated": bool(row.get("truncated"))} for text, row in ours.items()]
+
+
+def _by_instruction(path: Path, rows: Sequence[Row]) -> dict[str, Row]:
+    for i, row in enumerate(rows):
+        wrong = [name for name in OUTPUT if not isinstance(row.get(name), str)]
+        if wrong:
+            raise BadData(f"{path} row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; legal are the texts instruction and output")
+    twice = [text for text, num in Counter(row["instruction"] for row in rows).items() if num > 1]
+    if twice:
+        raise BadData(f"{path}: more than once: {_shown(twice)}; each instruction may stand once")
+    return {row["instruction"]: row for row in rows}
+
+
+def _refuse(lacking: Sequence[str], where: Path) -> None:
+    if lacking:
+        raise Incomplete(f"{where}: no output for {_shown(lacking)}; outputs are joined by the instruction's exact text; complete the file")
+
+
+def _shown(texts: Iterable[str]) -> str:
+    texts = sorted(texts)
+    return f"{', '.join(repr(text[:60]) for text in texts[:NUM_NAMED])} ({len(texts)} in all)"

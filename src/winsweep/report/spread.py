@@ -1,0 +1,90 @@
+"""How sure a mean over seeds and instructions is: seeds as a random effect, differences of arms, and Holm's correction.
+
+Shapes: S seeds of an arm, N instructions that all of them answered.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit, stdtr, stdtrit
+
+
+Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean in percentage points with its standard error, 95 % interval (Student's t) and degrees of freedom."""
+
+    value: float
+    error: float
+    low: float
+    high: float
+    freedom: float
+
+    def p_of(self, null: float) -> float:
+        """Two-sided p of the value being `null`; 1 where it is exactly that, without any spread."""
+        if self.error == 0:
+            return float(self.value == null)
+        return float(2 * stdtr(self.freedom, -abs(self.value - null) / self.error))
+
+
+def over_seeds(values_S: np.ndarray, psi_SN: np.ndarray, least_error: float = 0.0) -> Estimate:
+    """The mean over seeds, as sure as other seeds and other instructions would leave it.
+
+    `psi_SN` holds each row's influence on the value of its seed. Variance: s²/S over seeds + that of the seeds' mean influence over
+    instructions / N - the part which both hold, that of seed × instruction (two-way clustering: Cameron, Gelbach & Miller 2011,
+    equation 2.13), at least the larger of the first two. Degrees of freedom: Satterthwaite's (1946). With one seed, instructions alone.
+    """
+    num_seeds, num = psi_SN.shape
+    rows = float(psi_SN.mean(axis=0).var(ddof=1)) / num
+    if num_seeds == 1:
+        return estimate(float(values_S[0]), max(rows, least_error**2), num - 1)
+    seeds = float(values_S.var(ddof=1)) / num_seeds
+    both_SN = psi_SN - psi_SN.mean(axis=0) - psi_SN.mean(axis=1, keepdims=True) + psi_SN.mean()
+    both = float((both_SN**2).sum()) / ((num_seeds - 1) * (num - 1)) / (num_seeds * num)
+    variance = max(seeds + rows - both, seeds, rows, least_error**2)
+    freedom = variance**2 / (seeds**2 / (num_seeds - 1) + rows**2 / (num - 1)) if seeds + rows else num - 1
+    return estimate(float(values_S.mean()), variance, min(freedom, num - 1))
+
+
+def difference(a_S: np.ndarray, psi_a_SN: np.ndarray, b_S: np.ndarray, psi_b_SN: np.ndarray, are_matched: bool, least_error: float = 0.0) -> Estimate:
+    """The mean of one arm less that of another over the same instructions; `are_matched`: seed s of both share what a seed decides.
+
+    Without matched seeds, the spreads over seeds add up, and the instructions are still paired.
+    """
+    if are_matched:
+        return over_seeds(a_S - b_S, psi_a_SN - psi_b_SN, least_error)
+    num = psi_a_SN.shape[1]
+    rows = float((psi_a_SN.mean(axis=0) - psi_b_SN.mean(axis=0)).var(ddof=1)) / num
+    seeds = [(float(v.var(ddof=1)) / len(v), len(v) - 1) for v in (a_S, b_S) if len(v) > 1]
+    variance = max(rows + sum(s for s, _ in seeds), least_error**2)
+    below = rows**2 / (num - 1) + sum(s**2 / freedom for s, freedom in seeds)
+    return estimate(float(a_S.mean() - b_S.mean()), variance, min(variance**2 / below, num - 1) if below else num - 1)
+
+
+def estimate(value: float, variance: float, freedom: float) -> Estimate:
+    """The value with its interval."""
+    error = math.sqrt(variance)
+    half = float(stdtrit(freedom, 0.975)) * error if error else 0.0
+    return Estimate(value, error, value - half, value + half, freedom)
+
+
+def interval_pct(value: float, error: float, freedom: float) -> tuple[float, float]:
+    """The 95 % interval of a win rate in percent, symmetric in logits: so it stays within 0 and 100 and is honest near them."""
+    share = value / 100
+    if not error or share in (0, 1):  # no logit
+        return max(0.0, value - Z95 * error), min(100.0, value + Z95 * error)
+    half = float(stdtrit(freedom, 0.975)) * error / 100 / (share * (1 - share))
+    return 100 * float(expit(logit(share) - half)), 100 * float(expit(logit(share) + half))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjusted p of each test, so that the chance of any false rejection among all of them stays at its level (Holm 1979)."""
+    order = sorted(range(len(p)), key=p.__getitem__)
+    adjusted, largest = [0.0] * len(p), 0.0
+    for rank, i in enumerate(order):
+        largest = adjusted[i] = max(largest, min(1.0, (len(p) - rank) * p[i]))
+    return adjusted
