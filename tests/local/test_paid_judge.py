@@ -22,10 +22,10 @@ def server(monkeypatch):
 def test_a_study_is_judged_over_http_and_goes_on_where_it_failed(tmp_path, server):
     bench = Bench(tmp_path, STUDY)
     instructions = [json.loads(line)["instruction"] for line in _instructions(bench)]
-    server.faults[instructions[7]] = ["401"]
+    server.faults[instructions[7]] = ["400"]
     said = bench.run(code=1)
-    assert "1 of 60 pairs" in said and instructions[7][:40] in said and "HTTP 401" in said
-    failed = {p.parents[1].name for p in bench.store.glob(".work/judge/*/ends/*.json") if json.loads(p.read_bytes())["kind"] == "application"}
+    assert "1 of 60 pairs" in said and instructions[7][:40] in said and "HTTP 400" in said
+    failed = {p.parents[1].name for p in bench.store.glob(".work/judge/*/ends/*.json") if json.loads(p.read_bytes())["kind"] == "judge"}
     paid = len(server.requests)
     server.faults.clear()
     assert "4 of 4 cells" in bench.run("--retry-failed")
