@@ -20,6 +20,7 @@ class ChatJudge:
     request: Mapping[str, Any]  # sampling fields of a chat completion, without model and messages
     order: Order
     read: Callable[[dict[str, Any]], float]
+    names: tuple[str, str] | None = None  # of first and second output, where the first token of the reply is weighed
 
     @property
     def workload(self) -> Workload:

@@ -13,7 +13,7 @@ import yaml
 from winsweep import keys
 from winsweep.errors import BadStudy
 from winsweep.judge.chat import ChatJudge
-from winsweep.judge.verdict import reader
+from winsweep.judge.verdict import reader, weighed_names
 
 OFFICIAL = "weighted_alpaca_eval_gpt4_turbo"  # AlpacaEval 2's judge
 # What goes to the endpoint as it stands in a configuration; the first three with the defaults that alpaca_eval sends.
@@ -52,12 +52,21 @@ def read(config: str, model: str | None, both_orders: bool = False) -> ChatJudge
     said = {**entry, "prompt_template": None, "completions_kwargs": kwargs}
     ident = Identity(name, model, sha256(template), sha256(json.dumps(said, sort_keys=True)), metadata.version("alpaca_eval"))
     order = "hash" if entry.get("is_randomize_output_order", True) else "reference_first"
-    judge = ChatJudge(keys.plain(ident), _messages(template, path), _request(kwargs, path), order, reader(entry))
+    judge = ChatJudge(keys.plain(ident), _messages(template, path), _request(kwargs, path), order, reader(entry), _names(entry))
     return in_both_orders(judge) if both_orders else judge
 
 
 def in_both_orders(judge: ChatJudge) -> ChatJudge:
     return replace(judge, order="both", identity={**judge.identity, "orders": "both"})
+
+
+def renamed(judge: ChatJudge, annotator: str, **more: str) -> ChatJudge:
+    """`judge` as another annotator, whose identity says `more`."""
+    return replace(judge, identity={**judge.identity, "annotator": annotator, **more})
+
+
+def _names(entry: dict[str, Any]) -> tuple[str, str] | None:
+    return weighed_names(entry) if (entry.get("completion_parser_kwargs") or {}).get("log_prob_index", "batch") in ("batch", 0) else None
 
 
 def _find(config: str) -> Path:

@@ -15,12 +15,22 @@ class Unreadable(ValueError):
 
 def reader(entry: Mapping[str, Any]) -> Callable[[dict[str, Any]], float]:
     """How the reply to an AlpacaEval configuration `entry` is read."""
-    name, kwargs = entry.get("fn_completion_parser") or "regex_parser", dict(entry.get("completion_parser_kwargs") or {})
-    names = [kwargs.get("numerator_token"), *(t for t in kwargs.get("denominator_tokens", ()) if t != kwargs.get("numerator_token"))]
-    if name == "logprob_parser" and not kwargs.get("is_binarize", True) and len(names) == 2:
+    name, kwargs = _parser(entry)
+    if names := weighed_names(entry):
         at = kwargs.get("log_prob_index", "batch")
-        return lambda choice: weigh(choice, names[0], names[1], 0 if at == "batch" else at)
+        return lambda choice: weigh(choice, *names, 0 if at == "batch" else at)
     return lambda choice: _by_alpaca_eval(name, kwargs, choice if entry.get("completion_key") == "completions_all" else choice["text"])
+
+
+def weighed_names(entry: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The names of first and second output, where `entry` weighs their probabilities."""
+    name, kwargs = _parser(entry)
+    names = [kwargs.get("numerator_token"), *(t for t in kwargs.get("denominator_tokens", ()) if t != kwargs.get("numerator_token"))]
+    return tuple(names) if name == "logprob_parser" and not kwargs.get("is_binarize", True) and len(names) == 2 else None
+
+
+def _parser(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    return entry.get("fn_completion_parser") or "regex_parser", dict(entry.get("completion_parser_kwargs") or {})
 
 
 def weigh(choice: Mapping[str, Any], first: str, second: str, position: int = 0) -> float:
