@@ -34,6 +34,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
 
     monkeypatch.setattr(socket.socket, "connect", only_loopback)
     monkeypatch.setattr(client, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(client, "LONGEST_BACKOFF_S", 0.04)
     with JudgeServer() as judge:
         monkeypatch.setenv("OPENAI_BASE_URL", judge.url)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 
 FIRST_BIAS = 0.7  # in logits: swapping the outputs does not mirror the preference
-RETRY_AFTER_S = 0.3
-SLOW_S = 1.5
+RETRY_AFTER_S = 0.15
+SLOW_S = 60.0
 FAULTS = ("429", "429 busy", "500", "400", "slow", "closed", "malformed", "not json", "no logprobs", "other tokens", "no usage")
 BODIES = {"malformed": '{"choices": "none"}', "not json": '{"choices": ['}
 QUOTED = '"output": """'
@@ -22,21 +22,21 @@ def logits(shown_first: str, shown_second: str) -> float:
 
 
 class JudgeServer:
-    """Use as a context; `requests` holds every body received, `arrivals` when (monotonic).
+    """Use as a context; `requests` holds every body received, `arrivals` its prompts and when (monotonic).
 
     `faults` maps a text of a request to what happens to the requests that hold it, one after another, the last for ever: "ok", one of
-    FAULTS, "401" or "quota". Where none does, `choose` says what happens to the n-th request of a prompt. `closed_until` is when the
-    last Retry-After that was sent will be over.
+    FAULTS, "401", "quota" or "held". Where none does, `choose` says what happens to the n-th request of a prompt.
     """
 
     def __init__(self, latency_s: float = 0.0, choose: Callable[[str, int], str] = lambda prompt, nth: "ok") -> None:
         self.latency_s, self.choose = latency_s, choose
         self.requests: list[dict] = []
-        self.arrivals: list[float] = []
-        self.closings: list[tuple[float, float]] = []  # when a Retry-After was sent, and when it is over
+        self.arrivals: list[tuple[str, float]] = []
+        self.rests: list[tuple[str, float]] = []  # prompts that were told to Retry-After, and when that is over
         self.faults: dict[str, list[str]] = {}
         self.times: Counter[str] = Counter()
         self.num_open = self.most_open = 0
+        self.release_at = 0  # requests after which those that are "held" are answered
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
 
@@ -67,7 +67,7 @@ class JudgeServer:
         """Record a request and say what happens to it."""
         text = body["messages"][-1]["content"]
         self.requests.append(body)
-        self.arrivals.append(time.monotonic())
+        self.arrivals.append((text, time.monotonic()))
         self.times[text] += 1
         for mark, kinds in self.faults.items():
             if mark in text:
@@ -81,28 +81,31 @@ class JudgeServer:
                 headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
                 kind = self.take(body) if head.startswith("POST /v1/chat/completions ") else "404"
-                self.num_open += 1
+                self.num_open += kind != "slow"  # which its client has long given up
                 self.most_open = max(self.most_open, self.num_open)
+                while kind == "held" and len(self.requests) < self.release_at:
+                    await asyncio.sleep(0.005)
                 await asyncio.sleep(SLOW_S if kind == "slow" else self.latency_s)
-                self.num_open -= 1
+                self.num_open -= kind != "slow"
                 if kind == "closed":
                     return
-                writer.write(self.answer(body, kind, headers.get("authorization", "")))
+                if kind == "429":
+                    self.rests.append((body["messages"][-1]["content"], time.monotonic() + RETRY_AFTER_S))
+                writer.write(answer(body, kind, headers.get("authorization", "")))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
 
-    def answer(self, body: dict, kind: str, key: str) -> bytes:
-        status = 429 if kind == "quota" else int(kind[:3]) if kind[:3].isdigit() else 200
-        told = "insufficient_quota" if kind == "quota" else f"wrong key {key}"  # servers do repeat it
-        text = json.dumps({"error": {"message": f"{told} {key}", "code": told}}) if status != 200 else BODIES.get(kind) or completion_text(body, kind)
-        extra = f"Retry-After: {RETRY_AFTER_S}\r\n" if kind == "429" else ""
-        if extra:
-            self.closings.append((time.monotonic(), time.monotonic() + RETRY_AFTER_S))
-        data = text.encode()
-        return f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(data)}\r\n\r\n".encode() + data
+
+def answer(body: dict, kind: str, key: str) -> bytes:
+    status = 429 if kind == "quota" else int(kind[:3]) if kind[:3].isdigit() else 200
+    told = "insufficient_quota" if kind == "quota" else f"wrong key {key}"  # servers do repeat it
+    text = json.dumps({"error": {"message": f"{told} {key}", "code": told}}) if status != 200 else BODIES.get(kind) or completion_text(body, kind)
+    extra = f"Retry-After: {RETRY_AFTER_S}\r\n" if kind == "429" else ""
+    data = text.encode()
+    return f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(data)}\r\n\r\n".encode() + data
 
 
 def completion_text(body: dict, kind: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,8 @@ from winsweep.judge.spending import Spending
 from winsweep.judge.verdict import Unreadable
 
 NUM_PROBES = 3  # asked first: an endpoint that cannot answer as it must is found out before the rest is paid for
-MOST = {"passing": 10, "unreadable": 6, "rejected": 4}  # calls for one question by kind of failure; what was paid for and was no use, fewer
+PROBES = {"passing": 10, "unreadable": 2, "rejected": 2}  # calls for one of them by kind of failure
+MOST = {"passing": 10, "unreadable": 6, "rejected": 4}  # and for any other question; what was paid for and was no use, fewer
 BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0  # before the next call for a question: a random share of 0.5, 1, 2, … s
 LONGEST_WAIT_S = 600.0  # a Retry-After above this ends the stage: it holds a place in the queue for nothing
 IDLE_S = 0.2  # between looks at whether to stop and at what other processes were told
@@ -52,11 +53,12 @@ class _Calls:
 
     async def all(self, questions: list[Question]) -> tuple[dict[Question, str], str]:
         async with self.client:
-            await self._several(questions[:NUM_PROBES])
+            await self._several(questions[:NUM_PROBES], PROBES)
             if not self._over and len(self.failures) == len(questions[:NUM_PROBES]):
                 self.stop(f"none of the first {len(self.failures)} questions got an answer that can be used, so the rest was not asked")
             if not self._over:
-                await self._several(questions[NUM_PROBES:])
+                again, self.failures = list(self.failures), {}
+                await self._several([*again, *questions[NUM_PROBES:]], MOST)
         if self.raised:
             raise self.raised
         return self.failures, self.stopped
@@ -74,8 +76,8 @@ class _Calls:
             if question not in self.under_way:
                 task.cancel()
 
-    async def _several(self, questions: list[Question]) -> None:
-        self.tasks = {q: asyncio.create_task(self._guarded(self._one(q))) for q in questions}
+    async def _several(self, questions: list[Question], most: Mapping[str, int]) -> None:
+        self.tasks = {q: asyncio.create_task(self._guarded(self._one(q, most))) for q in questions}
         watch = asyncio.create_task(self._guarded(self._watch()))
         done = asyncio.gather(*self.tasks.values(), return_exceptions=True)
         try:
@@ -102,22 +104,19 @@ class _Calls:
                     self.tasks[question].cancel()  # another process got it answered
             await asyncio.sleep(IDLE_S)
 
-    async def _one(self, question: Question) -> None:
-        """Ask until there is an answer, as often as MOST allows."""
+    async def _one(self, question: Question, most: Mapping[str, int]) -> None:
+        """Ask until there is an answer, as often as `most` allows."""
         failed: Counter[str] = Counter()
-        while True:
-            async with self.gate:
-                found = await self._call(question)
-            if found is None:
-                return
-            failed[found.kind] += 1
-            if found.kind in ("refused", "quota"):
-                return self.stop(f"the endpoint says {found.told}, which holds for every call")
-            if found.retry_after_s > LONGEST_WAIT_S:
-                return self.stop(f"the endpoint asks for {found.retry_after_s:,.0f} s of rest ({found.told})")
-            if failed[found.kind] >= MOST[found.kind]:
-                return self._give_up(question, found.told)
-            await asyncio.sleep(max(found.retry_after_s, random.random() * min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (failed.total() - 1))))
+        async with self.gate:  # held while it waits to ask again: an endpoint in trouble is asked less, and about no more questions
+            while found := await self._call(question):
+                failed[found.kind] += 1
+                if found.kind in ("refused", "quota"):
+                    return self.stop(f"the endpoint says {found.told}, which holds for every call")
+                if found.retry_after_s > LONGEST_WAIT_S:
+                    return self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})")
+                if failed[found.kind] >= most[found.kind]:
+                    return self._give_up(question, found.told)
+                await asyncio.sleep(max(found.retry_after_s, random.random() * min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (failed.total() - 1))))
 
     async def _call(self, question: Question) -> Failure | None:
         """One call: None once its question is answered, or if it may not leave any more."""
