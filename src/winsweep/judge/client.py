@@ -50,6 +50,7 @@ class _Calls:
         self.stopped, self.raised, self.in_a_row = "", None, 0
         self.tasks: dict[Question, asyncio.Task] = {}
         self.under_way: set[Question] = set()
+        self.elsewhere: set[Question] = set()
 
     async def all(self, questions: list[Question]) -> tuple[dict[Question, str], str]:
         async with self.client:
@@ -77,7 +78,7 @@ class _Calls:
                 task.cancel()
 
     async def _several(self, questions: list[Question], most: Mapping[str, int]) -> None:
-        self.tasks = {q: asyncio.create_task(self._guarded(self._one(q, most))) for q in questions}
+        self.tasks = {q: asyncio.create_task(self._guarded(self._one(q, most))) for q in questions if q not in self.elsewhere}
         watch = asyncio.create_task(self._guarded(self._watch()))
         done = asyncio.gather(*self.tasks.values(), return_exceptions=True)
         try:
@@ -99,9 +100,10 @@ class _Calls:
 
     async def _watch(self) -> None:
         while not self._over:
-            for question in self.look():
+            for question in self.look():  # what another process got answered
+                self.elsewhere.add(question)
                 if question not in self.under_way and question in self.tasks:
-                    self.tasks[question].cancel()  # another process got it answered
+                    self.tasks[question].cancel()
             await asyncio.sleep(IDLE_S)
 
     async def _one(self, question: Question, most: Mapping[str, int]) -> None:
