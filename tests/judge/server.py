@@ -35,6 +35,7 @@ class JudgeServer:
         self.rests: list[tuple[str, float]] = []  # prompts that were told to Retry-After, and when that is over
         self.faults: dict[str, list[str]] = {}
         self.times: Counter[str] = Counter()
+        self.paid: Counter[str] = Counter()  # answers, by prompt
         self.num_open = self.most_open = 0
         self.release_at = 0  # requests after which those that are "held" are answered
         self.loop = asyncio.new_event_loop()
@@ -69,10 +70,10 @@ class JudgeServer:
         self.requests.append(body)
         self.arrivals.append((text, time.monotonic()))
         self.times[text] += 1
-        for mark, kinds in self.faults.items():
-            if mark in text:
-                return kinds.pop(0) if len(kinds) > 1 else kinds[0]
-        return self.choose(text, self.times[text])
+        kinds = next((kinds for mark, kinds in self.faults.items() if mark in text), None)
+        kind = self.choose(text, self.times[text]) if not kinds else kinds.pop(0) if len(kinds) > 1 else kinds[0]
+        self.paid[text] += kind in ("ok", "no usage")
+        return kind
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
