@@ -46,10 +46,6 @@ def another_study_asks_only_what_is_new(bench: Bench, server: JudgeServer) -> No
     done = subprocess.run([sys.executable, str(ROOT / "launch/prune.py"), str(bench.study), "--store", str(bench.store), "--yes"], capture_output=True, text=True)
     assert done.returncode == 0 and "removed" in done.stdout and not list(bench.store.glob("judge/*/annotations.json"))
     assert f"judge alpaca: {before} judgements, {before} more are known already" in bench.run("--dry-run")
-    assert "2 of 2 cells" in bench.run()
-    assert sum(server.paid.values()) == 2 * before and max(server.paid.values()) == 1
-    rows = json.loads(next((bench.store / "judge").glob("a.rules.s1-*/annotations.json")).read_bytes())
-    assert all(r["preference"] == (sum(r["preferences_by_order"]) / 2 if "preferences_by_order" in r else 1.5) for r in rows)
 
 
 def ends(bench: Bench) -> list[dict]:
