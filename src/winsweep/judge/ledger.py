@@ -14,7 +14,6 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ class Ledger:
 
     def add(self, question: Question, judgement: Judgement) -> None:
         """Record a judgement: on disk, for this process's end, when this returns; for the machine's end, within SYNC_S."""
-        said = {k: v for k, v in asdict(judgement).items() if k != "tokens"}
+        said = {k: v for k, v in vars(judgement).items() if k != "tokens"}
         self._append(question.key(self.judge), judgement.tokens, json.dumps(said))
 
     def waste(self, tokens: tuple[int, int]) -> None:
