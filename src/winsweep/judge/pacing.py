@@ -13,6 +13,7 @@ class Pacing:
         self.per_call_s = 60 / limits.requests_per_minute if limits.requests_per_minute else 0.0
         self.per_token_s = 60 / limits.tokens_per_minute if limits.tokens_per_minute else 0.0
         self.next = self.closed_until = 0.0  # on the monotonic clock
+        self.queue = asyncio.Lock()
 
     def close(self, seconds: float) -> None:
         """Nothing leaves for so long: what one call was told holds for all of them."""
@@ -20,15 +21,7 @@ class Pacing:
 
     async def turn(self, tokens: float) -> None:
         """Return when a call of about so many tokens may leave; calls leave in the order in which they ask."""
-        while True:
-            await _until(lambda: self.closed_until)
-            mine = max(self.next, time.monotonic())
-            self.next = mine + max(self.per_call_s, tokens * self.per_token_s)
-            await _until(lambda: mine)
-            if time.monotonic() >= self.closed_until:
-                return
-
-
-async def _until(when) -> None:  # Callable[[], float]
-    while (wait := when() - time.monotonic()) > 0:
-        await asyncio.sleep(wait)
+        async with self.queue:
+            while (wait := max(self.next, self.closed_until) - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
+            self.next = time.monotonic() + max(self.per_call_s, tokens * self.per_token_s)
