@@ -1,6 +1,7 @@
-"""judge: one set of outputs compared with another, row by row; what was judged is kept even if the attempt dies."""
+"""judge: one set of outputs compared with another, row by row; each judgement is kept for all studies as it comes, however this attempt ends."""
 
 import json
+from dataclasses import replace
 
 from winsweep import keys, layout
 from winsweep.cell import Comparison, Data, LocalFile
@@ -18,27 +19,33 @@ def want(ask: Comparison, need: Need) -> Want:
         params["reference"] = ask.reference
     else:
         inputs["reference"] = need("generate", ask.reference)
-    return Want(ask.name, params, inputs)
+    limits = getattr(ask.judge.options, "limits", None)
+    return Want(ask.name, params, inputs, vars(limits) if limits else {})
 
 
 def run(job: Job) -> None:
-    from winsweep.judge import pairs
+    from winsweep.judge import ledger, pairs
 
     wanted = pairs.read(job.inputs["instructions"] / "instructions.jsonl", job.inputs["candidate"] / "outputs.json", _reference(job))
-    log = pairs.Log(job.work / "annotations.jsonl")
-    missing = [p for p in wanted if p["instruction"] not in log.rows]
-    job.progress(len(wanted) - len(missing), len(wanted))
-    module = _module(job.params["judge"]["name"])
+    module, judge, judged = _module(job.params["judge"]["name"]), job.params["judge"], {}
 
     def keep(rows: list[dict]) -> None:
-        log.append(rows)
-        job.progress(len(log.rows), len(wanted))
-        if (reason := job.stopping()) and len(log.rows) < len(wanted):
+        judged.update({row["instruction"]: row for row in rows})
+        job.progress(len(judged), len(wanted))
+        if (reason := job.stopping()) and len(judged) < len(wanted):
             raise Stopped(reason)
 
-    module.annotate(missing, keys.restore(module.Options, job.params["judge"]["options"]), keep)
-    rows = [log.rows[p["instruction"]] | {k: p[k] for k in ("num_tokens", "truncated")} for p in wanted]
+    paid = ledger.Ledger(*ledger.place(job.store, judge["name"], judge["version"], job.params["identity"]))
+    module.annotate(wanted, _options(module, job), keep, paid)
+    rows = [judged[p["instruction"]] for p in wanted]
     (job.out / "annotations.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _options(module, job: Job):  # ModuleType -> its Options
+    options = keys.restore(module.Options, job.params["judge"]["options"])
+    weights = getattr(options, "weights", None)  # of a judge that is a model on this machine
+    options = replace(options, path=str(job.file(weights))) if weights and "sha256" in weights else options
+    return replace(options, limits=type(options.limits)(**job.limits)) if job.limits else options
 
 
 def _reference(job: Job):  # -> Path

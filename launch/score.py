@@ -12,7 +12,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
+    from types import ModuleType
+
     from winsweep.cell import Judge
+    from winsweep.judge.ledger import Ledger
     from winsweep.report.official import Table
     from winsweep.report.single import Report
 
@@ -87,14 +90,16 @@ def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, l
         if not given:
             raise BadStudy(f"{path}: these are outputs, not annotations; legal with {word}; type {word}")
     pairs = files.pairs((path, rows), files.read(a.reference), a.allow_missing)
-    return annotate(pairs, judge_of(a.judge), a.store)
+    return annotate(pairs, judge_of(a.judge, a.store), a.store)
 
 
-def judge_of(words: str) -> "Judge":
+def judge_of(words: str, store: Path) -> "Judge":
     """A judge as a study names it."""
+    import dataclasses
+
     import yaml
 
-    from winsweep.cell import LocalFile
+    from winsweep.fingerprint import Fingerprints
     from winsweep.parts import Parts
     from winsweep.strict import Node
 
@@ -103,27 +108,49 @@ def judge_of(words: str) -> "Judge":
     except yaml.YAMLError:
         raise BadStudy(f"--judge: {words!r} is not YAML; legal is a name or a mapping such as '{{from: alpaca, model: gpt-4.1}}'") from None
     inner = {str(k): Node(v, "--judge", 1, str(k)) for k, v in value.items()} if isinstance(value, dict) else value
-    return Parts(Path.cwd() / "study.yaml", lambda _: LocalFile("")).judge(Node(inner, "--judge", 1, "judge"))
+    parts = Parts(Path.cwd() / "study.yaml", Fingerprints(store / ".cache" / "digests.json"))
+    judge = parts.judge(Node(inner, "--judge", 1, "judge"))
+    for why in parts.missing.values():
+        raise BadStudy(why)
+    for path in parts.files.values():  # the weights of a judge that is a model on this machine
+        judge = dataclasses.replace(judge, options=dataclasses.replace(judge.options, path=str(path)))
+    return judge
 
 
 def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list[dict]]:
-    """The only place here that asks a judge: what it said is kept row by row, under a digest of the judge and of all pairs."""
+    """The only place here that asks a judge: judgements are kept one by one in the store's ledger, whole files under a digest of judge and pairs."""
     from winsweep import keys, layout
     from winsweep.graph import load
-    from winsweep.judge.pairs import Log
-    from winsweep.manifest import write_atomic
+    from winsweep.judge.ledger import Ledger, place
+    from winsweep.manifest import kept
 
     module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
-    folder = store / f"{judge.name}-{keys.digest({'judge': judge, 'identity': module.identity(judge.options), 'pairs': pairs})}"
-    folder.mkdir(parents=True, exist_ok=True)
-    log = Log(folder / "annotations.jsonl")
-    missing = [pair for pair in pairs if pair["instruction"] not in log.rows]
-    cost = f"at most ${len(missing) * module.DOLLARS_PER_ROW:.2f}"
-    print(f"{len(missing)} of {len(pairs)} pairs to judge by {judge.name}, {cost}; kept in {folder}", file=sys.stderr)
-    module.annotate(missing, judge.options, log.append)
-    rows = [log.rows[pair["instruction"]] for pair in pairs]
-    write_atomic(folder / "annotations.json", json.dumps(rows, indent=1).encode())
-    return folder / "annotations.json", rows
+    identity = module.identity(judge.options)
+    path = store / f"{judge.name}-{keys.digest({'judge': judge, 'identity': identity, 'pairs': pairs})}" / "annotations.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(*place(store, judge.name, judge.version, identity))
+    told = "" if path.exists() else f" ({ahead(module, judge, pairs, ledger)})"
+    print(f"{len(pairs) if told else 0} of {len(pairs)} pairs to judge{told}; kept in {path.parent}", file=sys.stderr)
+
+    def ask() -> list[dict]:
+        rows: dict[str, dict] = {}
+        module.annotate(pairs, judge.options, lambda some: rows.update({row["instruction"]: row for row in some}), ledger)
+        return [rows[pair["instruction"]] for pair in pairs]
+
+    return path, kept(path, ask)
+
+
+def ahead(module: "ModuleType", judge: "Judge", pairs: list[dict], ledger: "Ledger") -> str:
+    """What judging will take, after what the ledger knows."""
+    from winsweep import bill
+    from winsweep.judge.questions import ask_about
+
+    workload, limits = module.workload(judge.options) if hasattr(module, "workload") else None, getattr(judge.options, "limits", None)
+    if not workload:
+        return bill.ahead(judge.name, None, {}, (), unseen=len(pairs))
+    asked = {s.question for pair in pairs for s in ask_about(pair, "both" if workload.per_pair == 2 else "hash")}
+    known = ledger.find(asked)
+    return bill.ahead(judge.name, workload, vars(limits) if limits else {}, asked - known.keys(), len(known))
 
 
 if __name__ == "__main__":

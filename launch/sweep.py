@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import forecast, layout, prefetch, strict  # noqa: E402
+from winsweep import bill, forecast, layout, prefetch, strict  # noqa: E402
 from winsweep.controller import default_jobs, drive, state_of  # noqa: E402
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
@@ -38,6 +38,7 @@ def main() -> int:
     try:
         house = only(open_house(a.study, a.store, lenient=(a.dry_run or a.prefetch) and a.cancel is None), a.only)
         house = house.models() if a.train_only else house
+        print("".join(f"{line}\n" for line in bill.warnings(house)), end="", file=sys.stderr)
         if a.dry_run:
             print(prefetch.not_there(house), end="")
         elif a.prefetch:

@@ -24,6 +24,7 @@ class Artifact:
     label: str
     params: Mapping[str, object]
     inputs: Mapping[str, "Artifact"] = field(default_factory=dict)
+    limits: Mapping[str, object] = field(default_factory=dict)  # of what making it may use; no part of the key
 
     @cached_property
     def digest(self) -> str:

@@ -148,8 +148,8 @@ def _speak_for_leader(store: Store, key: str, number: int, record: dict) -> str:
 
 def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str, flag: StopFlag) -> Job:
     report = progress_file(work.parent / "progress.json") if rank == 0 else lambda _: None
-    return Job(spec.name.partition('/')[2], resolve_late(spec.params, inputs), inputs, out, work, spec.placement, spec.files, rank, num_ranks,
-               work.parent / f"meeting-{token}", _host(spec), report, stopping=flag.polled)
+    return Job(spec.name.partition('/')[2], resolve_late(spec.params, inputs), inputs, out, work, spec.placement, spec.files,
+               Path(spec.store), spec.limits, rank, num_ranks, work.parent / f"meeting-{token}", _host(spec), report, stopping=flag.polled)
 
 
 def _host(spec: Spec) -> str:

@@ -10,6 +10,7 @@ WinsweepError
 ├── NewerStore    the store was written by a later winsweep
 ├── NotFinite     training or weights hold NaN or infinity
 ├── Incomplete    a result has fewer steps, rows or shards than were asked for
+├── JudgeFailed   a judge refused, ran out of money or left pairs without a preference; what it said is kept
 └── ClusterDown   SLURM did not answer, so what runs is unknown
     └── TooManyTasks  an array has more tasks than the cluster allows
 
@@ -57,6 +58,10 @@ class NotFinite(WinsweepError):
 
 class Incomplete(WinsweepError):
     kind = "application"
+
+
+class JudgeFailed(WinsweepError):
+    kind = "judge"
 
 
 class Stopped(BaseException):

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from winsweep import compute, layout
+from winsweep import bill, compute, layout
 from winsweep.artifact import Artifact
 from winsweep.graph import load
 from winsweep.house import House
@@ -27,19 +27,9 @@ def lines(house: House, items: Sequence[Item]) -> list[str]:
 
 
 def judgements(house: House, missing: Sequence[Artifact]) -> list[str]:
-    """A line for each judge: judgements still to be made, and what they cost at most. Outputs compared with themselves need no judge."""
+    """Lines for each judge. Outputs compared with themselves need no judge."""
     asked = [a for a in missing if a.inputs["candidate"] != a.inputs.get("reference")]
-    sizes = {i: num_rows(house, i) for i in {a.inputs["instructions"] for a in asked}}
-    told = []
-    for name in sorted({str(a.plain_params["judge"]["name"]) for a in asked}):
-        own = [a for a in asked if a.plain_params["judge"]["name"] == name]
-        rows = [sizes[a.inputs["instructions"]] for a in own]
-        dollars = load(layout.JUDGES / f"{name}.py", "winsweep.judges").DOLLARS_PER_ROW
-        known = sum(r for r in rows if r)
-        unknown = f" and those of {rows.count(None)} comparisons whose instructions cannot be counted yet" if None in rows else ""
-        price = f"; at most ${known * dollars:,.0f} at ${dollars:.4f} each" if dollars else "; free"
-        told.append(f"judge {name}: {known:,} judgements{unknown}{price}; what is judged already is not paid again")
-    return told
+    return bill.lines(house, asked, {i: num_rows(house, i) for i in {a.inputs["instructions"] for a in asked}}) if asked else []
 
 
 def num_rows(house: House, instructions: Artifact) -> int | None:

@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
 from winsweep.artifact import Artifact
@@ -12,11 +12,15 @@ from winsweep.errors import BadStudy
 
 
 class Want(NamedTuple):
-    """A stage's answer to an ask: a label for people, what is asked exactly, and the artifacts that it is made from."""
+    """A stage's answer to an ask: a label for people, what is asked exactly, and the artifacts that it is made from.
+
+    `limits` (plain types) bound what making it may use, such as a budget, and are no part of the key.
+    """
 
     label: str
     params: Mapping[str, object]
     inputs: Mapping[str, Artifact]
+    limits: Mapping[str, object] = MappingProxyType({})
 
 
 def discover(folder: Path, package: str) -> dict[str, ModuleType]:
@@ -67,4 +71,4 @@ class Need:
             want = self.stages[stage].want(ask, self)
         finally:
             self._open.pop()
-        return Artifact(stage, self.stages[stage].VERSION, want.label, want.params, want.inputs)
+        return Artifact(stage, self.stages[stage].VERSION, want.label, want.params, want.inputs, want.limits)

@@ -23,6 +23,8 @@ class Job:
     work: Path
     placement: Placement
     files: Mapping[str, str] = field(default_factory=dict)
+    store: Path = Path()  # the root of the store, for what its studies share beside artifacts
+    limits: Mapping[str, object] = field(default_factory=dict)  # as the stage's Want has them
     rank: int = 0
     num_ranks: int = 1
     meeting: Path = Path("meeting")  # where the ranks of this attempt find each other

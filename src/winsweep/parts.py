@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -109,7 +109,12 @@ class Parts:
         given = dict(node.value) if isinstance(node.value, dict) else {"from": node}
         at = given.pop("from", node)
         module = module_of(layout.JUDGES, "winsweep.judges", strict.read(str, at), at)
-        return Judge(at.value, module.VERSION, strict.read_fields(module.Options, given, node))
+        kind = next((k for k in ("hf_id", "path") if k in given), None)
+        if kind is None or "weights" not in module.Options.__dataclass_fields__:
+            return Judge(at.value, module.VERSION, strict.read_fields(module.Options, given, node))
+        weights = self.base(kind, given, node)  # of a judge that is a model on this machine
+        rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
+        return Judge(at.value, module.VERSION, replace(strict.read_fields(module.Options, rest, node), weights=weights))
 
 
 def module_of(folder: Path, package: str, name: str, at: Node) -> ModuleType:

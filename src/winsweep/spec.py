@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from winsweep.artifact import Artifact
@@ -25,6 +25,7 @@ class Spec:
     inputs: Mapping[str, str]  # name to key
     files: Mapping[str, str]  # sha256 to path, for local files in params
     placement: Placement
+    limits: Mapping[str, object] = field(default_factory=dict)  # as a stage's Want has them
 
     @property
     def key(self) -> str:
@@ -46,7 +47,7 @@ class Spec:
 def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path], placement: Placement) -> Spec:
     used = _digests(artifact.plain_params) & files.keys()
     return Spec(str(store), str(study), artifact.stage, artifact.version, artifact.label, artifact.digest, artifact.plain_params,
-                {n: a.key for n, a in artifact.inputs.items()}, {s: str(files[s]) for s in sorted(used)}, placement)
+                {n: a.key for n, a in artifact.inputs.items()}, {s: str(files[s]) for s in sorted(used)}, placement, dict(artifact.limits))
 
 
 def write(spec: Spec, path: Path) -> None:

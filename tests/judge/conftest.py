@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from winsweep.judge import client
+
 from .server import JudgeServer
 
 KEY = "sk-not-to-be-written-anywhere-123456"
@@ -31,6 +33,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", only_loopback)
+    monkeypatch.setattr(client, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(client, "LONGEST_BACKOFF_S", 0.04)
     with JudgeServer() as judge:
         monkeypatch.setenv("OPENAI_BASE_URL", judge.url)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)

@@ -1,11 +1,19 @@
 """A real judge on loopback: an OpenAI-compatible server that prefers the longer output, is biased to the first, and fails on demand."""
 
+import asyncio
 import json
 import math
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
+from collections import Counter
+from collections.abc import Callable
 
 FIRST_BIAS = 0.7  # in logits: swapping the outputs does not mirror the preference
+RETRY_AFTER_S = 0.15
+SLOW_S = 60.0
+FAULTS = ("429", "429 busy", "500", "400", "slow", "closed", "malformed", "not json", "no logprobs", "other tokens", "no usage")
+BODIES = {"malformed": '{"choices": "none"}', "not json": '{"choices": ['}
+QUOTED = '"output": """'
 
 
 def logits(shown_first: str, shown_second: str) -> float:
@@ -14,49 +22,98 @@ def logits(shown_first: str, shown_second: str) -> float:
 
 
 class JudgeServer:
-    """Use as a context; `requests` holds every body received.
+    """Use as a context; `requests` holds every body received, `arrivals` its prompts and when (monotonic).
 
-    `faults` maps a text of a request to what happens to the requests that hold it, one after another, the last for ever:
-    "500", "429", "401", "malformed", "not json", "no logprobs", "other tokens" or "ok".
+    `faults` maps a text of a request to what happens to the requests that hold it, one after another, the last for ever: "ok", one of
+    FAULTS, "401", "quota" or "held". Where none does, `choose` says what happens to the n-th request of a prompt.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, latency_s: float = 0.0, choose: Callable[[str, int], str] = lambda prompt, nth: "ok") -> None:
+        self.latency_s, self.choose = latency_s, choose
         self.requests: list[dict] = []
+        self.arrivals: list[tuple[str, float]] = []
+        self.rests: list[tuple[str, float]] = []  # prompts that were told to Retry-After, and when that is over
         self.faults: dict[str, list[str]] = {}
-        self.lock = threading.Lock()
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.times: Counter[str] = Counter()
+        self.paid: Counter[str] = Counter()  # answers, by prompt
+        self.num_open = self.most_open = 0
+        self.release_at = 0  # requests after which those that are "held" are answered
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_port}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> "JudgeServer":
-        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02})
         self.thread.start()
+        self.server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self.serve, "127.0.0.1", 0, limit=1 << 22), self.loop).result()
+        self.port = self.server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.http.shutdown()
+        asyncio.run_coroutine_threadsafe(self._close(), self.loop).result()
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
-        self.http.server_close()
+        self.loop.close()
+
+    async def _close(self) -> None:
+        self.server.close()
+        mine = asyncio.current_task()
+        for task in asyncio.all_tasks() - {mine}:
+            task.cancel()
+        await asyncio.gather(*(asyncio.all_tasks() - {mine}), return_exceptions=True)
 
     def take(self, body: dict) -> str:
         """Record a request and say what happens to it."""
-        with self.lock:
-            self.requests.append(body)
-            text = body["messages"][-1]["content"]
-            for mark, kinds in self.faults.items():
-                if mark in text:
-                    return kinds.pop(0) if len(kinds) > 1 else kinds[0]
-        return "ok"
+        text = body["messages"][-1]["content"]
+        self.requests.append(body)
+        self.arrivals.append((text, time.monotonic()))
+        self.times[text] += 1
+        kinds = next((kinds for mark, kinds in self.faults.items() if mark in text), None)
+        kind = self.choose(text, self.times[text]) if not kinds else kinds.pop(0) if len(kinds) > 1 else kinds[0]
+        self.paid[text] += kind in ("ok", "no usage")
+        return kind
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while not reader.at_eof():
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+                body = json.loads(await reader.readexactly(int(headers["content-length"])))
+                kind = self.take(body) if head.startswith("POST /v1/chat/completions ") else "404"
+                self.num_open += kind != "slow"  # which its client has long given up
+                self.most_open = max(self.most_open, self.num_open)
+                while kind == "held" and len(self.requests) < self.release_at:
+                    await asyncio.sleep(0.005)
+                await asyncio.sleep(SLOW_S if kind == "slow" else self.latency_s)
+                self.num_open -= kind != "slow"
+                if kind == "closed":
+                    return
+                if kind == "429":
+                    self.rests.append((body["messages"][-1]["content"], time.monotonic() + RETRY_AFTER_S))
+                writer.write(answer(body, kind, headers.get("authorization", "")))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
 
 
-def completion(body: dict, kind: str) -> dict:
+def answer(body: dict, kind: str, key: str) -> bytes:
+    status = 429 if kind == "quota" else int(kind[:3]) if kind[:3].isdigit() else 200
+    told = "insufficient_quota" if kind == "quota" else f"wrong key {key}"  # servers do repeat it
+    text = json.dumps({"error": {"message": f"{told} {key}", "code": told}}) if status != 200 else BODIES.get(kind) or completion_text(body, kind)
+    extra = f"Retry-After: {RETRY_AFTER_S}\r\n" if kind == "429" else ""
+    data = text.encode()
+    return f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(data)}\r\n\r\n".encode() + data
+
+
+def completion_text(body: dict, kind: str) -> str:
     """A chat completion of one token with the top log-probabilities of m and M."""
     prompt = body["messages"][-1]["content"]
-    quoted = '"output": """'
-    first = prompt.split(quoted, 1)[1].rsplit('"""\n    },', 1)[0]
-    second = prompt.rsplit(quoted, 1)[1].rsplit('"""\n    }\n}', 1)[0]
+    first = prompt.split(QUOTED, 1)[1].rsplit('"""\n    },', 1)[0]
+    second = prompt.rsplit(QUOTED, 1)[1].rsplit('"""\n    }\n}', 1)[0]
     odds = logits(first, second)
     tops = {"m": -math.log1p(math.exp(-odds)), "M": -math.log1p(math.exp(odds)), "The": -20.0}
     if kind == "other tokens":
@@ -66,37 +123,6 @@ def completion(body: dict, kind: str) -> dict:
     logprobs = None if kind == "no logprobs" else {"content": [content[0] | {"token": token, "top_logprobs": content}]}
     message = {"role": "assistant", "content": token}
     choice = {"index": 0, "finish_reason": "length", "message": message, "logprobs": logprobs}
+    said = {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"] + "-served", "choices": [choice]}
     usage = {"prompt_tokens": len(prompt), "completion_tokens": 1, "total_tokens": len(prompt) + 1}
-    return {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"] + "-served", "choices": [choice], "usage": usage}
-
-
-def _handler(server: JudgeServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            kind = server.take(body) if self.path == "/v1/chat/completions" else "404"
-            if kind.isdigit():
-                told = f"wrong key {self.headers['Authorization']}"  # servers do repeat it
-                self.reply(int(kind), json.dumps({"error": {"message": told, "code": told}}))
-            elif kind == "malformed":
-                self.reply(200, '{"choices": "none"}')
-            elif kind == "not json":
-                self.reply(200, '{"choices": [')
-            else:
-                self.reply(200, json.dumps(completion(body, kind)))
-
-        def reply(self, status: int, text: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text.encode())))
-            if status == 429:
-                self.send_header("Retry-After", "1")
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    return Handler
+    return json.dumps(said if kind == "no usage" else said | {"usage": usage})

@@ -1,18 +1,17 @@
 """alpaca_eval through its one door, against a real server: preferences, order, faults, hostile text, and what is never written."""
 
-import contextlib
 import json
 import logging
 import math
 import random
 import warnings
+from contextlib import nullcontext
 from importlib import util
 from pathlib import Path
 
 import pytest
 
-from winsweep.errors import BadStudy, Incomplete
-from winsweep.judge import alpaca, endpoint
+from winsweep.errors import BadStudy, JudgeFailed
 from winsweep.judges.alpaca import Options, annotate, identity
 
 from .conftest import KEY, run_python
@@ -31,28 +30,31 @@ def make_pairs(num: int) -> list[dict]:
     return [make_pair(f"Question {i}?", "r" * (30 + 7 * i % 90), "c" * (40 + 11 * i % 80)) for i in range(num)]
 
 
-def judge(pairs: list[dict]) -> list[dict]:
+def judge(pairs: list[dict], options: Options = LOCAL) -> list[dict]:
+    """Rows in the order of their pairs; they come in any."""
     rows: list[dict] = []
-    annotate(pairs, LOCAL, rows.extend)
-    return rows
+    annotate(pairs, options, rows.extend)
+    return sorted(rows, key=lambda row: [p["instruction"] for p in pairs].index(row["instruction"]))
+
+
+def shown(pair: dict) -> tuple[str, str]:
+    """The outputs in alpaca_eval's order: swapped where its seeded coin says so."""
+    swapped = random.Random("is_switched_outputs" + pair["instruction"] + "0").choices([False, True], k=1)[0]
+    return (pair["output_2"], pair["output_1"]) if swapped else (pair["output_1"], pair["output_2"])
 
 
 def expected_preference(pair: dict) -> float:
-    """1 + P(candidate), with alpaca_eval's order: shown swapped where its seeded coin says so."""
-    swapped = random.Random("is_switched_outputs" + pair["instruction"] + "0").choices([False, True], k=1)[0]
-    first, second = (pair["output_2"], pair["output_1"]) if swapped else (pair["output_1"], pair["output_2"])
+    """1 + P(candidate)."""
+    first, second = shown(pair)
     p_first = 1 / (1 + math.exp(-logits(first, second)))
-    return 1 + p_first if swapped else 2 - p_first
+    return 1 + p_first if first == pair["output_2"] else 2 - p_first
 
 
-def test_preferences_are_right_in_both_orders(server):
-    pairs = make_pairs(100)  # more than a chunk
-    chunks: list[list[dict]] = []
-    annotate(pairs, LOCAL, chunks.append)
-    rows = sum(chunks, [])
+def test_preferences_are_right_whichever_output_is_shown_first(server):
+    pairs = make_pairs(100)
+    rows = judge(pairs)
     assert [r["preference"] for r in rows] == pytest.approx([expected_preference(p) for p in pairs], abs=1e-9)
-    assert [r["instruction"] for r in rows] == [p["instruction"] for p in pairs]
-    assert [len(chunk) for chunk in chunks] == [64, 36] and len(server.requests) == 100
+    assert [r["instruction"] for r in rows] == [p["instruction"] for p in pairs] and len(server.requests) == 100
     ask = server.requests[0]
     assert (ask["model"], ask["max_tokens"], ask["logprobs"], ask["top_logprobs"]) == ("local-model", 1, True, 5)
 
@@ -77,7 +79,7 @@ def test_requests_and_preferences_equal_those_of_the_stock_annotator(server):
         stock = PairwiseAnnotator(annotators_config=CONFIG, caching_path=None, is_avoid_reannotations=False)
         stock.annotators[CONFIG].completions_kwargs["model_name"] = "local-model"
         rows = stock(pairs)
-    assert ours == [row["preference"] for row in rows]
+    assert ours == pytest.approx([row["preference"] for row in rows], abs=1e-12)
     theirs = sorted(json.dumps(request, sort_keys=True) for request in server.requests)
     assert sorted(json.dumps(request, sort_keys=True) for request in sent) == theirs and len(theirs) == 25
 
@@ -116,45 +118,15 @@ def test_hostile_text_stays_in_its_place(server):
     assert all(1 <= r["preference"] <= 2 for r in rows)
 
 
-def test_passing_faults_are_retried(server):
-    server.faults = {"Question 1?": ["500", "ok"], "Question 2?": ["429", "ok"]}
-    pairs = make_pairs(4)
-    rows = judge(pairs)
-    assert [r["preference"] for r in rows] == pytest.approx([expected_preference(p) for p in pairs], abs=1e-9)
-    assert len(server.requests) == 6
-
-
-def test_every_lasting_failure_is_named_and_never_kept(server, monkeypatch):
-    monkeypatch.setattr(endpoint, "NUM_RETRIES", 1)
-    kinds = ["500", "malformed", "not json", "no logprobs", "other tokens"]
-    server.faults = {f"Question {i}?": [kind] for i, kind in enumerate(kinds)}
-    kept: list[dict] = []
-    with pytest.raises(Incomplete) as caught:
-        annotate(make_pairs(9), LOCAL, kept.extend)
-    told = str(caught.value)
-    assert "5 of 9 pairs" in told and all(f"#{i} 'Question {i}?'" in told for i in range(5))
-    assert "HTTP 500 InternalServerError" in told
-    assert told.count("unreadable answer") == 2 and told.count("no preference in the answer") == 2
-    assert [row["instruction"] for row in kept] == [f"Question {i}?" for i in range(5, 9)]
-    assert all(1 <= row["preference"] <= 2 for row in kept)
-
-
-def test_an_endpoint_that_refuses_everything_ends_the_run_after_one_chunk(server):
-    server.faults = {"Question": ["401"]}
-    with pytest.raises(Incomplete, match="64 of 64 pairs tried .stopped there.*HTTP 401 AuthenticationError.*and 59 more"):
-        judge(make_pairs(200))
-    assert len(server.requests) == alpaca.CHUNK_ROWS
-
-
 def test_the_key_is_in_no_row_error_log_or_file(server, tmp_path, monkeypatch, caplog, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    server.faults = {"Question 0?": ["401"]}
+    server.faults = {"Question 0?": ["400"]}
     kept: list[dict] = []
-    with caplog.at_level(logging.DEBUG), pytest.raises(Incomplete) as caught:
+    with caplog.at_level(logging.DEBUG), pytest.raises(JudgeFailed) as caught:
         annotate(make_pairs(3), LOCAL, kept.extend)
     out, err = capfd.readouterr()
-    assert len(kept) == 2 and "HTTP request" in caplog.text.replace("HTTP Request", "HTTP request")
+    assert len(kept) == 2 and "HTTP 400" in str(caught.value) and "HTTP request" in caplog.text.replace("HTTP Request", "HTTP request")
     assert not [what for what in (str(caught.value), repr(kept), caplog.text, out, err) if KEY in what]
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
@@ -174,19 +146,22 @@ def test_nothing_is_written_into_the_package_and_importing_it_leaves_no_trace(se
     assert listing() == before
 
 
-def test_a_parser_that_leaves_the_scale_is_a_failure_and_one_that_keeps_it_works(server, tmp_path):
+@pytest.mark.parametrize("second", [2, 7])
+def test_a_parser_of_alpaca_evals_works_and_what_it_reads_outside_the_scale_is_a_failure(server, tmp_path, second):
     own = tmp_path / "mine"
     own.mkdir()
     prompt = PACKAGE / "evaluators_configs/alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt"
-    for second, told in ((2, ""), (7, "12 of 12 pairs tried.*no preference in the answer")):
-        text = f"mine: {{prompt_template: {prompt}, fn_completions: openai_completions,"
-        text += " completions_kwargs: {model_name: m, num_procs: 3},"
-        text += f" fn_completion_parser: regex_parser, completion_parser_kwargs: {{outputs_to_match: {{1: ^m, {second}: ^M}}}}}}"
-        (own / "configs.yaml").write_text(text)
-        rows: list[dict] = []
-        with pytest.raises(Incomplete, match=told) if told else contextlib.nullcontext():
-            annotate(make_pairs(12), Options(str(own)), rows.extend)
-        assert [r["preference"] for r in rows] == ([] if told else [float(round(expected_preference(p))) for p in make_pairs(12)])
+    text = f"mine: {{prompt_template: {prompt}, fn_completions: openai_completions,"
+    text += " completions_kwargs: {model_name: m, num_procs: 3},"
+    text += f" fn_completion_parser: regex_parser, completion_parser_kwargs: {{outputs_to_match: {{1: ^m, {second}: ^M}}}}}}"
+    (own / "configs.yaml").write_text(text)
+    pairs, kept = make_pairs(12), []
+    first = {p["instruction"] for p in pairs if logits(*shown(p)) > 0}  # of these the judge says m
+    with pytest.raises(JudgeFailed, match="of 12 pairs have no preference: .*no preference in the reply") if second == 7 else nullcontext():
+        annotate(pairs, Options(str(own)), kept.extend)
+    assert {r["instruction"]: r["preference"] for r in kept} == {
+        p["instruction"]: round(expected_preference(p)) for p in pairs if second == 2 or p["instruction"] in first}
+    assert 0 < len(first) < 12
 
 
 def test_without_a_key_nothing_is_asked_and_nothing_to_judge_needs_none(server, monkeypatch):

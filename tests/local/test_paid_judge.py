@@ -1,14 +1,17 @@
 """AlpacaEval's annotator over HTTP as a stage of a study: what was paid is kept, what failed is named, the key is nowhere."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from tests.judge.server import JudgeServer
-from tests.local.conftest import TINY, Bench
+from tests.local.conftest import ROOT, TINY, Bench
 
 KEY = "sk-never-to-be-written-anywhere"
 STUDY = TINY.replace("judge: reference_overlap", "judge: {from: alpaca, model: local-judge}").replace("seeds: [1, 2]", "seeds: [1]")
+STUDY = "\n".join(line for line in STUDY.splitlines() if not line.startswith(("  base:", "  sum:")))
 
 
 @pytest.fixture
@@ -21,24 +24,31 @@ def server(monkeypatch):
 
 def test_a_study_is_judged_over_http_and_goes_on_where_it_failed(tmp_path, server):
     bench = Bench(tmp_path, STUDY)
-    instructions = [json.loads(line)["instruction"] for line in _instructions(bench)]
-    server.faults[instructions[7]] = ["401"]
+    server.choose = lambda prompt, nth: "ok" if sum(server.paid.values()) < 20 else "quota"
     said = bench.run(code=1)
-    assert "1 of 60 pairs" in said and instructions[7][:40] in said and "HTTP 401" in said
-    failed = {p.parents[1].name for p in bench.store.glob(".work/judge/*/ends/*.json") if json.loads(p.read_bytes())["kind"] == "application"}
-    paid = len(server.requests)
-    server.faults.clear()
-    assert "4 of 4 cells" in bench.run("--retry-failed")
-    assert 1 <= len(failed) == len(server.requests) - paid  # of each failed judgement, the one pair that failed
-    rows = json.loads(next((bench.store / "judge").glob("a.sum.s1-*/annotations.json")).read_bytes())
-    assert len(rows) == 60 and {r["model"] for r in rows} == {"local-judge"} and all(1 <= r["preference"] <= 2 for r in rows)
+    assert "judge weighted_alpaca_eval_gpt4_turbo with local-judge: the endpoint says HTTP 429 insufficient_quota" in said
+    assert {e["kind"] for e in ends(bench)} == {"judge"} and sum(server.paid.values()) == 20
+    server.choose = lambda prompt, nth: "ok"
+    assert "2 of 2 cells" in bench.run("--retry-failed")
+    rows = [row for path in bench.store.glob("judge/*/annotations.json") for row in json.loads(path.read_bytes())]
+    assert len(rows) == 2 * 60 and {r["model"] for r in rows} == {"local-judge"} and all(1 <= r["preference"] <= 2 for r in rows)
+    assert max(server.paid.values()) == 1  # whatever was answered before the purse was empty
     assert b"local-judge" in bench.csv()
     written = [p for p in bench.store.rglob("*") if p.is_file()]
-    assert len(written) > 50 and not [p for p in written if KEY.encode() in p.read_bytes()]
+    assert len(written) > 40 and not [p for p in written if KEY.encode() in p.read_bytes()]
+    another_study_asks_only_what_is_new(bench, server)
 
 
-def _instructions(bench: Bench) -> list[str]:
-    bench.run("--dry-run")
-    from winsweep.tasks import toy
+def another_study_asks_only_what_is_new(bench: Bench, server: JudgeServer) -> None:
+    """Both orders of the same cells: one of the two is in the ledger, also after pruning."""
+    before = sum(server.paid.values())
+    bench.write(STUDY.replace("local-judge}", "local-judge, both_orders: true, limits: {in_flight: 8}}").replace("name: tiny", "name: other"))
+    done = subprocess.run([sys.executable, str(ROOT / "launch/prune.py"), str(bench.study), "--store", str(bench.store), "--yes"], capture_output=True, text=True)
+    assert done.returncode == 0 and "removed" in done.stdout and not list(bench.store.glob("judge/*/annotations.json"))
+    assert f"judge alpaca: {before} judgements, {before} more are known already" in bench.run("--dry-run")
 
-    return [json.dumps(row) for row in toy.instructions(None, toy.Options(part="dev"))]
+
+def ends(bench: Bench) -> list[dict]:
+    """End records of attempts at judging that did not end well."""
+    found = [json.loads(p.read_bytes()) for p in bench.store.glob(".work/judge/*/ends/*.json")]
+    return [e for e in found if e["kind"] not in ("done", "already")]

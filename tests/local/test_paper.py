@@ -14,7 +14,7 @@ def sweep(study, store, *words: str) -> str:
     command = [sys.executable, str(ROOT / "launch/sweep.py"), str(study), "--store", str(store), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_the_paper_is_180_finetunes_and_100_head_to_heads(tmp_path, monkeypatch):
@@ -22,9 +22,11 @@ def test_the_paper_is_180_finetunes_and_100_head_to_heads(tmp_path, monkeypatch)
     monkeypatch.setenv("WINSWEEP_CACHE", str(tmp_path / "cache"))
     said = sweep(ROOT / "launch/sweeps/paper.yaml", tmp_path / "runs", "--dry-run")
     assert "120 cells; missing: 180 finetunes, 180 models, 186 sets of outputs, 210 comparisons" in said
-    assert f"{100 * 805:,} judgements and those of 90 comparisons whose instructions cannot be counted yet; at most $1,000" in said
+    assert f"{100 * 805:,} judgements and those of 90 comparisons whose instructions cannot be counted yet; about " in said
+    assert re.search(r"M tokens of prompts; about \$8\d\d\.\d\d of gpt-4-1106-preview by the prices of 20\d\d-\d\d-\d\d; about \d+ min", said)
     assert "hours of one H100: " in said and "for 180 finetunes (917 M tokens)" in said and "    assumed: the middle of its grid where choose: decides" in said
     assert re.search(r"not there yet:\n(.*\n)*.*lima_rephrased\.jsonl", said) and "model allenai/OLMo-7B-hf" in said
+    assert "warning: judge model gpt-4-1106-preview: OpenAI shut it down on 2026-03-26; name another judge" in said
 
 
 @pytest.mark.parametrize("name, finetunes, cells", [

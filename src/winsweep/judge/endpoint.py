@@ -4,61 +4,116 @@ OPENAI_BASE_URL (OpenAI's own where unset) and OPENAI_API_KEY are read here and 
 passed on, because a server may repeat the key in it: a failure is a status, a code word and the name of an exception.
 """
 
+import asyncio
+import email.utils
+import math
 import os
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import openai
 
 from winsweep.errors import BadStudy
+from winsweep.judge.limits import Limits
+from winsweep.judge.prices import is_shut_down, price_of
 
-NUM_RETRIES = 5  # of 408, 409, 429, 5xx and lost connections, each after Retry-After or 0.5 s doubling
-TIMEOUT_S = 120.0
+OWN = "https://api.openai.com/"
 # Words of an error body that help and cannot be a key; no other word of it is repeated.
 CODES = ("model_not_found", "invalid_api_key", "insufficient_quota", "rate_limit_exceeded", "context_length_exceeded")
+PASSING = (408, 409, 425, 429)  # and what is 500 or above: the same request may be answered later
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Either a choice of a chat completion as plain data, with `text`, or the reason why there is none."""
+class Reply:
+    """The first choice of a chat completion in plain types, with `text`; tokens of prompt and reply, if the server counts them."""
 
-    choice: dict[str, Any] | None
-    served_model: str = ""
-    failure: str = ""
+    choice: dict[str, Any]
+    served_model: str
+    tokens: tuple[int, int] | None
 
 
-def connect() -> openai.OpenAI:
-    """A client for the endpoint of the environment; BadStudy without a key."""
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no reply. `refused` and `quota` will not pass by themselves and hold for every request."""
+
+    kind: Literal["passing", "rejected", "unreadable", "refused", "quota"]
+    told: str
+    retry_after_s: float = 0.0
+
+
+def connect(model: str, limits: Limits) -> openai.AsyncOpenAI:
+    """A client for the endpoint of the environment; BadStudy without a key, or where OpenAI has shut the model down."""
     if not os.environ.get("OPENAI_API_KEY"):
         legal = "legal is your key, or any word where a local endpoint wants none"
         raise BadStudy(f"OPENAI_API_KEY: not set; {legal}; type: export OPENAI_API_KEY=…")
-    return openai.OpenAI(max_retries=NUM_RETRIES, timeout=TIMEOUT_S)
+    if is_shut_down(model) and os.environ.get("OPENAI_BASE_URL", OWN).startswith(OWN):
+        raise BadStudy(f"judge model {model}: OpenAI shut it down on {price_of(model).shut_down}; legal is a model that is served, such as "
+                       f"judge: gpt_6_luna or judge: {{from: alpaca, model: NAME}}, or an endpoint of your own in OPENAI_BASE_URL")
+    pool = openai.DefaultAsyncHttpxClient(limits=_connections(limits.in_flight))
+    return openai.AsyncOpenAI(max_retries=0, timeout=limits.timeout_s, http_client=pool)
 
 
-def ask_all(client: openai.OpenAI, requests: list[dict[str, Any]], num_in_flight: int) -> list[Answer]:
-    """One Answer per request, in order; what fails is an Answer too, so that no paid answer is lost with it."""
-    with ThreadPoolExecutor(num_in_flight) as pool:
-        return list(pool.map(lambda request: ask(client, request), requests))
-
-
-def ask(client: openai.OpenAI, request: dict[str, Any]) -> Answer:
-    """The first choice that the endpoint returns for `request` (fields of a chat completion)."""
+async def ask(client: openai.AsyncOpenAI, request: dict[str, Any]) -> Reply | Failure:
+    """What the endpoint says to `request` (fields of a chat completion), asked once."""
     try:
-        completion = client.chat.completions.create(**request)
-        choice = completion.choices[0].model_dump()
-        return Answer(choice | {"text": _text(choice["message"])}, str(completion.model))
+        async with asyncio.timeout(client.timeout):  # of the whole call; openai's own starts anew with each piece that arrives
+            return _reply(await client.post("/chat/completions", body=request, cast_to=object))
+    except TimeoutError:
+        return Failure("passing", openai.APITimeoutError.__name__)
+    except openai.APIStatusError as error:
+        return _failure(error)
+    except openai.APIResponseValidationError as error:
+        return Failure("unreadable", f"unreadable answer ({type(error).__name__})")
+    except openai.OpenAIError as error:  # no connection, a lost one, or no answer in time
+        return Failure("passing", type(error).__name__)
     except Exception as error:  # the body of an answer is whatever the server sent, so anything may come of reading it
-        return Answer(None, failure=_reason(error))
+        return Failure("unreadable", f"unreadable answer ({type(error).__name__})")
 
 
-def _text(message: dict[str, Any]) -> str:
+def _reply(body: Any) -> Reply:
+    choice = body["choices"][0]
+    message, logprobs = choice["message"], choice.get("logprobs")
+    kept = {"index": 0, "finish_reason": choice.get("finish_reason"), "logprobs": logprobs, "message": message, "text": _text(message)}
+    usage = body.get("usage") or {}
+    counts = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    return Reply(kept, str(body.get("model", "")), counts if all(isinstance(n, int) and n >= 0 for n in counts) else None)
+
+
+def _text(message: Mapping[str, Any]) -> str:
     calls = message.get("tool_calls")
-    return calls[0]["function"]["arguments"] if calls else message.get("content") or ""
+    return str(calls[0]["function"]["arguments"] if calls else message.get("content") or "")
 
 
-def _reason(error: Exception) -> str:
-    name = type(error).__name__
-    if not isinstance(error, openai.APIStatusError):
-        return name if isinstance(error, openai.OpenAIError) else f"unreadable answer ({name})"
-    return f"HTTP {error.status_code} {error.code if error.code in CODES else name}"
+def _failure(error: openai.APIStatusError) -> Failure:
+    status, code = error.status_code, error.code
+    told = f"HTTP {status} {code if code in CODES else type(error).__name__}"
+    if code == "insufficient_quota" or status == 402:
+        return Failure("quota", told)
+    if status in (401, 403):
+        return Failure("refused", told)
+    if status in PASSING or status >= 500:
+        return Failure("passing", told, _retry_after(error.response.headers))
+    return Failure("rejected", told)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that the server asks us to stay away: retry-after-ms (OpenAI's), or Retry-After in seconds or as a date (RFC 9110, 10.2.3)."""
+    for name, unit_s in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        said = headers.get(name)
+        if said is None:
+            continue
+        try:
+            seconds = float(said) * unit_s
+        except ValueError:
+            parsed = email.utils.parsedate_tz(said)
+            seconds = email.utils.mktime_tz(parsed) - time.time() if parsed else 0.0
+        return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+    return 0.0
+
+
+def _connections(num: int) -> Any:
+    """As many kept connections as calls at once: openai keeps 100 at most, so that more would connect anew for each call."""
+    kept = openai.DEFAULT_CONNECTION_LIMITS
+    return type(kept)(max_connections=max(num, kept.max_connections), max_keepalive_connections=max(num, kept.max_keepalive_connections))

@@ -1,7 +1,5 @@
-"""Which two outputs belong together, joined by the instruction's text, and the append-only log of those already judged."""
+"""Which two outputs belong together, joined by the instruction's text."""
 
-import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -40,22 +38,3 @@ def _outputs(path: Path) -> dict[str, dict]:
     if twice:
         raise BadData(f"{path}: {len(twice)} instructions stand more than once, the first being {twice[0][:60]!r}; each may stand once")
     return {row["instruction"]: row for row in rows}
-
-
-class Log:
-    """Rows judged so far, by instruction; appended rows survive a kill, and a line torn by one is dropped."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
-        whole = lines[:-1]  # every finished line ends with a newline
-        self.rows: dict[str, dict] = {row["instruction"]: row for row in map(json.loads, whole)}
-        if lines and lines[-1]:
-            os.truncate(path, sum(len(line) + 1 for line in whole))
-
-    def append(self, rows: list[dict]) -> None:
-        with open(self.path, "ab") as f:
-            f.write(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
-            f.flush()
-            os.fsync(f.fileno())
-        self.rows |= {row["instruction"]: row for row in rows}

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 VERSION = 1
-DOLLARS_PER_ROW = 0.0
 CHUNK = 64
 
 
@@ -18,11 +17,11 @@ def identity(options: Options) -> dict[str, str]:
     return {}
 
 
-def annotate(pairs: list[dict], options: Options, on_chunk: Callable[[list[dict]], None]) -> None:
-    """Give every pair its preference, handed over in chunks."""
+def annotate(pairs: list[dict], options: Options, keep: Callable[[list[dict]], None], ledger: object = None) -> None:
+    """Give every pair its preference, handed over in chunks; nothing is paid for, so no ledger is kept."""
     from winsweep.judge.overlap import prefer
 
     for start in range(0, len(pairs), CHUNK):
         chunk = pairs[start : start + CHUNK]
-        on_chunk([p | asdict(prefer(p["output_2"], p["output_1"], p.get("answer"), options.margin)) | {"annotator": "reference_overlap"}
-                  for p in chunk])
+        keep([p | asdict(prefer(p["output_2"], p["output_1"], p.get("answer"), options.margin)) | {"annotator": "reference_overlap"}
+              for p in chunk])

@@ -48,13 +48,18 @@ class ChatTemplate:
 
     def _render(self, messages: list[Message], asks: bool = False) -> str:
         try:
-            return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+            return render(self.tokenizer, messages, asks)
         except TemplateError as e:
             raise self._wrong(f"has a chat template that refuses this conversation ({e})") from e
 
     def _wrong(self, what: str) -> BadStudy:
         return BadStudy(f"frame.template: found chat, but the tokenizer of {self.tokenizer.name_or_path} {what}; "
                         f"tags are legal for every model; remove template: chat")
+
+
+def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], asks: bool = False) -> str:
+    """The conversation as the tokenizer's template writes it; with `asks`, up to where the assistant's turn begins."""
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
 
 
 def form_of(frame: Frame, tokenizer: PreTrainedTokenizerBase) -> Frame | ChatTemplate:

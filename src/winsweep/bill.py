@@ -1,0 +1,124 @@
+"""What judging will take before anything is paid: judgements after reuse, tokens, dollars by the table of prices, time at the limits."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from winsweep import layout
+from winsweep.artifact import Artifact
+from winsweep.errors import WinsweepError
+from winsweep.graph import load
+from winsweep.house import House
+from winsweep.judge import ledger, pairs, prices
+from winsweep.judge.questions import Question, ask_about
+
+UNSEEN_TOKENS = 2 * 360 + 40  # of a pair whose outputs are not there yet: the means of AlpacaEval's answers and instructions
+CALL_S = 1.0  # how long a call takes, where nothing better is known
+
+
+@dataclass
+class Bill:
+    """The work of one judge, over all comparisons that are still to be made."""
+
+    judge: str
+    artifact: Artifact  # one of its comparisons
+    module: ModuleType
+    questions: set[Question] = field(default_factory=set)  # of pairs whose outputs are there
+    unseen: int = 0  # questions about outputs that are not there yet
+    unknown: int = 0  # comparisons whose instructions cannot be counted yet
+
+
+def lines(house: House, missing: Sequence[Artifact], num_rows: dict[Artifact, int | None]) -> list[str]:
+    """A line for each judge; `missing` are comparisons, `num_rows` counts sets of instructions."""
+    bills: dict[Path, Bill] = {}
+    for a in missing:
+        judge = a.params["judge"]
+        folder, _ = ledger.place(house.store.root, judge.name, judge.version, a.params["identity"])
+        bill = bills.setdefault(folder, Bill(judge.name, a, load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")))
+        add(bill, house, a, num_rows[a.inputs["instructions"]])
+    return [told(bill, folder) for folder, bill in sorted(bills.items())]
+
+
+def add(bill: Bill, house: House, a: Artifact, num: int | None) -> None:
+    """Put the comparison `a` on the bill: question by question if its outputs are there, else by the number of its instructions."""
+    workload = _workload(bill)
+    there = _pairs(house, a) if workload else None
+    if there is not None:
+        order = "both" if workload.per_pair == 2 else "hash"
+        bill.questions |= {s.question for pair in there for s in ask_about(pair, order)}
+    elif num is None:
+        bill.unknown += 1
+    else:
+        bill.unseen += num * (workload.per_pair if workload else 1)
+
+
+def told(bill: Bill, folder: Path) -> str:
+    workload, limits = _workload(bill), bill.artifact.limits
+    known = ledger.Ledger(folder, ledger.place(folder.parents[1], bill.judge, bill.artifact.params["judge"].version,
+                                               bill.artifact.params["identity"])[1]).find(bill.questions) if bill.questions else {}
+    return ahead(bill.judge, workload, limits, bill.questions - known.keys(), len(known), bill.unseen, bill.unknown)
+
+
+def ahead(judge: str, workload: prices.Workload | None, limits: Mapping[str, object], asked: Collection[Question], num_known: int = 0,
+          unseen: int = 0, unknown: int = 0) -> str:
+    """What a judge must still do, in words; `unseen` and `unknown` as a Bill has them. No `workload`: it costs nothing; no `limits`: it is here."""
+    num = len(asked) + unseen
+    what = f"judge {judge}: {num:,} judgements"
+    uncounted = f" and those of {unknown} comparisons whose instructions cannot be counted yet" if unknown else ""
+    reused = f", {num_known:,} more are known already" if num_known else ""
+    if not workload:
+        return f"{what}{uncounted}; free"
+    chars = sum(len(q.instruction) + len(q.first) + len(q.second) for q in asked) + num * workload.prompt_chars
+    tokens = prices.tokens_of(chars) + unseen * UNSEEN_TOKENS, num * workload.reply_tokens
+    return (f"{what}{uncounted}{reused}; about {tokens[0] / 1e6:,.1f} M tokens of prompts{_cost(workload.model, tokens, limits)}"
+            f"{_time(num, sum(tokens), limits)}; what is judged already is not paid again")
+
+
+def _cost(model: str, tokens: tuple[int, int], limits: Mapping) -> str:
+    price = prices.price_of(model)
+    budget = limits.get("dollars") if limits else None
+    cap = f", budget ${budget:,.2f}" if budget is not None else ""
+    if not limits:
+        return ", on this machine"
+    if price is None:
+        return f"; no price of {model} is known ({prices.FILE.relative_to(layout.ROOT)}){cap}"
+    return f"; about ${price.dollars(*tokens):,.2f} of {model} by the prices of {prices.table()[0]}{cap}"
+
+
+def _time(num: int, tokens: int, limits: Mapping) -> str:
+    """How long the calls take, one comparison after another, by whichever limit holds them up most."""
+    if not limits:
+        return ""
+    per_minute, per_token = limits["requests_per_minute"], limits["tokens_per_minute"]
+    minutes = max(num * CALL_S / limits["in_flight"] / 60, num / per_minute if per_minute else 0, tokens / per_token if per_token else 0)
+    return f"; about {minutes:,.0f} min at its limits" if minutes >= 1 else "; under a minute at its limits"
+
+
+def warnings(house: House) -> list[str]:
+    """A line for each model that is shut down and would still be asked, so that it is heard before GPU-hours go into its outputs."""
+    published = house.store.published()
+    missing = [a for a in house.judged.values() if a.key not in published]
+    modules = {a: load(layout.JUDGES / f"{a.params['judge'].name}.py", "winsweep.judges") for a in missing}
+    models = {modules[a].workload(a.params["judge"].options).model for a in missing if hasattr(modules[a], "workload")}
+    return [f"warning: judge model {model}: OpenAI shut it down on {prices.price_of(model).shut_down}; name another judge, or set OPENAI_BASE_URL "
+            f"to an endpoint of your own that serves it; nothing is judged otherwise" for model in sorted(models) if prices.is_shut_down(model)]
+
+
+def _workload(bill: Bill) -> prices.Workload | None:
+    """None for a judge that costs nothing."""
+    judge = bill.artifact.params["judge"]
+    return bill.module.workload(judge.options) if hasattr(bill.module, "workload") else None
+
+
+def _pairs(house: House, a: Artifact) -> list[dict] | None:
+    """What the comparison `a` is about, if both sides' outputs are there and fit together; if not, its stage will say so."""
+    published, given = house.store.published(), a.params.get("reference")
+    made = [published.get(a.inputs[name].key) for name in ("instructions", "candidate")]
+    other = house.study.files.get(given.sha256) if given else published.get(a.inputs["reference"].key)
+    if None in (*made, other):
+        return None
+    try:
+        return pairs.read(made[0] / "instructions.jsonl", made[1] / "outputs.json", other if given else other / "outputs.json")
+    except (WinsweepError, OSError):
+        return None

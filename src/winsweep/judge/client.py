@@ -1,0 +1,161 @@
+"""The client of paid judges: many calls at once over one endpoint, what passes asked again, what lasts named, and no call after a reason to stop."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from winsweep.judge import endpoint
+from winsweep.judge.chat import ChatJudge, request_for
+from winsweep.judge.endpoint import Failure, Reply
+from winsweep.judge.judging import Row, judge_all
+from winsweep.judge.ledger import Ledger
+from winsweep.judge.limits import Limits
+from winsweep.judge.pacing import Pacing
+from winsweep.judge.prices import tokens_of
+from winsweep.judge.questions import Judgement, Question
+from winsweep.judge.spending import Spending
+from winsweep.judge.verdict import Unreadable
+
+NUM_PROBES = 3  # asked first: an endpoint that cannot answer as it must is found out before the rest is paid for
+PROBES = {"passing": 10, "unreadable": 2, "rejected": 2}  # calls for one of them by kind of failure
+MOST = {"passing": 10, "unreadable": 6, "rejected": 4}  # and for any other question; what was paid for and was no use, fewer
+BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0  # before the next call for a question: a random share of 0.5, 1, 2, … s
+LONGEST_WAIT_S = 600.0  # a Retry-After above this ends the stage: it holds a place in the queue for nothing
+IDLE_S = 0.2  # between looks at whether to stop and at what other processes were told
+DRAIN_S = 10.0  # how long calls under way may still come in after a reason to stop
+
+
+def judge_over_http(pairs: list[Row], judge: ChatJudge, limits: Limits, keep: Callable[[list[Row]], None], ledger: Ledger | None) -> None:
+    """See judging.judge_all. Raises BadStudy, before any call, without a key or for a model that OpenAI has shut down."""
+
+    def ask(questions: list[Question], answered: Callable, idle: Callable) -> tuple[dict[Question, str], str]:
+        spending = Spending(judge.identity["model"], limits, ledger)
+        return asyncio.run(_Calls(judge, limits, spending, answered, idle).all(questions))
+
+    judge_all(pairs, judge, keep, ledger, ask)
+
+
+class _Calls:
+    """Calls under way and why they end. `stopped` is a reason for people, `raised` what keep raised; after either no call leaves."""
+
+    def __init__(self, judge: ChatJudge, limits: Limits, spending: Spending, answered: Callable[[Question, Judgement], None],
+                 idle: Callable[[], Iterable[Question]]) -> None:
+        self.judge, self.limits, self.spending, self.answered, self.look = judge, limits, spending, answered, idle
+        self.client = endpoint.connect(judge.identity["model"], limits)
+        self.pacing, self.gate = Pacing(limits), asyncio.Semaphore(limits.in_flight)
+        self.failures: dict[Question, str] = {}
+        self.stopped, self.raised, self.in_a_row = "", None, 0
+        self.tasks: dict[Question, asyncio.Task] = {}
+        self.under_way: set[Question] = set()
+        self.elsewhere: set[Question] = set()
+
+    async def all(self, questions: list[Question]) -> tuple[dict[Question, str], str]:
+        async with self.client:
+            await self._several(questions[:NUM_PROBES], PROBES)
+            if not self._over and len(self.failures) == len(questions[:NUM_PROBES]):
+                self.stop(f"none of the first {len(self.failures)} questions got an answer that can be used, so the rest was not asked")
+            if not self._over:
+                again, self.failures = list(self.failures), {}
+                await self._several([*again, *questions[NUM_PROBES:]], MOST)
+        if self.raised:
+            raise self.raised
+        return self.failures, self.stopped
+
+    @property
+    def _over(self) -> bool:
+        return bool(self.stopped or self.raised)
+
+    def stop(self, reason: str = "", raised: BaseException | None = None) -> None:
+        """Let no further call leave; those under way may come in."""
+        if self._over:
+            return
+        self.stopped, self.raised = reason, raised
+        for question, task in self.tasks.items():
+            if question not in self.under_way:
+                task.cancel()
+
+    async def _several(self, questions: list[Question], most: Mapping[str, int]) -> None:
+        self.tasks = {q: asyncio.create_task(self._guarded(self._one(q, most))) for q in questions if q not in self.elsewhere}
+        watch = asyncio.create_task(self._guarded(self._watch()))
+        done = asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        try:
+            while not done.done() and not self._over:
+                await asyncio.wait({done}, timeout=IDLE_S)
+            await asyncio.wait({done}, timeout=DRAIN_S)
+        finally:
+            for task in (watch, *self.tasks.values()):
+                task.cancel()
+            await asyncio.gather(watch, *self.tasks.values(), return_exceptions=True)
+
+    async def _guarded(self, work: Coroutine) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # what keep or the ledger raised: it must not be lost in a task
+            self.stop(raised=error)
+
+    async def _watch(self) -> None:
+        while not self._over:
+            for question in self.look():  # what another process got answered
+                self.elsewhere.add(question)
+                if question not in self.under_way and question in self.tasks:
+                    self.tasks[question].cancel()
+            await asyncio.sleep(IDLE_S)
+
+    async def _one(self, question: Question, most: Mapping[str, int]) -> None:
+        """Ask until there is an answer, as often as `most` allows."""
+        failed: Counter[str] = Counter()
+        async with self.gate:  # held while it waits to ask again: an endpoint in trouble is asked less, and about no more questions
+            while found := await self._call(question):
+                failed[found.kind] += 1
+                if found.kind in ("refused", "quota"):
+                    return self.stop(f"the endpoint says {found.told}, which holds for every call")
+                if found.retry_after_s > LONGEST_WAIT_S:
+                    return self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})")
+                if failed[found.kind] >= most[found.kind]:
+                    return self._give_up(question, found.told)
+                await asyncio.sleep(max(found.retry_after_s, random.random() * min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (failed.total() - 1))))
+
+    async def _call(self, question: Question) -> Failure | None:
+        """One call: None once its question is answered, or if it may not leave any more."""
+        request = request_for(self.judge, question)
+        size = tokens_of(sum(len(m["content"]) for m in request["messages"])), self.judge.workload.reply_tokens
+        await self.pacing.turn(sum(size))
+        if self._over:
+            return None
+        if refusal := self.spending.refuses(*size):
+            return self.stop(refusal)
+        self.under_way.add(question)
+        try:
+            said = await endpoint.ask(self.client, request)
+            return self._hear(question, said, size)
+        finally:
+            self.under_way.discard(question)
+            self.spending.settle(*size)
+
+    def _hear(self, question: Question, said: Reply | Failure, size: tuple[int, int]) -> Failure | None:
+        if isinstance(said, Failure):
+            if said.retry_after_s:
+                self.pacing.close(min(said.retry_after_s, LONGEST_WAIT_S))
+            return said
+        tokens = said.tokens or size
+        try:
+            preference = self.judge.read(said.choice)
+        except Unreadable as error:
+            self.spending.waste(tokens)
+            return Failure("unreadable", str(error))
+        self.spending.count(tokens)
+        self.in_a_row = 0
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        self.answered(question, Judgement(preference, said.choice, said.served_model, date, tokens))
+        return None
+
+    def _give_up(self, question: Question, told: str) -> None:
+        self.failures[question] = told
+        self.in_a_row += 1
+        if self.in_a_row >= max(self.limits.in_flight, NUM_PROBES + 1):
+            self.stop(f"not one of the last {self.in_a_row} questions got an answer")

@@ -1,0 +1,123 @@
+"""What judges were paid for: an append-only record of judgements that all studies of a store share, whole after any kill.
+
+A folder for each judge identity, in it a file for each writer, so that no two processes ever write one file: O_APPEND is not atomic
+between machines on NFS, and a lock outlives its owner. A record is one line, written by one call as its answer arrives; a reader takes
+only lines that end and whose checksum is right, so a line that a kill or a full disk tore is a judgement that was not made.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from winsweep import keys
+from winsweep.judge.questions import Judgement, Question
+from winsweep.manifest import write_atomic
+
+LINE = re.compile(rb'\{"key": "([0-9a-f]{64}|wasted)", "sum": "([0-9a-f]{16})", "tokens": \[(\d+), (\d+)\], "judgement": (.*)\}')
+SYNC_S = 1.0  # what a power cut may lose; a kill loses nothing that was written
+
+
+def place(store: Path, judge: str, version: int, identity: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """The folder of a judge in a store, and what makes it this judge; the order of the outputs is part of each question instead."""
+    known = {"judge": judge, "version": version, "identity": {k: v for k, v in identity.items() if k != "orders"}}
+    return store / ".judged" / f"{judge}-{keys.digest(known)}", known
+
+
+class Ledger:
+    """The judgements of one judge, at `folder`; `known` (plain types) says which judge that is."""
+
+    def __init__(self, folder: Path, known: Mapping[str, Any]) -> None:
+        self.folder, self.known, self.judge = folder, known, keys.digest(known)
+        self.tokens = [0, 0]  # of prompts and replies, all that was ever paid for here
+        self._wanted: dict[str, Question] = {}
+        self._read: dict[str, int] = {}  # bytes of each file
+        self._own, self._file, self._synced = "", None, time.monotonic()
+
+    def find(self, questions: Iterable[Question]) -> dict[Question, Judgement]:
+        """Those of `questions` that were answered already; asked once, before the first `add`."""
+        self._wanted = {q.key(self.judge): q for q in questions}
+        self._read, self.tokens = {}, [0, 0]
+        return self.news()
+
+    def news(self) -> dict[Question, Judgement]:
+        """Those of the questions of `find` that others answered since the last look."""
+        found: dict[Question, Judgement] = {}
+        for path in sorted(self.folder.glob("*.jsonl")):
+            for line in self._new_lines(path):
+                self._take(line, found)
+        return found
+
+    def add(self, question: Question, judgement: Judgement) -> None:
+        """Record a judgement: on disk, for this process's end, when this returns; for the machine's end, within SYNC_S."""
+        said = {k: v for k, v in vars(judgement).items() if k != "tokens"}
+        self._append(question.key(self.judge), judgement.tokens, json.dumps(said))
+
+    def waste(self, tokens: tuple[int, int]) -> None:
+        """Record a reply that was paid for and could not be read: it is no judgement, but money."""
+        self._append("wasted", tokens, '"none"')
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.fsync(self._file)
+            os.close(self._file)
+            self._file = None
+
+    def _append(self, key: str, tokens: tuple[int, int], said: str) -> None:
+        told = f'"tokens": [{tokens[0]}, {tokens[1]}], "judgement": {said}'
+        line = f'{{"key": "{key}", "sum": "{_sum(key, told.encode())}", {told}}}\n'.encode()
+        self.tokens = [a + b for a, b in zip(self.tokens, tokens)]
+        file = self._open()
+        done = os.write(file, line)
+        if done != len(line):  # the disk is full: the torn line stays the last of its file
+            self.close()
+            raise OSError(28, os.strerror(28), str(self.folder))
+        if time.monotonic() - self._synced > SYNC_S:
+            os.fsync(file)
+            self._synced = time.monotonic()
+
+    def _open(self) -> int:
+        if self._file is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not (self.folder / "judge.json").exists():
+                write_atomic(self.folder / "judge.json", json.dumps(self.known, indent=1).encode())
+            path = self.folder / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+            self._own = path.name
+        return self._file
+
+    def _new_lines(self, path: Path) -> list[bytes]:
+        """Lines of `path` that were finished since the last look."""
+        begin = self._read.get(path.name, 0)
+        if path.name == self._own or path.stat().st_size <= begin:  # its own lines were counted as they were written
+            return []
+        with open(path, "rb") as f:
+            f.seek(begin)
+            whole = f.read().rpartition(b"\n")[0]
+        self._read[path.name] = begin + len(whole) + 1 if whole else begin
+        return whole.split(b"\n") if whole else []
+
+    def _take(self, line: bytes, found: dict[Question, Judgement]) -> None:
+        """Count a line's tokens, and read it if it answers one of the questions; most lines are other studies'."""
+        match = LINE.fullmatch(line)
+        if not match:
+            return
+        key, tokens = match[1].decode(), (int(match[3]), int(match[4]))
+        self.tokens = [a + b for a, b in zip(self.tokens, tokens)]
+        question = self._wanted.get(key)
+        if question is None or _sum(key, line[match.start(3) - len('"tokens": [') : -1]) != match[2].decode():
+            return
+        judgement = Judgement(**json.loads(match[5]), tokens=tokens)
+        if math.isfinite(judgement.preference) and 1 <= judgement.preference <= 2:
+            found[question] = judgement
+
+
+def _sum(key: str, told: bytes) -> str:
+    return hashlib.sha256(key.encode() + told).hexdigest()[:16]

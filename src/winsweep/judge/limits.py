@@ -1,0 +1,16 @@
+"""How much of an endpoint may be used: calls at once, per minute, dollars. Nothing here can change a preference or be part of a key."""
+
+from dataclasses import dataclass
+
+from winsweep.strict import number
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Read from a judge's `limits:` in a study; 0 calls or tokens a minute stand for no known limit."""
+
+    in_flight: int = number(64, 1, 1024)
+    requests_per_minute: float = number(0.0, 0)
+    tokens_per_minute: float = number(0.0, 0)  # of prompts and replies together
+    timeout_s: float = number(120.0, 0.01)  # of one call
+    dollars: float | None = None  # what this judge may have cost in this store, all studies together; a stage stops before it costs more

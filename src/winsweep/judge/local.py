@@ -1,0 +1,118 @@
+"""A judge that is a model on this machine: exact log-probabilities of two names, in batches, their common beginning computed once.
+
+Shape suffixes: B rows, T tokens of the longest row after the common beginning, K positions looked at, V vocabulary.
+"""
+
+import copy
+import math
+import os
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+
+from winsweep.errors import BadStudy
+from winsweep.judge.chat import ChatJudge, messages_for
+from winsweep.judge.judging import Row, judge_all
+from winsweep.judge.ledger import Ledger
+from winsweep.judge.questions import Judgement, Question
+from winsweep.text.chat import render
+from winsweep.text.model import load_tokenizer
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+TOP = 5  # AlpacaEval 2 sees so many tokens: a judge that puts neither name among them did not answer the question
+SPACES = "▁Ġ "  # how vocabularies write the space before a word
+
+
+def judge_here(pairs: list[Row], judge: ChatJudge, base: str, revision: str | None, precision: str, batch: int,
+               keep: Callable[[list[Row]], None], ledger: Ledger | None) -> None:
+    """See judging.judge_all. `base` is a directory or a hub id; the model runs on the GPUs that there are, else on the CPU."""
+
+    def ask(questions: list[Question], answered: Callable, idle: Callable[[], Iterable]) -> tuple[dict[Question, str], str]:
+        asked = _Local(judge, base, revision, precision)
+        return asked.all(questions, batch, answered, idle), ""
+
+    judge_all(pairs, judge, keep, ledger, ask)
+
+
+class _Local:
+    """The model with its tokenizer, and the ids that stand for each name."""
+
+    def __init__(self, judge: ChatJudge, base: str, revision: str | None, precision: str) -> None:
+        self.judge, self.tokenizer = judge, load_tokenizer(base, revision)
+        spread = {"device_map": "auto"} if torch.cuda.is_available() else {}
+        self.model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[precision], **spread).eval()
+        self.names = [ids_of(name, self.tokenizer) for name in judge.names]
+        self.window = getattr(self.model.config, "max_position_embeddings", None) or math.inf
+
+    @torch.inference_mode()
+    def all(self, questions: list[Question], batch: int, answered: Callable, idle: Callable) -> dict[Question, str]:
+        """Hand over a Judgement for each question that has one; why the others have none."""
+        prompts = {q: encode(self.tokenizer, messages_for(self.judge, q)) for q in questions}
+        failures = {q: f"its prompt has {len(ids)} tokens and the model reads {self.window}" for q, ids in prompts.items() if len(ids) > self.window}
+        fitting = sorted((q for q in questions if q not in failures), key=lambda q: -len(prompts[q]))  # the largest batch first, if memory is short
+        shared = common(list(prompts[q] for q in fitting))
+        head = self.model(self._tensor([shared]), use_cache=True).past_key_values if shared else None
+        for start in range(0, len(fitting), batch):
+            idle()
+            several = fitting[start : start + batch]
+            for question, log_BV in zip(several, self._last(head, [prompts[q][len(shared):] for q in several])):
+                self._say(question, log_BV, len(prompts[question]), answered, failures)
+        return failures
+
+    def _last(self, head: object, rest: list[list[int]]) -> torch.Tensor:
+        """Log-probabilities (B, V; fp32) of the token after each row, padded on the right, where causal attention sees no padding."""
+        cache = copy.deepcopy(head)
+        if cache is not None:
+            cache.batch_repeat_interleave(len(rest))
+        longest, pad = max(map(len, rest)), self.tokenizer.pad_token_id
+        ids_BT = self._tensor([ids + [pad] * (longest - len(ids)) for ids in rest])
+        ends = [len(ids) - 1 for ids in rest]
+        where = sorted(set(ends))
+        logits_BKV = self.model(ids_BT, past_key_values=cache, use_cache=cache is not None, logits_to_keep=torch.tensor(where, device=ids_BT.device)).logits
+        rows = torch.arange(len(rest), device=logits_BKV.device), torch.tensor([where.index(e) for e in ends], device=logits_BKV.device)
+        return logits_BKV[rows].float().log_softmax(-1)
+
+    def _say(self, question: Question, log_V: torch.Tensor, num_tokens: int, answered: Callable, failures: dict[Question, str]) -> None:
+        logs = [torch.logsumexp(log_V[ids], 0).item() for ids in self.names]
+        if not {*log_V.topk(min(TOP, len(log_V))).indices.tolist()} & {i for ids in self.names for i in ids}:
+            failures[question] = f"neither of its names is among the {TOP} likeliest tokens"
+            return
+        tops = [{"token": name, "logprob": x} for name, x in zip(self.judge.names, logs)]
+        best = max(tops, key=lambda t: t["logprob"])
+        choice = {"text": best["token"], "logprobs": {"content": [best | {"top_logprobs": tops}]}}
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        answered(question, Judgement(self.judge.read(choice), choice, "", date, (num_tokens, 1)))
+
+    def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
+        return torch.tensor(rows, device=self.model.device)
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> list[int]:
+    """The ids of a conversation by the tokenizer's chat template, as a server makes them; but no text in it becomes a special token."""
+    specials = [str(t) for t in tokenizer.added_tokens_decoder.values() if t.special]
+    if not any(special in m["content"] for special in specials for m in messages):
+        return tokenizer(render(tokenizer, messages, asks=True), add_special_tokens=False)["input_ids"]
+    marks = [f"<<{os.urandom(8).hex()}>>" for _ in messages]
+    frame = render(tokenizer, [m | {"content": mark} for m, mark in zip(messages, marks)], asks=True)
+    contents = dict(zip(marks, (m["content"] for m in messages)))
+    pieces = re.split("(" + "|".join(map(re.escape, marks)) + ")", frame)
+    return [i for piece in pieces if piece
+            for i in tokenizer(contents.get(piece, piece), add_special_tokens=False, split_special_tokens=piece in contents)["input_ids"]]
+
+
+def ids_of(name: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Every piece that alone reads as `name` (SentencePiece has one with a space before it, too); BadStudy where it is no single token."""
+    found = [i for piece, i in tokenizer.get_vocab().items() if piece.lstrip(SPACES) == name and tokenizer.decode([i]) == name]
+    if not found:
+        raise BadStudy(f"judge: the tokenizer of {tokenizer.name_or_path} has no single token for the name {name!r}; name another model")
+    return sorted(found)
+
+
+def common(prompts: list[list[int]]) -> list[int]:
+    """The beginning that all prompts share, less than the whole of any."""
+    if not prompts:
+        return []
+    return list(os.path.commonprefix(prompts))[: min(map(len, prompts)) - 1]

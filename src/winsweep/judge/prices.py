@@ -1,0 +1,71 @@
+"""What a judge's model costs and until when it is served: the editable table judges/prices.yaml, read strictly."""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from winsweep import layout, strict
+
+FILE = layout.JUDGES / "prices.yaml"
+CHARS_PER_TOKEN = 4.0  # of English under OpenAI's tokenizers, about; exact counts come from the endpoint with each reply
+
+
+@dataclass(frozen=True)
+class Price:
+    """Dollars per million tokens of prompt (`input`) and reply (`output`)."""
+
+    input: float = strict.number(0.0, 0)
+    output: float = strict.number(0.0, 0)
+    shut_down: datetime.date | None = None  # after it OpenAI's own endpoint does not answer for the model
+
+    def dollars(self, tokens_in: float, tokens_out: float) -> float:
+        return (self.input * tokens_in + self.output * tokens_out) / 1e6
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What one question to a judge takes, beside the texts that it is about."""
+
+    model: str  # as the table of prices may know it
+    prompt_chars: int  # of the prompt's own text
+    reply_tokens: int  # at most
+    per_pair: int  # questions: 2 in both orders
+
+
+@cache
+def table() -> tuple[datetime.date, Mapping[str, Price]]:
+    """The date of the table and the price of each model; BadStudy says file and line of what is not legal in it."""
+    root = strict.read_yaml(FILE)
+    given = root.mapping()
+    strict.refuse_unknown(given, ("date", "models"), root)
+    models = {name: _price(node) for name, node in given["models"].mapping().items()}
+    return _date(given["date"]), models
+
+
+def price_of(model: str) -> Price | None:
+    return table()[1].get(model)
+
+
+def is_shut_down(model: str, today: datetime.date | None = None) -> bool:
+    """Whether OpenAI's own endpoint has stopped to serve `model`."""
+    price = price_of(model)
+    return bool(price and price.shut_down and price.shut_down < (today or datetime.date.today()))
+
+
+def tokens_of(num_chars: float) -> int:
+    """How many tokens a text of so many characters has, about."""
+    return round(num_chars / CHARS_PER_TOKEN)
+
+
+def _price(node: strict.Node) -> Price:
+    given = dict(node.mapping())
+    ends = given.pop("shut_down", None)
+    price = strict.read_fields(Price, given, node)
+    return Price(price.input, price.output, _date(ends) if ends else None)
+
+
+def _date(node: strict.Node) -> datetime.date:
+    if not isinstance(node.value, datetime.date):
+        raise node.error(f"found {strict.show(node.value)}", "a date is legal", "type it as 2026-11-26")
+    return node.value
