@@ -71,7 +71,7 @@ def main() -> None:
 
     first = make_pairs(64)
     assert max(abs(a - b) for a, b in zip(ours(first, 64), theirs(first, 64))) < 1e-12, "the clients disagree"
-    plans = [("winsweep", ours, 5000, 64), ("winsweep", ours, 805, 64), ("winsweep", ours, 5000, 256), ("alpaca_eval", theirs, 805, 64),
+    plans = [("winsweep", ours, 2500, 64), ("winsweep", ours, 805, 64), ("winsweep", ours, 2500, 256), ("alpaca_eval", theirs, 805, 64),
              ("alpaca_eval, its default", theirs, 100, 5)]
     found = {plan: [] for plan in plans}
     for _ in range(ROUNDS):
