@@ -9,8 +9,9 @@ BIN = .venv/bin
 demo: install
 	$(BIN)/python launch/sweep.py launch/sweeps/demo.yaml
 
+# Two processes: tests on SLURM mostly wait, the others compute.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 # Preemption and time limits (not part of `make test`), dead nodes, dead and hung ranks, killed launchers, on a real SLURM.
 faults: install
