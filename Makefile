@@ -11,7 +11,7 @@ demo: install
 
 # Two processes: tests on SLURM mostly wait, the others compute.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 # Preemption and time limits (not part of `make test`), dead nodes, dead and hung ranks, killed launchers, on a real SLURM.
 faults: install

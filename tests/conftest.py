@@ -12,17 +12,28 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: threads
 sys.path.insert(0, str(ROOT / "src"))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side (`-n 2 --dist loadgroup`), a file's tests stay together, and those of SLURM, which take longest, begin first and never meet."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
-    items.sort(key=lambda item: group_of(item.path) != "slurm")
+    """SLURM's tests come first, as they take longest and mostly wait."""
+    items.sort(key=lambda item: group_of(item.nodeid) != "slurm")
 
 
-def group_of(path: Path) -> str:
-    name = path.relative_to(ROOT / "tests").with_suffix("").as_posix()
-    return "slurm" if name.startswith("slurm/") else name
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Side by side (`-n 2`), tests of one file stay in one process, and all of SLURM's in one, so that no two clusters take the cores from each other.
+
+    xdist's own `--dist loadgroup` does not see groups under pytest 9.2, and says nothing.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    return "slurm" if nodeid.startswith("tests/slurm/") else nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")

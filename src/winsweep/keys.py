@@ -1,6 +1,7 @@
 """The only place where identity is computed: canonical bytes of a value, and their short digest."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -23,7 +24,7 @@ def plain(value: object, at: str = "$") -> object:
     if isinstance(value, float):
         return _finite(value, at)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name), f"{at}.{f.name}") for f in dataclasses.fields(value) if _counts(f, value)}
+        return {f.name: plain(getattr(value, f.name), f"{at}.{f.name}") for f in _fields(type(value)) if _counts(f, value)}
     if isinstance(value, dict):
         return {_text(k, at): plain(v, f"{at}.{k}") for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -68,9 +69,13 @@ def _tuples(value: object) -> object:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
+@functools.cache
+def _fields(kind: type) -> tuple[dataclasses.Field, ...]:
+    """The fields of a dataclass that are not for people alone."""
+    return tuple(f for f in dataclasses.fields(kind) if f.metadata.get("identity", True))
+
+
 def _counts(field: dataclasses.Field, value: object) -> bool:
-    if not field.metadata.get("identity", True):
-        return False
     return "absent" not in field.metadata or getattr(value, field.name) != field.metadata["absent"]
 
 

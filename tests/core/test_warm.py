@@ -3,6 +3,7 @@
 import gc
 import inspect
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ print(json.dumps(told))
 
 
 def test_a_finetune_imports_no_compiler_and_leaves_everything_as_it_was(root):
-    done = subprocess.run([sys.executable, "-c", TOLD], cwd=root, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", TOLD], cwd=root, env=os.environ | {"PYTHONPATH": str(root / "src")}, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told.pop("frozen") > 10_000
