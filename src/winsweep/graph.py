@@ -48,16 +48,10 @@ class Need:
     def __init__(self, stages: Mapping[str, ModuleType]) -> None:
         self.stages = stages
         self._known: dict[tuple[str, Hashable], Artifact] = {}
-        self._same: dict[tuple[str, int], tuple[Hashable, Artifact]] = {}  # by identity: the hash of an ask goes through all that it holds
         self._open: list[tuple[str, Hashable]] = []
 
     def __call__(self, stage: str, ask: Hashable) -> Artifact:
-        same = self._same.get((stage, id(ask)))
-        if same is None:
-            same = self._same[stage, id(ask)] = ask, self._find((stage, ask))  # `ask` is kept, or another could get its id
-        return same[1]
-
-    def _find(self, at: tuple[str, Hashable]) -> Artifact:
+        at = (stage, ask)
         found = self._known.get(at)
         if found is None:
             found = self._known[at] = self._make(at)

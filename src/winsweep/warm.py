@@ -1,4 +1,4 @@
-"""Which modules a stage is slow to import, and how thousands of modules are imported in less time."""
+"""Which modules a stage is slow to import, and how what is made in bulk and stays (modules, the artifacts of a study) is made in less time."""
 
 import gc
 import importlib
@@ -23,9 +23,10 @@ def import_for(*stages: str) -> None:
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Nothing is searched for garbage inside, and what was made inside never will be: a quarter of the time of large imports goes that way.
+    """Nothing is searched for garbage inside, and what was made inside never will be, for as long as it is in use.
 
-    That the modules are left alone later also keeps their memory shared with forked children.
+    A quarter of the time of large imports goes that way otherwise, and a third of that of naming the artifacts of 10,000 cells. That modules
+    are left alone later also keeps their memory shared with forked children.
     """
     was = gc.isenabled()
     gc.disable()
