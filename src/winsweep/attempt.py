@@ -9,7 +9,7 @@ import traceback
 import uuid
 from pathlib import Path
 
-from winsweep import history, layout, liveness, manifest, provenance, spec as specs
+from winsweep import history, layout, liveness, manifest, provenance, spec as specs, warm
 from winsweep.errors import Busy, Stopped, WinsweepError
 from winsweep.graph import load
 from winsweep.job import Job, progress_file
@@ -111,6 +111,7 @@ def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, re
     inputs = verified_inputs(spec, store)
     job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag)
     Roll(claim.root, token).announce(claim.number)
+    warm.import_for(spec.stage)
     stage(spec.stage).run(job)
     made = {**record, "name": spec.name, "version": spec.version, "params": spec.params, "inputs": dict(spec.inputs),
             "notes": job.notes, "placement": vars(spec.placement), **provenance.circumstances(), **_usage(record["begun"])}
@@ -127,6 +128,7 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
     try:
         with roll.present(rank):
             inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
+            warm.import_for(spec.stage)
             stage(spec.stage).run(_job(spec, inputs, *places(work, number), rank, num_ranks, token, flag))
         return OK
     except BaseException as e:

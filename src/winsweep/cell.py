@@ -8,7 +8,7 @@ from typing import Literal
 from winsweep.artifact import Artifact
 from winsweep.frame import Frame
 from winsweep.graph import Need
-from winsweep.keys import added, name_only
+from winsweep.keys import added, name_only, worked_out_once
 from winsweep.pretrain import Pretrain
 from winsweep.recipe import Recipe
 from winsweep.strict import number
@@ -43,6 +43,7 @@ class HubData:
     revision: str
 
 
+@worked_out_once
 @dataclass(frozen=True)
 class Model:
     """A model before finetuning: from the hub, from a directory, or pretrained here (over a tokenizer of its own or a given one)."""
@@ -52,6 +53,7 @@ class Model:
     tokenizer: LocalFile | None = added(None)
 
 
+@worked_out_once
 @dataclass(frozen=True)
 class Source:
     """Where training examples or test instructions come from, and the reader (a file of tasks/) that turns rows into them."""
@@ -72,6 +74,7 @@ class Data:
     source: Source
 
 
+@worked_out_once
 @dataclass(frozen=True)
 class Training:
     """One finetune."""
@@ -86,6 +89,7 @@ class Training:
     stop_after_epochs: int | None = added(None)  # a point of the trajectory of the run that the recipe describes
 
 
+@worked_out_once
 @dataclass(frozen=True)
 class Adapter:
     """The rule adapter (Hewitt et al. 2024, section 6): what is added to the next-token logits. No rules: the model as it is.
@@ -125,6 +129,7 @@ class Decoding:
     batch: int = number(16, 1)  # rows decoded together; in bf16 the composition of a batch can change a token
 
 
+@worked_out_once
 @dataclass(frozen=True)
 class Generation:
     """The outputs of one model (trained or not) on one set of instructions."""
@@ -137,6 +142,7 @@ class Generation:
     instructions: Source
 
 
+@worked_out_once
 @dataclass(frozen=True)
 class Judge:
     """A file of judges/ with its options."""
@@ -146,6 +152,7 @@ class Judge:
     options: object
 
 
+@worked_out_once
 @dataclass(frozen=True)
 class Comparison:
     """One set of outputs judged against another, or against a given file of outputs."""
@@ -156,6 +163,7 @@ class Comparison:
     judge: Judge
 
 
+@worked_out_once
 @dataclass(frozen=True)
 class Choice:
     """Validation runs that differ in some fields of the recipe, and the figure by which the best is picked."""

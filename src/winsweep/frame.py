@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypedDict
 
 from winsweep.errors import BadStudy
-from winsweep.keys import added
+from winsweep.keys import added, worked_out_once
 
 
 class Message(TypedDict):
@@ -12,6 +12,7 @@ class Message(TypedDict):
     content: str
 
 
+@worked_out_once
 @dataclass(frozen=True)
 class Frame:
     """A pair of speaker tags, or the chat template of the model's own tokenizer; part of the key of everything made with it."""

@@ -56,9 +56,10 @@ class Need:
 
     def __call__(self, stage: str, ask: Hashable) -> Artifact:
         at = (stage, ask)
-        if at not in self._known:
-            self._known[at] = self._make(at)
-        return self._known[at]
+        found = self._known.get(at)
+        if found is None:
+            found = self._known[at] = self._make(at)
+        return found
 
     def _make(self, at: tuple[str, Hashable]) -> Artifact:
         stage, ask = at

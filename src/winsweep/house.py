@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from winsweep import layout, liveness
+from winsweep import layout, liveness, warm
 from winsweep.artifact import Artifact, closure
 from winsweep.cell import Cell
 from winsweep.fingerprint import Fingerprints
@@ -77,6 +77,13 @@ def open_house(study: Path, store: Path, lenient: bool = False) -> House:
 
     BadStudy; a `lenient` house may lack files (see read_study): nothing may be run or removed by what it says.
     """
+    with warm.no_garbage():
+        house = _open(study, store, lenient)
+        house.order  # worked out here, as every command asks for it
+    return house
+
+
+def _open(study: Path, store: Path, lenient: bool) -> House:
     opened = Store(store).open()
     prints = Fingerprints(opened.root / ".cache" / "digests.json")
     read = read_study(study, prints, lenient)

@@ -1,6 +1,7 @@
 """The only place where identity is computed: canonical bytes of a value, and their short digest."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -9,6 +10,7 @@ from typing import TypeVar
 from winsweep.errors import NotCanonical
 
 KEY_HEX = 12
+HASHED, PLAIN = "_hash", "_plain"  # what an object remembers, see worked_out_once
 T = TypeVar("T")
 
 
@@ -23,12 +25,19 @@ def plain(value: object, at: str = "$") -> object:
     if isinstance(value, float):
         return _finite(value, at)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name), f"{at}.{f.name}") for f in dataclasses.fields(value) if _counts(f, value)}
+        return dict(getattr(value, PLAIN, None) or _plain_fields(value, at))  # a copy: what is remembered stays as it is
     if isinstance(value, dict):
         return {_text(k, at): plain(v, f"{at}.{k}") for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v, f"{at}[{i}]") for i, v in enumerate(value)]
     raise NotCanonical(f"{at}: a {type(value).__qualname__} has no canonical form; use text, numbers, lists, mappings or dataclasses")
+
+
+def _plain_fields(value: object, at: str) -> dict[str, object]:
+    found = {f.name: plain(getattr(value, f.name), f"{at}.{f.name}") for f in _fields(type(value)) if _counts(f, value)}
+    if hasattr(value, PLAIN):
+        value.__dict__[PLAIN] = found
+    return found
 
 
 def restore(kind: type[T], value: dict) -> T:
@@ -64,13 +73,32 @@ def added(default):  # -> dataclasses.Field
     return dataclasses.field(default=default, metadata={"absent": default})
 
 
+def worked_out_once(kind: type[T]) -> type[T]:
+    """A frozen dataclass whose objects remember their hash and plain form, which go through all that they hold: for what many others hold."""
+    through = kind.__hash__
+
+    def __hash__(self) -> int:
+        known = self.__dict__.get(HASHED)
+        if known is None:
+            known = self.__dict__[HASHED] = through(self)
+        return known
+
+    kind.__hash__ = __hash__
+    setattr(kind, PLAIN, None)
+    return kind
+
+
 def _tuples(value: object) -> object:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
+@functools.cache
+def _fields(kind: type) -> tuple[dataclasses.Field, ...]:
+    """The fields of a dataclass that are not for people alone."""
+    return tuple(f for f in dataclasses.fields(kind) if f.metadata.get("identity", True))
+
+
 def _counts(field: dataclasses.Field, value: object) -> bool:
-    if not field.metadata.get("identity", True):
-        return False
     return "absent" not in field.metadata or getattr(value, field.name) != field.metadata["absent"]
 
 

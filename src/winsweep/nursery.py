@@ -16,6 +16,8 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from winsweep import warm
+
 GRACE_S = 5.0  # between the end of one rank and the kill of the others; between SIGTERM and SIGKILL
 POLL_S = 0.02
 ORPHAN_S = 2.0  # how long an attempt whose parent is gone may take to say so
@@ -52,9 +54,9 @@ def main() -> None:
 
 def preload() -> None:
     """Import what stages need; nothing here may start a thread or touch a GPU, as children are forked from this state."""
-    from winsweep.train import finetune  # noqa: F401  torch, transformers, deepspeed
-    from winsweep.generate import greedy  # noqa: F401
-    import sacrebleu  # noqa: F401
+    warm.import_for("finetune", "collect", "generate")  # torch, transformers, deepspeed
+    with warm.no_garbage():
+        import sacrebleu  # noqa: F401
 
 
 def obey(command: dict, gangs: dict[str, Gang]) -> None:

@@ -6,7 +6,6 @@ import sys
 import uuid
 from collections.abc import Callable, Iterable
 from functools import partial
-from http.client import HTTPException
 from typing import BinaryIO
 
 from winsweep import parts
@@ -87,7 +86,8 @@ def download(file: UrlFile) -> int:
 
 def _receive(url: str, out: BinaryIO) -> tuple[str, int]:
     """Write what the server sends to `out`: its sha256 and its number of bytes. BadData if it does not come, or not to its end."""
-    from urllib.request import urlopen  # a tenth of a second, and most commands fetch nothing
+    from http.client import HTTPException  # with the next, a tenth of a second, and most commands fetch nothing
+    from urllib.request import urlopen
 
     digest, num = hashlib.sha256(), 0
     try:

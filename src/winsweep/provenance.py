@@ -5,7 +5,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 
 from winsweep import layout
 
@@ -43,6 +42,8 @@ def device() -> str:
 
 
 def _versions() -> dict[str, str]:
+    from importlib import metadata  # no command but an attempt asks
+
     found = {}
     for name in PACKAGES:
         try:

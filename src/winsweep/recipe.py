@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from winsweep.keys import worked_out_once
 from winsweep.strict import number
 
 
+@worked_out_once
 @dataclass(frozen=True)
 class Recipe:
     """Every field is part of a finetune's key; the defaults are the published runs of Hewitt et al. 2024 (preset as_run)."""

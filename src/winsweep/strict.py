@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import math
 import types
 import typing
@@ -100,9 +101,14 @@ def read(kind: object, node: Node) -> typing.Any:
     return _scalar(kind, node)
 
 
+@functools.cache
+def _hints(kind: type) -> dict[str, object]:
+    return typing.get_type_hints(kind)
+
+
 def read_fields(kind: type, given: dict[str, Node], at: Node) -> typing.Any:
     """A dataclass from the mapping `given`: unknown keys are refused, missing ones take their default or are named."""
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
     refuse_unknown(given, fields, at)
     for name, f in fields.items():

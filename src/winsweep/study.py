@@ -55,6 +55,8 @@ class _Reader:
         self.path, self.parts = path, Parts(path, fingerprint)
         self.root = read_layers(path)
         self.given = self.root.mapping()
+        self.generations: dict[tuple, Generation] = {}
+        self.recipes: dict[tuple, Recipe] = {}
 
     def study(self) -> Study:
         strict.refuse_unknown(self.given, SECTIONS, self.root)
@@ -144,13 +146,26 @@ class _Reader:
         return one_of(self.arms, strict.read(str, given["task"]), given["task"], lambda a: a.fits(model.name))
 
     def generation(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node]) -> Generation:
+        """The one object for all cells that ask for these outputs: what is the same object need not be compared."""
+        at = (model.name, arm.name, *((seed, selection.point_label(point)) if arm.task else ()))
+        if at not in self.generations:
+            self.generations[at] = self.new_generation(model, own, arm, seed, point)
+        return self.generations[at]
+
+    def new_generation(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node]) -> Generation:
         source, family = model, f"{model.name}.{arm.name}"
         if arm.task is not None:
-            recipe = self.recipe(own["recipe"].mapping() if "recipe" in own else {}, arm.recipe, point)
+            recipe = self.recipe_of(model, own, arm, point)
             source = Training(_label(model.name, arm, seed, point), model, arm.task, recipe, seed, arm.frame)
             source = self.selection.of(source, family, arm.decoding) if self.selection else source
         label = source.name if arm.task else family
         return Generation(label, source, arm.adapter, arm.decoding, arm.frame, self.instructions)
+
+    def recipe_of(self, model: Model, own: dict[str, Node], arm: Arm, point: dict[str, Node]) -> Recipe:
+        at = (model.name, arm.name, selection.point_label(point))
+        if at not in self.recipes:
+            self.recipes[at] = self.recipe(own["recipe"].mapping() if "recipe" in own else {}, arm.recipe, point)
+        return self.recipes[at]
 
     def recipe(self, *layers: Mapping[str, Node]) -> Recipe:
         """The study's recipe, then the model's, the task's and the grid's word, the later one winning; the preset says the rest."""

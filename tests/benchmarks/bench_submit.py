@@ -1,8 +1,10 @@
 """Planning and submitting 1,000 cells on a real SLURM, with the RPCs that slurmctld counted: python tests/benchmarks/bench_submit.py
 
-Wants a running cluster (`eval "$(slurm/testbed/up)"`). Nothing is waited for: the arrays are cancelled at the end.
+Wants a running cluster (`eval "$(slurm/testbed/up)"`). Nothing is waited for: the arrays are cancelled at the end. Beside it what submitit
+itself needs for one stage of as many cells, as one array and one by one (`--peers 200` for fewer, 0 for none).
 """
 
+import argparse
 import re
 import subprocess
 import sys
@@ -52,12 +54,35 @@ def step(folder: Path, what: str, num_tasks: int, num_seeds: int) -> None:
     (folder / "study.yaml").write_text(STUDY % (tasks, ", ".join(map(str, range(num_seeds)))))
     subprocess.run(["sdiag", "--reset"], check=True, capture_output=True)
     seconds, said = sweep(folder)
+    tell(what, num_tasks * num_seeds, seconds, said.count("job "))
+
+
+def tell(what: str, num_cells: int, seconds: float, num_sbatch: int) -> None:
     counted = {k: v for k, v in rpcs().items() if k not in ("REQUEST_STATS_INFO", "MESSAGE_NODE_REGISTRATION_STATUS", "REQUEST_PING")}
     own = sum(v for k, v in counted.items() if "SUBMIT" in k or "JOB_INFO" in k or "BUILD_INFO" in k)
-    print(f"{what:34s} {num_tasks * num_seeds:6d} cells {seconds:7.2f} s  {said.count('job '):3d} sbatch  {own:3d} RPCs of ours  {counted}")
+    print(f"{what:34s} {num_cells:6d} cells {seconds:7.2f} s  {num_sbatch:4d} sbatch  {own:4d} RPCs of ours  {counted}", flush=True)
+
+
+def peers(folder: Path, num_cells: int) -> None:
+    """submitit alone, for one stage: what a script without winsweep would do."""
+    import submitit
+
+    cells = list(range(num_cells))
+    for what, submit in (("submitit map_array, one stage", lambda e: len(e.map_array(abs, cells)) and 1),
+                         ("submitit one by one, one stage", lambda e: len([e.submit(abs, n) for n in cells]))):
+        executor = submitit.SlurmExecutor(folder / what.replace(" ", "_"))
+        executor.update_parameters(partition="main", time=10)
+        subprocess.run(["sdiag", "--reset"], check=True, capture_output=True)
+        begun = time.perf_counter()
+        num_sbatch = submit(executor)
+        tell(what, num_cells, time.perf_counter() - begun, num_sbatch)
+        subprocess.run(["scancel", "--me"], check=True)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers", type=int, default=1000, metavar="N", help="cells that submitit submits by itself (default: 1000)")
+    num_peers = parser.parse_args().peers
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "c.yaml").write_text(CLUSTER)
@@ -69,6 +94,8 @@ def main() -> None:
             subprocess.run(["scancel", "--me"], check=True)
             finish(folder)
             step(folder, "again, nothing missing", 100, 11)
+            if num_peers:
+                peers(folder, num_peers)
         finally:
             subprocess.run(["scancel", "--me"], check=True)
             subprocess.run(["scontrol", "update", "partition=main", "state=up"], check=True)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winsweep.errors import NotCanonical
-from winsweep.keys import added, canonical, digest, name_only, plain, restore
+from winsweep.keys import added, canonical, digest, name_only, plain, restore, worked_out_once
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=8)
@@ -79,3 +79,21 @@ def test_the_refusal_says_where():
 def test_restore_undoes_plain():
     value = Named("", (3, 1))
     assert restore(Named, plain(value) | {"name": ""}) == value
+
+
+@worked_out_once
+@dataclasses.dataclass(frozen=True)
+class Remembering:
+    """What many others hold."""
+
+    parts: tuple[tuple[str, int], ...]
+    name: str = name_only(default="")
+
+
+def test_what_is_remembered_is_what_would_be_worked_out_again():
+    one, same, other = Remembering((("a", 1),), "x"), Remembering((("a", 1),), "x"), Remembering((("a", 2),), "x")
+    told = plain(one)
+    told["parts"] = "changed by who was told"
+    assert plain(one) == plain(one) == plain(same) == {"parts": [["a", 1]]} and plain(other) != plain(one)
+    assert hash(one) == hash(same) and one == same and len({one, same, other}) == 2
+    assert plain(dataclasses.replace(one, parts=())) == {"parts": []} and hash(dataclasses.replace(one, parts=other.parts)) == hash(other)

@@ -17,7 +17,6 @@ if not torch.cuda.is_available():
 
 import deepspeed
 import deepspeed.ops
-import deepspeed.runtime.zero.muon.muon_optimizer  # DeepSpeed would import it at the first engine, in every forked rank (0.8 s)
 import transformers
 from deepspeed.accelerator import get_accelerator
 from deepspeed.runtime.engine import DeepSpeedEngine as Engine
@@ -28,6 +27,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from winsweep.errors import Damaged, MissingInput
 from winsweep.recipe import Recipe
 from winsweep.train.gang import Gang
+from winsweep.train import muon  # noqa: F401  before DeepSpeed imports it with its compiler
 from winsweep.train.loss import Batch, example_losses
 
 TAG = "state"
