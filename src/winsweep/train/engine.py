@@ -27,8 +27,9 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from winsweep.errors import Damaged, MissingInput
 from winsweep.recipe import Recipe
+from winsweep.train import varlen
 from winsweep.train.gang import Gang
-from winsweep.train.loss import Batch, example_losses
+from winsweep.train.loss import Batch, Packed, summed_loss
 
 TAG = "state"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -57,6 +58,23 @@ def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, 
     return engine
 
 
+def pack_or_not(engine: Engine, gang: Gang) -> str:
+    """Make the engine's model ready for packed examples and return "", or leave it as it was and say why it cannot take them.
+
+    The same on all ranks; one that cannot is enough.
+    """
+    model, before = engine.module, engine.module.config._attn_implementation
+    try:
+        model.set_attn_implementation(varlen.NAME)
+        why = varlen.leak(engine, model, engine.device)
+    except ValueError as error:  # an architecture with attention of its own
+        why = str(error).splitlines()[0]
+    if gang.sum(bool(why)) == [0.0]:
+        return ""
+    model.set_attn_implementation(before)
+    return why or "another rank's model does not keep them apart"
+
+
 def _device_index(rank: int) -> int:
     return rank % max(1, torch.cuda.device_count())
 
@@ -77,8 +95,8 @@ def _load(base: str | Path, revision: str | None, recipe: Recipe, config: dict) 
     return model
 
 
-def take_step(engine: Engine, batches: Sequence[Batch], recipe: Recipe, num_rows: int, lr: float) -> tuple[float, float]:
-    """One optimizer step on the mean loss of `num_rows` examples, of which this rank computes `batches`.
+def take_step(engine: Engine, batches: Sequence[Batch | Packed], recipe: Recipe, num_rows: int, lr: float) -> tuple[float, float]:
+    """One optimizer step on the mean loss of `num_rows` examples, of which this rank computes `batches`: as many on every rank.
 
     Returns the sum of this rank's example losses, and the norm of the whole gradient before clipping. DeepSpeed averages
     over ranks, so each loss is weighted ranks/divisor: the gradient is the same however the examples are split.
@@ -86,12 +104,14 @@ def take_step(engine: Engine, batches: Sequence[Batch], recipe: Recipe, num_rows
     weight = engine.world_size / recipe.divisor(num_rows)
     for group in engine.optimizer.param_groups:
         group["lr"] = lr
+    engine.optimizer.gradient_accumulation_steps = len(batches)  # what ZeRO's offload of gradients looks at; steps differ in it
     total, norm = 0.0, None
-    for batch in batches:
-        losses_B = example_losses(engine, batch.to(engine.device), recipe.loss)
-        total = total + losses_B.detach().double().sum()
-        engine.backward(losses_B.sum() * weight, scale_wrt_gas=False)
-        if _stage(engine) == 0 and engine.is_gradient_accumulation_boundary():
+    for left, batch in zip(reversed(range(len(batches))), batches):
+        engine.set_gradient_accumulation_boundary(left == 0)
+        loss = summed_loss(engine, batch.to(engine.device), recipe.loss)
+        total = total + loss.detach().double()
+        engine.backward(loss * weight, scale_wrt_gas=False)
+        if _stage(engine) == 0 and left == 0:
             norm = torch.nn.utils.get_total_norm([p.grad for p in engine.module.parameters() if p.grad is not None])
         engine.step()
     norm = engine.get_global_grad_norm() if norm is None else norm

@@ -8,7 +8,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from winsweep import zero
-from winsweep.errors import BadData, Incomplete, NotFinite, Stopped
+from winsweep.errors import Incomplete, NotFinite, Stopped
 from winsweep.manifest import write_atomic
 from winsweep.placement import Placement
 from winsweep.recipe import Recipe
@@ -24,32 +24,12 @@ from winsweep.text.encode import Example
 from winsweep.train import checkpoint, engine as engines
 from winsweep.train.checkpoint import LOG, NOTES
 from winsweep.train.consolidate import write_shards
+from winsweep.train.course import Course, check
 from winsweep.train.engine import Engine
 from winsweep.train.gang import Gang
-from winsweep.train.loss import collate, num_targets
-from winsweep.train.order import share, step_rows
+from winsweep.train.loss import num_targets
 
 STOPS = ("time limit", "preempted", "stopped")
-
-
-@dataclass(frozen=True)
-class Course:
-    """What every step of a run needs to know; the same on all ranks."""
-
-    examples: Sequence[Example]
-    recipe: Recipe
-    seed: int
-    micro_batch: int
-    accumulation: int
-
-    @property
-    def num_steps(self) -> int:
-        return self.recipe.num_steps(len(self.examples))
-
-    def rows(self, step: int) -> list[int]:
-        """Rows of the step, longest first, so that the ranks' and micro-batches' lengths are alike; their set is what the seed decides."""
-        rows = step_rows(len(self.examples), self.recipe.global_batch, self.seed, step)
-        return sorted(rows, key=lambda row: -len(self.examples[row].ids))
 
 
 def finetune(
@@ -75,23 +55,24 @@ def finetune(
     reason on any rank, all save after the step that they are in and raise Stopped; the last step is finished instead.
     An error of one rank is raised by all: NotFinite, OSError (disk full), BadData, Damaged, Incomplete, BadStudy.
     """
-    config = zero.resolve(zero_config, recipe, placement, gang.num_ranks)
-    course = Course(examples, recipe, seed, config["train_micro_batch_size_per_gpu"], config["gradient_accumulation_steps"])
-    _check(course)
+    config = zero.resolve(zero_config, recipe, gang.num_ranks)
+    check(examples)
     torch.set_num_threads(placement.threads)
     set_seeds(seed)
     gang.first(lambda: work.mkdir(parents=True, exist_ok=True))
     engine = engines.start(base, revision, recipe, config, gang)
+    why_not = engines.pack_or_not(engine, gang)
+    course = Course(examples, recipe, seed, gang.num_ranks, not why_not, placement.micro_tokens or 2048)
     set_seeds(seed + 1_000_003 * gang.rank)  # dropout differs between ranks
     fit = _fit(course, base, revision, config, gang)
     begin = checkpoint.resume(engine, work, fit, gang)
     log = gang.together(lambda: _open_log(work) if gang.rank == 0 else None)
-    for step in range(begin, course.num_steps):
-        line = _step(engine, course, step, gang)
+    for at in range(begin, course.num_steps):
+        line = _step(engine, course, at, gang)
         gang.together(lambda: _report(line, course, log, progress))
         stop = _agreed(stopping(), gang)
-        if (stop or (step + 1) % placement.checkpoint_steps == 0) and step + 1 < course.num_steps:
-            checkpoint.save(engine, work, step + 1, fit, gang)
+        if (stop or (at + 1) % (placement.checkpoint_steps or 50) == 0) and at + 1 < course.num_steps:
+            checkpoint.save(engine, work, at + 1, fit, gang)
             if stop:
                 raise Stopped(stop)
     _publish(engine, course, out, work, gang)
@@ -113,37 +94,25 @@ def _agreed(stop: str | None, gang: Gang) -> str | None:
     return next((word for word, num in zip(STOPS, told) if num), None)
 
 
-def _check(course: Course) -> None:
-    if not course.examples:
-        raise BadData("the examples: found none; at least one is legal; see what the task prepared")
-    for row, example in enumerate(course.examples):
-        if not example.ids or len(example.ids) != len(example.labels):
-            found = f"{len(example.ids)} ids and {len(example.labels)} labels"
-            raise BadData(f"example {row}: found {found}; at least one id and a label for each is legal; see how the task encodes it")
-
-
 def _fit(course: Course, base: str | Path, revision: str | None, config: dict, gang: Gang) -> dict:
-    """What a checkpoint must have been made with; the micro-batch is not among it, as the state does not depend on it."""
+    """What a checkpoint must have been made with; how a step is split is not among it, as the state does not depend on it."""
     digest = hashlib.sha256(json.dumps([list(example) for example in course.examples]).encode()).hexdigest()
     run = {"base": str(base), "revision": revision, "seed": course.seed, "examples": digest}
     return run | {"recipe": asdict(course.recipe), "num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"]}
 
 
-def _step(engine: Engine, course: Course, step: int, gang: Gang) -> dict:
-    """Take optimizer step `step` (0-based) and return its line of the log; NotFinite on all ranks if loss or gradient is not finite."""
+def _step(engine: Engine, course: Course, at: int, gang: Gang) -> dict:
+    """Take optimizer step `at` (0-based) and return its line of the log; NotFinite on all ranks if loss or gradient is not finite."""
     begun = time.perf_counter()
-    rows = course.rows(step)
-    parts = share(rows, gang.rank, gang.num_ranks, course.micro_batch, course.accumulation)
-    lr = course.recipe.lr_at(step, len(course.examples))
-    batches = [collate([course.examples[row] for row in part]) for part in parts]
-    total, norm = engines.take_step(engine, batches, course.recipe, len(rows), lr)
+    step, lr = course.step(at), course.recipe.lr_at(at, len(course.examples))
+    total, norm = engines.take_step(engine, course.batches(step, gang.rank), course.recipe, step.num_rows, lr)
     total, norm = gang.sum(total, norm / gang.num_ranks)
-    loss = total / len(rows)
+    loss = total / step.num_rows
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise NotFinite(f"step {step + 1} of {course.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; lower recipe.lr")
-    num_tokens = sum(len(course.examples[row].ids) for row in rows)
-    speed = num_tokens / (time.perf_counter() - begun)
-    return {"step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm, "num_tokens": num_tokens, "tokens_per_s": round(speed, 1)}
+        raise NotFinite(f"step {at + 1} of {course.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; lower recipe.lr")
+    speed = round(step.num_tokens / (time.perf_counter() - begun), 1)
+    numbers = {"step": at + 1, "loss": loss, "lr": lr, "grad_norm": norm}
+    return numbers | {"num_tokens": step.num_tokens, "num_slots": step.num_slots, "num_micro": len(step.grid), "tokens_per_s": speed}
 
 
 def _open_log(work: Path) -> BinaryIO:
