@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from winsweep.errors import Damaged, MissingInput
 from winsweep.recipe import Recipe
-from winsweep.train import varlen
+from winsweep.train import memory, varlen
 from winsweep.train.gang import Gang
 from winsweep.train.loss import Batch, Packed, summed_loss
 
@@ -39,7 +40,7 @@ logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
 transformers.utils.logging.disable_progress_bar()
 
 
-def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, gang: Gang) -> Engine:
+def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, gang: Gang, recompute: str = "none") -> Engine:
     """An engine that holds `base` in the recipe's precision, ready for its first step; `config` comes from zero.resolve.
 
     MissingInput if the base lacks a weight. Weight decay applies to every parameter.
@@ -48,10 +49,15 @@ def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, 
     if torch.cuda.is_available():
         torch.cuda.set_device(_device_index(gang.rank))
     deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)  # takes over the gang's group
-    model = _load(base, revision, recipe, config)
+    return wrap(_load(base, revision, recipe, config), recipe, config, gang, recompute)
+
+
+def wrap(model: PreTrainedModel, recipe: Recipe, config: dict, gang: Gang, recompute: str = "none") -> Engine:
+    """An engine around `model`; see start. AdamW is torch's fused one: one pass over memory, and nothing is compiled in the job."""
+    memory.recompute(model, recompute)
     model.train()
     betas = (recipe.beta1, recipe.beta2)
-    adam = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay)
+    adam = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay, fused=True)
     with contextlib.redirect_stdout(sys.stderr):  # DeepSpeed prints its memory use
         engine, *_ = deepspeed.initialize(model=model, optimizer=adam, config=config)
     gang.limit_waits()
@@ -59,20 +65,23 @@ def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, 
 
 
 def pack_or_not(engine: Engine, gang: Gang) -> str:
-    """Make the engine's model ready for packed examples and return "", or leave it as it was and say why it cannot take them.
-
-    The same on all ranks; one that cannot is enough.
-    """
-    model, before = engine.module, engine.module.config._attn_implementation
-    try:
-        model.set_attn_implementation(varlen.NAME)
-        why = varlen.leak(engine, model, engine.device)
-    except ValueError as error:  # an architecture with attention of its own
-        why = str(error).splitlines()[0]
+    """Make the engine's model ready for packed examples and return "", or leave it as it was and say why; the same on all ranks."""
+    before = engine.module.config._attn_implementation
+    why = varlen.prepare(engine.module, engine, engine.device)
     if gang.sum(bool(why)) == [0.0]:
         return ""
-    model.set_attn_implementation(before)
-    return why or "another rank's model does not keep them apart"
+    engine.module.set_attn_implementation(before)
+    return why or "the model of another rank does not keep examples apart"
+
+
+def room(engine: Engine, recompute: str, longest: int) -> int:
+    """Tokens of a micro-batch for which this rank's GPU has memory; memory.CPU_TOKENS where there is none."""
+    if not torch.cuda.is_available():
+        return max(longest, memory.CPU_TOKENS)
+    model = engine.module
+    num_parameters = sum(map(math.prod, shapes(engine).values()))
+    free = memory.free_bytes(num_parameters, model.dtype.itemsize, _stage(engine), engine.world_size)
+    return memory.fitting_tokens(model.config, model.dtype, recompute, free, longest)
 
 
 def _device_index(rank: int) -> int:

@@ -17,7 +17,7 @@ import torch
 
 from winsweep import zero
 from winsweep.errors import Incomplete, NotFinite, Stopped
-from winsweep.manifest import write_atomic
+from winsweep.manifest import kept, write_atomic
 from winsweep.placement import Placement
 from winsweep.recipe import Recipe
 from winsweep.text.encode import Example
@@ -29,6 +29,7 @@ from winsweep.train.engine import Engine
 from winsweep.train.gang import Gang
 from winsweep.train.loss import num_targets
 
+BUDGET = "micro_tokens.json"
 STOPS = ("time limit", "preempted", "stopped")
 
 
@@ -60,15 +61,15 @@ def finetune(
     torch.set_num_threads(placement.threads)
     set_seeds(seed)
     gang.first(lambda: work.mkdir(parents=True, exist_ok=True))
-    engine = engines.start(base, revision, recipe, config, gang)
+    engine = engines.start(base, revision, recipe, config, gang, placement.recompute)
     why_not = engines.pack_or_not(engine, gang)
-    course = Course(examples, recipe, seed, gang.num_ranks, not why_not, placement.micro_tokens or 2048)
+    course = Course(examples, recipe, seed, gang.num_ranks, not why_not, _micro_tokens(engine, examples, placement, work, gang))
     set_seeds(seed + 1_000_003 * gang.rank)  # dropout differs between ranks
     fit = _fit(course, base, revision, config, gang)
     begin = checkpoint.resume(engine, work, fit, gang)
     log = gang.together(lambda: _open_log(work) if gang.rank == 0 else None)
     for at in range(begin, course.num_steps):
-        line = _step(engine, course, at, gang)
+        line = take_step(engine, course, at, gang)
         gang.together(lambda: _report(line, course, log, progress))
         stop = _agreed(stopping(), gang)
         if (stop or (at + 1) % (placement.checkpoint_steps or 50) == 0) and at + 1 < course.num_steps:
@@ -94,6 +95,16 @@ def _agreed(stop: str | None, gang: Gang) -> str | None:
     return next((word for word, num in zip(STOPS, told) if num), None)
 
 
+def _micro_tokens(engine: Engine, examples: Sequence[Example], placement: Placement, work: Path, gang: Gang) -> int:
+    """The placement's, or what the rank with the least memory has room for: found once, so that a later attempt splits steps alike."""
+    if placement.micro_tokens:
+        return placement.micro_tokens
+    longest = max(len(example.ids) for example in examples)
+    here = gang.together(lambda: engines.room(engine, placement.recompute, longest))
+    least = int(min(gang.each(here)))
+    return gang.first(lambda: kept(work / BUDGET, lambda: least))
+
+
 def _fit(course: Course, base: str | Path, revision: str | None, config: dict, gang: Gang) -> dict:
     """What a checkpoint must have been made with; how a step is split is not among it, as the state does not depend on it."""
     digest = hashlib.sha256(json.dumps([list(example) for example in course.examples]).encode()).hexdigest()
@@ -101,7 +112,7 @@ def _fit(course: Course, base: str | Path, revision: str | None, config: dict, g
     return run | {"recipe": asdict(course.recipe), "num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"]}
 
 
-def _step(engine: Engine, course: Course, at: int, gang: Gang) -> dict:
+def take_step(engine: Engine, course: Course, at: int, gang: Gang) -> dict:
     """Take optimizer step `at` (0-based) and return its line of the log; NotFinite on all ranks if loss or gradient is not finite."""
     begun = time.perf_counter()
     step, lr = course.step(at), course.recipe.lr_at(at, len(course.examples))

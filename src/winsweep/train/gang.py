@@ -45,6 +45,10 @@ class Gang:
         dist.all_reduce(total)
         return total.tolist()
 
+    def each(self, value: float) -> list[float]:
+        """What every rank gave, in the order of ranks."""
+        return self.sum(*(value if rank == self.rank else 0.0 for rank in range(self.num_ranks)))
+
     def agree(self, error: Exception | None) -> None:
         """Return if no rank has an error; otherwise every rank raises: its own, or a copy of that of the lowest failed rank."""
         if self.sum(error is not None) == [0.0]:

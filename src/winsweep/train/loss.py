@@ -65,7 +65,8 @@ def pack(examples: Sequence[Example], kind: str = "example_mean") -> Packed:
         begin += len(row.ids)
     some = (kept, targets, weights) if kept else ([0], [0], [0.0])
     ids = [i for row in rows for i in row.ids]
-    return Packed(torch.tensor([ids]), *map(torch.tensor, some), [len(row.ids) for row in rows])
+    kept_K, targets_K, weights_K = torch.tensor(some[0]), torch.tensor(some[1]), torch.tensor(some[2], dtype=torch.float64)
+    return Packed(torch.tensor([ids]), kept_K, targets_K, weights_K, [len(row.ids) for row in rows])
 
 
 def packed_loss(model: Callable, batch: Packed) -> Tensor:
