@@ -9,7 +9,7 @@ from winsweep.graph import Need, Want
 from winsweep.job import Job
 from winsweep.keys import plain
 
-VERSION = 1
+VERSION = 2
 TRANSIENT = True  # its output may go once collect has made a model of it
 
 
@@ -45,9 +45,8 @@ def run(job: Job) -> None:
                 host=job.host)
     try:
         zero = read_zero(layout.DS_CONFIGS / f"{job.placement.zero}.json")
-        job.notes["deepspeed"] = finetune(encoded.examples, base, revision, recipe, job.params["seed"], placement=job.placement,
-                                          zero_config=zero, gang=gang, out=job.out, work=job.work, progress=job.progress,
-                                          stopping=job.stopping)
+        job.notes.update(finetune(encoded.examples, base, revision, recipe, job.params["seed"], placement=job.placement, zero_config=zero,
+                                  gang=gang, out=job.out, work=job.work, progress=job.progress, stopping=job.stopping))
     finally:
         gang.leave()
 

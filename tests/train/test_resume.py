@@ -22,8 +22,8 @@ KINDS += [("zero2", 2, RECIPE), ("zero3", 2, RECIPE), ("zero3_offload", 2, BF16)
 
 @pytest.fixture
 def new_world(tmp_path: Path, dropout_model: Path) -> Callable[..., World]:
-    def build(name: str, zero: str = "zero1", num_ranks: int = 2, recipe: Recipe = RECIPE) -> World:
-        return World(tmp_path / name, dropout_model, zero, num_ranks, recipe, micro_tokens=28, checkpoint_steps=3)
+    def build(name: str, zero: str = "zero1", num_ranks: int = 2, recipe: Recipe = RECIPE, behind: bool = False) -> World:
+        return World(tmp_path / name, dropout_model, zero, num_ranks, recipe, micro_tokens=28, checkpoint_steps=3, checkpoint_behind=behind)
 
     return build
 
@@ -134,10 +134,10 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(changed: str, new_world: Cal
     assert again.facts()["notes"][0].startswith(f"checkpoint-3 passed over: made with {changed} = ")
 
 
-def test_another_micro_batch_goes_on(new_world: Callable[..., World]) -> None:
+def test_another_split_into_micro_batches_goes_on(new_world: Callable[..., World]) -> None:
     world = new_world("world")
     stopped_at_5(world)
-    again = World(world.root, world.base, "zero1", 2, RECIPE, micro_tokens=14, checkpoint_steps=3)
+    again = World(world.root, world.base, "zero1", 2, RECIPE, micro_tokens=14, checkpoint_steps=3, checkpoint_behind=False)
     again.num_attempts = 1
     assert again.done().facts()["notes"] == ["went on from checkpoint-3"]
     assert len(again.log()) == 12

@@ -83,7 +83,7 @@ def wait_ranks(pids: list[int], limit_s: float = 60.0, watch: Callable[[], None]
 class World:
     """One finetune under test: its settings, its directories, and attempts at it."""
 
-    def __init__(self, root: Path, base: Path, zero: str, num_ranks: int, recipe: Recipe, **placement: int) -> None:
+    def __init__(self, root: Path, base: Path, zero: str, num_ranks: int, recipe: Recipe, **placement: int | str) -> None:
         self.root, self.base, self.num_ranks, self.recipe = root, base, num_ranks, recipe
         self.config = zero_config(zero)
         self.examples = make_examples(22)
@@ -102,7 +102,9 @@ class World:
         gang = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
         how = dict(placement=self.placement, zero_config=self.config, gang=gang)
         progress = lambda done, total: self.on_progress(rank, done)
-        finetune(self.examples, self.base, None, self.recipe, self.seed, **how, out=self.out, work=self.work, progress=progress)
+        notes = finetune(self.examples, self.base, None, self.recipe, self.seed, **how, out=self.out, work=self.work, progress=progress)
+        if rank == 0:
+            (self.root / "notes.json").write_text(json.dumps(notes))
         gang.leave()
 
     def start(self) -> list[int]:
@@ -146,6 +148,10 @@ class World:
 
     def facts(self) -> dict:
         return json.loads((self.out / "train.json").read_text())
+
+    def notes(self) -> dict:
+        """What the last attempt that succeeded says of itself for the record."""
+        return json.loads((self.root / "notes.json").read_text())
 
     def checkpoints(self) -> list[str]:
         return sorted(path.name for path in self.work.glob("*checkpoint*"))

@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for CUDA must not start it: the ranks are forked later
@@ -128,25 +128,31 @@ def take_step(engine: Engine, batches: Sequence[Batch | Packed], recipe: Recipe,
     return float(total), float(norm if norm is not None else "nan") + skipped
 
 
-def save_state(engine: Engine, directory: Path) -> None:
-    """Write what the engine needs to go on into `directory`, synced to disk; the first OSError of this rank is raised at the end.
+def save_state(engine: Engine, directory: Path, write: Callable[[object, Path], None]) -> None:
+    """Give `write` what the engine needs to go on, with paths below `directory`; this rank's first error of it is raised at the end.
 
-    At the end, because the other ranks wait inside DeepSpeed until every rank has been through its writes: so every write
-    goes through `write`, and the copy of a conversion script, which would not, is left out.
+    At the end, because the other ranks wait inside DeepSpeed until every rank has been through its writes; the copy of a conversion
+    script, which would not go through `write`, is left out.
     """
-    errors: list[OSError] = []
+    errors: list[OSError | MemoryError] = []
 
-    def write(state_dict: dict, path: str) -> None:
+    def keep_going(state_dict: dict, path: str) -> None:
         try:
-            write_torch(state_dict, Path(path))
-        except OSError as error:
+            write(state_dict, Path(path))
+        except (OSError, MemoryError) as error:
             errors.append(error)
 
-    engine.checkpoint_engine.save = write
+    engine.checkpoint_engine.save = keep_going
     engine._copy_recovery_script = lambda directory: None
     engine.save_checkpoint(str(directory), tag=TAG, save_latest=False)
     if errors:
         raise errors[0]
+
+
+def state_bytes(engine: Engine) -> float:
+    """About how much save_state gives `write` on the rank with the most of it: the weights, their fp32 copy and Adam's two moments."""
+    num = sum(map(math.prod, shapes(engine).values()))
+    return num * (12 / engine.world_size + engine.module.dtype.itemsize) if _stage(engine) else 12 * num
 
 
 def load_state(engine: Engine, directory: Path, step: int) -> None:

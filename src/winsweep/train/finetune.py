@@ -6,6 +6,7 @@ import json
 import math
 import random
 import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -28,6 +29,7 @@ from winsweep.train.course import Course, check
 from winsweep.train.engine import Engine
 from winsweep.train.gang import Gang
 from winsweep.train.loss import num_targets
+from winsweep.train.saver import Saver
 
 BUDGET = "micro_tokens.json"
 STOPS = ("time limit", "preempted", "stopped")
@@ -48,7 +50,8 @@ def finetune(
     progress: Callable[[int, int], None],
     stopping: Callable[[], str | None] = lambda: None,
 ) -> dict:
-    """Train `base` on `examples` and fill `out`; called by every rank, returns the DeepSpeed configuration that was used.
+    """Train `base` on `examples` and fill `out`; called by every rank, returns notes for the record: the DeepSpeed configuration that
+    was used, how steps were split into micro-batches, and what checkpoints cost.
 
     `out`, empty and shared, gets the weights as safetensors shards with their index, log.jsonl, and last of all train.json;
     `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes on from the last.
@@ -64,22 +67,39 @@ def finetune(
     engine = engines.start(base, revision, recipe, config, gang, placement.recompute)
     why_not = engines.pack_or_not(engine, gang)
     course = Course(examples, recipe, seed, gang.num_ranks, not why_not, _micro_tokens(engine, examples, placement, work, gang))
+    _say(course, why_not, gang)
     set_seeds(seed + 1_000_003 * gang.rank)  # dropout differs between ranks
     fit = _fit(course, base, revision, config, gang)
     begin = checkpoint.resume(engine, work, fit, gang)
+    saver = Saver(engine, work, fit, placement, gang)
     log = gang.together(lambda: _open_log(work) if gang.rank == 0 else None)
     for at in range(begin, course.num_steps):
         line = take_step(engine, course, at, gang)
         gang.together(lambda: _report(line, course, log, progress))
         stop = _agreed(stopping(), gang)
-        if (stop or (at + 1) % (placement.checkpoint_steps or 50) == 0) and at + 1 < course.num_steps:
-            checkpoint.save(engine, work, at + 1, fit, gang)
+        if at + 1 < course.num_steps:
+            saver.after(at + 1, bool(stop))
             if stop:
                 raise Stopped(stop)
+    saver.finish()
     _publish(engine, course, out, work, gang)
     if log:
         log.close()
-    return config
+    return {"deepspeed": config, "packing": _packing(course, why_not, out), "checkpoints": saver.notes()}
+
+
+def _packing(course: Course, why_not: str, out: Path) -> dict:
+    """For the record: how steps were split, and which share of the token slots that this took held tokens."""
+    lines = [json.loads(line) for line in (out / LOG).read_bytes().splitlines()]
+    useful = sum(line["num_tokens"] for line in lines) / sum(line["num_slots"] for line in lines)
+    split = {"micro_tokens": course.micro_tokens, "useful_share": round(useful, 4), "num_micro": sum(line["num_micro"] for line in lines)}
+    return split | {"packed": not why_not} | ({"why_padded": why_not} if why_not else {})
+
+
+def _say(course: Course, why_not: str, gang: Gang) -> None:
+    if gang.rank == 0:
+        how = f"padded, not packed, as {why_not}" if why_not else "packed"
+        print(f"{course.num_steps} steps; examples are {how}; at most {course.micro_tokens} tokens in a micro-batch", file=sys.stderr, flush=True)
 
 
 def set_seeds(seed: int) -> None:
@@ -101,7 +121,7 @@ def _micro_tokens(engine: Engine, examples: Sequence[Example], placement: Placem
         return placement.micro_tokens
     longest = max(len(example.ids) for example in examples)
     here = gang.together(lambda: engines.room(engine, placement.recompute, longest))
-    least = int(min(gang.each(here)))
+    least = min(gang.gather(here))
     return gang.first(lambda: kept(work / BUDGET, lambda: least))
 
 
