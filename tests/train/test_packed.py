@@ -18,7 +18,7 @@ from winsweep.train.course import Course
 from winsweep.train.loss import num_targets, pack, packed_loss
 from winsweep.train.nll import nll
 
-TINY = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=VOCAB, max_position_embeddings=64)
+TINY = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, vocab_size=VOCAB, max_position_embeddings=64)
 OTHER = {"bloom": dict(hidden_size=32, n_layer=2, n_head=4, vocab_size=VOCAB, bos_token_id=1, eos_token_id=2)}
 CPU = torch.device("cpu")
 
@@ -58,7 +58,8 @@ def test_the_gradient_of_a_packed_step_is_that_of_one_by_one(name: str, more: di
     for rank in range(2):
         for batch in course.batches(step, rank):
             packed_loss(packed, batch).backward()
-    assert (gradient(packed) - gradient(one)).norm() <= 1e-12 * gradient(one).norm()
+    limit = 1e-8 if name == "gemma3_text" else 1e-12  # some of its sums are in float32, whatever the model is in
+    assert (gradient(packed) - gradient(one)).norm() <= limit * gradient(one).norm()
 
 
 def test_losses_are_those_of_each_alone() -> None:

@@ -90,6 +90,7 @@ class World:
         self.placement = Placement(ranks=num_ranks, zero=zero, **placement)
         self.work, self.num_attempts, self.seed, self.timeout_s = root / "work", 0, 7, 20.0
         self.on_progress: Callable[[int, int], None] = lambda rank, done: None
+        self.stopping: Callable[[int, int], str | None] = lambda rank, done: None
         self.on_audit: Callable[[int, str, str], None] | None = None  # called with rank, event and its arguments as text
 
     @property
@@ -101,7 +102,9 @@ class World:
             sys.addaudithook(lambda event, args: event in AUDITED and self.on_audit(rank, event, str(args)))
         gang = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
         how = dict(placement=self.placement, zero_config=self.config, gang=gang)
-        progress = lambda done, total: self.on_progress(rank, done)
+        at = [0]
+        progress = lambda done, total: at.__setitem__(0, done) or self.on_progress(rank, done)
+        how["stopping"] = lambda: self.stopping(rank, at[0])
         notes = finetune(self.examples, self.base, None, self.recipe, self.seed, **how, out=self.out, work=self.work, progress=progress)
         if rank == 0:
             (self.root / "notes.json").write_text(json.dumps(notes))

@@ -61,7 +61,7 @@ def pack(examples: Sequence[Example], kind: str = "example_mean") -> Packed:
         counted = [at for at in range(1, len(row.ids)) if row.labels[at] != MASKED]
         kept += [begin + at - 1 for at in counted]
         targets += [row.labels[at] for at in counted]
-        weights += [1.0 if kind == "example_sum" else 1.0 / len(counted)] * len(counted)
+        weights += [1.0 if kind == "example_sum" else 1.0 / max(1, len(counted))] * len(counted)
         begin += len(row.ids)
     some = (kept, targets, weights) if kept else ([0], [0], [0.0])
     ids = [i for row in rows for i in row.ids]

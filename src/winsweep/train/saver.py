@@ -41,7 +41,7 @@ class Saver:
             self.finish()
         if stop or due:
             self._timed(lambda: self._begin(step, behind=not stop and self.placement.checkpoint_behind))
-        if stop:
+        if self.draft and not self.draft.thread:
             self.finish()
 
     def finish(self) -> None:
