@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.integrations import HfDeepSpeedConfig
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
-from winsweep.errors import Damaged, MissingInput
+from winsweep.errors import BadStudy, Damaged, MissingInput
 from winsweep.recipe import Recipe
 from winsweep.train import memory, varlen
 from winsweep.train.gang import Gang
@@ -54,6 +54,8 @@ def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, 
 
 def wrap(model: PreTrainedModel, recipe: Recipe, config: dict, gang: Gang, recompute: str = "none") -> Engine:
     """An engine around `model`; see start. AdamW is torch's fused one: one pass over memory, and nothing is compiled in the job."""
+    if recompute == "cheap" and config["zero_optimization"]["stage"] == 3:  # DeepSpeed gathers weights in the middle of what is recomputed
+        raise BadStudy("placement.recompute: found cheap with ZeRO stage 3; none and full are legal with it; type recompute: full")
     memory.recompute(model, recompute)
     model.train()
     betas = (recipe.beta1, recipe.beta2)

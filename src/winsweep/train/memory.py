@@ -1,5 +1,6 @@
 """How many tokens one forward pass may hold, and how a model is made to keep less of them for the backward pass."""
 
+import copy
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ def recompute(model: PreTrainedModel, level: str) -> None:
     if level == "cheap":
         how["context_fn"] = partial(create_selective_checkpoint_contexts, _policy)
     try:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
+        model.activation_checkpointing_enable(how)
     except ValueError:
         raise BadStudy(f"placement.recompute: found {level}; {type(model).__name__} keeps all activations; type recompute: none") from None
 
@@ -70,7 +71,7 @@ def bytes_per_token(config: PreTrainedConfig, dtype: torch.dtype, level: str) ->
     """
     num_tokens, text = 64, config.get_text_config()
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=COUNTED).train()
+        model = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype, attn_implementation=COUNTED).train()
         ids_1Q = torch.zeros(1, num_tokens, dtype=torch.long)
     own = {p.untyped_storage()._cdata for p in [*model.parameters(), *model.buffers()]}
     kept: dict[int, Tensor] = {}
