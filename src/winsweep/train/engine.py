@@ -45,11 +45,16 @@ def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, 
 
     MissingInput if the base lacks a weight. Weight decay applies to every parameter.
     """
+    open_device(gang)
+    return wrap(_load(base, revision, recipe, config), recipe, config, gang, recompute)
+
+
+def open_device(gang: Gang) -> None:
+    """Make this rank's GPU, if there is one, and the gang's process group those of DeepSpeed."""
     os.environ["LOCAL_RANK"] = str(_device_index(gang.rank))  # DeepSpeed reads this one variable, at every step of stage 3
     if torch.cuda.is_available():
         torch.cuda.set_device(_device_index(gang.rank))
     deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)  # takes over the gang's group
-    return wrap(_load(base, revision, recipe, config), recipe, config, gang, recompute)
 
 
 def wrap(model: PreTrainedModel, recipe: Recipe, config: dict, gang: Gang, recompute: str = "none") -> Engine:

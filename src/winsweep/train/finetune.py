@@ -72,6 +72,15 @@ def finetune(
     fit = _fit(course, base, revision, config, gang)
     begin = checkpoint.resume(engine, work, fit, gang)
     saver = Saver(engine, work, fit, placement, gang)
+    _train(engine, course, saver, begin, work, progress, stopping, gang)
+    _publish(engine, course, out, work, gang)
+    return {"deepspeed": config, "packing": _packing(course, why_not, out), "checkpoints": saver.notes()}
+
+
+def _train(
+    engine: Engine, course: Course, saver: Saver, begin: int, work: Path, progress: Callable, stopping: Callable, gang: Gang
+) -> None:
+    """Take every step from `begin` on; Stopped, with all saved, once a rank is told to stop before the last one."""
     log = gang.together(lambda: _open_log(work) if gang.rank == 0 else None)
     for at in range(begin, course.num_steps):
         line = take_step(engine, course, at, gang)
@@ -82,10 +91,8 @@ def finetune(
             if stop:
                 raise Stopped(stop)
     saver.finish()
-    _publish(engine, course, out, work, gang)
     if log:
         log.close()
-    return {"deepspeed": config, "packing": _packing(course, why_not, out), "checkpoints": saver.notes()}
 
 
 def _packing(course: Course, why_not: str, out: Path) -> dict:
