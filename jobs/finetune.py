@@ -9,7 +9,7 @@ from winsweep.graph import Need, Want
 from winsweep.job import Job
 from winsweep.keys import plain
 
-VERSION = 1
+VERSION = 2
 TRANSIENT = True  # its output may go once collect has made a model of it
 
 
@@ -20,8 +20,7 @@ def want(ask: Training, need: Need) -> Want:
         inputs["choice"] = need("choose", ask.choice)
         recipe |= {field: Late("choice", field) for field in ask.choice.fields}
     params |= {"recipe": recipe, "seed": ask.seed, "frame": ask.frame}
-    if ask.stop_after_epochs is not None:
-        params["stop_after_epochs"] = ask.stop_after_epochs
+    params |= {"stop_after_epochs": ask.stop_after_epochs} if ask.stop_after_epochs else {}
     return Want(ask.name, params, {**inputs, "examples": need("prepare", Data("examples", ask.task))})
 
 
@@ -47,9 +46,9 @@ def run(job: Job) -> None:
                 host=job.host)
     try:
         zero = read_zero(layout.DS_CONFIGS / f"{job.placement.zero}.json")
-        job.notes["deepspeed"] = finetune(encoded.examples, base, revision, recipe, job.params["seed"], placement=job.placement,
-                                          zero_config=zero, gang=gang, out=job.out, work=job.work, progress=job.progress,
-                                          stopping=job.stopping, stop_after_epochs=job.params.get("stop_after_epochs"))
+        job.notes.update(finetune(encoded.examples, base, revision, recipe, job.params["seed"], placement=job.placement, zero_config=zero,
+                                  gang=gang, out=job.out, work=job.work, progress=job.progress, stopping=job.stopping,
+                                  stop_after_epochs=job.params.get("stop_after_epochs")))
     finally:
         gang.leave()
 

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from winsweep.errors import Damaged, MissingInput
@@ -52,10 +53,19 @@ def files_of(root: Path) -> list[Path]:
     return sorted(found, key=lambda p: p.relative_to(root).as_posix())
 
 
-def seal(root: Path) -> None:
-    """Fsync every file below `root` and write its manifest; after this the directory may be renamed into place."""
-    entries = {p.relative_to(root).as_posix(): _entry(p) for p in files_of(root)}
+def seal(root: Path, known: Mapping[str, dict] = MappingProxyType({})) -> None:
+    """Fsync every file below `root` and write its manifest; after this the directory may be renamed into place.
+
+    `known` are entries of files that whoever wrote them has synced and digested.
+    """
+    found = {p.relative_to(root).as_posix(): p for p in files_of(root)}
+    entries = {name: _entry(p) for name, p in found.items() if name not in known} | dict(known)
     write_atomic(root / NAME, json.dumps(entries, indent=1, sort_keys=True).encode())
+
+
+def entry_of(data: bytes | memoryview) -> dict:
+    """What a manifest says of a file with these bytes."""
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def read(root: Path) -> dict[str, dict]:
@@ -78,7 +88,7 @@ def verify(root: Path, repair: str = "") -> None:
     if extra:
         raise Damaged(f"{root / min(extra)}: not in the manifest{_tail(repair)}")
     for name, want in entries.items():
-        got = _describe(root / name)
+        got = describe(root / name)
         if got != want:
             raise Damaged(f"{root / name}: found {_say(got)}; its manifest says {_say(want)}{_tail(repair)}")
 
@@ -86,10 +96,11 @@ def verify(root: Path, repair: str = "") -> None:
 def _entry(path: Path) -> dict:
     with open(path, "rb") as f:
         os.fsync(f.fileno())
-    return _describe(path)
+    return describe(path)
 
 
-def _describe(path: Path) -> dict:
+def describe(path: Path) -> dict:
+    """What a manifest says of the file at `path`; nothing if there is none."""
     try:
         return {"size": path.stat().st_size, "sha256": sha256_file(path)}
     except FileNotFoundError:

@@ -22,8 +22,10 @@ class Placement:
     gpus_per_rank: int = strict.number(0, 0)  # a machine without GPUs runs everything on its CPUs
     threads: int = strict.number(1, 1)  # CPU threads of each rank; fixed, because sums depend on it in the last bit
     zero: str = "zero1"  # a file of ds_configs/, without .json
-    micro_batch: int = strict.number(8, 1)  # examples of one forward pass on one rank
-    checkpoint_steps: int = strict.number(50, 1)  # optimizer steps between full-state checkpoints
+    micro_tokens: int = strict.number(0, 0)  # tokens of one forward pass on one rank; 0: as many as fit into a GPU, or 2,048 on a CPU
+    recompute: Literal["none", "cheap", "full"] = "none"  # activations that the backward pass makes again: less memory, same numbers
+    checkpoint_steps: int = strict.number(0, 0)  # optimizer steps between full-state checkpoints; 0: as often as costs 3 % of the time
+    checkpoint_behind: bool = True  # write them behind the next steps, from a copy in the node's memory if there is room for one
     timeout_s: float = strict.number(600.0, 1)  # longest wait of a rank for the others; a hung rank ends the attempt after it
     # What follows is SLURM's.
     time_min: int = strict.number(60, 1)

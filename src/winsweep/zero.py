@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from winsweep.errors import BadStudy
-from winsweep.placement import Placement
 from winsweep.recipe import Recipe
 
 AUTO = "auto"
 FREE = ("zero_optimization", "aio", "wall_clock_breakdown", "memory_breakdown", "comms_logger")
 DECIDED = {
     "train_batch_size": "recipe.global_batch",
-    "train_micro_batch_size_per_gpu": "placement.micro_batch",
-    "gradient_accumulation_steps": "recipe.global_batch over the ranks and placement.micro_batch",
+    "train_micro_batch_size_per_gpu": "placement.micro_tokens",
+    "gradient_accumulation_steps": "recipe.global_batch, the ranks and placement.micro_tokens",
     "gradient_clipping": "recipe.clip_norm",
     "optimizer": "recipe.lr, beta1, beta2, eps and weight_decay",
     "scheduler": "recipe.schedule, warmup_ratio and schedule_ticks",
@@ -56,7 +55,7 @@ def read_zero(path: Path) -> dict:
     return config
 
 
-def resolve(config: Mapping, recipe: Recipe, placement: Placement, num_ranks: int) -> dict:
+def resolve(config: Mapping, recipe: Recipe, num_ranks: int) -> dict:
     """The whole DeepSpeed configuration: `config` with every "auto" filled and every number of the recipe set.
 
     BadStudy for stage 0 with bf16: DeepSpeed then adds gradients up in bf16, so a placement would change the numbers.
@@ -64,11 +63,10 @@ def resolve(config: Mapping, recipe: Recipe, placement: Placement, num_ranks: in
     stage, bf16 = config["zero_optimization"]["stage"], recipe.precision == "bf16"
     if stage == 0 and bf16:
         raise BadStudy("placement.zero: found ZeRO stage 0 with recipe.precision bf16; stage 0 cannot add gradients up in fp32; use zero1")
-    micro = min(placement.micro_batch, math.ceil(recipe.global_batch / num_ranks))
-    accumulation = math.ceil(recipe.global_batch / (num_ranks * micro))
+    accumulation = math.ceil(recipe.global_batch / num_ranks)
     return {key: value for key, value in config.items() if key in FREE} | {
-        "train_batch_size": micro * accumulation * num_ranks,
-        "train_micro_batch_size_per_gpu": micro,
+        "train_batch_size": accumulation * num_ranks,  # a product DeepSpeed wants; each step says itself which micro-batch is its last
+        "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": accumulation,
         "gradient_clipping": recipe.clip_norm,
         "bf16": {"enabled": bf16},

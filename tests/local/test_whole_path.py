@@ -82,7 +82,7 @@ def test_a_stage_runs_by_hand_on_its_spec(finished, tmp_path):
 
 def test_several_ranks_by_hand_and_from_the_launcher_agree(finished, tmp_path):
     """Two ranks give the outputs of one: sums in another order move nothing that greedy decoding shows here."""
-    (tmp_path / "two.yaml").write_text("stages: {finetune: {ranks: 2, zero: zero3, micro_batch: 3}}\n")
+    (tmp_path / "two.yaml").write_text("stages: {finetune: {ranks: 2, zero: zero3, micro_tokens: 100}}\n")
     bench = Bench(tmp_path, TINY.replace("seeds: [1, 2]", "seeds: [1]"))
     bench.run("--cluster", str(tmp_path / "two.yaml"))
     log = next(bench.store.glob("finetune/a.ins.s1-*/log.jsonl")).read_text().splitlines()

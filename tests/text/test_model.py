@@ -62,7 +62,7 @@ def base(request, tmp_path_factory) -> Path:
 def trained(base, tmp_path_factory) -> Path:
     """A model directory from a few steps on `base`, by the path that finetune and collect take."""
     root, tokenizer = tmp_path_factory.mktemp("trained"), load_tokenizer(str(base), None)
-    world = World(root, base, "zero1", 1, RECIPE, micro_batch=4)
+    world = World(root, base, "zero1", 1, RECIPE, micro_tokens=56)
     world.examples = encode_all(ROWS, tokenizer, Frame(), RECIPE).examples
     world.done()
     save_around(str(base), None, tokenizer, world.out / "hf")

@@ -91,7 +91,7 @@ def test_the_meeting_is_not_open_to_other_machines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("zero", ["zero1", "zero3"])
 def test_a_dead_rank_ends_its_peer_within_seconds(zero: str, model: Path, tmp_path: Path) -> None:
-    world = World(tmp_path, model, zero, 2, Recipe(global_batch=6, precision="fp32"), micro_batch=2)
+    world = World(tmp_path, model, zero, 2, Recipe(global_batch=6, precision="fp32"), micro_tokens=28)
     world.on_progress = lambda rank, done: os.kill(os.getpid(), signal.SIGKILL) if (rank, done) == (1, 3) else None
     pids = world.start()
     while not ((log := world.work / "log.jsonl").exists() and log.read_text().count("\n") >= 3):
@@ -118,13 +118,13 @@ def test_the_groups_of_the_engine_are_limited(zero: str, model: Path, tmp_path: 
         backends = [group._get_backend(torch.device("cpu")) for group in dist.distributed_c10d._world.pg_map]
         assert len(backends) > 1 and {backend.options._timeout.total_seconds() for backend in backends} == {20.0}
 
-    world = World(tmp_path, model, zero, 2, Recipe(global_batch=6, epochs=1, precision="fp32"), micro_batch=2)
+    world = World(tmp_path, model, zero, 2, Recipe(global_batch=6, epochs=1, precision="fp32"), micro_tokens=28)
     world.on_progress = check
     world.done()
 
 
 def test_a_hung_rank_ends_its_peer_at_the_time_out(model: Path, tmp_path: Path) -> None:
-    world = World(tmp_path, model, "zero2", 2, Recipe(global_batch=6, precision="fp32"), micro_batch=2)
+    world = World(tmp_path, model, "zero2", 2, Recipe(global_batch=6, precision="fp32"), micro_tokens=28)
     world.timeout_s = 3.0
     world.on_progress = lambda rank, done: time.sleep(100) if (rank, done) == (1, 3) else None
     pids = world.start()

@@ -1,4 +1,4 @@
-"""Training equals a plain PyTorch loop, whatever the ZeRO stage, the ranks and the micro-batch."""
+"""Training equals a plain PyTorch loop, whatever the ZeRO stage, the ranks and the split into micro-batches."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -49,18 +49,18 @@ def weights(out: Path) -> dict:
 
 
 STAGES = ["zero0", "zero1", "zero2", "zero3", "zero3_offload"]
-SPLITS = [(1, 4), (2, 2)]  # ranks and micro-batch; 22 examples in batches of 6: neither divides the last step, of 4
-MORE = [("zero1", 2, 1), ("zero3", 2, 1), ("zero3", 3, 4), ("zero1", 1, 1), ("zero0", 2, 100)]
+SPLITS = [(1, 60), (2, 30)]  # ranks and tokens of a micro-batch; the examples have 5 to 24 tokens, and the last step 4 rows instead of 6
+MORE = [("zero1", 2, 1), ("zero3", 2, 1), ("zero3", 3, 60), ("zero1", 1, 1), ("zero0", 2, 2000)]
 
 
-@pytest.mark.parametrize("zero, num_ranks, micro_batch", [(zero, *split) for zero in STAGES for split in SPLITS] + MORE)
+@pytest.mark.parametrize("zero, num_ranks, micro_tokens", [(zero, *split) for zero in STAGES for split in SPLITS] + MORE)
 def test_equals_a_plain_loop(
-    zero: str, num_ranks: int, micro_batch: int, model: Path, reference: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    zero: str, num_ranks: int, micro_tokens: int, model: Path, reference: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "compiled"))
     losses, norms, parameters = reference
-    world = World(tmp_path, model, zero, num_ranks, RECIPE, micro_batch=micro_batch).done()
-    assert world.losses() == pytest.approx(losses, rel=1e-5)
+    world = World(tmp_path, model, zero, num_ranks, RECIPE, micro_tokens=micro_tokens).done()
+    assert world.losses() == pytest.approx(losses, rel=1e-6) and len(losses) == 20
     assert [line["grad_norm"] for line in world.log()] == pytest.approx(norms, rel=1e-4)
     assert max(norms) > RECIPE.clip_norm > min(norms)  # so clipping, and not clipping, are both under test
     for name, tensor in weights(world.out).items():
@@ -74,7 +74,7 @@ def test_the_recipe_as_written_equals_a_plain_loop(change: dict, zero: str, num_
     """Sums of token losses, no clipping, and each way to divide the short step of 4 rows."""
     recipe = replace(PRESETS["as_written"], lr=1e-3, epochs=3, global_batch=6, precision="fp32", **change)
     losses, norms, parameters = plain_loop(model, recipe)
-    world = World(tmp_path, model, zero, num_ranks, recipe, micro_batch=4).done()
+    world = World(tmp_path, model, zero, num_ranks, recipe, micro_tokens=56).done()
     assert world.losses() == pytest.approx(losses, rel=1e-5) and [x["grad_norm"] for x in world.log()] == pytest.approx(norms, rel=1e-4)
     for name, tensor in weights(world.out).items():
         torch.testing.assert_close(tensor, parameters[name], rtol=1e-3, atol=1e-5)
@@ -83,7 +83,7 @@ def test_the_recipe_as_written_equals_a_plain_loop(change: dict, zero: str, num_
 @pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero2", 2), ("zero3", 2)])
 def test_bf16_learns_as_fp32_does(zero: str, num_ranks: int, model: Path, reference: tuple, tmp_path: Path) -> None:
     losses, _, parameters = reference
-    world = World(tmp_path, model, zero, num_ranks, replace(RECIPE, precision="bf16"), micro_batch=3).done()
+    world = World(tmp_path, model, zero, num_ranks, replace(RECIPE, precision="bf16"), micro_tokens=42).done()
     assert world.losses() == pytest.approx(losses, rel=0.02) and losses[-1] < losses[0] - 0.5
     for name, tensor in weights(world.out).items():
         assert tensor.dtype == torch.bfloat16
@@ -91,6 +91,6 @@ def test_bf16_learns_as_fp32_does(zero: str, num_ranks: int, model: Path, refere
 
 
 def test_the_seed_decides_the_order_and_nothing_else_does(model: Path, tmp_path: Path) -> None:
-    same, other, again = [World(tmp_path / name, model, "zero1", 2, RECIPE, micro_batch=2) for name in "abc"]
+    same, other, again = [World(tmp_path / name, model, "zero1", 2, RECIPE, micro_tokens=28) for name in "abc"]
     other.seed = 8
     assert same.done().published() == again.done().published() != other.done().published()

@@ -1,9 +1,9 @@
-"""Every example is seen once an epoch, in an order that only the seed decides, and each by exactly one rank."""
+"""Every example is seen once an epoch, in an order that only the seed decides."""
 
 import pytest
 
 from winsweep.recipe import Recipe
-from winsweep.train.order import share, step_rows
+from winsweep.train.order import step_rows
 
 
 @pytest.mark.parametrize("num, batch", [(22, 6), (24, 6), (5, 8), (1, 1), (1030, 64)])
@@ -18,14 +18,3 @@ def test_an_epoch_sees_each_example_once(num: int, batch: int) -> None:
 def test_order_depends_on_seed_and_epoch_and_never_changes() -> None:
     assert step_rows(10, 10, 1, 0) == [5, 1, 2, 0, 4, 7, 6, 3, 9, 8]  # written down: a change here changes every study
     assert len({tuple(step_rows(10, 10, seed, step)) for seed in range(5) for step in range(5)}) == 25
-
-
-@pytest.mark.parametrize("num_rows", [0, 1, 5, 6, 7, 16])
-@pytest.mark.parametrize("num_ranks, micro_batch, accumulation", [(1, 16, 1), (2, 4, 2), (4, 1, 4), (3, 4, 2)])
-def test_shares_are_disjoint_and_complete(num_rows: int, num_ranks: int, micro_batch: int, accumulation: int) -> None:
-    shares = [share(range(num_rows), rank, num_ranks, micro_batch, accumulation) for rank in range(num_ranks)]
-    assert {len(each) for each in shares} == {accumulation}
-    assert sorted(row for each in shares for micro in each for row in micro) == list(range(num_rows))
-    assert all(len(micro) <= micro_batch for each in shares for micro in each)
-    sizes = [sum(map(len, each)) for each in shares]
-    assert max(sizes) - min(sizes) <= 1

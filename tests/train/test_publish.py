@@ -24,7 +24,7 @@ def shard_tensors(out: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero2", 3), ("zero3", 2)])
 def test_tied_weights_load_bit_equal(zero: str, num_ranks: int, precision: str, tied_model: Path, tmp_path: Path) -> None:
-    world = World(tmp_path, tied_model, zero, num_ranks, replace(RECIPE, precision=precision), micro_batch=2).done()
+    world = World(tmp_path, tied_model, zero, num_ranks, replace(RECIPE, precision=precision), micro_tokens=28).done()
     shutil.copy(tied_model / "config.json", world.out)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     loaded, tensors = AutoModelForCausalLM.from_pretrained(world.out, dtype="auto"), shard_tensors(world.out)
@@ -37,7 +37,7 @@ def test_tied_weights_load_bit_equal(zero: str, num_ranks: int, precision: str, 
 
 
 def test_what_is_published(model: Path, tmp_path: Path) -> None:
-    world = World(tmp_path, model, "zero1", 2, RECIPE, micro_batch=2)
+    world = World(tmp_path, model, "zero1", 2, RECIPE, micro_tokens=28)
     world.examples[0] = Example([1, 2, 3], [1, MASKED, MASKED])
     facts = world.done().facts()
     shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
@@ -55,7 +55,7 @@ def test_what_is_published(model: Path, tmp_path: Path) -> None:
 
 
 def test_the_index_is_complete_for_transformers(model: Path, tmp_path: Path) -> None:
-    world = World(tmp_path, model, "zero3", 2, RECIPE, micro_batch=2).done()
+    world = World(tmp_path, model, "zero3", 2, RECIPE, micro_tokens=28).done()
     shutil.copy(model / "config.json", world.out)
     loaded, report = AutoModelForCausalLM.from_pretrained(world.out, dtype=torch.float32, output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"]
@@ -65,20 +65,20 @@ def test_the_index_is_complete_for_transformers(model: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("zero, precision", [("zero0", "fp32"), ("zero1", "bf16"), ("zero2", "bf16"), ("zero3", "fp32")])
 def test_a_loss_that_is_not_finite_stops_all_and_publishes_nothing(zero: str, precision: str, model: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, lr=1e18, precision=precision, clip_norm=1e30, warmup_ratio=0.0)
-    world = World(tmp_path, model, zero, 2, recipe, micro_batch=2, checkpoint_steps=1)
+    world = World(tmp_path, model, zero, 2, recipe, micro_tokens=28, checkpoint_steps=1)
     assert all("NotFinite: step 2 of 4: loss nan" in text for text in world.refused())
     assert not list(world.out.iterdir())
 
 
 def test_weights_that_are_not_finite_are_not_published(model: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, lr=float("inf"), global_batch=22)  # one step, whose own loss is still finite
-    world = World(tmp_path, model, "zero1", 2, recipe, micro_batch=2)
+    world = World(tmp_path, model, "zero1", 2, recipe, micro_tokens=28)
     assert all("NotFinite: " in text and "the trained weight holds NaN" in text for text in world.refused())
     assert not (world.out / "train.json").exists()
 
 
 def test_a_log_that_lost_steps_is_not_published(model: Path, tmp_path: Path) -> None:
-    world = World(tmp_path, model, "zero1", 2, RECIPE, micro_batch=2)
+    world = World(tmp_path, model, "zero1", 2, RECIPE, micro_tokens=28)
     world.on_progress = lambda rank, done: (world.work / "log.jsonl").write_text("") if (rank, done) == (0, 3) else None
     assert all("Incomplete: " in text and "4 steps taken, 1 in the log; 4 are legal" in text for text in world.refused())
     assert not list(world.out.iterdir())
@@ -90,12 +90,12 @@ def test_a_base_without_all_of_its_weights_is_refused(zero: str, model: Path, tm
     tensors = load_file(base / "model.safetensors")
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
-    world = World(tmp_path, base, zero, 2, RECIPE, micro_batch=2)
+    world = World(tmp_path, base, zero, 2, RECIPE, micro_tokens=28)
     assert all("MissingInput: " in text and "no weights for model.layers.1.mlp.up_proj.weight" in text for text in world.refused())
 
 
 def test_an_error_in_progress_on_one_rank_ends_all(model: Path, tmp_path: Path) -> None:
-    world = World(tmp_path, model, "zero1", 2, RECIPE, micro_batch=2)
+    world = World(tmp_path, model, "zero1", 2, RECIPE, micro_tokens=28)
     world.on_progress = lambda rank, done: 1 / (3 - done) if rank == 1 else None
     assert "rank 1: ZeroDivisionError" in world.refused()[0]
 

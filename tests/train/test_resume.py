@@ -13,6 +13,7 @@ import pytest
 from tests.train.world import World
 from winsweep import manifest
 from winsweep.recipe import Recipe
+from winsweep.train.saver import worth_it
 
 RECIPE = Recipe(lr=3e-3, epochs=3, global_batch=6, warmup_ratio=0.2, precision="fp32")  # 12 steps
 BF16 = replace(RECIPE, precision="bf16")
@@ -22,8 +23,8 @@ KINDS += [("zero2", 2, RECIPE), ("zero3", 2, RECIPE), ("zero3_offload", 2, BF16)
 
 @pytest.fixture
 def new_world(tmp_path: Path, dropout_model: Path) -> Callable[..., World]:
-    def build(name: str, zero: str = "zero1", num_ranks: int = 2, recipe: Recipe = RECIPE) -> World:
-        return World(tmp_path / name, dropout_model, zero, num_ranks, recipe, micro_batch=2, checkpoint_steps=3)
+    def build(name: str, zero: str = "zero1", num_ranks: int = 2, recipe: Recipe = RECIPE, behind: bool = False) -> World:
+        return World(tmp_path / name, dropout_model, zero, num_ranks, recipe, micro_tokens=28, checkpoint_steps=3, checkpoint_behind=behind)
 
     return build
 
@@ -46,6 +47,58 @@ def test_killed_training_gives_the_same_bits(zero: str, num_ranks: int, recipe: 
     assert world.checkpoints() == ["checkpoint-9"] and not (world.out / "train.json").exists()
     assert world.done().published() == undisturbed.published()
     assert world.facts()["notes"][-1] == "went on from checkpoint-9" and undisturbed.facts()["notes"] == []
+
+
+@pytest.mark.parametrize("zero, num_ranks, recipe", [("zero1", 1, BF16), ("zero2", 2, RECIPE), ("zero3", 2, RECIPE)], ids=["zero1", "zero2", "zero3"])
+def test_killed_while_a_thread_writes_gives_the_same_bits(zero: str, num_ranks: int, recipe: Recipe, new_world: Callable[..., World]) -> None:
+    undisturbed, world = new_world("undisturbed", zero, num_ranks, recipe).done(), new_world("killed", zero, num_ranks, recipe, behind=True)
+    last = num_ranks - 1
+    writing = [(last, "open", "/engine/state/"), (last, "open", f"/random-{last}.pt"), (0, "open", ".manifest.json"), (0, "os.rename", "/checkpoint-")]
+    for rank, event, text in writing:
+        world.killed_at(rank=rank, event=event, text=text)
+        assert world.checkpoints() == []
+    world.killed_at(rank=0, event="progress", step=8)  # the one of step 3 is on the disk before that of step 6 is begun
+    newest = world.checkpoints()
+    assert newest in (["checkpoint-3"], ["checkpoint-6"])
+    assert world.done().published() == undisturbed.published()
+    assert world.facts()["notes"][-1] == f"went on from {newest[0]}"
+    notes = world.notes()["checkpoints"]
+    assert notes["num"] == notes["num_behind"] >= 1 and notes["bytes"] == sum(path.stat().st_size for path in files(world.work)) > 0
+    assert 0 < notes["seconds"] and 0 < notes["share"] < 1
+
+
+def files(work: Path) -> list[Path]:
+    checkpoint = next(work.glob("checkpoint-*"))
+    return [path for path in checkpoint.rglob("*.pt")]
+
+
+def test_a_stop_leaves_the_step_it_came_in_on_the_disk(new_world: Callable[..., World]) -> None:
+    world = new_world("world", behind=True)
+    world.stopping = lambda rank, done: "preempted" if (rank, done) == (1, 4) else None
+    assert all("asked to end (preempted)" in text for text in world.refused())
+    assert world.checkpoints() == ["checkpoint-4"]
+    world.stopping = lambda rank, done: None
+    assert world.done().published() == new_world("undisturbed").done().published()
+
+
+def test_a_short_run_that_names_no_interval_writes_no_checkpoint(model: Path, tmp_path: Path) -> None:
+    world = World(tmp_path, model, "zero1", 1, RECIPE).done()
+    assert world.checkpoints() == [] and world.notes()["checkpoints"]["num"] == 0
+
+
+def test_the_interval_keeps_saving_within_three_percent() -> None:
+    """A checkpoint that takes 20 s, in a run whose steps take 4 s."""
+    now = last = spent = 0.0
+    times = []
+    while now < 20_000:
+        now += 4
+        if worth_it(now, 0.0, last, spent, 20.0):
+            now, spent = now + 20, spent + 20
+            last = now
+            times.append(now)
+        assert spent <= 0.03 * now
+    assert 25 <= len(times) <= 30 and times[0] < 700
+    assert not worth_it(59.0, 0.0, 0.0, 0.0, 0.0) and worth_it(60.0, 0.0, 0.0, 0.0, 0.0)  # however little it costs: once a minute
 
 
 def test_dropout_is_on(new_world: Callable[..., World], model: Path) -> None:
@@ -72,11 +125,11 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", "-l", root], check=True)
 
 
-@pytest.mark.parametrize("zero, num_ranks", [("zero1", 2), ("zero3", 2), ("zero2", 1)])
-def test_full_disk(zero: str, num_ranks: int, new_world: Callable[..., World], small_disk: Callable[[int], Path]) -> None:
+@pytest.mark.parametrize("zero, num_ranks, behind", [("zero1", 2, False), ("zero1", 2, True), ("zero3", 2, False), ("zero2", 1, True)])
+def test_full_disk(zero: str, num_ranks: int, behind: bool, new_world: Callable[..., World], small_disk: Callable[[int], Path]) -> None:
     undisturbed = new_world("undisturbed", zero, num_ranks).done()
     num_bytes = sum(path.stat().st_size for path in undisturbed.work.rglob("*") if path.is_file())
-    world = new_world("full", zero, num_ranks)
+    world = new_world("full", zero, num_ranks, behind=behind)
     world.work = small_disk(int(1.6 * num_bytes)) / "work"
     for _ in range(2):  # it stays full, and a second attempt does no harm
         assert all(text.startswith("OSError: [Errno 28]") for text in world.refused())
@@ -134,10 +187,10 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(changed: str, new_world: Cal
     assert again.facts()["notes"][0].startswith(f"checkpoint-3 passed over: made with {changed} = ")
 
 
-def test_another_micro_batch_goes_on(new_world: Callable[..., World]) -> None:
+def test_another_split_into_micro_batches_goes_on(new_world: Callable[..., World]) -> None:
     world = new_world("world")
     stopped_at_5(world)
-    again = World(world.root, world.base, "zero1", 2, RECIPE, micro_batch=1, checkpoint_steps=3)
+    again = World(world.root, world.base, "zero1", 2, RECIPE, micro_tokens=14, checkpoint_steps=3, checkpoint_behind=False)
     again.num_attempts = 1
     assert again.done().facts()["notes"] == ["went on from checkpoint-3"]
     assert len(again.log()) == 12

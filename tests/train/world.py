@@ -83,13 +83,14 @@ def wait_ranks(pids: list[int], limit_s: float = 60.0, watch: Callable[[], None]
 class World:
     """One finetune under test: its settings, its directories, and attempts at it."""
 
-    def __init__(self, root: Path, base: Path, zero: str, num_ranks: int, recipe: Recipe, **placement: int) -> None:
+    def __init__(self, root: Path, base: Path, zero: str, num_ranks: int, recipe: Recipe, **placement: int | str) -> None:
         self.root, self.base, self.num_ranks, self.recipe = root, base, num_ranks, recipe
         self.config = zero_config(zero)
         self.examples = make_examples(22)
         self.placement = Placement(ranks=num_ranks, zero=zero, **placement)
         self.work, self.num_attempts, self.seed, self.timeout_s = root / "work", 0, 7, 20.0
         self.on_progress: Callable[[int, int], None] = lambda rank, done: None
+        self.stopping: Callable[[int, int], str | None] = lambda rank, done: None
         self.on_audit: Callable[[int, str, str], None] | None = None  # called with rank, event and its arguments as text
 
     @property
@@ -101,8 +102,12 @@ class World:
             sys.addaudithook(lambda event, args: event in AUDITED and self.on_audit(rank, event, str(args)))
         gang = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
         how = dict(placement=self.placement, zero_config=self.config, gang=gang)
-        progress = lambda done, total: self.on_progress(rank, done)
-        finetune(self.examples, self.base, None, self.recipe, self.seed, **how, out=self.out, work=self.work, progress=progress)
+        at = [0]
+        progress = lambda done, total: at.__setitem__(0, done) or self.on_progress(rank, done)
+        how["stopping"] = lambda: self.stopping(rank, at[0])
+        notes = finetune(self.examples, self.base, None, self.recipe, self.seed, **how, out=self.out, work=self.work, progress=progress)
+        if rank == 0:
+            (self.root / "notes.json").write_text(json.dumps(notes))
         gang.leave()
 
     def start(self) -> list[int]:
@@ -146,6 +151,10 @@ class World:
 
     def facts(self) -> dict:
         return json.loads((self.out / "train.json").read_text())
+
+    def notes(self) -> dict:
+        """What the last attempt that succeeded says of itself for the record."""
+        return json.loads((self.root / "notes.json").read_text())
 
     def checkpoints(self) -> list[str]:
         return sorted(path.name for path in self.work.glob("*checkpoint*"))

@@ -4,13 +4,18 @@ work/checkpoint-<step>/ holds the engine's state, each rank's random state, the 
 the same for the state to fit) and the manifest. The state holds pickles, so only a directory of one's own is ever read.
 """
 
+import contextlib
+import io
 import json
 import os
 import random
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import torch
@@ -26,18 +31,79 @@ LOG = "log.jsonl"
 NOTES = "notes.txt"
 
 
-def save(engine: Engine, work: Path, step: int, fit: dict, gang: Gang) -> None:
-    """Publish the state after `step` steps, then drop all older ones; an error on any rank leaves the last one as it was.
+@dataclass
+class Draft:
+    """A checkpoint that is being written: what each rank's thread has to write, and what it says of it when it has."""
+
+    tmp: Path
+    step: int
+    files: list[tuple[Path, memoryview]]
+    entries: dict[str, dict] = field(default_factory=dict)
+    error: OSError | None = None
+    thread: Thread | None = None
+
+    def is_writing(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
+
+
+def begin(engine: Engine, work: Path, step: int, fit: dict, gang: Gang, behind: bool) -> Draft:
+    """Write the state after `step` steps, or with `behind` copy it into memory and have a thread write it; `finish` must follow.
 
     `fit` is what a later attempt must have in common to go on from here. OSError if the disk is full, on every rank.
     """
-    tmp = Path(gang.first(lambda: _begin(work, fit)))
+    draft = Draft(Path(gang.first(lambda: _begin(work, fit))), step, [])
+
+    def copy(state: object, path: Path) -> None:
+        torch.save(state, memory := io.BytesIO())
+        draft.files.append((path, memory.getbuffer()))
+
+    def write(state: object, path: Path) -> None:
+        write_torch(state, path)
+        draft.entries |= {path.relative_to(draft.tmp).as_posix(): manifest.describe(path)}
+
+    with _removed_on_error(draft):
+        gang.together(lambda: save_state(engine, draft.tmp / "engine", copy if behind else write))
+        gang.together(lambda: (copy if behind else write)(random_state(), draft.tmp / f"random-{gang.rank}.pt"))
+    if behind:
+        draft.thread = Thread(target=_write_files, args=[draft], daemon=True)  # one that is lost leaves the last checkpoint as it was
+        draft.thread.start()
+    return draft
+
+
+def _write_files(draft: Draft) -> None:
     try:
-        gang.together(lambda: save_state(engine, tmp / "engine"))
-        gang.together(lambda: write_torch(random_state(), tmp / f"random-{gang.rank}.pt"))
-        gang.first(lambda: _publish(tmp, work / f"{PREFIX}{step}"))
+        for path, data in draft.files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.entries |= {path.relative_to(draft.tmp).as_posix(): manifest.entry_of(data)}
+    except OSError as error:
+        draft.error = error
+    draft.files.clear()  # as large as the state
+
+
+def finish(draft: Draft, gang: Gang) -> int:
+    """Wait until every rank has written, publish the checkpoint and drop all older ones; returns its bytes.
+
+    An error on any rank leaves the last one as it was, and is raised on all.
+    """
+    if draft.thread:
+        draft.thread.join()
+    with _removed_on_error(draft):
+        gang.agree(draft.error)
+        entries = {name: entry for each in gang.gather(draft.entries) for name, entry in each.items()}
+        gang.first(lambda: _publish(draft.tmp, draft.tmp.with_name(f"{PREFIX}{draft.step}"), entries))
+    return sum(entry["size"] for entry in entries.values())
+
+
+@contextlib.contextmanager
+def _removed_on_error(draft: Draft) -> Iterator[None]:
+    try:
+        yield
     except Exception:
-        shutil.rmtree(tmp, ignore_errors=True)  # a full disk must not stay full of this
+        shutil.rmtree(draft.tmp, ignore_errors=True)  # a full disk must not stay full of this
         raise
 
 
@@ -81,8 +147,8 @@ def _begin(work: Path, fit: dict) -> str:
     return str(tmp)
 
 
-def _publish(tmp: Path, final: Path) -> None:
-    manifest.seal(tmp)
+def _publish(tmp: Path, final: Path, entries: dict[str, dict]) -> None:
+    manifest.seal(tmp, entries)
     for path in tmp.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
     shutil.rmtree(final, ignore_errors=True)  # only there if it was damaged or did not fit

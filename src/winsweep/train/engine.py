@@ -2,9 +2,10 @@
 
 import contextlib
 import logging
+import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for CUDA must not start it: the ranks are forked later
@@ -24,11 +25,11 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.integrations import HfDeepSpeedConfig
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
-from winsweep.errors import Damaged, MissingInput
+from winsweep.errors import BadStudy, Damaged, MissingInput
 from winsweep.recipe import Recipe
+from winsweep.train import memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
 from winsweep.train.gang import Gang
-from winsweep.train import muon  # noqa: F401  before DeepSpeed imports it with its compiler
-from winsweep.train.loss import Batch, example_losses
+from winsweep.train.loss import Batch, Packed, summed_loss
 
 TAG = "state"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -38,23 +39,55 @@ logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
 transformers.utils.logging.disable_progress_bar()
 
 
-def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, gang: Gang) -> Engine:
+def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, gang: Gang, recompute: str = "none") -> Engine:
     """An engine that holds `base` in the recipe's precision, ready for its first step; `config` comes from zero.resolve.
 
     MissingInput if the base lacks a weight. Weight decay applies to every parameter.
     """
+    open_device(gang)
+    return wrap(_load(base, revision, recipe, config), recipe, config, gang, recompute)
+
+
+def open_device(gang: Gang) -> None:
+    """Make this rank's GPU, if there is one, and the gang's process group those of DeepSpeed."""
     os.environ["LOCAL_RANK"] = str(_device_index(gang.rank))  # DeepSpeed reads this one variable, at every step of stage 3
     if torch.cuda.is_available():
         torch.cuda.set_device(_device_index(gang.rank))
     deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)  # takes over the gang's group
-    model = _load(base, revision, recipe, config)
+
+
+def wrap(model: PreTrainedModel, recipe: Recipe, config: dict, gang: Gang, recompute: str = "none") -> Engine:
+    """An engine around `model`; see start. AdamW is torch's fused one: one pass over memory, and nothing is compiled in the job."""
+    if recompute == "cheap" and config["zero_optimization"]["stage"] == 3:  # DeepSpeed gathers weights in the middle of what is recomputed
+        raise BadStudy("placement.recompute: found cheap with ZeRO stage 3; none and full are legal with it; type recompute: full")
+    memory.recompute(model, recompute)
     model.train()
     betas = (recipe.beta1, recipe.beta2)
-    adam = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay)
+    adam = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay, fused=True)
     with contextlib.redirect_stdout(sys.stderr):  # DeepSpeed prints its memory use
         engine, *_ = deepspeed.initialize(model=model, optimizer=adam, config=config)
     gang.limit_waits()
     return engine
+
+
+def pack_or_not(engine: Engine, gang: Gang) -> str:
+    """Make the engine's model ready for packed examples and return "", or leave it as it was and say why; the same on all ranks."""
+    before = engine.module.config._attn_implementation
+    why = varlen.prepare(engine.module, engine, engine.device)
+    if gang.sum(bool(why)) == [0.0]:
+        return ""
+    engine.module.set_attn_implementation(before)
+    return why or "the model of another rank does not keep examples apart"
+
+
+def room(engine: Engine, recompute: str, longest: int) -> int:
+    """Tokens of a micro-batch for which this rank's GPU has memory; memory.CPU_TOKENS where there is none."""
+    if not torch.cuda.is_available():
+        return max(longest, memory.CPU_TOKENS)
+    model = engine.module
+    num_parameters = sum(map(math.prod, shapes(engine).values()))
+    free = memory.free_bytes(num_parameters, model.dtype.itemsize, _stage(engine), engine.world_size)
+    return memory.fitting_tokens(model.config, model.dtype, recompute, free, longest)
 
 
 def _device_index(rank: int) -> int:
@@ -77,8 +110,8 @@ def _load(base: str | Path, revision: str | None, recipe: Recipe, config: dict) 
     return model
 
 
-def take_step(engine: Engine, batches: Sequence[Batch], recipe: Recipe, num_rows: int, lr: float) -> tuple[float, float]:
-    """One optimizer step on the mean loss of `num_rows` examples, of which this rank computes `batches`.
+def take_step(engine: Engine, batches: Sequence[Batch | Packed], recipe: Recipe, num_rows: int, lr: float) -> tuple[float, float]:
+    """One optimizer step on the mean loss of `num_rows` examples, of which this rank computes `batches`: as many on every rank.
 
     Returns the sum of this rank's example losses, and the norm of the whole gradient before clipping. DeepSpeed averages
     over ranks, so each loss is weighted ranks/divisor: the gradient is the same however the examples are split.
@@ -86,12 +119,14 @@ def take_step(engine: Engine, batches: Sequence[Batch], recipe: Recipe, num_rows
     weight = engine.world_size / recipe.divisor(num_rows)
     for group in engine.optimizer.param_groups:
         group["lr"] = lr
+    engine.optimizer.gradient_accumulation_steps = len(batches)  # what ZeRO's offload of gradients looks at; steps differ in it
     total, norm = 0.0, None
-    for batch in batches:
-        losses_B = example_losses(engine, batch.to(engine.device), recipe.loss)
-        total = total + losses_B.detach().double().sum()
-        engine.backward(losses_B.sum() * weight, scale_wrt_gas=False)
-        if _stage(engine) == 0 and engine.is_gradient_accumulation_boundary():
+    for left, batch in zip(reversed(range(len(batches))), batches):
+        engine.set_gradient_accumulation_boundary(left == 0)
+        loss = summed_loss(engine, batch.to(engine.device), recipe.loss)
+        total = total + loss.detach().double()
+        engine.backward(loss * weight, scale_wrt_gas=False)
+        if _stage(engine) == 0 and left == 0:
             norm = torch.nn.utils.get_total_norm([p.grad for p in engine.module.parameters() if p.grad is not None])
         engine.step()
     norm = engine.get_global_grad_norm() if norm is None else norm
@@ -99,25 +134,31 @@ def take_step(engine: Engine, batches: Sequence[Batch], recipe: Recipe, num_rows
     return float(total), float(norm if norm is not None else "nan") + skipped
 
 
-def save_state(engine: Engine, directory: Path) -> None:
-    """Write what the engine needs to go on into `directory`, synced to disk; the first OSError of this rank is raised at the end.
+def save_state(engine: Engine, directory: Path, write: Callable[[object, Path], None]) -> None:
+    """Give `write` what the engine needs to go on, with paths below `directory`; this rank's first error of it is raised at the end.
 
-    At the end, because the other ranks wait inside DeepSpeed until every rank has been through its writes: so every write
-    goes through `write`, and the copy of a conversion script, which would not, is left out.
+    At the end, because the other ranks wait inside DeepSpeed until every rank has been through its writes; the copy of a conversion
+    script, which would not go through `write`, is left out.
     """
-    errors: list[OSError] = []
+    errors: list[OSError | MemoryError] = []
 
-    def write(state_dict: dict, path: str) -> None:
+    def keep_going(state_dict: dict, path: str) -> None:
         try:
-            write_torch(state_dict, Path(path))
-        except OSError as error:
+            write(state_dict, Path(path))
+        except (OSError, MemoryError) as error:
             errors.append(error)
 
-    engine.checkpoint_engine.save = write
+    engine.checkpoint_engine.save = keep_going
     engine._copy_recovery_script = lambda directory: None
     engine.save_checkpoint(str(directory), tag=TAG, save_latest=False)
     if errors:
         raise errors[0]
+
+
+def state_bytes(engine: Engine) -> float:
+    """About how much save_state gives `write` on the rank with the most of it: the weights, their fp32 copy and Adam's two moments."""
+    num = sum(map(math.prod, shapes(engine).values()))
+    return num * (12 / engine.world_size + engine.module.dtype.itemsize) if _stage(engine) else 12 * num
 
 
 def load_state(engine: Engine, directory: Path, step: int) -> None:

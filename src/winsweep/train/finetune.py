@@ -6,9 +6,10 @@ import json
 import math
 import random
 import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,41 +17,22 @@ import numpy as np
 import torch
 
 from winsweep import zero
-from winsweep.errors import BadData, Incomplete, NotFinite, Stopped
-from winsweep.manifest import write_atomic
+from winsweep.errors import Incomplete, NotFinite, Stopped
+from winsweep.manifest import kept, write_atomic
 from winsweep.placement import Placement
 from winsweep.recipe import Recipe
 from winsweep.text.encode import Example
 from winsweep.train import checkpoint, engine as engines
 from winsweep.train.checkpoint import LOG, NOTES
 from winsweep.train.consolidate import write_shards
+from winsweep.train.course import Course, check
 from winsweep.train.engine import Engine
 from winsweep.train.gang import Gang
-from winsweep.train.loss import collate, num_targets
-from winsweep.train.order import share, step_rows
+from winsweep.train.loss import num_targets
+from winsweep.train.saver import Saver
 
+BUDGET = "micro_tokens.json"
 STOPS = ("time limit", "preempted", "stopped")
-
-
-@dataclass(frozen=True)
-class Course:
-    """What every step of a run needs to know; the same on all ranks."""
-
-    examples: Sequence[Example]
-    recipe: Recipe
-    seed: int
-    micro_batch: int
-    accumulation: int
-    stop_after_epochs: int | None = None
-
-    @property
-    def num_steps(self) -> int:
-        return self.recipe.num_steps(len(self.examples), self.stop_after_epochs)
-
-    def rows(self, step: int) -> list[int]:
-        """Rows of the step, longest first, so that the ranks' and micro-batches' lengths are alike; their set is what the seed decides."""
-        rows = step_rows(len(self.examples), self.recipe.global_batch, self.seed, step)
-        return sorted(rows, key=lambda row: -len(self.examples[row].ids))
 
 
 def finetune(
@@ -69,7 +51,8 @@ def finetune(
     stopping: Callable[[], str | None] = lambda: None,
     stop_after_epochs: int | None = None,
 ) -> dict:
-    """Train `base` on `examples` and fill `out`; called by every rank, returns the DeepSpeed configuration that was used.
+    """Train `base` on `examples` and fill `out`; called by every rank, returns notes for the record: the DeepSpeed configuration that
+    was used, how steps were split into micro-batches, and what checkpoints cost.
 
     `out`, empty and shared, gets the weights as safetensors shards with their index, log.jsonl, and last of all train.json;
     `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes on from the last.
@@ -78,29 +61,55 @@ def finetune(
     `stop_after_epochs` ends the run there, with the schedule of all its epochs: its weights are those the whole run has at that point.
     An error of one rank is raised by all: NotFinite, OSError (disk full), BadData, Damaged, Incomplete, BadStudy.
     """
-    config = zero.resolve(zero_config, recipe, placement, gang.num_ranks)
-    course = Course(examples, recipe, seed, config["train_micro_batch_size_per_gpu"], config["gradient_accumulation_steps"], stop_after_epochs)
-    _check(course)
+    config = zero.resolve(zero_config, recipe, gang.num_ranks)
+    check(examples)
     torch.set_num_threads(placement.threads)
     set_seeds(seed)
     gang.first(lambda: work.mkdir(parents=True, exist_ok=True))
-    engine = engines.start(base, revision, recipe, config, gang)
+    engine = engines.start(base, revision, recipe, config, gang, placement.recompute)
+    why_not = engines.pack_or_not(engine, gang)
+    budget = _micro_tokens(engine, examples, placement, work, gang)
+    course = Course(examples, recipe, seed, gang.num_ranks, not why_not, budget, stop_after_epochs)
+    _say(course, why_not, gang)
     set_seeds(seed + 1_000_003 * gang.rank)  # dropout differs between ranks
     fit = _fit(course, base, revision, config, gang)
     begin = checkpoint.resume(engine, work, fit, gang)
+    saver = Saver(engine, work, fit, placement, gang)
+    _train(engine, course, saver, begin, work, progress, stopping, gang)
+    _publish(engine, course, out, work, gang)
+    return {"deepspeed": config, "packing": _packing(course, why_not, out), "checkpoints": saver.notes()}
+
+
+def _train(
+    engine: Engine, course: Course, saver: Saver, begin: int, work: Path, progress: Callable, stopping: Callable, gang: Gang
+) -> None:
+    """Take every step from `begin` on; Stopped, with all saved, once a rank is told to stop before the last one."""
     log = gang.together(lambda: _open_log(work) if gang.rank == 0 else None)
-    for step in range(begin, course.num_steps):
-        line = _step(engine, course, step, gang)
+    for at in range(begin, course.num_steps):
+        line = take_step(engine, course, at, gang)
         gang.together(lambda: _report(line, course, log, progress))
         stop = _agreed(stopping(), gang)
-        if (stop or (step + 1) % placement.checkpoint_steps == 0) and step + 1 < course.num_steps:
-            checkpoint.save(engine, work, step + 1, fit, gang)
+        if at + 1 < course.num_steps:
+            saver.after(at + 1, bool(stop))
             if stop:
                 raise Stopped(stop)
-    _publish(engine, course, out, work, gang)
+    saver.finish()
     if log:
         log.close()
-    return config
+
+
+def _packing(course: Course, why_not: str, out: Path) -> dict:
+    """For the record: how steps were split, and which share of the token slots that this took held tokens."""
+    lines = [json.loads(line) for line in (out / LOG).read_bytes().splitlines()]
+    useful = sum(line["num_tokens"] for line in lines) / sum(line["num_slots"] for line in lines)
+    split = {"micro_tokens": course.micro_tokens, "useful_share": round(useful, 4), "num_micro": sum(line["num_micro"] for line in lines)}
+    return split | {"packed": not why_not} | ({"why_padded": why_not} if why_not else {})
+
+
+def _say(course: Course, why_not: str, gang: Gang) -> None:
+    if gang.rank == 0:
+        how = f"padded, not packed, as {why_not}" if why_not else "packed"
+        print(f"{course.num_steps} steps; examples are {how}; at most {course.micro_tokens} tokens in a micro-batch", file=sys.stderr, flush=True)
 
 
 def set_seeds(seed: int) -> None:
@@ -116,37 +125,35 @@ def _agreed(stop: str | None, gang: Gang) -> str | None:
     return next((word for word, num in zip(STOPS, told) if num), None)
 
 
-def _check(course: Course) -> None:
-    if not course.examples:
-        raise BadData("the examples: found none; at least one is legal; see what the task prepared")
-    for row, example in enumerate(course.examples):
-        if not example.ids or len(example.ids) != len(example.labels):
-            found = f"{len(example.ids)} ids and {len(example.labels)} labels"
-            raise BadData(f"example {row}: found {found}; at least one id and a label for each is legal; see how the task encodes it")
+def _micro_tokens(engine: Engine, examples: Sequence[Example], placement: Placement, work: Path, gang: Gang) -> int:
+    """The placement's, or what the rank with the least memory has room for: found once, so that a later attempt splits steps alike."""
+    if placement.micro_tokens:
+        return placement.micro_tokens
+    longest = max(len(example.ids) for example in examples)
+    here = gang.together(lambda: engines.room(engine, placement.recompute, longest))
+    least = min(gang.gather(here))
+    return gang.first(lambda: kept(work / BUDGET, lambda: least))
 
 
 def _fit(course: Course, base: str | Path, revision: str | None, config: dict, gang: Gang) -> dict:
-    """What a checkpoint must have been made with; the micro-batch is not among it, as the state does not depend on it."""
+    """What a checkpoint must have been made with; how a step is split is not among it, as the state does not depend on it."""
     digest = hashlib.sha256(json.dumps([list(example) for example in course.examples]).encode()).hexdigest()
     run = {"base": str(base), "revision": revision, "seed": course.seed, "examples": digest}
     return run | {"recipe": asdict(course.recipe), "num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"]}
 
 
-def _step(engine: Engine, course: Course, step: int, gang: Gang) -> dict:
-    """Take optimizer step `step` (0-based) and return its line of the log; NotFinite on all ranks if loss or gradient is not finite."""
+def take_step(engine: Engine, course: Course, at: int, gang: Gang) -> dict:
+    """Take optimizer step `at` (0-based) and return its line of the log; NotFinite on all ranks if loss or gradient is not finite."""
     begun = time.perf_counter()
-    rows = course.rows(step)
-    parts = share(rows, gang.rank, gang.num_ranks, course.micro_batch, course.accumulation)
-    lr = course.recipe.lr_at(step, len(course.examples))
-    batches = [collate([course.examples[row] for row in part]) for part in parts]
-    total, norm = engines.take_step(engine, batches, course.recipe, len(rows), lr)
+    step, lr = course.step(at), course.recipe.lr_at(at, len(course.examples))
+    total, norm = engines.take_step(engine, course.batches(step, gang.rank), course.recipe, step.num_rows, lr)
     total, norm = gang.sum(total, norm / gang.num_ranks)
-    loss = total / len(rows)
+    loss = total / step.num_rows
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise NotFinite(f"step {step + 1} of {course.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; lower recipe.lr")
-    num_tokens = sum(len(course.examples[row].ids) for row in rows)
-    speed = num_tokens / (time.perf_counter() - begun)
-    return {"step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm, "num_tokens": num_tokens, "tokens_per_s": round(speed, 1)}
+        raise NotFinite(f"step {at + 1} of {course.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; lower recipe.lr")
+    speed = round(step.num_tokens / (time.perf_counter() - begun), 1)
+    numbers = {"step": at + 1, "loss": loss, "lr": lr, "grad_norm": norm}
+    return numbers | {"num_tokens": step.num_tokens, "num_slots": step.num_slots, "num_micro": len(step.grid), "tokens_per_s": speed}
 
 
 def _open_log(work: Path) -> BinaryIO:

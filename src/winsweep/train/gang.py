@@ -49,8 +49,7 @@ class Gang:
         """Return if no rank has an error; otherwise every rank raises: its own, or a copy of that of the lowest failed rank."""
         if self.sum(error is not None) == [0.0]:
             return
-        told: list = [None] * self.num_ranks
-        dist.all_gather_object(told, error and (type(error).__name__, getattr(error, "errno", None), str(error)))
+        told = self.gather(error and (type(error).__name__, getattr(error, "errno", None), str(error)))
         raise error or _copy(*next((rank, *text) for rank, text in enumerate(told) if text))
 
     def together(self, action: Callable[[], T]) -> T:
@@ -68,6 +67,12 @@ class Gang:
         told = [self.together(action if self.rank == 0 else lambda: None)]
         dist.broadcast_object_list(told, src=0, device=torch.device("cpu"))
         return told[0]
+
+    def gather(self, value: T) -> list[T]:
+        """What every rank gave, in the order of ranks."""
+        told: list = [None] * self.num_ranks
+        dist.all_gather_object(told, value)
+        return told
 
     def limit_waits(self) -> None:
         """Put this gang's time-out on every process group; DeepSpeed makes some that have the default of ten minutes or more."""

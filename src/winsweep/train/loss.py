@@ -1,6 +1,7 @@
 """The loss of an example: the mean of its tokens as the paper's runs have it, or their sum as its equations 1 and 2 do.
 
-B examples of a micro-batch, T tokens of the longest, K positions whose next token counts for some example, N = B·K, V vocabulary.
+B examples of a micro-batch, T tokens of the longest, K positions whose next token counts for some example, N = B·K, V vocabulary;
+Q tokens of packed examples, one after the other in a single row.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from winsweep.text.encode import MASKED, Example
+from winsweep.train import varlen
+from winsweep.train.nll import nll
 
 NOTHING = Example([0], [MASKED])  # stands in for an empty micro-batch: it is computed, and its loss and gradient are exactly 0
 
@@ -35,6 +38,50 @@ def collate(examples: Sequence[Example]) -> Batch:
         torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows]),
         torch.tensor([row.labels + [MASKED] * (width - len(row.ids)) for row in rows]),
     )
+
+
+class Packed(NamedTuple):
+    """Examples packed into one row; position kept_K predicts targets_K, and counts weights_K in the sum of the examples' losses."""
+
+    ids_1Q: Tensor
+    kept_K: Tensor
+    targets_K: Tensor
+    weights_K: Tensor
+    lengths: list[int]
+
+    def to(self, device: torch.device) -> "Packed":
+        return Packed(*(tensor.to(device, non_blocking=True) for tensor in self[:-1]), self.lengths)
+
+
+def pack(examples: Sequence[Example], kind: str = "example_mean") -> Packed:
+    """The examples as one Packed; where nothing counts, one position does with weight 0."""
+    rows = list(examples) or [NOTHING]
+    kept, targets, weights, begin = [], [], [], 0
+    for row in rows:
+        counted = [at for at in range(1, len(row.ids)) if row.labels[at] != MASKED]
+        kept += [begin + at - 1 for at in counted]
+        targets += [row.labels[at] for at in counted]
+        weights += [1.0 if kind == "example_sum" else 1.0 / max(1, len(counted))] * len(counted)
+        begin += len(row.ids)
+    some = (kept, targets, weights) if kept else ([0], [0], [0.0])
+    ids = [i for row in rows for i in row.ids]
+    kept_K, targets_K, weights_K = torch.tensor(some[0]), torch.tensor(some[1]), torch.tensor(some[2], dtype=torch.float64)
+    return Packed(torch.tensor([ids]), kept_K, targets_K, weights_K, [len(row.ids) for row in rows])
+
+
+def packed_loss(model: Callable, batch: Packed) -> Tensor:
+    """The sum of the packed examples' losses: a scalar of which each token's share, and so the gradient, is as if it stood alone."""
+    told = varlen.inputs(batch.lengths, batch.ids_1Q.device)
+    logits_KV = model(input_ids=batch.ids_1Q, logits_to_keep=batch.kept_K, use_cache=False, **told).logits[0]
+    if len(logits_KV) != len(batch.kept_K):  # a model that ignores logits_to_keep
+        logits_KV = logits_KV[batch.kept_K]
+    nll_K = nll(logits_KV, batch.targets_K)
+    return (nll_K * batch.weights_K.to(nll_K.dtype)).sum()
+
+
+def summed_loss(model: Callable, batch: Batch | Packed, kind: str) -> Tensor:
+    """The sum of the losses of the batch's examples."""
+    return packed_loss(model, batch) if isinstance(batch, Packed) else example_losses(model, batch, kind).sum()
 
 
 def num_targets(example: Example) -> int:

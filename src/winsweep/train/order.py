@@ -1,8 +1,7 @@
-"""Which examples an optimizer step holds, and which rank computes which of them."""
+"""Which examples an optimizer step holds."""
 
 import hashlib
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 
 
@@ -16,13 +15,3 @@ def step_rows(num_examples: int, global_batch: int, seed: int, step: int) -> lis
     """Rows of optimizer step `step` (0-based); an epoch's last step holds what is left, so it may be short."""
     epoch, place = divmod(step, math.ceil(num_examples / global_batch))
     return list(permutation(num_examples, seed, epoch)[place * global_batch : (place + 1) * global_batch])
-
-
-def share(rows: Sequence[int], rank: int, num_ranks: int, micro_batch: int, accumulation: int) -> list[list[int]]:
-    """The rank's part of a step as exactly `accumulation` micro-batches; the ranks' parts are disjoint and cover `rows`.
-
-    The number is constant because collectives must match between ranks; the last micro-batches may be empty.
-    """
-    mine = rows[rank::num_ranks]
-    assert len(mine) <= micro_batch * accumulation
-    return [list(mine[i * micro_batch : (i + 1) * micro_batch]) for i in range(accumulation)]
