@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 import torch
 
 from winsweep.errors import Stopped
+from winsweep.generate.attention import GROUP
 from winsweep.generate.cache import round_up
 from winsweep.generate.pieces import Resolved
 from winsweep.generate.slots import Slots
 from winsweep.generate.step import Step
 
-PREFILL_TOKENS = 8192  # of one forward pass, padding included
+READ_TOKENS = 8192  # of one forward pass over prompts
 REFILL_PART = 16  # prompts are read when a 16th of the slots is free: one by one, each would cost as much as a step of all
 
 
@@ -80,23 +81,23 @@ class Decoder:
     def _capacity(self, places: int) -> int:
         """The slots that there is memory for, if each has so many places; at least one."""
         each = round_up(places) * self.step.cache.bytes_per_place
-        return max(1, min(self.num_slots, int(self.max_bytes // each))) if each else self.num_slots
+        return max(1, int(min(self.num_slots, self.max_bytes / each))) if each else self.num_slots
 
     def _refill(self) -> None:
         """Read prompts (and what was written of rows that had to wait) into free slots: as many as these, and one forward pass, hold."""
-        begin, places, widest = len(self.rows), self._longest(), 0
+        begin, places, tokens = len(self.rows), self._longest(), 0
         while self.queue:
-            places, widest = max(places, self.queue[0].length + 1), max(widest, self.queue[0].length)
-            num = len(self.rows) + 1 - begin
-            if begin + num > self._capacity(places) or (num > 1 and num * widest > PREFILL_TOKENS):
+            row = self.queue[0]
+            wanted, tokens = max(places, row.length + 1), tokens + row.length
+            if len(self.rows) > begin and (len(self.rows) >= self._capacity(wanted) or tokens > READ_TOKENS):
                 break
             self.rows.append(self.queue.popleft())
-        places = max([begin and max(row.length for row in self.rows[:begin]), *(row.length + 1 for row in self.rows[begin:])])
+            places = wanted
         self.step.cache.fit(self._capacity(places), places)
         rows = [row.ids for row in self.rows[begin:]]
         for slot, ids in enumerate(rows, begin) if self.rules else ():
             self.rules.fill(slot, ids)
-        self._choose(self.step.prefill(rows, begin), begin)
+        self._choose(self.step.read(rows, begin), begin)
 
     def _write(self) -> None:
         """A token more in every slot."""
@@ -125,11 +126,14 @@ class Decoder:
                 yield row.prompt.row, row.new
 
     def _vacate(self, slot: int) -> Row:
-        """Take a row out; the last one moves to its slot, so that those in use are always the first."""
-        row, last = self.rows[slot], self.rows.pop()
-        if last is not row:
-            self.step.cache.move(len(self.rows), slot, last.length)
-            if self.rules:
-                self.rules.move(len(self.rows), slot)
-            self.rows[slot] = last
+        """Take a row out, so that the slots in use stay the first ones, and the older rows in the earlier groups of them."""
+        row, num = self.rows[slot], len(self.rows)
+        for last in (*range(slot // GROUP * GROUP + GROUP - 1, num - 1, GROUP), num - 1):
+            if last != slot:
+                self.step.cache.move(last, slot, self.rows[last].length)
+                if self.rules:
+                    self.rules.move(last, slot)
+                self.rows[slot] = self.rows[last]
+            slot = last
+        self.rows.pop()
         return row

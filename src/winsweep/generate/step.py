@@ -1,113 +1,76 @@
-"""One forward pass of a model's own modules: many prompts read, or one token written in each slot; as a CUDA graph on GPUs.
+"""One forward pass of a model's own modules over a slot cache: prompts are read, or one token is written in each slot.
 
-Shape suffixes: N slots in use, R rows of a prefill, T tokens, S places of a slot, H heads, D head size, V vocabulary.
+Shape suffixes: N slots in use, R prompts, T tokens of all of them, V vocabulary.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
-from torch.nn.attention.varlen import varlen_attn
-from transformers import AttentionInterface, DynamicCache, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers import DynamicCache, PreTrainedModel
 
-from winsweep.generate.cache import PLACES, SlotCache
-
-BY_LENGTH = "winsweep_by_length"
+from winsweep.generate.attention import BY_LENGTH, as_mask
+from winsweep.generate.cache import SlotCache
 
 
 class Step:
-    """A model with a slot cache. `paged` (GPUs, bf16): attention reads a slot no further than it is written, and steps are CUDA graphs."""
+    """A model with a slot cache. With `graphs` (GPUs) a step of writing is recorded once for each width and then replayed."""
 
-    def __init__(self, model: PreTrainedModel, paged: bool = False) -> None:
-        self.model, self.paged, self.cache = model, paged, SlotCache(whole=paged)
-        self.graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
-        model.set_attn_implementation(BY_LENGTH if paged else "sdpa")
+    def __init__(self, model: PreTrainedModel, graphs: bool = False) -> None:
+        self.model, self.device, self.cache = model, model.device, SlotCache()
+        self.recorded: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, torch.Tensor]] | None = {} if graphs else None
+        model.set_attn_implementation(BY_LENGTH)
 
-    def prefill(self, rows: Sequence[Sequence[int]], first_slot: int) -> torch.Tensor:
-        """Read `rows` into the slots from `first_slot` on, which have room for them: the logits (R, V) of what follows each.
-
-        They are padded on the right, where causal attention cannot see it.
-        """
-        last_R = torch.tensor([len(ids) - 1 for ids in rows])
-        ids_RT = torch.zeros(len(rows), int(last_R.max()) + 1, dtype=torch.long)
-        for ids_T, ids in zip(ids_RT, rows):
-            ids_T[: len(ids)] = torch.tensor(ids)
+    def read(self, prompts: Sequence[Sequence[int]], first_slot: int) -> torch.Tensor:
+        """Put prompts into the slots from `first_slot` on, which have room for them: the logits (R, V) of what follows each."""
+        lengths = [len(ids) for ids in prompts]
+        ends_R = torch.tensor(list(accumulate(lengths)), device=self.device)
+        ids_T = torch.tensor([i for ids in prompts for i in ids], device=self.device)
+        places_T = torch.tensor([i for n in lengths for i in range(n)], device=self.device)
         read = DynamicCache()
-        logits = self.model(input_ids=ids_RT.to(self.model.device), past_key_values=read, use_cache=True,
-                            logits_to_keep=last_R[:, None].to(self.model.device)).logits
-        self.cache.put(read, first_slot)
-        return logits[:, 0]
+        logits = self.model(input_ids=ids_T[None], position_ids=places_T[None], attention_mask=as_mask(lengths, self.device), past_key_values=read,
+                            use_cache=True, logits_to_keep=ends_R - 1).logits
+        self.cache.put(read, lengths, first_slot)
+        return logits[0]
 
     def write(self, tokens: Sequence[int], places: Sequence[int]) -> torch.Tensor:
-        """Put a token at its place in each of the first N slots: the logits (N, V) of what follows; overwritten by the next call."""
-        num = len(tokens)
-        if not self.paged:
-            both = torch.tensor([tokens, places], device=self.model.device)
-            return self._forward(both[0], both[1], max(places) + 1)
-        width = padded(num, self.cache.shape[0])
-        key = (width, *self.cache.shape)
-        if key not in self.graphs:
-            self.graphs = {k: graph for k, graph in self.graphs.items() if k[1:] == key[1:]}  # the cache lies elsewhere now
-            self.inputs = self.inputs if self.graphs else torch.zeros(2, self.cache.shape[0], dtype=torch.long, device=self.model.device)
-            self.graphs[key] = self._capture(width)
-        self.inputs[:, :num].copy_(torch.tensor([tokens, places]))
-        self.inputs[:, num:width] = 0  # slots that nobody uses
-        graph, logits_NV = self.graphs[key]
+        """Put a token at its place in each of the first N slots: the logits (N, V) of what follows; the next call may overwrite them."""
+        given = torch.tensor([tokens, places])
+        if self.recorded is None:
+            return self._forward(*given.to(self.device))
+        width = padded(len(tokens), self.cache.shape[0])
+        if (key := (width, *self.cache.shape)) not in self.recorded:
+            self._record(key)
+        self.inputs[:, : len(tokens)].copy_(given)
+        self.inputs[:, len(tokens) : width] = 0  # slots that nobody uses
+        graph, logits_NV = self.recorded[key]
         graph.replay()
-        return logits_NV[:num]
+        return logits_NV[: len(tokens)]
 
-    def _capture(self, width: int) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
-        def forward() -> torch.Tensor:
-            return self._forward(*self.inputs[:, :width], self.cache.shape[1])
-
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # libraries choose their kernels, which must not be recorded
-            for _ in range(2):
-                forward()
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            logits_NV = forward()
-        return graph, logits_NV
-
-    def _forward(self, tokens_N: torch.Tensor, places_N: torch.Tensor, end: int) -> torch.Tensor:
-        self.cache.look(places_N, end)
-        # A mask of four dimensions goes to the layers as it is. The paged kernel wants lengths instead, so there it is those.
-        mask = (places_N + 1).int()[:, None, None, None] if self.paged else self._mask(places_N, end)
-        return self.model(input_ids=tokens_N[:, None], position_ids=places_N[:, None], attention_mask=mask, past_key_values=self.cache,
+    def _forward(self, tokens_N: torch.Tensor, places_N: torch.Tensor) -> torch.Tensor:
+        self.cache.look(places_N)
+        lengths = (places_N + 1).int()[:, None, None, None]
+        return self.model(input_ids=tokens_N[:, None], position_ids=places_N[:, None], attention_mask=lengths, past_key_values=self.cache,
                           use_cache=True, logits_to_keep=1).logits[:, -1]
 
-    def _mask(self, places_N: torch.Tensor, end: int) -> torch.Tensor:
-        seen_NS = torch.arange(end, device=places_N.device) <= places_N[:, None]
-        return torch.zeros_like(seen_NS, dtype=self.model.dtype).masked_fill_(~seen_NS, float("-inf"))[:, None, None]
+    def _record(self, key: tuple[int, ...]) -> None:
+        """A graph of `key` = (width, *shape of the cache); those of another shape know memory that is gone."""
+        self.recorded = {other: held for other, held in self.recorded.items() if other[1:] == key[1:]}
+        if not self.recorded:
+            self.inputs = torch.zeros(2, self.cache.shape[0], dtype=torch.long, device=self.device)
+        inputs, side, graph = self.inputs[:, : key[0]], torch.cuda.Stream(), torch.cuda.CUDAGraph()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # libraries choose their kernels in the first passes, which must not be recorded
+            for _ in range(2):
+                self._forward(*inputs)
+        torch.cuda.current_stream().wait_stream(side)
+        with torch.cuda.graph(graph):
+            logits_NV = self._forward(*inputs)
+        self.recorded[key] = graph, logits_NV
 
 
 def padded(num: int, most: int) -> int:
-    """The width of the graph for `num` slots: `most`, or a half, a quarter … of it, so that few are captured."""
+    """The width of the graph for `num` slots: `most`, or a half, a quarter … of it, so that few are recorded."""
     while most > 1 and num <= most // 2:
         most //= 2
     return most
-
-
-def attend_by_length(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: torch.Tensor | None,
-                     scaling: float | None = None, dropout: float = 0.0, **options: object) -> tuple[torch.Tensor, None]:
-    """Attention of one token (N, H, 1, D) to the first `lengths` places of its slot (N, H, S, D); of a prefill, causal.
-
-    ValueError for a layer that wants more than that (a window, a cap of its scores).
-    """
-    if strange := [name for name in ("sliding_window", "softcap", "s_aux", "position_bias") if options.get(name) is not None]:
-        raise ValueError(f"a layer wants {strange[0]}, which attention by length does not have")
-    if query.shape[2] > 1:
-        return sdpa_attention_forward(module, query, key, value, None, dropout, scaling, **options)
-    num, _, places, _ = key.shape
-    pages = [x.transpose(1, 2).reshape(num * places // PLACES, PLACES, *x.shape[1::2]) for x in (key, value)]
-    table = torch.arange(len(pages[0]), dtype=torch.int32, device=key.device).view(num, -1)
-    starts = torch.arange(num + 1, dtype=torch.int32, device=key.device)
-    # One split: then a row is summed in the same order whatever its company.
-    out_NHD = varlen_attn(query[:, :, 0].contiguous(), *pages, starts, None, 1, places, scale=scaling, enable_gqa=query.shape[1] != key.shape[1],
-                          seqused_k=lengths.flatten(), block_table=table, num_splits=1)
-    return out_NHD[:, None], None
-
-
-AttentionInterface.register(BY_LENGTH, attend_by_length)
