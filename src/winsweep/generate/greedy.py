@@ -11,6 +11,7 @@ from winsweep.cell import Adapter, Decoding
 from winsweep.errors import BadData
 from winsweep.frame import Frame
 from winsweep.generate.adapter import Rules
+from winsweep.generate.crew import Crew
 from winsweep.generate.decoder import Decoder, Prompt
 from winsweep.generate.finished import Finished
 from winsweep.generate.fits import fitting
@@ -32,23 +33,27 @@ class Answer:
 
 def answer_all(instructions: list[str], base: str, revision: str | None, decoding: Decoding, frame: Frame, adapter: Adapter | None,
                work: Path, progress: Callable[[int, int], None], stopping: Callable[[], str | None] = lambda: None,
-               expected: Sequence[float] | None = None, note: Callable[[str], None] = lambda _: None) -> list[Answer]:
+               note: Callable[[str], None] = lambda _: None, expected: Sequence[float] | None = None, crew: Crew = Crew()) -> list[Answer]:
     """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made again.
 
     A prompt is never cut, and an answer ends at EOS, at decoding.max_new_tokens or where the model's context ends. Stopped within
     a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
-    `expected`: how long each answer may become, in any unit; the longest begin first, which changes no answer. `note` hears how it was made.
+    `note` hears how answers are made. `expected`: how long each may become, in any unit; the longest begin first, which changes no
+    answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
     """
-    model, tokenizer = load(base, revision, decoding.precision)
+    model, tokenizer = load(base, revision, decoding.precision, crew.rank)
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, model.config.max_position_embeddings)
     order = sorted(prompts, key=lambda p: (-(expected[p.row] if expected else 0), -len(p.ids), p.row))
     with Finished(work) as finished:
         found = finished.read()
         progress(len(found), len(prompts))
-        for row, new in answers(model, tokenizer, order, found.keys(), decoding, frame, adapter, stopping, note):
+        for row, new in answers(model, tokenizer, crew.part(order), found.keys(), decoding, frame, adapter, stopping, note):
             finished.add(row, new)
             found[row] = new
             progress(len(found), len(prompts))
+    if crew.rank:
+        return []
+    found = crew.gather(finished, len(prompts), progress, stopping)
     return [told(p, found[p.row], tokenizer) for p in prompts]
 
 

@@ -10,11 +10,13 @@ Asked = tuple[str, str | None, str]
 _held: dict[Asked, tuple[PreTrainedModel, PreTrainedTokenizerBase]] = {}
 
 
-def load(base: str, revision: str | None, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model and tokenizer, ready to generate, on the GPU if there is one; those of the last call, if it asked for the same.
+def load(base: str, revision: str | None, precision: str, rank: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model and tokenizer, ready to generate, on the GPU of this rank if there is one; those of the last call, if it asked for the same.
 
     The model's own generation settings are dropped: some ship a repetition penalty, and early OLMo another token as EOS.
     """
+    if torch.cuda.is_available():
+        torch.cuda.set_device(rank % torch.cuda.device_count())
     asked = (base, revision, precision)
     if asked not in _held:
         _held.clear()  # first, as there may be no room for two
