@@ -6,6 +6,7 @@ import signal
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from transformers import LlamaConfig
 
 from tests.generate import tiny
 from winsweep.cell import Adapter
@@ -44,7 +45,7 @@ def test_some_of_these_end_by_themselves(net):
 
 @pytest.mark.parametrize("kind", tiny.KINDS)
 def test_answers_of_many_kinds_of_models(kind):
-    net = tiny.model(kind)
+    net = tiny.model(tiny.KINDS[kind])
     asked = tiny.prompts([3, 17, 5, 30, 2, 9], [12] * 6)
     want = {p.row: tiny.alone(net, p) for p in asked}
     assert tiny.in_slots(net, asked, 3) == want
@@ -62,9 +63,8 @@ def test_rows_that_outgrow_memory_wait_and_come_out_the_same(net):
     for row, new in decoder.answer(asked, lambda: alive.append(len(decoder.rows))):
         found[row] = new
         held.append(step.cache.shape[0] * step.cache.shape[1])
-    assert max(held) <= 512 and max(alive) == 2 and found == tiny.in_slots(net, asked, 4) | found
-    roomy = dict(Decoder(Step(net), 4, -1, None).answer(asked, lambda: None))
-    assert found == roomy
+    assert max(held) <= 512 and max(alive) == 2
+    assert found == dict(Decoder(Step(net), 4, -1, None).answer(asked, lambda: None))
 
 
 def test_prompts_are_read_in_passes_of_bounded_size(net):
@@ -78,8 +78,7 @@ def test_prompts_are_read_in_passes_of_bounded_size(net):
 def test_the_rules_are_those_of_a_row_alone():
     torch.manual_seed(2)
     tokenizer, frame = learn(["<|user|>\nWe should say what!\n<|assistant|>\n"] * 3, 300), Frame()
-    tiny.KINDS["words"] = tiny.LlamaConfig(**{**tiny.SIZES, "vocab_size": 300})
-    net = tiny.model("words")
+    net = tiny.model(LlamaConfig(**{**tiny.SIZES, "vocab_size": 300}))
     adapter = Adapter(rules=("eos", "uniform", "diversity"), eos_window=10, uniform=(("!", 1.0), ("a", -2.0)))
     asked = [tiny.Prompt(i, tokenizer(frame.prompt("say " * (i % 4) + "what"))["input_ids"], 25) for i in range(9)]
     eos, found = tokenizer.eos_token_id, {}

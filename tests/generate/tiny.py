@@ -1,7 +1,7 @@
 """Models of a few thousand weights whose answers end now and then, and each row's answer as a plain loop writes it."""
 
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MistralConfig, OlmoConfig, PreTrainedModel, Qwen2Config, Qwen3Config
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MistralConfig, OlmoConfig, OPTConfig, PreTrainedConfig, PreTrainedModel, Qwen2Config, Qwen3Config
 
 from winsweep.generate.decoder import Decoder, Prompt
 from winsweep.generate.step import Step
@@ -16,13 +16,15 @@ KINDS = {
     "qwen2": Qwen2Config(**SIZES, num_key_value_heads=2),
     "qwen3": Qwen3Config(**SIZES, num_key_value_heads=2, head_dim=16),
     "mistral without a window": MistralConfig(**SIZES, num_key_value_heads=2, sliding_window=None),
+    "opt": OPTConfig(vocab_size=VOCAB, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, word_embed_proj_dim=32,
+                     max_position_embeddings=640, init_std=0.3),
     "gpt2": GPT2Config(vocab_size=VOCAB, n_embd=32, n_layer=2, n_head=4, n_positions=640, initializer_range=0.3),
 }
 
 
-def model(kind: str = "llama", dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+def model(config: PreTrainedConfig = KINDS["llama"], dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     torch.manual_seed(1)
-    return AutoModelForCausalLM.from_config(KINDS[kind], dtype=dtype).eval()
+    return AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
 
 
 def prompts(lengths: list[int], caps: list[int], seed: int = 0) -> list[Prompt]:
