@@ -35,7 +35,8 @@ class Placement:
     constraint: str | None = None
     throttle: int = strict.number(256, 1)  # tasks of one array that run at once
     # login: on the machine of the launcher, for stages that need the internet. with_input: right after the finetune or model that it
-    # is made from and in the same task, if that is submitted at the same time; then only ranks, threads and timeout_s of this count.
+    # is made from and in the same task, if that is submitted at the same time (then only ranks, threads and timeout_s of this count);
+    # else in one task with what its stage makes of the same model, so that this is loaded once for all of them.
     where: Literal["nodes", "login", "with_input"] = "nodes"
 
     @property

@@ -57,7 +57,8 @@ def _slots(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_
 
 
 def _line_paged(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None) -> torch.Tensor:
-    starts, longest = torch.nn.functional.pad(lengths_N.cumsum(0, dtype=torch.int32), (1, 0)), int(lengths_N.max())
+    starts = torch.nn.functional.pad(lengths_N.cumsum(0, dtype=torch.int32), (1, 0))
+    longest = query.shape[2]  # none is longer; asking which is would make every layer wait for the GPU
     out_THD = varlen_attn(*(x[0].transpose(0, 1).contiguous() for x in (query, key, value)), starts, starts, longest, longest, scale=scaling,
                           window_size=(-1, 0), enable_gqa=query.shape[1] != key.shape[1])
     return out_THD[None]

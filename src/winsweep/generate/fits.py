@@ -20,7 +20,7 @@ def fitting(model: PreTrainedModel) -> tuple[Step | None, str]:
     if odd := _odd(model):
         return None, odd
     said = []
-    for graphs in (True, False) if model.device.type == "cuda" else (False,):
+    for graphs in (True, False) if model.device.type == "cuda" and model.dtype == torch.bfloat16 else (False,):
         why, step = _tried(model, graphs)
         if step:
             return step, "slots, graphs" if graphs else "slots"

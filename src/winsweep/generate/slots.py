@@ -60,7 +60,7 @@ class Slots:
         self.length_B[slots_K] += 1
         self.tail_BL[slots_K] = torch.cat([self.tail_BL[slots_K, 1:], tokens_K[:, None]], 1)
         if "diversity" in self.adapter.rules:
-            self._see(tokens_K, slots_K)
+            self._see(tokens_K, slots, slots_K)
         if self.adapter.tag_match == "last":
             self._new_turns(slots_K)
 
@@ -95,12 +95,12 @@ class Slots:
         self.ids_BW[slot, : len(ids_W)] = ids_W
         self.scores_BW[slot, : len(ids_W)] = self.uniform_V[ids_W] - self.adapter.diversity_penalty * torch.isin(ids_W, seen_S)
 
-    def _see(self, tokens_K: torch.Tensor, slots_K: torch.Tensor) -> None:
+    def _see(self, tokens_K: torch.Tensor, slots: Which, slots_K: torch.Tensor) -> None:
         """Lower what was seen: a new id goes behind the last one, a known one stays where it is."""
         self.width += 1
         self._widen()
         count_K = self.count_B[slots_K]
-        known_KW = (self.ids_BW[slots_K, : self.width] == tokens_K[:, None]) & (self.all_W[: self.width] < count_K[:, None])
+        known_KW = (self.ids_BW[slots, : self.width] == tokens_K[:, None]) & (self.all_W[: self.width] < count_K[:, None])
         known_K, place_K = known_KW.max(1)
         place_K = torch.where(known_K, place_K, count_K)
         self.ids_BW[slots_K, place_K] = tokens_K
