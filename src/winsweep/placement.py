@@ -25,6 +25,7 @@ class Placement:
     micro_batch: int = strict.number(8, 1)  # examples of one forward pass on one rank
     checkpoint_steps: int = strict.number(50, 1)  # optimizer steps between full-state checkpoints
     timeout_s: float = strict.number(600.0, 1)  # longest wait of a rank for the others; a hung rank ends the attempt after it
+    scratch: str | None = None  # a directory of each node, or a variable that names one (TMPDIR): base models are copied there and read from there
     # What follows is SLURM's.
     time_min: int = strict.number(60, 1)
     signal_s: int = strict.number(90, 1)  # how long before the limit an attempt is told to save; SLURM may tell it a minute earlier
