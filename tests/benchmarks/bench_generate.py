@@ -56,8 +56,9 @@ def ask(num: int, shrink: int, seed: int = 3) -> tuple[list[Prompt], list[int]]:
 
 def model() -> LlamaForCausalLM:
     torch.manual_seed(0)
-    return LlamaForCausalLM(LlamaConfig(vocab_size=VOCAB, hidden_size=HIDDEN, intermediate_size=HIDDEN * 43 // 16, num_hidden_layers=LAYERS,
-                                        num_attention_heads=HIDDEN // 64, max_position_embeddings=4096, initializer_range=0.05)).eval()
+    config = LlamaConfig(vocab_size=VOCAB, hidden_size=HIDDEN, intermediate_size=HIDDEN * 43 // 16, num_hidden_layers=LAYERS,
+                         num_attention_heads=HIDDEN // 64, max_position_embeddings=4096, initializer_range=0.05, eos_token_id=None)
+    return LlamaForCausalLM(config).eval()  # it never ends by itself: answers are as long as they are told to be
 
 
 def batched(net: LlamaForCausalLM, prompts: list[Prompt], size: int) -> Tokens:

@@ -10,6 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from winsweep.cell import Adapter, Decoding
 from winsweep.errors import BadData, Stopped
 from winsweep.frame import Frame
+from winsweep.generate import loaded
 from winsweep.generate.decoder import Prompt
 from winsweep.generate.finished import Finished
 from winsweep.generate.greedy import Answer, answer_all, told
@@ -128,3 +129,11 @@ def test_a_chat_template_asks_with_its_own_special_tokens_alone(model, tmp_path)
         new = net.generate(torch.tensor([ids]), max_new_tokens=5, do_sample=False, repetition_penalty=1.0, eos_token_id=tokenizer.eos_token_id,
                            pad_token_id=0)[0, len(ids) :]
         assert answer.text == tokenizer.decode(new, skip_special_tokens=True)
+
+
+def test_a_model_is_loaded_once_for_generations_that_follow_each_other(model, tmp_path):
+    first = loaded.load(model, None, "fp32")
+    assert answers(model, tmp_path / "a") and answers(model, tmp_path / "b", adapter=RULES)
+    assert loaded.load(model, None, "fp32") is first and first[0].config._attn_implementation == "sdpa"
+    other = loaded.load(model, None, "bf16")
+    assert other[0].dtype == torch.bfloat16 and loaded.load(model, None, "fp32") is not first  # one at a time: there may be no room for two
