@@ -1,4 +1,4 @@
-"""generate: a model, with or without the rule adapter, answers an instruction set, batched and greedy."""
+"""generate: a model, with or without the rule adapter, answers an instruction set, greedily; its ranks share the rows."""
 
 import json
 
@@ -8,6 +8,7 @@ from winsweep.job import Job
 from winsweep.manifest import write_atomic
 
 VERSION = 2
+ENGINE = "slots"  # in the key of bf16 alone, which rounds so coarsely that another order of sums can change a token
 
 
 def want(ask: Generation, need: Need) -> Want:
@@ -15,6 +16,8 @@ def want(ask: Generation, need: Need) -> Want:
     if ask.adapter.rules:
         params["adapter"] = ask.adapter
     params |= {"decoding": ask.decoding, "frame": ask.frame}
+    if ask.decoding.precision == "bf16":
+        params["engine"] = ENGINE
     return Want(ask.name, params, {**inputs, "instructions": need("prepare", Data("instructions", ask.instructions))})
 
 
@@ -22,13 +25,19 @@ def run(job: Job) -> None:
     from winsweep import keys
     from winsweep.cell import Adapter, Decoding
     from winsweep.frame import Frame
+    from winsweep.generate.crew import Crew
+    from winsweep.generate.expected import expected_lengths
     from winsweep.generate.greedy import answer_all
 
     with open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8") as f:
         asked = [json.loads(line) for line in f]
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
     answers = answer_all([row["instruction"] for row in asked], *job.base(), Decoding(**job.params["decoding"]),
-                         Frame(**job.params["frame"]), adapter, job.work, job.progress, job.stopping)
+                         Frame(**job.params["frame"]), adapter, job.work, job.progress, job.stopping,
+                         lambda how: job.notes.update(decoded_in=how), expected_lengths(job.name, job.inputs["instructions"], len(asked)),
+                         Crew(job.rank, job.num_ranks, job.placement.timeout_s))
+    if job.rank:
+        return
     rows = [{"instruction": row["instruction"], "output": a.text, "generator": job.name, "dataset": row["dataset"],
              "num_tokens": a.num_tokens, "truncated": a.truncated} for row, a in zip(asked, answers, strict=True)]
     write_atomic(job.out / "outputs.json", json.dumps(rows, indent=1, ensure_ascii=False).encode())

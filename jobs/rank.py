@@ -22,7 +22,7 @@ def run(job: Job) -> None:
     from winsweep.analysis.ranking import draw, rank
     from winsweep.analysis.rows import first_turns
     from winsweep.frame import Frame
-    from winsweep.generate.greedy import load
+    from winsweep.generate.loaded import load
 
     def progress(done: int, total: int) -> None:
         job.progress(done, total)

@@ -9,7 +9,7 @@ import traceback
 import uuid
 from pathlib import Path
 
-from winsweep import history, layout, liveness, manifest, provenance, spec as specs, warm
+from winsweep import history, layout, liveness, manifest, provenance, spec as specs, staging, warm
 from winsweep.errors import Busy, Stopped, WinsweepError
 from winsweep.graph import load
 from winsweep.job import Job, progress_file
@@ -128,6 +128,8 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
     try:
         with roll.present(rank):
             inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
+            if spec.placement.scratch and "base" in inputs:
+                inputs["base"] = staging.staged(inputs["base"], spec.placement.scratch, "")
             warm.import_for(spec.stage)
             stage(spec.stage).run(_job(spec, inputs, *places(work, number), rank, num_ranks, token, flag))
         return OK
@@ -160,10 +162,14 @@ def _host(spec: Spec) -> str:
 
 
 def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
-    """Every input directory, each file of it checked against its manifest; MissingInput or Damaged otherwise."""
+    """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or Damaged otherwise."""
     found = {name: store.find(key) for name, key in spec.inputs.items()}
-    for path in found.values():
-        manifest.verify(path, repair=spec.rebuild(path.relative_to(store.root).as_posix()))
+    for name, path in found.items():
+        repair = spec.rebuild(path.relative_to(store.root).as_posix())
+        if name == "base" and spec.placement.scratch:
+            found[name] = staging.staged(path, spec.placement.scratch, repair)
+        else:
+            manifest.verify(path, repair)
     return found
 
 

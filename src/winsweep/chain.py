@@ -1,5 +1,6 @@
 """Which job arrays a plan becomes, and which waits for which: pure, so that what SLURM will be told can be read and tested."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -72,17 +73,31 @@ def on_nodes(items: Sequence[Item], placements: Placements) -> list[Item]:
 
 
 def _tasks(todo: list[Artifact], placements: Placements) -> list[Task]:
-    """`todo` (inputs first) as tasks: what is placed with its input follows the trained model that it is made from, if that is made now."""
+    """`todo` (inputs first) as tasks: what is placed with its input follows the trained model that it is made from, if that is made now.
+
+    Else it shares a task with what its stage makes of the same model, so that one process loads that once.
+    """
     tasks: list[list[Artifact]] = []
-    of: dict[str, list[Artifact]] = {}
+    of: dict[object, list[Artifact]] = {}
     for a in todo:
-        follows = placements.of(a.stage, a.label).where == "with_input"
-        task = next((of[i.key] for i in a.inputs.values() if follows and i.stage in LINE and i.key in of), None)
+        placed = placements.of(a.stage, a.label)
+        follows = placed.where == "with_input" and a.stage != "finetune"
+        model = (a.stage, placed, _model(a))
+        task = next((of[i.key] for i in a.inputs.values() if follows and i.stage in LINE and i.key in of), of.get(model) if model[2] else None)
         if task is None:
             tasks.append(task := [])
+            if follows:
+                of[model] = task
         task.append(a)
         of[a.key] = task
     return [tuple(task) for task in tasks]
+
+
+def _model(a: Artifact) -> str:
+    """The model that a result is made from, whether another result or of the hub; "" where there is none."""
+    if "base" in a.inputs:
+        return a.inputs["base"].key
+    return json.dumps(a.plain_params["base"], sort_keys=True) if "base" in a.plain_params else ""
 
 
 def _needs(task: Task) -> list[Artifact]:

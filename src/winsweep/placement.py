@@ -27,6 +27,7 @@ class Placement:
     checkpoint_steps: int = strict.number(0, 0)  # optimizer steps between full-state checkpoints; 0: as often as costs 3 % of the time
     checkpoint_behind: bool = True  # write them behind the next steps, from a copy in the node's memory if there is room for one
     timeout_s: float = strict.number(600.0, 1)  # longest wait of a rank for the others; a hung rank ends the attempt after it
+    scratch: str | None = None  # a directory of each node, or a variable that names one (TMPDIR): base models are copied there and read from there
     # What follows is SLURM's.
     time_min: int = strict.number(60, 1)
     signal_s: int = strict.number(90, 1)  # how long before the limit an attempt is told to save; SLURM may tell it a minute earlier
@@ -37,7 +38,8 @@ class Placement:
     constraint: str | None = None
     throttle: int = strict.number(256, 1)  # tasks of one array that run at once
     # login: on the machine of the launcher, for stages that need the internet. with_input: right after the finetune or model that it
-    # is made from and in the same task, if that is submitted at the same time; then only ranks, threads and timeout_s of this count.
+    # is made from and in the same task, if that is submitted at the same time (then only ranks, threads and timeout_s of this count);
+    # else in one task with what its stage makes of the same model, so that this is loaded once for all of them.
     where: Literal["nodes", "login", "with_input"] = "nodes"
 
     @property

@@ -66,6 +66,15 @@ def test_what_is_placed_with_an_input_that_is_there_goes_alone():
     assert sorted((a.title, len(a.tasks)) for a in found if a.stage != "generate") == [("collect", 2), ("finetune+collect", 1), ("judge", 3)]
 
 
+def test_what_is_made_of_a_model_that_is_there_shares_a_task():
+    """So that several adapters, or instruction sets, load it once."""
+    other = [Artifact("generate", 1, f"o{n}", {"base": {"source": n}, "x": x}, {"asked": Artifact("prepare", 1, "asked", {"x": 0})}) for n in range(2) for x in range(3)]
+    wanted = [*cells(2, untrained=3), *(Artifact("judge", 1, o.label, {}, {"candidate": o}) for o in other)]
+    found = [[a.label for a in task] for array in chain(wanted, placed=together("collect", "generate")) if array.stage == "generate" for task in array.tasks]
+    assert sorted(found) == [["o0"] * 3, ["o1"] * 3, ["u0", "u1", "u2"]]
+    assert all(len(task) == 1 for array in chain(wanted, placed=together("collect")) if array.stage == "generate" for task in array.tasks)
+
+
 def test_untrained_arms_do_not_wait_for_training():
     found = chain(cells(4, untrained=2))
     generate = [a for a in found if a.stage == "generate"]

@@ -1,4 +1,4 @@
-"""Greedy decoding: a batch equals one at a time, caps and EOS are told, finished batches are not made again."""
+"""Greedy decoding: slots equal one at a time, caps and EOS are told, finished rows are not made again."""
 
 import itertools
 import shutil
@@ -10,7 +10,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from winsweep.cell import Adapter, Decoding
 from winsweep.errors import BadData, Stopped
 from winsweep.frame import Frame
-from winsweep.generate.greedy import Answer, answer_all, batches, cut
+from winsweep.generate import loaded
+from winsweep.generate.decoder import Prompt
+from winsweep.generate.finished import Finished
+from winsweep.generate.greedy import Answer, answer_all, told
 from winsweep.train.tokenizer import learn, load
 
 FRAME = Frame()
@@ -64,14 +67,18 @@ def test_some_end_by_themselves_and_some_hit_the_cap(model, tmp_path):
     assert {a.truncated for a in found} == {True, False} and all(a.num_tokens == 20 for a in found if a.truncated)
 
 
-def test_a_finished_batch_is_not_made_again(model, tmp_path):
+def test_a_finished_row_is_not_made_again(model, tmp_path):
+    """A line that was changed is not believed; one that is whole is, whoever wrote it."""
     first = answers(model, tmp_path)
-    kept = sorted(tmp_path.glob("batch-*.json"))
-    marked = kept[0].read_text().replace('"text": "', '"text": "kept ', 1)
-    kept[0].write_text(marked)
-    kept[1].unlink()
+    (path,) = tmp_path.glob("rows-*.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0].replace(b",[", b",[7,") + b"".join(lines[1:5]) + lines[5][:-9])  # a flipped byte, a power cut
+    with Finished(tmp_path) as other:
+        other.add(int(lines[7].partition(b"[")[2].partition(b",")[0]), [5, 6, 7])
     again = answers(model, tmp_path)
-    assert sum(a != b for a, b in zip(first, again)) == 1 and sorted(tmp_path.glob("batch-*.json")) == kept
+    assert sum(a != b for a, b in zip(first, again)) == 1
+    made = max(tmp_path.glob("rows-*.jsonl"), key=lambda p: len(p.read_bytes())).read_bytes().splitlines()
+    assert len(made) == len(ASKED) - 4 - 1
 
 
 @pytest.mark.parametrize("polls", [0, 3, 25, 50])
@@ -79,16 +86,16 @@ def test_an_interrupted_attempt_is_gone_on_with_to_the_same_answers(model, tmp_p
     asked = itertools.count()
     with pytest.raises(Stopped, match="preempted"):
         answers(model, tmp_path, stopping=lambda: "preempted" if next(asked) >= polls else None)
-    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("batch-*.json")}
+    before = [p.read_bytes() for p in tmp_path.glob("rows-*.jsonl")]
     assert answers(model, tmp_path) == answers(model, tmp_path / "whole")
-    assert all(p.stat().st_mtime_ns == written for p, written in before.items()) and (polls < 20 or before)
+    assert set(before) <= {p.read_bytes() for p in tmp_path.glob("rows-*.jsonl")} and (polls < 25 or before)
 
 
 def test_an_answer_keeps_its_leading_space_and_loses_its_special_tokens(data):
     tokenizer = load(data / "llama2_tokenizer.model")
-    prompt, response = tokenizer(FRAME.prompt("Hi"))["input_ids"], tokenizer("Sure, two ")["input_ids"][1:]
-    assert cut([2, 2, *prompt], [*response, 2, 2], 10, tokenizer) == Answer(" Sure, two ", len(response), False)
-    assert cut(prompt, [13, *response], 2, tokenizer) == Answer("\n Sure", 2, True)
+    ids, response = tokenizer(FRAME.prompt("Hi"))["input_ids"], tokenizer("Sure, two ")["input_ids"][1:]
+    assert told(Prompt(0, ids, 10), [*response, 2], tokenizer) == Answer(" Sure, two ", len(response), False)
+    assert told(Prompt(0, ids, 2), [13, response[0]], tokenizer) == Answer("\n Sure", 2, True)
 
 
 def test_a_prompt_longer_than_the_context_is_named(model, tmp_path):
@@ -104,11 +111,6 @@ def test_a_row_is_cut_where_the_context_ends(model, tmp_path):
     room = 96 - len(tokenizer(FRAME.prompt(text))["input_ids"])
     long, short = answers(model, tmp_path, texts=[text, "a"])
     assert long.num_tokens <= room and short == answers(model, tmp_path / "alone", texts=["a"])[0]
-
-
-def test_batches_hold_every_row_once_longest_first():
-    lengths = [3, 9, 9, 1, 5]
-    assert batches(lengths, 2) == [[1, 2], [4, 0], [3]]
 
 
 def test_a_chat_template_asks_with_its_own_special_tokens_alone(model, tmp_path):
@@ -127,3 +129,11 @@ def test_a_chat_template_asks_with_its_own_special_tokens_alone(model, tmp_path)
         new = net.generate(torch.tensor([ids]), max_new_tokens=5, do_sample=False, repetition_penalty=1.0, eos_token_id=tokenizer.eos_token_id,
                            pad_token_id=0)[0, len(ids) :]
         assert answer.text == tokenizer.decode(new, skip_special_tokens=True)
+
+
+def test_a_model_is_loaded_once_for_generations_that_follow_each_other(model, tmp_path):
+    first = loaded.load(model, None, "fp32")
+    assert answers(model, tmp_path / "a") and answers(model, tmp_path / "b", adapter=RULES)
+    assert loaded.load(model, None, "fp32") is first and first[0].config._attn_implementation == "sdpa"
+    other = loaded.load(model, None, "bf16")
+    assert other[0].dtype == torch.bfloat16 and loaded.load(model, None, "fp32") is not first  # one at a time: there may be no room for two

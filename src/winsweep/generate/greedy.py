@@ -1,24 +1,27 @@
-"""Greedy answers to a list of instructions: batched, cached, left-padded, resumable batch by batch.
+"""Greedy answers to a list of instructions, resumable row by row, in slots where the model allows it."""
 
-Shape suffixes: B rows, T tokens.
-"""
-
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, BatchEncoding, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from winsweep.cell import Adapter, Decoding
-from winsweep.errors import BadData, Stopped
+from winsweep.errors import BadData
 from winsweep.frame import Frame
 from winsweep.generate.adapter import Rules
-from winsweep.manifest import kept
+from winsweep.generate.crew import Crew
+from winsweep.generate.decoder import Decoder, Prompt
+from winsweep.generate.finished import Finished
+from winsweep.generate.fits import fitting
+from winsweep.generate.loaded import load
+from winsweep.generate.pieces import resolve
+from winsweep.generate.plain import answer_batch
+from winsweep.generate.step import Step
 from winsweep.text.chat import form_of
-from winsweep.text.model import load_tokenizer
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+CACHE_SHARE = 0.85  # of the GPU memory that the weights leave, for keys and values; prefills take the rest
 
 
 @dataclass(frozen=True)
@@ -29,88 +32,86 @@ class Answer:
 
 
 def answer_all(instructions: list[str], base: str, revision: str | None, decoding: Decoding, frame: Frame, adapter: Adapter | None,
-               work: Path, progress: Callable[[int, int], None], stopping: Callable[[], str | None] = lambda: None) -> list[Answer]:
-    """The greedy answer to every instruction, in their order; batches that an earlier attempt left in `work` are not made again.
+               work: Path, progress: Callable[[int, int], None], stopping: Callable[[], str | None] = lambda: None,
+               note: Callable[[str], None] = lambda _: None, expected: Sequence[float] | None = None, crew: Crew = Crew()) -> list[Answer]:
+    """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made again.
 
     A prompt is never cut, and an answer ends at EOS, at decoding.max_new_tokens or where the model's context ends. Stopped within
     a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
+    `note` hears how answers are made. `expected`: how long each may become, in any unit; the longest begin first, which changes no
+    answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
     """
-    model, tokenizer = load(base, revision, decoding.precision)
-    form = form_of(frame, tokenizer)
-    lengths = [len(tokenizer(form.prompt(text), add_special_tokens=form.adds_special_tokens)["input_ids"]) for text in instructions]
-    window = model.config.max_position_embeddings
-    refuse_long(lengths, window, instructions)
-    caps = [min(decoding.max_new_tokens, window - n) for n in lengths]
+    model, tokenizer = load(base, revision, decoding.precision, crew.rank)
+    prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, model.config.max_position_embeddings)
+    order = sorted(prompts, key=lambda p: (-(expected[p.row] if expected else 0), -len(p.ids), p.row))
+    with Finished(work) as finished:
+        found = finished.read()
+        progress(len(found), len(prompts))
+        for row, new in answers(model, tokenizer, crew.part(order), found.keys(), decoding, frame, adapter, stopping, note):
+            finished.add(row, new)
+            found[row] = new
+            progress(len(found), len(prompts))
+    if crew.rank:
+        return []
+    found = crew.gather(finished, len(prompts), progress, stopping)
+    return [told(p, found[p.row], tokenizer) for p in prompts]
+
+
+def read_prompts(instructions: list[str], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int) -> list[Prompt]:
+    form, prompts = form_of(frame, tokenizer), []
+    for i, text in enumerate(instructions):
+        ids = tokenizer(form.prompt(text), add_special_tokens=form.adds_special_tokens)["input_ids"]
+        if len(ids) >= window:
+            raise BadData(f"instruction {i + 1} ({text[:60]!r}…): its prompt has {len(ids)} tokens and the model's context holds {window}, "
+                          "with no room for an answer; remove it from the instruction set or use another model")
+        prompts.append(Prompt(i, ids, min(max_new_tokens, window - len(ids))))
+    return prompts
+
+
+def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: set[int], decoding: Decoding,
+            frame: Frame, adapter: Adapter | None, stopping: Callable[[], str | None], note: Callable[[str], None]) -> Iterator[tuple[int, list[int]]]:
+    """Row and tokens of each answer but those `done`, as they come."""
+    attention = model.config._attn_implementation
+    try:
+        step, how = fitting(model)
+        note(how if step else f"batches: {how}")
+        make = in_slots if step else in_batches
+        yield from make(step or model, tokenizer, order, done, decoding, frame, adapter, stopping)
+    finally:
+        model.set_attn_implementation(attention)  # whoever gets this model next finds it as it was
+
+
+def in_slots(step: Step, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: set[int], decoding: Decoding, frame: Frame,
+             adapter: Adapter | None, stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
+    rules = None if adapter is None else resolve(adapter, tokenizer, step.model.config.get_text_config().vocab_size, frame)
+    decoder = Decoder(step, min(decoding.batch, len(order)), tokenizer.eos_token_id, rules, free_bytes(step.model))
+    yield from decoder.answer([p for p in order if p.row not in done], stopping)
+
+
+def in_batches(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: set[int], decoding: Decoding,
+               frame: Frame, adapter: Adapter | None, stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
+    """In batches that are the same whatever is done already, so that bf16 does not tell how often an attempt was ended."""
     rules = None if adapter is None else Rules.for_model(model, tokenizer, adapter, frame)
-    answers: dict[int, Answer] = {}
-    for rows in batches(lengths, decoding.batch):
-        def make() -> list[dict]:
-            prompts = [form.prompt(instructions[i]) for i in rows]
-            prompt = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=form.adds_special_tokens)
-            return [asdict(a) for a in answer_batch(model, tokenizer, prompt, [caps[i] for i in rows], rules, stopping)]
-
-        answers |= {i: Answer(**told) for i, told in zip(rows, kept(work / f"batch-{rows[0]:06d}.json", make), strict=True)}
-        progress(len(answers), len(instructions))
-    return [answers[i] for i in range(len(instructions))]
+    for start in range(0, len(order), decoding.batch):
+        batch = order[start : start + decoding.batch]
+        if any(p.row not in done for p in batch):
+            yield from answer_batch(model, tokenizer, batch, rules, stopping)
 
 
-def load(base: str, revision: str | None, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model and tokenizer, ready to generate, on the GPU if there is one.
-
-    The model's own generation settings are dropped: some ship a repetition penalty, and early OLMo another token as EOS.
-    """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer = load_tokenizer(base, revision)  # first, as it says what to do where the hub refuses
-    model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[precision])
-    model.generation_config = GenerationConfig()
-    return model.to(device).eval(), tokenizer
+def free_bytes(model: PreTrainedModel) -> float:
+    """What keys and values may take of a GPU's memory; on a CPU, whatever they want."""
+    if model.device.type != "cuda":
+        return float("inf")
+    torch.cuda.empty_cache()
+    return torch.cuda.mem_get_info(model.device)[0] * CACHE_SHARE
 
 
-def refuse_long(lengths: list[int], window: int, instructions: list[str]) -> None:
-    for i, length in enumerate(lengths):
-        if length >= window:
-            raise BadData(f"instruction {i + 1} ({instructions[i][:60]!r}…): its prompt has {length} tokens and the model's context "
-                          f"holds {window}, with no room for an answer; remove it from the instruction set or use another model")
-
-
-def batches(lengths: list[int], size: int) -> list[list[int]]:
-    """Row numbers in groups of `size`, longest prompts first; always the same for the same rows."""
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    return [order[i : i + size] for i in range(0, len(order), size)]
-
-
-@torch.inference_mode()
-def answer_batch(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: BatchEncoding, caps: list[int], rules: Rules | None,
-                 stopping: Callable[[], str | None]) -> list[Answer]:
-    """The greedy answers to a padded batch of prompts, row b cut after caps[b] tokens; in fp32 no answer depends on the others."""
-    prompt = prompt.to(model.device)
-    ids_BT = model.generate(input_ids=prompt["input_ids"], attention_mask=prompt["attention_mask"], do_sample=False, num_beams=1,
-                            max_new_tokens=max(caps), eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-                            logits_processor=[rules] if rules else [], stopping_criteria=[Watch(stopping)])
-    start = prompt["input_ids"].shape[1]
-    return [cut(ids[:start].tolist(), ids[start:].tolist(), cap, tokenizer) for ids, cap in zip(ids_BT, caps, strict=True)]
-
-
-class Watch(StoppingCriteria):
-    """Ends generation by raising Stopped once `stopping()` gives a reason; the batch under way is made again by the next attempt."""
-
-    def __init__(self, stopping: Callable[[], str | None]) -> None:
-        self.stopping = stopping
-
-    def __call__(self, ids_BT: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
-        if reason := self.stopping():
-            raise Stopped(reason)
-        return torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
-
-
-def cut(prompt: list[int], ids: list[int], cap: int, tokenizer: PreTrainedTokenizerBase) -> Answer:
-    """A row's response up to its EOS or its cap.
+def told(prompt: Prompt, new: list[int], tokenizer: PreTrainedTokenizerBase) -> Answer:
+    """An answer without its EOS, as text.
 
     It is decoded behind its prompt, which is then taken off: alone, a SentencePiece response loses its leading space.
     """
-    response = ids[:cap]
-    ended = tokenizer.eos_token_id in response
-    if ended:
-        response = response[: response.index(tokenizer.eos_token_id)]
-    before, whole = (tokenizer.decode(x, skip_special_tokens=True, clean_up_tokenization_spaces=False) for x in (prompt, prompt + response))
+    ended = new[-1:] == [tokenizer.eos_token_id]
+    response = new[:-1] if ended else new
+    before, whole = (tokenizer.decode(x, skip_special_tokens=True, clean_up_tokenization_spaces=False) for x in (prompt.ids, prompt.ids + response))
     return Answer(whole[len(before) :], len(response), not ended)

@@ -1,0 +1,139 @@
+"""Greedy decoding in slots: a row that ends gives its place to the next one at once, so that every step is full.
+
+Shape suffixes: N rows, V vocabulary.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from winsweep.errors import Stopped
+from winsweep.generate.attention import GROUP
+from winsweep.generate.cache import round_up
+from winsweep.generate.pieces import Resolved
+from winsweep.generate.slots import Slots
+from winsweep.generate.step import Step
+
+READ_TOKENS = 8192  # of one forward pass over prompts
+REFILL_PART = 16  # prompts are read when a 16th of the slots is free: one by one, each would cost as much as a step of all
+
+
+@dataclass(frozen=True)
+class Prompt:
+    row: int  # its place in the instruction set
+    ids: list[int]
+    cap: int  # tokens of its answer at most
+
+
+@dataclass(eq=False)
+class Row:
+    """An answer that is being written."""
+
+    prompt: Prompt
+    new: list[int] = field(default_factory=list)
+
+    @property
+    def ids(self) -> list[int]:
+        return self.prompt.ids + self.new
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt.ids) + len(self.new)
+
+
+class Decoder:
+    """Answers prompts in at most `num_slots` slots of one model; a row's tokens are those that it would have alone.
+
+    In fp32 they are but for ties within rounding; bf16 rounds coarsely, so that company can change a token there. Keys and values take up
+    to `max_bytes`; where that does not suffice, the youngest rows wait and go on later from what they have.
+    """
+
+    def __init__(self, step: Step, num_slots: int, eos: int, rules: Resolved | None, max_bytes: float = float("inf")) -> None:
+        self.step, self.num_slots, self.eos, self.max_bytes = step, num_slots, eos, max_bytes
+        self.rules = Slots(rules, num_slots, step.model.device) if rules else None
+        self.rows: list[Row] = []  # by slot
+        self.queue: deque[Row] = deque()
+
+    @torch.inference_mode()
+    def answer(self, prompts: Sequence[Prompt], stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
+        """Each prompt's row and its answer's tokens (with EOS, where that came before the cap), as they are finished.
+
+        Prompts begin in their order. Stopped within a step once `stopping()` gives a reason.
+        """
+        self.queue.extend(Row(prompt) for prompt in prompts)
+        while self.queue or self.rows:
+            if reason := stopping():
+                raise Stopped(reason)
+            self._refill() if self._is_time_to_refill() else self._write()
+            yield from self._finished()
+
+    def _is_time_to_refill(self) -> bool:
+        if not self.queue:
+            return False
+        capacity = self._capacity(max(self._longest(), self.queue[0].length + 1))
+        return capacity - len(self.rows) >= min(len(self.queue), max(1, capacity // REFILL_PART))
+
+    def _longest(self) -> int:
+        return max((row.length for row in self.rows), default=0)
+
+    def _capacity(self, places: int) -> int:
+        """The slots that there is memory for, if each has so many places; at least one."""
+        each = round_up(places) * self.step.cache.bytes_per_place
+        return max(1, int(min(self.num_slots, self.max_bytes / each))) if each else self.num_slots
+
+    def _refill(self) -> None:
+        """Read prompts (and what was written of rows that had to wait) into free slots: as many as these, and one forward pass, hold."""
+        begin, places, tokens = len(self.rows), self._longest(), 0
+        while self.queue:
+            row = self.queue[0]
+            wanted, tokens = max(places, row.length + 1), tokens + row.length
+            if len(self.rows) > begin and (len(self.rows) >= self._capacity(wanted) or tokens > READ_TOKENS):
+                break
+            self.rows.append(self.queue.popleft())
+            places = wanted
+        self.step.cache.fit(self._capacity(places), places)
+        rows = [row.ids for row in self.rows[begin:]]
+        for slot, ids in enumerate(rows, begin) if self.rules else ():
+            self.rules.fill(slot, ids)
+        self._choose(self.step.read(rows, begin), begin)
+
+    def _write(self) -> None:
+        """A token more in every slot."""
+        places = self._longest()
+        if places > self.step.cache.shape[1]:
+            while len(self.rows) > self._capacity(places):
+                self.queue.appendleft(self._vacate(min(range(len(self.rows)), key=lambda slot: len(self.rows[slot].new))))
+            self.step.cache.fit(self._capacity(places), places)
+        self._choose(self.step.write([row.new[-1] for row in self.rows], [row.length - 1 for row in self.rows]), 0)
+
+    def _choose(self, logits_NV: torch.Tensor, begin: int) -> None:
+        """The likeliest token for each of the slots from `begin` on."""
+        slots = slice(begin, begin + len(logits_NV))
+        logits_NV = logits_NV.float()
+        tokens_N = (self.rules.add_to(logits_NV, slots) if self.rules else logits_NV).argmax(1)
+        if self.rules:
+            self.rules.push(tokens_N, slots)
+        for row, token in zip(self.rows[slots], tokens_N.tolist()):
+            row.new.append(token)
+
+    def _finished(self) -> Iterator[tuple[int, list[int]]]:
+        for slot in reversed(range(len(self.rows))):
+            row = self.rows[slot]
+            if row.new[-1] == self.eos or len(row.new) >= row.prompt.cap:
+                self._vacate(slot)
+                yield row.prompt.row, row.new
+
+    def _vacate(self, slot: int) -> Row:
+        """Take a row out, so that the slots in use stay the first ones, and the older rows in the earlier groups of them."""
+        row, num = self.rows[slot], len(self.rows)
+        for last in (*range(slot // GROUP * GROUP + GROUP - 1, num - 1, GROUP), num - 1):
+            if last != slot:
+                self.step.cache.move(last, slot, self.rows[last].length)
+                if self.rules:
+                    self.rules.move(last, slot)
+                self.rows[slot] = self.rows[last]
+            slot = last
+        self.rows.pop()
+        return row
