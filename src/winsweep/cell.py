@@ -126,7 +126,7 @@ class Decoding:
 
     max_new_tokens: int = number(8192, 1)  # as run: what ends an answer is EOS or the model's context, which is shorter
     precision: Literal["fp32", "bf16"] = "fp32"
-    batch: int = number(16, 1)  # rows decoded together; in bf16 the composition of a batch can change a token
+    batch: int = number(16, 1)  # slots: rows that are written at once; in bf16 a row's company can change a token
 
 
 @worked_out_once

@@ -7,7 +7,6 @@ Shape suffixes: N sequences, T tokens of all of them, S places of a slot, H head
 """
 
 import torch
-from torch.nn.attention.varlen import varlen_attn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -57,6 +56,8 @@ def _slots(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_
 
 
 def _line_paged(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None) -> torch.Tensor:
+    from torch.nn.attention.varlen import varlen_attn  # only here, as it looks at 9,500 files
+
     starts = torch.nn.functional.pad(lengths_N.cumsum(0, dtype=torch.int32), (1, 0))
     longest = query.shape[2]  # none is longer; asking which is would make every layer wait for the GPU
     out_THD = varlen_attn(*(x[0].transpose(0, 1).contiguous() for x in (query, key, value)), starts, starts, longest, longest, scale=scaling,
@@ -66,6 +67,8 @@ def _line_paged(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, len
 
 def _slots_paged(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None) -> torch.Tensor:
     """One split: then a row is summed in the same order whatever its company."""
+    from torch.nn.attention.varlen import varlen_attn
+
     num, kv_heads, places, size = key.shape
     pages = [x.transpose(1, 2).reshape(num * places // PAGE, PAGE, kv_heads, size) for x in (key, value)]
     table = torch.arange(len(pages[0]), dtype=torch.int32, device=key.device).view(num, -1)

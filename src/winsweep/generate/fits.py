@@ -19,13 +19,13 @@ def fitting(model: PreTrainedModel) -> tuple[Step | None, str]:
     """A Step whose logits are the model's own, and what kind it is; or None, and why. Of several kinds, the quickest that this machine has."""
     if odd := _odd(model):
         return None, odd
-    said = []
+    said, before = [], model.config._attn_implementation
     for graphs in (True, False) if model.device.type == "cuda" and model.dtype == torch.bfloat16 else (False,):
         why, step = _tried(model, graphs)
         if step:
             return step, "slots, graphs" if graphs else "slots"
         said.append(why)
-    model.set_attn_implementation("sdpa")
+    model.set_attn_implementation(before)
     return None, "; ".join(said)
 
 
