@@ -1,9 +1,10 @@
-"""A process that imports the heavy libraries once and forks every local attempt from itself, so that an attempt starts in milliseconds.
+"""A process that imports the heavy libraries at most once and forks every local attempt from itself, so that an attempt starts in milliseconds.
 
 It reads one JSON command a line from standard input ({"id", "spec", "ranks", "log", "gpus"}) and writes {"id", "code"} when
 that attempt is over. When its input ends, as it does when the launcher dies however suddenly, it stops every attempt.
 """
 
+import functools
 import json
 import os
 import selectors
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from winsweep import warm
 
+MODELS = ("pretrain", "finetune", "collect", "generate", "rank")  # stages that need torch and transformers; a judgement starts at once
 GRACE_S = 5.0  # between the end of one rank and the kill of the others; between SIGTERM and SIGKILL
 POLL_S = 0.02
 ORPHAN_S = 2.0  # how long an attempt whose parent is gone may take to say so
@@ -35,7 +37,6 @@ class Gang:
 def main() -> None:
     wire = os.fdopen(os.dup(1), "w")  # libraries that print on import must not speak on the wire
     os.dup2(2, 1)
-    preload()
     gangs: dict[str, Gang] = {}
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin.buffer, selectors.EVENT_READ)
@@ -52,14 +53,18 @@ def main() -> None:
             print(json.dumps({"id": name, "code": gangs.pop(name).codes[0]}), file=wire, flush=True)
 
 
+@functools.cache
 def preload() -> None:
-    """Import what stages need; nothing here may start a thread or touch a GPU, as children are forked from this state."""
+    """Import what stages with models need; nothing here may start a thread or touch a GPU, as children are forked from this state."""
     warm.import_for("finetune", "collect", "generate")  # torch, transformers, deepspeed
     with warm.no_garbage():
         import sacrebleu  # noqa: F401
 
 
 def obey(command: dict, gangs: dict[str, Gang]) -> None:
+    """Fork an attempt; before the first one of a model, which would import for seconds by itself, import what all of them share."""
+    if Path(command["spec"]).parts[-3] in MODELS:  # .work/STAGE/DIGEST/spec.json
+        preload()
     gangs[command["id"]] = start(Path(command["spec"]), command["ranks"], Path(command["log"]), command["gpus"])
 
 

@@ -1,0 +1,19 @@
+"""The process that forks attempts: it imports nothing that its attempts do not need."""
+
+import time
+from pathlib import Path
+
+from winsweep.local import Local
+
+
+def test_an_attempt_without_a_model_does_not_wait_for_torch(tmp_path):
+    cluster, spec = Local(tmp_path / "nursery.log"), tmp_path / ".work/judge/0123456789ab/spec.json"
+    try:
+        cluster.start("judge/0123456789ab", spec, 1, 0, tmp_path / "attempt.log")  # there is no such spec, which the attempt says itself
+        limit = time.monotonic() + 120
+        while not (over := cluster.ended()) and time.monotonic() < limit:
+            time.sleep(0.02)
+        assert [(e.id, e.code) for e in over] == [("judge/0123456789ab", 1)] and "spec.json" in (tmp_path / "attempt.log").read_text()
+        assert "libtorch" not in Path(f"/proc/{cluster.nursery.pid}/maps").read_text()
+    finally:
+        cluster.close()
