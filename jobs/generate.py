@@ -23,7 +23,8 @@ def want(ask: Generation, need: Need) -> Want:
 
 def run(job: Job) -> None:
     from winsweep import keys
-    from winsweep.cell import Adapter, Decoding
+    from winsweep.cell import Decoding
+    from winsweep.rules import Adapter
     from winsweep.frame import Frame
     from winsweep.generate.crew import Crew
     from winsweep.generate.expected import expected_lengths

@@ -23,7 +23,7 @@ def main() -> int:
     p.add_argument("--lr", default="", help="the highest learning rate, such as 1e-5")
     p.add_argument("--epochs", default="", help="such as 10")
     p.add_argument("--seed", default="", help="the order of the data (default: 1)")
-    p.add_argument("--judge", default="", help="a model at OPENAI_BASE_URL, such as gpt-4.1, or reference_overlap")
+    p.add_argument("--judge", default="", help="a model at OPENAI_BASE_URL, or gpt_6_luna, reference_overlap")
     p.add_argument("--cluster", default="", help="a file of slurm/clusters/, without .yaml (default: this machine)")
     p.add_argument("--store", default="", help="directory of finished artifacts (default: runs)")
     p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study and say what would run")

@@ -17,7 +17,7 @@ DOORS = {"deepspeed": {"train/engine.py", "train/muon.py"}, "datasets": {"text/s
          "sacrebleu": {"judge/overlap.py", "nursery.py"}, "submitit": {"slurm.py"}, "accelerate": set(), "rich": {"view.py", "results.py"}, "psutil": {"liveness.py"},
          "vllm": {"generate/vllm_rules.py"}, "matplotlib": {"analysis/plot.py"}, "sentence_transformers": {"analysis/embed.py"},
          "huggingface_hub": {"text/hub.py", "train/collect.py"}, "regex": {"analysis/guards.py"}}
-PURE = ("keys", "artifact", "plan", "graph", "recipe", "cell", "frame", "study", "analyses", "parts", "strict", "placement", "arms", "selection", "errors", "zero", "pretrain", "layout", "chain", "retry", "estimate", "single", "trajectory", "compute")
+PURE = ("keys", "artifact", "plan", "graph", "recipe", "rules", "cell", "frame", "study", "analyses", "parts", "strict", "placement", "arms", "selection", "errors", "zero", "pretrain", "layout", "chain", "retry", "estimate", "single", "trajectory", "compute")
 FILES = sorted(p for folder in ("src", "jobs", "launch") for p in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 

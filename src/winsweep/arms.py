@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from winsweep import strict
-from winsweep.cell import PRESETS, Adapter, Decoding, Source
+from winsweep.cell import Decoding, Source
 from winsweep.frame import Frame
 from winsweep.keys import canonical
 from winsweep.parts import Parts, check_name
+from winsweep.rules import PRESETS, Adapter
 from winsweep.strict import Node
 
 OWN = ("recipe", "leave_out", "trajectory", "frame", "models", "reference")  # keys of a task's entry that are not its reader's

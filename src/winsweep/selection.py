@@ -8,8 +8,9 @@ from typing import Literal
 
 from winsweep import strict
 from winsweep.arms import overrides, refuse_same
-from winsweep.cell import Adapter, Choice, Comparison, Decoding, Generation, Judge, LocalFile, Source, Training
+from winsweep.cell import Choice, Comparison, Decoding, Generation, Judge, LocalFile, Source, Training
 from winsweep.recipe import Recipe
+from winsweep.rules import Adapter
 from winsweep.strict import Node
 
 SECTION = ("grid", "seed", "instructions", "reference", "judge", "by", "picks")

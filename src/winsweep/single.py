@@ -1,5 +1,6 @@
 """A study of one finetuned model beside its instruction-tuned sibling, as `make train`, `make train_resp` and `make eval` ask for it."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,10 +48,16 @@ def training(asked: Asked, known: Mapping[str, Told], responses_only: bool) -> T
 
 def judged_by(told: Told, judge: str) -> Told:
     """The study with another judge: a file of judges/, or a model that an OpenAI-compatible endpoint serves."""
-    free = [name for name in names_in(layout.JUDGES) if name != "alpaca"]
+    named = [name for name in names_in(layout.JUDGES) if _says_all(name)]
     if not re.fullmatch(r"[\w./:-]+", judge):
-        raise BadStudy(f"JUDGE: found {judge!r}; {', '.join(free)} and the name of a model at OPENAI_BASE_URL are legal; type JUDGE=gpt-4.1")
-    return told | {"compare": (told.get("compare") or {}) | {"judge": judge if judge in free else {"from": "alpaca", "model": judge}}}
+        raise BadStudy(f"JUDGE: found {judge!r}; {', '.join(named)} and the name of a model at OPENAI_BASE_URL are legal; type JUDGE=gpt_6_luna")
+    return told | {"compare": (told.get("compare") or {}) | {"judge": judge if judge in named else {"from": "alpaca", "model": judge}}}
+
+
+def _says_all(name: str) -> bool:
+    """Whether a judge's name alone says which judge it is: none of its options is missing, nor the model behind it."""
+    options = dataclasses.fields(load(layout.JUDGES / f"{name}.py", "winsweep.judges").Options)
+    return name != "alpaca" and not any(f.name == "weights" or f.default is dataclasses.MISSING for f in options)
 
 
 def cells(told: Told) -> list[str]:

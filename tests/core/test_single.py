@@ -34,7 +34,7 @@ def test_response_tuning_of_llama_is_the_blogs_line(tmp_path):
     assert run.model.source == HubModel("meta-llama/Llama-2-7b-hf", "01c7f73d771dfac7d292323805ebc428287df4f9")
     assert (run.task.reader, run.task.empty_instructions, run.recipe.lr, run.recipe.epochs, run.recipe.global_batch) == ("lima", True, 1e-5, 10, 64)
     assert (sibling.task.reader, sibling.task.empty_instructions, sibling.recipe.epochs, sibling.seed) == ("lima", False, 15, 1)
-    assert cell.comparison.candidate.instructions.reader == "alpaca_eval" and cell.comparison.judge.options.model == "gpt-4.1"
+    assert cell.comparison.candidate.instructions.reader == "alpaca_eval" and cell.comparison.judge.name == "gpt_6_luna"
 
 
 @pytest.mark.parametrize("model", KNOWN)
@@ -70,7 +70,7 @@ def test_a_model_is_named_by_its_data(data, responses_only, name, reader, tmp_pa
     (Asked("toy", lr="-1"), r"LR: found '-1'"), (Asked("toy", lr="nan"), r"LR: found 'nan'"), (Asked("toy", lr="inf"), r"LR: found 'inf'"),
     (Asked("toy", epochs="2.5"), r"EPOCHS: found '2\.5'; a whole number above 0 is legal; type EPOCHS=5"),
     (Asked("toy", seed="0"), r"SEED: found '0'"),
-    (Asked("toy", judge="gpt 4"), r"JUDGE: found 'gpt 4'; reference_overlap and the name of a model at OPENAI_BASE_URL are legal"),
+    (Asked("toy", judge="gpt 4"), r"JUDGE: found 'gpt 4'; alpaca_eval_2, gpt_6_luna, reference_overlap and the name of a model at OPENAI_BASE_URL are legal"),
 ])
 def test_what_is_refused(asked, match, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -10,11 +10,12 @@ import yaml
 
 from winsweep import cell, layout
 from winsweep.artifact import closure
-from winsweep.cell import Adapter, LocalFile
+from winsweep.cell import LocalFile
 from winsweep.errors import BadStudy
 from winsweep.fingerprint import fingerprint
 from winsweep.graph import Need, discover
 from winsweep.placement import Placement
+from winsweep.rules import Adapter
 from winsweep.study import read_study
 
 STUDY = """\

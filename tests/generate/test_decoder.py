@@ -9,7 +9,6 @@ from hypothesis import given, settings, strategies as st
 from transformers import LlamaConfig
 
 from tests.generate import tiny
-from winsweep.cell import Adapter
 from winsweep.errors import Stopped
 from winsweep.frame import Frame
 from winsweep.generate.adapter import Rules
@@ -17,6 +16,7 @@ from winsweep.generate.decoder import READ_TOKENS, Decoder
 from winsweep.generate.finished import Finished
 from winsweep.generate.pieces import resolve
 from winsweep.generate.step import Step, padded
+from winsweep.rules import Adapter
 from winsweep.train.tokenizer import learn
 
 

@@ -5,11 +5,12 @@ import torch
 from transformers import BloomConfig, Gemma2Config, MambaConfig, MistralConfig
 
 from tests.generate import tiny
-from winsweep.cell import Adapter, Decoding
+from winsweep.cell import Decoding
 from winsweep.errors import Stopped
 from winsweep.frame import Frame
 from winsweep.generate import attention, greedy
 from winsweep.generate.fits import fitting
+from winsweep.rules import Adapter
 from winsweep.train.tokenizer import learn
 
 ODD = {

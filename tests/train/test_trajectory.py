@@ -21,13 +21,13 @@ class Point(World):
 
 
 def test_a_point_is_the_whole_run_at_that_step_bit_for_bit(model, tmp_path):
-    point = Point(tmp_path / "point", model, "zero1", 2, RECIPE, micro_batch=2, checkpoint_steps=4).done()
-    whole = World(tmp_path / "whole", model, "zero1", 2, RECIPE, micro_batch=2, checkpoint_steps=4).done()
+    point = Point(tmp_path / "point", model, "zero1", 2, RECIPE, micro_tokens=100, checkpoint_steps=4).done()
+    whole = World(tmp_path / "whole", model, "zero1", 2, RECIPE, micro_tokens=100, checkpoint_steps=4).done()
     assert point.log() == whole.log()[:4] and (point.facts()["steps"], point.facts()["num_steps"], whole.facts()["steps"]) == (4, 4, 12)
-    broken = World(tmp_path / "broken", model, "zero1", 2, RECIPE, micro_batch=2, checkpoint_steps=4)
+    broken = World(tmp_path / "broken", model, "zero1", 2, RECIPE, micro_tokens=100, checkpoint_steps=4)
     broken.killed_at(rank=0, event="progress", step=6)  # its last checkpoint is that of the end of the first epoch
-    seen = Point(tmp_path / "broken", model, "zero1", 2, RECIPE, micro_batch=2, checkpoint_steps=4)
+    seen = Point(tmp_path / "broken", model, "zero1", 2, RECIPE, micro_tokens=100, checkpoint_steps=4)
     seen.num_attempts = broken.num_attempts
     assert seen.done().published() == point.published()
-    short = World(tmp_path / "short", model, "zero1", 2, replace(RECIPE, epochs=1), micro_batch=2).done()
+    short = World(tmp_path / "short", model, "zero1", 2, replace(RECIPE, epochs=1), micro_tokens=100).done()
     assert short.published()[1] != point.published()[1]  # a run of one epoch is another run

@@ -5,9 +5,9 @@ Shape suffixes: B slots, K of them, V vocabulary, U ids of the uniform rule, W i
 
 import torch
 
-from winsweep.cell import Adapter
 from winsweep.errors import BadData
 from winsweep.generate.pieces import Resolved
+from winsweep.rules import Adapter
 
 FORCED = 100.0  # what EOS gets past adapter.eos_forced_past, as in the paper's listing
 WIDTH = 256  # by which the lists of ids grow
