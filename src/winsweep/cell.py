@@ -1,6 +1,5 @@
 """What can be asked for: models, tasks, arms and comparisons, as values that hold exactly what decides the numbers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
