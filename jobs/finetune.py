@@ -43,7 +43,7 @@ def run(job: Job) -> None:
     if job.rank == 0:
         model.save_around(base, revision, tokenizer, job.out / "hf")
     gang = join(rank=job.rank, num_ranks=job.num_ranks, meeting=job.meeting, timeout_s=job.placement.timeout_s,
-                host=job.host)
+                host=job.host, lost=job.give_up)
     try:
         zero = read_zero(layout.DS_CONFIGS / f"{job.placement.zero}.json")
         job.notes.update(finetune(encoded.examples, base, revision, recipe, job.params["seed"], placement=job.placement, zero_config=zero,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import sys
 import time
 import traceback
@@ -10,20 +9,16 @@ import uuid
 from pathlib import Path
 
 from winsweep import history, layout, liveness, manifest, provenance, spec as specs, staging, warm
-from winsweep.errors import Busy, Stopped, WinsweepError
+from winsweep.claim import Claim, places
+from winsweep.endings import CODES, FAILED, OK, STOPPED, GiveUp, explain_predecessor, giving_up, reason_of, say_end, speak_for_leader, usage
+from winsweep.errors import Busy, Stopped
 from winsweep.graph import load
 from winsweep.job import Job, progress_file
 from winsweep.liveness import BUSY
 from winsweep.ranks import Roll
 from winsweep.spec import Spec
 from winsweep.stopflag import StopFlag
-from winsweep.claim import Claim, places
 from winsweep.store import RECORD, Store
-
-OK, FAILED, BLOCKED, STOPPED = 0, 1, 66, 80
-CODES = {"blocked": BLOCKED, "busy": BUSY, "stopped": STOPPED, "preempted": STOPPED, "time limit": STOPPED}
-WORD_S = 2.0  # how long a rank that fails leaves it to its leader to say why, and one that lost another to the rest to say so
-GONE = ("killed", "hang")  # how a rank names the loss of another
 
 
 def main(path: Path) -> None:
@@ -57,7 +52,7 @@ def _claim(spec: Spec, store: Store, num_ranks: int, token: str, flag: StopFlag)
     except Busy as e:
         print(e, file=sys.stderr)
         return BUSY
-    _explain_predecessor(store, spec.key, claim, token)
+    explain_predecessor(store, spec.key, claim, token)
     stop = liveness.beat(heartbeat, lambda: flag.kind, claim.still_held)
     try:
         return _lead(spec, store, claim, num_ranks, token, flag)
@@ -72,49 +67,26 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
         there = spec.key in store.published()  # by somebody who ended between our first look and our claim
         if not there:
             with roll.present(0):
-                _make(spec, store, claim, num_ranks, token, record, flag)
+                _make(spec, store, claim, num_ranks, token, record, flag, giving_up(store, spec.key, claim.number, record, roll, 0))
         flag.polled()  # what is published is done, whatever is asked now
-        claim.end(record | {"kind": "already" if there else "done", **_usage(begun)})
+        claim.end(record | {"kind": "already" if there else "done", **usage(begun)})
         store.tidy(spec.key)
         return OK
     except BaseException as e:
         flag.polled()
         traceback.print_exc()
-        code = CODES.get(_say_end(store, spec.key, claim.number, record | _reason(e, claim.root, roll) | _usage(begun)), FAILED)
+        code = CODES.get(say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, roll) | usage(begun)), FAILED)
         return FAILED if code == STOPPED and history.failures(store, [spec.key]) else code  # a stopped one would be given another turn
 
 
-def _reason(e: BaseException, work: Path, roll: Roll) -> dict:
-    kind = _kind(e)
-    blamed = {"node": roll.lost_node(WORD_S)} if kind in GONE else {}
-    return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
-
-
-def _say_end(store: Store, key: str, number: int, record: dict) -> str:
-    """Leave the end record of attempt `number`, and return the kind that stands.
-
-    What another rank has said stands, unless it only lost a peer and `record` has the cause ("application" may be a consequence), or
-    knows the peer's node first. One that was taken over says nothing.
-    """
-    if not store.held(key, number):
-        return "busy"
-    told = store.end_of(key, number)
-    says_more = told and told["kind"] in GONE and (
-        record["node"] and not told["node"] if record["kind"] in GONE else record["kind"] != "application")
-    if told and not says_more:
-        return told["kind"]
-    store.end(key, number, record)
-    return record["kind"]
-
-
-def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: StopFlag) -> None:
+def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: StopFlag, give_up: GiveUp) -> None:
     inputs = verified_inputs(spec, store)
-    job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag)
+    job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag, give_up)
     Roll(claim.root, token).announce(claim.number)
     warm.import_for(spec.stage)
     stage(spec.stage).run(job)
     made = {**record, "name": spec.name, "version": spec.version, "params": spec.params, "inputs": dict(spec.inputs),
-            "notes": job.notes, "placement": vars(spec.placement), **provenance.circumstances(), **_usage(record["begun"])}
+            "notes": job.notes, "placement": vars(spec.placement), **provenance.circumstances(), **usage(record["begun"])}
     manifest.write_atomic(claim.out / RECORD, json.dumps(made, indent=1, sort_keys=True).encode())
     store.publish(spec.name, claim)
 
@@ -124,6 +96,7 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
     work, begun = store.work(spec.key), time.time()
     roll = Roll(work, token)
     number = roll.await_leader(spec.placement.timeout_s)
+    record = {"attempt": number, "owner": liveness.owner(token), "begun": begun, "node": liveness.node(), "rank": rank}
     stop = liveness.fence(lambda: store.held(spec.key, number))
     try:
         with roll.present(rank):
@@ -131,29 +104,22 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
             if spec.placement.scratch and "base" in inputs:
                 inputs["base"] = staging.staged(inputs["base"], spec.placement.scratch, "")
             warm.import_for(spec.stage)
-            stage(spec.stage).run(_job(spec, inputs, *places(work, number), rank, num_ranks, token, flag))
+            give_up = giving_up(store, spec.key, number, record, roll, rank)
+            stage(spec.stage).run(_job(spec, inputs, *places(work, number), rank, num_ranks, token, flag, give_up))
         return OK
     except BaseException as e:
         flag.polled()
         traceback.print_exc()
-        record = {"attempt": number, "owner": liveness.owner(token), "begun": begun, "node": liveness.node(), "rank": rank}
-        return CODES.get(_speak_for_leader(store, spec.key, number, record | _reason(e, work, roll)), FAILED)
+        return CODES.get(speak_for_leader(store, spec.key, number, record | reason_of(e, work, roll)), FAILED)
     finally:
         stop.set()
 
 
-def _speak_for_leader(store: Store, key: str, number: int, record: dict) -> str:
-    """How the leader says that the attempt ended; if it does not say so soon, it hangs or is gone, and `record` is the attempt's end."""
-    limit = time.monotonic() + WORD_S
-    while store.end_of(key, number) is None and time.monotonic() < limit:
-        time.sleep(0.05)
-    return _say_end(store, key, number, record)
-
-
-def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str, flag: StopFlag) -> Job:
+def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str, flag: StopFlag,
+         give_up: GiveUp) -> Job:
     report = progress_file(work.parent / "progress.json") if rank == 0 else lambda _: None
     return Job(spec.name.partition('/')[2], resolve_late(spec.params, inputs), inputs, out, work, spec.placement, spec.files,
-               Path(spec.store), spec.limits, rank, num_ranks, work.parent / f"meeting-{token}", _host(spec), report, stopping=flag.polled)
+               Path(spec.store), spec.limits, rank, num_ranks, work.parent / f"meeting-{token}", _host(spec), report, stopping=flag.polled, give_up=give_up)
 
 
 def _host(spec: Spec) -> str:
@@ -191,59 +157,3 @@ def _set_threads(num: int) -> None:
     os.environ |= {"OMP_NUM_THREADS": str(num), "MKL_NUM_THREADS": str(num), "TOKENIZERS_PARALLELISM": "false"}
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(num)
-
-
-def _explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> None:
-    """Write the end record that the attempt before this one did not live to write, or what it could not yet know."""
-    before = claim.number - 1
-    if before < 1:
-        return
-    owner, told = (claim.root / "claims" / f"{before:06d}").read_text(), store.end_of(key, before)
-    requeued = liveness.same_task(owner, token)  # by SLURM itself: it was preempted, or its node went away
-    node = Roll(claim.root, owner.rpartition("@")[2]).lost_node()  # by now all that could have signed out
-    if told and told["kind"] in GONE and not told.get("node"):
-        told["node"] = node
-        claim.end(told, number=before)
-    if told and not (requeued and told["kind"] in GONE):
-        return
-    asked = _last_word(claim.root / "heartbeat") if requeued else ""
-    kind = asked or ("node" if requeued else "killed")
-    why = f"{asked}, with no time to save" if asked else "its node went away" if requeued else "killed, or its node died"
-    known = told or {"attempt": before, "owner": owner, "progress": progress_of(claim.root), "begun": time.time(), "node": node}
-    claim.end(known | {"kind": kind, "reason": f"{told['reason'] if told else 'no end record'}: {why}"}, number=before)
-
-
-def _last_word(heartbeat: Path) -> str:
-    try:
-        return heartbeat.read_text()
-    except FileNotFoundError:
-        return ""
-
-
-def progress_of(work: Path) -> int:
-    """How far the attempts at an artifact have come, by their own count."""
-    try:
-        return json.loads((work / "progress.json").read_bytes())["done"]
-    except (FileNotFoundError, ValueError):
-        return 0
-
-
-def _kind(e: BaseException) -> str:
-    """The class of a failure, as an end record shows it."""
-    if isinstance(e, (WinsweepError, Stopped)):
-        return e.kind
-    text = str(e).lower()
-    if "gloo" in text or "nccl" in text or type(e).__name__ in ("DistNetworkError", "DistStoreError", "DistBackendError"):
-        return "hang" if "timed out" in text or "timeout" in text else "killed"  # a peer is gone
-    if isinstance(e, OSError) and e.errno in (28, 122):  # ENOSPC, EDQUOT
-        return "disk"
-    if isinstance(e, MemoryError):
-        return "host OOM"
-    if type(e).__name__ == "OutOfMemoryError":
-        return "GPU OOM"
-    return "stopped" if isinstance(e, (KeyboardInterrupt, SystemExit)) else "application"
-
-
-def _usage(begun: float) -> dict:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"seconds": round(time.time() - begun, 3), "peak_memory_mb": peak >> 20, "pid": os.getpid()}

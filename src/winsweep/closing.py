@@ -12,7 +12,7 @@ import time
 import uuid
 from pathlib import Path
 
-from winsweep import attempt, layout
+from winsweep import attempt, endings, layout
 from winsweep.errors import ClusterDown, Stopped
 from winsweep.house import House, open_house
 from winsweep.node import requeue
@@ -35,7 +35,7 @@ def main(folder: Path) -> int:
     except Stopped as e:
         print(e, file=sys.stderr, flush=True)
         requeue(f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
-        return attempt.STOPPED
+        return endings.STOPPED
 
 
 def close(told: dict, flag: StopFlag) -> int:
@@ -73,7 +73,7 @@ def make_table(house: House, cluster: Cluster, flag: StopFlag) -> Path | None:
     table = house.table(done)
     if table.key not in house.store.published():
         code = attempt.run(spec_of(house, table, cluster.placements.of("aggregate", house.study.name)), 0, 1, uuid.uuid4().hex[:12], flag)
-        if code == attempt.STOPPED:
+        if code == endings.STOPPED:
             raise Stopped("stopped")
     return publish_table(house.store, house.study.name, table.key)
 

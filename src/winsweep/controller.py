@@ -8,7 +8,7 @@ from pathlib import Path
 
 from winsweep import spec as specs
 from winsweep.artifact import Artifact
-from winsweep.attempt import BUSY, OK, progress_of
+from winsweep.endings import BUSY, OK, progress_of
 from winsweep.history import failures, forgive
 from winsweep.house import House, make_room
 from winsweep.local import Ended, Local

@@ -32,6 +32,7 @@ class Job:
     report: Callable[[dict], None] = lambda _: None
     notes: dict = field(default_factory=dict)  # goes into the record of the artifact
     stopping: Callable[[], str | None] = lambda: None  # why this attempt was asked to end, if it was; poll it where a stop is cheap
+    give_up: Callable[[str], None] | None = None  # ends this rank at once, from any thread, because a peer is lost for the reason given
 
     def file(self, local: Mapping[str, str]) -> Path:
         """The local file whose content a parameter names, checked; BadData if it changed since the study was read."""

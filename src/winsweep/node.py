@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from winsweep import arrays, spec as specs
-from winsweep.attempt import OK, STOPPED, run
+from winsweep.attempt import run
+from winsweep.endings import OK, STOPPED
 from winsweep.nursery import redirect
 from winsweep.spec import Spec
 from winsweep.stopflag import StopFlag

@@ -23,13 +23,15 @@ class Roll:
 
     @contextmanager
     def present(self, rank: int) -> Iterator[None]:
-        mine = self.folder / f"{rank}@{liveness.node()}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        mine.touch()
+        self._entry(rank).touch()
         try:
             yield
         finally:
-            mine.unlink(missing_ok=True)
+            self.sign_out(rank)
+
+    def sign_out(self, rank: int) -> None:
+        self._entry(rank).unlink(missing_ok=True)
 
     def lost_node(self, wait_s: float = 0.0) -> str:
         """The node of the ranks that are gone or hang, asked by one that has noticed; "" if they may be of several nodes, or of none.
@@ -40,6 +42,9 @@ class Roll:
         while len(nodes := self._nodes()) > 1 and time.monotonic() < limit:
             time.sleep(POLL_S)
         return nodes.pop() if len(nodes) == 1 else ""
+
+    def _entry(self, rank: int) -> Path:
+        return self.folder / f"{rank}@{liveness.node()}"
 
     def _nodes(self) -> set[str]:
         try:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.slurm.conftest import wait_for
 from tests.train.world import start_ranks, wait_ranks
-from winsweep import attempt, history, spec as specs
+from winsweep import attempt, endings, history, spec as specs
 from winsweep.artifact import Artifact, closure
 from winsweep.house import House, open_house
 from winsweep.placement import Placement
@@ -91,9 +91,9 @@ def test_an_attempt_that_is_taken_over_while_it_lives_ends_soon_and_harms_nothin
     """It finds out when it saves, or else at the next beat."""
     torn = finetune(ranks=2, checkpoint_steps=checkpoint_steps)
     first = torn.turn()
-    wait_for(lambda: attempt.progress_of(torn.work) > 20, 100)
+    wait_for(lambda: endings.progress_of(torn.work) > 20, 100)
     second = torn.turn()
-    assert wait_ranks(first, 60) == [attempt.BUSY] * 2
+    assert wait_ranks(first, 60) == [endings.BUSY] * 2
     assert wait_ranks(second, 200) == [0, 0]
     assert torn.result() == quiet.result()
     assert [e["kind"] for e in torn.ends()] == ["node", "done"]
@@ -106,10 +106,10 @@ def test_an_attempt_that_is_taken_over_while_it_lives_ends_soon_and_harms_nothin
 def test_the_node_of_the_rank_that_is_lost_is_named(finetune, rank, signum, kind):
     run = finetune(ranks=3, timeout_s=8)
     pids = run.turn()
-    wait_for(lambda: attempt.progress_of(run.work) > 3, 100)
+    wait_for(lambda: endings.progress_of(run.work) > 3, 100)
     os.kill(pids[rank], signum)
     others = [pid for pid in pids if pid != pids[rank]]
-    assert wait_ranks(others, 60) == [attempt.FAILED] * 2
+    assert wait_ranks(others, 60) == [endings.FAILED] * 2
     os.kill(pids[rank], signal.SIGKILL)
     assert wait_ranks(pids[rank:rank + 1]) == [-signal.SIGKILL]
     again = run.turn("8_0")  # a rank that waited for one which waited for its word is known to be well by now
@@ -127,20 +127,20 @@ def test_a_rank_that_knows_why_it_fails_is_believed_before_those_that_lose_it(fi
 
     run = finetune(ranks=2, timeout_s=8)
     run.on_begin = lambda rank: sys.addaudithook(out_of_memory) if rank == 1 else None
-    assert wait_ranks(run.turn(), 100) == [attempt.FAILED] * 2
+    assert wait_ranks(run.turn(), 100) == [endings.FAILED] * 2
     assert [(e["kind"], e["node"]) for e in run.ends()] == [("host OOM", "n1")]
 
 
 def test_a_node_that_died_with_all_ranks_is_named_by_who_comes_next(finetune):
     run = finetune(ranks=1)
     pid, = run.turn()
-    wait_for(lambda: attempt.progress_of(run.work) > 3, 100)
+    wait_for(lambda: endings.progress_of(run.work) > 3, 100)
     os.kill(pid, signal.SIGKILL)
     assert wait_ranks([pid]) == [-signal.SIGKILL]
     pid, = run.turn()
     wait_for(lambda: run.ends())
     os.kill(pid, signal.SIGTERM)
-    assert wait_ranks([pid]) == [attempt.STOPPED]
+    assert wait_ranks([pid]) == [endings.STOPPED]
     assert [(e["kind"], e["node"]) for e in run.ends()] == [("node", "n0"), ("stopped", "n0")]
 
 
@@ -152,5 +152,5 @@ def test_a_time_limit_that_comes_before_anything_was_gained_asks_for_two_more_tu
         wait_for(lambda: list(run.work.glob("ranks-*/0@*")))
         os.kill(pid, signal.SIGUSR2)
         codes += wait_ranks([pid])
-    assert codes == [attempt.STOPPED, attempt.STOPPED, attempt.FAILED]
+    assert codes == [endings.STOPPED, endings.STOPPED, endings.FAILED]
     assert "raise time_min" in history.failures(run.store, [run.artifact.key])[run.artifact.key]

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch.distributed as dist
 from tests.train.world import World, start_ranks, wait_ranks
 from winsweep.errors import NotFinite
 from winsweep.recipe import Recipe
+from winsweep.train import pulse
 from winsweep.train.gang import Gang, join
 
 
@@ -131,3 +134,41 @@ def test_a_hung_rank_ends_its_peer_at_the_time_out(model: Path, tmp_path: Path) 
     assert wait_ranks(pids[:1], limit_s=30) == [1]
     os.kill(pids[1], signal.SIGKILL)
     assert wait_ranks(pids[1:]) == [-signal.SIGKILL]
+
+
+@pytest.mark.parametrize("frozen", [0, 1, 2])
+def test_a_frozen_rank_ends_its_peers_long_before_the_time_out(frozen: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank that only computes for long is left alone; one whose process is stopped is not waited for."""
+    monkeypatch.setattr(pulse, "NUM_MISSED", 6)
+
+    def main(rank: int) -> None:
+        gang = join(rank=rank, num_ranks=3, meeting=tmp_path / "meeting", timeout_s=600)
+        time.sleep(8 if rank == frozen else 0)
+        gang.sum(1.0)
+        if rank == frozen:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        gang.sum(1.0)
+
+    pids = start_ranks(3, main, tmp_path)
+    assert wait_ranks([pid for rank, pid in enumerate(pids) if rank != frozen], limit_s=60) == [1, 1]
+    os.kill(pids[frozen], signal.SIGKILL)
+    assert wait_ranks(pids[frozen : frozen + 1]) == [-signal.SIGKILL]
+    assert any(f"rank {frozen} has not moved for 6 s" in (tmp_path / f"rank-{rank}.txt").read_text() for rank in range(3) if rank != frozen)
+
+
+def test_who_does_not_know_the_word_is_no_rank(tmp_path: Path) -> None:
+    store = dist.HashStore()
+
+    def stranger_first() -> None:
+        port = int(store.get("pulse").split()[0])
+        with socket.create_connection(("127.0.0.1", port)) as stranger:
+            stranger.sendall(b"x" * 41)
+            stranger.recv(1)
+        pulse.links(store, 1, 2, "127.0.0.1", 20)[0].close()
+
+    thread = threading.Thread(target=stranger_first)
+    thread.start()
+    found = pulse.links(store, 0, 2, "127.0.0.1", 20)
+    thread.join()
+    assert list(found) == [1] and found[1].recv(1) == b""
+    found[1].close()

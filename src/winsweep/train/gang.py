@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ import torch.distributed.distributed_c10d as c10d
 import winsweep.errors
 from winsweep.errors import Incomplete, WinsweepError
 from winsweep.manifest import write_atomic
+from winsweep.train.pulse import LOCAL, Pulse, end_process, links, open_door
 
 ADDRESS = "address.json"
 POLL_S = 0.02
-LOCAL = "127.0.0.1"
 T = TypeVar("T")
 
 
@@ -38,6 +37,7 @@ class Gang:
     num_ranks: int
     timeout_s: float
     store: dist.TCPStore  # kept alive: rank 0's holds the server
+    pulse: Pulse
 
     def sum(self, *values: float) -> list[float]:
         """The sums over all ranks, in float64; the same bits on every rank."""
@@ -80,15 +80,17 @@ class Gang:
             c10d._set_pg_timeout(timedelta(seconds=self.timeout_s), group)
 
     def leave(self) -> None:
+        self.pulse.end()
         if dist.is_initialized():
             dist.destroy_process_group()
 
 
-def join(*, rank: int, num_ranks: int, meeting: Path, timeout_s: float, host: str = LOCAL) -> Gang:
+def join(*, rank: int, num_ranks: int, meeting: Path, timeout_s: float, host: str = LOCAL, lost: Callable[[str], None] | None = None) -> Gang:
     """A Gang of which every rank is present, met through the directory `meeting`, which must be new for every attempt.
 
     Rank 0 listens on a port the system chose and posts `host` and that port, so no two attempts can collide; ranks on
-    other machines need the name of rank 0's as its `host`. Absent names who did not come within `timeout_s`.
+    other machines need the name of rank 0's as its `host`. Absent names who did not come within `timeout_s`. `lost` is called, in a
+    thread, once a rank is frozen (see pulse); without it this process ends then.
     """
     limit = timedelta(seconds=timeout_s)
     deadline = time.monotonic() + timeout_s
@@ -97,17 +99,18 @@ def join(*, rank: int, num_ranks: int, meeting: Path, timeout_s: float, host: st
         _post(meeting, host, store.port)
         _await_all(store, num_ranks, deadline, timeout_s)
     else:
-        store = dist.TCPStore(*_find(meeting, rank, deadline, timeout_s), num_ranks, False, limit, wait_for_workers=False)
+        host, port = _find(meeting, rank, deadline, timeout_s)
+        store = dist.TCPStore(host, port, num_ranks, False, limit, wait_for_workers=False)
         store.set(f"here/{rank}", "")
         store.wait(["all here"], limit)
+    pulse = Pulse(links(store, rank, num_ranks, host, timeout_s), lost or end_process)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=dist.PrefixStore("gang", store), rank=rank, world_size=num_ranks, timeout=limit)
-    return Gang(rank, num_ranks, timeout_s, store)
+    return Gang(rank, num_ranks, timeout_s, store, pulse)
 
 
 def _listen(host: str, num_ranks: int, limit: timedelta) -> dist.TCPStore:
-    # The store trusts whoever connects, so on one machine nobody outside it may.
-    door = socket.create_server((LOCAL if host == LOCAL else "", 0), backlog=num_ranks)
+    door = open_door(host, num_ranks)
     port = door.getsockname()[1]
     return dist.TCPStore(LOCAL, port, num_ranks, True, limit, wait_for_workers=False, master_listen_fd=door.detach())
 

@@ -30,7 +30,7 @@ PLACED = "{ranks: 2, %s zero: zero2, checkpoint_steps: 20}"
 LOCAL = f"stages: {{finetune: {PLACED % ''}}}\n"
 SLURM = f"""\
 kind: slurm
-all: {{partition: main, time_min: 10, signal_s: 5, timeout_s: 12}}
+all: {{partition: main, time_min: 10, signal_s: 5}}
 stages:
   finetune: {PLACED % 'nodes: 2, gpus_per_rank: 1,'}
   generate: {{gpus_per_rank: 1}}

@@ -27,8 +27,8 @@ def test_ranks_die_hang_and_stop_and_the_results_are_the_same(testbed: Bed, quie
     testbed.run("scancel", "--signal=USR2", attempts.task(asked))
     attempts.signal(killed_0, 0, signal.SIGKILL)
     attempts.signal(killed_1, 1, signal.SIGKILL)
-    wait_for(lambda: sweep.kinds(hung), 60)
-    assert time.monotonic() - at < 12 + 8
+    wait_for(lambda: sweep.kinds(hung), 90)
+    assert time.monotonic() - at < 60  # not the ten minutes that a rank may compute before the others call it hung
     check_through(testbed, sweep, SEEDS, quiet)
     kinds = {name: sweep.kinds(s) for name, s in zip(("asked", "killed 0", "killed 1", "hung"), (asked, killed_0, killed_1, hung))}
     assert kinds == {"asked": ["time limit", "done"], "killed 0": ["killed", "done"], "killed 1": ["killed", "done"], "hung": ["hang", "done"]}
