@@ -62,7 +62,7 @@ class Bed:
 
     def control(self, verb: str, *words: str, code: int = 0) -> str:
         """`up`, `down` or `status` of this testbed."""
-        return self.run(str(TESTBED / verb), "--dir", str(self.folder), *words, code=code, timeout_s=120)
+        return self.run(str(TESTBED / verb), "--dir", str(self.folder), *words, code=code, timeout_s=300)
 
     def submit(self, script: str, *words: str) -> str:
         """The id of a new batch job."""
