@@ -55,7 +55,7 @@ def _versions() -> dict[str, str]:
 
 def _git(*words: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(layout.ROOT), *words], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(["git", "--no-optional-locks", "-C", str(layout.ROOT), *words], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
