@@ -98,7 +98,7 @@ def _time(num: int, tokens: int, limits: Mapping) -> str:
 def warnings(house: House) -> list[str]:
     """A line for each model that is shut down and would still be asked, so that it is heard before GPU-hours go into its outputs."""
     published = house.store.published()
-    missing = [a for a in house.judged.values() if a.key not in published]
+    missing = [a for a in house.order if a.stage == "judge" and a.key not in published]
     modules = {a: load(layout.JUDGES / f"{a.params['judge'].name}.py", "winsweep.judges") for a in missing}
     models = {modules[a].workload(a.params["judge"].options).model for a in missing if hasattr(modules[a], "workload")}
     return [f"warning: judge model {model}: OpenAI shut it down on {prices.price_of(model).shut_down}; name another judge, or set OPENAI_BASE_URL "
