@@ -23,11 +23,11 @@ train train_resp eval: install
 test: install
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
-# Preemption and time limits (not part of `make test`), dead nodes, dead and hung ranks, killed launchers, on a real SLURM.
+# Preemption and time limits, dead nodes, dead and hung ranks, killed launchers, on a real SLURM; all of it is part of `make test`.
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 
-# What `make test` has no time for: preemption, the whole of paper.yaml with tiny models and stages on the login node on a real SLURM, doubles.
+# What `make test` has no time for: a time limit that is SLURM's own, the whole of paper.yaml with tiny models and stages on the login node on a real SLURM, doubles.
 long: install
 	$(BIN)/python -m pytest -m long tests
 
