@@ -4,14 +4,12 @@ In a study: `judge: {from: alpaca, model: NAME}`. The endpoint is OPENAI_BASE_UR
 of the job and never in the study.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from winsweep.judge import configuration
 from winsweep.judge.chat import ChatJudge
-from winsweep.judge.ledger import Ledger
 from winsweep.judge.limits import Limits
-from winsweep.judge.prices import Workload
+from winsweep.judge.paid import over_http
 from winsweep.keys import added, name_only
 
 VERSION = 1
@@ -29,17 +27,4 @@ def judge(options: Options) -> ChatJudge:
     return configuration.read(options.config, options.model, options.both_orders)
 
 
-def identity(options: Options) -> dict[str, str]:
-    """What makes two judgements comparable; BadStudy where configuration.read raises it."""
-    return dict(judge(options).identity)
-
-
-def workload(options: Options) -> Workload:
-    return judge(options).workload
-
-
-def annotate(pairs: list[dict], options: Options, keep: Callable[[list[dict]], None], ledger: Ledger | None = None) -> None:
-    """Give every pair its preference, handed to `keep` as it comes; see winsweep.judge.judging.judge_all."""
-    from winsweep.judge.client import judge_over_http
-
-    judge_over_http(pairs, judge(options), options.limits, keep, ledger)
+identity, workload, annotate = over_http(judge)

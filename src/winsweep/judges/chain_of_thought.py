@@ -4,15 +4,13 @@ Its preferences are 1, 1.5 or 2: a whole win, a tie, a whole loss, so that its w
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from winsweep.judge.chat import ChatJudge
 from winsweep.judge.configuration import sha256
-from winsweep.judge.ledger import Ledger
 from winsweep.judge.limits import Limits
-from winsweep.judge.prices import Workload
+from winsweep.judge.paid import over_http
 from winsweep.judge.verdict import bracketed
 from winsweep.keys import added, name_only
 from winsweep.strict import number
@@ -55,15 +53,4 @@ def judge(options: Options) -> ChatJudge:
     return ChatJudge(known, (("system", SYSTEM), ("user", USER)), request, "both" if options.both_orders else "hash", bracketed)
 
 
-def identity(options: Options) -> dict[str, str]:
-    return dict(judge(options).identity)
-
-
-def workload(options: Options) -> Workload:
-    return judge(options).workload
-
-
-def annotate(pairs: list[dict], options: Options, keep: Callable[[list[dict]], None], ledger: Ledger | None = None) -> None:
-    from winsweep.judge.client import judge_over_http
-
-    judge_over_http(pairs, judge(options), options.limits, keep, ledger)
+identity, workload, annotate = over_http(judge)

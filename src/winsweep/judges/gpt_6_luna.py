@@ -3,14 +3,12 @@
 It reasons unless told not to, and gives log-probabilities only then. Its figures stand beside no other judge's.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from winsweep.judge import configuration
 from winsweep.judge.chat import ChatJudge
-from winsweep.judge.ledger import Ledger
 from winsweep.judge.limits import Limits
-from winsweep.judge.prices import Workload
+from winsweep.judge.paid import over_http
 from winsweep.keys import added, name_only
 
 VERSION = 1
@@ -29,15 +27,4 @@ def judge(options: Options) -> ChatJudge:
     return replace(configuration.renamed(theirs, "gpt_6_luna"), request=REQUEST)
 
 
-def identity(options: Options) -> dict[str, str]:
-    return dict(judge(options).identity)
-
-
-def workload(options: Options) -> Workload:
-    return judge(options).workload
-
-
-def annotate(pairs: list[dict], options: Options, keep: Callable[[list[dict]], None], ledger: Ledger | None = None) -> None:
-    from winsweep.judge.client import judge_over_http
-
-    judge_over_http(pairs, judge(options), options.limits, keep, ledger)
+identity, workload, annotate = over_http(judge)
