@@ -5,7 +5,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from winsweep.judge import endpoint
 from winsweep.judge.chat import ChatJudge, request_for
