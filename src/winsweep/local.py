@@ -1,5 +1,6 @@
 """The local cluster: attempts as processes of this machine, through one nursery, several at once."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,7 +18,10 @@ class Ended(NamedTuple):
 
 
 class Local:
-    """Starts attempts and tells which ended; close() stops what still runs. The nursery starts with the first attempt."""
+    """Starts attempts and tells which ended; close() stops what still runs. The nursery starts with the first attempt.
+
+    RuntimeError, from any call but close, if the nursery itself died.
+    """
 
     def __init__(self, log: Path) -> None:
         self.log, self.nursery, self.buffer = log, None, b""
@@ -31,15 +35,18 @@ class Local:
         self.held[id], self.free_gpus = self.free_gpus[:gpus], self.free_gpus[gpus:]
         seen = ",".join(self.held[id]) if self.gpus else None
         command = {"id": id, "spec": str(spec), "ranks": ranks, "log": str(log), "gpus": seen}
-        self.nursery.stdin.write(json.dumps(command).encode() + b"\n")
-        self.nursery.stdin.flush()
+        try:
+            self.nursery.stdin.write(json.dumps(command).encode() + b"\n")
+            self.nursery.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
 
     def room(self, gpus: int) -> bool:
         """Whether an attempt that wants `gpus` can start now; a machine without GPUs runs everything on its CPUs."""
         return not self.gpus or len(self.free_gpus) >= gpus
 
     def ended(self) -> list[Ended]:
-        """Attempts that ended since the last call; RuntimeError if the nursery itself died."""
+        """Attempts that ended since the last call."""
         if self.nursery is None:
             return []
         self.buffer += self._read()
@@ -49,16 +56,20 @@ class Local:
         for e in over:
             self.free_gpus += self.held.pop(e.id)
         if self.nursery.poll() is not None and not over:
-            raise RuntimeError(f"the process that starts attempts ended with {self.nursery.returncode}; its log: {self.log}")
+            raise self._died()
         return over
 
     def close(self) -> None:
         """Stop every attempt (SIGTERM, then SIGKILL) and wait until they are gone."""
         if self.nursery is not None:
-            self.nursery.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it died with a command unread
+                self.nursery.stdin.close()
             self.nursery.wait()
             self.nursery.stdout.close()
             self.nursery = None
+
+    def _died(self) -> RuntimeError:
+        return RuntimeError(f"the process that starts attempts ended with {self.nursery.wait()}; its log: {self.log}")
 
     def _read(self) -> bytes:
         try:

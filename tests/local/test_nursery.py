@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from winsweep.local import Local
 
 
@@ -17,3 +19,16 @@ def test_an_attempt_without_a_model_does_not_wait_for_torch(tmp_path):
         assert "libtorch" not in Path(f"/proc/{cluster.nursery.pid}/maps").read_text()
     finally:
         cluster.close()
+
+
+def test_a_nursery_that_is_gone_is_named_by_whoever_speaks_to_it_next(tmp_path):
+    cluster, spec = Local(tmp_path / "nursery.log"), tmp_path / ".work/judge/0123456789ab/spec.json"
+    cluster.start("judge/0123456789ab", spec, 1, 0, tmp_path / "attempt.log")
+    cluster.nursery.kill()
+    cluster.nursery.wait()
+    with pytest.raises(RuntimeError, match="nursery.log"):
+        cluster.start("judge/123456789abc", spec, 1, 0, tmp_path / "attempt.log")
+    with pytest.raises(RuntimeError, match="nursery.log"):
+        while True:
+            cluster.ended()
+    cluster.close()
