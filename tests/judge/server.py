@@ -31,6 +31,7 @@ class JudgeServer:
     def __init__(self, latency_s: float = 0.0, choose: Callable[[str, int], str] = lambda prompt, nth: "ok") -> None:
         self.latency_s, self.choose = latency_s, choose
         self.requests: list[dict] = []
+        self.heads: list[str] = []
         self.arrivals: list[tuple[str, float]] = []
         self.rests: list[tuple[str, float]] = []  # prompts that were told to Retry-After, and when that is over
         self.faults: dict[str, list[str]] = {}
@@ -81,7 +82,8 @@ class JudgeServer:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
-                kind = self.take(body) if head.startswith("POST /v1/chat/completions ") else "404"
+                self.heads.append(head)
+                kind = self.take(body) if head.startswith("POST ") and head.split()[1].endswith("/v1/chat/completions") else "404"
                 self.num_open += kind != "slow"  # which its client has long given up
                 self.most_open = max(self.most_open, self.num_open)
                 while kind == "held" and len(self.requests) < self.release_at:

@@ -16,6 +16,7 @@ from winsweep.judge.pacing import Pacing
 from winsweep.judges import alpaca
 from winsweep.judges.alpaca import Options
 
+from .conftest import KEY
 from .pairs import expected, make_pairs
 from .server import FAULTS, RETRY_AFTER_S
 
@@ -82,8 +83,8 @@ def test_calls_go_on_while_others_wait(server, tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "calls", "told"), [
-    ("500", 10, "HTTP 500 InternalServerError"), ("429 busy", 10, "HTTP 429 RateLimitError"), ("closed", 10, "APIConnectionError"),
-    ("slow", 10, "APITimeoutError"), ("400", 4, "HTTP 400 BadRequestError"), ("malformed", 6, "unreadable answer"),
+    ("500", 10, "HTTP 500 Internal Server Error"), ("429 busy", 10, "HTTP 429 Too Many Requests"), ("closed", 10, "ServerDisconnectedError"),
+    ("slow", 10, "TimeoutError"), ("400", 4, "HTTP 400 Bad Request"), ("malformed", 6, "unreadable answer"),
     ("not json", 6, "unreadable answer"), ("no logprobs", 6, "no log-probabilities in the reply"),
     ("other tokens", 6, "other tokens than m and M in the reply")])
 def test_a_lasting_failure_is_named_after_a_bound_and_is_never_kept(server, tmp_path, kind, calls, told):
@@ -107,7 +108,7 @@ def test_a_reply_without_usage_is_a_judgement_and_its_tokens_are_estimated(serve
     assert all(300 < line["tokens"][0] < 500 and line["tokens"][1] == 1 for line in lines(tmp_path))
 
 
-@pytest.mark.parametrize(("kind", "told"), [("401", "HTTP 401 AuthenticationError"), ("quota", "HTTP 429 insufficient_quota")])
+@pytest.mark.parametrize(("kind", "told"), [("401", "HTTP 401 Unauthorized"), ("quota", "HTTP 429 insufficient_quota")])
 def test_a_refused_key_and_an_empty_purse_stop_within_what_is_under_way(server, tmp_path, kind, told):
     server.latency_s = 0.02
     server.choose = lambda prompt, nth: "ok" if len(server.requests) <= 100 else kind
@@ -198,6 +199,21 @@ def test_calls_leave_evenly_under_limits_by_the_minute():
 
     assert min(asyncio.run(leave(Limits(requests_per_minute=1200)))) >= 0.0499
     assert min(asyncio.run(leave(Limits(tokens_per_minute=60 * 100 / 0.05)))) >= 0.0499
+
+
+def test_a_proxy_of_the_environment_is_used_and_an_entry_of_netrc_is_not(server, tmp_path, monkeypatch):
+    (tmp_path / ".netrc").write_text("machine judge.invalid login somebody password else\n")
+    for name, value in {"HOME": str(tmp_path), "http_proxy": server.url.removesuffix("/v1"), "OPENAI_BASE_URL": "http://judge.invalid/v1/",
+                        "OPENAI_PROJECT_ID": "proj_1", "OPENAI_API_KEY": f"{KEY}\n"}.items():
+        monkeypatch.setenv(name, value)
+    judge(make_pairs(4), options(), tmp_path)
+    assert len(server.heads) == 4
+    for head in server.heads:
+        assert head.startswith("POST http://judge.invalid/v1/chat/completions ") and f"\r\nAuthorization: Bearer {KEY}\r\n" in head
+        assert "\r\nOpenAI-Project: proj_1\r\n" in head and "OpenAI-Organization" not in head
+    monkeypatch.setenv("no_proxy", "judge.invalid")
+    with pytest.raises(JudgeFailed, match="ClientConnectorDNSError"):
+        judge(make_pairs(5), options(), tmp_path)
 
 
 def test_a_model_that_openai_shut_down_is_refused_before_any_call(monkeypatch):

@@ -32,7 +32,7 @@ def test_identity_moves_with_prompt_model_and_settings_and_never_imports_alpaca_
     (own / "configs.yaml").write_text(text.replace("temperature: 1", "temperature: 0"))
     assert identity(Options(str(own)))["config_sha256"] != base["config_sha256"]
     code = "import sys; from winsweep.judges.alpaca import identity, Options; identity(Options());"
-    assert run_python(code + "print({'alpaca_eval', 'pandas', 'openai'} & set(sys.modules))", tmp_path) == "set()\n"
+    assert run_python(code + "print({'alpaca_eval', 'pandas', 'aiohttp', 'openai'} & set(sys.modules))", tmp_path) == "set()\n"
 
 
 @pytest.mark.parametrize(

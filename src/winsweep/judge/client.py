@@ -2,8 +2,9 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from winsweep.judge import endpoint
@@ -43,16 +44,15 @@ class _Calls:
     def __init__(self, judge: ChatJudge, limits: Limits, spending: Spending, answered: Callable[[Question, Judgement], None],
                  idle: Callable[[], Iterable[Question]]) -> None:
         self.judge, self.limits, self.spending, self.answered, self.look = judge, limits, spending, answered, idle
-        self.client = endpoint.connect(judge.identity["model"], limits)
-        self.pacing, self.gate = Pacing(limits), asyncio.Semaphore(limits.in_flight)
+        self.pacing = Pacing(limits)
         self.failures: dict[Question, str] = {}
         self.stopped, self.raised, self.in_a_row = "", None, 0
-        self.tasks: dict[Question, asyncio.Task] = {}
-        self.under_way: set[Question] = set()
-        self.elsewhere: set[Question] = set()
+        self.workers: list[asyncio.Task] = []
+        self.under_way: set[asyncio.Task] = set()  # workers whose call has left
+        self.elsewhere: set[Question] = set()  # what other processes got answered
 
     async def all(self, questions: list[Question]) -> tuple[dict[Question, str], str]:
-        async with self.client:
+        async with endpoint.connect(self.judge.identity["model"], self.limits) as self.session:
             await self._several(questions[:NUM_PROBES], PROBES)
             if not self._over and len(self.failures) == len(questions[:NUM_PROBES]):
                 self.stop(f"none of the first {len(self.failures)} questions got an answer that can be used, so the rest was not asked")
@@ -72,22 +72,24 @@ class _Calls:
         if self._over:
             return
         self.stopped, self.raised = reason, raised
-        for question, task in self.tasks.items():
-            if question not in self.under_way:
-                task.cancel()
+        for worker in self.workers:
+            if worker not in self.under_way:
+                worker.cancel()
 
     async def _several(self, questions: list[Question], most: Mapping[str, int]) -> None:
-        self.tasks = {q: asyncio.create_task(self._guarded(self._one(q, most))) for q in questions if q not in self.elsewhere}
+        queue = iter(questions)
+        num = min(self.limits.in_flight, len(questions))
+        self.workers = [asyncio.create_task(self._guarded(self._work(queue, most))) for _ in range(num)]
         watch = asyncio.create_task(self._guarded(self._watch()))
-        done = asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        done = asyncio.gather(*self.workers, return_exceptions=True)
         try:
             while not done.done() and not self._over:
                 await asyncio.wait({done}, timeout=IDLE_S)
             await asyncio.wait({done}, timeout=DRAIN_S)
         finally:
-            for task in (watch, *self.tasks.values()):
+            for task in (watch, *self.workers):
                 task.cancel()
-            await asyncio.gather(watch, *self.tasks.values(), return_exceptions=True)
+            await asyncio.gather(watch, *self.workers, return_exceptions=True)
 
     async def _guarded(self, work: Coroutine) -> None:
         try:
@@ -99,41 +101,52 @@ class _Calls:
 
     async def _watch(self) -> None:
         while not self._over:
-            for question in self.look():  # what another process got answered
-                self.elsewhere.add(question)
-                if question not in self.under_way and question in self.tasks:
-                    self.tasks[question].cancel()
+            self.elsewhere.update(self.look())
             await asyncio.sleep(IDLE_S)
 
+    async def _work(self, queue: Iterator[Question], most: Mapping[str, int]) -> None:
+        for question in queue:
+            await self._one(question, most)
+            if self._over:
+                return
+
     async def _one(self, question: Question, most: Mapping[str, int]) -> None:
-        """Ask until there is an answer, as often as `most` allows."""
+        """Ask until there is an answer, as often as `most` allows; an endpoint in trouble is asked about no other question meanwhile."""
         failed: Counter[str] = Counter()
-        async with self.gate:  # held while it waits to ask again: an endpoint in trouble is asked less, and about no more questions
-            while found := await self._call(question):
-                failed[found.kind] += 1
-                if found.kind in ("refused", "quota"):
-                    return self.stop(f"the endpoint says {found.told}, which holds for every call")
-                if found.retry_after_s > LONGEST_WAIT_S:
-                    return self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})")
-                if failed[found.kind] >= most[found.kind]:
-                    return self._give_up(question, found.told)
-                await asyncio.sleep(max(found.retry_after_s, random.random() * min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (failed.total() - 1))))
+        while found := await self._call(question):
+            failed[found.kind] += 1
+            if found.kind in ("refused", "quota"):
+                return self.stop(f"the endpoint says {found.told}, which holds for every call")
+            if found.retry_after_s > LONGEST_WAIT_S:
+                return self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})")
+            if failed[found.kind] >= most[found.kind]:
+                return self._give_up(question, found.told)
+            await self._rest(question, max(found.retry_after_s, random.random() * min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (failed.total() - 1))))
+
+    async def _rest(self, question: Question, seconds: float) -> None:
+        """Wait so long, or until another process got the answer."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and question not in self.elsewhere:
+            await asyncio.sleep(min(left, IDLE_S))
 
     async def _call(self, question: Question) -> Failure | None:
-        """One call: None once its question is answered, or if it may not leave any more."""
+        """One call: None once its question is answered, here or elsewhere, or if no call may leave any more."""
+        if question in self.elsewhere:
+            return None
         request = request_for(self.judge, question)
         size = tokens_of(sum(len(m["content"]) for m in request["messages"])), self.judge.workload.reply_tokens
         await self.pacing.turn(sum(size))
-        if self._over:
+        if self._over or question in self.elsewhere:
             return None
         if refusal := self.spending.refuses(*size):
             return self.stop(refusal)
-        self.under_way.add(question)
+        worker = asyncio.current_task()
+        self.under_way.add(worker)
         try:
-            said = await endpoint.ask(self.client, request)
+            said = await endpoint.ask(self.session, request)
             return self._hear(question, said, size)
         finally:
-            self.under_way.discard(question)
+            self.under_way.discard(worker)
             self.spending.settle(*size)
 
     def _hear(self, question: Question, said: Reply | Failure, size: tuple[int, int]) -> Failure | None:

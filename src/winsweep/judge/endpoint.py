@@ -1,25 +1,29 @@
-"""The one door to the openai package: an OpenAI-compatible chat endpoint, named by the environment and never by a file.
+"""The one door to the network for paid judges: an OpenAI-compatible chat endpoint, named by the environment and never by a file.
 
 OPENAI_BASE_URL (OpenAI's own where unset) and OPENAI_API_KEY are read here and nowhere else. A server's error text is never
 passed on, because a server may repeat the key in it: a failure is a status, a code word and the name of an exception.
 """
 
-import asyncio
 import email.utils
+import http.client
+import json
 import math
 import os
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import openai
+import aiohttp
 
 from winsweep.errors import BadStudy
 from winsweep.judge.limits import Limits
 from winsweep.judge.prices import is_shut_down, price_of
 
-OWN = "https://api.openai.com/"
+OWN = "https://api.openai.com/v1"
+ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}  # who pays, where a key belongs to several
 # Words of an error body that help and cannot be a key; no other word of it is repeated.
 CODES = ("model_not_found", "invalid_api_key", "insufficient_quota", "rate_limit_exceeded", "context_length_exceeded")
 PASSING = (408, 409, 425, 429)  # and what is 500 or above: the same request may be answered later
@@ -43,31 +47,38 @@ class Failure:
     retry_after_s: float = 0.0
 
 
-def connect(model: str, limits: Limits) -> openai.AsyncOpenAI:
-    """A client for the endpoint of the environment; BadStudy without a key, or where OpenAI has shut the model down."""
-    if not os.environ.get("OPENAI_API_KEY"):
+def connect(model: str, limits: Limits) -> aiohttp.ClientSession:
+    """Connections to the endpoint of the environment; BadStudy without a key, or where OpenAI has shut the model down.
+
+    To be called, and used, in an event loop that runs.
+    """
+    key, url = os.environ.get("OPENAI_API_KEY", "").strip(), os.environ.get("OPENAI_BASE_URL") or OWN
+    if not key:
         legal = "legal is your key, or any word where a local endpoint wants none"
         raise BadStudy(f"OPENAI_API_KEY: not set; {legal}; type: export OPENAI_API_KEY=…")
-    if is_shut_down(model) and os.environ.get("OPENAI_BASE_URL", OWN).startswith(OWN):
+    if is_shut_down(model) and url.startswith(OWN.removesuffix("v1")):
         raise BadStudy(f"judge model {model}: OpenAI shut it down on {price_of(model).shut_down}; legal is a model that is served, such as "
                        f"judge: gpt_6_luna or judge: {{from: alpaca, model: NAME}}, or an endpoint of your own in OPENAI_BASE_URL")
-    pool = openai.DefaultAsyncHttpxClient(limits=_connections(limits.in_flight))
-    return openai.AsyncOpenAI(max_retries=0, timeout=limits.timeout_s, http_client=pool)
+    headers = {"Authorization": f"Bearer {key}"} | {name: os.environ[v] for name, v in ACCOUNT.items() if os.environ.get(v)}
+    return aiohttp.ClientSession(f"{url.rstrip('/')}/", headers=headers, proxy=_proxy(url), timeout=aiohttp.ClientTimeout(limits.timeout_s),
+                                 connector=aiohttp.TCPConnector(limit=limits.in_flight))
 
 
-async def ask(client: openai.AsyncOpenAI, request: dict[str, Any]) -> Reply | Failure:
+def _proxy(url: str) -> str | None:
+    """The proxy of the environment for `url`. aiohttp's own way also reads .netrc, whose entry for a host would stand against the key."""
+    parts = urllib.parse.urlsplit(url)
+    return None if urllib.request.proxy_bypass(parts.netloc) else urllib.request.getproxies().get(parts.scheme)
+
+
+async def ask(session: aiohttp.ClientSession, request: Mapping[str, Any]) -> Reply | Failure:
     """What the endpoint says to `request` (fields of a chat completion), asked once."""
     try:
-        async with asyncio.timeout(client.timeout):  # of the whole call; openai's own starts anew with each piece that arrives
-            return _reply(await client.post("/chat/completions", body=request, cast_to=object))
-    except TimeoutError:
-        return Failure("passing", openai.APITimeoutError.__name__)
-    except openai.APIStatusError as error:
-        return _failure(error)
-    except openai.APIResponseValidationError as error:
-        return Failure("unreadable", f"unreadable answer ({type(error).__name__})")
-    except openai.OpenAIError as error:  # no connection, a lost one, or no answer in time
+        async with session.post("chat/completions", json=request) as answer:
+            body = await answer.read()
+    except (aiohttp.ClientError, TimeoutError) as error:  # no connection, a lost one, or no answer in time
         return Failure("passing", type(error).__name__)
+    try:
+        return _reply(json.loads(body)) if answer.ok else _failure(answer.status, _code(body), answer.headers)
     except Exception as error:  # the body of an answer is whatever the server sent, so anything may come of reading it
         return Failure("unreadable", f"unreadable answer ({type(error).__name__})")
 
@@ -86,15 +97,23 @@ def _text(message: Mapping[str, Any]) -> str:
     return str(calls[0]["function"]["arguments"] if calls else message.get("content") or "")
 
 
-def _failure(error: openai.APIStatusError) -> Failure:
-    status, code = error.status_code, error.code
-    told = f"HTTP {status} {code if code in CODES else type(error).__name__}"
+def _code(body: bytes) -> str:
+    """The word for an error in its body, if it is one that can be repeated."""
+    try:
+        code = json.loads(body)["error"]["code"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return code if code in CODES else ""
+
+
+def _failure(status: int, code: str, headers: Mapping[str, str]) -> Failure:
+    told = f"HTTP {status} {code or http.client.responses.get(status, '')}".strip()
     if code == "insufficient_quota" or status == 402:
         return Failure("quota", told)
     if status in (401, 403):
         return Failure("refused", told)
     if status in PASSING or status >= 500:
-        return Failure("passing", told, _retry_after(error.response.headers))
+        return Failure("passing", told, _retry_after(headers))
     return Failure("rejected", told)
 
 
@@ -111,9 +130,3 @@ def _retry_after(headers: Mapping[str, str]) -> float:
             seconds = email.utils.mktime_tz(parsed) - time.time() if parsed else 0.0
         return max(0.0, seconds) if math.isfinite(seconds) else 0.0
     return 0.0
-
-
-def _connections(num: int) -> Any:
-    """As many kept connections as calls at once: openai keeps 100 at most, so that more would connect anew for each call."""
-    kept = openai.DEFAULT_CONNECTION_LIMITS
-    return type(kept)(max_connections=max(num, kept.max_connections), max_keepalive_connections=max(num, kept.max_keepalive_connections))
