@@ -15,11 +15,11 @@ TRANSIENT = True  # its output may go once collect has made a model of it
 
 def want(ask: Training, need: Need) -> Want:
     params, inputs = base_of(ask.model, need)
-    recipe = plain(ask.recipe)
+    params["recipe"] = ask.recipe
     if ask.choice:
         inputs["choice"] = need("choose", ask.choice)
-        recipe |= {field: Late("choice", field) for field in ask.choice.fields}
-    params |= {"recipe": recipe, "seed": ask.seed, "frame": ask.frame}
+        params["recipe"] = plain(ask.recipe) | {field: Late("choice", field) for field in ask.choice.fields}
+    params |= {"seed": ask.seed, "frame": ask.frame}
     params |= {"stop_after_epochs": ask.stop_after_epochs} if ask.stop_after_epochs else {}
     return Want(ask.name, params, {**inputs, "examples": need("prepare", Data("examples", ask.task))})
 

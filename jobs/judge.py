@@ -1,10 +1,11 @@
 """judge: one set of outputs compared with another, row by row; each judgement is kept for all studies as it comes, however this attempt ends."""
 
+import functools
 import json
 from dataclasses import replace
 
 from winsweep import keys, layout
-from winsweep.cell import Comparison, Data, LocalFile
+from winsweep.cell import Comparison, Data, Judge, LocalFile
 from winsweep.errors import Stopped
 from winsweep.graph import Need, Want, load
 from winsweep.job import Job
@@ -14,7 +15,7 @@ VERSION = 1
 
 def want(ask: Comparison, need: Need) -> Want:
     inputs = {"candidate": need("generate", ask.candidate), "instructions": need("prepare", Data("instructions", ask.candidate.instructions))}
-    params = {"judge": ask.judge, "identity": _module(ask.judge.name).identity(ask.judge.options)}
+    params = {"judge": ask.judge, "identity": _identity(ask.judge)}
     if isinstance(ask.reference, LocalFile):
         params["reference"] = ask.reference
     else:
@@ -50,6 +51,11 @@ def _options(module, job: Job):  # ModuleType -> its Options
 
 def _reference(job: Job):  # -> Path
     return job.file(job.params["reference"]) if "reference" in job.params else job.inputs["reference"] / "outputs.json"
+
+
+@functools.cache  # as it may read files, and all cells of a study have the same judge
+def _identity(judge: Judge) -> dict[str, str]:
+    return _module(judge.name).identity(judge.options)
 
 
 def _module(name: str):  # -> ModuleType

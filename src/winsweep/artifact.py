@@ -1,10 +1,11 @@
 """What one wanted output directory is: its stage, what was asked and what it is made from; never where or how."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
-from winsweep.keys import digest_of_plain, plain
+from winsweep.keys import digest, plain
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,18 @@ class Artifact:
     params: Mapping[str, object]
     inputs: Mapping[str, "Artifact"] = field(default_factory=dict)
     limits: Mapping[str, object] = field(default_factory=dict)  # of what making it may use; no part of the key
+    digest: str = field(init=False)
+    key: str = field(init=False)
+    name: str = field(init=False)  # what people read and what the directory is called, relative to the store
+
+    def __post_init__(self) -> None:
+        asked = {"stage": self.stage, "version": self.version, "params": dict(self.params), "inputs": {name: a.key for name, a in self.inputs.items()}}
+        found = digest(asked)
+        vars(self).update(digest=found, key=f"{self.stage}/{found}", name=f"{self.stage}/{self.label}-{found}")
 
     @cached_property
-    def digest(self) -> str:
-        return digest_of_plain({"stage": self.stage, "version": self.version, "params": self.plain_params,
-                                "inputs": {name: a.key for name, a in self.inputs.items()}})
-
-    @cached_property
-    def plain_params(self) -> object:
+    def plain_params(self) -> dict[str, Any]:
         return plain(dict(self.params))
-
-    @cached_property
-    def key(self) -> str:
-        return f"{self.stage}/{self.digest}"
-
-    @cached_property
-    def name(self) -> str:
-        """What people read and what the directory is called, relative to the store."""
-        return f"{self.stage}/{self.label}-{self.digest}"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Artifact) and self.key == other.key
@@ -51,17 +46,19 @@ class Artifact:
         return hash(self.key)
 
 
-def closure(wanted: Iterable[Artifact]) -> Iterator[Artifact]:
+def closure(wanted: Iterable[Artifact]) -> list[Artifact]:
     """Every artifact reachable from `wanted`, inputs before users, each once."""
     seen: set[str] = set()
+    found: list[Artifact] = []
 
-    def walk(a: Artifact) -> Iterator[Artifact]:
-        if a.key in seen:
-            return
+    def walk(a: Artifact) -> None:
         seen.add(a.key)
         for i in a.inputs.values():
-            yield from walk(i)
-        yield a
+            if i.key not in seen:
+                walk(i)
+        found.append(a)
 
     for a in wanted:
-        yield from walk(a)
+        if a.key not in seen:
+            walk(a)
+    return found

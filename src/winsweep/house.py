@@ -54,7 +54,7 @@ class House:
 
     @cached_property
     def order(self) -> list[Artifact]:
-        return list(closure(self.wanted))
+        return closure(self.wanted)
 
     def facts(self, queued: Mapping[str, str] = MappingProxyType({})) -> Facts:
         """What the store shows now, with what is in a queue (key to where)."""
@@ -69,7 +69,7 @@ class House:
         return lambda owner: liveness.alive(owner, self.store.work(key) / "heartbeat")
 
     def plan(self, facts: Facts) -> list[Item]:
-        return plan(self.wanted, facts)
+        return plan(self.wanted, facts, self.order)
 
 
 def open_house(study: Path, store: Path, lenient: bool = False) -> House:

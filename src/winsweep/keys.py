@@ -1,43 +1,39 @@
-"""The only place where identity is computed: canonical bytes of a value, and their short digest."""
+"""The only place where identity is computed: the canonical text of a value, and its short digest."""
 
 import dataclasses
 import functools
 import hashlib
 import json
 import math
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from winsweep.errors import NotCanonical
 
 KEY_HEX = 12
-HASHED, PLAIN = "_hash", "_plain"  # what an object remembers, see worked_out_once
+HASHED, TEXT = "_hash", "_text"  # what an object remembers, see worked_out_once
+ENCODE = json.encoder.encode_basestring_ascii
+WORDS = {None: "null", True: "true", False: "false"}
 T = TypeVar("T")
+Path = tuple[str, ...]  # to a value within another
 
 
-def plain(value: object, at: str = "$") -> object:
-    """`value` reduced to JSON types; NotCanonical names the path `at` of what has no canonical form.
+def canonical(value: object) -> str:
+    """The same JSON text, in ASCII, for equal values, whatever the order of their mappings; NotCanonical names the path of what has none.
 
     A dataclass becomes the mapping of its fields, less those marked `name_only()` and those that hold the value
     under which a later field `added(default)` is left out, so that keys made before the field existed still stand.
     """
-    if value is None or isinstance(value, (bool, str, int)):
-        return value
-    if isinstance(value, float):
-        return _finite(value, at)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dict(getattr(value, PLAIN, None) or _plain_fields(value, at))  # a copy: what is remembered stays as it is
-    if isinstance(value, dict):
-        return {_text(k, at): plain(v, f"{at}.{k}") for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v, f"{at}[{i}]") for i, v in enumerate(value)]
-    raise NotCanonical(f"{at}: a {type(value).__qualname__} has no canonical form; use text, numbers, lists, mappings or dataclasses")
+    return _text(value, ())
 
 
-def _plain_fields(value: object, at: str) -> dict[str, object]:
-    found = {f.name: plain(getattr(value, f.name), f"{at}.{f.name}") for f in _fields(type(value)) if _counts(f, value)}
-    if hasattr(value, PLAIN):
-        value.__dict__[PLAIN] = found
-    return found
+def plain(value: object) -> Any:
+    """`value` reduced to JSON types, its mappings in the order of their keys; NotCanonical as above."""
+    return json.loads(canonical(value))
+
+
+def digest(value: object) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:KEY_HEX]
 
 
 def restore(kind: type[T], value: dict) -> T:
@@ -45,22 +41,58 @@ def restore(kind: type[T], value: dict) -> T:
     return kind(**{name: _tuples(v) for name, v in value.items()})
 
 
-def canonical(value: object) -> bytes:
-    """The same bytes for equal values, whatever the order of their mappings."""
-    return _bytes(plain(value))
+def _text(value: object, at: Path) -> str:
+    if isinstance(value, str):
+        return ENCODE(value)
+    if isinstance(value, dict):
+        return _mapping(sorted(_named(value, at).items()), at)
+    if value is None or isinstance(value, bool):
+        return WORDS[value]
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(_finite(value, at))
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join([_text(v, (*at, f'[{i}]')) for i, v in enumerate(value)])}]"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return getattr(value, TEXT, None) or _fields_text(value, at)
+    raise _refuse(at, f"a {type(value).__qualname__} has no canonical form; use text, numbers, lists, mappings or dataclasses")
 
 
-def digest(value: object) -> str:
-    return digest_of_plain(plain(value))
+def _mapping(items: Iterable[tuple[str, object]], at: Path) -> str:
+    inside = ",".join([f"{ENCODE(k)}:{ENCODE(v) if type(v) is str else _text(v, (*at, '.', k))}" for k, v in items])
+    return f"{{{inside}}}"
 
 
-def digest_of_plain(value: object) -> str:
-    """The digest of what `plain` gave already."""
-    return hashlib.sha256(_bytes(value)).hexdigest()[:KEY_HEX]
+def _fields_text(value: object, at: Path) -> str:
+    given = [(name, getattr(value, name), absent) for name, absent in _fields(type(value))]
+    found = _mapping([(name, v) for name, v, absent in given if absent is dataclasses.MISSING or v != absent], at)
+    if hasattr(value, TEXT):
+        value.__dict__[TEXT] = found
+    return found
 
 
-def _bytes(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+@functools.cache
+def _fields(kind: type) -> list[tuple[str, object]]:
+    """The fields of a dataclass that are not for people alone, by name, with the value under which they are left out."""
+    return sorted((f.name, f.metadata.get("absent", dataclasses.MISSING)) for f in dataclasses.fields(kind) if f.metadata.get("identity", True))
+
+
+def _finite(value: float, at: Path) -> float:
+    if not math.isfinite(value):
+        raise _refuse(at, f"{value!r} is not finite, so it cannot be part of a key")
+    return value
+
+
+def _named(value: dict, at: Path) -> dict[str, object]:
+    for key in value:
+        if not isinstance(key, str):
+            raise _refuse(at, f"the mapping key {key!r} is not text")
+    return value
+
+
+def _refuse(at: Path, why: str) -> NotCanonical:
+    return NotCanonical(f"${''.join(at)}: {why}")
 
 
 def name_only(**kwargs):  # -> dataclasses.Field
@@ -74,7 +106,7 @@ def added(default):  # -> dataclasses.Field
 
 
 def worked_out_once(kind: type[T]) -> type[T]:
-    """A frozen dataclass whose objects remember their hash and plain form, which go through all that they hold: for what many others hold."""
+    """A frozen dataclass whose objects remember their hash and canonical text, which go through all that they hold: for what many others hold."""
     through = kind.__hash__
 
     def __hash__(self) -> int:
@@ -84,31 +116,9 @@ def worked_out_once(kind: type[T]) -> type[T]:
         return known
 
     kind.__hash__ = __hash__
-    setattr(kind, PLAIN, None)
+    setattr(kind, TEXT, None)
     return kind
 
 
 def _tuples(value: object) -> object:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
-
-
-@functools.cache
-def _fields(kind: type) -> tuple[dataclasses.Field, ...]:
-    """The fields of a dataclass that are not for people alone."""
-    return tuple(f for f in dataclasses.fields(kind) if f.metadata.get("identity", True))
-
-
-def _counts(field: dataclasses.Field, value: object) -> bool:
-    return "absent" not in field.metadata or getattr(value, field.name) != field.metadata["absent"]
-
-
-def _finite(value: float, at: str) -> float:
-    if not math.isfinite(value):
-        raise NotCanonical(f"{at}: {value!r} is not finite, so it cannot be part of a key")
-    return value
-
-
-def _text(key: object, at: str) -> str:
-    if not isinstance(key, str):
-        raise NotCanonical(f"{at}: the mapping key {key!r} is not text")
-    return key

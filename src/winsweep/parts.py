@@ -119,9 +119,10 @@ class Parts:
 
 def module_of(folder: Path, package: str, name: str, at: Node) -> ModuleType:
     """The file `name` of `folder`; an unknown name is an error with the near miss."""
-    if name not in names_in(folder):
+    path = folder / f"{name}.py"
+    if not NAME.fullmatch(name) or not path.is_file():
         raise at.error(f"no file {name}.py in {folder.name}/", strict.near(name, names_in(folder)))
-    return load(folder / f"{name}.py", package)
+    return load(path, package)
 
 
 def names_in(folder: Path) -> list[str]:

@@ -27,16 +27,16 @@ class Item:
     stale: bool = False  # published, but something that it was made from is gone: it must make room first
 
 
-def plan(wanted: Sequence[Artifact], facts: Facts) -> list[Item]:
+def plan(wanted: Sequence[Artifact], facts: Facts, order: Sequence[Artifact] = ()) -> list[Item]:
     """Every artifact that matters to `wanted`, inputs first, with its state; the same facts give the same plan.
 
     Done means published with everything that it was made from still there; the output of a transient stage may be
-    gone once its users are done. The inputs of a done artifact do not appear.
+    gone once its users are done. The inputs of a done artifact do not appear. `order` is the closure of `wanted`, for those
+    who have it already.
     """
-    order = list(closure(wanted))
-    sound = _sound(order, facts)
-    done = {a.key for a in order if a.key in facts.present and all(sound[i.key] for i in a.inputs.values())}
-    needed = _needed(wanted, done)
+    order = order or closure(wanted)
+    done = _done(order, facts)
+    needed = _needed(wanted, order, done)
     items: dict[str, Item] = {}
     for a in order:
         if a.key in needed:
@@ -44,22 +44,19 @@ def plan(wanted: Sequence[Artifact], facts: Facts) -> list[Item]:
     return list(items.values())
 
 
-def _sound(order: list[Artifact], facts: Facts) -> dict[str, bool]:
-    sound: dict[str, bool] = {}
+def _done(order: Sequence[Artifact], facts: Facts) -> set[str]:
+    sound: set[str] = set()
     for a in order:
-        here = a.key in facts.present or a.stage in facts.transient
-        sound[a.key] = here and all(sound[i.key] for i in a.inputs.values())
-    return sound
+        if (a.key in facts.present or a.stage in facts.transient) and all([i.key in sound for i in a.inputs.values()]):
+            sound.add(a.key)
+    return sound & facts.present
 
 
-def _needed(wanted: Sequence[Artifact], done: set[str]) -> set[str]:
-    needed: set[str] = set()
-    todo = list(wanted)
-    while todo:
-        a = todo.pop()
-        if a.key not in needed:
-            needed.add(a.key)
-            todo += [] if a.key in done else a.inputs.values()
+def _needed(wanted: Sequence[Artifact], order: Sequence[Artifact], done: set[str]) -> set[str]:
+    needed = {a.key for a in wanted}
+    for a in reversed(order):  # users before what they use
+        if a.key in needed and a.key not in done:
+            needed.update([i.key for i in a.inputs.values()])
     return needed
 
 
@@ -76,10 +73,8 @@ def _state(a: Artifact, facts: Facts, inputs: list[Item]) -> tuple[State, str]:
         return "running", facts.running[a.key]
     if a.key in facts.failed:
         return "failed", facts.failed[a.key]
-    for i in inputs:
+    unfinished = [i for i in inputs if i.state != "done"]
+    for i in unfinished:
         if i.state in ("failed", "blocked"):
             return "blocked", f"{i.artifact.name} {i.state}"
-    for i in inputs:
-        if i.state != "done":
-            return "waiting", f"needs {i.artifact.name}"
-    return "ready", "missing"
+    return ("waiting", f"needs {unfinished[0].artifact.name}") if unfinished else ("ready", "missing")

@@ -23,7 +23,7 @@ models: {m: {hf_id: some/model, revision: "0"}}
 tasks: {%s}
 seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 instructions: {from: toy}
-compare: {judge: reference_overlap, reference: {task: t0}}
+compare: {judge: {from: alpaca, model: m}, reference: {task: t0}}
 """
 ROUNDS = 3
 JOBS = {  # what a rank imports before its first step, and the same without winsweep.warm

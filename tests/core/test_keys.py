@@ -1,6 +1,7 @@
 """Keys: equal asks are equal, different asks differ, names and younger fields do not count."""
 
 import dataclasses
+import json
 
 import pytest
 from hypothesis import given
@@ -37,6 +38,11 @@ def test_order_of_a_mapping_does_not_matter(value, random):
     shuffled = list(value.items())
     random.shuffle(shuffled)
     assert canonical(value) == canonical(dict(shuffled))
+
+
+@given(JSON)
+def test_the_text_is_what_json_writes(value):
+    assert canonical(value) == json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 @given(JSON, JSON)

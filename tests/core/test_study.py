@@ -53,6 +53,18 @@ def refused(folder: Path, old: str, new: str, match: str) -> None:
         read(folder, STUDY.replace(old, new, 1))
 
 
+def test_a_judges_files_are_read_once_for_all_cells(tmp_path):
+    """Ten thousand cells would otherwise read them ten thousand times."""
+    config = tmp_path / "configs.yaml"
+    (tmp_path / "prompt.txt").write_text("<|im_start|>user\n{instruction} {output_1} {output_2}<|im_end|>")
+    config.write_text(f"mine: {{prompt_template: {tmp_path}/prompt.txt, fn_completions: openai_completions, completions_kwargs: {{model_name: m, max_tokens: 9}}, "
+                      "completion_parser_kwargs: {outputs_to_match: {1: a, 2: b}}}")
+    study = read(tmp_path, STUDY.replace("reference_overlap", f"{{from: alpaca, config: {config}}}"))
+    keys(study)
+    config.unlink()
+    assert len(keys(study)) == 12
+
+
 def test_the_grid_is_models_by_arms_by_seeds(tmp_path):
     labels = [c.label for c in read(tmp_path, STUDY).table.cells]
     assert labels == [f"{m}.{t}.s{s}" for m, t, s in itertools.product("ab", ("base", "ins", "sum"), (1, 2))]

@@ -33,7 +33,7 @@ def make_job(folder: Path, pairs: list[dict], judge: Judge, identity: dict, limi
     inputs["instructions"].mkdir(exist_ok=True)
     (inputs["instructions"] / "instructions.jsonl").write_text("".join(json.dumps({"instruction": p["instruction"]}) + "\n" for p in pairs))
     (folder / "out").mkdir(exist_ok=True)
-    params = json.loads(keys.canonical({"judge": judge, "identity": identity}))
+    params = keys.plain({"judge": judge, "identity": identity})
     return Job("judge/x", params, inputs, folder / "out", folder / "work", Placement(), files, folder / "store", limits, stopping=stopping)
 
 
