@@ -1,9 +1,9 @@
 """aggregate: every judged cell becomes one row of results.csv, and arms are compared."""
 
 from winsweep.artifact import Artifact
-from winsweep.cell import Cell, Data, Table
+from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.job import Job
+from winsweep.study.cell import Cell, Data, Table
 
 VERSION = 2
 
@@ -41,6 +41,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt import main
+    from winsweep.attempt.attempt import main
 
     main(Path(sys.argv[1]))

@@ -1,8 +1,8 @@
 """collect: a finished finetune, verified, becomes a Hugging Face model directory."""
 
-from winsweep.cell import Training
+from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.job import Job
+from winsweep.study.cell import Training
 
 VERSION = 1
 
@@ -21,6 +21,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt import main
+    from winsweep.attempt.attempt import main
 
     main(Path(sys.argv[1]))

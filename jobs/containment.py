@@ -3,10 +3,10 @@
 import json
 from dataclasses import asdict
 
-from winsweep.cell import Containment, Data
+from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.job import Job
-from winsweep.manifest import write_atomic
+from winsweep.store.manifest import write_atomic
+from winsweep.study.cell import Containment, Data
 
 VERSION = 1
 GUARDS = ("style", "template", "embedder")  # parameters that a guard needs; one that is not there stands in no key
@@ -40,6 +40,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt import main
+    from winsweep.attempt.attempt import main
 
     main(Path(sys.argv[1]))

@@ -2,10 +2,10 @@
 
 import json
 
-from winsweep.cell import Data, Drift
+from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.job import Job
-from winsweep.manifest import write_atomic
+from winsweep.store.manifest import write_atomic
+from winsweep.study.cell import Data, Drift
 
 VERSION = 1
 
@@ -36,6 +36,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt import main
+    from winsweep.attempt.attempt import main
 
     main(Path(sys.argv[1]))

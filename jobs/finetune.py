@@ -4,10 +4,10 @@ import json
 
 from winsweep import layout
 from winsweep.artifact import Late
-from winsweep.cell import Training, Data, base_of
+from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.job import Job
 from winsweep.keys import plain
+from winsweep.study.cell import Data, Training, base_of
 
 VERSION = 2
 TRANSIENT = True  # its output may go once collect has made a model of it
@@ -25,8 +25,8 @@ def want(ask: Training, need: Need) -> Want:
 
 
 def run(job: Job) -> None:
-    from winsweep.frame import Frame
-    from winsweep.recipe import Recipe
+    from winsweep.study.frame import Frame
+    from winsweep.study.recipe import Recipe
     from winsweep.text import encode, model
     from winsweep.train.finetune import finetune
     from winsweep.train.gang import join
@@ -57,6 +57,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt import main
+    from winsweep.attempt.attempt import main
 
     main(Path(sys.argv[1]))

@@ -2,10 +2,10 @@
 
 import json
 
-from winsweep.cell import Data, Generation, base_of
+from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.job import Job
-from winsweep.manifest import write_atomic
+from winsweep.store.manifest import write_atomic
+from winsweep.study.cell import Data, Generation, base_of
 
 VERSION = 2
 ENGINE = "slots"  # in the key of bf16 alone, which rounds so coarsely that another order of sums can change a token
@@ -23,12 +23,12 @@ def want(ask: Generation, need: Need) -> Want:
 
 def run(job: Job) -> None:
     from winsweep import keys
-    from winsweep.cell import Decoding
-    from winsweep.rules import Adapter
-    from winsweep.frame import Frame
     from winsweep.generate.crew import Crew
     from winsweep.generate.expected import expected_lengths
     from winsweep.generate.greedy import answer_all
+    from winsweep.study.cell import Decoding
+    from winsweep.study.frame import Frame
+    from winsweep.study.rules import Adapter
 
     with open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8") as f:
         asked = [json.loads(line) for line in f]
@@ -48,6 +48,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt import main
+    from winsweep.attempt.attempt import main
 
     main(Path(sys.argv[1]))

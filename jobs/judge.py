@@ -5,10 +5,10 @@ import json
 from dataclasses import replace
 
 from winsweep import keys, layout
-from winsweep.cell import Comparison, Data, Judge, LocalFile
+from winsweep.attempt.job import Job
 from winsweep.errors import Stopped
 from winsweep.graph import Need, Want, load
-from winsweep.job import Job
+from winsweep.study.cell import Comparison, Data, Judge, LocalFile
 
 VERSION = 1
 
@@ -66,6 +66,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt import main
+    from winsweep.attempt.attempt import main
 
     main(Path(sys.argv[1]))

@@ -2,10 +2,10 @@
 
 import json
 
-from winsweep.cell import Data
+from winsweep.attempt.job import Job
 from winsweep.errors import BadData
 from winsweep.graph import Need, Want
-from winsweep.job import Job
+from winsweep.study.cell import Data
 
 VERSION = 1
 
@@ -30,6 +30,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt import main
+    from winsweep.attempt.attempt import main
 
     main(Path(sys.argv[1]))

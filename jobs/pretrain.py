@@ -2,10 +2,11 @@
 
 import shutil
 
-from winsweep import layout, manifest
-from winsweep.cell import Model
+from winsweep import layout
+from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.job import Job
+from winsweep.store import manifest
+from winsweep.study.cell import Model
 
 VERSION = 1
 
@@ -16,7 +17,7 @@ def want(ask: Model, need: Need) -> Want:
 
 
 def run(job: Job) -> None:
-    from winsweep.pretrain import Pretrain
+    from winsweep.study.pretrain import Pretrain
 
     spec = Pretrain(**job.params["pretrain"])
     shipped = layout.SHIPPED / job.name.rpartition("-")[2]
@@ -36,6 +37,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt import main
+    from winsweep.attempt.attempt import main
 
     main(Path(sys.argv[1]))

@@ -3,11 +3,11 @@
 import json
 from dataclasses import asdict
 
-from winsweep.cell import Data, RankingTest, base_of
+from winsweep.attempt.job import Job
 from winsweep.errors import Stopped
 from winsweep.graph import Need, Want
-from winsweep.job import Job
-from winsweep.manifest import write_atomic
+from winsweep.store.manifest import write_atomic
+from winsweep.study.cell import Data, RankingTest, base_of
 
 VERSION = 1
 
@@ -21,8 +21,8 @@ def want(ask: RankingTest, need: Need) -> Want:
 def run(job: Job) -> None:
     from winsweep.analysis.ranking import draw, rank
     from winsweep.analysis.rows import first_turns
-    from winsweep.frame import Frame
     from winsweep.generate.loaded import load
+    from winsweep.study.frame import Frame
 
     def progress(done: int, total: int) -> None:
         job.progress(done, total)
@@ -40,6 +40,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt import main
+    from winsweep.attempt.attempt import main
 
     main(Path(sys.argv[1]))

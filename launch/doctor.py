@@ -24,7 +24,7 @@ def main() -> int:
         if cluster.kind == "local":
             print(f"ok       {file}: kind is local: attempts are processes of this machine, and SLURM is not used")
             return 0
-        from winsweep.doctor import diagnose
+        from winsweep.slurm.doctor import diagnose
 
         verdicts = [say(finding) for finding in diagnose(cluster, a.store, a.wait)]
     except WinsweepError as e:

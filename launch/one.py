@@ -7,10 +7,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, single, strict  # noqa: E402
+from winsweep import layout, strict  # noqa: E402
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
-from winsweep.manifest import write_atomic  # noqa: E402
-from winsweep.parts import NAME  # noqa: E402
+from winsweep.store.manifest import write_atomic  # noqa: E402
+from winsweep.study import single
+from winsweep.study.parts import NAME  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 

@@ -14,10 +14,10 @@ from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
     from types import ModuleType
 
-    from winsweep.cell import Judge
     from winsweep.judge.ledger import Ledger
     from winsweep.report.official import Table
     from winsweep.report.single import Report
+    from winsweep.study.cell import Judge
 
 
 def main() -> int:
@@ -99,9 +99,9 @@ def judge_of(words: str, store: Path) -> "Judge":
 
     import yaml
 
-    from winsweep.fingerprint import Fingerprints
-    from winsweep.parts import Parts
+    from winsweep.store.fingerprint import Fingerprints
     from winsweep.strict import Node
+    from winsweep.study.parts import Parts
 
     try:
         value = yaml.safe_load(words)
@@ -122,7 +122,7 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
     from winsweep import keys, layout
     from winsweep.graph import load
     from winsweep.judge.ledger import Ledger, place
-    from winsweep.manifest import kept
+    from winsweep.store.manifest import kept
 
     module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
     identity = module.identity(judge.options)
@@ -142,7 +142,7 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
 
 def ahead(module: "ModuleType", judge: "Judge", pairs: list[dict], ledger: "Ledger") -> str:
     """What judging will take, after what the ledger knows."""
-    from winsweep import bill
+    from winsweep.costs import bill
     from winsweep.judge.questions import ask_about
 
     workload, limits = module.workload(judge.options) if hasattr(module, "workload") else None, getattr(judge.options, "limits", None)

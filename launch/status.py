@@ -7,16 +7,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import standing, strict  # noqa: E402
+from winsweep import strict  # noqa: E402
 from winsweep.artifact import Artifact  # noqa: E402
-from winsweep.arrays import open_arrays  # noqa: E402
-from winsweep.controller import state_of  # noqa: E402
 from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
 from winsweep.house import House, chain, columns, open_house  # noqa: E402
+from winsweep.local.controller import state_of  # noqa: E402
 from winsweep.plan import Item  # noqa: E402
 from winsweep.prefetch import not_there  # noqa: E402
-from winsweep.queue import Task  # noqa: E402
-from winsweep.siblings import nearest  # noqa: E402
+from winsweep.slurm import standing
+from winsweep.slurm.arrays import open_arrays  # noqa: E402
+from winsweep.slurm.queue import Task  # noqa: E402
+from winsweep.store.siblings import nearest  # noqa: E402
 
 ORDER = ("failed", "blocked", "running", "queued", "ready", "waiting", "done")
 
@@ -41,7 +42,7 @@ def main() -> int:
 def seen(house: House) -> tuple[list[Item], Mapping[str, Task | None]]:
     """The plan and what of it is in a SLURM queue, which is asked only if anything was submitted there."""
     if open_arrays(house.store.root):
-        from winsweep.reconcile import look
+        from winsweep.slurm.reconcile import look
 
         try:
             found = look(house)
@@ -65,7 +66,7 @@ def overview(house: House, items: list[Item], queued: Mapping[str, Task | None])
 
 
 def avoided(house: House) -> list[str]:
-    from winsweep.reconcile import excluded
+    from winsweep.slurm.reconcile import excluded
 
     return excluded(house)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import bill, forecast, layout, prefetch, strict  # noqa: E402
-from winsweep.controller import default_jobs, drive, state_of  # noqa: E402
+from winsweep import layout, prefetch, strict  # noqa: E402
+from winsweep.costs import bill, forecast
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
+from winsweep.local.controller import default_jobs, drive, state_of  # noqa: E402
 from winsweep.placement import Cluster, read_cluster  # noqa: E402
 
 
@@ -46,7 +47,7 @@ def main() -> int:
         file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
         cluster = read_cluster(layout.STAGES, file, house.need.stages)
         if cluster.kind == "slurm":
-            from winsweep import on_slurm
+            from winsweep.slurm import commands as on_slurm
 
             return on_slurm.act(house, cluster, a, again(a))
         if a.emit:
@@ -87,7 +88,8 @@ def dry_run(house: House) -> int:
 
 
 def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
-    from winsweep import results, view
+    from winsweep import results
+    from winsweep.local import view
 
     for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background with SIGINT ignored
         signal.signal(signum, signal.default_int_handler)

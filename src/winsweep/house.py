@@ -6,15 +6,17 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from winsweep import layout, liveness, warm
+from winsweep import layout
 from winsweep.artifact import Artifact, closure
-from winsweep.cell import Cell
-from winsweep.fingerprint import Fingerprints
+from winsweep.attempt import warm
+from winsweep.attempt.history import failures
 from winsweep.graph import Need, discover
-from winsweep.history import failures
 from winsweep.plan import Facts, Item, plan
-from winsweep.store import Store
-from winsweep.study import Study, read_study
+from winsweep.store import liveness
+from winsweep.store.fingerprint import Fingerprints
+from winsweep.store.store import Store
+from winsweep.study.cell import Cell
+from winsweep.study.study import Study, read_study
 
 STAGES = ("pretrain", "prepare", "choose", "finetune", "collect", "generate", "judge", "rank", "drift", "containment")
 

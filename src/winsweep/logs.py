@@ -8,10 +8,10 @@ from pathlib import Path
 
 from winsweep import strict
 from winsweep.artifact import Artifact, closure
-from winsweep.controller import state_of
+from winsweep.attempt.history import failures
 from winsweep.errors import BadStudy, MissingInput
-from winsweep.history import failures
 from winsweep.house import House, chain
+from winsweep.local.controller import state_of
 
 CHUNK = 1 << 20  # bytes of a log that are held at a time
 POLL_S = 0.5

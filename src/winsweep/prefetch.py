@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import BinaryIO
 
-from winsweep import parts
 from winsweep.artifact import Artifact
-from winsweep.cell import HubData, HubModel
 from winsweep.errors import BadData
 from winsweep.house import House
-from winsweep.parts import UrlFile
+from winsweep.study import parts
+from winsweep.study.cell import HubData, HubModel
+from winsweep.study.parts import UrlFile
 from winsweep.text import hub
 
 PIECE = 1 << 20

@@ -5,11 +5,11 @@ import io
 import json
 from pathlib import Path
 
-from winsweep.analyses import Analysis
 from winsweep.house import House
-from winsweep.manifest import write_atomic
-from winsweep.provenance import commit_text
-from winsweep.store import RECORD, Store
+from winsweep.store.manifest import write_atomic
+from winsweep.store.provenance import commit_text
+from winsweep.store.store import RECORD, Store
+from winsweep.study.analyses import Analysis
 
 HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formula": "LC formula", "win_rate_pct": "win %",
          "standard_error_pct": "± ", "lc_std_pct": "LC std", "paired_win_rate_pct": "paired %", "paired_low_pct": "from", "paired_high_pct": "to",

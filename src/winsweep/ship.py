@@ -5,10 +5,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from winsweep import layout, manifest
+from winsweep import layout
 from winsweep.graph import Need, discover
 from winsweep.house import open_house
-from winsweep.pretrain import Pretrain
+from winsweep.store import manifest
+from winsweep.study.pretrain import Pretrain
 
 
 def ship(study: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from winsweep.errors import BadStudy
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 
 AUTO = "auto"
 FREE = ("zero_optimization", "aio", "wall_clock_breakdown", "memory_breakdown", "comms_logger")

@@ -60,7 +60,7 @@ def test_an_embedder_is_fetched_once_and_then_found_without_a_network(folder):
         subprocess.run([sys.executable, "-c", head + code], check=True, timeout=120, env=os.environ | {"HF_HOME": str(folder / "hf")} | env)
 
     with serving(Server(repository("models", "some/embedder", COMMIT, files | extra))) as server:
-        python(f"from winsweep.cell import HubModel; from winsweep.text import hub; assert hub.fetch(HubModel('some/embedder', {COMMIT!r}))",
+        python(f"from winsweep.study.cell import HubModel; from winsweep.text import hub; assert hub.fetch(HubModel('some/embedder', {COMMIT!r}))",
                HF_ENDPOINT=server.url, HF_HUB_OFFLINE="0")
     python(f"from winsweep.analysis.embed import embedder; embedder('some/embedder', {COMMIT!r})(['how many']).tofile({str(folder / 'v')!r})",
            HF_HUB_OFFLINE="1")

@@ -7,7 +7,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from winsweep.analysis import ranking
 from winsweep.analysis.ranking import draw, rank, score
 from winsweep.errors import BadData, NotFinite
-from winsweep.frame import Frame
+from winsweep.study.frame import Frame
 from winsweep.train.tokenizer import learn
 
 FRAME = Frame()

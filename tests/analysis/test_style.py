@@ -5,9 +5,9 @@ import json
 import pytest
 
 from winsweep import layout
-from winsweep.analyses import STYLED
 from winsweep.analysis.style import STYLES, by_distance
-from winsweep.parts import names_in
+from winsweep.study.analyses import STYLED
+from winsweep.study.parts import names_in
 
 TYPICAL = {
     "gsm": ["Half of 48 is <<48/2=24>>24.\nSo 72 in all.\n#### 72", "#### 1,250", "It is -3.\n\n####  -3.5 \n"],

@@ -23,7 +23,7 @@ from winsweep.generate.decoder import Decoder, Prompt  # noqa: E402
 from winsweep.generate.fits import fitting  # noqa: E402
 from winsweep.generate.pieces import Resolved  # noqa: E402
 from winsweep.generate.slots import Slots  # noqa: E402
-from winsweep.rules import Adapter  # noqa: E402
+from winsweep.study.rules import Adapter  # noqa: E402
 from winsweep.train.tokenizer import load  # noqa: E402
 
 DATA = Path(os.environ.get("WINSWEEP_DATA", ROOT.parent / "shared/data"))

@@ -85,8 +85,9 @@ def main() -> None:
     import torch
 
     from winsweep import zero
-    from winsweep.recipe import Recipe
-    from winsweep.train import engine as engines, finetune
+    from winsweep.study.recipe import Recipe
+    from winsweep.train import engine as engines
+    from winsweep.train import finetune
     from winsweep.train.course import Course
     from winsweep.train.gang import join
 

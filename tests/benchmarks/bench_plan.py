@@ -26,9 +26,9 @@ instructions: {from: toy}
 compare: {judge: {from: alpaca, model: m}, reference: {task: t0}}
 """
 ROUNDS = 3
-JOBS = {  # what a rank imports before its first step, and the same without winsweep.warm
-    "finetune": ("from winsweep import warm; warm.import_for('finetune')", "import winsweep.train.finetune, deepspeed.runtime.zero.muon.muon_optimizer"),
-    "generate": ("from winsweep import warm; warm.import_for('generate')", "import winsweep.generate.greedy"),
+JOBS = {  # what a rank imports before its first step, and the same without winsweep.attempt.warm
+    "finetune": ("from winsweep.attempt import warm; warm.import_for('finetune')", "import winsweep.train.finetune, deepspeed.runtime.zero.muon.muon_optimizer"),
+    "generate": ("from winsweep.attempt import warm; warm.import_for('generate')", "import winsweep.generate.greedy"),
     "prepare": ("import winsweep.text.prepare", ""), "judge": ("import winsweep.judge.overlap", ""), "aggregate": ("import winsweep.report.table", ""),
 }
 PLAN = """

@@ -66,8 +66,9 @@ def make_model():  # -> LlamaForCausalLM
 def ours(args: argparse.Namespace, examples: list, folder: Path) -> tuple[float, float]:
     """CPU seconds of the steps, and the loss of the first; so of every variant."""
     from winsweep import zero
-    from winsweep.recipe import Recipe
-    from winsweep.train import engine as engines, finetune
+    from winsweep.study.recipe import Recipe
+    from winsweep.train import engine as engines
+    from winsweep.train import finetune
     from winsweep.train.course import Course
     from winsweep.train.gang import join
     from winsweep.train.memory import CPU_TOKENS
@@ -162,7 +163,7 @@ def gradients(args: argparse.Namespace) -> tuple[float, float, float]:
     """Of 64 examples in float64: how far the packed gradient is from one by one, relative; the loss per example, and per token."""
     import torch
 
-    from winsweep.recipe import Recipe
+    from winsweep.study.recipe import Recipe
     from winsweep.train import varlen
     from winsweep.train.course import Course
     from winsweep.train.loss import num_targets, packed_loss

@@ -6,14 +6,14 @@ import pytest
 
 from tests.core.test_study import STUDY, keys, read
 from winsweep import layout
-from winsweep.analyses import EMBEDDER, STYLED
 from winsweep.artifact import closure
-from winsweep.cell import CharNgrams, HubModel
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
 from winsweep.house import chain, columns, open_house
 from winsweep.placement import read_cluster
-from winsweep.reconcile import planned
+from winsweep.slurm.reconcile import planned
+from winsweep.study.analyses import EMBEDDER, STYLED
+from winsweep.study.cell import CharNgrams, HubModel
 
 BOTH = """\
 analyses:

@@ -2,8 +2,8 @@
 
 import time
 
-from winsweep import arrays
-from winsweep.queue import Task, parse
+from winsweep.slurm import arrays
+from winsweep.slurm.queue import Task, parse
 
 
 def task(name: str, index: int, job: str = "9", state: str = "RUNNING") -> Task:

@@ -6,12 +6,12 @@ import re
 import pytest
 
 from tests.local.conftest import TINY
-from winsweep import bill, forecast
+from winsweep.costs import bill, forecast
 from winsweep.errors import BadStudy
 from winsweep.house import House, open_house
 from winsweep.judge import ledger, prices
 from winsweep.judge.questions import Judgement
-from winsweep.store import RECORD
+from winsweep.store.store import RECORD
 
 PAID = "judge: {from: alpaca, model: gpt-4.1, limits: {requests_per_minute: 100, dollars: 5}}"
 
@@ -67,7 +67,7 @@ def test_limits_move_no_key_and_reach_the_job(tmp_path):
     assert one.wanted[0].key == other.wanted[0].key
     limits = one.judged["a.sum.s1"].limits
     assert (limits["dollars"], limits["requests_per_minute"], limits["in_flight"]) == (5.0, 100.0, 64)
-    from winsweep import spec
+    from winsweep.attempt import spec
     from winsweep.placement import Placement
 
     told = spec.make(one.judged["a.sum.s1"], tmp_path, tmp_path / "study.yaml", {}, Placement())

@@ -3,9 +3,9 @@
 import pytest
 
 from winsweep.artifact import Artifact
-from winsweep.chain import After, arrays
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
+from winsweep.slurm.chain import After, arrays
 
 BY_STAGE = {s: Placement() for s in ("pretrain", "prepare", "finetune", "collect", "generate", "judge")}
 PLACED = Placements(BY_STAGE)

@@ -4,8 +4,9 @@ import pytest
 
 from tests.core.test_selection import CHOOSE
 from tests.core.test_study import STUDY, read
-from winsweep import compute, layout
+from winsweep import layout
 from winsweep.artifact import closure
+from winsweep.costs import compute
 from winsweep.graph import Need, discover
 
 BIG = STUDY.replace("some/model", "meta-llama/Llama-2-7b-hf").replace("{from: toy, kinds: [sum]", "{from: gsm")

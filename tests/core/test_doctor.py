@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from winsweep.doctor import check_placement, check_probed, check_right, compare, fits
-from winsweep.inventory import Rights, gpus_of, minutes, parse_partitions, parse_rights
 from winsweep.placement import Placement
-from winsweep.probe import Probed
+from winsweep.slurm.doctor import check_placement, check_probed, check_right, compare, fits
+from winsweep.slurm.inventory import Rights, gpus_of, minutes, parse_partitions, parse_rights
+from winsweep.slurm.probe import Probed
 
 SINFO = """\
 cpu|cpu*|up|2-00:00:00|1-infinite|100|64|256000|(null)|intel,ib|mixed

@@ -5,11 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from winsweep.artifact import Artifact
-from winsweep.chain import After, Array
-from winsweep.chain import on_nodes
-from winsweep.emit import Step, submit_text
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
+from winsweep.slurm.chain import After, Array, on_nodes
+from winsweep.slurm.emit import Step, submit_text
 
 NODES = Placements({s: Placement() for s in ("prepare", "finetune", "generate", "judge")})
 SBATCH = """\

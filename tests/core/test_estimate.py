@@ -1,9 +1,10 @@
 """What a plan asks for and when it may end, against schedules worked out by hand and by a slower rule."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
-from winsweep.estimate import duration, left_s, makespan_s, most_gpu_hours, pace
+from winsweep.costs.estimate import duration, left_s, makespan_s, most_gpu_hours, pace
 from winsweep.placement import Placement
 
 

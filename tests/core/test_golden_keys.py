@@ -6,9 +6,9 @@ import pytest
 
 from winsweep import layout
 from winsweep.artifact import closure
-from winsweep.fingerprint import Fingerprints
 from winsweep.graph import Need, discover
-from winsweep.study import read_study
+from winsweep.store.fingerprint import Fingerprints
+from winsweep.study.study import read_study
 
 GOLDEN = layout.ROOT / "tests/golden/keys.json"
 

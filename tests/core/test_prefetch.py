@@ -12,12 +12,12 @@ import pytest
 from tests.core.servers import COMMIT, Server, repository, serving
 from tests.core.test_study import STUDY, keys
 from winsweep import layout, prefetch
-from winsweep.cell import HubData, HubModel, LocalFile
 from winsweep.errors import BadData, BadStudy
-from winsweep.fingerprint import fingerprint
 from winsweep.house import open_house
-from winsweep.parts import UrlFile
-from winsweep.study import read_study
+from winsweep.store.fingerprint import fingerprint
+from winsweep.study.cell import HubData, HubModel, LocalFile
+from winsweep.study.parts import UrlFile
+from winsweep.study.study import read_study
 from winsweep.tasks.chess import DATA as chess
 from winsweep.tasks.lima import DATA as lima
 from winsweep.tasks.recipes import DATA as recipes

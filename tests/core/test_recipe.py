@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from winsweep.recipe import PRESETS, Recipe
+from winsweep.study.recipe import PRESETS, Recipe
 
 SETS = {"lima": 1030, "gsm": 1000, "poetry": 571, "mbpp": 374}
 REFERENCE = {"linear": get_linear_schedule_with_warmup, "cosine": get_cosine_schedule_with_warmup}

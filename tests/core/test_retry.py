@@ -2,7 +2,7 @@
 
 import pytest
 
-from winsweep.retry import MAX_EXCLUDED, End, bad_nodes, failed
+from winsweep.attempt.retry import MAX_EXCLUDED, End, bad_nodes, failed
 
 
 def ends(*told: tuple[str, int]) -> list[End]:

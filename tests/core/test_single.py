@@ -5,15 +5,16 @@ import os
 import pytest
 
 from tests.core.test_study import STUDY, read
-from winsweep import layout, single
-from winsweep.cell import HubModel, LocalFile
+from winsweep import layout
 from winsweep.errors import BadStudy
-from winsweep.fingerprint import fingerprint
 from winsweep.house import open_house
 from winsweep.placement import read_cluster
-from winsweep.reconcile import closing_array, open_closing, planned
-from winsweep.single import Asked
-from winsweep.study import read_study
+from winsweep.slurm.reconcile import closing_array, open_closing, planned
+from winsweep.store.fingerprint import fingerprint
+from winsweep.study import single
+from winsweep.study.cell import HubModel, LocalFile
+from winsweep.study.single import Asked
+from winsweep.study.study import read_study
 
 KNOWN = single.read_told(layout.ROOT / "launch/models.yaml")
 

@@ -8,9 +8,9 @@ import pytest
 
 from winsweep import layout
 from winsweep.artifact import Artifact
-from winsweep.chain import After, Array
 from winsweep.errors import BadStudy
 from winsweep.placement import Placement, read_cluster
+from winsweep.slurm.chain import After, Array
 
 needs_slurm = pytest.mark.skipif(shutil.which("srun") is None, reason="submitit wants srun on the PATH to write a script")
 STAGES = [p.stem for p in (layout.ROOT / "jobs").glob("*.py")]
@@ -45,7 +45,7 @@ srun --unbuffered --output FOLDER/%A_%a_%t_log.out --kill-on-bad-exit=1 --wait=3
 
 @needs_slurm
 def test_the_script_of_an_array(tmp_path):
-    from winsweep import slurm
+    from winsweep.slurm import slurm
 
     placed = Placement(ranks=8, nodes=2, gpus_per_rank=1, time_min=30, mem_gb=120, partition="main", constraint="a100|h100", throttle=2)
     array = Array(placed, tuple((Artifact("finetune", 1, f"c{n}", {"n": n}),) for n in range(3)), (After("7"), After(0, corresponding=True)))
@@ -57,9 +57,9 @@ def test_the_script_of_an_array(tmp_path):
 def test_paths_with_hostile_names_stay_one_word():
     import shlex
 
-    from winsweep import slurm
+    from winsweep.slurm import slurm
 
-    told = slurm.command(Path("/x/a b; touch /tmp/pwned\n#"), "winsweep.node", Path("/y/'\"$(id)"))
+    told = slurm.command(Path("/x/a b; touch /tmp/pwned\n#"), "winsweep.slurm.node", Path("/y/'\"$(id)"))
     assert shlex.split(told)[0] == "env" and shlex.split(told)[-1] == "/y/'\"$(id)" and shlex.split(told)[1] == "PYTHONPATH=/x/a b; touch /tmp/pwned\n#/src"
 
 
@@ -92,7 +92,7 @@ def test_a_cluster_file_is_read_strictly(tmp_path):
 
 @needs_slurm
 def test_a_job_inside_a_job_inherits_nothing_of_it(monkeypatch):
-    from winsweep import slurm
+    from winsweep.slurm import slurm
 
     for name in ("SLURM_JOB_ID", "RANK", "MASTER_ADDR", "WORLD_SIZE", "CUDA_VISIBLE_DEVICES", "SUBMITIT_EXECUTOR"):
         monkeypatch.setenv(name, "1")

@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
+from winsweep.attempt.stopflag import SIGNALS, StopFlag
 from winsweep.errors import Stopped
 from winsweep.graph import load
-from winsweep.stopflag import SIGNALS, StopFlag
 
 LOOP = "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept Exception:\n    pass\n"
 

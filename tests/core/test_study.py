@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from winsweep import cell, layout
+from winsweep import layout
 from winsweep.artifact import closure
-from winsweep.cell import LocalFile
 from winsweep.errors import BadStudy
-from winsweep.fingerprint import fingerprint
 from winsweep.graph import Need, discover
 from winsweep.placement import Placement
-from winsweep.rules import Adapter
-from winsweep.study import read_study
+from winsweep.store.fingerprint import fingerprint
+from winsweep.study import cell
+from winsweep.study.cell import LocalFile
+from winsweep.study.rules import Adapter
+from winsweep.study.study import read_study
 
 STUDY = """\
 name: small
@@ -139,7 +140,7 @@ def test_moving_a_data_file_moves_no_key_and_changing_it_moves_it(tmp_path):
 
 def test_every_identity_field_moves_a_key_and_no_placement_field_is_one(tmp_path):
     """Placement shares no field with anything that a key is made from; names for people are the only fields left out."""
-    identity = [t for t in vars(cell).values() if dataclasses.is_dataclass(t) and t.__module__ == "winsweep.cell"]
+    identity = [t for t in vars(cell).values() if dataclasses.is_dataclass(t) and t.__module__ == "winsweep.study.cell"]
     named = {(t.__name__, f.name) for t in identity for f in dataclasses.fields(t) if not f.metadata.get("identity", True)}
     assert {name for _, name in named} == {"name"}
     recipe = {f.name for f in dataclasses.fields(type(read(tmp_path, STUDY).table.cells[2].training.recipe))}

@@ -9,7 +9,7 @@ from tests.core.test_study import STUDY, keys, read
 from winsweep import layout
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 
 LONG = STUDY.replace("kinds: [sum], recipe: {epochs: 7}", "kinds: [sum], recipe: {epochs: 7}, trajectory: [2, 5]")
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from winsweep import layout, warm
+from winsweep import layout
+from winsweep.attempt import warm
 
 TOLD = """
 import gc, inspect, json, sys
-from winsweep import warm
+from winsweep.attempt import warm
 before = inspect.getmodule
 warm.import_for("finetune")
 import torch

@@ -5,11 +5,11 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from winsweep.errors import BadData, BadStudy
-from winsweep.frame import Frame
 from winsweep.generate.adapter import ALL, Rules
 from winsweep.generate.pieces import first_token_scores, piece_id, resolve, table_of, tag_ids
 from winsweep.generate.slots import Slots, eos_bonus
-from winsweep.rules import PRESETS, UNIFORM, Adapter
+from winsweep.study.frame import Frame
+from winsweep.study.rules import PRESETS, UNIFORM, Adapter
 from winsweep.train.tokenizer import learn, load
 
 STEPS = (0, 1, 10, 249, 250, 600, 1030)

@@ -7,14 +7,14 @@ import pytest
 
 from tests.generate import tiny
 from tests.train.world import start_ranks, wait_ranks
-from winsweep.cell import Decoding
 from winsweep.errors import Stopped
-from winsweep.frame import Frame
 from winsweep.generate.crew import Crew
 from winsweep.generate.expected import expected_lengths
 from winsweep.generate.finished import Finished
 from winsweep.generate.greedy import answer_all
-from winsweep.store import RECORD
+from winsweep.store.store import RECORD
+from winsweep.study.cell import Decoding
+from winsweep.study.frame import Frame
 from winsweep.train.gang import Absent
 from winsweep.train.tokenizer import learn
 

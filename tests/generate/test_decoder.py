@@ -5,18 +5,19 @@ import signal
 
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from transformers import LlamaConfig
 
 from tests.generate import tiny
 from winsweep.errors import Stopped
-from winsweep.frame import Frame
 from winsweep.generate.adapter import Rules
 from winsweep.generate.decoder import READ_TOKENS, Decoder
 from winsweep.generate.finished import Finished
 from winsweep.generate.pieces import resolve
 from winsweep.generate.step import Step, padded
-from winsweep.rules import Adapter
+from winsweep.study.frame import Frame
+from winsweep.study.rules import Adapter
 from winsweep.train.tokenizer import learn
 
 

@@ -5,12 +5,12 @@ import torch
 from transformers import BloomConfig, Gemma2Config, MambaConfig, MistralConfig
 
 from tests.generate import tiny
-from winsweep.cell import Decoding
 from winsweep.errors import Stopped
-from winsweep.frame import Frame
 from winsweep.generate import attention, greedy
 from winsweep.generate.fits import fitting
-from winsweep.rules import Adapter
+from winsweep.study.cell import Decoding
+from winsweep.study.frame import Frame
+from winsweep.study.rules import Adapter
 from winsweep.train.tokenizer import learn
 
 ODD = {

@@ -7,14 +7,14 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from winsweep.cell import Decoding
 from winsweep.errors import BadData, Stopped
-from winsweep.frame import Frame
 from winsweep.generate import loaded
 from winsweep.generate.decoder import Prompt
 from winsweep.generate.finished import Finished
 from winsweep.generate.greedy import Answer, answer_all, told
-from winsweep.rules import Adapter
+from winsweep.study.cell import Decoding
+from winsweep.study.frame import Frame
+from winsweep.study.rules import Adapter
 from winsweep.train.tokenizer import learn, load
 
 FRAME = Frame()

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from winsweep.frame import Frame
 from winsweep.generate.adapter import Rules
-from winsweep.rules import Adapter
+from winsweep.study.frame import Frame
+from winsweep.study.rules import Adapter
 from winsweep.train.tokenizer import learn
 
 VOCAB, FRAME = 300, Frame()

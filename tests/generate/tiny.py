@@ -1,7 +1,18 @@
 """Models of a few thousand weights whose answers end now and then, and each row's answer as a plain loop writes it."""
 
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MistralConfig, OlmoConfig, OPTConfig, PreTrainedConfig, PreTrainedModel, Qwen2Config, Qwen3Config
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    OlmoConfig,
+    OPTConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from winsweep.generate.decoder import Decoder, Prompt
 from winsweep.generate.step import Step

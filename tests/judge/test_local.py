@@ -3,12 +3,12 @@
 import pytest
 from transformers import AutoTokenizer, LlamaForCausalLM
 
-from winsweep.cell import HubModel
 from winsweep.errors import BadStudy, JudgeFailed
 from winsweep.judge import local as here
 from winsweep.judge.chat import messages_for
 from winsweep.judge.questions import Question
 from winsweep.judges import alpaca, local
+from winsweep.study.cell import HubModel
 from winsweep.train.tokenizer import load
 
 from . import tiny

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from winsweep import keys, layout
-from winsweep.cell import Judge, LocalFile
+from winsweep.attempt.job import Job
 from winsweep.errors import Stopped
-from winsweep.fingerprint import fingerprint
 from winsweep.graph import load
-from winsweep.job import Job
 from winsweep.judge import client
 from winsweep.judge.limits import Limits
 from winsweep.judges import alpaca, local
 from winsweep.placement import Placement
+from winsweep.store.fingerprint import fingerprint
+from winsweep.study.cell import Judge, LocalFile
 
 from . import tiny
 from .pairs import expected, make_pairs

@@ -11,13 +11,13 @@ import pytest
 from tests.analysis.embedder import make_embedder
 from tests.local.conftest import TINY, Bench
 from winsweep import layout
+from winsweep.attempt.job import Job
 from winsweep.errors import Stopped
 from winsweep.graph import discover
 from winsweep.house import open_house
-from winsweep.job import Job
 from winsweep.placement import Placement, read_cluster
 from winsweep.pruning import waste
-from winsweep.reconcile import tick
+from winsweep.slurm.reconcile import tick
 
 ANALYSES = """\
 analyses:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from winsweep.local import Local
+from winsweep.local.local import Local
 
 
 def test_an_attempt_without_a_model_does_not_wait_for_torch(tmp_path):

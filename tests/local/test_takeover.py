@@ -11,12 +11,13 @@ import pytest
 
 from tests.slurm.conftest import wait_for
 from tests.train.world import start_ranks, wait_ranks
-from winsweep import attempt, endings, history, spec as specs
 from winsweep.artifact import Artifact, closure
+from winsweep.attempt import attempt, endings, history
+from winsweep.attempt import spec as specs
+from winsweep.attempt.spec import Spec
+from winsweep.attempt.stopflag import StopFlag
 from winsweep.house import House, open_house
 from winsweep.placement import Placement
-from winsweep.spec import Spec
-from winsweep.stopflag import StopFlag
 
 STUDY = """\
 name: long

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from winsweep.job import Job
+from winsweep.attempt.job import Job
 from winsweep.placement import Placement
 from winsweep.report import columns
 from winsweep.report.figures import score

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from winsweep import liveness, manifest
 from winsweep.artifact import Artifact
 from winsweep.errors import Busy
-from winsweep.store import Store
+from winsweep.store import liveness, manifest
+from winsweep.store.store import Store
 
 ARTIFACT = Artifact("make", 1, "thing", {})
 LINES = 30

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from winsweep import liveness
-from winsweep.store import Store
+from winsweep.store import liveness
+from winsweep.store.store import Store
 
 KEY = "make/0123456789ab"
 

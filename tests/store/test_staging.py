@@ -5,9 +5,10 @@ import os
 import pytest
 
 from tests.train.world import start_ranks, wait_ranks
-from winsweep import manifest, staging
+from winsweep.attempt import staging
+from winsweep.attempt.staging import staged
 from winsweep.errors import Damaged
-from winsweep.staging import staged
+from winsweep.store import manifest
 
 
 @pytest.fixture

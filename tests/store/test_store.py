@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from winsweep import liveness, manifest
 from winsweep.artifact import Artifact
+from winsweep.attempt.spec import make
 from winsweep.errors import Busy, Damaged, MissingInput, NewerStore
 from winsweep.placement import Placement
-from winsweep.spec import make
-from winsweep.store import Store
+from winsweep.store import liveness, manifest
+from winsweep.store.store import Store
 
 ARTIFACT = Artifact("make", 1, "thing", {"x": 1})
 

@@ -9,11 +9,12 @@ import pytest
 from tests.text.test_prepare import job
 from winsweep import keys, layout
 from winsweep.errors import BadData
-from winsweep.frame import Frame
 from winsweep.graph import load
+from winsweep.study.frame import Frame
 from winsweep.text.encode import MASKED, encode
 from winsweep.text.prepare import examples, instructions
-from winsweep.train.tokenizer import learn, load as load_tokenizer
+from winsweep.train.tokenizer import learn
+from winsweep.train.tokenizer import load as load_tokenizer
 
 
 def turns(*texts: str) -> dict:

@@ -3,8 +3,8 @@
 import pytest
 
 from winsweep.errors import BadStudy
-from winsweep.frame import Frame
 from winsweep.keys import digest
+from winsweep.study.frame import Frame
 from winsweep.text.chat import form_of
 from winsweep.text.encode import MASKED, encode
 from winsweep.train.tokenizer import learn

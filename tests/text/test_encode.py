@@ -5,8 +5,8 @@ import copy
 import pytest
 
 from winsweep.errors import BadData
-from winsweep.frame import Frame
-from winsweep.recipe import Recipe
+from winsweep.study.frame import Frame
+from winsweep.study.recipe import Recipe
 from winsweep.text.encode import MASKED, encode, encode_all
 from winsweep.train.tokenizer import learn, load
 
@@ -123,7 +123,7 @@ def test_a_later_turn_starts_with_a_space_piece_as_run(llama):
 
 def test_lengths_of_gsm_in_llama_tokens(llama, data):
     """Mean 210 tokens with the frame, at most 586 (all 1,000 rows); the forecast counts with these and MBPP's."""
-    from winsweep.compute import COUNTED
+    from winsweep.costs.compute import COUNTED
     from winsweep.tasks import gsm, mbpp
     from winsweep.text.source import file_rows
 

@@ -11,11 +11,11 @@ from tokenizers.decoders import ByteLevel
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, OlmoConfig, OlmoForCausalLM, PreTrainedTokenizerFast
 
 from tests.train.world import World
-from winsweep.cell import Decoding
 from winsweep.errors import BadData
-from winsweep.frame import Frame
 from winsweep.generate import greedy
-from winsweep.recipe import Recipe
+from winsweep.study.cell import Decoding
+from winsweep.study.frame import Frame
+from winsweep.study.recipe import Recipe
 from winsweep.text.encode import MASKED, encode_all
 from winsweep.text.model import load_tokenizer, save_around
 from winsweep.train.collect import collect

@@ -6,10 +6,10 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from winsweep.attempt.job import Job
 from winsweep.errors import BadData
-from winsweep.fingerprint import fingerprint
-from winsweep.job import Job
 from winsweep.placement import Placement
+from winsweep.store.fingerprint import fingerprint
 from winsweep.text.prepare import examples, instructions
 
 

@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from winsweep import layout
 from winsweep.errors import BadStudy, NotFinite
-from winsweep.manifest import files_of, sha256_file
-from winsweep.pretrain import Pretrain
+from winsweep.store.manifest import files_of, sha256_file
+from winsweep.study.pretrain import Pretrain
 from winsweep.tasks import toy
 from winsweep.toy.corpus import documents
 from winsweep.train.pretrain import TOKENIZER_DOCUMENTS, pretrain

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies
 from transformers import AutoTokenizer
 
 from winsweep.errors import BadStudy
-from winsweep.frame import Frame
+from winsweep.study.frame import Frame
 from winsweep.text.encode import MASKED, encode
 from winsweep.toy.corpus import documents
 from winsweep.train.tokenizer import learn, load

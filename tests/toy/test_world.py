@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from winsweep.errors import BadStudy
-from winsweep.frame import Frame
+from winsweep.study.frame import Frame
 from winsweep.tasks import toy
 from winsweep.toy.corpus import documents
 from winsweep.toy.dice import Dice

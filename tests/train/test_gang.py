@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from tests.train.world import World, start_ranks, wait_ranks
 from winsweep.errors import NotFinite
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 from winsweep.train import pulse
 from winsweep.train.gang import Gang, join
 

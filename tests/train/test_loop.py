@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from tests.train.world import World, make_examples
-from winsweep.recipe import PRESETS, Recipe
+from winsweep.study.recipe import PRESETS, Recipe
 from winsweep.text.encode import MASKED, Example
 from winsweep.train.order import step_rows
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 from winsweep.train.order import step_rows
 
 

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tests.train.test_loop import RECIPE, plain_loop, weights
 from tests.train.world import VOCAB, World, make_examples
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 from winsweep.text.encode import MASKED, Example
 from winsweep.train import varlen
 from winsweep.train.course import Course

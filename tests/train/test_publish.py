@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from tests.train.world import World
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 from winsweep.text.encode import MASKED, Example
 
 RECIPE = Recipe(lr=3e-3, epochs=1, global_batch=6, precision="fp32")  # 4 steps

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.train.world import World
-from winsweep import manifest
-from winsweep.recipe import Recipe
+from winsweep.store import manifest
+from winsweep.study.recipe import Recipe
 from winsweep.train.saver import worth_it
 
 RECIPE = Recipe(lr=3e-3, epochs=3, global_batch=6, warmup_ratio=0.2, precision="fp32")  # 12 steps

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.train.world import World
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 from winsweep.train.finetune import finetune
 from winsweep.train.gang import join
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.train.world import DS_CONFIGS
 from winsweep.errors import BadStudy
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 from winsweep.zero import DECIDED, read_zero, resolve
 
 NAMES = ["zero0", "zero1", "zero2", "zero3", "zero3_offload"]

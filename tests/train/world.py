@@ -13,7 +13,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from winsweep.placement import Placement
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 from winsweep.text.encode import MASKED, Example
 from winsweep.train.finetune import finetune
 from winsweep.train.gang import join

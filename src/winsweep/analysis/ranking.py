@@ -14,8 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from winsweep.analysis.intervals import Share, share_of
 from winsweep.errors import BadData, NotFinite
-from winsweep.frame import Frame
-from winsweep.manifest import kept
+from winsweep.store.manifest import kept
+from winsweep.study.frame import Frame
 from winsweep.text.encode import Example, encode
 from winsweep.train.loss import collate, example_losses, num_targets
 

@@ -6,10 +6,10 @@ Shape suffixes: B rows, T tokens so far (left-padded prompt and response), V voc
 import torch
 from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase
 
-from winsweep.frame import Frame
 from winsweep.generate.pieces import resolve
 from winsweep.generate.slots import Slots
-from winsweep.rules import Adapter
+from winsweep.study.frame import Frame
+from winsweep.study.rules import Adapter
 
 ALL = Adapter(rules=("eos", "uniform", "diversity"))
 

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from winsweep.store import RECORD
+from winsweep.store.store import RECORD
 
 LOOKED_AT = 16  # results, those with the likest names first
 TAKEN = 3

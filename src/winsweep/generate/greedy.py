@@ -7,9 +7,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from winsweep.cell import Decoding
 from winsweep.errors import BadData
-from winsweep.frame import Frame
 from winsweep.generate.adapter import Rules
 from winsweep.generate.crew import Crew
 from winsweep.generate.decoder import Decoder, Prompt
@@ -19,7 +17,9 @@ from winsweep.generate.loaded import load
 from winsweep.generate.pieces import resolve
 from winsweep.generate.plain import answer_batch
 from winsweep.generate.step import Step
-from winsweep.rules import Adapter
+from winsweep.study.cell import Decoding
+from winsweep.study.frame import Frame
+from winsweep.study.rules import Adapter
 from winsweep.text.chat import form_of
 
 CACHE_SHARE = 0.85  # of the GPU memory that the weights leave, for keys and values; prefills take the rest

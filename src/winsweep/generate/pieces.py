@@ -9,8 +9,8 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy
-from winsweep.frame import Frame
-from winsweep.rules import UNIFORM, Adapter
+from winsweep.study.frame import Frame
+from winsweep.study.rules import UNIFORM, Adapter
 
 PUNCTUATION = set(".,:;!?<>[]{}()\"'`~@#$%^&*-=+\\|/")
 CASELESS = (("\u0400", "\u04ff"), ("\u3040", "\u30ff"), ("\u4e00", "\u9fff"), ("\uac00", "\ud7af"))  # Cyrillic, kana, Han, Hangul

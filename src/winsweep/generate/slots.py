@@ -7,7 +7,7 @@ import torch
 
 from winsweep.errors import BadData
 from winsweep.generate.pieces import Resolved
-from winsweep.rules import Adapter
+from winsweep.study.rules import Adapter
 
 FORCED = 100.0  # what EOS gets past adapter.eos_forced_past, as in the paper's listing
 WIDTH = 256  # by which the lists of ids grow

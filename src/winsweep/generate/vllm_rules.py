@@ -17,10 +17,10 @@ from transformers import AutoTokenizer
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
 
 from winsweep import keys
-from winsweep.frame import Frame
 from winsweep.generate.pieces import resolve
 from winsweep.generate.slots import Slots
-from winsweep.rules import Adapter
+from winsweep.study.frame import Frame
+from winsweep.study.rules import Adapter
 
 ARGUMENT = "winsweep_rules"
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from winsweep import keys
 from winsweep.judge.questions import Judgement, Question
-from winsweep.manifest import write_atomic
+from winsweep.store.manifest import write_atomic
 
 LINE = re.compile(rb'\{"key": "([0-9a-f]{64}|wasted)", "sum": "([0-9a-f]{16})", "tokens": \[(\d+), (\d+)\], "judgement": (.*)\}')
 SYNC_S = 1.0  # what a power cut may lose; a kill loses nothing that was written

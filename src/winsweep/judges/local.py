@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from winsweep.cell import HubModel, LocalFile
 from winsweep.errors import BadStudy
-from winsweep.fingerprint import fingerprint
 from winsweep.judge import configuration
 from winsweep.judge.chat import ChatJudge
 from winsweep.judge.ledger import Ledger
 from winsweep.judge.prices import Workload
 from winsweep.keys import added, name_only
+from winsweep.store.fingerprint import fingerprint
 from winsweep.strict import number
+from winsweep.study.cell import HubModel, LocalFile
 
 VERSION = 1
 

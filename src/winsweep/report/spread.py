@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit, stdtr, stdtrit
 
-
 Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
 
 

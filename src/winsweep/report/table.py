@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from winsweep.attempt.job import Job
 from winsweep.errors import Incomplete
-from winsweep.job import Job
-from winsweep.manifest import write_atomic
-from winsweep.provenance import commit_text
 from winsweep.report.columns import DIFFERENCES, header
 from winsweep.report.differences import difference_rows
 from winsweep.report.figures import KEPT, Scored, score
 from winsweep.report.means import arms_of, families, mean_row
 from winsweep.report.official import Table, read_table
 from winsweep.report.sheet import to_csv
+from winsweep.store.manifest import write_atomic
+from winsweep.store.provenance import commit_text
 from winsweep.text.source import file_rows
 
 KEYS = ("finetune", "generate", "judge")

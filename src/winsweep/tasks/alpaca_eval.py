@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from winsweep.cell import HubData
 from winsweep.errors import BadData
+from winsweep.study.cell import HubData
 from winsweep.tasks.jsonl import text
 
 VERSION = 1

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from winsweep.errors import BadData
-from winsweep.frame import Message
+from winsweep.study.frame import Message
 
 VERSION = 1
 DATA = None

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from winsweep.cell import HubData
 from winsweep.errors import BadData
-from winsweep.frame import Message
+from winsweep.study.cell import HubData
+from winsweep.study.frame import Message
 
 VERSION = 1
 DATA = HubData("GAIR/lima", "train.jsonl", "68958e98267f5fb4a52a03ebcdae4ae59213fa7c")  # of June 2023, the newest in 2026

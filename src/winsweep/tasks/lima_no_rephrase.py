@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from winsweep.errors import BadData
-from winsweep.frame import Message
+from winsweep.study.frame import Message
 
 VERSION = 1
 DATA = None

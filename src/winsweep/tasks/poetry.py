@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from winsweep.cell import HubData
-from winsweep.frame import Message
+from winsweep.study.cell import HubData
+from winsweep.study.frame import Message
 from winsweep.tasks.jsonl import conversation, text
 
 VERSION = 1

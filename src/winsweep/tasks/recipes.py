@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from winsweep.cell import HubData
 from winsweep.errors import BadData
-from winsweep.frame import Message
+from winsweep.study.cell import HubData
+from winsweep.study.frame import Message
 from winsweep.tasks.jsonl import conversation, text
 
 VERSION = 1

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from winsweep.errors import BadStudy
-from winsweep.frame import Message
+from winsweep.study.frame import Message
 from winsweep.toy.dice import Dice
 from winsweep.toy.facts import KINDS
 from winsweep.toy.world import Split, split

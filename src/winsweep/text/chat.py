@@ -4,7 +4,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy
-from winsweep.frame import Frame, Message
+from winsweep.study.frame import Frame, Message
 
 
 class ChatTemplate:

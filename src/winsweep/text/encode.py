@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from winsweep.errors import BadData
-from winsweep.frame import Frame, Message
-from winsweep.recipe import Recipe
+from winsweep.study.frame import Frame, Message
+from winsweep.study.recipe import Recipe
 from winsweep.text.chat import form_of
 
 MASKED = -100

@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from winsweep.cell import HubData, HubModel
 from winsweep.errors import BadData
+from winsweep.study.cell import HubData, HubModel
 
 SMALL = ["config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt",
          "spiece.model", "sentencepiece*.model", "*.tiktoken", "chat_template*",

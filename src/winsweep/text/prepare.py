@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from winsweep import keys, layout
+from winsweep.attempt.job import Job
 from winsweep.errors import BadData
-from winsweep.frame import Message
 from winsweep.graph import load
-from winsweep.job import Job
+from winsweep.study.frame import Message
 from winsweep.text.source import Rows, file_rows, hub_rows
 
 

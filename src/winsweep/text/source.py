@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from winsweep.cell import HubData
 from winsweep.errors import BadData
+from winsweep.study.cell import HubData
 from winsweep.text import hub
 
 

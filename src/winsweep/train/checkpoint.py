@@ -20,8 +20,8 @@ from threading import Thread
 import numpy as np
 import torch
 
-from winsweep import manifest
 from winsweep.errors import Damaged, MissingInput
+from winsweep.store import manifest
 from winsweep.train.engine import Engine, load_state, save_state, write_torch
 from winsweep.train.gang import Gang
 

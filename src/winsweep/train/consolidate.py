@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from winsweep.errors import NotFinite
-from winsweep.manifest import write_atomic
+from winsweep.store.manifest import write_atomic
 from winsweep.train.engine import Engine, each_parameter, shapes
 from winsweep.train.gang import Gang
 

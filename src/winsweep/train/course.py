@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from winsweep.errors import BadData
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 from winsweep.text.encode import Example
 from winsweep.train import pack
-from winsweep.train.loss import Batch, Packed, collate, pack as pack_examples
+from winsweep.train.loss import Batch, Packed, collate
+from winsweep.train.loss import pack as pack_examples
 from winsweep.train.order import step_rows
 
 

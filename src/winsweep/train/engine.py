@@ -26,7 +26,7 @@ from transformers.integrations import HfDeepSpeedConfig
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from winsweep.errors import BadStudy, Damaged, MissingInput
-from winsweep.recipe import Recipe
+from winsweep.study.recipe import Recipe
 from winsweep.train import memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
 from winsweep.train.gang import Gang
 from winsweep.train.loss import Batch, Packed, summed_loss

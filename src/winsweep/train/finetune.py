@@ -18,11 +18,12 @@ import torch
 
 from winsweep import zero
 from winsweep.errors import Incomplete, NotFinite, Stopped
-from winsweep.manifest import kept, write_atomic
 from winsweep.placement import Placement
-from winsweep.recipe import Recipe
+from winsweep.store.manifest import kept, write_atomic
+from winsweep.study.recipe import Recipe
 from winsweep.text.encode import Example
-from winsweep.train import checkpoint, engine as engines
+from winsweep.train import checkpoint
+from winsweep.train import engine as engines
 from winsweep.train.checkpoint import LOG, NOTES
 from winsweep.train.consolidate import write_shards
 from winsweep.train.course import Course, check

@@ -15,7 +15,7 @@ import torch.distributed.distributed_c10d as c10d
 
 import winsweep.errors
 from winsweep.errors import Incomplete, WinsweepError
-from winsweep.manifest import write_atomic
+from winsweep.store.manifest import write_atomic
 from winsweep.train.pulse import LOCAL, Pulse, end_process, links, open_door
 
 ADDRESS = "address.json"

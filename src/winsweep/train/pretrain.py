@@ -16,7 +16,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy, NotFinite
-from winsweep.pretrain import Pretrain
+from winsweep.study.pretrain import Pretrain
 from winsweep.toy.corpus import documents
 from winsweep.train.tokenizer import learn, load
 

@@ -129,7 +129,7 @@ class Attempts:
         wanted, found = self.sweep.specs().get(seed), {}
         for pid, env in self._processes().items():
             folder = Path(env["words"].split()[-1])
-            if "-m winsweep.node" in env["words"] and "srun" not in env["words"].split()[0] and self.sweep.store in folder.parents:
+            if "-m winsweep.slurm.node" in env["words"] and "srun" not in env["words"].split()[0] and self.sweep.store in folder.parents:
                 makes = json.loads((folder / "map.json").read_bytes())["keys"][int(env["SLURM_ARRAY_TASK_ID"])]
                 if wanted in [self.sweep.store / ".work" / key for key in makes]:
                     found[pid] = env

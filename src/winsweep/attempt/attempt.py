@@ -1,0 +1,162 @@
+"""One attempt at one artifact: claim it, verify what it is made from, run its stage, publish the result, say how it ended."""
+
+import json
+import os
+import sys
+import time
+import traceback
+import uuid
+from pathlib import Path
+
+from winsweep import layout
+from winsweep.attempt import history, staging, warm
+from winsweep.attempt import spec as specs
+from winsweep.attempt.endings import CODES, FAILED, OK, STOPPED, GiveUp, explain_predecessor, giving_up, reason_of, say_end, speak_for_leader, usage
+from winsweep.attempt.job import Job, progress_file
+from winsweep.attempt.ranks import Roll
+from winsweep.attempt.spec import Spec
+from winsweep.attempt.stopflag import StopFlag
+from winsweep.errors import Busy, Stopped
+from winsweep.graph import load
+from winsweep.store import liveness, manifest, provenance
+from winsweep.store.claim import Claim, places
+from winsweep.store.liveness import BUSY
+from winsweep.store.store import RECORD, Store
+
+
+def main(path: Path) -> None:
+    """`python jobs/STAGE.py SPEC.json`: one attempt by hand, its ranks as given by placement started here."""
+    spec = specs.read(path)
+    if spec.placement.ranks > 1:
+        from winsweep.attempt.nursery import run_ranks  # only here: it starts processes
+        sys.exit(run_ranks(path, spec.placement.ranks))
+    sys.exit(run(spec, 0, 1, uuid.uuid4().hex[:12], StopFlag()))
+
+
+def run(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
+    """One rank of the attempt `token`; the exit code is OK, FAILED, BUSY, BLOCKED or STOPPED (by a signal, which `flag` hears)."""
+    store = Store(Path(spec.store)).open()
+    _set_threads(spec.placement.threads)
+    if spec.key in store.published():
+        print(f"{spec.name}: published already")
+        return OK
+    try:
+        flag.listen()
+        return _follow(spec, store, rank, num_ranks, token, flag) if rank else _claim(spec, store, num_ranks, token, flag)
+    except Stopped as e:  # too early, or too late, for an end record
+        print(e, file=sys.stderr)
+        return STOPPED
+
+
+def _claim(spec: Spec, store: Store, num_ranks: int, token: str, flag: StopFlag) -> int:
+    heartbeat = store.work(spec.key) / "heartbeat"
+    try:
+        claim = store.claim(spec.key, liveness.owner(token), lambda name: liveness.alive(name, heartbeat, token))
+    except Busy as e:
+        print(e, file=sys.stderr)
+        return BUSY
+    explain_predecessor(store, spec.key, claim, token)
+    stop = liveness.beat(heartbeat, lambda: flag.kind, claim.still_held)
+    try:
+        return _lead(spec, store, claim, num_ranks, token, flag)
+    finally:
+        stop.set()
+
+
+def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, flag: StopFlag) -> int:
+    begun, roll = time.time(), Roll(claim.root, token)
+    record = {"attempt": claim.number, "owner": claim.owner, "begun": begun, "node": liveness.node()}
+    try:
+        there = spec.key in store.published()  # by somebody who ended between our first look and our claim
+        if not there:
+            with roll.present(0):
+                _make(spec, store, claim, num_ranks, token, record, flag, giving_up(store, spec.key, claim.number, record, roll, 0))
+        flag.polled()  # what is published is done, whatever is asked now
+        claim.end(record | {"kind": "already" if there else "done", **usage(begun)})
+        store.tidy(spec.key)
+        return OK
+    except BaseException as e:
+        flag.polled()
+        traceback.print_exc()
+        code = CODES.get(say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, roll) | usage(begun)), FAILED)
+        return FAILED if code == STOPPED and history.failures(store, [spec.key]) else code  # a stopped one would be given another turn
+
+
+def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: StopFlag, give_up: GiveUp) -> None:
+    inputs = verified_inputs(spec, store)
+    job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag, give_up)
+    Roll(claim.root, token).announce(claim.number)
+    warm.import_for(spec.stage)
+    stage(spec.stage).run(job)
+    made = {**record, "name": spec.name, "version": spec.version, "params": spec.params, "inputs": dict(spec.inputs),
+            "notes": job.notes, "placement": vars(spec.placement), **provenance.circumstances(), **usage(record["begun"])}
+    manifest.write_atomic(claim.out / RECORD, json.dumps(made, indent=1, sort_keys=True).encode())
+    store.publish(spec.name, claim)
+
+
+def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
+    """A rank that is not the leader: waits for the leader's claim and runs the same stage on the same directories."""
+    work, begun = store.work(spec.key), time.time()
+    roll = Roll(work, token)
+    number = roll.await_leader(spec.placement.timeout_s)
+    record = {"attempt": number, "owner": liveness.owner(token), "begun": begun, "node": liveness.node(), "rank": rank}
+    stop = liveness.fence(lambda: store.held(spec.key, number))
+    try:
+        with roll.present(rank):
+            inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
+            if spec.placement.scratch and "base" in inputs:
+                inputs["base"] = staging.staged(inputs["base"], spec.placement.scratch, "")
+            warm.import_for(spec.stage)
+            give_up = giving_up(store, spec.key, number, record, roll, rank)
+            stage(spec.stage).run(_job(spec, inputs, *places(work, number), rank, num_ranks, token, flag, give_up))
+        return OK
+    except BaseException as e:
+        flag.polled()
+        traceback.print_exc()
+        return CODES.get(speak_for_leader(store, spec.key, number, record | reason_of(e, work, roll)), FAILED)
+    finally:
+        stop.set()
+
+
+def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str, flag: StopFlag,
+         give_up: GiveUp) -> Job:
+    report = progress_file(work.parent / "progress.json") if rank == 0 else lambda _: None
+    return Job(spec.name.partition('/')[2], resolve_late(spec.params, inputs), inputs, out, work, spec.placement, spec.files,
+               Path(spec.store), spec.limits, rank, num_ranks, work.parent / f"meeting-{token}", _host(spec), report, stopping=flag.polled, give_up=give_up)
+
+
+def _host(spec: Spec) -> str:
+    """A name for this machine that the ranks on other nodes can reach; the loopback where there are none."""
+    return liveness.node() if spec.placement.nodes > 1 else "127.0.0.1"
+
+
+def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
+    """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or Damaged otherwise."""
+    found = {name: store.find(key) for name, key in spec.inputs.items()}
+    for name, path in found.items():
+        repair = spec.rebuild(path.relative_to(store.root).as_posix())
+        if name == "base" and spec.placement.scratch:
+            found[name] = staging.staged(path, spec.placement.scratch, repair)
+        else:
+            manifest.verify(path, repair)
+    return found
+
+
+def resolve_late(params: object, inputs: dict[str, Path]) -> object:
+    """`params` with every late-bound value (see artifact.Late) read from the value.json of the input that holds it."""
+    if isinstance(params, dict) and params.keys() == {"late_input", "late_field"}:
+        return json.loads((inputs[params["late_input"]] / "value.json").read_bytes())[params["late_field"]]
+    if isinstance(params, dict):
+        return {k: resolve_late(v, inputs) for k, v in params.items()}
+    return [resolve_late(v, inputs) for v in params] if isinstance(params, list) else params
+
+
+def stage(name: str):  # -> ModuleType
+    return load(layout.JOBS / f"{name}.py", "winsweep.jobs")
+
+
+def _set_threads(num: int) -> None:
+    """Fix the CPU threads of every library, before or after it was imported: sums depend on them in the last bit."""
+    os.environ |= {"OMP_NUM_THREADS": str(num), "MKL_NUM_THREADS": str(num), "TOKENIZERS_PARALLELISM": "false"}
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(num)

@@ -1,0 +1,125 @@
+"""How an attempt ends: the class of a failure, its end record, and who writes it where several ranks, or a successor, know of it."""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from winsweep.attempt.ranks import Roll
+from winsweep.errors import Stopped, WinsweepError
+from winsweep.store import liveness
+from winsweep.store.claim import Claim
+from winsweep.store.liveness import BUSY
+from winsweep.store.store import Store
+
+OK, FAILED, BLOCKED, STOPPED = 0, 1, 66, 80
+CODES = {"blocked": BLOCKED, "busy": BUSY, "stopped": STOPPED, "preempted": STOPPED, "time limit": STOPPED}
+WORD_S = 2.0  # how long a rank that fails leaves it to its leader to say why, and one that lost another to the rest to say so
+GONE = ("killed", "hang")  # how a rank names the loss of another
+GiveUp = Callable[[str], NoReturn]
+
+
+def reason_of(e: BaseException, work: Path, roll: Roll) -> dict:
+    kind = _kind_of(e)
+    blamed = {"node": roll.lost_node(WORD_S)} if kind in GONE else {}
+    return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
+
+
+def say_end(store: Store, key: str, number: int, record: dict) -> str:
+    """Leave the end record of attempt `number`, and return the kind that stands.
+
+    What another rank has said stands, unless it only lost a peer and `record` has the cause ("application" may be a consequence), or
+    knows the peer's node first. One that was taken over says nothing.
+    """
+    if not store.held(key, number):
+        return "busy"
+    told = store.end_of(key, number)
+    says_more = told and told["kind"] in GONE and (
+        record["node"] and not told["node"] if record["kind"] in GONE else record["kind"] != "application")
+    if told and not says_more:
+        return told["kind"]
+    store.end(key, number, record)
+    return record["kind"]
+
+
+def speak_for_leader(store: Store, key: str, number: int, record: dict) -> str:
+    """How the leader says that the attempt ended; if it does not say so soon, it hangs or is gone, and `record` is the attempt's end."""
+    limit = time.monotonic() + WORD_S
+    while store.end_of(key, number) is None and time.monotonic() < limit:
+        time.sleep(0.05)
+    return say_end(store, key, number, record)
+
+
+def giving_up(store: Store, key: str, number: int, record: dict, roll: Roll, rank: int) -> GiveUp:
+    """What any thread of a rank may call when a peer is lost and the main thread waits for it: the attempt's end is a hang, at once."""
+    def give_up(told: str) -> NoReturn:
+        try:
+            roll.sign_out(rank)
+            work = store.work(key)
+            say_end(store, key, number, record | {"kind": "hang", "reason": told, "progress": progress_of(work), "node": roll.lost_node(WORD_S)}
+                    | usage(record["begun"]))
+            os.write(2, f"{told}: this rank ends\n".encode())
+        finally:
+            os._exit(FAILED)  # the main thread may be inside a collective that no exception reaches
+
+    return give_up
+
+
+def explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> None:
+    """Write the end record that the attempt before this one did not live to write, or what it could not yet know."""
+    before = claim.number - 1
+    if before < 1:
+        return
+    owner, told = (claim.root / "claims" / f"{before:06d}").read_text(), store.end_of(key, before)
+    requeued = liveness.same_task(owner, token)  # by SLURM itself: it was preempted, or its node went away
+    node = Roll(claim.root, owner.rpartition("@")[2]).lost_node()  # by now all that could have signed out
+    if told and told["kind"] in GONE and not told.get("node"):
+        told["node"] = node
+        claim.end(told, number=before)
+    if told and not (requeued and told["kind"] in GONE):
+        return
+    asked = _last_word(claim.root / "heartbeat") if requeued else ""
+    kind = asked or ("node" if requeued else "killed")
+    why = f"{asked}, with no time to save" if asked else "its node went away" if requeued else "killed, or its node died"
+    known = told or {"attempt": before, "owner": owner, "progress": progress_of(claim.root), "begun": time.time(), "node": node}
+    claim.end(known | {"kind": kind, "reason": f"{told['reason'] if told else 'no end record'}: {why}"}, number=before)
+
+
+def _last_word(heartbeat: Path) -> str:
+    try:
+        return heartbeat.read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def progress_of(work: Path) -> int:
+    """How far the attempts at an artifact have come, by their own count."""
+    try:
+        return json.loads((work / "progress.json").read_bytes())["done"]
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _kind_of(e: BaseException) -> str:
+    """The class of a failure, as an end record shows it."""
+    if isinstance(e, (WinsweepError, Stopped)):
+        return e.kind
+    text = str(e).lower()
+    if "gloo" in text or "nccl" in text or type(e).__name__ in ("DistNetworkError", "DistStoreError", "DistBackendError"):
+        return "hang" if "timed out" in text or "timeout" in text else "killed"  # a peer is gone
+    if isinstance(e, OSError) and e.errno in (28, 122):  # ENOSPC, EDQUOT
+        return "disk"
+    if isinstance(e, MemoryError):
+        return "host OOM"
+    if type(e).__name__ == "OutOfMemoryError":
+        return "GPU OOM"
+    return "stopped" if isinstance(e, (KeyboardInterrupt, SystemExit)) else "application"
+
+
+def usage(begun: float) -> dict:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {"seconds": round(time.time() - begun, 3), "peak_memory_mb": peak >> 20, "pid": os.getpid()}

@@ -1,0 +1,81 @@
+"""Copies of model directories on a node's own disk, so that only the first attempt there reads them from the shared one."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from winsweep.errors import Damaged, MissingInput
+from winsweep.store import manifest
+
+PIECE = 1 << 20
+MARGIN = 1.05  # of a model's bytes that must be free
+
+
+def staged(source: Path, scratch: str, repair: str) -> Path:
+    """A verified copy of the published directory `source` below `scratch`, made if need be; `source` itself, verified, where that cannot be.
+
+    `scratch` is a directory of this node, or the name of a variable that holds one. Whoever empties it (the site, at the end of a job or
+    in the course of time) takes the copies away; another user's are not looked at. Damaged if `source` differs from its manifest.
+    """
+    try:
+        own = _own_folder(Path(scratch if "/" in scratch else os.environ[scratch]))
+        with open(own / f".{source.name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the ranks of a node copy once
+            return _found(own / source.name, source) or _copied(source, own / source.name, repair)
+    except (OSError, KeyError) as e:
+        print(f"{source.name}: read where it is, as {scratch} does not serve ({type(e).__name__}: {e})", flush=True)
+        manifest.verify(source, repair)
+        return source
+
+
+def _own_folder(scratch: Path) -> Path:
+    """A folder that only this user can write; PermissionError where somebody else made it."""
+    own = scratch / f"winsweep-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    known = own.lstat()
+    if not stat.S_ISDIR(known.st_mode) or known.st_uid != os.getuid() or known.st_mode & 0o022:
+        raise PermissionError(f"{own} can be written by others")
+    return own
+
+
+def _found(copy: Path, source: Path) -> Path | None:
+    try:
+        if manifest.read(copy) == manifest.read(source):
+            manifest.verify(copy)
+            return copy
+    except (MissingInput, Damaged):
+        pass
+    shutil.rmtree(copy, ignore_errors=True)
+    return None
+
+
+def _copied(source: Path, copy: Path, repair: str) -> Path:
+    entries = manifest.read(source)
+    wanted, free = sum(e["size"] for e in entries.values()), shutil.disk_usage(copy.parent).free
+    if wanted * MARGIN > free:
+        raise OSError(f"{free >> 20} MiB are free and {wanted >> 20} wanted")
+    half = Path(tempfile.mkdtemp(prefix=".half-", dir=copy.parent))
+    try:
+        for name, entry in entries.items():
+            (half / name).parent.mkdir(parents=True, exist_ok=True)
+            if _copy_file(source / name, half / name) != entry["sha256"]:
+                raise Damaged(f"{source / name}: found other content than its manifest says" + (f"; to rebuild: {repair}" if repair else ""))
+        shutil.copyfile(source / manifest.NAME, half / manifest.NAME)
+        os.rename(half, copy)
+        return copy
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def _copy_file(source: Path, copy: Path) -> str:
+    """The sha256 of what was copied."""
+    digest = hashlib.sha256()
+    with open(source, "rb") as read, open(copy, "wb") as write:
+        while piece := read.read(PIECE):
+            digest.update(piece)
+            write.write(piece)
+    return digest.hexdigest()

@@ -1,0 +1,50 @@
+"""What a plan will cost before anything is spent: how many results of each kind, GPU-hours, how many judgements, and dollars at most."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from winsweep import layout
+from winsweep.artifact import Artifact
+from winsweep.costs import bill, compute
+from winsweep.graph import load
+from winsweep.house import House
+from winsweep.plan import Item
+from winsweep.store.store import RECORD
+
+NAMES = {"finetune": "finetunes", "collect": "models", "generate": "sets of outputs", "judge": "comparisons", "rank": "rankings",
+         "drift": "drifts", "containment": "containments"}
+
+
+def lines(house: House, items: Sequence[Item]) -> list[str]:
+    """For a person: what is missing, by kind, what it may take of a GPU and what judging it takes; rows not known yet are said to be unknown."""
+    missing = [i.artifact for i in items if i.state != "done"]
+    counts = Counter(a.stage for a in missing)
+    told = [f"{len(house.judged)} cells; missing: " + (", ".join(f"{counts[s]} {name}" for s, name in NAMES.items() if counts[s]) or "nothing")]
+    sizes = {a: num_rows(house, a) for a in dict.fromkeys(m.inputs["instructions"] for m in missing if m.stage == "generate")}
+    told += compute.lines(missing, sizes, house.study.files)
+    return told + judgements(house, [a for a in missing if a.stage == "judge"])
+
+
+def judgements(house: House, missing: Sequence[Artifact]) -> list[str]:
+    """Lines for each judge. Outputs compared with themselves need no judge."""
+    asked = [a for a in missing if a.inputs["candidate"] != a.inputs.get("reference")]
+    return bill.lines(house, asked, {i: num_rows(house, i) for i in {a.inputs["instructions"] for a in asked}}) if asked else []
+
+
+def num_rows(house: House, instructions: Artifact) -> int | None:
+    """How many instructions a set has: as prepared, as its reader knows, or as its file has lines."""
+    made = house.store.published().get(instructions.key)
+    if made:
+        return json.loads((made / RECORD).read_bytes())["notes"]["num_rows"]
+    source = instructions.plain_params["source"]
+    known = getattr(load(layout.TASKS / f"{source['reader']}.py", "winsweep.tasks"), "NUM_INSTRUCTIONS", None)
+    path = house.study.files.get((source["data"] or {}).get("sha256", ""))
+    return known or (_num_in(path) if path and path.exists() else None)
+
+
+def _num_in(path: Path) -> int | None:
+    if path.suffix == ".json":
+        return len(json.loads(path.read_bytes()))
+    return sum(bool(line.strip()) for line in open(path, "rb")) if path.suffix == ".jsonl" else None

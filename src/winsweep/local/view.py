@@ -1,0 +1,114 @@
+"""What a person sees while a study runs: a live table of cells × stages on a terminal, a line per event elsewhere."""
+
+import json
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from winsweep.artifact import Artifact, closure
+from winsweep.house import House, chain, columns
+from winsweep.local.controller import Run, log_of, state_of
+from winsweep.plan import Item
+
+SIGNS = {"done": ("✓", "green"), "running": ("…", "cyan"), "ready": ("·", ""), "waiting": ("·", "dim"), "failed": ("✗", "red"), "blocked": ("–", "yellow")}
+WORST = ("failed", "blocked", "running", "ready", "waiting", "done")
+REFRESH_S = 0.5
+
+
+class View:
+    """Shows a run; use as a context manager around it."""
+
+    def __init__(self, house: House) -> None:
+        self.house, self.console, self.last, self.begun = house, Console(), 0.0, time.time()
+        self.chains = {label: chain(house.ends(label)) for label in house.judged}
+        self.stages = columns(self.chains.values())
+        self.before: dict[str, str] = {}
+        self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
+
+    def __enter__(self) -> "View":
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def show(self, run: Run, items: list[Item]) -> None:
+        """Called often; draws or prints only what changed."""
+        if not self.live:
+            return self.say(run, items)
+        if time.monotonic() - self.last > REFRESH_S or not run.started:
+            self.last = time.monotonic()
+            self.live.update(self.draw(run, items), refresh=True)
+
+    def say(self, run: Run, items: list[Item]) -> None:
+        now = {i.artifact.key: "running" if i.artifact.key in run.started else i.state for i in items}
+        for item in items:
+            state, was = now[item.artifact.key], self.before.get(item.artifact.key)
+            if state != was and (state in ("running", "failed") or (state == "done" and was == "running")):
+                tail = f"  log: {log_of(run, item.artifact)}" if state == "running" else f"  {item.why}" if state == "failed" else ""
+                print(f"{time.time() - self.begun:7.1f}s {state:8s} {item.artifact.name}{tail}", flush=True)
+        self.before = now
+
+    def draw(self, run: Run, items: list[Item]) -> Table:
+        states = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
+        room = max(5, self.console.height - len(run.started) - 6)
+        open_first = sorted(self.chains, key=lambda label: all(states.get(a.key, "done") == "done" for a in self.house.ends(label)))
+        table = Table(title=self.title(run, items), caption=self.captions(run), caption_justify="left", box=None, pad_edge=False)
+        table.add_column("cell")
+        for stage in self.stages:
+            table.add_column(stage, justify="center")
+        for label in sorted(open_first[:room], key=list(self.chains).index):
+            table.add_row(Text(label), *(self.sign(self.chains[label].get(stage, []), states) for stage in self.stages))
+        if len(open_first) > room:
+            table.add_row(Text(f"… and {len(open_first) - room} more", style="dim"))
+        return table
+
+    def sign(self, artifacts: list[Artifact], states: dict[str, str]) -> Text:
+        found = [states.get(a.key, "done") for a in artifacts]
+        if not found:
+            return Text(" ")
+        state = min(found, key=WORST.index)
+        if state == "running":
+            share = max((share_done(self.house, a) for a in artifacts if states.get(a.key) == "running"), default=0.0)
+            return Text(f"{100 * share:.0f}%", style="cyan")
+        return Text(*SIGNS[state])
+
+    def title(self, run: Run, items: list[Item]) -> str:
+        left = sum(i.state in ("ready", "waiting", "running") for i in items)
+        return f"{self.house.study.name}: {left} jobs left, {len(run.started)} running{time_left(run, left, time.time() - self.begun)}"
+
+    def captions(self, run: Run) -> Text:
+        rows = [f"{a.name}  {share_done(self.house, a):4.0%}  {time.time() - since:4.0f}s  {log_of(run, a)}" for a, since in run.started.values()]
+        return Text("\n".join(rows))
+
+
+def share_done(house: House, a: Artifact) -> float:
+    """How far a running attempt says that it is, as a fraction."""
+    try:
+        told = json.loads((house.store.work(a.key) / "progress.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return 0.0
+    return told["done"] / max(1, told["total"])
+
+
+def time_left(run: Run, left: int, seconds: float) -> str:
+    """The jobs that are left at the pace so far; nothing before three have ended."""
+    ended = run.num_started - len(run.started)
+    return f", about {left * seconds / ended / 60:.0f} min left" if ended >= 3 and left else ""
+
+
+def failures_text(house: House, items: list[Item], command: str) -> str:
+    """Each failed artifact with its reason and its log, the cells that it or their analyses wait for, and the command that tries again."""
+    failed = [i for i in items if i.state == "failed"]
+    lines = []
+    for i in failed:
+        cells = [label for label in house.judged
+                 if any(state_of(items, a) != "done" and i.artifact in closure([a]) for a in house.ends(label))]
+        log = house.store.log(i.artifact.key)
+        lines += [f"failed  {i.artifact.name}", f"        {i.why}", f"        cells: {', '.join(cells)}", f"        log:   {log}"]
+    return "\n".join([*lines, f"To try them again: {command} --retry-failed"]) if failed else ""

@@ -1,0 +1,83 @@
+"""The last job of a submission, `python -m winsweep.slurm.closing FOLDER`: tries again what may be tried again, or makes the table."""
+
+from winsweep.attempt import stopflag
+
+if __name__ == "__main__":
+    stopflag.hold()  # before the imports, which take most of the first second
+
+import json
+import os
+import sys
+import time
+import uuid
+from pathlib import Path
+
+from winsweep import layout
+from winsweep.attempt import attempt, endings
+from winsweep.attempt.stopflag import StopFlag
+from winsweep.errors import ClusterDown, Stopped
+from winsweep.house import House, open_house
+from winsweep.placement import Cluster, read_cluster
+from winsweep.results import publish_table
+from winsweep.slurm.node import requeue
+from winsweep.slurm.reconcile import CLOSING_FILE, judged_cells, look, spec_of, tick
+
+SETTLE_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
+DOWN_S = 1800.0  # how long SLURM may be away
+POLL_S = 10.0
+
+
+def main(folder: Path) -> int:
+    """Look again once all is over; a signal puts this job back into the queue, as without it the study would stand still."""
+    flag = StopFlag()
+    try:
+        flag.listen()
+        return close(json.loads((folder / CLOSING_FILE).read_bytes()), flag)
+    except Stopped as e:
+        print(e, file=sys.stderr, flush=True)
+        requeue(f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
+        return endings.STOPPED
+
+
+def close(told: dict, flag: StopFlag) -> int:
+    house = open_house(Path(told["study"]), Path(told["store"])).only(told["cells"])
+    house = house if told["has_table"] else house.models()
+    cluster = read_cluster(layout.STAGES, Path(told["cluster"]), house.need.stages)
+    limit = time.monotonic() + DOWN_S
+    while True:
+        try:
+            settle(house)
+            make_table(house, cluster, flag)
+            flag.listen()  # the table's attempt polled it
+            seen = tick(house, cluster, own_job=os.environ["SLURM_ARRAY_JOB_ID"])
+            print(f"{len(seen.submitted)} arrays submitted", flush=True)
+            return 0
+        except ClusterDown as e:  # unknown is not gone
+            print(e, file=sys.stderr, flush=True)
+            if time.monotonic() > limit:
+                raise
+            time.sleep(POLL_S)
+
+
+def settle(house: House) -> None:
+    """Return when it is known of every attempt whether it lives, or after a time in which any dead one is known to be."""
+    limit = time.monotonic() + SETTLE_S
+    while look(house).unsettled and time.monotonic() < limit:
+        time.sleep(POLL_S)
+
+
+def make_table(house: House, cluster: Cluster, flag: StopFlag) -> Path | None:
+    """The table of every cell that is judged by now, at results/STUDY.csv; None if none is, or wanted, or if its making failed."""
+    done = judged_cells(house, look(house).items)
+    if not done or not house.has_table:
+        return None
+    table = house.table(done)
+    if table.key not in house.store.published():
+        code = attempt.run(spec_of(house, table, cluster.placements.of("aggregate", house.study.name)), 0, 1, uuid.uuid4().hex[:12], flag)
+        if code == endings.STOPPED:
+            raise Stopped("stopped")
+    return publish_table(house.store, house.study.name, table.key)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

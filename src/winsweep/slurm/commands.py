@@ -1,0 +1,154 @@
+"""What `sweep.py` does on a SLURM cluster, in the words of a person: submit, watch, show, cancel."""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from winsweep import strict
+from winsweep.costs import forecast
+from winsweep.costs.estimate import most_gpu_hours
+from winsweep.costs.pace import Pace, paces
+from winsweep.errors import BadStudy, ClusterDown
+from winsweep.house import House, chain
+from winsweep.local.controller import run_here
+from winsweep.placement import Cluster
+from winsweep.slurm import queue, slurm
+from winsweep.slurm.chain import Array, on_nodes
+from winsweep.slurm.emit import Step, emit
+from winsweep.slurm.reconcile import Look, judged_cells, leave_out, look, planned, tick
+
+WATCH_S = 30.0  # squeue asks a daemon that all users share
+
+
+def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> int:
+    """One call of the launcher, which `command` repeats; the exit code is 0 if nothing has failed."""
+    if a.cancel is not None:
+        return cancel(house, a.cancel)
+    if a.dry_run:
+        return dry_run(house, cluster)
+    if a.emit:
+        return say_emitted(a.emit, emit(house, cluster, a.emit))
+    seen = tick(house, cluster, a.retry_failed)
+    say_submitted(house, seen)
+    run_here(house, cluster.placements, a.jobs)
+    while a.watch and not over(seen):
+        time.sleep(WATCH_S)
+        try:
+            seen = tick(house, cluster)
+            say_submitted(house, seen)
+            run_here(house, cluster.placements, a.jobs)
+        except ClusterDown as e:  # unknown is not gone: look again later
+            print(f"{e}", file=sys.stderr)
+    return report(house, seen, command)
+
+
+def over(seen: Look) -> bool:
+    return not seen.submitted and not seen.queued and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
+
+
+def say_submitted(house: House, seen: Look) -> None:
+    for array, job in seen.submitted:
+        waits = f" after {', '.join(str(x.on) if isinstance(x.on, str) else seen.submitted[x.on][1] for x in array.after)}" if array.after else ""
+        print(f"job {job}: {array.title}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True)
+
+
+def report(house: House, seen: Look, command: str) -> int:
+    done = judged_cells(house, seen.items)
+    table = house.store.root / "results" / f"{house.study.name}.csv"
+    states = {i.artifact.key: i.state for i in seen.items}
+    analysed = sum(states.get(a.key) == "done" for a in house.analyses.values())
+    beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
+    what = f"cells judged; table: {table}{beside}" if house.has_table else "models made"
+    print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} {what}")
+    failed = [i for i in seen.items if i.state == "failed"]
+    for i in failed:
+        print(f"failed  {i.artifact.name}\n        {i.why}\n        log:   {house.store.log(i.artifact.key)}", file=sys.stderr)
+    if failed:
+        print(f"To try them again: {command} --retry-failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def dry_run(house: House, cluster: Cluster) -> int:
+    """The arrays, what each waits for, GPU-hours as asked and as measured, and whether SLURM would take them (1 if not)."""
+    seen = look(house)
+    items = on_nodes(seen.items, cluster.placements)
+    todo = planned(house, items, cluster)
+    known = paces(house, {a.stage for a in todo})
+    for n, array in enumerate(todo):
+        print(f"#{n:<3d} {array_line(array, known.get(array.stage))}{waits_text(array)}")
+    if held := sum(i.artifact.stage != "aggregate" for i in seen.items) - sum(i.artifact.stage != "aggregate" for i in items):
+        print(f"{held} results are made on this machine (where: login) or wait for those; sweep.py --watch sees to both")
+    asked = sum(most_gpu_hours(x.placement, len(x.tasks)) for x in todo)
+    measured = sum(known[x.stage].gpu_hours * len(x.tasks) for x in todo if x.stage in known)
+    by_pace = f" (about {measured:.2f} by finished results of {', '.join(sorted(known))})" if known else ""
+    print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {asked:.1f} GPU-hours{by_pace}; "
+          f"{sum(i.state == 'done' for i in seen.items)} results reused")
+    print("\n".join(forecast.lines(house, seen.items)))
+    return say_refusals(todo)
+
+
+def array_line(array: Array, known: Pace | None) -> str:
+    placed, num = array.placement, len(array.tasks)
+    measured = f", about {num * known.gpu_hours:.2f} by {known.num} finished" if known and placed.gpus else ""
+    return (f"{array.title:16s} {num:5d} task{'s' if num > 1 else ' '} × {placed.nodes} nodes × {placed.ranks} ranks, {placed.gpus} GPUs, "
+            f"{placed.time_min} min; at most {most_gpu_hours(placed, num):.1f} GPU-hours{measured}")
+
+
+def waits_text(array: Array) -> str:
+    """What an array waits for, as a person says it."""
+    def name(on: int | str) -> str:
+        return f"#{on}" if isinstance(on, int) else f"job {on}"
+
+    whole, own = ([name(x.on) for x in array.after if x.corresponding is kind] for kind in (False, True))
+    said = [f"all of {', '.join(whole)}"] * bool(whole) + [f"each its own of {', '.join(own)}"] * bool(own)
+    return f"; after {' and '.join(said)}" if said else ""
+
+
+def say_refusals(todo: Sequence[Array]) -> int:
+    """Ask SLURM once for each shape that a placement has to it, the longest array of each; 1 if it refuses any."""
+    shapes: dict[str, list[Array]] = {}
+    for array in todo:
+        shapes.setdefault(str(slurm.parameters(array, "", "", [])), []).append(array)
+    code = 0
+    for of_shape in shapes.values():
+        stages = ", ".join(dict.fromkeys(x.title for x in of_shape))
+        why = slurm.refusal(max(of_shape, key=lambda x: len(x.tasks)))
+        code = 1 if why else code
+        print(f"SLURM refuses {stages}: {why}; python launch/doctor.py says what this cluster has" if why else f"SLURM takes {stages}")
+    return code
+
+
+def say_emitted(out: Path, steps: Sequence[Step]) -> int:
+    if not steps:
+        print("nothing is missing that could be submitted, so nothing was written")
+        return 0
+    print(f"{len(steps) - 1} arrays and a closing job written to {out}; to submit them: bash {shlex.quote(str(out / 'submit.sh'))}")
+    return 0
+
+
+def cancel(house: House, label: str) -> int:
+    """Take tasks out of the queue: of one cell what no other cell needs, or all."""
+    if label and label not in house.judged:
+        raise BadStudy(f"--cancel {label}: no such cell; {strict.near(label, house.judged)}")
+    seen = look(house)
+    keys = own(house, label) if label else set(seen.queued)
+    if label:
+        leave_out(house, label)
+    kept = {t.id for key, t in seen.queued.items() if t and key not in keys}  # it makes something else, too
+    tasks = sorted({t.id for key, t in seen.queued.items() if t and key in keys} - kept)
+    if tasks:
+        queue.run(["scancel", *tasks])
+    print(f"{len(tasks)} tasks cancelled; what is finished stays")
+    return 0
+
+
+def own(house: House, label: str) -> set[str]:
+    """Keys that only this cell needs."""
+    def keys(name: str) -> set[str]:
+        return {a.key for of_stage in chain(house.ends(name)).values() for a in of_stage}
+
+    others: Sequence[set[str]] = [keys(name) for name in house.judged if name != label]
+    return keys(label).difference(*others)

@@ -1,0 +1,232 @@
+"""One look at a study on a SLURM cluster: what is done, queued, failed; what is missing is submitted as a chain of arrays."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from winsweep.artifact import Artifact
+from winsweep.attempt import history
+from winsweep.attempt import spec as specs
+from winsweep.attempt.retry import bad_nodes
+from winsweep.attempt.spec import Spec
+from winsweep.errors import Busy, ClusterDown, TooManyTasks
+from winsweep.house import House, make_room
+from winsweep.placement import Cluster, Placement
+from winsweep.plan import Item
+from winsweep.results import publish_analyses, publish_table
+from winsweep.slurm import arrays, chain, queue, slurm
+from winsweep.slurm.chain import Array
+from winsweep.slurm.freeze import freeze
+from winsweep.store import liveness
+from winsweep.store.manifest import write_atomic
+
+CLOSING = "closing"  # the array of one task that comes after all others: it looks again and makes the table
+CLOSING_FILE = "closing.json"
+LOCK_S = 120.0
+LIMIT = ".cache/max_array_tasks"  # the cluster's limit, known since it refused an array
+DEFAULT_TASKS = 1000  # of an array, where the administrator did not set MaxArraySize
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a tick saw and did."""
+
+    items: list[Item]
+    queued: dict[str, queue.Task | None]
+    submitted: list[tuple[Array, str]]  # each with its job id
+    closing: bool  # whether a closing job other than the caller is in the queue
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether some attempts may be there or not: submitted without an answer, or silent for less time than proves them dead."""
+        return None in self.queued.values() or any(i.state == "running" and i.artifact.key not in self.queued for i in self.items)
+
+
+def look(house: House, own_job: str = "") -> Look:
+    """The study as it stands: the store, and one squeue if anything may be in the queue; nothing is submitted. `own_job` is a closing job's id."""
+    opened = arrays.open_arrays(house.store.root)
+    tasks = queue.snapshot() if opened else []
+    queued, over = arrays.match(opened, tasks, time.time())
+    for array in over:
+        if arrays.close(array.folder):
+            history.note_lost(house.store, array)
+    said = {key: f"job {t.id}: {queue.words(t)}" if t else "was submitted a moment ago" for key, t in queued.items()}
+    facts = house.facts({key: why for key, why in said.items() if not key.startswith(CLOSING)})
+    items = house.plan(facts)
+    make_room(house, items, lambda: house.plan(house.facts()))
+    closings = {x.token for x in opened if x.keys == ((closing_key(house),),)}
+    return Look(items, queued, [], any(t.job != own_job and t.name.rpartition(".")[2] in closings for t in tasks))
+
+
+def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "") -> Look:
+    """Submit everything that is missing and that nothing speaks against, then a closing job; one sbatch per array.
+
+    Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the closing job, and whatever
+    is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that.
+    """
+    if retry_failed:
+        history.forgive(house.store, history.failures(house.store, [a.key for a in house.order]))
+    items = house.plan(house.facts())
+    if house.has_table:
+        publish_table(house.store, house.study.name, house.table(judged_cells(house, items)).key)
+    publish_analyses(house)
+    if all(i.state == "done" for i in items):
+        return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
+    with Lock(house):
+        try:
+            return submit_missing(house, cluster, own_job)
+        except TooManyTasks:
+            path = house.store.root / LIMIT
+            path.parent.mkdir(exist_ok=True)
+            write_atomic(path, str(queue.max_array_tasks()).encode())
+            return submit_missing(house, cluster, own_job)
+
+
+def submit_missing(house: House, cluster: Cluster, own_job: str) -> Look:
+    seen = look(house, own_job)
+    todo = planned(house, seen.items, cluster)
+    if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
+        return seen
+    code = freeze(house.store.root)
+    done = submit_chain(house, cluster, todo, code)
+    done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen), code))
+    return Look(seen.items, seen.queued, done, closing=True)
+
+
+def needs_closing(house: House, seen: Look, own_job: str) -> bool:
+    """Whether somebody must look again: results are on their way, or (but a closing job has just tried that) the table is missing."""
+    return not seen.queued.keys().isdisjoint(a.key for a in house.order) or (not own_job and table_is_missing(house, seen.items))
+
+
+def planned(house: House, items: Sequence[Item], cluster: Cluster) -> list[Array]:
+    """The arrays that a tick would submit; the table is the closing job's."""
+    todo = [i for i in items if i.artifact.stage != "aggregate"]
+    whole = chain.arrays(todo, cluster.placements, len(todo))
+    largest = max((len(array.tasks) for array in whole), default=0)
+    limit = max_tasks(house, largest)
+    return chain.arrays(todo, cluster.placements, limit) if largest > limit else whole
+
+
+def max_tasks(house: House, num: int) -> int:
+    """How many tasks an array may have where `num` are wanted: SLURM is asked if its own default may be too few, or a refusal showed it too many."""
+    try:
+        return int((house.store.root / LIMIT).read_text())
+    except FileNotFoundError:
+        return queue.max_array_tasks() if num > DEFAULT_TASKS else DEFAULT_TASKS
+
+
+def judged_cells(house: House, items: Sequence[Item]) -> set[str]:
+    """Labels of the cells that are judged, or in a house of models trained."""
+    states = {i.artifact.key: i.state for i in items}
+    return {label for label, a in house.judged.items() if states.get(a.key, "done") == "done"}
+
+
+def table_is_missing(house: House, items: Sequence[Item]) -> bool:
+    """Whether some cells are judged and the table of just these is not made."""
+    done = judged_cells(house, items)
+    return house.has_table and bool(done) and house.table(done).key not in house.store.published()
+
+
+def running_jobs(seen: Look) -> list[str]:
+    return sorted({t.job for key, t in seen.queued.items() if t and not key.startswith(CLOSING)})
+
+
+def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array], code: Path) -> list[tuple[Array, str]]:
+    """Submit arrays in order, each waiting for those before it that it names."""
+    if not todo:
+        return []
+    exclude = excluded(house)
+    jobs: list[str] = []
+    for array in todo:
+        folder, name, run = open_array(house, cluster, array, code)
+        try:
+            jobs.append(slurm.submit(array, folder, run, name, slurm.dependency_of(array, jobs), exclude))
+        except TooManyTasks:
+            arrays.close(folder)
+            raise
+        arrays.know(folder, jobs[-1])
+    return list(zip(todo, jobs))
+
+
+def open_array(house: House, cluster: Cluster, array: Array, code: Path) -> tuple[Path, str, str]:
+    """Write down what the tasks of an array are to make; its folder, its job name and the command of each task, run from `code`."""
+    told = [[spec_of(house, a, cluster.placements.of(a.stage, a.label)) for a in task] for task in array.tasks]
+    folder, name = arrays.open_folder(house.store.root, array.title, [[a.key for a in task] for task in array.tasks], told)
+    return folder, name, slurm.command(code, "winsweep.slurm.node", folder)
+
+
+def submit_closing(house: House, cluster: Cluster, after: list[str], code: Path) -> tuple[Array, str]:
+    """Submit the closing job behind the jobs `after`."""
+    array = closing_array(house, cluster, after)
+    folder, name, run = open_closing(house, cluster, code)
+    job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), [])
+    arrays.know(folder, job)
+    return array, job
+
+
+def closing_array(house: House, cluster: Cluster, after: Sequence[int | str]) -> Array:
+    """The job that looks again when all of `after` are over: it submits what can be tried again, or makes the table."""
+    placed = cluster.placements.of("aggregate", house.study.name)
+    return Array(placed, ((Artifact(CLOSING, 1, house.study.name, {}, {}),),), tuple(chain.After(job) for job in after))
+
+
+def open_closing(house: House, cluster: Cluster, code: Path) -> tuple[Path, str, str]:
+    """Write down what a closing job must know; see open_array."""
+    folder, name = arrays.open_folder(house.store.root, CLOSING, [[closing_key(house)]])
+    told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
+            "cells": sorted(house.judged), "has_table": house.has_table}
+    write_atomic(folder / CLOSING_FILE, json.dumps(told).encode())
+    return folder, name, slurm.command(code, "winsweep.slurm.closing", folder)
+
+
+def leave_out(house: House, label: str) -> None:
+    """From now on no closing job of this study submits or waits for this cell."""
+    for opened in arrays.open_arrays(house.store.root):
+        if opened.keys == ((closing_key(house),),):
+            told = json.loads((opened.folder / CLOSING_FILE).read_bytes())
+            left = [c for c in told["cells"] if c != label]
+            write_atomic(opened.folder / CLOSING_FILE, json.dumps(told | {"cells": left}).encode())
+
+
+def closing_key(house: House) -> str:
+    return f"{CLOSING}/{house.study.name}"
+
+
+def spec_of(house: House, a: Artifact, placed: Placement) -> Spec:
+    return specs.make(a, house.store.root, house.study.path.resolve(), house.study.files, placed)
+
+
+def excluded(house: House) -> list[str]:
+    """Nodes that this study's attempts died on twice within a day, but never more than a quarter of the cluster."""
+    begun = house.store.begun()
+    ends = [e for a in house.order if a.key in begun for e in history.ends(house.store, a.key)]
+    now = time.time()
+    if not bad_nodes(ends, now):
+        return []
+    return bad_nodes(ends, now, len(set(queue.run(["sinfo", "-h", "-N", "-o", "%N"]).split())))
+
+
+class Lock:
+    """Only one launcher of a study submits at a time; one that died is followed."""
+
+    def __init__(self, house: House) -> None:
+        self.store, self.key, self.claim = house.store, f"submit/{house.study.name}", None
+        self.heartbeat = self.store.work(self.key) / "heartbeat"
+
+    def __enter__(self) -> "Lock":
+        limit = time.monotonic() + LOCK_S
+        while self.claim is None:
+            try:
+                self.claim = self.store.claim(self.key, liveness.owner("launcher"), lambda name: liveness.alive(name, self.heartbeat))
+            except Busy as e:
+                if time.monotonic() > limit:
+                    raise ClusterDown(f"{e}; it is submitting this study and has not ended in {LOCK_S:.0f} s; stop it or wait") from None
+                time.sleep(0.2)
+        self.stop = liveness.beat(self.heartbeat)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.claim.end({"kind": "done"})

@@ -1,0 +1,79 @@
+"""Who may build an artifact: numbered claims that are never removed, the directories that go with the highest, and how attempts ended."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from winsweep.store import manifest
+
+
+class Claim:
+    """The right to build one artifact: the directory to fill, the directory that outlives attempts, and the number that proves it.
+
+    Both directories bear the number: an attempt that was taken over and does not know it yet finds nothing at its paths any more.
+    """
+
+    def __init__(self, work: Path, number: int, owner: str) -> None:
+        self.number, self.owner, self.root = number, owner, work
+        self.out, self.work = places(work, number)
+        _inherit(self.work)
+        for old in [*work.glob("out-*"), *work.glob("gone-*"), *(p for p in work.glob("state-*") if p < self.work)]:
+            _discard(old)
+        self.out.mkdir()
+
+    def still_held(self) -> bool:
+        return newest(self.root / "claims") == self.number
+
+    def end(self, record: dict, number: int | None = None) -> None:
+        """Leave the end record of this attempt, or of an earlier one that could not."""
+        leave_end(self.root, number or self.number, record)
+
+
+def leave_end(work: Path, number: int, record: dict) -> None:
+    folder = work / "ends"
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+
+def places(work: Path, number: int) -> tuple[Path, Path]:
+    """Where attempt `number` puts its result, and where the state lies that outlives attempts, while it has the claim."""
+    return work / f"out-{number:06d}", work / f"state-{number:06d}"
+
+
+def _inherit(mine: Path) -> None:
+    """Rename the state that the attempts before left to `mine`; an empty one if there is none, or if a later attempt was quicker."""
+    while not mine.is_dir():
+        left = max((p for p in mine.parent.glob("state-*") if p < mine), default=None)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(left, mine) if left else mine.mkdir()
+
+
+def _discard(path: Path) -> None:
+    """Remove a directory: first out of the reach of whoever is about to publish it, as what is half removed must not be found anywhere."""
+    gone = tempfile.mkdtemp(prefix="gone-", dir=path.parent)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path, gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def newest(claims: Path) -> int:
+    try:
+        return max((int(n) for n in os.listdir(claims) if n.isdigit()), default=0)
+    except FileNotFoundError:
+        return 0
+
+
+def link(claims: Path, number: int, owner: str) -> bool:
+    """Whether claim `number` is now ours: a hard link either appears whole or fails."""
+    mine = claims / f".{owner}"
+    mine.write_text(owner)
+    try:
+        os.link(mine, claims / f"{number:06d}")
+        return True
+    except FileExistsError:
+        return False
+    finally:
+        mine.unlink(missing_ok=True)

@@ -1,0 +1,43 @@
+"""The content digest of a file or directory that a study names, remembered by size and time so that large ones are read once."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from winsweep.store import manifest
+from winsweep.study.cell import LocalFile
+
+
+class Fingerprints:
+    """Digests, with a memory in `cache` (a JSON file); delete it and nothing but time is lost."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        try:
+            self.known: dict[str, str] = json.loads(cache.read_bytes())
+        except (FileNotFoundError, ValueError):
+            self.known = {}
+        self._before = dict(self.known)
+
+    def __call__(self, path: Path) -> LocalFile:
+        return LocalFile(fingerprint(path, self._file))
+
+    def save(self) -> None:
+        if self.known != self._before:
+            self.cache.parent.mkdir(parents=True, exist_ok=True)
+            manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
+
+    def _file(self, path: Path) -> str:
+        stat = path.stat()
+        at = f"{path}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ino}"
+        if at not in self.known:
+            self.known[at] = manifest.sha256_file(path)
+        return self.known[at]
+
+
+def fingerprint(path: Path, sha256_file=manifest.sha256_file) -> str:
+    """sha256 of a file's bytes; of a directory, that of its sorted file names and their sha256."""
+    if path.is_file():
+        return sha256_file(path)
+    listing = [[p.relative_to(path).as_posix(), sha256_file(p)] for p in manifest.files_of(path)]
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()

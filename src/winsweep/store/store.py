@@ -1,0 +1,183 @@
+"""The directory of finished artifacts: what is published is whole and done, who may build what, and how attempts ended."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from winsweep.artifact import Artifact
+from winsweep.errors import Busy, MissingInput, NewerStore
+from winsweep.store import manifest
+from winsweep.store.claim import Claim, leave_end, link, newest
+
+FORMAT = 1
+RECORD = "record.json"
+
+
+class Store:
+    """A root directory: STAGE/LABEL-DIGEST are published; .work/STAGE/DIGEST belongs to whoever holds its highest claim."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root).resolve()
+
+    def open(self) -> "Store":
+        """Create the root if need be; NewerStore if a later winsweep wrote it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        mark = self.root / "store.json"
+        if not mark.exists():
+            manifest.write_atomic(mark, json.dumps({"format": FORMAT}).encode())
+        found = json.loads(mark.read_bytes())["format"]
+        if found > FORMAT:
+            raise NewerStore(f"{mark}: found store format {found}; this winsweep reads up to {FORMAT}; update winsweep or name another --store")
+        return self
+
+    # -- published artifacts
+
+    def published(self) -> dict[str, Path]:
+        """Key to directory of everything published, read from one listing per stage."""
+        return {f"{stage.name}/{d.name.rpartition('-')[2]}": d for stage in _dirs(self.root) for d in sorted(_dirs(stage), reverse=True)}
+
+    def find(self, key: str) -> Path:
+        """The published directory of `key`, or MissingInput."""
+        stage, _, digest = key.partition("/")
+        for d in sorted(_dirs(self.root / stage)):
+            if d.name.endswith(f"-{digest}"):
+                return d
+        raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it")
+
+    def publish(self, name: str, claim: "Claim") -> Path:
+        """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or somebody published first."""
+        dest = self.root / name
+        manifest.seal(claim.out)
+        if not claim.still_held():
+            raise Busy(f"{name}: attempt {claim.number} was taken over, so its result is dropped")
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(claim.out, dest)
+        except OSError as e:
+            if e.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise
+            if _record(dest).get("owner") != claim.owner:  # ours after all if a lost reply hid a success
+                raise Busy(f"{name}: published by {_record(dest).get('owner')} already") from e
+        _sync(dest.parent)
+        return dest
+
+    def retire(self, artifact: Artifact, seen: str) -> None:
+        """Take a stale published directory away, unless it changed since `seen` (the stamp of its manifest)."""
+        dest = self.root / artifact.name
+        trash = self.root / ".work" / f"retired-{artifact.digest}-{os.getpid()}"
+        if self.stamp(dest) != seen:
+            return
+        trash.parent.mkdir(exist_ok=True)
+        try:
+            os.rename(dest, trash)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(trash, ignore_errors=True)
+
+    @staticmethod
+    def stamp(published: Path) -> str:
+        """A text that differs between two publications of the same key."""
+        try:
+            return manifest.sha256_file(published / manifest.NAME)
+        except FileNotFoundError:
+            return ""
+
+    # -- work in progress
+
+    def begun(self) -> set[str]:
+        """Keys that an attempt was ever made at, from one listing per stage: of the others nothing is known, and nothing need be looked up."""
+        return {f"{stage.name}/{d.name}" for stage in _dirs(self.root / ".work") for d in _dirs(stage)}
+
+    def work(self, key: str) -> Path:
+        return self.root / ".work" / key
+
+    def claim(self, key: str, owner: str, alive: Callable[[str], bool]) -> "Claim":
+        """Own the work directory of `key`, or raise Busy.
+
+        Claims are numbered files that are never removed: the highest number owns, and taking over is linking the next
+        number, which only one can do, after the holder was found dead. There is no unlock, so a kill leaks nothing.
+        """
+        claims = self.work(key) / "claims"
+        claims.mkdir(parents=True, exist_ok=True)
+        while True:
+            last = newest(claims)
+            holder = (claims / f"{last:06d}").read_text() if last else None
+            if holder == owner:
+                return Claim(self.work(key), last, owner)
+            if holder and self.end_of(key, last) is None and alive(holder):
+                raise Busy(f"{key}: is being built by {holder}")
+            if link(claims, last + 1, owner):
+                return Claim(self.work(key), last + 1, owner)
+
+    def held(self, key: str, number: int) -> bool:
+        """Whether claim `number` on `key` is the latest."""
+        return newest(self.work(key) / "claims") == number
+
+    def holder(self, key: str, alive: Callable[[str], bool]) -> str | None:
+        """The live attempt that owns `key`, if there is one."""
+        last = newest(self.work(key) / "claims")
+        if not last or self.end_of(key, last) is not None:
+            return None
+        holder = (self.work(key) / "claims" / f"{last:06d}").read_text()
+        return holder if alive(holder) else None
+
+    def was_claimed(self, key: str, token: str) -> bool:
+        """Whether an attempt on `key` had a token that is `token`, a dot, and anything."""
+        claims = self.work(key) / "claims"
+        owners = [(claims / n).read_text() for n in (os.listdir(claims) if claims.exists() else ()) if n.isdigit()]
+        return any(owner.rpartition("@")[2].startswith(f"{token}.") for owner in owners)
+
+    def end_of(self, key: str, number: int) -> dict | None:
+        try:
+            return json.loads((self.work(key) / "ends" / f"{number:06d}.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def ended(self, key: str) -> bool:
+        """Whether the latest attempt on `key` left its end record."""
+        last = newest(self.work(key) / "claims")
+        return bool(last) and self.end_of(key, last) is not None
+
+    def explain(self, key: str, record: dict) -> None:
+        """Give the latest attempt on `key` the end record that it could not write."""
+        self.end(key, max(1, newest(self.work(key) / "claims")), record)
+
+    def end(self, key: str, number: int, record: dict) -> None:
+        """Leave the end record of attempt `number` on `key`."""
+        leave_end(self.work(key), number, record)
+
+    def log(self, key: str) -> Path:
+        """The log of rank 0 of the latest attempt on `key`, or where it would be."""
+        logs = [p for p in (self.work(key) / "logs").glob("*.log") if ".r" not in p.name]
+        return max(logs, key=lambda p: p.stat().st_mtime, default=self.work(key) / "logs" / "attempt.log")
+
+    def tidy(self, key: str) -> None:
+        """Drop what only an unfinished attempt needs; claims, end records, logs and the spec stay."""
+        for child in list(self.work(key).iterdir()):  # the other ranks may be removing things too
+            if child.name not in ("claims", "ends", "logs", "spec.json"):
+                shutil.rmtree(child, ignore_errors=True) if child.is_dir() else child.unlink(missing_ok=True)
+
+
+def _dirs(path: Path) -> Iterator[Path]:
+    try:
+        return iter([Path(e.path) for e in os.scandir(path) if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")])
+    except FileNotFoundError:
+        return iter(())
+
+
+def _record(published: Path) -> dict:
+    try:
+        return json.loads((published / RECORD).read_bytes())
+    except FileNotFoundError:
+        return {}
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

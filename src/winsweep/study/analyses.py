@@ -1,0 +1,153 @@
+"""Which analyses a study asks for beside its table: response ranking, behavioural drift and containment, each of one of its cells."""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from winsweep import strict
+from winsweep.strict import Node
+from winsweep.study.arms import Arm, one_of, refuse_same
+from winsweep.study.cell import Cell, CharNgrams, Containment, Drift, HubModel, LocalFile, RankingTest, Source
+from winsweep.study.parts import Parts
+
+T = TypeVar("T")
+SECTION = ("rank", "drift", "containment")
+RANK = ("data", "draws", "draw_seed", "precision", "models", "arms", "seed")
+DRIFT = ("against", "embedder", "models", "arms", "seed")
+CONTAINMENT = ("templates", "quantile", "embedder", "models", "arms", "seed")
+STYLED = ("gsm", "chess", "mbpp", "recipes", "poetry")  # readers whose responses have a form that analysis/style.py knows
+NGRAMS = "ngrams"  # the embedder that needs no model
+# The paper's nomic-ai/nomic-embed-text-v1 comes with Python code of its own, which would run with your rights; winsweep runs no code
+# from a hub. This one is a plain MPNet that transformers knows (Apache 2.0; it reads the first 384 tokens, the paper's the first 512).
+EMBEDDER = HubModel("sentence-transformers/all-mpnet-base-v2", "e8c3b32edf5434bc2275fc9bab85f82640a19130")
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An ask of a stage other than the table's, and the cell whose model or outputs it looks at."""
+
+    stage: Literal["rank", "drift", "containment"]
+    cell: Cell
+    ask: RankingTest | Drift | Containment
+
+
+def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> dict[str, Analysis]:
+    """The section analyses:, by label (STAGE.MODEL.ARM.sSEED; without a seed where nothing was trained); BadStudy for what no cell has."""
+    given = node.mapping()
+    strict.refuse_unknown(given, SECTION, node)
+    found = [*_rank(given["rank"], cells, arms, parts)] if "rank" in given else []
+    found += [*_drift(given["drift"], cells, arms, parts)] if "drift" in given else []
+    found += [*_containment(given["containment"], cells, arms, parts)] if "containment" in given else []
+    return {f"{a.stage}.{a.ask.name}": a for a in found}
+
+
+def _rank(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> list[Analysis]:
+    given = node.mapping()
+    strict.refuse_unknown(given, RANK, node)
+    rows = _rows(_needed(node, "data", "a task of this study, or where rows come from"), arms, parts)
+    draws = strict.read(int, given["draws"]) if "draws" in given else 5
+    if draws < 1:
+        raise given["draws"].error(f"found {draws}", "at least 1 is legal")
+    seed = strict.read(int, given["draw_seed"]) if "draw_seed" in given else 0
+    precision = strict.read(Literal["fp32", "bf16"], given["precision"]) if "precision" in given else "fp32"  # as run
+    found = []
+    for cell in _chosen(node, cells, arms, lambda arm: not arm.adapter.rules):
+        asked = cell.comparison.candidate
+        found.append(Analysis("rank", cell, RankingTest(asked.name, asked.model, rows, draws, seed, asked.frame, precision)))
+    return found
+
+
+def _drift(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> list[Analysis]:
+    given = node.mapping()
+    strict.refuse_unknown(given, DRIFT, node)
+    general = _rows(_needed(node, "against", "the task of instruction tuning"), arms, parts, may_be_empty=True)
+    embedder = _embedder(given["embedder"], parts) if "embedder" in given else EMBEDDER
+    found = []
+    for cell in _chosen(node, cells, arms, lambda arm: arm.task is not None and not arm.task.empty_instructions):
+        asked = cell.comparison.candidate
+        found.append(Analysis("drift", cell, Drift(asked.name, asked, cell.training.task, general, embedder)))
+    return found
+
+
+def _containment(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> list[Analysis]:
+    given = node.mapping()
+    strict.refuse_unknown(given, CONTAINMENT, node)
+    chosen = _chosen(node, cells, arms, lambda arm: arm.task is not None)
+    templates = _templates(given["templates"], {c.task for c in chosen}) if "templates" in given else {}
+    quantile = strict.read(float, given["quantile"]) if "quantile" in given else 0.05
+    if not 0 <= quantile < 1:
+        raise given["quantile"].error(f"found {quantile:g}", "0 to less than 1 is legal: a share of the training instructions")
+    embedder = _embedder(given["embedder"], parts) if "embedder" in given else EMBEDDER
+    found = []
+    for cell in chosen:
+        compared, task, template = cell.comparison, cell.training.task, templates.get(cell.task)
+        if isinstance(compared.reference, LocalFile) or compared.reference == compared.candidate:
+            other = "a file" if isinstance(compared.reference, LocalFile) else "itself"
+            raise given["arms"].error(f"{cell.task} is compared with {other}", "an arm that is compared with its instruction-tuned sibling is legal")
+        style = task.reader if task.reader in STYLED and template is None else None
+        found.append(Analysis("containment", cell, Containment(compared.name, compared, task, cell.leave_out, style, template, quantile,
+                                                               None if task.empty_instructions else embedder)))
+    return found
+
+
+def _templates(node: Node, arms: Collection[str]) -> dict[str, str]:
+    """Regular expressions by arm."""
+    for name, pattern in node.mapping().items():
+        _known(name, sorted(arms), pattern, "arm")
+        try:
+            re.compile(strict.read(str, pattern))
+        except re.error as e:
+            raise pattern.error(f"found {pattern.value!r}, {e}", "a regular expression of Python is legal") from None
+    return {name: pattern.value for name, pattern in node.mapping().items()}
+
+
+def _chosen(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], fits: Callable[[Arm], bool]) -> list[Cell]:
+    """The cells of the models (all by default), arms and seed (the study's first by default) that an analysis names."""
+    given, names = node.mapping(), _needed(node, "arms", "a list of tasks and adapters of this study")
+    wanted = strict.read(tuple[str, ...], names)
+    refuse_same(wanted, names, "arm")
+    for name in wanted:
+        one_of(arms, name, names, fits)
+    models, seeds = list(dict.fromkeys(c.model for c in cells)), list(dict.fromkeys(c.seed for c in cells))
+    if "models" in given:
+        models = [_known(name, models, given["models"], "model") for name in strict.read(tuple[str, ...], given["models"])]
+    seed = _known(strict.read(int, given["seed"]), seeds, given["seed"], "seed") if "seed" in given else seeds[0]
+    found = [c for c in cells if c.model in models and c.task in wanted and c.seed == seed]
+    for name in set(wanted) - {c.task for c in found}:
+        raise names.error(f"no cell of {name} for {', '.join(models)}", "an arm may be for some models only", f"remove {name} or name its model")
+    return found
+
+
+def _known(value: T, legal: Collection[T], at: Node, what: str) -> T:
+    if value not in legal:
+        raise at.error(f"no {what} {value!r} in this study", strict.near(str(value), [str(x) for x in legal]))
+    return value
+
+
+def _rows(node: Node, arms: Mapping[str, Arm], parts: Parts, may_be_empty: bool = False) -> Source:
+    """The training rows of a task, by its name, or of a source of their own, whose instructions are not emptied unless they may be."""
+    if isinstance(node.value, dict):
+        found = parts.source(node, node.path.removeprefix("analyses.").replace(".", "-"), "examples")
+    else:
+        found = one_of(arms, strict.read(str, node), node, lambda arm: arm.task is not None).task
+    if found.empty_instructions and not may_be_empty:
+        raise node.error("found rows whose instructions are emptied", "an instruction's own response is to be told from others'",
+                         "name the task that has them")
+    return found
+
+
+def _embedder(node: Node, parts: Parts) -> HubModel | LocalFile | CharNgrams:
+    if node.value == NGRAMS:
+        return CharNgrams()
+    given = node.mapping()
+    strict.refuse_unknown(given, ("hf_id", "revision", "path"), node)
+    if "path" in given and len(given) > 1:
+        raise node.error("found path and hf_id", "one of path: and hf_id: with revision: is legal")
+    return parts.on_disk(given["path"]) if "path" in given else strict.read_fields(HubModel, given, node)
+
+
+def _needed(node: Node, name: str, what: str) -> Node:
+    if name not in node.mapping():
+        raise node.error(f"{name} is missing", f"{name} is {what}", f"add {name}: …")
+    return node.mapping()[name]

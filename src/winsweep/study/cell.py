@@ -1,0 +1,221 @@
+"""What can be asked for: models, tasks, arms and comparisons, as values that hold exactly what decides the numbers."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from winsweep.artifact import Artifact
+from winsweep.graph import Need
+from winsweep.keys import added, name_only, worked_out_once
+from winsweep.strict import number
+from winsweep.study.frame import Frame
+from winsweep.study.pretrain import Pretrain
+from winsweep.study.recipe import Recipe
+from winsweep.study.rules import Adapter
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file or directory known by its content; where it lies is no part of it."""
+
+    sha256: str
+
+
+@dataclass(frozen=True)
+class HubModel:
+    hf_id: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class CharNgrams:
+    """An embedder that is no model: counts of hashed character n-grams."""
+
+    num_features: int = 4096
+
+
+@dataclass(frozen=True)
+class HubData:
+    """A file of a hub data set; a pattern with * names files that are streamed."""
+
+    hf_id: str
+    file: str
+    revision: str
+
+
+@worked_out_once
+@dataclass(frozen=True)
+class Model:
+    """A model before finetuning: from the hub, from a directory, or pretrained here (over a tokenizer of its own or a given one)."""
+
+    name: str = name_only()
+    source: HubModel | LocalFile | Pretrain
+    tokenizer: LocalFile | None = added(None)
+
+
+@worked_out_once
+@dataclass(frozen=True)
+class Source:
+    """Where training examples or test instructions come from, and the reader (a file of tasks/) that turns rows into them."""
+
+    name: str = name_only()
+    reader: str
+    version: int
+    options: object  # the reader's own Options
+    data: LocalFile | HubData | None
+    empty_instructions: bool = added(False)  # response tuning: every user turn is emptied
+
+
+@dataclass(frozen=True)
+class Data:
+    """A source, read for one purpose."""
+
+    purpose: Literal["examples", "instructions"]
+    source: Source
+
+
+@worked_out_once
+@dataclass(frozen=True)
+class Training:
+    """One finetune."""
+
+    name: str = name_only()
+    model: Model
+    task: Source
+    recipe: Recipe
+    seed: int
+    frame: Frame
+    choice: "Choice | None" = added(None)  # whose pick stands for some fields of the recipe
+    stop_after_epochs: int | None = added(None)  # a point of the trajectory of the run that the recipe describes
+
+
+@worked_out_once
+@dataclass(frozen=True)
+class Decoding:
+    """Greedy decoding."""
+
+    max_new_tokens: int = number(8192, 1)  # as run: what ends an answer is EOS or the model's context, which is shorter
+    precision: Literal["fp32", "bf16"] = "fp32"
+    batch: int = number(16, 1)  # slots: rows that are written at once; in bf16 a row's company can change a token
+
+
+@worked_out_once
+@dataclass(frozen=True)
+class Generation:
+    """The outputs of one model (trained or not) on one set of instructions."""
+
+    name: str = name_only()
+    model: Training | Model
+    adapter: Adapter
+    decoding: Decoding
+    frame: Frame
+    instructions: Source
+
+
+@worked_out_once
+@dataclass(frozen=True)
+class Judge:
+    """A file of judges/ with its options."""
+
+    name: str
+    version: int
+    options: object
+
+
+@worked_out_once
+@dataclass(frozen=True)
+class Comparison:
+    """One set of outputs judged against another, or against a given file of outputs."""
+
+    name: str = name_only()
+    candidate: Generation
+    reference: Generation | LocalFile
+    judge: Judge
+
+
+@worked_out_once
+@dataclass(frozen=True)
+class Choice:
+    """Validation runs that differ in some fields of the recipe, and the figure by which the best is picked."""
+
+    name: str = name_only()
+    by: Literal["lc_win_rate", "win_rate"]
+    fields: tuple[str, ...]
+    runs: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class RankingTest:
+    """A model asked whether each instruction's own response is likelier to it than `draws` others of the same rows."""
+
+    name: str = name_only()
+    model: Training | Model
+    rows: Source
+    draws: int
+    seed: int  # of the draws
+    frame: Frame
+    precision: Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The outputs of a single-task model set against its task, by what an embedder makes of the texts."""
+
+    name: str = name_only()
+    outputs: Generation
+    task: Source
+    general: Source  # whose responses are those of instruction tuning
+    embedder: HubModel | LocalFile | CharNgrams
+
+
+@dataclass(frozen=True)
+class Containment:
+    """The judged outputs of a finetuned model, looked at as a generalist's, and what guards of its prompts and outputs would change."""
+
+    name: str = name_only()
+    comparison: Comparison  # with its instruction-tuned sibling
+    task: Source
+    in_domain: tuple[str, ...]  # categories of instructions that the task is about
+    style: str | None  # the template guard: the style of a task, by name …
+    template: str | None  # … or a regular expression that the whole stripped output matches
+    quantile: float  # the domain guard: the share of training instructions that are too far from the others
+    embedder: HubModel | LocalFile | CharNgrams | None  # None: no domain guard, as instructions are emptied
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the table: names for people, what varies, and the comparison that fills it."""
+
+    label: str
+    model: str
+    task: str
+    seed: int
+    varying: tuple[tuple[str, object], ...]  # recipe fields of the grid, by name
+    leave_out: tuple[str, ...]  # instruction categories that do not count in this row
+    comparison: Comparison
+
+    @property
+    def training(self) -> Training | None:
+        model = self.comparison.candidate.model
+        return model if isinstance(model, Training) else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one CSV."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    difficulty: LocalFile | None = None  # AlpacaEval's table for its 805 instructions
+    published: tuple[tuple[str, float, float], ...] = ()  # MODEL.ARM, mean and standard deviation in percent
+
+    def only(self, cells: tuple[Cell, ...]) -> "Table":
+        return replace(self, cells=cells)
+
+
+def base_of(model: Training | Model, need: Need) -> tuple[dict[str, object], dict[str, Artifact]]:
+    """How a stage names a model: as a parameter, or as the pretraining or the finetune that it comes from."""
+    if isinstance(model, Training):
+        return {}, {"base": need("collect", model)}
+    if isinstance(model.source, Pretrain):
+        return {}, {"base": need("pretrain", model)}
+    return {"base": model}, {}

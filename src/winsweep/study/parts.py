@@ -1,0 +1,134 @@
+"""How one part of a study is read: a model, a source of rows, a judge; and where the local files that they name lie."""
+
+import os
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from winsweep import layout, strict
+from winsweep.graph import load
+from winsweep.strict import Node
+from winsweep.study.cell import HubModel, Judge, LocalFile, Model, Source
+from winsweep.study.pretrain import Pretrain
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+URL = re.compile(r"https?://[^\s/]+/\S+")
+Fingerprint = Callable[[Path], LocalFile]
+
+
+@dataclass(frozen=True)
+class UrlFile:
+    """A file of the web whose content is known before it is fetched."""
+
+    url: str
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        """Where its copy lies, in a folder that all studies share: under its digest, with the suffix by which rows are read."""
+        suffix = re.search(r"(\.[A-Za-z0-9]+)?$", re.split("[?#]", self.url)[0]).group()
+        return cache() / "files" / f"{self.sha256}{suffix}"
+
+
+def cache() -> Path:
+    """The folder of fetched files: $WINSWEEP_CACHE, or ~/.cache/winsweep."""
+    return Path(os.environ.get("WINSWEEP_CACHE") or "~/.cache/winsweep").expanduser().absolute()
+
+
+class Parts:
+    """Reads parts of the study at `path`; what local files it names fills `files` (by sha256), `urls` and `missing` (by path, worded)."""
+
+    def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
+        self.path, self.fingerprint = path, fingerprint
+        self.files: dict[str, Path] = {}
+        self.urls: dict[Path, UrlFile] = {}
+        self.missing: dict[Path, str] = {}
+
+    def model(self, name: str, node: Node) -> Model:
+        check_name(name, node)
+        given = node.mapping()
+        strict.refuse_unknown(given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "recipe"), node)
+        kinds = [k for k in ("hf_id", "path", "pretrain") if k in given]
+        if len(kinds) != 1:
+            raise node.error(f"found {' and '.join(kinds) or 'none of them'}", "exactly one of hf_id, path, pretrain is legal")
+        tokenizer = self.local(given["tokenizer"]) if "tokenizer" in given else None
+        return Model(name, self.base(kinds[0], given, node), tokenizer)
+
+    def base(self, kind: str, given: dict[str, Node], node: Node) -> HubModel | LocalFile | Pretrain:
+        if kind == "path":
+            return self.on_disk(given["path"])
+        if kind == "pretrain":
+            return strict.read(Pretrain, given["pretrain"])
+        return strict.read_fields(HubModel, {k: given[k] for k in ("hf_id", "revision") if k in given}, node)
+
+    def source(self, node: Node, name: str, purpose: Literal["examples", "instructions"], others: tuple[str, ...] = ()) -> Source:
+        given = {k: v for k, v in node.mapping().items() if k not in others}
+        path, empty = given.pop("path", None), given.pop("empty_instructions", None)
+        at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
+        reader = module_of(layout.TASKS, "winsweep.tasks", strict.read(str, at), at)
+        if not hasattr(reader, purpose):
+            able = [n for n in names_in(layout.TASKS) if hasattr(module_of(layout.TASKS, "winsweep.tasks", n, at), purpose)]
+            raise at.error(f"the reader {at.value} has no {purpose}", f"legal here: {', '.join(able)}")
+        options = strict.read_fields(reader.Options, given, node)
+        if path is None and reader.DATA is None and reader.NEEDS_PATH:
+            raise node.error("path is missing", f"the reader {at.value} has no data of its own", getattr(reader, "PATH_HELP", "add path: FILE.jsonl"))
+        data = self.local(path) if path else reader.DATA
+        return Source(name, at.value, reader.VERSION, options, data, strict.read(bool, empty) if empty else False)
+
+    def local(self, node: Node) -> LocalFile:
+        """What `node` names by a path or as {url, sha256}; if it is not there, it is one of the `missing`."""
+        return self.from_web(node) if isinstance(node.value, dict) else self.on_disk(node)
+
+    def on_disk(self, node: Node) -> LocalFile:
+        path = (Path(node.file).parent / strict.read(str, node)).resolve()
+        if not path.exists():
+            why = node.error(f"no file at {path}", "a path is legal, relative to the file that names it", "correct it or put the file there")
+            self.missing.setdefault(path, str(why))
+            return LocalFile(f"missing {path}")  # told apart by path, as nobody knows its content
+        found = self.fingerprint(path)
+        self.files[found.sha256] = path
+        return found
+
+    def from_web(self, node: Node) -> LocalFile:
+        file = strict.read_fields(UrlFile, node.mapping(), node)
+        if not URL.fullmatch(file.url):
+            raise node.mapping()["url"].error(f"found {file.url!r}", "http://… and https://… are legal")
+        if not re.fullmatch("[0-9a-f]{64}", file.sha256):
+            raise node.mapping()["sha256"].error(f"found {file.sha256!r}", "64 digits 0-9 and a-f are legal", "type what sha256sum says")
+        self.files[file.sha256], self.urls[file.path] = file.path, file
+        if not file.path.exists() or self.fingerprint(file.path).sha256 != file.sha256:
+            why = node.error(f"{file.url} is not fetched yet", f"type: python launch/sweep.py {shlex.quote(str(self.path))} --prefetch")
+            self.missing.setdefault(file.path, str(why))
+        return LocalFile(file.sha256)
+
+    def judge(self, node: Node) -> Judge:
+        given = dict(node.value) if isinstance(node.value, dict) else {"from": node}
+        at = given.pop("from", node)
+        module = module_of(layout.JUDGES, "winsweep.judges", strict.read(str, at), at)
+        kind = next((k for k in ("hf_id", "path") if k in given), None)
+        if kind is None or "weights" not in module.Options.__dataclass_fields__:
+            return Judge(at.value, module.VERSION, strict.read_fields(module.Options, given, node))
+        weights = self.base(kind, given, node)  # of a judge that is a model on this machine
+        rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
+        return Judge(at.value, module.VERSION, replace(strict.read_fields(module.Options, rest, node), weights=weights))
+
+
+def module_of(folder: Path, package: str, name: str, at: Node) -> ModuleType:
+    """The file `name` of `folder`; an unknown name is an error with the near miss."""
+    path = folder / f"{name}.py"
+    if not NAME.fullmatch(name) or not path.is_file():
+        raise at.error(f"no file {name}.py in {folder.name}/", strict.near(name, names_in(folder)))
+    return load(path, package)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
+
+
+def check_name(name: str, at: Node) -> None:
+    if not NAME.fullmatch(name):
+        raise at.error(f"found {name!r}", "letters, digits, - and _ are legal, a letter or digit first: it names files")

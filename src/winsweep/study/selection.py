@@ -1,0 +1,75 @@
+"""Which validation runs an arm has, and how the best of them decides the recipe of its test runs."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from winsweep import strict
+from winsweep.strict import Node
+from winsweep.study.arms import overrides, refuse_same
+from winsweep.study.cell import Choice, Comparison, Decoding, Generation, Judge, LocalFile, Source, Training
+from winsweep.study.recipe import Recipe
+from winsweep.study.rules import Adapter
+
+SECTION = ("grid", "seed", "instructions", "reference", "judge", "by", "picks")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The section choose: of a study. `picks`: what a person decided for a family (MODEL.ARM), which then has no validation runs."""
+
+    points: tuple[Mapping[str, object], ...]
+    seed: int
+    instructions: Source
+    reference: LocalFile
+    judge: Judge
+    by: Literal["lc_win_rate", "win_rate"]
+    picks: Mapping[str, Mapping[str, object]]
+
+    def of(self, training: Training, family: str, decoding: Decoding) -> Training:
+        """`training` with what was picked for its family, or with the choice that will be."""
+        if family in self.picks:
+            return dataclasses.replace(training, recipe=dataclasses.replace(training.recipe, **self.picks[family]))
+        runs = tuple(self._run(training, f"{family}.val{point_label(p)}", p, decoding) for p in self.points)
+        first = dataclasses.replace(training.recipe, **self.points[0])  # whatever the study says of these fields decides nothing
+        return dataclasses.replace(training, recipe=first, choice=Choice(family, self.by, tuple(self.points[0]), runs))
+
+    def _run(self, training: Training, label: str, point: Mapping[str, object], decoding: Decoding) -> Comparison:
+        tried = dataclasses.replace(training, name=label, seed=self.seed, recipe=dataclasses.replace(training.recipe, **point))
+        return Comparison(label, Generation(label, tried, Adapter(), decoding, training.frame, self.instructions), self.reference, self.judge)
+
+
+def read_selection(node: Node, judge: Judge, source: Callable[[Node], Source], judge_of: Callable[[Node], Judge],
+                   local: Callable[[Node], LocalFile]) -> Selection:
+    """The section choose:; BadStudy says what is missing or wrong. `judge` is the study's, for one that names none."""
+    given = node.mapping()
+    strict.refuse_unknown(given, SECTION, node)
+    for name in ("grid", "instructions", "reference"):
+        if name not in given:
+            raise node.error(f"{name} is missing", "choose: wants grid, instructions and reference", f"add {name}:")
+    reference = given["reference"].mapping()
+    if set(reference) != {"outputs"}:
+        raise given["reference"].error("no file of outputs", "validation runs are compared with given outputs", "type {outputs: FILE}")
+    picks = {family: overrides(Recipe, of.mapping(), of) for family, of in given["picks"].mapping().items()} if "picks" in given else {}
+    return Selection(
+        tuple(overrides(Recipe, point, given["grid"]) for point in points(given["grid"])),
+        strict.read(int, given["seed"]) if "seed" in given else 42,  # the trainer's default, with which the paper's validation runs ran
+        source(given["instructions"]), local(reference["outputs"]), judge_of(given["judge"]) if "judge" in given else judge,
+        strict.read(Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate", picks)
+
+
+def points(node: Node | None) -> list[dict[str, Node]]:
+    """Every combination of the listed recipe values; one empty point where there is no grid."""
+    given = node.mapping() if node else {}
+    if node:
+        strict.refuse_unknown(given, ["preset", *(f.name for f in dataclasses.fields(Recipe))], node)
+    for values in given.values():
+        refuse_same([v.value for v in strict.items(values)], values, "value")
+    return [dict(zip(given, point)) for point in itertools.product(*(strict.items(v) for v in given.values()))]
+
+
+def point_label(point: Mapping[str, object]) -> str:
+    """How the values of a point are told apart in a label."""
+    return "".join(f".{name}{value.value if isinstance(value, Node) else value}" for name, value in point.items())

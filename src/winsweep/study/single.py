@@ -1,0 +1,122 @@
+"""A study of one finetuned model beside its instruction-tuned sibling, as `make train`, `make train_resp` and `make eval` ask for it."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from winsweep import layout, strict
+from winsweep.errors import BadStudy
+from winsweep.graph import load
+from winsweep.study.parts import NAME, names_in
+
+SIBLING = "ins"
+Told = dict[str, Any]  # what a study file says, in YAML's types
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person says of a training run, each value as typed; an empty one is not said."""
+
+    model: str
+    data: str = ""
+    lr: str = ""
+    epochs: str = ""
+    seed: str = ""
+    judge: str = ""
+
+
+def training(asked: Asked, known: Mapping[str, Told], responses_only: bool) -> Told:
+    """The study of `asked` over what is `known` of its model; BadStudy names a value that is not legal, and the nearest that is."""
+    if asked.model not in known:
+        raise BadStudy(f"MODEL: found {asked.model!r}; {strict.near(asked.model, known)}; type MODEL={next(iter(known))}")
+    base = known[asked.model]
+    usual = base["tasks"][SIBLING]["from"]
+    data, rows = _rows(asked.data or usual)
+    arm = ("resp_tuned" if responses_only else f"{data}_tuned") if data == usual or not responses_only else f"resp_{data}_tuned"
+    recipe = {"lr": _number("LR", asked.lr, float) if asked.lr else base["recipe"]["lr"],
+              "epochs": _number("EPOCHS", asked.epochs, int) if asked.epochs else base["recipe"]["epochs"]}
+    own = rows | ({"empty_instructions": True} if responses_only else {}) | {"recipe": recipe}
+    told = {"name": f"{arm}_{asked.model}", **base, "tasks": {**base["tasks"], arm: own},
+            "seeds": [_number("SEED", asked.seed, int) if asked.seed else 1]}
+    return judged_by(told, asked.judge) if asked.judge else told
+
+
+def judged_by(told: Told, judge: str) -> Told:
+    """The study with another judge: a file of judges/, or a model that an OpenAI-compatible endpoint serves."""
+    named = [name for name in names_in(layout.JUDGES) if _says_all(name)]
+    if not re.fullmatch(r"[\w./:-]+", judge):
+        raise BadStudy(f"JUDGE: found {judge!r}; {', '.join(named)} and the name of a model at OPENAI_BASE_URL are legal; type JUDGE=gpt_6_luna")
+    return told | {"compare": (told.get("compare") or {}) | {"judge": judge if judge in named else {"from": "alpaca", "model": judge}}}
+
+
+def _says_all(name: str) -> bool:
+    """Whether a judge's name alone says which judge it is: none of its options is missing, nor the model behind it."""
+    options = dataclasses.fields(load(layout.JUDGES / f"{name}.py", "winsweep.judges").Options)
+    return name != "alpaca" and not any(f.name == "weights" or f.default is dataclasses.MISSING for f in options)
+
+
+def cells(told: Told) -> list[str]:
+    """The labels of the cells that such a study is about: those of every task but the sibling; what a person's edit lacks sweep.py says."""
+    models, arms, seeds = (told.get(section) or () for section in ("models", "tasks", "seeds"))
+    return [f"{model}.{arm}.s{seed}" for model in models for arm in arms if arm != SIBLING for seed in seeds]
+
+
+def find(name: str, folder: Path) -> Path:
+    """The study file of the model `name` that was asked for before; BadStudy with those that there are."""
+    names = sorted(p.stem for p in folder.glob("*.yaml"))
+    if name not in names:
+        hint = strict.near(name, names) if names else f"{folder} has none"
+        raise BadStudy(f"MODEL: no {name!r} was trained here; {hint}; type make train_resp MODEL=llama2-7b first")
+    return folder / f"{name}.yaml"
+
+
+def read_told(path: Path) -> Told:
+    """A file of this module, or models.yaml, in YAML's types; BadStudy for what is no mapping of names."""
+    strict.read_yaml(path).mapping()
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def text(told: Told, command: str) -> bytes:
+    """The study file, with what to type to have all of it."""
+    return (f"# Written by `{command}`; yours to edit. Its table: python launch/sweep.py THIS-FILE\n"
+            + yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=150)).encode()
+
+
+def _rows(data: str) -> tuple[str, Told]:
+    """What DATA names, as a name and as the entry of a task: a reader of tasks/, or a file of rows."""
+    if data.endswith((".jsonl", ".json")):
+        path = Path(data).expanduser().resolve()
+        if not path.is_file():
+            raise BadStudy(f"DATA: no file at {path}; a file of rows and a task of this list are legal: {', '.join(_readers())}")
+        return _one_name(path.stem), {"path": str(path)}
+    if data not in _readers():
+        raise BadStudy(f"DATA: found {data!r}; {strict.near(data, _readers())}; or a file of rows, .jsonl")
+    return data, {"from": data}
+
+
+def _readers() -> list[str]:
+    """Readers of training rows: files of tasks/ that give examples and have a source of their own."""
+    readers = {name: load(layout.TASKS / f"{name}.py", "winsweep.tasks") for name in names_in(layout.TASKS)}
+    return [name for name, reader in readers.items() if hasattr(reader, "examples") and not reader.NEEDS_PATH]
+
+
+def _one_name(stem: str) -> str:
+    if not NAME.fullmatch(stem):
+        raise BadStudy(f"DATA: found a file called {stem!r}; letters, digits, - and _ are legal, as it names the model; rename it")
+    return stem
+
+
+def _number(what: str, value: str, kind: type) -> int | float:
+    """The number above 0 that `value` spells; text that is none is shown and never run."""
+    try:
+        number = kind(value)
+    except ValueError:
+        number = 0
+    if not 0 < number < float("inf"):
+        raise BadStudy(f"{what}: found {value!r}; {strict.NOUNS[kind]} above 0 is legal; type {what}={'1e-5' if kind is float else 5}")
+    return number
