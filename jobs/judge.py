@@ -66,6 +66,6 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from winsweep.attempt.attempt import main
+    from winsweep.attempt.by_hand import main
 
     main(Path(sys.argv[1]))

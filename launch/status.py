@@ -9,13 +9,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import strict  # noqa: E402
 from winsweep.artifact import Artifact  # noqa: E402
+from winsweep.attempt.arrays import open_arrays  # noqa: E402
 from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
 from winsweep.house import House, chain, columns, open_house  # noqa: E402
 from winsweep.local.controller import state_of  # noqa: E402
 from winsweep.plan import Item  # noqa: E402
 from winsweep.prefetch import not_there  # noqa: E402
 from winsweep.slurm import standing
-from winsweep.slurm.arrays import open_arrays  # noqa: E402
 from winsweep.slurm.queue import Task  # noqa: E402
 from winsweep.store.siblings import nearest  # noqa: E402
 

@@ -2,7 +2,8 @@
 
 import time
 
-from winsweep.slurm import arrays
+from winsweep.attempt import arrays
+from winsweep.slurm import queue
 from winsweep.slurm.queue import Task, parse
 
 
@@ -17,7 +18,7 @@ def test_a_line_of_squeue():
 
 def test_an_array_whose_id_was_never_written_is_found_by_its_token(tmp_path):
     folder, name = arrays.open_folder(tmp_path, "finetune", [["finetune/a"], ["finetune/b", "collect/b"]])
-    queued, over = arrays.match(arrays.open_arrays(tmp_path), [task(name, 1)], time.time())
+    queued, over = queue.match(arrays.open_arrays(tmp_path), [task(name, 1)], time.time())
     assert queued.keys() == {"finetune/b", "collect/b"} and not over
     assert arrays.open_arrays(tmp_path)[0].job == "9"
 
@@ -25,13 +26,13 @@ def test_an_array_whose_id_was_never_written_is_found_by_its_token(tmp_path):
 def test_a_fresh_array_that_is_not_to_be_seen_yet_is_not_submitted_again_until_it_is_old(tmp_path):
     arrays.open_folder(tmp_path, "finetune", [["finetune/a"]])
     opened = arrays.open_arrays(tmp_path)
-    assert arrays.match(opened, [], time.time()) == ({"finetune/a": None}, [])
-    assert arrays.match(opened, [], time.time() + arrays.ACCEPT_S + 1) == ({}, opened)
+    assert queue.match(opened, [], time.time()) == ({"finetune/a": None}, [])
+    assert queue.match(opened, [], time.time() + queue.ACCEPT_S + 1) == ({}, opened)
 
 
 def test_an_array_that_left_the_queue_is_over(tmp_path):
     folder, name = arrays.open_folder(tmp_path, "judge", [["judge/a"]])
     arrays.know(folder, "9")
-    assert arrays.match(arrays.open_arrays(tmp_path), [task("winsweep.judge.other", 0)], time.time())[1][0].folder == folder
+    assert queue.match(arrays.open_arrays(tmp_path), [task("winsweep.judge.other", 0)], time.time())[1][0].folder == folder
     arrays.close(folder)
     assert arrays.open_arrays(tmp_path) == []

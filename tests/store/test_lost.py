@@ -1,9 +1,8 @@
 """Tasks that left the queue without beginning: they count, so that what cannot start is not submitted for ever."""
 
-from winsweep.attempt import history
+from winsweep.attempt import arrays, history
 from winsweep.attempt.spec import Spec
 from winsweep.placement import Placement
-from winsweep.slurm import arrays
 from winsweep.store.store import Store
 
 

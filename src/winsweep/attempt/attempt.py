@@ -5,12 +5,10 @@ import os
 import sys
 import time
 import traceback
-import uuid
 from pathlib import Path
 
 from winsweep import layout
 from winsweep.attempt import history, staging, warm
-from winsweep.attempt import spec as specs
 from winsweep.attempt.endings import CODES, FAILED, OK, STOPPED, GiveUp, explain_predecessor, giving_up, reason_of, say_end, speak_for_leader, usage
 from winsweep.attempt.job import Job, progress_file
 from winsweep.attempt.ranks import Roll
@@ -22,15 +20,6 @@ from winsweep.store import liveness, manifest, provenance
 from winsweep.store.claim import Claim, places
 from winsweep.store.liveness import BUSY
 from winsweep.store.store import RECORD, Store
-
-
-def main(path: Path) -> None:
-    """`python jobs/STAGE.py SPEC.json`: one attempt by hand, its ranks as given by placement started here."""
-    spec = specs.read(path)
-    if spec.placement.ranks > 1:
-        from winsweep.attempt.nursery import run_ranks  # only here: it starts processes
-        sys.exit(run_ranks(path, spec.placement.ranks))
-    sys.exit(run(spec, 0, 1, uuid.uuid4().hex[:12], StopFlag()))
 
 
 def run(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:

@@ -4,10 +4,10 @@ import json
 import time
 from collections.abc import Iterable
 
+from winsweep.attempt import arrays
+from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.retry import End, failed
 from winsweep.errors import Busy
-from winsweep.slurm import arrays
-from winsweep.slurm.arrays import Submitted
 from winsweep.store import liveness
 from winsweep.store.store import Store
 

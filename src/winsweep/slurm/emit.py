@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
 from winsweep.house import House
 from winsweep.placement import Cluster
-from winsweep.slurm import arrays, slurm
+from winsweep.slurm import slurm
 from winsweep.slurm.chain import Array
 from winsweep.slurm.freeze import freeze
 from winsweep.slurm.reconcile import Lock, closing_array, excluded, look, open_array, open_closing, planned, running_jobs, table_is_missing

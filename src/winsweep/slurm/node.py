@@ -11,13 +11,13 @@ import sys
 import time
 from pathlib import Path
 
+from winsweep.attempt import arrays
 from winsweep.attempt import spec as specs
 from winsweep.attempt.attempt import run
 from winsweep.attempt.endings import OK, STOPPED
 from winsweep.attempt.nursery import redirect
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
-from winsweep.slurm import arrays
 
 ASK_S = 120.0  # how long slurmctld may be away while a stopped attempt asks for another turn; after that the closing job sees to it
 

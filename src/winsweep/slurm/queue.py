@@ -4,12 +4,16 @@ import re
 import subprocess
 from dataclasses import dataclass
 
+from winsweep.attempt import arrays
+from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
 
 FORMAT = "%i|%j|%T|%r|%N|%M|%l"
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SIGNALING",
         "STAGE_OUT", "STOPPED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "PREEMPTED")
 TIMEOUT_S = 60.0
+# How long an sbatch that was not heard to succeed may still turn up in the queue. One that comes later costs a job that ends as busy.
+ACCEPT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -85,3 +89,25 @@ REASONS = {
     "JobHeldAdmin": "is held by the administrator",
     "launch_failed_requeued_held": "is held after it could not be launched; scontrol release lets it go",
 }
+
+
+def match(opened: list[Submitted], queue: list[Task], now: float) -> tuple[dict[str, Task | None], list[Submitted]]:
+    """Key to its task in the queue (None: submitted a moment ago and not to be seen yet), and the arrays that are over.
+
+    An array is found by the token in its job name, so one whose id was never written down is found too.
+    """
+    by_token: dict[str, list[Task]] = {}
+    for task in queue:
+        by_token.setdefault(task.name.rpartition(".")[2], []).append(task)
+    queued: dict[str, Task | None] = {}
+    over = []
+    for array in opened:
+        tasks = by_token.get(array.token, [])
+        queued |= {key: t for t in tasks if t.index < len(array.keys) for key in array.keys[t.index]}
+        if not tasks and array.job is None and now - array.at < ACCEPT_S:
+            queued |= dict.fromkeys(key for keys in array.keys for key in keys)
+        elif not tasks:
+            over.append(array)
+        elif array.job is None:
+            arrays.know(array.folder, tasks[0].job)
+    return queued, over

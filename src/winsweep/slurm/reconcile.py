@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winsweep.artifact import Artifact
-from winsweep.attempt import history
+from winsweep.attempt import arrays, history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.retry import bad_nodes
 from winsweep.attempt.spec import Spec
@@ -16,7 +16,7 @@ from winsweep.house import House, make_room
 from winsweep.placement import Cluster, Placement
 from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
-from winsweep.slurm import arrays, chain, queue, slurm
+from winsweep.slurm import chain, queue, slurm
 from winsweep.slurm.chain import Array
 from winsweep.slurm.freeze import freeze
 from winsweep.store import liveness
@@ -48,7 +48,7 @@ def look(house: House, own_job: str = "") -> Look:
     """The study as it stands: the store, and one squeue if anything may be in the queue; nothing is submitted. `own_job` is a closing job's id."""
     opened = arrays.open_arrays(house.store.root)
     tasks = queue.snapshot() if opened else []
-    queued, over = arrays.match(opened, tasks, time.time())
+    queued, over = queue.match(opened, tasks, time.time())
     for array in over:
         if arrays.close(array.folder):
             history.note_lost(house.store, array)

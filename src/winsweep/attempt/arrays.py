@@ -10,12 +10,9 @@ from pathlib import Path
 
 from winsweep.attempt import spec as specs
 from winsweep.attempt.spec import Spec
-from winsweep.slurm.queue import Task
 from winsweep.store.manifest import write_atomic
 
 PREFIX = "winsweep"
-# How long an sbatch that was not heard to succeed may still turn up in the queue. One that comes later costs a job that ends as busy.
-ACCEPT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -70,28 +67,6 @@ def open_arrays(root: Path) -> list[Submitted]:
     """Every array that may still be in the queue."""
     folders = [p.parent for p in (root / ".work" / "arrays").glob("*/map.json") if not (p.parent / "over").exists()]
     return [_read(f) for f in sorted(folders)]
-
-
-def match(opened: list[Submitted], queue: list[Task], now: float) -> tuple[dict[str, Task | None], list[Submitted]]:
-    """Key to its task in the queue (None: submitted a moment ago and not to be seen yet), and the arrays that are over.
-
-    An array is found by the token in its job name, so one whose id was never written down is found too.
-    """
-    by_token: dict[str, list[Task]] = {}
-    for task in queue:
-        by_token.setdefault(task.name.rpartition(".")[2], []).append(task)
-    queued: dict[str, Task | None] = {}
-    over = []
-    for array in opened:
-        tasks = by_token.get(array.token, [])
-        queued |= {key: t for t in tasks if t.index < len(array.keys) for key in array.keys[t.index]}
-        if not tasks and array.job is None and now - array.at < ACCEPT_S:
-            queued |= dict.fromkeys(key for keys in array.keys for key in keys)
-        elif not tasks:
-            over.append(array)
-        elif array.job is None:
-            know(array.folder, tasks[0].job)
-    return queued, over
 
 
 def _read(folder: Path) -> Submitted:

@@ -1,0 +1,17 @@
+"""An attempt that a person starts: `python jobs/STAGE.py SPEC.json`."""
+
+import sys
+import uuid
+from pathlib import Path
+
+from winsweep.attempt import attempt, nursery
+from winsweep.attempt import spec as specs
+from winsweep.attempt.stopflag import StopFlag
+
+
+def main(path: Path) -> None:
+    """Run the attempt that a file describes and exit with its code: one rank here, several as children of this process."""
+    spec = specs.read(path)
+    if spec.placement.ranks > 1:
+        sys.exit(nursery.run_ranks(path, spec.placement.ranks))
+    sys.exit(attempt.run(spec, 0, 1, uuid.uuid4().hex[:12], StopFlag()))
