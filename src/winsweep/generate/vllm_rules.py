@@ -1,12 +1,11 @@
-"""The rule adapter inside vLLM: which slot each request of the engine's batch has. The only file that imports vllm.
+"""The rule adapter inside vLLM: which slot each request of the engine's batch has. For a vLLM of one's own, too:
 
     from winsweep.generate.vllm_rules import VllmRules, extra_args
     llm = LLM(model, logits_processors=[VllmRules], async_scheduling=False)
     llm.generate(prompts, SamplingParams(temperature=0, extra_args=extra_args(Adapter(rules=("eos", "uniform", "diversity")), Frame())))
 
 Written to the interface vllm.v1.sample.logits_processor (vLLM 0.11 and later; those whose default is another model runner want
-VLLM_USE_V2_MODEL_RUNNER=0). It has not run inside vLLM yet: its tests drive it through stand-ins for that interface. Everything
-that decides a number is Slots, which is the same for every engine.
+VLLM_USE_V2_MODEL_RUNNER=0). Everything that decides a number is Slots, which is the same for every engine.
 """
 
 from collections.abc import Sequence

