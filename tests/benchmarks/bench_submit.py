@@ -1,7 +1,7 @@
 """Planning and submitting 1,000 cells on a real SLURM, with the RPCs that slurmctld counted: python tests/benchmarks/bench_submit.py
 
 Wants a running cluster (`eval "$(slurm/testbed/up)"`). Nothing is waited for: the arrays are cancelled at the end. Beside it what submitit
-itself needs for one stage of as many cells, as one array and one by one (`--peers 200` for fewer, 0 for none).
+itself needs for one stage of as many cells, as one array and one by one, and exca, a sweep manager (`--peers 200` for fewer, 0 for none).
 """
 
 import argparse
@@ -79,6 +79,33 @@ def peers(folder: Path, num_cells: int) -> None:
         subprocess.run(["scancel", "--me"], check=True)
 
 
+def manager(folder: Path, num_cells: int) -> None:
+    """exca for one stage, and again while all of it is in the queue; left out where it is not installed (`pip install exca==0.6.0`)."""
+    try:
+        import exca
+    except ModuleNotFoundError:
+        print("exca is not installed")
+        return
+    import pydantic
+
+    class Cell(pydantic.BaseModel):
+        n: int
+        infra: exca.TaskInfra = exca.TaskInfra(version="1")
+
+        @infra.apply
+        def run(self) -> int:
+            return abs(self.n)
+
+    for what in ("exca job_array, one stage", "exca again, all of it in the queue"):
+        cell = Cell(n=-1, infra={"folder": str(folder / "exca"), "cluster": "slurm", "slurm_partition": "main", "timeout_min": 10})
+        subprocess.run(["sdiag", "--reset"], check=True, capture_output=True)
+        begun = time.perf_counter()
+        with cell.infra.job_array(max_workers=num_cells) as cells:
+            cells.extend(cell.infra.clone_obj({"n": n}) for n in range(num_cells))
+        tell(what, num_cells, time.perf_counter() - begun, 1)
+    subprocess.run(["scancel", "--me"], check=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", type=int, default=1000, metavar="N", help="cells that submitit submits by itself (default: 1000)")
@@ -96,6 +123,7 @@ def main() -> None:
             step(folder, "again, nothing missing", 100, 11)
             if num_peers:
                 peers(folder, num_peers)
+                manager(folder, num_peers)
         finally:
             subprocess.run(["scancel", "--me"], check=True)
             subprocess.run(["scontrol", "update", "partition=main", "state=up"], check=True)

@@ -1,10 +1,13 @@
 """Which two outputs belong together, joined by the instruction's text."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from winsweep.errors import BadData, Incomplete
 from winsweep.text.source import file_rows
+
+NUM_NAMED = 5  # instructions that an error spells out
 
 
 def read(instructions: Path, candidate: Path, reference: Path) -> list[dict]:
@@ -12,7 +15,7 @@ def read(instructions: Path, candidate: Path, reference: Path) -> list[dict]:
 
     A pair is an AlpacaEval annotation row without its preference: output_1 is the reference's, output_2 the candidate's.
     """
-    ours, theirs = _outputs(candidate), _outputs(reference)
+    ours, theirs = (by_instruction(path, list(file_rows(path))) for path in (candidate, reference))
     asked = list(file_rows(instructions))
     for side, where in ((ours, candidate), (theirs, reference)):
         missing = [row["instruction"] for row in asked if row["instruction"] not in side]
@@ -29,12 +32,13 @@ def _pair(asked: dict, reference: dict, candidate: dict) -> dict:
             "num_tokens": candidate["num_tokens"], "truncated": candidate["truncated"], **answer}
 
 
-def _outputs(path: Path) -> dict[str, dict]:
-    rows = list(file_rows(path))
-    bad = [i for i, row in enumerate(rows) if not isinstance(row.get("instruction"), str) or not isinstance(row.get("output"), str)]
-    if bad:
-        raise BadData(f"{path} row {bad[0]}: an AlpacaEval output has the texts `instruction` and `output`; found {', '.join(rows[bad[0]])}")
-    twice = [text for text, num in Counter(row["instruction"] for row in rows).items() if num > 1]
+def by_instruction(path: Path, rows: Sequence[dict]) -> dict[str, dict]:
+    """Rows of AlpacaEval outputs by instruction; BadData names the row that is none, and instructions that stand more than once."""
+    for i, row in enumerate(rows):
+        wrong = [name for name in ("instruction", "output") if not isinstance(row.get(name), str)]
+        if wrong:
+            raise BadData(f"{path} row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; legal are the texts instruction and output")
+    twice = sorted(text for text, num in Counter(row["instruction"] for row in rows).items() if num > 1)
     if twice:
-        raise BadData(f"{path}: {len(twice)} instructions stand more than once, the first being {twice[0][:60]!r}; each may stand once")
+        raise BadData(f"{path}: more than once: {', '.join(repr(t[:60]) for t in twice[:NUM_NAMED])} ({len(twice)} in all); each instruction may stand once")
     return {row["instruction"]: row for row in rows}

@@ -1,16 +1,15 @@
 """What a file in AlpacaEval's format holds, ours or alpaca_eval's own: outputs of one model, or annotations of two."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from winsweep.errors import BadData, Incomplete, MissingInput
+from winsweep.judge.pairs import by_instruction
 from winsweep.report.rows import NUM_NAMED
 from winsweep.text.source import file_rows
 
 NAMES = ("annotations.json", "outputs.json", "model_outputs.json")  # in a directory, the first that is there
-OUTPUT = ("instruction", "output")
 Row = dict[str, Any]
 
 
@@ -59,24 +58,13 @@ def pairs(candidate: tuple[Path, list[Row]], reference: tuple[Path, list[Row]], 
     BadData for rows that are no outputs or are twice; Incomplete, naming instructions, for what either side lacks (with `can_lack`,
     only for what the reference does).
     """
-    ours, theirs = (_by_instruction(*side) for side in (candidate, reference))
+    ours, theirs = (by_instruction(*side) for side in (candidate, reference))
     _refuse([text for text in ours if text not in theirs], reference[0])
     if not can_lack:
         _refuse([text for text in theirs if text not in ours], candidate[0])
     return [{"instruction": text, "dataset": row.get("dataset", ""), "output_1": theirs[text]["output"], "output_2": row["output"],
              "generator_1": str(theirs[text].get("generator", reference[0].stem)), "generator_2": str(row.get("generator", candidate[0].stem)),
              "truncated": bool(row.get("truncated"))} for text, row in ours.items()]
-
-
-def _by_instruction(path: Path, rows: Sequence[Row]) -> dict[str, Row]:
-    for i, row in enumerate(rows):
-        wrong = [name for name in OUTPUT if not isinstance(row.get(name), str)]
-        if wrong:
-            raise BadData(f"{path} row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; legal are the texts instruction and output")
-    twice = [text for text, num in Counter(row["instruction"] for row in rows).items() if num > 1]
-    if twice:
-        raise BadData(f"{path}: more than once: {_shown(twice)}; each instruction may stand once")
-    return {row["instruction"]: row for row in rows}
 
 
 def _refuse(lacking: Sequence[str], where: Path) -> None:
