@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
+from winsweep import keys
 from winsweep.judge import endpoint
 from winsweep.judge.chat import ChatJudge, request_for
 from winsweep.judge.endpoint import Failure, Reply
@@ -33,7 +34,8 @@ def judge_over_http(pairs: list[Row], judge: ChatJudge, limits: Limits, keep: Ca
 
     def ask(questions: list[Question], answered: Callable, idle: Callable) -> tuple[dict[Question, str], str]:
         spending = Spending(judge.identity["model"], limits, ledger)
-        return asyncio.run(_Calls(judge, limits, spending, answered, idle).all(questions))
+        shared = ledger.beside(f"pace-{keys.digest(judge.identity['model'])}") if ledger else None
+        return asyncio.run(_Calls(judge, limits, spending, Pacing(limits, shared), answered, idle).all(questions))
 
     judge_all(pairs, judge, keep, ledger, ask)
 
@@ -41,10 +43,9 @@ def judge_over_http(pairs: list[Row], judge: ChatJudge, limits: Limits, keep: Ca
 class _Calls:
     """Calls under way and why they end. `stopped` is a reason for people, `raised` what keep raised; after either no call leaves."""
 
-    def __init__(self, judge: ChatJudge, limits: Limits, spending: Spending, answered: Callable[[Question, Judgement], None],
+    def __init__(self, judge: ChatJudge, limits: Limits, spending: Spending, pacing: Pacing, answered: Callable[[Question, Judgement], None],
                  idle: Callable[[], Iterable[Question]]) -> None:
-        self.judge, self.limits, self.spending, self.answered, self.look = judge, limits, spending, answered, idle
-        self.pacing = Pacing(limits)
+        self.judge, self.limits, self.spending, self.pacing, self.answered, self.look = judge, limits, spending, pacing, answered, idle
         self.failures: dict[Question, str] = {}
         self.stopped, self.raised, self.in_a_row = "", None, 0
         self.workers: list[asyncio.Task] = []

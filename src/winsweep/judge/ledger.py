@@ -64,6 +64,11 @@ class Ledger:
         """Record a reply that was paid for and could not be read: it is no judgement, but money."""
         self._append("wasted", tokens, '"none"')
 
+    def beside(self, name: str) -> Path:
+        """Where a file lies that all judges of the store share."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        return self.folder.parent / name
+
     def close(self) -> None:
         if self._file is not None:
             os.fsync(self._file)
