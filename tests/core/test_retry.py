@@ -23,13 +23,13 @@ def test_what_may_pass_is_tried_three_times_without_progress(kind):
 def test_three_time_limits_before_anything_was_gained_fail_and_say_what_to_do():
     assert failed(ends(("time limit", 0), ("time limit", 0))) is None
     said = failed(ends(("time limit", 7), ("time limit", 7), ("time limit", 7), ("time limit", 7)))
-    assert said.startswith("time limit: why (3 attempts in a row got no further; raise time_min, or lower checkpoint_steps, ")
+    assert said.startswith("time limit: why (3 attempts in a row got no further; raise time_min, or save more often (checkpoint_steps: N), ")
 
 
 def test_preemptions_before_anything_was_gained_count_only_when_there_are_many():
     assert failed(ends(*[("preempted", 0)] * 9)) is None
     said = failed(ends(*[("preempted", 0)] * 10))
-    assert said.startswith("preempted: why (10 attempts in a row got no further; lower checkpoint_steps, or name a partition ")
+    assert said.startswith("preempted: why (10 attempts in a row got no further; save more often (checkpoint_steps: N), or name a partition ")
     assert failed(ends(*[("preempted", 0)] * 9, ("preempted", 1), *[("preempted", 1)] * 9)) is None
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 BUDGET = 3  # attempts in a row that got no further
 PREEMPTIONS = 10  # the same, where a higher partition took the nodes: no fault of the study, but it must not go on for ever
-ADVICE = {"time limit": "; raise time_min, or lower checkpoint_steps, in the cluster file and type --retry-failed",
-          "preempted": "; lower checkpoint_steps, or name a partition that is not preempted, and type --retry-failed"}
+ADVICE = {"time limit": "; raise time_min, or save more often (checkpoint_steps: N), in the cluster file and type --retry-failed",
+          "preempted": "; save more often (checkpoint_steps: N), or name a partition that is not preempted, and type --retry-failed"}
 # Ends that say nothing against the ask, and ends that may come from a machine or a neighbour.
 HARMLESS = ("done", "already", "busy", "blocked", "stopped")
 PASSING = ("preempted", "time limit", "node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge", "lost")
