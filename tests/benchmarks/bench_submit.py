@@ -5,7 +5,11 @@ itself needs for one stage of as many cells, as one array and one by one, and ex
 """
 
 import argparse
+import logging
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -88,6 +92,13 @@ def manager(folder: Path, num_cells: int) -> None:
         return
     import pydantic
 
+    (folder / "bin").mkdir()
+    for name in ("sbatch", "squeue", "sacct", "scontrol"):  # exca hides SLURM's variables, and SLURM_CONF with them
+        wrapper = folder / "bin" / name
+        wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={shlex.quote(os.environ["SLURM_CONF"])} exec {shutil.which(name)} "$@"\n')
+        wrapper.chmod(0o755)
+    os.environ["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
     class Cell(pydantic.BaseModel):
         n: int
         infra: exca.TaskInfra = exca.TaskInfra(version="1")
@@ -96,13 +107,14 @@ def manager(folder: Path, num_cells: int) -> None:
         def run(self) -> int:
             return abs(self.n)
 
-    for what in ("exca job_array, one stage", "exca again, all of it in the queue"):
+    logging.disable()  # submitit says for each cell that there is no sacct
+    for what, num_sbatch in (("exca job_array, one stage", 1), ("exca again, all of it in the queue", 0)):
         cell = Cell(n=-1, infra={"folder": str(folder / "exca"), "cluster": "slurm", "slurm_partition": "main", "timeout_min": 10})
         subprocess.run(["sdiag", "--reset"], check=True, capture_output=True)
         begun = time.perf_counter()
         with cell.infra.job_array(max_workers=num_cells) as cells:
             cells.extend(cell.infra.clone_obj({"n": n}) for n in range(num_cells))
-        tell(what, num_cells, time.perf_counter() - begun, 1)
+        tell(what, num_cells, time.perf_counter() - begun, num_sbatch)
     subprocess.run(["scancel", "--me"], check=True)
 
 
