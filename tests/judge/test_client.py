@@ -221,10 +221,10 @@ def test_a_file_of_turns_that_makes_no_sense_or_cannot_be_locked_stops_nobody(tm
 
     for text in ("nan", "none", str(time.time() + 4000)):
         (tmp_path / "pace").write_text(text)
-        assert seconds() < 5
+        assert seconds() < 20
     with open(tmp_path / "pace") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
-        assert seconds() < 5
+        assert seconds() < 20
 
 
 def test_a_proxy_of_the_environment_is_used_and_an_entry_of_netrc_is_not(server, tmp_path, monkeypatch):
