@@ -24,6 +24,7 @@ test: install
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 # Preemption and time limits, dead nodes, dead and hung ranks, killed launchers, on a real SLURM; all of it is part of `make test`.
+# WINSWEEP_ACCOUNTING=1 make faults: the same with slurmdbd behind it.
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 

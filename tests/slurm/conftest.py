@@ -13,6 +13,7 @@ import pytest
 
 TESTBED = Path(__file__).resolve().parents[2] / "slurm/testbed"
 MARKS: list[socket.socket] = []
+ACCOUNTING = ["--accounting"] if os.environ.get("WINSWEEP_ACCOUNTING") else []  # of the clusters that have none otherwise
 LOW, NUM_PORTS = 20000, 200  # below the ports that the system gives out by itself
 
 
@@ -107,8 +108,8 @@ def keep_bed(folder: Path, programs: tuple[str, ...], *words: str) -> Iterator[B
 
 @pytest.fixture(scope="session")
 def testbed(tmp_path_factory) -> Iterator[Bed]:
-    """Four nodes n1 … n4 with two GPUs each, partitions main and hi, no accounting. A test leaves its queue empty."""
-    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(first_port()))
+    """Four nodes n1 … n4 with two GPUs each, partitions main and hi; accounting if WINSWEEP_ACCOUNTING is set. A test leaves its queue empty."""
+    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(first_port()), *ACCOUNTING)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 from winsweep.judge.limits import Limits
 
 LOCK_S = 2.0  # a process that was stopped while it held the lock must not stop all others
-FARTHEST_S = 600.0  # a turn later than this was written by a clock that is wrong
+FARTHEST_S = 60.0  # a turn later than this was written by a clock that is wrong
 
 
 class Pacing:

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.slurm.conftest import Bed, free_ports, keep_bed
+from tests.slurm.conftest import ACCOUNTING, Bed, free_ports, keep_bed
 from tests.slurm.faults.study import Sweep, undisturbed
 
 
 @pytest.fixture(scope="module")
 def testbed(tmp_path_factory) -> Iterator[Bed]:
     """A cluster of its own: after what happens to its nodes here, SLURM may not count their GPUs right."""
-    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(free_ports()))
+    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(free_ports()), *ACCOUNTING)
 
 
 @pytest.fixture(scope="session")
