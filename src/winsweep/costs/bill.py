@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 from winsweep import layout
 from winsweep.artifact import Artifact
@@ -12,6 +11,7 @@ from winsweep.graph import load
 from winsweep.house import House
 from winsweep.judge import ledger, pairs, prices
 from winsweep.judge.questions import Question, ask_about
+from winsweep.study.cell import Judge
 
 UNSEEN_TOKENS = 2 * 360 + 40  # of a pair whose outputs are not there yet: the means of AlpacaEval's answers and instructions
 CALL_S = 1.0  # how long a call takes, where nothing better is known
@@ -23,7 +23,7 @@ class Bill:
 
     judge: str
     artifact: Artifact  # one of its comparisons
-    module: ModuleType
+    workload: prices.Workload | None  # None for a judge that costs nothing
     questions: set[Question] = field(default_factory=set)  # of pairs whose outputs are there
     unseen: int = 0  # questions about outputs that are not there yet
     unknown: int = 0  # comparisons whose instructions cannot be counted yet
@@ -35,14 +35,15 @@ def lines(house: House, missing: Sequence[Artifact], num_rows: dict[Artifact, in
     for a in missing:
         judge = a.params["judge"]
         folder, _ = ledger.place(house.store.root, judge.name, judge.version, a.params["identity"])
-        bill = bills.setdefault(folder, Bill(judge.name, a, load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")))
-        add(bill, house, a, num_rows[a.inputs["instructions"]])
+        if folder not in bills:
+            bills[folder] = Bill(judge.name, a, _workload(judge))
+        add(bills[folder], house, a, num_rows[a.inputs["instructions"]])
     return [told(bill, folder) for folder, bill in sorted(bills.items())]
 
 
 def add(bill: Bill, house: House, a: Artifact, num: int | None) -> None:
     """Put the comparison `a` on the bill: question by question if its outputs are there, else by the number of its instructions."""
-    workload = _workload(bill)
+    workload = bill.workload
     there = _pairs(house, a) if workload else None
     if there is not None:
         order = "both" if workload.per_pair == 2 else "hash"
@@ -54,10 +55,9 @@ def add(bill: Bill, house: House, a: Artifact, num: int | None) -> None:
 
 
 def told(bill: Bill, folder: Path) -> str:
-    workload, limits = _workload(bill), bill.artifact.limits
     known = ledger.Ledger(folder, ledger.place(folder.parents[1], bill.judge, bill.artifact.params["judge"].version,
                                                bill.artifact.params["identity"])[1]).find(bill.questions) if bill.questions else {}
-    return ahead(bill.judge, workload, limits, bill.questions - known.keys(), len(known), bill.unseen, bill.unknown)
+    return ahead(bill.judge, bill.workload, bill.artifact.limits, bill.questions - known.keys(), len(known), bill.unseen, bill.unknown)
 
 
 def ahead(judge: str, workload: prices.Workload | None, limits: Mapping[str, object], asked: Collection[Question], num_known: int = 0,
@@ -98,17 +98,15 @@ def _time(num: int, tokens: int, limits: Mapping) -> str:
 def warnings(house: House) -> list[str]:
     """A line for each model that is shut down and would still be asked, so that it is heard before GPU-hours go into its outputs."""
     published = house.store.published()
-    missing = [a for a in house.order if a.stage == "judge" and a.key not in published]
-    modules = {a: load(layout.JUDGES / f"{a.params['judge'].name}.py", "winsweep.judges") for a in missing}
-    models = {modules[a].workload(a.params["judge"].options).model for a in missing if hasattr(modules[a], "workload")}
+    judges = {a.params["judge"] for a in house.order if a.stage == "judge" and a.key not in published}
+    models = {workload.model for judge in judges if (workload := _workload(judge))}
     return [f"warning: judge model {model}: OpenAI shut it down on {prices.price_of(model).shut_down}; name another judge, or set OPENAI_BASE_URL "
             f"to an endpoint of your own that serves it; nothing is judged otherwise" for model in sorted(models) if prices.is_shut_down(model)]
 
 
-def _workload(bill: Bill) -> prices.Workload | None:
-    """None for a judge that costs nothing."""
-    judge = bill.artifact.params["judge"]
-    return bill.module.workload(judge.options) if hasattr(bill.module, "workload") else None
+def _workload(judge: Judge) -> prices.Workload | None:
+    module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
+    return module.workload(judge.options) if hasattr(module, "workload") else None
 
 
 def _pairs(house: House, a: Artifact) -> list[dict] | None:
