@@ -28,13 +28,14 @@ test: install
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 
-# What `make test` has no time for: a time limit that is SLURM's own, the whole of paper.yaml with tiny models and stages on the login node on a real SLURM, doubles.
+# What `make test` has no time for: a time limit that is SLURM's own, the whole of paper.yaml with tiny models and stages on the login node, all on a
+# real SLURM, 5,000 judgements, doubles.
 long: install
 	$(BIN)/python -m pytest -m long tests
 
 # vLLM as an engine, on the CPU and in an environment of its own (three minutes to install).
 vllm: .venv-vllm/installed
-	.venv-vllm/bin/python -m pytest tests/generate/test_vllm_engine.py tests/generate/test_vllm_rules.py tests/generate/test_greedy.py
+	.venv-vllm/bin/python -m pytest -m 'not long' tests/generate/test_vllm_engine.py tests/generate/test_vllm_rules.py tests/generate/test_greedy.py
 
 install: .venv/installed
 

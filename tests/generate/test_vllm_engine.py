@@ -14,7 +14,6 @@ from winsweep.study.rules import Adapter
 from winsweep.train.tokenizer import learn
 
 THERE = importlib.util.find_spec("vllm") is not None
-needs_vllm = pytest.mark.skipif(not THERE, reason="vllm is not installed: make vllm")
 ASKED = [f"{word} {n}" for n in range(4) for word in ("Hello", "you you", "What is it?")]
 RULES = Adapter(rules=("eos", "uniform", "diversity"), uniform=(("!", 2.0), ("you", -1.0)))
 
@@ -38,7 +37,7 @@ def answers(model, work, engine: str, adapter: Adapter | None, stopping=lambda: 
     return answer_all(ASKED, model, None, decoding, Frame(), adapter, work, lambda a, b: None, stopping)
 
 
-@needs_vllm
+@pytest.mark.vllm
 @pytest.mark.filterwarnings("default")  # vllm's own
 @pytest.mark.parametrize("adapter", [None, RULES], ids=["greedy", "rules"])
 def test_answers_are_those_of_the_slots_and_go_on_after_a_stop(model, tmp_path, adapter, monkeypatch):

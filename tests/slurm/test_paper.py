@@ -15,6 +15,7 @@ stages: {finetune: {gpus_per_rank: 1, zero: zero2}, generate: {gpus_per_rank: 1,
 """
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_one_submission_makes_the_whole_paper(testbed, tmp_path, data):
     study = overlay(tmp_path, data)

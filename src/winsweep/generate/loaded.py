@@ -1,13 +1,25 @@
 """The model that this process has in memory: one, kept between the generations of a task that share it."""
 
+import gc
+from collections.abc import Callable, Hashable
+from typing import Any
+
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from winsweep.text.model import load_tokenizer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-Asked = tuple[str, str | None, str]
-_held: dict[Asked, tuple[PreTrainedModel, PreTrainedTokenizerBase]] = {}
+_held: dict[Hashable, Any] = {}
+
+
+def held(asked: Hashable, make: Callable[[], Any]) -> Any:
+    """What was made the last time, if the same was asked for; what another ask was given goes first, as there may be no room for two."""
+    if asked not in _held:
+        _held.clear()
+        gc.collect()
+        _held[asked] = make()
+    return _held[asked]
 
 
 def load(base: str, revision: str | None, precision: str, rank: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -17,11 +29,7 @@ def load(base: str, revision: str | None, precision: str, rank: int = 0) -> tupl
     """
     if torch.cuda.is_available():
         torch.cuda.set_device(rank % torch.cuda.device_count())
-    asked = (base, revision, precision)
-    if asked not in _held:
-        _held.clear()  # first, as there may be no room for two
-        _held[asked] = _load(*asked)
-    return _held[asked]
+    return held((base, revision, precision), lambda: _load(base, revision, precision))
 
 
 def _load(base: str, revision: str | None, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -4,7 +4,6 @@ Keys hold the engine, because its numbers can differ where two tokens are nearly
 attempt, and with the model runner that takes a request's own rules.
 """
 
-import gc
 import os
 from collections.abc import Callable, Iterator, Sequence, Set
 
@@ -12,28 +11,22 @@ import torch
 
 from winsweep.errors import BadStudy, Stopped
 from winsweep.generate.decoder import Prompt
+from winsweep.generate.loaded import DTYPES, held
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
 
 SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_USE_V2_MODEL_RUNNER": "0", "VLLM_NO_USAGE_STATS": "1"}
-DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 MISSING = ("decoding.engine: found vllm, which is not installed here; legal are slots, which needs nothing, and vllm beside it; "
            "type engine: slots, or install it as the README says")
-Asked = tuple[str, str | None, str, int]
-_held: dict[Asked, object] = {}  # one, as in loaded.py
 
 
 class Engine:
     """One model in vLLM: `window` tokens of prompt and answer together. BadStudy where vLLM is not installed."""
 
     def __init__(self, base: str, revision: str | None, decoding: Decoding, rank: int) -> None:
-        asked = (base, revision, DTYPES[decoding.precision], decoding.batch)
-        if asked not in _held:
-            _held.clear()  # first, as there may be no room for two
-            gc.collect()
-            _held[asked] = _load(*asked, rank)
-        self.llm = _held[asked]
+        asked = (base, revision, decoding.precision, decoding.batch)
+        self.llm = held(("vllm", *asked), lambda: _load(*asked, rank))
         self.window = self.llm.model_config.max_model_len
 
     def answers(self, order: Sequence[Prompt], done: Set[int], adapter: Adapter | None, frame: Frame,
@@ -42,11 +35,11 @@ class Engine:
 
         Stopped within a step once `stopping()` gives a reason.
         """
-        engine, open_rows = self.llm.llm_engine, {p.row for p in order if p.row not in done}
-        for p in order:
-            if p.row in open_rows:
-                engine.add_request(str(p.row), {"prompt_token_ids": p.ids}, _params(p, adapter, frame))
+        engine, asked = self.llm.llm_engine, [p for p in order if p.row not in done]
+        open_rows = {p.row for p in asked}
         try:
+            for p in asked:
+                engine.add_request(str(p.row), {"prompt_token_ids": p.ids}, _params(p, adapter, frame))
             while open_rows:
                 if reason := stopping():
                     raise Stopped(reason)
@@ -66,7 +59,7 @@ def _params(prompt: Prompt, adapter: Adapter | None, frame: Frame) -> object:
     return SamplingParams(temperature=0, max_tokens=prompt.cap, detokenize=False, extra_args=extra_args(adapter, frame) if adapter else None)
 
 
-def _load(base: str, revision: str | None, dtype: str, num_rows: int, rank: int) -> object:
+def _load(base: str, revision: str | None, precision: str, num_rows: int, rank: int) -> object:
     os.environ.update(SETTINGS)  # read as vllm is imported
     _see_one_gpu(rank)
     try:
@@ -75,7 +68,7 @@ def _load(base: str, revision: str | None, dtype: str, num_rows: int, rank: int)
         raise BadStudy(MISSING) from e
     from winsweep.generate.vllm_rules import VllmRules
 
-    return LLM(base, revision=revision, tokenizer_revision=revision, dtype=dtype, max_num_seqs=num_rows, seed=0, logits_processors=[VllmRules],
+    return LLM(base, revision=revision, tokenizer_revision=revision, dtype=DTYPES[precision], max_num_seqs=num_rows, seed=0, logits_processors=[VllmRules],
                async_scheduling=False, generation_config="vllm")  # which is: none of the model's own settings
 
 
