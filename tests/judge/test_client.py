@@ -1,12 +1,9 @@
 """The client against a server that fails in every way: nothing lost, nothing cached that is no judgement, nothing asked too early or too often."""
 
-import asyncio
-import fcntl
 import hashlib
 import json
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,11 +11,10 @@ from winsweep.errors import BadStudy, JudgeFailed, Stopped
 from winsweep.judge import client, endpoint
 from winsweep.judge.ledger import Ledger, place
 from winsweep.judge.limits import Limits
-from winsweep.judge.pacing import Pacing
 from winsweep.judges import alpaca
 from winsweep.judges.alpaca import Options
 
-from .conftest import KEY, run_python
+from .conftest import KEY
 from .pairs import expected, make_pairs
 from .server import FAULTS, RETRY_AFTER_S
 
@@ -189,42 +185,6 @@ def test_a_budget_ends_the_work_and_raising_it_goes_on(server, tmp_path):
     assert len(server.requests) == 20
     with pytest.raises(BadStudy, match="judge model local-model: limits has dollars, but no price of it is known"):
         judge(make_pairs(5), options(dollars=1.0), tmp_path)
-
-
-def test_calls_leave_evenly_under_limits_by_the_minute():
-    async def leave(limits: Limits) -> list[float]:
-        pacing, turns = Pacing(limits), []
-        for _ in range(6):
-            await pacing.turn(100)
-            turns.append(pacing.next - 0.05)
-            assert time.time() >= turns[-1]
-        return [b - a for a, b in zip(turns, turns[1:])]
-
-    assert min(asyncio.run(leave(Limits(requests_per_minute=1200)))) >= 0.0499
-    assert min(asyncio.run(leave(Limits(tokens_per_minute=60 * 100 / 0.05)))) >= 0.0499
-
-
-def test_processes_share_the_limits_by_the_minute(tmp_path):
-    code = ("import asyncio, time; from pathlib import Path; from winsweep.judge.limits import Limits; from winsweep.judge.pacing import Pacing\n"
-            f"async def leave():\n p = Pacing(Limits(requests_per_minute=1200), Path({str(tmp_path / 'pace')!r}))\n"
-            " for _ in range(8):\n  await p.turn(9)\n  print(p.next)\nasyncio.run(leave())")
-    with ThreadPoolExecutor(3) as pool:
-        turns = sorted(float(t) for said in pool.map(lambda _: run_python(code, tmp_path), range(3)) for t in said.split())
-    assert len(turns) == 24 and min(b - a for a, b in zip(turns, turns[1:])) >= 0.0499
-
-
-def test_a_file_of_turns_that_makes_no_sense_or_cannot_be_locked_stops_nobody(tmp_path):
-    def seconds() -> float:
-        begun = time.monotonic()
-        asyncio.run(Pacing(Limits(requests_per_minute=6000), tmp_path / "pace").turn(9))
-        return time.monotonic() - begun
-
-    for text in ("nan", "none", str(time.time() + 4000)):
-        (tmp_path / "pace").write_text(text)
-        assert seconds() < 20
-    with open(tmp_path / "pace") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
-        assert seconds() < 20
 
 
 def test_a_proxy_of_the_environment_is_used_and_an_entry_of_netrc_is_not(server, tmp_path, monkeypatch):

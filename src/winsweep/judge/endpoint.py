@@ -22,7 +22,7 @@ from winsweep.errors import BadStudy
 from winsweep.judge.limits import Limits
 from winsweep.judge.prices import is_shut_down, price_of
 
-OWN = "https://api.openai.com/v1"
+OWN = "https://api.openai.com/"
 ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}  # who pays, where a key belongs to several
 # Words of an error body that help and cannot be a key; no other word of it is repeated.
 CODES = ("model_not_found", "invalid_api_key", "insufficient_quota", "rate_limit_exceeded", "context_length_exceeded")
@@ -52,11 +52,11 @@ def connect(model: str, limits: Limits) -> aiohttp.ClientSession:
 
     To be called, and used, in an event loop that runs.
     """
-    key, url = os.environ.get("OPENAI_API_KEY", "").strip(), os.environ.get("OPENAI_BASE_URL") or OWN
+    key, url = os.environ.get("OPENAI_API_KEY", "").strip(), os.environ.get("OPENAI_BASE_URL") or f"{OWN}v1"
     if not key:
         legal = "legal is your key, or any word where a local endpoint wants none"
         raise BadStudy(f"OPENAI_API_KEY: not set; {legal}; type: export OPENAI_API_KEY=…")
-    if is_shut_down(model) and url.startswith(OWN.removesuffix("v1")):
+    if is_shut_down(model) and url.startswith(OWN):
         raise BadStudy(f"judge model {model}: OpenAI shut it down on {price_of(model).shut_down}; legal is a model that is served, such as "
                        f"judge: gpt_6_luna or judge: {{from: alpaca, model: NAME}}, or an endpoint of your own in OPENAI_BASE_URL")
     headers = {"Authorization": f"Bearer {key}"} | {name: os.environ[v] for name, v in ACCOUNT.items() if os.environ.get(v)}

@@ -54,7 +54,10 @@ class Pacing:
     async def _lock(self) -> int | None:
         if self.shared is None:
             return None
-        file, end = os.open(self.shared, os.O_RDWR | os.O_CREAT, 0o666), time.monotonic() + LOCK_S
+        try:
+            file, end = os.open(self.shared, os.O_RDWR | os.O_CREAT, 0o666), time.monotonic() + LOCK_S
+        except OSError:  # another user's, say
+            return None
         while time.monotonic() < end:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

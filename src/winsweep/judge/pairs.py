@@ -1,13 +1,13 @@
 """Which two outputs belong together, joined by the instruction's text."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from winsweep.errors import BadData, Incomplete
 from winsweep.text.source import file_rows
 
-NUM_NAMED = 5  # instructions that an error spells out
+NUM_NAMED = 3  # instructions that an error spells out
 
 
 def read(instructions: Path, candidate: Path, reference: Path) -> list[dict]:
@@ -38,7 +38,13 @@ def by_instruction(path: Path, rows: Sequence[dict]) -> dict[str, dict]:
         wrong = [name for name in ("instruction", "output") if not isinstance(row.get(name), str)]
         if wrong:
             raise BadData(f"{path} row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; legal are the texts instruction and output")
-    twice = sorted(text for text, num in Counter(row["instruction"] for row in rows).items() if num > 1)
+    twice = [text for text, num in Counter(row["instruction"] for row in rows).items() if num > 1]
     if twice:
-        raise BadData(f"{path}: more than once: {', '.join(repr(t[:60]) for t in twice[:NUM_NAMED])} ({len(twice)} in all); each instruction may stand once")
+        raise BadData(f"{path}: more than once: {shown(twice)}; each instruction may stand once")
     return {row["instruction"]: row for row in rows}
+
+
+def shown(texts: Iterable[str]) -> str:
+    """Instructions as an error names them."""
+    texts = sorted(texts)
+    return f"{', '.join(repr(text[:60]) for text in texts[:NUM_NAMED])} ({len(texts)} in all)"

@@ -1,11 +1,11 @@
 """What a file in AlpacaEval's format holds, ours or alpaca_eval's own: outputs of one model, or annotations of two."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from winsweep.errors import BadData, Incomplete, MissingInput
-from winsweep.judge.pairs import by_instruction
+from winsweep.judge.pairs import by_instruction, shown
 from winsweep.report.rows import NUM_NAMED
 from winsweep.text.source import file_rows
 
@@ -69,9 +69,4 @@ def pairs(candidate: tuple[Path, list[Row]], reference: tuple[Path, list[Row]], 
 
 def _refuse(lacking: Sequence[str], where: Path) -> None:
     if lacking:
-        raise Incomplete(f"{where}: no output for {_shown(lacking)}; outputs are joined by the instruction's exact text; complete the file")
-
-
-def _shown(texts: Iterable[str]) -> str:
-    texts = sorted(texts)
-    return f"{', '.join(repr(text[:60]) for text in texts[:NUM_NAMED])} ({len(texts)} in all)"
+        raise Incomplete(f"{where}: no output for {shown(lacking)}; outputs are joined by the instruction's exact text; complete the file")
