@@ -47,9 +47,9 @@ def main() -> int:
         file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
         cluster = read_cluster(layout.STAGES, file, house.need.stages)
         if cluster.kind == "slurm":
-            from winsweep.slurm import commands as on_slurm
+            from winsweep.slurm import commands
 
-            return on_slurm.act(house, cluster, a, again(a))
+            return commands.act(house, cluster, a, again(a))
         if a.emit:
             raise BadStudy(f"--emit: {cluster.file} is of kind local; a cluster file with kind: slurm is legal; add --cluster NAME")
         return dry_run(house) if a.dry_run else sweep(house, a, cluster)

@@ -15,7 +15,7 @@ HASHED, TEXT = "_hash", "_text"  # what an object remembers, see worked_out_once
 ENCODE = json.encoder.encode_basestring_ascii
 WORDS = {None: "null", True: "true", False: "false"}
 T = TypeVar("T")
-Path = tuple[str, ...]  # to a value within another
+At = tuple[str, ...]  # where a value lies within another
 
 
 def canonical(value: object) -> str:
@@ -41,7 +41,7 @@ def restore(kind: type[T], value: dict) -> T:
     return kind(**{name: _tuples(v) for name, v in value.items()})
 
 
-def _text(value: object, at: Path) -> str:
+def _text(value: object, at: At) -> str:
     if isinstance(value, str):
         return ENCODE(value)
     if isinstance(value, dict):
@@ -59,12 +59,12 @@ def _text(value: object, at: Path) -> str:
     raise _refuse(at, f"a {type(value).__qualname__} has no canonical form; use text, numbers, lists, mappings or dataclasses")
 
 
-def _mapping(items: Iterable[tuple[str, object]], at: Path) -> str:
+def _mapping(items: Iterable[tuple[str, object]], at: At) -> str:
     inside = ",".join([f"{ENCODE(k)}:{ENCODE(v) if type(v) is str else _text(v, (*at, '.', k))}" for k, v in items])
     return f"{{{inside}}}"
 
 
-def _fields_text(value: object, at: Path) -> str:
+def _fields_text(value: object, at: At) -> str:
     given = [(name, getattr(value, name), absent) for name, absent in _fields(type(value))]
     found = _mapping([(name, v) for name, v, absent in given if absent is dataclasses.MISSING or v != absent], at)
     if hasattr(value, TEXT):
@@ -78,20 +78,20 @@ def _fields(kind: type) -> list[tuple[str, object]]:
     return sorted((f.name, f.metadata.get("absent", dataclasses.MISSING)) for f in dataclasses.fields(kind) if f.metadata.get("identity", True))
 
 
-def _finite(value: float, at: Path) -> float:
+def _finite(value: float, at: At) -> float:
     if not math.isfinite(value):
         raise _refuse(at, f"{value!r} is not finite, so it cannot be part of a key")
     return value
 
 
-def _named(value: dict, at: Path) -> dict[str, object]:
+def _named(value: dict, at: At) -> dict[str, object]:
     for key in value:
         if not isinstance(key, str):
             raise _refuse(at, f"the mapping key {key!r} is not text")
     return value
 
 
-def _refuse(at: Path, why: str) -> NotCanonical:
+def _refuse(at: At, why: str) -> NotCanonical:
     return NotCanonical(f"${''.join(at)}: {why}")
 
 

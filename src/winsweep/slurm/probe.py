@@ -63,7 +63,7 @@ def send(store: Store, placed: Placement, limit_s: float) -> Probed:
         small = replace(placed, ranks=1, nodes=1, time_min=min(placed.time_min, 5), throttle=1)
         array = Array(small, ((Artifact("probe", 1, "probe", {}, {}),),), ())
         run = slurm.command(freeze(store.root), "winsweep.slurm.probe", folder)
-        job = slurm.submit(array, folder, run, f"winsweep.slurm.doctor.{folder.name}", "", [])
+        job = slurm.submit(array, folder, run, f"winsweep.doctor.{folder.name}", "", [])
         return _await(folder, job, time.monotonic() + limit_s)
     finally:
         _remove(folder)

@@ -32,6 +32,15 @@ def kept(path: Path, make: Callable[[], T]) -> T:
     return found
 
 
+def sync_directory(path: Path) -> None:
+    """What was renamed into `path` outlives a power cut when this returns."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
     """Put `data` at `path` whole or not at all: a temporary sibling, fsync (where it must outlive a power cut), rename."""
     tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")

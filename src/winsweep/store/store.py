@@ -61,7 +61,7 @@ class Store:
                 raise
             if _record(dest).get("owner") != claim.owner:  # ours after all if a lost reply hid a success
                 raise Busy(f"{name}: published by {_record(dest).get('owner')} already") from e
-        _sync(dest.parent)
+        manifest.sync_directory(dest.parent)
         return dest
 
     def retire(self, artifact: Artifact, seen: str) -> None:
@@ -173,11 +173,3 @@ def _record(published: Path) -> dict:
         return json.loads((published / RECORD).read_bytes())
     except FileNotFoundError:
         return {}
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -153,18 +153,10 @@ def _publish(tmp: Path, final: Path, entries: dict[str, dict]) -> None:
         path.chmod(0o700 if path.is_dir() else 0o600)
     shutil.rmtree(final, ignore_errors=True)  # only there if it was damaged or did not fit
     os.rename(tmp, final)
-    _sync_directory(final.parent)
+    manifest.sync_directory(final.parent)
     for _, old in _checkpoints(final.parent):
         if old != final:
             shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _checkpoints(work: Path) -> list[tuple[int, Path]]:
