@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import strict  # noqa: E402
+from winsweep import paths, strict  # noqa: E402
 from winsweep.artifact import Artifact  # noqa: E402
 from winsweep.attempt.arrays import open_arrays  # noqa: E402
 from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
@@ -25,8 +25,8 @@ ORDER = ("failed", "blocked", "running", "queued", "ready", "waiting", "done")
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=Path)
-    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument("study", type=paths.argument)
+    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
     p.add_argument("--why", metavar="CELL", help="a cell such as llama.gsm.s1: its stages, and how it differs from the nearest finished one")
     a = p.parse_args()
     try:

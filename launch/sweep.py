@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, prefetch, strict  # noqa: E402
+from winsweep import layout, paths, prefetch, strict  # noqa: E402
 from winsweep.costs import bill, forecast
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
@@ -19,15 +19,15 @@ from winsweep.placement import Cluster, read_cluster  # noqa: E402
 
 def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=Path, help="a study file, such as launch/sweeps/demo.yaml")
-    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts (default: runs)")
-    p.add_argument("--cluster", default="local", help="a file of slurm/clusters/, without .yaml, or a path to one (default: local)")
+    p.add_argument("study", type=paths.argument, help="a study file, such as launch/sweeps/demo.yaml")
+    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument("--cluster", type=paths.word, default="local", help="a file of slurm/clusters/, without .yaml, or a path to one (default: local)")
     p.add_argument("--jobs", type=int, default=default_jobs(), help="attempts at once on this machine (default: its cores)")
     p.add_argument("--only", metavar="CELL", action="append", help="just this cell, such as llama.gsm.s1; may be repeated")
     p.add_argument("--train-only", action="store_true", help="make the cells' finetuned models; generate and judge nothing")
     p.add_argument("--dry-run", action="store_true", help="say what would run and what is there, and do nothing")
     p.add_argument("--prefetch", action="store_true", help="fetch models, data sets and files that the study names, and do nothing else")
-    p.add_argument("--emit", metavar="DIR", type=Path, help="write the batch scripts and a submit.sh instead of submitting (SLURM)")
+    p.add_argument("--emit", metavar="DIR", type=paths.argument, help="write the batch scripts and a submit.sh instead of submitting (SLURM)")
     p.add_argument("--retry-failed", action="store_true", help="try again what ended in a failure")
     p.add_argument("--watch", action="store_true", help="stay and submit again until everything is done or has failed (SLURM)")
     p.add_argument("--cancel", metavar="CELL", nargs="?", const="", help="take the study, or one cell, out of the queue (SLURM)")
