@@ -41,7 +41,7 @@ def run(job: Job) -> None:
     print(encoded.summary(), flush=True)
     job.notes.update(encoded.counts())
     if job.rank == 0:
-        model.save_around(base, revision, tokenizer, job.out / "hf")
+        model.save_around(base, revision, tokenizer, job.out / "hf", frame)
     gang = join(rank=job.rank, num_ranks=job.num_ranks, meeting=job.meeting, timeout_s=job.placement.timeout_s,
                 host=job.host, lost=job.give_up)
     try:

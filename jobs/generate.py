@@ -5,9 +5,11 @@ import json
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Data, Generation, base_of
+from winsweep.study.cell import Data, Generation, Model, base_of
+from winsweep.study.pretrain import Pretrain
 
 VERSION = 2
+ENDS = "all"  # in the key of untrained models that others made: their answers end where model, tokenizer or template say, and not at EOS alone
 ENGINE = "slots"  # in the key of bf16 alone, which rounds so coarsely that another order of sums can change a token
 
 
@@ -16,6 +18,8 @@ def want(ask: Generation, need: Need) -> Want:
     if ask.adapter.rules:
         params["adapter"] = ask.adapter
     params |= {"decoding": ask.decoding, "frame": ask.frame}
+    if isinstance(ask.model, Model) and not isinstance(ask.model.source, Pretrain):
+        params["ends"] = ENDS
     if ask.decoding.precision == "bf16" and ask.decoding.engine == "slots":
         params["engine"] = ENGINE
     return Want(ask.name, params, {**inputs, "instructions": need("prepare", Data("instructions", ask.instructions))})
@@ -33,7 +37,7 @@ def run(job: Job) -> None:
     with open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8") as f:
         asked = [json.loads(line) for line in f]
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
-    answers = answer_all([row["instruction"] for row in asked], *job.base(), Decoding(**job.params["decoding"]),
+    answers = answer_all([row["instruction"] for row in asked], *job.base(), keys.restore(Decoding, job.params["decoding"]),
                          Frame(**job.params["frame"]), adapter, job.work, job.progress, job.stopping,
                          lambda how: job.notes.update(decoded_in=how), expected_lengths(job.name, job.inputs["instructions"], len(asked)),
                          Crew(job.rank, job.num_ranks, job.placement.timeout_s), job.notes.update)

@@ -24,6 +24,7 @@ from winsweep.generate.fits import fitting  # noqa: E402
 from winsweep.generate.pieces import Resolved  # noqa: E402
 from winsweep.generate.slots import Slots  # noqa: E402
 from winsweep.study.rules import Adapter  # noqa: E402
+from winsweep.text.ends import Ends  # noqa: E402
 from winsweep.train.tokenizer import load  # noqa: E402
 
 DATA = Path(os.environ.get("WINSWEEP_DATA", ROOT.parent / "shared/data"))
@@ -90,7 +91,7 @@ def continuous(net: LlamaForCausalLM, prompts: list[Prompt]) -> Tokens:
 
 def slots(net: LlamaForCausalLM, prompts: list[Prompt], rules: Resolved | None = None) -> Tokens:
     attention = net.config._attn_implementation
-    found = dict(Decoder(fitting(net)[0], NUM_SLOTS, -1, rules).answer(prompts, lambda: None))
+    found = dict(Decoder(fitting(net)[0], NUM_SLOTS, Ends((-1,)), rules).answer(prompts, lambda: None))
     net.set_attn_implementation(attention)
     return found
 

@@ -18,6 +18,7 @@ from winsweep.generate.pieces import resolve
 from winsweep.generate.step import Step, padded
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
+from winsweep.text.ends import Ends
 from winsweep.train.tokenizer import learn
 
 
@@ -57,7 +58,7 @@ def test_rows_that_outgrow_memory_wait_and_come_out_the_same(net):
     asked = tiny.prompts([250, 10, 252, 300, 4], [20] * 5)
     one_page = 256 * 2 * 2 * 32 * 4  # places, keys and values, layers, size, bytes
     step, held, alive = Step(net), [], []
-    decoder = Decoder(step, 4, -1, None, max_bytes=2.5 * one_page)
+    decoder = Decoder(step, 4, Ends((-1,)), None, max_bytes=2.5 * one_page)
     step.cache.fit(1, 1)
     step.read([[7]], 0)  # as `fitting` does: from now on the size of a place is known
     found = {}
@@ -65,14 +66,14 @@ def test_rows_that_outgrow_memory_wait_and_come_out_the_same(net):
         found[row] = new
         held.append(step.cache.shape[0] * step.cache.shape[1])
     assert max(held) <= 512 and max(alive) == 2
-    assert found == dict(Decoder(Step(net), 4, -1, None).answer(asked, lambda: None))
+    assert found == dict(Decoder(Step(net), 4, Ends((-1,)), None).answer(asked, lambda: None))
 
 
 def test_prompts_are_read_in_passes_of_bounded_size(net):
     asked, sizes = tiny.prompts([500] * 20, [2] * 20), []
     step = Step(net)
     step.read = lambda ids, slot, read=step.read: sizes.append(sum(map(len, ids))) or read(ids, slot)
-    found = dict(Decoder(step, 20, tiny.EOS, None).answer(asked, lambda: None))
+    found = dict(Decoder(step, 20, Ends((tiny.EOS,)), None).answer(asked, lambda: None))
     assert len(found) == 20 and sizes == [16 * 500, 4 * 500] and max(sizes) <= READ_TOKENS
 
 
@@ -84,7 +85,7 @@ def test_the_rules_are_those_of_a_row_alone():
     asked = [tiny.Prompt(i, tokenizer(frame.prompt("say " * (i % 4) + "what"))["input_ids"], 25) for i in range(9)]
     eos, found = tokenizer.eos_token_id, {}
     for num_slots in (1, 4):
-        decoder = Decoder(Step(net), num_slots, eos, resolve(adapter, tokenizer, 300, frame))
+        decoder = Decoder(Step(net), num_slots, Ends((eos,)), resolve(adapter, tokenizer, 300, frame))
         found[num_slots] = dict(decoder.answer(asked, lambda: None))
     net.set_attn_implementation("sdpa")
     for p in asked:
@@ -98,7 +99,7 @@ def test_the_rules_are_those_of_a_row_alone():
 def test_a_stop_is_heard_within_a_step(net):
     polls = []
     with pytest.raises(Stopped):
-        list(Decoder(Step(net), 2, -1, None).answer(tiny.prompts([5, 5], [100, 100]), lambda: polls.append(0) or ("asked" if len(polls) == 7 else None)))
+        list(Decoder(Step(net), 2, Ends((-1,)), None).answer(tiny.prompts([5, 5], [100, 100]), lambda: polls.append(0) or ("asked" if len(polls) == 7 else None)))
     assert len(polls) == 7
 
 
@@ -109,7 +110,7 @@ def test_what_a_killed_process_has_finished_is_there(net, tmp_path):
         pid = os.fork()
         if not pid:
             with Finished(tmp_path) as finished:
-                for n, (row, new) in enumerate(Decoder(Step(net), 4, tiny.EOS, None).answer([p for p in asked if p.row not in done], lambda: None)):
+                for n, (row, new) in enumerate(Decoder(Step(net), 4, Ends((tiny.EOS,)), None).answer([p for p in asked if p.row not in done], lambda: None)):
                     finished.add(row, new)
                     if n == 6:
                         os.kill(os.getpid(), signal.SIGKILL)

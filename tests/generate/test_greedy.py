@@ -15,6 +15,7 @@ from winsweep.generate.greedy import Answer, answer_all, told
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
+from winsweep.text.ends import Ends
 from winsweep.train.tokenizer import learn, load
 
 FRAME = Frame()
@@ -95,8 +96,8 @@ def test_an_interrupted_attempt_is_gone_on_with_to_the_same_answers(model, tmp_p
 def test_an_answer_keeps_its_leading_space_and_loses_its_special_tokens(data):
     tokenizer = load(data / "llama2_tokenizer.model")
     ids, response = tokenizer(FRAME.prompt("Hi"))["input_ids"], tokenizer("Sure, two ")["input_ids"][1:]
-    assert told(Prompt(0, ids, 10), [*response, 2], tokenizer) == Answer(" Sure, two ", len(response), False)
-    assert told(Prompt(0, ids, 2), [13, response[0]], tokenizer) == Answer("\n Sure", 2, True)
+    assert told(Prompt(0, ids, 10), [*response, 2], tokenizer, Ends((2,))) == Answer(" Sure, two ", len(response), False)
+    assert told(Prompt(0, ids, 2), [13, response[0]], tokenizer, Ends((2,))) == Answer("\n Sure", 2, True)
 
 
 def test_a_prompt_longer_than_the_context_is_named(model, tmp_path):

@@ -16,6 +16,7 @@ from transformers import (
 
 from winsweep.generate.decoder import Decoder, Prompt
 from winsweep.generate.step import Step
+from winsweep.text.ends import Ends
 
 VOCAB, EOS = 61, 5
 SIZES = {"vocab_size": VOCAB, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "initializer_range": 0.3,
@@ -52,4 +53,4 @@ def alone(net: PreTrainedModel, prompt: Prompt) -> list[int]:
 
 
 def in_slots(net: PreTrainedModel, asked: list[Prompt], num_slots: int, **limits: float) -> dict[int, list[int]]:
-    return dict(Decoder(Step(net), num_slots, EOS, None, **limits).answer(asked, lambda: None))
+    return dict(Decoder(Step(net), num_slots, Ends((EOS,)), None, **limits).answer(asked, lambda: None))

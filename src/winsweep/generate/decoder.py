@@ -15,6 +15,7 @@ from winsweep.generate.cache import round_up
 from winsweep.generate.pieces import Resolved
 from winsweep.generate.slots import Slots
 from winsweep.generate.step import Step
+from winsweep.text.ends import Ends
 
 READ_TOKENS = 8192  # of one forward pass over prompts
 REFILL_PART = 16  # prompts are read when a 16th of the slots is free: one by one, each would cost as much as a step of all
@@ -50,15 +51,15 @@ class Decoder:
     to `max_bytes`; where that does not suffice, the youngest rows wait and go on later from what they have.
     """
 
-    def __init__(self, step: Step, num_slots: int, eos: int, rules: Resolved | None, max_bytes: float = float("inf")) -> None:
-        self.step, self.num_slots, self.eos, self.max_bytes = step, num_slots, eos, max_bytes
+    def __init__(self, step: Step, num_slots: int, ends: Ends, rules: Resolved | None, max_bytes: float = float("inf")) -> None:
+        self.step, self.num_slots, self.ends, self.max_bytes = step, num_slots, ends, max_bytes
         self.rules = Slots(rules, num_slots, step.model.device) if rules else None
         self.rows: list[Row] = []  # by slot
         self.queue: deque[Row] = deque()
 
     @torch.inference_mode()
     def answer(self, prompts: Sequence[Prompt], stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
-        """Each prompt's row and its answer's tokens (with EOS, where that came before the cap), as they are finished.
+        """Each prompt's row and its answer's tokens (with the piece that ended it, where that came before the cap), as they are finished.
 
         Prompts begin in their order. Stopped within a step once `stopping()` gives a reason.
         """
@@ -121,7 +122,7 @@ class Decoder:
     def _finished(self) -> Iterator[tuple[int, list[int]]]:
         for slot in reversed(range(len(self.rows))):
             row = self.rows[slot]
-            if row.new[-1] == self.eos or len(row.new) >= row.prompt.cap:
+            if self.ends.reached(row.new) or len(row.new) >= row.prompt.cap:
                 self._vacate(slot)
                 yield row.prompt.row, row.new
 

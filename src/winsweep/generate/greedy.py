@@ -22,6 +22,7 @@ from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
 from winsweep.text.encode import prompt_ids, spelling
+from winsweep.text.ends import Ends, ends_of
 from winsweep.text.model import load_tokenizer
 
 Write = Callable[[Sequence[Prompt], Set[int], Callable[[], str | None]], Iterator[tuple[int, list[int]]]]
@@ -31,8 +32,8 @@ CACHE_SHARE = 0.85  # of the GPU memory that the weights leave, for keys and val
 @dataclass(frozen=True)
 class Answer:
     text: str  # as written: not stripped, without special tokens
-    num_tokens: int  # of the response, EOS not counted
-    truncated: bool  # the cap was hit before EOS
+    num_tokens: int  # of the response, the piece that ended it not counted
+    truncated: bool  # the cap was hit before its end
 
 
 def answer_all(instructions: list[str], base: str, revision: str | None, decoding: Decoding, frame: Frame, adapter: Adapter | None,
@@ -41,15 +42,16 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
                remark: Callable[[dict[str, object]], None] = lambda _: None) -> list[Answer]:
     """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made again.
 
-    A prompt is never cut, and an answer ends at EOS, at decoding.max_new_tokens or where the model's context ends. Stopped within
+    A prompt is never cut, and an answer ends where text.ends says, at decoding.max_new_tokens or where the model's context ends. Stopped within
     a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
-    `note` hears how answers are made, `remark` what is to be recorded of the prompts. `expected`: how long each may become, in any unit;
-    the longest begin first, which changes no answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
+    `note` hears how answers are made, `remark` what is to be recorded of prompts and ends. `expected`: how long each may become, in any unit;
+    the longest begin first, which changes no answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if
+    they go silent), the rest return nothing.
     """
-    tokenizer, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note)
+    tokenizer, ends, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note)
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
     special = spelling([[text] for text in instructions], tokenizer, frame)
-    remark(special.notes())
+    remark(special.notes() | {"ends": dict(ends.said)})
     for said in special.said():
         print(f"of {len(prompts)} prompts {said}", flush=True)
     order = sorted(prompts, key=lambda p: (-(expected[p.row] if expected else 0), -len(p.ids), p.row))
@@ -63,19 +65,21 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     if crew.rank:
         return []
     found = crew.gather(finished, len(prompts), progress, stopping)
-    return [told(p, found[p.row], tokenizer) for p in prompts]
+    return [told(p, found[p.row], tokenizer, ends) for p in prompts]
 
 
 def open_engine(base: str, revision: str | None, decoding: Decoding, rank: int, frame: Frame, adapter: Adapter | None,
-                note: Callable[[str], None]) -> tuple[PreTrainedTokenizerBase, int, Write]:
-    """Tokenizer and context of a model, and what writes answers with it."""
+                note: Callable[[str], None]) -> tuple[PreTrainedTokenizerBase, Ends, int, Write]:
+    """Tokenizer and context of a model, where its answers end, and what writes them."""
     if decoding.engine == "vllm":
         tokenizer, engine = load_tokenizer(base, revision), vllm_engine.Engine(base, revision, decoding, rank)
+        ends = ends_of(base, revision, tokenizer, decoding.stop)
         note("vllm")
-        return tokenizer, engine.window, lambda order, done, stopping: engine.answers(order, done, adapter, frame, stopping)
+        return tokenizer, ends, engine.window, lambda order, done, stopping: engine.answers(order, done, ends, adapter, frame, stopping)
     model, tokenizer = load(base, revision, decoding.precision, rank)
-    return (tokenizer, model.config.max_position_embeddings,
-            lambda order, done, stopping: answers(model, tokenizer, order, done, decoding, frame, adapter, stopping, note))
+    ends = ends_of(base, revision, tokenizer, decoding.stop)
+    return (tokenizer, ends, model.config.max_position_embeddings,
+            lambda order, done, stopping: answers(model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, note))
 
 
 def read_prompts(instructions: list[str], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int) -> list[Prompt]:
@@ -89,7 +93,7 @@ def read_prompts(instructions: list[str], tokenizer: PreTrainedTokenizerBase, fr
     return prompts
 
 
-def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], decoding: Decoding,
+def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], ends: Ends, decoding: Decoding,
             frame: Frame, adapter: Adapter | None, stopping: Callable[[], str | None], note: Callable[[str], None]) -> Iterator[tuple[int, list[int]]]:
     """Row and tokens of each answer but those `done`, as they come."""
     attention = model.config._attn_implementation
@@ -97,26 +101,26 @@ def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: S
         step, how = fitting(model)
         note(how if step else f"batches: {how}")
         make = in_slots if step else in_batches
-        yield from make(step or model, tokenizer, order, done, decoding, frame, adapter, stopping)
+        yield from make(step or model, tokenizer, order, done, ends, decoding, frame, adapter, stopping)
     finally:
         model.set_attn_implementation(attention)  # whoever gets this model next finds it as it was
 
 
-def in_slots(step: Step, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], decoding: Decoding, frame: Frame,
+def in_slots(step: Step, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], ends: Ends, decoding: Decoding, frame: Frame,
              adapter: Adapter | None, stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
     rules = None if adapter is None else resolve(adapter, tokenizer, step.model.config.get_text_config().vocab_size, frame)
-    decoder = Decoder(step, min(decoding.batch, len(order)), tokenizer.eos_token_id, rules, free_bytes(step.model))
+    decoder = Decoder(step, min(decoding.batch, len(order)), ends, rules, free_bytes(step.model))
     yield from decoder.answer([p for p in order if p.row not in done], stopping)
 
 
-def in_batches(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], decoding: Decoding,
+def in_batches(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], ends: Ends, decoding: Decoding,
                frame: Frame, adapter: Adapter | None, stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
     """In batches that are the same whatever is done already, so that bf16 does not tell how often an attempt was ended."""
     rules = None if adapter is None else Rules.for_model(model, tokenizer, adapter, frame)
     for start in range(0, len(order), decoding.batch):
         batch = order[start : start + decoding.batch]
         if any(p.row not in done for p in batch):
-            yield from answer_batch(model, tokenizer, batch, rules, stopping)
+            yield from answer_batch(model, tokenizer, batch, ends, rules, stopping)
 
 
 def free_bytes(model: PreTrainedModel) -> float:
@@ -127,12 +131,12 @@ def free_bytes(model: PreTrainedModel) -> float:
     return torch.cuda.mem_get_info(model.device)[0] * CACHE_SHARE
 
 
-def told(prompt: Prompt, new: list[int], tokenizer: PreTrainedTokenizerBase) -> Answer:
-    """An answer without its EOS, as text.
+def told(prompt: Prompt, new: list[int], tokenizer: PreTrainedTokenizerBase, ends: Ends) -> Answer:
+    """An answer without what ended it, as text.
 
     It is decoded behind its prompt, which is then taken off: alone, a SentencePiece response loses its leading space.
     """
-    ended = new[-1:] == [tokenizer.eos_token_id]
-    response = new[:-1] if ended else new
+    response = ends.without(new)
     before, whole = (tokenizer.decode(x, skip_special_tokens=True, clean_up_tokenization_spaces=False) for x in (prompt.ids, prompt.ids + response))
-    return Answer(whole[len(before) :], len(response), not ended)
+    text, is_cut = ends.cut(whole[len(before) :])
+    return Answer(text, len(response), not (is_cut or len(response) < len(new)))

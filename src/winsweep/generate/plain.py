@@ -10,29 +10,34 @@ from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBa
 
 from winsweep.errors import Stopped
 from winsweep.generate.decoder import Prompt
+from winsweep.text.ends import Ends
 
 
 @torch.inference_mode()
-def answer_batch(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: Sequence[Prompt], rules: LogitsProcessor | None,
+def answer_batch(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: Sequence[Prompt], ends: Ends, rules: LogitsProcessor | None,
                  stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
-    """Each prompt's row and its answer's tokens (with EOS, where that came before the cap); in fp32 no answer depends on the others."""
+    """Each prompt's row and its answer's tokens (with the piece that ended it, where that came before the cap).
+
+    In fp32 no answer depends on the others.
+    """
     prompt = tokenizer.pad({"input_ids": [p.ids for p in batch]}, padding_side="left", return_tensors="pt").to(model.device)
     ids_BT = model.generate(input_ids=prompt["input_ids"], attention_mask=prompt["attention_mask"], do_sample=False, num_beams=1,
-                            max_new_tokens=max(p.cap for p in batch), eos_token_id=tokenizer.eos_token_id,
+                            max_new_tokens=max(p.cap for p in batch), eos_token_id=list(ends.ids),
                             pad_token_id=tokenizer.pad_token_id, logits_processor=[rules] if rules else [],
-                            stopping_criteria=[Watch(stopping)])
+                            stopping_criteria=[Watch(stopping, ends, prompt["input_ids"].shape[1])])
     for p, ids in zip(batch, ids_BT[:, prompt["input_ids"].shape[1] :].tolist(), strict=True):
         new = ids[: p.cap]
-        yield p.row, new[: new.index(tokenizer.eos_token_id) + 1] if tokenizer.eos_token_id in new else new
+        yield p.row, next((new[:n] for n in range(1, len(new)) if ends.reached(new[:n])), new)
 
 
 class Watch(StoppingCriteria):
-    """Ends generation by raising Stopped once `stopping()` gives a reason; the batch under way is made again by the next attempt."""
+    """Ends rows that spell a text that ends them; raises Stopped once `stopping()` gives a reason: the next attempt makes the batch again."""
 
-    def __init__(self, stopping: Callable[[], str | None]) -> None:
-        self.stopping = stopping
+    def __init__(self, stopping: Callable[[], str | None], ends: Ends, num_prompt: int) -> None:
+        self.stopping, self.ends, self.num_prompt = stopping, ends, num_prompt
 
     def __call__(self, ids_BT: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
         if reason := self.stopping():
             raise Stopped(reason)
-        return torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
+        over = [self.ends.reached(ids) for ids in ids_BT[:, self.num_prompt :].tolist()] if self.ends.texts else [False] * len(ids_BT)
+        return torch.tensor(over, dtype=torch.bool, device=ids_BT.device)

@@ -15,6 +15,7 @@ from winsweep.generate.loaded import DTYPES, held
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
+from winsweep.text.ends import Ends
 
 SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_USE_V2_MODEL_RUNNER": "0", "VLLM_NO_USAGE_STATS": "1"}
 MISSING = ("decoding.engine: found vllm, which is not installed here; legal are slots, which needs nothing, and vllm beside it; "
@@ -29,9 +30,9 @@ class Engine:
         self.llm = held(("vllm", *asked), lambda: _load(*asked, rank))
         self.window = self.llm.model_config.max_model_len
 
-    def answers(self, order: Sequence[Prompt], done: Set[int], adapter: Adapter | None, frame: Frame,
+    def answers(self, order: Sequence[Prompt], done: Set[int], ends: Ends, adapter: Adapter | None, frame: Frame,
                 stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
-        """Row and tokens (with EOS, where that came before the cap) of each answer but those `done`, as they come.
+        """Row and tokens (with the piece that ended it, where that came before the cap) of each answer but those `done`, as they come.
 
         Stopped within a step once `stopping()` gives a reason.
         """
@@ -39,7 +40,7 @@ class Engine:
         open_rows = {p.row for p in asked}
         try:
             for p in asked:
-                engine.add_request(str(p.row), {"prompt_token_ids": p.ids}, _params(p, adapter, frame))
+                engine.add_request(str(p.row), {"prompt_token_ids": p.ids}, _params(p, ends, adapter, frame))
             while open_rows:
                 if reason := stopping():
                     raise Stopped(reason)
@@ -51,12 +52,13 @@ class Engine:
             engine.abort_request([str(row) for row in open_rows])
 
 
-def _params(prompt: Prompt, adapter: Adapter | None, frame: Frame) -> object:
+def _params(prompt: Prompt, ends: Ends, adapter: Adapter | None, frame: Frame) -> object:
     from vllm import SamplingParams
 
     from winsweep.generate.vllm_rules import extra_args
 
-    return SamplingParams(temperature=0, max_tokens=prompt.cap, detokenize=False, extra_args=extra_args(adapter, frame) if adapter else None)
+    return SamplingParams(temperature=0, max_tokens=prompt.cap, detokenize=bool(ends.texts), stop=list(ends.texts) or None,
+                          stop_token_ids=list(ends.ids), extra_args=extra_args(adapter, frame) if adapter else None)
 
 
 def _load(base: str, revision: str | None, precision: str, num_rows: int, rank: int) -> object:

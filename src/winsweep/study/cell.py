@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from winsweep.artifact import Artifact
+from winsweep.errors import BadStudy
 from winsweep.graph import Need
 from winsweep.keys import added, name_only, worked_out_once
 from winsweep.strict import number
@@ -97,6 +98,11 @@ class Decoding:
     precision: Literal["fp32", "bf16"] = "fp32"
     batch: int = number(16, 1)  # slots: rows that are written at once; in bf16 a row's company can change a token
     engine: Literal["slots", "vllm"] = added("slots")  # vllm, where it is installed: other kernels, so other keys
+    stop: tuple[str, ...] = added(())  # texts that end an answer and are no part of it, beside what model, tokenizer and template say
+
+    def __post_init__(self) -> None:
+        if not all(self.stop):
+            raise BadStudy("decoding.stop: found an empty text, which would end every answer at once; texts are legal; remove it")
 
 
 @worked_out_once

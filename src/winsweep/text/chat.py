@@ -38,14 +38,16 @@ class ChatTemplate:
         messages = _stripped(messages)
         self._heard(messages)
         whole, spans, start = self._render(messages), [], ""
+        ends = [eos, *(self.tokenizer.added_tokens_decoder[id].content for id in closing_ids(self.tokenizer))]
         for i, message in enumerate(messages):
             if not is_learned(message):
                 continue
             opened, closed = self._render(messages[:i], asks=True), self._render(messages[: i + 1])
             if not (whole.startswith(closed) and closed.startswith(opened)):
                 raise self._wrong("has a chat template that writes a turn otherwise once more follows")
-            if eos not in closed[len(opened) :]:
-                raise self._wrong(f"has a chat template that does not close a response with its EOS {eos!r}, so answers would not end")
+            if not any(end in closed[len(opened) :] for end in ends):
+                raise self._wrong(f"has a chat template that does not close a response with its EOS {eos!r}, nor with another control piece, "
+                                  "so answers would not end")
             spans.append((start, opened))
             start = closed
         return spans if start == whole else [*spans, (start, whole)]
@@ -77,6 +79,19 @@ class ChatTemplate:
 def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], asks: bool = False) -> str:
     """The conversation as the tokenizer's template writes it; with `asks`, up to where the assistant's turn begins."""
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+
+
+def closing_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The control piece that the tokenizer's chat template writes right behind an answer, such as an end of turn; none without a template."""
+    if not tokenizer.chat_template:
+        return []
+    try:
+        whole = render(tokenizer, [{"role": "user", "content": FIRST}, {"role": "assistant", "content": LAST}])
+    except TemplateError:
+        return []
+    behind = whole.rpartition(LAST)[2].lstrip()
+    controls = sorted(((t.content, id) for id, t in tokenizer.added_tokens_decoder.items() if t.content), key=lambda pair: -len(pair[0]))
+    return next(([id] for text, id in controls if behind.startswith(text)), [])
 
 
 def form_of(frame: Frame, tokenizer: PreTrainedTokenizerBase) -> Frame | ChatTemplate:

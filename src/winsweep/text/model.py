@@ -5,7 +5,9 @@ from pathlib import Path
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 
 from winsweep.errors import BadData
+from winsweep.study.frame import Frame
 from winsweep.text.backend import as_published
+from winsweep.text.chat import closing_ids
 from winsweep.text.hub import refused
 
 
@@ -29,10 +31,12 @@ def load_tokenizer(base: str, revision: str | None) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def save_around(base: str, revision: str | None, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Everything of a model directory but the weights: configuration, tokenizer, and a generation configuration with the tokenizer's EOS."""
+def save_around(base: str, revision: str | None, tokenizer: PreTrainedTokenizerBase, folder: Path, frame: Frame = Frame()) -> None:
+    """Everything of a model directory but the weights: configuration, tokenizer, and a generation configuration with the EOS that training
+    closes a response with, and the end of turn of a chat template where `frame` is that."""
     config = AutoConfig.from_pretrained(base, revision=revision)
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    stop = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id}
+    ends = list(dict.fromkeys([tokenizer.eos_token_id, *(closing_ids(tokenizer) if frame.template == "chat" else [])]))
+    stop = {"eos_token_id": ends if len(ends) > 1 else ends[0], "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id}
     GenerationConfig(do_sample=False, **stop).save_pretrained(folder)

@@ -1,0 +1,80 @@
+"""Where an answer ends: the pieces that model, tokenizer and chat template say end it, and the texts that a study adds."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase
+
+from winsweep.text.chat import closing_ids
+
+SLACK = 8  # pieces that may decode to no character of their own
+BYTES = 4  # pieces that one character may take
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What ends an answer: one of the pieces `ids` as its last token, or one of `texts` anywhere in it, which `decode` reads it for."""
+
+    ids: tuple[int, ...]
+    texts: tuple[str, ...] = ()
+    decode: Callable[[Sequence[int]], str] = field(default=lambda ids: "", compare=False)
+    said: Mapping[str, list[str]] = field(default_factory=dict, compare=False)  # by whom: pieces and texts, for the record
+
+    def reached(self, new: Sequence[int]) -> bool:
+        """Whether an answer's tokens so far end it."""
+        return new[-1] in self.ids or (bool(self.texts) and self._spelled(new))
+
+    def without(self, new: list[int]) -> list[int]:
+        """An answer's tokens without the piece that ended it."""
+        return new[:-1] if new and new[-1] in self.ids else new
+
+    def cut(self, text: str) -> tuple[str, bool]:
+        """An answer up to the first of the texts in it, and whether there is any."""
+        at = min((text.index(stop) for stop in self.texts if stop in text), default=None)
+        return (text, False) if at is None else (text[:at], True)
+
+    def _spelled(self, new: Sequence[int]) -> bool:
+        tail = self.decode(new[-(BYTES * max(map(len, self.texts)) + SLACK) :])
+        return any(stop in tail for stop in self.texts)
+
+
+def ends_of(base: str, revision: str | None, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = ()) -> Ends:
+    """The union of what the model at `base` (its generation_config.json and config.json), its tokenizer and its chat template say, and `stop`.
+
+    The tokenizer's EOS, with which training closes a response, comes first. A stop that is a control piece is that piece, other texts
+    are looked for in what was written. An id that a configuration names and that is no control piece is ignored, as early OLMo's, and said.
+    """
+    controls = {*tokenizer.all_special_ids, *(id for id, t in tokenizer.added_tokens_decoder.items() if t.special)}
+    pieces = {text: id for text in stop if (id := _control(text, tokenizer)) is not None}
+    named = {"generation_config": _generation_ids(base, revision), "config": _config_ids(base, revision)}
+    by = {"tokenizer": [tokenizer.eos_token_id], **{who: [id for id in ids if id in controls] for who, ids in named.items()},
+          "chat_template": closing_ids(tokenizer), "decoding.stop": list(pieces.values())}
+    ignored = [id for ids in named.values() for id in ids if id not in controls]
+    said = {who: [str(tokenizer.convert_ids_to_tokens(id)) for id in ids] for who, ids in by.items() if ids}
+    said |= {"decoding.stop": list(stop)} if stop else {}
+    said |= {"ignored": [str(id) for id in dict.fromkeys(ignored)]} if ignored else {}
+    ids = tuple(dict.fromkeys(id for of in by.values() for id in of))
+    return Ends(ids, tuple(text for text in stop if text not in pieces), lambda new: tokenizer.decode(new, skip_special_tokens=True), said)
+
+
+def _control(text: str, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    return next((id for id, t in tokenizer.added_tokens_decoder.items() if t.content == text), None)
+
+
+def _generation_ids(base: str, revision: str | None) -> list[int]:
+    try:
+        return _ids(GenerationConfig.from_pretrained(base, revision=revision).eos_token_id)
+    except (OSError, ValueError):  # a model need not have that file
+        return []
+
+
+def _config_ids(base: str, revision: str | None) -> list[int]:
+    config = AutoConfig.from_pretrained(base, revision=revision)
+    found = [id for of in (config, config.get_text_config()) for id in _ids(getattr(of, "eos_token_id", None))]
+    return list(dict.fromkeys(found))
+
+
+def _ids(said: object) -> list[int]:
+    """Ids that a configuration names: one, or a list."""
+    given: Iterable[object] = said if isinstance(said, (list, tuple)) else [said]
+    return [id for id in given if isinstance(id, int) and not isinstance(id, bool) and id >= 0]
