@@ -35,10 +35,11 @@ class Analysis:
 def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> dict[str, Analysis]:
     """The section analyses:, by label (STAGE.MODEL.ARM.sSEED; without a seed where nothing was trained); BadStudy for what no cell has."""
     given = node.mapping()
-    strict.refuse_unknown(given, SECTION, node)
-    found = [*_rank(given["rank"], cells, arms, parts)] if "rank" in given else []
-    found += [*_drift(given["drift"], cells, arms, parts)] if "drift" in given else []
-    found += [*_containment(given["containment"], cells, arms, parts)] if "containment" in given else []
+    seen, found = strict.Findings(), []
+    seen.of(strict.refuse_unknown, given, SECTION, node)
+    for name, read in (("rank", _rank), ("drift", _drift), ("containment", _containment)):
+        found += (seen.of(read, given[name], cells, arms, parts) or []) if name in given else []
+    seen.stop()
     return {f"{a.stage}.{a.ask.name}": a for a in found}
 
 

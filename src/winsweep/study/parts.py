@@ -12,7 +12,7 @@ from typing import Literal
 from winsweep import layout, paths, strict
 from winsweep.graph import load
 from winsweep.strict import Node
-from winsweep.study.cell import HubModel, Judge, LocalFile, Model, Source
+from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -51,12 +51,15 @@ class Parts:
     def model(self, name: str, node: Node) -> Model:
         check_name(name, node)
         given = node.mapping()
-        strict.refuse_unknown(given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "recipe"), node)
+        seen = strict.Findings()
+        seen.of(strict.refuse_unknown, given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "recipe"), node)
         kinds = [k for k in ("hf_id", "path", "pretrain") if k in given]
         if len(kinds) != 1:
-            raise node.error(f"found {' and '.join(kinds) or 'none of them'}", "exactly one of hf_id, path, pretrain is legal")
-        tokenizer = self.local(given["tokenizer"]) if "tokenizer" in given else None
-        return Model(name, self.base(kinds[0], given, node), tokenizer)
+            seen.found.append(str(node.error(f"found {' and '.join(kinds) or 'none of them'}", "exactly one of hf_id, path, pretrain is legal")))
+        tokenizer = seen.of(self.local, given["tokenizer"]) if "tokenizer" in given else None
+        base = seen.of(self.base, kinds[0], given, node) if len(kinds) == 1 else None
+        seen.stop()
+        return Model(name, base, tokenizer)
 
     def base(self, kind: str, given: dict[str, Node], node: Node) -> HubModel | LocalFile | Pretrain:
         if kind == "path":
@@ -73,11 +76,18 @@ class Parts:
         if not hasattr(reader, purpose):
             able = [n for n in names_in(layout.TASKS) if hasattr(module_of(layout.TASKS, "winsweep.tasks", n, at), purpose)]
             raise at.error(f"the reader {at.value} has no {purpose}", f"legal here: {', '.join(able)}")
-        options = strict.read_fields(reader.Options, given, node)
+        seen = strict.Findings()
+        options = seen.of(strict.read_fields, reader.Options, given, node)
+        data = seen.of(self.data, reader, at, path, node)
+        is_empty = seen.of(strict.read, bool, empty) if empty else False
+        seen.stop()
+        return Source(name, at.value, reader.VERSION, options, data, is_empty)
+
+    def data(self, reader: ModuleType, at: Node, path: Node | None, node: Node) -> LocalFile | HubData | None:
+        """Where a reader's rows come from: the file named, or its own data."""
         if path is None and reader.DATA is None and reader.NEEDS_PATH:
             raise node.error("path is missing", f"the reader {at.value} has no data of its own", getattr(reader, "PATH_HELP", "add path: FILE.jsonl"))
-        data = self.local(path) if path else reader.DATA
-        return Source(name, at.value, reader.VERSION, options, data, strict.read(bool, empty) if empty else False)
+        return self.local(path) if path else reader.DATA
 
     def local(self, node: Node) -> LocalFile:
         """What `node` names by a path or as {url, sha256}; if it is not there, it is one of the `missing`."""

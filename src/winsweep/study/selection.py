@@ -44,20 +44,31 @@ class Selection:
 def read_selection(node: Node, judge: Judge, source: Callable[[Node], Source], judge_of: Callable[[Node], Judge],
                    local: Callable[[Node], LocalFile]) -> Selection:
     """The section choose:; BadStudy says what is missing or wrong. `judge` is the study's, for one that names none."""
-    given = node.mapping()
-    strict.refuse_unknown(given, SECTION, node)
+    given, seen = node.mapping(), strict.Findings()
+    seen.of(strict.refuse_unknown, given, SECTION, node)
     for name in ("grid", "instructions", "reference"):
         if name not in given:
-            raise node.error(f"{name} is missing", "choose: wants grid, instructions and reference", f"add {name}:")
-    reference = given["reference"].mapping()
-    if set(reference) != {"outputs"}:
-        raise given["reference"].error("no file of outputs", "validation runs are compared with given outputs", "type {outputs: FILE}")
-    picks = {family: overrides(Recipe, of.mapping(), of) for family, of in given["picks"].mapping().items()} if "picks" in given else {}
-    return Selection(
-        tuple(overrides(Recipe, point, given["grid"]) for point in points(given["grid"])),
-        strict.read(int, given["seed"]) if "seed" in given else 42,  # the trainer's default, with which the paper's validation runs ran
-        source(given["instructions"]), local(reference["outputs"]), judge_of(given["judge"]) if "judge" in given else judge,
-        strict.read(Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate", picks)
+            seen.found.append(str(node.error(f"{name} is missing", "choose: wants grid, instructions and reference", f"add {name}:")))
+    tried = [seen.of(overrides, Recipe, point, given["grid"]) for point in (seen.of(points, given["grid"]) or [] if "grid" in given else [])]
+    picks = {family: seen.of(lambda n=of: overrides(Recipe, n.mapping(), n)) for family, of in _entries(given, "picks", seen)}
+    instructions = seen.of(source, given["instructions"]) if "instructions" in given else None
+    reference = seen.of(_outputs, given["reference"], local) if "reference" in given else None
+    own_judge = seen.of(judge_of, given["judge"]) if "judge" in given else judge
+    by = seen.of(strict.read, Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate"
+    seed = seen.of(strict.read, int, given["seed"]) if "seed" in given else 42  # the trainer's default, with which the paper's validation runs ran
+    seen.stop()
+    return Selection(tuple(tried), seed, instructions, reference, own_judge, by, picks)
+
+
+def _entries(given: Mapping[str, Node], name: str, seen: strict.Findings) -> list[tuple[str, Node]]:
+    return list((seen.of(given[name].mapping) or {}).items()) if name in given else []
+
+
+def _outputs(node: Node, local: Callable[[Node], LocalFile]) -> LocalFile:
+    given = node.mapping()
+    if set(given) != {"outputs"}:
+        raise node.error("no file of outputs", "validation runs are compared with given outputs", "type {outputs: FILE}")
+    return local(given["outputs"])
 
 
 def points(node: Node | None) -> list[dict[str, Node]]:
