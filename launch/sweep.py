@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, paths, prefetch, strict  # noqa: E402
+from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
 from winsweep.costs import bill, forecast
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
@@ -44,6 +44,8 @@ def main() -> int:
             print(prefetch.not_there(house), end="")
         elif a.prefetch:
             return prefetch.fetch(house)
+        elif a.cancel is None:
+            inspection.refuse(house)
         file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
         cluster = read_cluster(layout.STAGES, file, house.need.stages)
         if cluster.kind == "slurm":
@@ -83,8 +85,8 @@ def dry_run(house: House) -> int:
         print(f"{stage:10s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
         for i in to_run:
             print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
-    print("\n".join(forecast.lines(house, items)))
-    return 0
+    print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, items)]))
+    return 1 if any(f.problem for f in looked) else 0
 
 
 def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:

@@ -5,7 +5,7 @@ import pytest
 from winsweep.artifact import Artifact
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
-from winsweep.slurm.chain import After, arrays
+from winsweep.slurm.chain import After, arrays, behind_rows
 
 BY_STAGE = {s: Placement() for s in ("pretrain", "prepare", "finetune", "collect", "generate", "judge")}
 PLACED = Placements(BY_STAGE)
@@ -127,3 +127,20 @@ def test_what_belongs_on_the_login_node_is_in_no_array_nor_what_waits_for_it():
     assert {a.stage for a in chain(cells(3), placed=login)} == {"pretrain", "prepare", "finetune", "collect", "generate"}
     login = Placements(BY_STAGE | {"prepare": Placement(where="login")})
     assert {a.stage for a in chain(cells(3), placed=login)} == {"pretrain"}
+
+
+def test_finetunes_wait_for_everything_that_reads_rows():
+    """However it is split, and whatever the finetunes themselves are made from; what fails to read rows holds up no other."""
+    wanted = cells(4)
+    first = Artifact("prepare", 1, "d0", {"d": 0})
+    for facts in ({}, {"present": {first.key}}, {"running": {first.key: "job 17_0"}}):
+        apart = Placements(BY_STAGE, (("d1", "prepare", Placement(threads=2)),))
+        items = plan(wanted, Facts(transient=frozenset({"finetune"}), **facts))
+        found = behind_rows(arrays(items, apart, 2), items)
+        rows = {n for n, a in enumerate(found) if a.stage == "prepare"} | ({"17"} if "running" in facts else set())
+        assert len(rows) >= 2 and all(n < len(rows) for n in rows if isinstance(n, int))
+        for n, array in enumerate(found):
+            assert all(isinstance(x.on, str) or x.on < n for x in array.after)
+            if array.stage == "finetune":
+                assert {x.on for x in array.after if not x.corresponding} >= rows
+        assert sorted(t.key for a in found for task in a.tasks for t in task) == sorted(t.key for a in arrays(items, apart, 2) for task in a.tasks for t in task)

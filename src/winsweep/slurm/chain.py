@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from winsweep.artifact import Artifact
@@ -142,3 +142,17 @@ def _after(tasks: tuple[Task, ...], place: Mapping[str, tuple[int, int]], runnin
         yield After(array, corresponding=all(of.get(n) == {n} for n in range(len(tasks))))
     for job in sorted({running[i.key] for task in tasks for i in _needs(task) if running.get(i.key)}):
         yield After(job)
+
+
+def behind_rows(planned: Sequence[Array], items: Sequence[Item]) -> list[Array]:
+    """`planned`, its finetunes behind everything of `items` that reads rows: a wrong row of any task is found before GPU-hours are spent.
+
+    A preparation that fails holds up only what is made from it, as waiting ends with the jobs, however they end.
+    """
+    jobs = {i.why.partition("job ")[2].partition("_")[0] for i in items if i.artifact.stage == "prepare" and i.state == "running"}
+    order = sorted(range(len(planned)), key=lambda n: planned[n].stage != "prepare")  # those wait for nothing
+    place = {was: now for now, was in enumerate(order)}
+    moved = [replace(planned[n], after=tuple(replace(x, on=place.get(x.on, x.on)) for x in planned[n].after)) for n in order]
+    rows = [*(n for n, array in enumerate(moved) if array.stage == "prepare"), *sorted(jobs - {""})]
+    return [replace(array, after=(*map(After, rows), *(x for x in array.after if x.on not in rows))) if array.stage == "finetune" else array
+            for array in moved]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from winsweep import strict
+from winsweep import inspection, strict
 from winsweep.costs import forecast
 from winsweep.costs.estimate import most_gpu_hours
 from winsweep.costs.pace import Pace, paces
@@ -86,8 +86,8 @@ def dry_run(house: House, cluster: Cluster) -> int:
     by_pace = f" (about {measured:.2f} by finished results of {', '.join(sorted(known))})" if known else ""
     print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {asked:.1f} GPU-hours{by_pace}; "
           f"{sum(i.state == 'done' for i in seen.items)} results reused")
-    print("\n".join(forecast.lines(house, seen.items)))
-    return say_refusals(todo)
+    print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, seen.items)]))
+    return max(say_refusals(todo), any(f.problem for f in looked))
 
 
 def array_line(array: Array, known: Pace | None) -> str:

@@ -106,7 +106,7 @@ def planned(house: House, items: Sequence[Item], cluster: Cluster) -> list[Array
     whole = chain.arrays(todo, cluster.placements, len(todo))
     largest = max((len(array.tasks) for array in whole), default=0)
     limit = max_tasks(house, largest)
-    return chain.arrays(todo, cluster.placements, limit) if largest > limit else whole
+    return chain.behind_rows(chain.arrays(todo, cluster.placements, limit) if largest > limit else whole, todo)
 
 
 def max_tasks(house: House, num: int) -> int:
