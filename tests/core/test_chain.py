@@ -138,7 +138,7 @@ def test_finetunes_wait_for_everything_that_reads_rows():
         items = plan(wanted, Facts(transient=frozenset({"finetune"}), **facts))
         found = behind_rows(arrays(items, apart, 2), items)
         rows = {n for n, a in enumerate(found) if a.stage == "prepare"} | ({"17"} if "running" in facts else set())
-        assert len(rows) >= 2 and all(n < len(rows) for n in rows if isinstance(n, int))
+        assert len(rows) >= 2
         for n, array in enumerate(found):
             assert all(isinstance(x.on, str) or x.on < n for x in array.after)
             if array.stage == "finetune":

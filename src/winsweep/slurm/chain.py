@@ -150,7 +150,8 @@ def behind_rows(planned: Sequence[Array], items: Sequence[Item]) -> list[Array]:
     A preparation that fails holds up only what is made from it, as waiting ends with the jobs, however they end.
     """
     jobs = {i.why.partition("job ")[2].partition("_")[0] for i in items if i.artifact.stage == "prepare" and i.state == "running"}
-    order = sorted(range(len(planned)), key=lambda n: planned[n].stage != "prepare")  # those wait for nothing
+    first = next((n for n, array in enumerate(planned) if array.stage == "finetune"), len(planned))
+    order = sorted(range(len(planned)), key=lambda n: n >= first and planned[n].stage != "prepare")  # those wait for nothing
     place = {was: now for now, was in enumerate(order)}
     moved = [replace(planned[n], after=tuple(replace(x, on=place.get(x.on, x.on)) for x in planned[n].after)) for n in order]
     rows = [*(n for n, array in enumerate(moved) if array.stage == "prepare"), *sorted(jobs - {""})]

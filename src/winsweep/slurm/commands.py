@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from winsweep import inspection, strict
+from winsweep.amounts import figure
 from winsweep.costs import forecast
 from winsweep.costs.estimate import most_gpu_hours
 from winsweep.costs.pace import Pace, paces
@@ -83,8 +84,8 @@ def dry_run(house: House, cluster: Cluster) -> int:
         print(f"{held} results are made on this machine (where: login) or wait for those; sweep.py --watch sees to both")
     asked = sum(most_gpu_hours(x.placement, len(x.tasks)) for x in todo)
     measured = sum(known[x.stage].gpu_hours * len(x.tasks) for x in todo if x.stage in known)
-    by_pace = f" (about {measured:.2f} by finished results of {', '.join(sorted(known))})" if known else ""
-    print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {asked:.1f} GPU-hours{by_pace}; "
+    by_pace = f" (about {figure(measured)} by finished results of {', '.join(sorted(known))})" if known else ""
+    print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {_hours(asked)} GPU-hours{by_pace}; "
           f"{sum(i.state == 'done' for i in seen.items)} results reused")
     print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, seen.items)]))
     return max(say_refusals(todo), any(f.problem for f in looked))
@@ -92,9 +93,13 @@ def dry_run(house: House, cluster: Cluster) -> int:
 
 def array_line(array: Array, known: Pace | None) -> str:
     placed, num = array.placement, len(array.tasks)
-    measured = f", about {num * known.gpu_hours:.2f} by {known.num} finished" if known and placed.gpus else ""
+    measured = f", about {figure(num * known.gpu_hours)} by {known.num} finished" if known and placed.gpus else ""
     return (f"{array.title:16s} {num:5d} task{'s' if num > 1 else ' '} × {placed.nodes} nodes × {placed.ranks} ranks, {placed.gpus} GPUs, "
-            f"{placed.time_min} min; at most {most_gpu_hours(placed, num):.1f} GPU-hours{measured}")
+            f"{placed.time_min} min; at most {_hours(most_gpu_hours(placed, num))} GPU-hours{measured}")
+
+
+def _hours(num: float) -> str:
+    return f"{num:.1f}" if num >= 0.05 or not num else figure(num)
 
 
 def waits_text(array: Array) -> str:
