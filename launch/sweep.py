@@ -92,6 +92,7 @@ def dry_run(house: House) -> int:
 def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
     from winsweep import results
     from winsweep.local import view
+    from winsweep.remarks import remarks
 
     for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background with SIGINT ignored
         signal.signal(signum, signal.default_int_handler)
@@ -109,6 +110,8 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
     analysed = sum(state_of(items, a) == "done" for a in house.analyses.values())
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
     print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells judged; {results.where_text(house, judged)}{beside}' if house.has_table else 'models made'}")
+    if notes := remarks(house, items):
+        print("\n".join(notes))
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)
     return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) and (is_current or not house.has_table) else 1
