@@ -38,6 +38,7 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     (Ours("beta2", "recipe"), "adam_beta2"),
     (Ours("eps", "recipe"), "adam_epsilon epsilon adam_eps"),
     (Ours("loss", "recipe"), "loss_fn loss_type loss_reduction"),
+    (Ours("order", "recipe"), "shuffle shuffle_mode sampler"), (Ours("accumulate", "recipe"), "accumulation accumulate_grad_batches"),
     (Ours("schedule_ticks", "recipe"), ""), (Ours("short_step", "recipe"), "drop_last dataloader_drop_last"),
     (Ours("long_examples", "recipe"), "truncation truncate"), (Ours("preset", "recipe"), "recipe_name"),
     (Ours("precision", "recipe", "bf16 or fp32"), "bf16 fp16 fp32 dtype torch_dtype mixed_precision half tf32"),

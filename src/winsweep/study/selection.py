@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,16 +14,20 @@ from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
 
 SECTION = ("grid", "seed", "instructions", "reference", "judge", "by", "picks")
+VALIDATION = ("grid", "instructions", "reference")  # what validation runs need
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The section choose: of a study. `picks`: what a person decided for a family (MODEL.ARM), which then has no validation runs."""
+    """The section choose: of a study. `picks`: what a person decided for a family (MODEL.ARM), which then has no validation runs.
+
+    Where every family is picked, `points` may be empty, and `instructions` and `reference` None.
+    """
 
     points: tuple[Mapping[str, object], ...]
     seed: int
-    instructions: Source
-    reference: LocalFile
+    instructions: Source | None
+    reference: LocalFile | None
     judge: Judge
     by: Literal["lc_win_rate", "win_rate"]
     picks: Mapping[str, Mapping[str, object]]
@@ -41,18 +45,21 @@ class Selection:
         return Comparison(label, Generation(label, tried, Adapter(), decoding, training.frame, self.instructions), self.reference, self.judge)
 
 
-def read_selection(node: Node, judge: Judge, source: Callable[[Node], Source], judge_of: Callable[[Node], Judge],
+def read_selection(node: Node, families: Sequence[str], judge: Judge, source: Callable[[Node], Source], judge_of: Callable[[Node], Judge],
                    local: Callable[[Node], LocalFile]) -> Selection:
-    """The section choose:; BadStudy says what is missing or wrong. `judge` is the study's, for one that names none."""
+    """The section choose: of a study with these families; BadStudy says all that is missing or wrong. `judge` is the study's, for one that names none."""
     given, seen = node.mapping(), strict.Findings()
     seen.of(strict.refuse_unknown, given, SECTION, node)
-    for name in ("grid", "instructions", "reference"):
+    picks = (seen.of(read_picks, given["picks"], families) or {}) if "picks" in given else {}
+    unpicked = [family for family in families if family not in picks]
+    for name in VALIDATION if unpicked or any(name in given for name in VALIDATION) else ():
         if name not in given:
-            seen.found.append(str(node.error(f"{name} is missing", "choose: wants grid, instructions and reference", f"add {name}:")))
+            legal = "choose: wants grid, instructions and reference, or picks: for every family"
+            some = f"; {len(unpicked)} have none, such as {unpicked[0]}" if unpicked else ""
+            seen.found.append(str(node.error(f"{name} is missing", f"{legal}{some}", f"add {name}:")))
     tried = [seen.of(overrides, Recipe, point, given["grid"]) for point in (seen.of(points, given["grid"]) or [] if "grid" in given else [])]
-    picks = {family: seen.of(lambda n=of: overrides(Recipe, n.mapping(), n)) for family, of in _entries(given, "picks", seen)}
     instructions = seen.of(source, given["instructions"]) if "instructions" in given else None
-    reference = seen.of(_outputs, given["reference"], local) if "reference" in given else None
+    reference = seen.of(lambda: local(outputs_of(given["reference"]))) if "reference" in given else None
     own_judge = seen.of(judge_of, given["judge"]) if "judge" in given else judge
     by = seen.of(strict.read, Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate"
     seed = seen.of(strict.read, int, given["seed"]) if "seed" in given else 42  # the trainer's default, with which the paper's validation runs ran
@@ -60,15 +67,20 @@ def read_selection(node: Node, judge: Judge, source: Callable[[Node], Source], j
     return Selection(tuple(tried), seed, instructions, reference, own_judge, by, picks)
 
 
-def _entries(given: Mapping[str, Node], name: str, seen: strict.Findings) -> list[tuple[str, Node]]:
-    return list((seen.of(given[name].mapping) or {}).items()) if name in given else []
+def read_picks(node: Node, families: Sequence[str]) -> dict[str, dict[str, object]]:
+    """What a person decided for families that there are."""
+    seen = strict.Findings()
+    picks = {family: seen.of(lambda of=of: overrides(Recipe, of.mapping(), of)) for family, of in node.mapping().items()}
+    seen.found += [str(node.error(f"no family {wrong!r}", strict.near(wrong, families))) for wrong in picks if wrong not in families]
+    seen.stop()
+    return picks
 
 
-def _outputs(node: Node, local: Callable[[Node], LocalFile]) -> LocalFile:
+def outputs_of(node: Node) -> Node:
     given = node.mapping()
     if set(given) != {"outputs"}:
         raise node.error("no file of outputs", "validation runs are compared with given outputs", "type {outputs: FILE}")
-    return local(given["outputs"])
+    return given["outputs"]
 
 
 def points(node: Node | None) -> list[dict[str, Node]]:
