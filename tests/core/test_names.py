@@ -85,7 +85,7 @@ grid: {epochs: [1, x]}
 frame: {template: chatml}
 instructions: {path: gone.jsonl, first: x}
 decoding: {batch_size: 3, max_new_tokens: 0}
-compare: {judg: x, judge: gpt5, reference: {task: ins}}
+compare: {judg: x, judge: gpt5, reference: ins}
 extra: 1
 """
     told = refused(tmp_path, text)
@@ -93,10 +93,10 @@ extra: 1
     for line, what in [(1, "name: found '../x'"), (3, "models.a: found none of them"), (4, "revision is missing"), (4, "unknown key 'revsion'"), (5, "'eso'"), (7, "tyo"),
                        (8, "num_examples: found the text 'many'"), (8, "recipe.lr: found the text 'fast'"), (10, "seeds[1]: found the text 'two'"),
                        (11, "learning_rate"), (11, "recipe.epochs: found the text 'five'"), (11, "clip_norm: found -1"), (12, "grid.epochs[1]"), (13, "frame.template"),
-                       (14, "instructions.first: found the text 'x'"), (15, "batch_size"), (15, "max_new_tokens: found 0"), (16, "unknown key 'judg'"), (16, "gpt5"),
+                       (14, "instructions.first: found the text 'x'"), (15, "batch_size"), (15, "max_new_tokens: found 0"), (16, "unknown key 'judg'"), (16, "gpt5"), (16, "reference: found the text 'ins'"),
                        (17, "extra")]:
         assert [x for x in told if x.startswith(f"{tmp_path}/study.yaml:{line}: ") and what in x], (line, what, told)
-    assert len(told) == len(set(told)) <= 22
+    assert len(told) == len(set(told)) <= 23
 
 
 def test_sections_that_depend_on_others_are_told_at_once_too(tmp_path):

@@ -67,6 +67,7 @@ class _Reader:
         name, notes = seen.of(self.name), seen.of(self.notes)
         compare = seen.of(self.compare) or {}
         self.judge, difficulty = seen.of(self.judge_of, compare), seen.of(self.difficulty, compare)
+        seen.of(lambda: compare["reference"].mapping() if "reference" in compare else {})
         parts = self.independent(seen)
         if seen.found:  # nothing more can be read of it, but files that are not there are known
             seen.found += self.parts.missing.values()
