@@ -121,9 +121,9 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
         print(results.table_text(results.path_of(house), house.study.notes))
     analysed = sum(state_of(items, a) == "done" for a in house.analyses.values())
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
-    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells judged; {results.where_text(house, judged)}{beside}' if house.has_table else 'models made'}")
     if notes := remarks(house, items):
         print("\n".join(notes))
+    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells judged; {results.where_text(house, judged)}{beside}' if house.has_table else 'models made'}")
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)
     return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) and (is_current or not house.has_table) else 1
