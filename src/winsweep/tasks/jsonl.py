@@ -22,7 +22,7 @@ DATA = None
 NEEDS_PATH = True
 SINCE = rb"input|system|history|weight|train|tool_calls|function_call|tools|functions|images?"
 SPELLED = rb"(?:<|\\u003[cC])(?:\\?/?s|unk|pad|eos|bos|\|[A-Za-z0-9_]+\||(?:start|end)_of_turn)(?:>|\\u003[eE])"
-IN_JSON = re.compile(rb'(?<!\\)"(?:' + SINCE + rb')"\s*:\s*(?!""|null|\[\]|1[,}\s]|true)|' + SPELLED)
+IN_JSON = re.compile(rb'(?<!\\)"(?:' + SINCE + rb')"\s*:\s*+(?!""|null|\[\]|1[,}\s]|true)|' + SPELLED)
 IN_HEADER = re.compile(rb'(?:^|[,\t"])(?:' + SINCE + rb')(?:[",\t\r\n]|$)')
 PATH_HELP = "add path: FILE (.jsonl, .json, .csv, .tsv or .parquet, each also with .gz)"
 
