@@ -236,3 +236,8 @@ def test_half_a_model_is_not_there(tmp_path):
         (kept / "snapshots" / COMMIT / name).write_bytes(content)
     assert hub.is_there(HubModel("some/model", COMMIT)) and not hub.is_there(HubModel("some/model", "main"))
     assert not hub.is_there(HubData("some/model", "config.json", COMMIT))
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("rows.v1.jsonl.gz?x=1", ".jsonl.gz"), ("rows.csv", ".csv"), ("rows", ""), ("rows.gz", ".gz")])
+def test_a_fetched_file_keeps_the_suffixes_by_which_it_is_read(name, suffix):
+    assert UrlFile(f"http://somewhere/{name}", SHA).path.name == f"{SHA}{suffix}"

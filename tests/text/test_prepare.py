@@ -53,6 +53,12 @@ def test_a_bad_row_is_named(tmp_path, bad, match):
         examples(job(written(tmp_path, GOOD, GOOD, bad, GOOD)))
 
 
+def test_a_line_that_cannot_be_read_is_named_alone(tmp_path):
+    with pytest.raises(BadData) as told:
+        examples(job(written(tmp_path, GOOD, "{")))
+    assert str(told.value).startswith(f"{tmp_path}/rows.jsonl:2: not JSON") and "rows.jsonl:1" not in str(told.value)
+
+
 def test_an_instruction_that_stands_twice_is_named(tmp_path):
     with pytest.raises(BadData, match=r"rows\.jsonl:3: the instruction stands at .*rows\.jsonl:1 already"):
         instructions(job(written(tmp_path, GOOD, {"instruction": "c"}, GOOD)))

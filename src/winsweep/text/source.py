@@ -15,14 +15,18 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Rows:
-    """Rows of one source in order; `where` names the last one read, for an error about its content."""
+    """Rows of one source in order; `where` names the last one read, for an error about its content; "" once reading failed."""
 
     def __init__(self, rows: Iterator[tuple[str, dict]]) -> None:
         self._rows, self.where = rows, "before the first row"
 
     def __iter__(self) -> Iterator[dict]:
-        for self.where, row in self._rows:
-            yield row
+        try:
+            for self.where, row in self._rows:
+                yield row
+        except BadData:
+            self.where = ""  # as the error names its place, which is behind the last row
+            raise
 
 
 def file_rows(path: Path) -> Rows:
