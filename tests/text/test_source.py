@@ -10,6 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from winsweep.errors import BadData
+from winsweep.study.parts import UrlFile
 from winsweep.text.source import file_rows
 
 ROWS = [{"instruction": f"say {said}", "output": said} for said in ("None", "NA", "007", "null", "1e5", "True", "a,b\t\"c\"\nd", "é 漢")]
@@ -104,3 +105,8 @@ def test_a_parquet_file_whose_text_is_not_utf8(tmp_path):
     parquet.write_table(pa.table({"a": bad}), tmp_path / "a.parquet")
     with pytest.raises(BadData, match=r"a\.parquet row 0 or one of the 1,000 behind it: a text is not UTF-8"):
         list(file_rows(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("rows.v1.jsonl.gz?x=1", ".jsonl.gz"), ("rows.csv", ".csv"), ("rows", ""), ("rows.gz", ".gz")])
+def test_a_fetched_file_keeps_the_suffixes_by_which_it_is_read(name, suffix):
+    assert UrlFile(f"http://somewhere/{name}", "ab" * 32).path.name == f"{'ab' * 32}{suffix}"

@@ -44,7 +44,8 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     A prompt is never cut, and an answer ends at EOS, at decoding.max_new_tokens or where the model's context ends. Stopped within
     a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
     `note` hears how answers are made, `remark` what is to be recorded of the prompts. `expected`: how long each may become, in any unit;
-    the longest begin first, which changes no answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
+    the longest begin first, which changes no answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if they
+    go silent), the rest return nothing.
     """
     tokenizer, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note)
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)

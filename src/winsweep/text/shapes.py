@@ -66,7 +66,7 @@ def instruction_of(row: Mapping) -> str:
 
 
 def renamed(row: Mapping, columns: Iterable[tuple[str, str]], ignore: Collection[str]) -> dict:
-    """The row with `columns` (our name, the file's name) under our names, less what is to be ignored; BadData where one is missing or is there twice."""
+    """The row with `columns` (our name, the file's name) under our names, less `ignore`; BadData where one is missing or twice there."""
     columns = dict(columns)
     rest = {name: value for name, value in row.items() if name not in ignore and name not in columns.values()}
     for ours, theirs in columns.items():
@@ -134,8 +134,8 @@ def _earlier(row: Mapping) -> list[Message]:
 
 def _content(given: object) -> str:
     """Text, or the parts of a message where all are text."""
-    if isinstance(given, list) and all(isinstance(p, Mapping) and p.get("type") == "text" and isinstance(p.get("text"), str) for p in given) and given:
-        return "".join(part["text"] for part in given)
+    if isinstance(given, list) and given and all(isinstance(p, Mapping) and p.get("type") == "text" and has(p, "text") for p in given):
+        return "".join(text(part, "text") for part in given)
     if not isinstance(given, str):
         raise BadData(f"messages is not a list of {{role, content}} with text as content; found {str(given)[:60]!r}; remove the row")
     return given
