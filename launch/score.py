@@ -69,13 +69,14 @@ def make(a: argparse.Namespace) -> "Report":
     if a.file is None:
         raise BadStudy("FILE is missing; legal are outputs or annotations in AlpacaEval's format; type python launch/score.py FILE")
     path, rows = files.read(a.file)
+    spaced: list[str] = []
     if not files.is_annotated(rows):
-        path, rows = judged(a, path, rows)
+        path, rows, spaced = judged(a, path, rows)
     rows, notes = files.annotations(path, rows)
     asked = [str(row.get("instruction")) for row in files.read(a.instructions)[1]] if a.instructions else None
     made = single.report(rows, single.Ask(a.mode, a.c, a.join, a.allow_missing), asked, table(a.difficulty))
     both = agreement.agreement(rows, files.annotations(*files.read(a.second))[0]) if a.second else None
-    return dataclasses.replace(made, notes=(*notes, *made.notes), agreement=both)
+    return dataclasses.replace(made, notes=(*spaced, *notes, *made.notes), agreement=both)
 
 
 def table(path: Path | None) -> "Table | None":
@@ -86,15 +87,16 @@ def table(path: Path | None) -> "Table | None":
     return read_table(found) if found else None
 
 
-def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, list[dict]]:
-    """Annotations of outputs, kept in the store so that no pair is judged twice."""
+def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, list[dict], list[str]]:
+    """Annotations of outputs, kept in the store so that no pair is judged twice, and notes of how the two sides were matched."""
     from winsweep.report import files
 
     for given, word in ((a.reference, "--reference FILE"), (a.judge, "--judge NAME")):
         if not given:
             raise BadStudy(f"{path}: these are outputs, not annotations; legal with {word}; type {word}")
-    pairs = files.pairs((path, rows), files.read(a.reference), a.allow_missing)
-    return annotate(pairs, judge_of(a.judge, a.store), a.store)
+    pairs, num_spaced = files.pairs((path, rows), files.read(a.reference), a.allow_missing)
+    notes = [f"{num_spaced} instructions differ from the reference's in white space alone and were matched all the same"] if num_spaced else []
+    return *annotate(pairs, judge_of(a.judge, a.store), a.store), notes
 
 
 def judge_of(words: str, store: Path) -> "Judge":

@@ -15,6 +15,7 @@ from winsweep.house import House, chain, columns, open_house  # noqa: E402
 from winsweep.local.controller import state_of  # noqa: E402
 from winsweep.plan import Item  # noqa: E402
 from winsweep.prefetch import not_there  # noqa: E402
+from winsweep.results import where_text  # noqa: E402
 from winsweep.slurm import standing
 from winsweep.slurm.queue import Task  # noqa: E402
 from winsweep.store.siblings import nearest  # noqa: E402
@@ -61,7 +62,8 @@ def overview(house: House, items: list[Item], queued: Mapping[str, Task | None])
     for label, found in chains.items():
         table.append(" ".join([f"{label:{width}s}", *(f"{worst(shown, found.get(s, [])):9s}" for s in stages)]))
     done = sum(all(shown.get(a.key, "done") == "done" for a in house.ends(label)) for label in house.judged)
-    last = f"{done} of {len(house.judged)} cells done; table: {house.store.root / 'results' / house.study.name}.csv"
+    judged = {label for label, a in house.judged.items() if shown.get(a.key, "done") == "done"}
+    last = f"{done} of {len(house.judged)} cells done; {where_text(house, judged)}"
     return "\n".join([*table, *standing.lines(house, items, queued, avoided(house) if queued else []), last])
 
 

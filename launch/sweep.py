@@ -100,16 +100,16 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
         except KeyboardInterrupt:
             print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
             return 130
-    table = house.store.root / "results" / f"{house.study.name}.csv"
-    done = sum(state_of(items, judged) == "done" for judged in house.judged.values())
-    if table.exists() and done and house.has_table:
-        print(results.table_text(table, house.study.notes))
+    judged = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
+    done, is_current = len(judged), results.is_current(house, judged)
+    if is_current:
+        print(results.table_text(results.path_of(house), house.study.notes))
     analysed = sum(state_of(items, a) == "done" for a in house.analyses.values())
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
-    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells in {table}{beside}' if house.has_table else 'models made'}")
+    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells judged; {results.where_text(house, judged)}{beside}' if house.has_table else 'models made'}")
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)
-    return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) else 1
+    return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) and (is_current or not house.has_table) else 1
 
 
 if __name__ == "__main__":
