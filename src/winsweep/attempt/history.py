@@ -8,7 +8,7 @@ from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.retry import End, failed
 from winsweep.errors import Busy
-from winsweep.store import liveness
+from winsweep.store import links, liveness
 from winsweep.store.store import Store
 
 
@@ -30,7 +30,7 @@ def failures(store: Store, keys: Iterable[str]) -> dict[str, str]:
 def forgive(store: Store, keys: Iterable[str]) -> None:
     """From now on nothing that happened to `keys` counts; the records stay under another name."""
     for key in keys:
-        for path in (store.work(key) / "ends").glob("[0-9]*.json"):
+        for path in links.inside(store.root, store.work(key) / "ends").glob("[0-9]*.json"):
             path.rename(path.with_suffix(".forgiven"))
 
 

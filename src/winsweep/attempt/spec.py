@@ -8,6 +8,7 @@ from pathlib import Path
 
 from winsweep.artifact import Artifact
 from winsweep.placement import Placement
+from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 
 
@@ -52,6 +53,9 @@ def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path]
 
 
 def write(spec: Spec, path: Path) -> None:
+    """Put the file into the work directory of its artifact; LinkInStore if that, or where the result will be, is behind a link."""
+    links.inside(Path(spec.store), Path(spec.store) / spec.stage)
+    links.inside(Path(spec.store), path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(plain(spec), indent=1, sort_keys=True).encode(), durable=False)  # made again if lost
 

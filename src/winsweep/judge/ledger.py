@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from winsweep import keys
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import Unreadable
+from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 
 LINE = re.compile(rb'\{"key": "([0-9a-f]{64}|wasted)", "sum": "([0-9a-f]{16})", ("tokens": \[(\d{1,9}), (\d{1,9})\], "judgement": (.*))\}')
@@ -44,6 +45,7 @@ class Ledger:
 
     def find(self, questions: Iterable[Question]) -> dict[Question, Judgement]:
         """Those of `questions` that were answered already; asked once, before the first `add`."""
+        self._refuse_links()
         self._wanted = {q.key(self.judge): q for q in questions}
         self._read, self.tokens = {}, [0, 0]
         return self.news()
@@ -66,7 +68,7 @@ class Ledger:
 
     def beside(self, name: str) -> Path:
         """Where a file lies that all judges of the store share."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        links.refuse(self.folder.parent).mkdir(parents=True, exist_ok=True)
         return self.folder.parent / name
 
     def close(self) -> None:
@@ -86,8 +88,12 @@ class Ledger:
             os.fsync(file)
             self._synced = time.monotonic()
 
+    def _refuse_links(self) -> None:
+        links.refuse(links.refuse(self.folder.parent) / self.folder.name)
+
     def _open(self) -> int:
         if self._file is None:
+            self._refuse_links()
             self.folder.mkdir(parents=True, exist_ok=True)
             if not (self.folder / "judge.json").exists():
                 write_atomic(self.folder / "judge.json", json.dumps(self.known, indent=1).encode())

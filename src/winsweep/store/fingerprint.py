@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from winsweep.store import manifest
+from winsweep.store import links, manifest
 from winsweep.study.cell import LocalFile
 
 
@@ -24,7 +24,7 @@ class Fingerprints:
 
     def save(self) -> None:
         if self.known != self._before:
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
+            links.refuse(self.cache.parent).mkdir(parents=True, exist_ok=True)
             manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
 
     def _file(self, path: Path) -> str:

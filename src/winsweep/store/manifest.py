@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from winsweep.errors import Damaged, MissingInput
+from winsweep.store import links
 
 T = TypeVar("T")
 NAME = "manifest.json"
@@ -42,10 +43,13 @@ def sync_directory(path: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
-    """Put `data` at `path` whole or not at all: a temporary sibling, fsync (where it must outlive a power cut), rename."""
-    tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Put `data` at `path` whole or not at all: a temporary sibling, fsync (where it must outlive a power cut), rename.
+
+    LinkInStore where `path` is a link.
+    """
+    tmp = links.refuse(path).with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(tmp, "wb") as f:
+        with open(tmp, "wb", opener=links.opener) as f:
             f.write(data)
             f.flush()
             if durable:
