@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterable
 
-from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.retry import End, failed
 from winsweep.errors import Busy
@@ -45,9 +44,10 @@ def note_lost(store: Store, over: Submitted) -> None:
     lines = (over.folder / "specs.jsonl").read_text(encoding="utf-8").splitlines()
     for index, line in enumerate(lines):
         task = f"slurm-{over.job}_{index}"
-        for spec in arrays.parse(line) if not present >= set(over.keys[index]) else ():
-            if spec.key not in present and present >= {*spec.inputs.values(), *spec.gates.values()} and not store.was_claimed(spec.key, task):
-                _lose(store, spec.key, task)
+        for spec in json.loads(line) if not present >= set(over.keys[index]) else ():
+            key = f"{spec['stage']}/{spec['digest']}"
+            if key not in present and present >= set(spec["inputs"].values()) and not store.was_claimed(key, task):
+                _lose(store, key, task)
 
 
 def _lose(store: Store, key: str, task: str) -> None:

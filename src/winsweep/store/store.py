@@ -47,7 +47,7 @@ class Store:
     def find(self, key: str) -> Path:
         """The published directory of `key`, or MissingInput."""
         stage, _, digest = key.partition("/")
-        for d in sorted(_dirs(links.refuse(self.root / stage))):
+        for d in sorted(_dirs(links.inside(self.root, self.root / stage))):
             if d.name.endswith(f"-{digest}"):
                 return d
         raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it")
