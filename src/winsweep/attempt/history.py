@@ -45,8 +45,8 @@ def note_lost(store: Store, over: Submitted) -> None:
     for index, line in enumerate(lines):
         task = f"slurm-{over.job}_{index}"
         for spec in json.loads(line) if not present >= set(over.keys[index]) else ():
-            key = f"{spec['stage']}/{spec['digest']}"
-            if key not in present and present >= set(spec["inputs"].values()) and not store.was_claimed(key, task):
+            key, needs = f"{spec['stage']}/{spec['digest']}", {*spec["inputs"].values(), *spec.get("gates", {}).values()}
+            if key not in present and present >= needs and not store.was_claimed(key, task):
                 _lose(store, key, task)
 
 
