@@ -20,6 +20,7 @@ from winsweep.judge.ledger import Ledger, checked
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import UNLIKELY, Unreadable
 from winsweep.text.chat import render
+from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -42,6 +43,7 @@ class _Local:
     """The model with its tokenizer, and the ids that stand for each name."""
 
     def __init__(self, judge: ChatJudge, base: str, revision: str | None, precision: str) -> None:
+        refuse_outside_weights(base, revision)
         self.judge, self.tokenizer = judge, load_tokenizer(base, revision)
         spread = {"device_map": "auto"} if torch.cuda.is_available() else {}
         self.model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[precision], **spread).eval()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -82,9 +82,13 @@ def entry_of(data: bytes | memoryview) -> dict:
 
 
 def read(root: Path) -> dict[str, dict]:
-    """The manifest of `root`; MissingInput where there is none."""
+    """The manifest of `root`; MissingInput where there is none, Damaged where it is none or names what is not below `root`."""
     try:
-        return json.loads((root / NAME).read_bytes())
+        found = json.loads((root / NAME).read_bytes())
+        outside = [name for name in found if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
+        if outside:
+            raise Damaged(f"{root / NAME}: names {outside[0]!r}, which is not below it, so nothing in {root} can be trusted")
+        return found
     except (FileNotFoundError, NotADirectoryError):
         raise MissingInput(f"{root}: no {NAME} there, so it was never finished") from None
     except ValueError:
