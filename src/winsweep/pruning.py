@@ -7,7 +7,7 @@ from pathlib import Path
 
 from winsweep.artifact import closure
 from winsweep.house import House
-from winsweep.store import links
+from winsweep.store import damage, links
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ def waste(houses: Sequence[House]) -> list[Waste]:
             found.append(Waste(path, size(path), "no study named here asks for it"))
         elif key.partition("/")[0] in transient and key not in needed:
             found.append(Waste(path, size(path), "its model is collected"))
+    found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
     for state in sorted(store.root.glob(".work/*/*/state-*")):
         key = links.inside(store.root, state).parent.relative_to(store.root / ".work").as_posix()
         if key not in wanted and store.holder(key, houses[0].alive(key)) is None:

@@ -13,6 +13,7 @@ from winsweep.store import links
 
 T = TypeVar("T")
 NAME = "manifest.json"
+DIGITS = 12  # of a digest, as people read it
 
 
 def sha256_file(path: Path) -> str:
@@ -85,6 +86,8 @@ def read(root: Path) -> dict[str, dict]:
     """The manifest of `root`; MissingInput where there is none, Damaged where it is none or names what is not below `root`."""
     try:
         found = json.loads((root / NAME).read_bytes())
+        if not isinstance(found, dict):
+            raise ValueError
         outside = [name for name in found if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
         if outside:
             raise Damaged(f"{root / NAME}: names {outside[0]!r}, which is not below it, so nothing in {root} can be trusted")
@@ -107,7 +110,7 @@ def verify(root: Path, repair: str = "") -> None:
     for name, want in entries.items():
         got = describe(root / name)
         if got != want:
-            raise Damaged(f"{root / name}: found {_say(got)}; its manifest says {_say(want)}{_tail(repair)}")
+            raise Damaged(f"{root / name}: found {_say(got, want)}; its manifest says {_say(want, got)}{_tail(repair)}")
 
 
 def _entry(path: Path) -> dict:
@@ -124,8 +127,15 @@ def describe(path: Path) -> dict:
         return {}
 
 
-def _say(entry: dict) -> str:
-    return f"{entry['size']} bytes, sha256 {entry['sha256'][:12]}…" if entry else "no file"
+def _say(entry: object, other: object) -> str:
+    """An entry in words, with so many digits that it is seen to differ from the other one."""
+    if not entry:
+        return "no file"
+    if not isinstance(entry, dict) or not {"size", "sha256"} <= entry.keys():
+        return ascii(entry)[:80]
+    mine, theirs = str(entry["sha256"]), str(other.get("sha256", "") if isinstance(other, dict) else "")
+    num = max(DIGITS, len(os.path.commonprefix([mine, theirs])) + 4 if mine != theirs else 0)
+    return f"{entry['size']} bytes, sha256 {mine[:num]}{'…' if num < len(mine) else ''}"
 
 
 def _tail(repair: str) -> str:
