@@ -38,9 +38,11 @@ def test_every_spec_of_the_demo_is_read(tmp_path):
         assert specs.restore(raw).name == a.name
 
 
-EDITED = [{"params": {"lr": 1.0}}, {"params": {**ASKED.plain_params, "n": 3.0}}, {"version": 3}, {"inputs": {}}, {"inputs": {"made": "first/0123456789ab"}},
+EDITED = [{"params": {"lr": 1.0}}, {"params": {**ASKED.plain_params, "n": 3.0}}, {"version": 3}, {"inputs": {}},
+    {"inputs": {"made": "first/0123456789ab"}},
           {"stage": "other"}, {"digest": "0" * 12}, {"params": {"a": float("nan")}}, {"params": None}, {"digest": None}]
-CLIMBING = [{"label": "../../elsewhere"}, {"label": ".."}, {"label": "."}, {"label": ""}, {"label": "/etc/x"}, {"label": "a/b"}, {"label": "a\nb"}, {"label": ".hidden"},
+CLIMBING = [{"label": "../../elsewhere"}, {"label": ".."}, {"label": "."}, {"label": ""}, {"label": "/etc/x"}, {"label": "a/b"}, {"label": "a\nb"},
+    {"label": ".hidden"},
             {"label": 7.5, "stage": "../x"}, {"stage": "../../evil"}, {"stage": ""}]
 BROKEN = ["", "[]", "{}", "7", '{"placement": {}}', "[" * 9999, '{"placement": 7}']
 
@@ -68,7 +70,8 @@ def test_an_edited_spec_publishes_nothing_by_hand(tmp_path):
     raw = specs.plain(specs.make(a, house.store.root, house.study.path.resolve(), house.study.files, Placement()))
     for changed, code in (({"label": "../../out"}, 2), ({"params": {**raw["params"], "more": 1}}, 2), ({}, 0)):
         (tmp_path / "spec.json").write_text(json.dumps(raw | changed))
-        done = subprocess.run([sys.executable, str(layout.JOBS / "prepare.py"), str(tmp_path / "spec.json")], capture_output=True, text=True, timeout=60,
+        done = subprocess.run([sys.executable, str(layout.JOBS / "prepare.py"), str(tmp_path / "spec.json")], capture_output=True, text=True,
+            timeout=60,
                               env={"PYTHONPATH": str(layout.ROOT / "src"), "PATH": "/usr/bin:/bin"})
         assert done.returncode == code and "Traceback" not in done.stderr and len(house.store.published()) == (code == 0), done.stderr
     assert not list(tmp_path.glob("out*"))

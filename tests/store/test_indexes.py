@@ -1,4 +1,4 @@
-"""What an index of weights names lies beside it, wherever an index is read: fingerprint, tokenizer, training, generation, judge, embedder, collect, staging."""
+"""What an index of weights names lies beside it, wherever one is read: fingerprint, training, generation, judge, embedder, collect, the cache."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,8 @@ from winsweep.study.cell import HubModel
 from winsweep.text import hub
 
 TOY = next(p.parent for p in sorted(layout.SHIPPED.glob("*/model.safetensors")))
-OUTSIDE = ["../../x.safetensors", "../x.safetensors", "/abs/x.safetensors", "a/x.safetensors", "..", ".", "", "..\\x.safetensors", "x\n.safetensors", "manifest.json", "x", 7, None,
+OUTSIDE = ["../../x.safetensors", "../x.safetensors", "/abs/x.safetensors", "a/x.safetensors", "..", ".", "", "..\\x.safetensors", "x\n.safetensors",
+    "manifest.json", "x", 7, None,
            ["x.safetensors"], {"x": 1}]
 
 
@@ -30,7 +31,8 @@ def model(tmp_path) -> Path:
     (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
     (tmp_path / "x.safetensors").symlink_to(TOY / "model.safetensors")
     names = AutoModelForCausalLM.from_pretrained(TOY).state_dict().keys()
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, "model-00001-of-00001.safetensors")}))
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {},
+        "weight_map": dict.fromkeys(names, "model-00001-of-00001.safetensors")}))
     return folder
 
 
@@ -80,7 +82,8 @@ def test_everything_that_loads_a_model_looks_first(model, monkeypatch):
     pointed(model, "../../x.safetensors")
     assert AutoModelForCausalLM.from_pretrained(model)  # transformers itself loads it
     monkeypatch.setattr(local, "load_tokenizer", lambda *_: None)
-    loads = [lambda: load_tokenizer(str(model), None), lambda: loaded.load(str(model), None, "fp32"), lambda: local._Local(None, str(model), None, "fp32"),
+    loads = [lambda: load_tokenizer(str(model), None), lambda: loaded.load(str(model), None, "fp32"),
+        lambda: local._Local(None, str(model), None, "fp32"),
              lambda: engine._load(model, None, Recipe(lr=1e-3, epochs=1), {"zero_optimization": {"stage": 1}}),
              lambda: collect.check_loads(model, {"x": torch.zeros(1)})]
     for load in loads:

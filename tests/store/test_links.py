@@ -82,13 +82,16 @@ DOORS = [
     (f".work/{KEY}/logs", "logs", lambda s: nursery.redirect(s.work(KEY) / "logs/a.log")),
     (f".work/{KEY}/logs/a.log", "logs/a.log", lambda s: nursery.redirect(s.work(KEY) / "logs/a.log")),
     ("make", "", publish), ("make", "", write_spec), ("make", "", lambda s: s.find(KEY)), ("make", "", lambda s: s.retire(ARTIFACT, "")),
-    (ARTIFACT.name, f"thing-{ARTIFACT.digest}", lambda s: s.retire(ARTIFACT, s.stamp(s.root / ARTIFACT.name))), (ARTIFACT.name, f"thing-{ARTIFACT.digest}", publish),
+    (ARTIFACT.name, f"thing-{ARTIFACT.digest}", lambda s: s.retire(ARTIFACT, s.stamp(s.root / ARTIFACT.name))),
+    (ARTIFACT.name, f"thing-{ARTIFACT.digest}", publish),
     *((name, "", lambda s: Store(s.root).open()) for name in (".work", ".cache", ".judged", "results", "studies")),
     (".work/arrays", "", lambda s: arrays.open_folder(s.root, "make", [])), (".work/code", "", lambda s: freeze(s.root)),
     (".work/nursery.log", "precious", lambda s: Local(s.root / ".work/nursery.log").start("x", Path("x"), 1, 0, Path("x"))),
     (".judged/j-1", "", lambda s: judged(s).find([])), (".judged/j-1", "", lambda s: judged(s).add(Question("q", "a", "b"), Judgement(1.0, {}))),
-    (".judged", "", lambda s: judged(s).beside("pace")), (".cache", "", lambda s: digests(s)), (".cache/digests.json", "precious", lambda s: digests(s)),
-    ("results/x.csv", "x.csv", lambda s: write_if_new(b"new", s.root / "results/x.csv")), ("results", "", lambda s: write_if_new(b"new", s.root / "results/x.csv"))]
+    (".judged", "", lambda s: judged(s).beside("pace")), (".cache", "", lambda s: digests(s)),
+    (".cache/digests.json", "precious", lambda s: digests(s)),
+    ("results/x.csv", "x.csv", lambda s: write_if_new(b"new", s.root / "results/x.csv")),
+    ("results", "", lambda s: write_if_new(b"new", s.root / "results/x.csv"))]
 
 
 def digests(store: Store) -> None:
@@ -132,7 +135,8 @@ def test_what_is_a_link_by_the_time_it_is_written_stays_what_it_was(store, outsi
 
 
 def test_a_key_that_climbs_out_of_the_store_is_none(store, outside):
-    for act in (lambda: store.claim("../../outside", "me", lambda _: False), lambda: store.tidy("../../outside"), lambda: store.end("../../outside", 1, {})):
+    for act in (lambda: store.claim("../../outside", "me", lambda _: False), lambda: store.tidy("../../outside"),
+        lambda: store.end("../../outside", 1, {})):
         with pytest.raises(WinsweepError):
             act()
     assert listing(outside)["claims/000001"] == "{}" and "ends/000001.json" in listing(outside)

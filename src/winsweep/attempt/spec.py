@@ -55,7 +55,8 @@ class Spec:
 def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path], placement: Placement) -> Spec:
     used = _digests(artifact.plain_params) & files.keys()
     return Spec(str(store), str(study), artifact.stage, artifact.version, artifact.label, artifact.digest, artifact.plain_params,
-                {n: a.key for n, a in artifact.inputs.items()}, {s: str(files[s]) for s in sorted(used)}, placement, dict(artifact.limits), {n: a.key for n, a in artifact.gates.items()})
+                {n: a.key for n, a in artifact.inputs.items()}, {s: str(files[s]) for s in sorted(used)}, placement, dict(artifact.limits),
+                {n: a.key for n, a in artifact.gates.items()})
 
 
 def write(spec: Spec, path: Path) -> None:
@@ -89,11 +90,11 @@ def restore(raw: dict) -> Spec:
     except (TypeError, KeyError, RecursionError) as e:
         raise BadData(f"no spec: {type(e).__name__}: {e}; sweep.py writes one for each attempt") from None
     if not STAGE.fullmatch(str(spec.stage)) or not LABEL.fullmatch(str(spec.label)):
-        raise BadData(f"found the stage {spec.stage!r} and the label {spec.label!r}; legal are names of files, without / and not beginning with a dot; "
-                      "they say where the result will lie")
+        raise BadData(f"found the stage {spec.stage!r} and the label {spec.label!r}; legal are names of files, without / and not beginning with a "
+                      "dot; they say where the result will lie")
     if asked != spec.digest:
-        raise BadData(f"its digest is {spec.digest!r}, and what it asks for (stage, version, params, inputs) has {asked!r}: it was edited; its placement "
-                      "may be, but to ask for something else change the study")
+        raise BadData(f"its digest is {spec.digest!r}, and what it asks for (stage, version, params, inputs) has {asked!r}: it was edited; its "
+                      "placement may be, but to ask for something else change the study")
     return spec
 
 

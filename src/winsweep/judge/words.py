@@ -12,7 +12,8 @@ LONGEST, MOST_READ = 240, 4000  # characters that are passed on, and that are lo
 GRAM = 8  # so many characters in a row of a secret give a word away
 GONE = "[removed]"
 # What looks like a credential, whosever: by its name, by the stars that hide its middle, or as a long run of letters and digits.
-LIKE_A_SECRET = re.compile(r"(?i)\b(?:bearer|basic)\s+\S+|\b(?:sk|pk|rk|org|proj|hf)[-_]\S{4,}|\b(?:api[-_ ]?key|authorization|token|password)\s*[=:]\s*\S+"
+LIKE_A_SECRET = re.compile(r"(?i)\b(?:bearer|basic)\s+\S+|\b(?:sk|pk|rk|org|proj|hf)[-_]\S{4,}"
+                           r"|\b(?:api[-_ ]?key|authorization|token|password)\s*[=:]\s*\S+"
                            r"|\S*\*{3,}\S*|(?<=//)[^/\s@]+@|(?=[a-z+=]*\d)(?=[\d+=]*[a-z])[a-z\d+=]{20,}")
 
 

@@ -1,4 +1,4 @@
-"""Published artifacts that were found damaged: set aside once each, so that they are made again by themselves, and kept for whoever wants to know why."""
+"""Published artifacts that were found damaged: set aside once each, to be made again by themselves, and kept for whoever wants to know why."""
 
 import json
 import os

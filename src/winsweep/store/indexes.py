@@ -11,7 +11,7 @@ WEIGHTS = (".safetensors", ".bin", ".pt", ".h5", ".msgpack")
 
 
 def refuse_outside(folder: Path | str) -> None:
-    """Nothing for what is no directory; BadData where an index of weights (or an embedder's list of modules) below `folder` names what is not below it.
+    """BadData where an index of weights (or an embedder's list of modules) below the directory `folder` names what is not beside it.
 
     Files may be links, as those of the hub's cache are: content is read through them. Names may not lead elsewhere.
     """
@@ -49,7 +49,8 @@ def _read(index: Path) -> object:
     try:
         return json.loads(index.read_bytes())
     except (ValueError, RecursionError, OSError) as e:
-        raise BadData(f"{index}: cannot be read as JSON ({type(e).__name__}); legal is an index as transformers writes it; fetch the model again") from None
+        why = f"cannot be read as JSON ({type(e).__name__})"
+        raise BadData(f"{index}: {why}; legal is an index as transformers writes it; fetch the model again") from None
 
 
 def _text(name: object) -> str:
@@ -57,5 +58,5 @@ def _text(name: object) -> str:
 
 
 def _error(index: Path, key: str, name: object) -> BadData:
-    return BadData(f"{index}: {key} names {ascii(name)[:200]}; legal are names of files of weights beside it, as what lies elsewhere is not part of the "
-                   f"model's digest; put the file there and correct the name")
+    return BadData(f"{index}: {key} names {ascii(name)[:200]}; legal are names of files of weights beside it, as what lies elsewhere is not part "
+                   f"of the model's digest; put the file there and correct the name")
