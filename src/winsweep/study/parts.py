@@ -30,7 +30,7 @@ class UrlFile:
     @property
     def path(self) -> Path:
         """Where its copy lies, in a folder that all studies share: under its digest, with the suffix by which rows are read."""
-        suffix = re.search(r"(\.[A-Za-z0-9]+)?$", re.split("[?#]", self.url)[0]).group()
+        suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0]).group()
         return cache() / "files" / f"{self.sha256}{suffix}"
 
 
@@ -81,13 +81,17 @@ class Parts:
         data = seen.of(self.data, reader, at, path, node)
         is_empty = seen.of(strict.read, bool, empty) if empty else False
         seen.stop()
-        return Source(name, at.value, reader.VERSION, options, data, is_empty)
+        return Source(name, at.value, reader.VERSION, options, data, is_empty, 2 if self.reads_anew(reader, data) else 1)
 
     def data(self, reader: ModuleType, at: Node, path: Node | None, node: Node) -> LocalFile | HubData | None:
         """Where a reader's rows come from: the file named, or its own data."""
         if path is None and reader.DATA is None and reader.NEEDS_PATH:
             raise node.error("path is missing", f"the reader {at.value} has no data of its own", getattr(reader, "PATH_HELP", "add path: FILE.jsonl"))
         return self.local(path) if path else reader.DATA
+
+    def reads_anew(self, reader: ModuleType, data: LocalFile | HubData | None) -> bool:
+        file = self.files.get(data.sha256) if isinstance(data, LocalFile) else None
+        return file is not None and hasattr(reader, "reads_anew") and file.is_file() and reader.reads_anew(file)
 
     def local(self, node: Node) -> LocalFile:
         """What `node` names by a path or as {url, sha256}; if it is not there, it is one of the `missing`."""

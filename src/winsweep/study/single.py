@@ -15,6 +15,7 @@ from winsweep.graph import load
 from winsweep.study.parts import NAME, names_in
 from winsweep.study.recipe import PRESETS
 
+FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")  # of rows
 SIBLING = "ins"
 KNOWN = "launch/models.yaml"
 ARMS_OWN = ("recipe", "leave_out", "trajectory", "models", "reference")  # of the sibling's entry; the rest says which rows, and their frame
@@ -133,13 +134,13 @@ def text(told: Told, command: str) -> bytes:
 
 def _rows(data: str) -> tuple[str, Told]:
     """What DATA names, as a name and as the entry of a task: a reader of tasks/, or a file of rows."""
-    if data.endswith((".jsonl", ".json")):
+    if data.removesuffix(".gz").endswith(FILES):
         path = Path(data).expanduser().resolve()
         if not path.is_file():
             raise BadStudy(f"DATA: no file at {path}; a file of rows and a task of this list are legal: {', '.join(_readers())}")
-        return _one_name(path.stem, "DATA"), {"path": str(path)}
+        return _one_name(path.name.removesuffix(".gz").rpartition(".")[0], "DATA"), {"path": str(path)}
     if data not in _readers():
-        raise BadStudy(f"DATA: found {data!r}; {strict.near(data, _readers())}; or a file of rows, .jsonl")
+        raise BadStudy(f"DATA: found {data!r}; {strict.near(data, _readers())}; or a file of rows ({', '.join(FILES)}, each also with .gz)")
     return data, {"from": data}
 
 
