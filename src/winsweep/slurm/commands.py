@@ -52,7 +52,8 @@ def over(seen: Look) -> bool:
 
 def say_submitted(house: House, seen: Look) -> None:
     for array, job in seen.submitted:
-        waits = f" after {', '.join(str(x.on) if isinstance(x.on, str) else seen.submitted[x.on][1] for x in array.after)}" if array.after else ""
+        jobs = dict.fromkeys(x.on if isinstance(x.on, str) else seen.submitted[x.on][1] for x in array.after)
+        waits = f" after {', '.join(jobs)}" if jobs else ""
         print(f"job {job}: {array.title}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True)
 
 
@@ -102,8 +103,10 @@ def waits_text(array: Array) -> str:
     def name(on: int | str) -> str:
         return f"#{on}" if isinstance(on, int) else f"job {on}"
 
-    whole, own = ([name(x.on) for x in array.after if x.corresponding is kind] for kind in (False, True))
+    whole = [name(x.on) for x in array.after if not x.corresponding and not x.tasks]
+    own = [name(x.on) for x in array.after if x.corresponding]
     said = [f"all of {', '.join(whole)}"] * bool(whole) + [f"each its own of {', '.join(own)}"] * bool(own)
+    said += [f"{len(x.tasks)} task{'s' if x.tasks[1:] else ''} of {name(x.on)}" for x in array.after if x.tasks]
     return f"; after {' and '.join(said)}" if said else ""
 
 

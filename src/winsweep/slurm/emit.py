@@ -44,7 +44,7 @@ submit() {{
 
 @dataclass(frozen=True)
 class Step:
-    """One call of sbatch: its script's name, the folder of the array in the store, what it waits for ("$job_0" is the first step's id)."""
+    """One call of sbatch: its script's name, the folder of the array in the store, what it waits for ("${job_0}" is the first step's id)."""
 
     array: Array
     script: str
@@ -86,7 +86,7 @@ def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[
     arrays.close(folder)
     script = f"{number:02d}-{array.title}.sh"
     _write(out / script, slurm.script(array, folder, run, name, "", exclude))
-    return Step(array, script, folder, slurm.dependency_of(array, [f"$job_{n}" for n in range(number)]))
+    return Step(array, script, folder, slurm.dependency_of(array, [f"${{job_{n}}}" for n in range(number)]))
 
 
 def _tasks(array: Array) -> str:

@@ -104,7 +104,7 @@ def planned(house: House, items: Sequence[Item], cluster: Cluster) -> list[Array
     """The arrays that a tick would submit; the table is the closing job's."""
     todo = [i for i in items if i.artifact.stage != "aggregate"]
     whole = chain.arrays(todo, cluster.placements, len(todo))
-    largest = max((len(array.tasks) for array in whole), default=0)
+    largest = max((array.indices[-1] + 1 for array in whole), default=0)
     limit = max_tasks(house, largest)
     return chain.arrays(todo, cluster.placements, limit) if largest > limit else whole
 
@@ -152,8 +152,8 @@ def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array], code: Pa
 
 def open_array(house: House, cluster: Cluster, array: Array, code: Path) -> tuple[Path, str, str]:
     """Write down what the tasks of an array are to make; its folder, its job name and the command of each task, run from `code`."""
-    told = [[spec_of(house, a, cluster.placements.of(a.stage, a.label)) for a in task] for task in array.tasks]
-    folder, name = arrays.open_folder(house.store.root, array.title, [[a.key for a in task] for task in array.tasks], told)
+    told = [[spec_of(house, a, cluster.placements.of(a.stage, a.label)) for a in task] for task in array.slots()]
+    folder, name = arrays.open_folder(house.store.root, array.title, [[a.key for a in task] for task in array.slots()], told)
     return folder, name, slurm.command(code, "winsweep.slurm.node", folder)
 
 

@@ -10,7 +10,9 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import contextmanager
+from itertools import count, groupby
 from pathlib import Path
 
 from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -80,8 +82,15 @@ def dependency_of(array: Array, jobs: list[str]) -> str:
     words = []
     for after in array.after:
         job = jobs[after.on] if isinstance(after.on, int) else after.on
-        words.append(f"{'aftercorr' if after.corresponding else 'afterany'}:{job}")
+        named = ":".join(f"{job}_{n}" for n in after.tasks) or job
+        words.append(f"{'aftercorr' if after.corresponding else 'afterany'}:{named}")
     return ",".join(words)
+
+
+def ranges(indices: Sequence[int]) -> str:
+    """Rising indices as sbatch reads them: 0-2,5."""
+    runs = [list(of) for _, of in groupby(indices, key=lambda n, place=count(): n - next(place))]
+    return ",".join(f"{of[0]}-{of[-1]}" if of[1:] or of == [0] else str(of[0]) for of in runs)
 
 
 def _executor(array: Array, folder: Path, name: str, dependency: str, exclude: list[str]) -> SlurmExecutor:
@@ -89,6 +98,7 @@ def _executor(array: Array, folder: Path, name: str, dependency: str, exclude: l
     executor = SlurmExecutor(folder)
     executor.update_parameters(**parameters(array, name, dependency, exclude))
     executor.parameters["map_count"] = len(array.tasks)
+    executor.parameters["additional_parameters"]["array"] = f"{ranges(array.indices)}%{min(len(array.tasks), array.placement.throttle)}"
     return executor
 
 
