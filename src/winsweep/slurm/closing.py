@@ -19,8 +19,10 @@ from winsweep.errors import ClusterDown, Stopped
 from winsweep.house import House, open_house
 from winsweep.placement import Cluster, read_cluster
 from winsweep.results import publish_table
+from winsweep.slurm import lookout
+from winsweep.slurm.finalizer import CLOSING_FILE
 from winsweep.slurm.node import requeue
-from winsweep.slurm.reconcile import CLOSING_FILE, judged_cells, look, spec_of, tick
+from winsweep.slurm.reconcile import judged_cells, look, spec_of, tick
 
 SETTLE_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
 DOWN_S = 1800.0  # how long SLURM may be away
@@ -51,6 +53,8 @@ def close(told: dict, flag: StopFlag) -> int:
             flag.listen()  # the table's attempt polled it
             seen = tick(house, cluster, own_job=os.environ["SLURM_ARRAY_JOB_ID"])
             print(f"{len(seen.submitted)} arrays submitted", flush=True)
+            if not seen.submitted:
+                lookout.drop(house.store.root, os.environ["SLURM_ARRAY_JOB_ID"])
             return 0
         except ClusterDown as e:  # unknown is not gone
             print(e, file=sys.stderr, flush=True)

@@ -16,7 +16,7 @@ from winsweep.house import House, chain
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster
 from winsweep.results import where_text
-from winsweep.slurm import queue, slurm
+from winsweep.slurm import lookout, queue, slurm
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
 from winsweep.slurm.reconcile import Look, judged_cells, leave_out, look, planned, tick
@@ -142,8 +142,9 @@ def cancel(house: House, label: str) -> int:
         leave_out(house, label)
     kept = {t.id for key, t in seen.queued.items() if t and key not in keys}  # it makes something else, too
     tasks = sorted({t.id for key, t in seen.queued.items() if t and key in keys} - kept)
-    if tasks:
-        queue.run(["scancel", *tasks])
+    queue.cancel(tasks)
+    if not label:
+        lookout.drop(house.store.root, "")
     print(f"{len(tasks)} tasks cancelled; what is finished stays")
     return 0
 

@@ -9,10 +9,10 @@ from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
 from winsweep.house import House
 from winsweep.placement import Cluster
-from winsweep.slurm import slurm
+from winsweep.slurm import held, lookout, slurm
 from winsweep.slurm.chain import Array
 from winsweep.slurm.freeze import freeze
-from winsweep.slurm.reconcile import Lock, closing_array, excluded, look, open_array, open_closing, planned, running_jobs, table_is_missing
+from winsweep.slurm.reconcile import Lock, closing_array, closing_told, excluded, look, open_array, open_closing, planned, running_jobs, table_is_missing
 
 HEAD = r"""#!/usr/bin/env bash
 # The study {study}: {num_tasks} tasks in {num_arrays} job arrays, then a closing job, as launch/sweep.py would submit them.
@@ -66,8 +66,12 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
         exclude, code = excluded(house), freeze(house.store.root)
         for array in todo:
             steps.append(_step(out, array, open_array(house, cluster, array, code), exclude, len(steps)))
-        last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(seen)])
-        steps.append(_step(out, last, open_closing(house, cluster, code), [], len(steps)))
+        last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(house, seen)])
+        steps.append(_step(out, last, open_closing(house, closing_told(house, cluster, code), code), [], len(steps)))
+        if not lookout.lookouts(seen.tasks):
+            placed = last.placement
+            watch = lookout.array_of(placed, held.FIRST_S)
+            steps.append(_step(out, watch, lookout.opened(house.store.root, placed, code), [], len(steps)))
         _write(out / "submit.sh", submit_text(house.study.name, steps))
         return steps
 

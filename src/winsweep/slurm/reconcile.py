@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from winsweep.artifact import Artifact
 from winsweep.attempt import arrays, history
 from winsweep.attempt import spec as specs
+from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.retry import bad_nodes
 from winsweep.attempt.spec import Spec
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
@@ -16,14 +17,13 @@ from winsweep.house import House, make_room
 from winsweep.placement import Cluster, Placement
 from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
-from winsweep.slurm import chain, queue, slurm
+from winsweep.slurm import chain, finalizer, held, lookout, queue, slurm
 from winsweep.slurm.chain import Array
+from winsweep.slurm.finalizer import CLOSING, CLOSING_FILE
 from winsweep.slurm.freeze import freeze
 from winsweep.store import liveness
 from winsweep.store.manifest import write_atomic
 
-CLOSING = "closing"  # the array of one task that comes after all others: it looks again and makes the table
-CLOSING_FILE = "closing.json"
 LOCK_S = 120.0
 LIMIT = ".cache/max_array_tasks"  # the cluster's limit, known since it refused an array
 DEFAULT_TASKS = 1000  # of an array, where the administrator did not set MaxArraySize
@@ -36,7 +36,8 @@ class Look:
     items: list[Item]
     queued: dict[str, queue.Task | None]
     submitted: list[tuple[Array, str]]  # each with its job id
-    closing: bool  # whether a closing job other than the caller is in the queue
+    closing: bool  # whether a closing job other than the caller, of these cells at least, is in the queue
+    tasks: list[tuple[Submitted, queue.Task]] = field(default_factory=list)  # of the store, in the queue
 
     @property
     def unsettled(self) -> bool:
@@ -49,6 +50,7 @@ def look(house: House, own_job: str = "") -> Look:
     opened = arrays.open_arrays(house.store.root)
     tasks = queue.snapshot() if opened else []
     queued, over = queue.match(opened, tasks, time.time())
+    queued.pop(lookout.KEYS[0][0], None)
     for array in over:
         if arrays.close(array.folder):
             history.note_lost(house.store, array)
@@ -56,8 +58,8 @@ def look(house: House, own_job: str = "") -> Look:
     facts = house.facts({key: why for key, why in said.items() if not key.startswith(CLOSING)})
     items = house.plan(facts)
     make_room(house, items, lambda: house.plan(house.facts()))
-    closings = {x.token for x in opened if x.keys == ((closing_key(house),),)}
-    return Look(items, queued, [], any(t.job != own_job and t.name.rpartition(".")[2] in closings for t in tasks))
+    found = queue.pairs(opened, tasks)
+    return Look(items, queued, [], any(t.job != own_job and finalizer.covers(array, house) for array, t in found), found)
 
 
 def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "") -> Look:
@@ -86,12 +88,16 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
 
 def submit_missing(house: House, cluster: Cluster, own_job: str) -> Look:
     seen = look(house, own_job)
+    if said := held.mend(house.store, seen.tasks):
+        print("\n".join(said), flush=True)
+        seen = look(house, own_job)
     todo = planned(house, seen.items, cluster)
     if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
         return seen
     code = freeze(house.store.root)
     done = submit_chain(house, cluster, todo, code)
-    done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen), code))
+    done += submit_closing(house, cluster, seen, [job for _, job in done] + running_jobs(house, seen), code, own_job)
+    lookout.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), code, seen.tasks)
     return Look(seen.items, seen.queued, done, closing=True)
 
 
@@ -129,8 +135,10 @@ def table_is_missing(house: House, items: Sequence[Item]) -> bool:
     return house.has_table and bool(done) and house.table(done).key not in house.store.published()
 
 
-def running_jobs(seen: Look) -> list[str]:
-    return sorted({t.job for key, t in seen.queued.items() if t and not key.startswith(CLOSING)})
+def running_jobs(house: House, seen: Look) -> list[str]:
+    """Jobs in the queue that make something of this study that is not there."""
+    wanted = {a.key for a in house.order} - house.store.published().keys()
+    return sorted({t.job for array, t in seen.tasks if not wanted.isdisjoint(array.keys[t.index])}, key=int)
 
 
 def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array], code: Path) -> list[tuple[Array, str]]:
@@ -157,13 +165,19 @@ def open_array(house: House, cluster: Cluster, array: Array, code: Path) -> tupl
     return folder, name, slurm.command(code, "winsweep.slurm.node", folder)
 
 
-def submit_closing(house: House, cluster: Cluster, after: list[str], code: Path) -> tuple[Array, str]:
-    """Submit the closing job behind the jobs `after`."""
+def submit_closing(house: House, cluster: Cluster, seen: Look, after: list[str], code: Path, own_job: str) -> list[tuple[Array, str]]:
+    """See to one closing job behind the jobs `after`: one that waits already and would do the same waits for these, too; others are replaced."""
     array = closing_array(house, cluster, after)
-    folder, name, run = open_closing(house, cluster, code)
-    job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), [])
+    dependency = slurm.dependency_of(array, [])
+    told, waiting = finalizer.joined(closing_told(house, cluster, code), house, [x for x in seen.tasks if x[1].job != own_job])
+    if (same := finalizer.same(told, waiting)) and finalizer.depend(same[1], dependency):
+        queue.cancel([task.id for _, task in waiting if task is not same[1]])
+        return []
+    folder, name, run = open_closing(house, told, code)
+    job = slurm.submit(array, folder, run, name, dependency, [])
     arrays.know(folder, job)
-    return array, job
+    queue.cancel([task.id for _, task in waiting])
+    return [(array, job)]
 
 
 def closing_array(house: House, cluster: Cluster, after: Sequence[int | str]) -> Array:
@@ -172,11 +186,15 @@ def closing_array(house: House, cluster: Cluster, after: Sequence[int | str]) ->
     return Array(placed, ((Artifact(CLOSING, 1, house.study.name, {}, {}),),), tuple(chain.After(job) for job in after))
 
 
-def open_closing(house: House, cluster: Cluster, code: Path) -> tuple[Path, str, str]:
+def closing_told(house: House, cluster: Cluster, code: Path) -> dict[str, object]:
+    """What a closing job must know."""
+    return {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
+            "cells": sorted(house.judged), "has_table": house.has_table, "code": str(code)}
+
+
+def open_closing(house: House, told: Mapping[str, object], code: Path) -> tuple[Path, str, str]:
     """Write down what a closing job must know; see open_array."""
-    folder, name = arrays.open_folder(house.store.root, CLOSING, [[closing_key(house)]])
-    told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
-            "cells": sorted(house.judged), "has_table": house.has_table}
+    folder, name = arrays.open_folder(house.store.root, CLOSING, [[finalizer.key_of(house)]])
     write_atomic(folder / CLOSING_FILE, json.dumps(told).encode())
     return folder, name, slurm.command(code, "winsweep.slurm.closing", folder)
 
@@ -184,14 +202,10 @@ def open_closing(house: House, cluster: Cluster, code: Path) -> tuple[Path, str,
 def leave_out(house: House, label: str) -> None:
     """From now on no closing job of this study submits or waits for this cell."""
     for opened in arrays.open_arrays(house.store.root):
-        if opened.keys == ((closing_key(house),),):
-            told = json.loads((opened.folder / CLOSING_FILE).read_bytes())
+        if opened.keys == ((finalizer.key_of(house),),):
+            told = finalizer.told_to(opened)
             left = [c for c in told["cells"] if c != label]
             write_atomic(opened.folder / CLOSING_FILE, json.dumps(told | {"cells": left}).encode())
-
-
-def closing_key(house: House) -> str:
-    return f"{CLOSING}/{house.study.name}"
 
 
 def spec_of(house: House, a: Artifact, placed: Placement) -> Spec:

@@ -34,7 +34,7 @@ def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> 
              "partition": placed.partition, "account": placed.account, "qos": placed.qos, "constraint": placed.constraint,
              "exclude": ",".join(exclude) or None, "dependency": dependency or None, "signal_delay_s": placed.signal_s,
              "array_parallelism": placed.throttle}
-    extra = {"requeue": True, "kill-on-invalid-dep": "yes", "wckey": None}
+    extra = {"requeue": True, "kill-on-invalid-dep": "yes", "wckey": None, "begin": f"now+{array.begin_s}" if array.begin_s else None}
     return {k: v for k, v in asked.items() if v is not None} | {
         "additional_parameters": {k: v for k, v in extra.items() if v is not None}, "stderr_to_stdout": True,
         "srun_args": ["--kill-on-bad-exit=1", f"--wait={wait_s}"]}
