@@ -93,7 +93,7 @@ def _place_in_queue(why: str) -> Place | None:
 def references(todo: Iterable[Artifact]) -> set[str]:
     """Keys of everything of a cell that another cell of `todo` needs, and of what that is made from."""
     found: set[str] = set()
-    left = [a.inputs["reference"] for a in todo if a.stage == "judge" and "reference" in a.inputs and a.inputs["reference"] is not a.inputs["candidate"]]
+    left = [a.inputs["reference"] for a in todo if a.stage == "judge" and "reference" in a.inputs and a.inputs["reference"].key != a.inputs["candidate"].key]
     while left:
         if (a := left.pop()).key not in found:
             found.add(a.key)

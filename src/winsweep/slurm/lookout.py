@@ -49,13 +49,16 @@ def main(folder: Path) -> None:
 
 
 def ensure(root: Path, placed: Placement, code: Path, found: Sequence[tuple[Submitted, Task]]) -> None:
-    """Something was submitted: there is a lookout, and the next look is soon."""
+    """Something was submitted: there is a lookout, and the next look is soon; where SLURM takes no more jobs, closing jobs and tasks look alone."""
     held.stir(root)
     waiting = [task for task in lookouts(found) if task.state == "PENDING"]
-    if not waiting:
-        submit(root, placed, code, held.FIRST_S)
-    for task in waiting:
-        queue.run(["scontrol", "update", f"JobId={task.id}", f"StartTime=now+{held.FIRST_S:.0f}"])
+    try:
+        if not waiting:
+            submit(root, placed, code, held.FIRST_S)
+        for task in waiting:
+            queue.run(["scontrol", "update", f"JobId={task.id}", f"StartTime=now+{held.FIRST_S:.0f}"])
+    except ClusterDown as e:
+        print(f"no lookout: {e}", file=sys.stderr, flush=True)
 
 
 def drop(root: Path, own_job: str) -> None:
