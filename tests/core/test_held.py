@@ -83,6 +83,16 @@ def test_what_an_administrator_does_not_let_go_fails_with_the_reason(desk, tmp_p
     assert why.startswith("held: ") and "permission denied" in why and "JobHeldAdmin" in why
 
 
+def test_a_closing_job_is_released_for_as_long_as_it_is_held(desk):
+    desk.array_folder, _ = arrays.open_folder(desk.store.root, "closing", [["closing/study"]])
+    assert [desk.mend() for _ in range(9)] == [["scontrol release 7_0"]] * 9
+
+
+def test_a_release_that_comes_too_late_is_no_error(desk, tmp_path):
+    (tmp_path / "scontrol").write_text("#!/bin/bash\necho 'slurm_update error: Job/step already completing or completed' >&2\nexit 1\n")
+    assert [desk.mend() for _ in range(5)] == [[]] * 5 and history.ends(desk.store, desk.made.key) == []
+
+
 def test_looks_are_rarer_the_longer_nothing_happens(desk, monkeypatch):
     root, now = desk.store.root, [1000.0]
     monkeypatch.setattr(held.time, "time", lambda: now[0])

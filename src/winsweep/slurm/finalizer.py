@@ -1,12 +1,12 @@
 """Closing jobs that are in the queue already: one that would do the same is given more to wait for, instead of another one beside it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
 from winsweep.house import House
-from winsweep.slurm import queue
+from winsweep.slurm import lookout, queue
 from winsweep.slurm.queue import Task
 
 CLOSING = "closing"  # the array of one task that comes after all others: it looks again and makes the table
@@ -37,6 +37,12 @@ def joined(told: Mapping[str, object], house: House, found: Waiting) -> tuple[di
     known = {cell.label for cell in house.study.table.cells}
     cells = {*told["cells"], *(c for array, _ in waiting for c in told_to(array)["cells"] if c in known)}
     return {**told, "cells": sorted(cells)}, waiting
+
+
+def others(found: Waiting, present: Set[str]) -> list[str]:
+    """Jobs of the store that make something which is not there, for one that waits for other cells than the caller's."""
+    makes = [(task.job, key) for array, task in found for key in array.keys[task.index]]
+    return sorted({job for job, key in makes if key not in present and not key.startswith((CLOSING, lookout.LOOKOUT))}, key=int)
 
 
 def same(told: Mapping[str, object], waiting: Waiting) -> tuple[Submitted, Task] | None:

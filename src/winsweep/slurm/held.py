@@ -36,24 +36,27 @@ def mend(store: Store, found: Sequence[tuple[Submitted, Task]]) -> list[str]:
 
 
 def _release(store: Store, array: Submitted, task: Task) -> str:
-    before = _releases(array.folder, task.index)
-    if len(before) >= RELEASES:
-        why = f"SLURM held it ({task.reason}) and {len(before)} times scontrol release did not help{': ' * bool(before[-1])}{before[-1]}"
-        queue.run(["scancel", task.id])
-        told = arrays.specs_of(array.folder, task.index) if (array.folder / "specs.jsonl").stat().st_size else []
-        for spec in history.could_begin(told, store.published().keys()):
-            history.lose(store, spec.key, task.id, why, "held" if before[-1] else "lost")
-        return f"{task.id}: {why}; cancelled"
+    """Release a task once more, or give it up; a closing job or a lookout is never given up, as they end what is left to end."""
+    before, makes = _releases(array.folder, task.index), (array.folder / "specs.jsonl").stat().st_size
+    if len(before) >= RELEASES and makes:
+        return _give_up(store, array, task, before)
     try:
         queue.run(["scontrol", "release", task.id])
         answer = ""
     except ClusterDown as e:
-        if "denied" not in str(e).lower():
-            raise
-        answer = " ".join(str(e).split())  # an administrator holds it
-    with open(array.folder / "releases", "a", encoding="utf-8") as f:
-        f.write(f"{task.index} {answer}\n")
+        answer = " ".join(str(e).split())
+    if not answer or "denied" in answer.lower():  # an administrator holds it; else it may be over by now
+        with open(array.folder / "releases", "a", encoding="utf-8") as f:
+            f.write(f"{task.index} {answer}\n")
     return f"{task.id} was held ({task.reason}): {'released' if not answer else 'not released: ' + answer}"
+
+
+def _give_up(store: Store, array: Submitted, task: Task, before: list[str]) -> str:
+    why = f"SLURM held it ({task.reason}) and {len(before)} times scontrol release did not help{': ' * bool(before[-1])}{before[-1]}"
+    queue.run(["scancel", task.id])
+    for spec in history.could_begin(arrays.specs_of(array.folder, task.index), store.published().keys()):
+        history.lose(store, spec.key, task.id, why, "held" if before[-1] else "lost")
+    return f"{task.id}: {why}; cancelled"
 
 
 def _releases(folder: Path, index: int) -> list[str]:
@@ -73,7 +76,8 @@ def look(store: Store) -> list[tuple[Submitted, Task]]:
     if not said:
         return found
     print("\n".join(said), flush=True)
-    stir(store.root)
+    if any(len(_releases(array.folder, task.index)) < RELEASES for array, task in found if queue.is_held(task)):
+        stir(store.root)
     return queue.pairs([array for array, _ in found], queue.snapshot())
 
 

@@ -167,9 +167,10 @@ def open_array(house: House, cluster: Cluster, array: Array, code: Path) -> tupl
 
 def submit_closing(house: House, cluster: Cluster, seen: Look, after: list[str], code: Path, own_job: str) -> list[tuple[Array, str]]:
     """See to one closing job behind the jobs `after`: one that waits already and would do the same waits for these, too; others are replaced."""
-    array = closing_array(house, cluster, after)
-    dependency = slurm.dependency_of(array, [])
     told, waiting = finalizer.joined(closing_told(house, cluster, code), house, [x for x in seen.tasks if x[1].job != own_job])
+    others = finalizer.others(seen.tasks, house.store.published().keys()) if told["cells"] != sorted(house.judged) else []
+    array = closing_array(house, cluster, list(dict.fromkeys([*after, *others])))
+    dependency = slurm.dependency_of(array, [])
     if (same := finalizer.same(told, waiting)) and finalizer.depend(same[1], dependency):
         queue.cancel([task.id for _, task in waiting if task is not same[1]])
         return []
