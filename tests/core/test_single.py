@@ -9,7 +9,8 @@ from winsweep import layout
 from winsweep.errors import BadStudy
 from winsweep.house import open_house
 from winsweep.placement import read_cluster
-from winsweep.slurm.reconcile import closing_array, open_closing, planned
+from winsweep.slurm.reconcile import planned
+from winsweep.slurm.opening import closing_array, open_closing
 from winsweep.store.fingerprint import fingerprint
 from winsweep.study import single
 from winsweep.study.cell import HubModel, LocalFile

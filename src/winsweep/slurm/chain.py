@@ -31,6 +31,7 @@ class Array:
     placement: Placement  # of the first result of each task
     tasks: tuple[Task, ...]
     after: tuple[After, ...]
+    at: tuple[int, ...] = ()  # the index of each task, rising; () means 0, 1, 2, …
 
     @property
     def stage(self) -> str:
@@ -40,6 +41,15 @@ class Array:
     @property
     def title(self) -> str:
         return "+".join(dict.fromkeys(a.stage for task in self.tasks for a in task))
+
+    @property
+    def indices(self) -> Sequence[int]:
+        return self.at or range(len(self.tasks))
+
+    def slots(self) -> list[Task]:
+        """The task of each index from 0 on; an empty one where the array has none."""
+        of = dict(zip(self.indices, self.tasks))
+        return [of.get(n, ()) for n in range(max(of) + 1)]
 
 
 def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> list[Array]:
