@@ -31,6 +31,7 @@ class Options:
     nodes: int = 4
     port: int = 16800  # slurmctld; slurmdbd has the next one, node K the one 100 + K later
     accounting: bool = False
+    enforce: str = "none"  # AccountingStorageEnforce: limits, qos, …; wants accounting
     max_array_size: int = 10001  # the highest index is one less
     min_job_age_s: int = 5  # for so long slurmctld remembers a job that has ended
     slurmd_timeout_s: int = 10  # a node that is silent for so long is down, and its jobs are requeued

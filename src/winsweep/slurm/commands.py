@@ -19,7 +19,8 @@ from winsweep.results import where_text
 from winsweep.slurm import lookout, queue, slurm
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
-from winsweep.slurm.reconcile import Look, judged_cells, leave_out, look, planned, tick
+from winsweep.slurm.opening import leave_out
+from winsweep.slurm.reconcile import Look, judged_cells, look, planned, tick
 
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
@@ -52,8 +53,7 @@ def over(seen: Look) -> bool:
 
 def say_submitted(house: House, seen: Look) -> None:
     for array, job in seen.submitted:
-        jobs = dict.fromkeys(x.on if isinstance(x.on, str) else seen.submitted[x.on][1] for x in array.after)
-        waits = f" after {', '.join(jobs)}" if jobs else ""
+        waits = f" after {', '.join(dict.fromkeys(str(x.on) for x in array.after))}" if array.after else ""
         print(f"job {job}: {array.title}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True)
 
 
@@ -64,6 +64,8 @@ def report(house: House, seen: Look, command: str) -> int:
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
     what = f"cells judged; {where_text(house, done)}{beside}" if house.has_table else "models made"
     print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} {what}")
+    if seen.full:
+        print(f"SLURM takes no more jobs now ({seen.full}); the closing job submits the rest as room appears")
     failed = [i for i in seen.items if i.state == "failed"]
     for i in failed:
         print(f"failed  {i.artifact.name}\n        {i.why}\n        log:   {house.store.log(i.artifact.key)}", file=sys.stderr)

@@ -15,7 +15,7 @@ from winsweep import layout
 from winsweep.artifact import Artifact
 from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
-from winsweep.errors import ClusterDown
+from winsweep.errors import ClusterDown, Refused
 from winsweep.placement import Placement
 from winsweep.slurm import held, queue, slurm
 from winsweep.slurm.chain import Array
@@ -79,15 +79,18 @@ def of_others(found: Sequence[tuple[Submitted, Task]]) -> list[Task]:
 
 def submit(root: Path, placed: Placement, code: Path, begin_s: float, before: Path | None = None) -> str:
     """One sbatch; the job id."""
-    array = array_of(placed, begin_s)
     folder, name, run = opened(root, placed, code, before)
-    job = slurm.submit(array, folder, run, name, "", [])
+    try:
+        job = slurm.submit(array_of(placed), folder, run, name, "", [], f"now+{begin_s:.0f}")
+    except Refused:
+        arrays.close(folder)
+        raise
     arrays.know(folder, job)
     return job
 
 
-def array_of(placed: Placement, begin_s: float) -> Array:
-    return Array(placed, ((Artifact(LOOKOUT, 1, "store", {}, {}),),), (), begin_s=int(begin_s))
+def array_of(placed: Placement) -> Array:
+    return Array(placed, ((Artifact(LOOKOUT, 1, "store", {}, {}),),), ())
 
 
 def opened(root: Path, placed: Placement, code: Path, before: Path | None = None) -> tuple[Path, str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
+from winsweep.slurm import reasons
 
 FORMAT = "%i|%j|%T|%r|%N|%M|%l"
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SIGNALING",
@@ -78,25 +79,7 @@ def words(task: Task) -> str:
     """A queue state as a person says it."""
     if task.state == "RUNNING":
         return f"runs on {task.nodes} since {task.elapsed} of {task.limit}"
-    return REASONS.get(task.reason, f"{task.state.lower()} ({task.reason})") if task.state == "PENDING" else task.state.lower()
-
-
-REASONS = {
-    "None": "waits to be looked at by the scheduler",
-    "Priority": "waits: others come first",
-    "Resources": "waits for free nodes",
-    "Dependency": "waits for what it is made from",
-    "DependencyNeverSatisfied": "cannot start: what it is made from failed",
-    "JobArrayTaskLimit": "waits: as many tasks of its array run as the cluster file allows",
-    "BeginTime": "was requeued and starts again in a moment",
-    "QOSMaxJobsPerUserLimit": "waits: you run as many jobs as the QOS allows",
-    "AssocGrpGRES": "waits: your account uses all the GPUs it may",
-    "PartitionTimeLimit": "cannot start: it asks for more time than the partition allows",
-    "ReqNodeNotAvail": "waits: nodes that it needs are down or reserved",
-    "JobHeldUser": "is held; scontrol release lets it go",
-    "JobHeldAdmin": "is held by the administrator",
-    "launch_failed_requeued_held": "is held after it could not be launched; scontrol release lets it go",
-}
+    return reasons.words(task.reason) if task.state == "PENDING" else task.state.lower().replace("_", " ")
 
 
 def is_held(task: Task) -> bool:

@@ -1,26 +1,21 @@
 """One look at a study on a SLURM cluster: what is done, queued, failed; what is missing is submitted as a chain of arrays."""
 
-import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from winsweep.artifact import Artifact
 from winsweep.attempt import arrays, history
-from winsweep.attempt import spec as specs
-from winsweep.attempt.arrays import Submitted
-from winsweep.attempt.retry import bad_nodes
-from winsweep.attempt.spec import Spec
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
 from winsweep.house import House, make_room
-from winsweep.placement import Cluster, Placement
+from winsweep.placement import Cluster
 from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
-from winsweep.slurm import chain, finalizer, held, lookout, queue, slurm
+from winsweep.slurm import chain, finalizer, held, lookout, queue
 from winsweep.slurm.chain import Array
-from winsweep.slurm.finalizer import CLOSING, CLOSING_FILE
+from winsweep.slurm.finalizer import Waiting
 from winsweep.slurm.freeze import freeze
+from winsweep.slurm.opening import CLOSING, closing_key, running_jobs
+from winsweep.slurm.submission import Submission
 from winsweep.store import liveness
 from winsweep.store.manifest import write_atomic
 
@@ -37,7 +32,9 @@ class Look:
     queued: dict[str, queue.Task | None]
     submitted: list[tuple[Array, str]]  # each with its job id
     closing: bool  # whether a closing job other than the caller, of these cells at least, is in the queue
-    tasks: list[tuple[Submitted, queue.Task]] = field(default_factory=list)  # of the store, in the queue
+    tasks: Waiting = ()  # of the store, in the queue
+    full: str = ""  # why SLURM takes no more jobs now, though some are missing
+    stays: bool = False  # whether the caller, a closing job, must look again itself, as there was no room for another
 
     @property
     def unsettled(self) -> bool:
@@ -62,8 +59,8 @@ def look(house: House, own_job: str = "") -> Look:
     return Look(items, queued, [], any(t.job != own_job and finalizer.covers(array, house) for array, t in found), found)
 
 
-def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "") -> Look:
-    """Submit everything that is missing and that nothing speaks against, then a closing job; one sbatch per array.
+def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "", stays: bool = False) -> Look:
+    """Submit everything that is missing and that nothing speaks against, and a closing job; one sbatch per array, if all fits.
 
     Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the closing job, and whatever
     is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that.
@@ -78,15 +75,15 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
         return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
     with Lock(house):
         try:
-            return submit_missing(house, cluster, own_job)
+            return submit_missing(house, cluster, own_job, stays)
         except TooManyTasks:
             path = house.store.root / LIMIT
             path.parent.mkdir(exist_ok=True)
             write_atomic(path, str(queue.max_array_tasks()).encode())
-            return submit_missing(house, cluster, own_job)
+            return submit_missing(house, cluster, own_job, stays)
 
 
-def submit_missing(house: House, cluster: Cluster, own_job: str) -> Look:
+def submit_missing(house: House, cluster: Cluster, own_job: str, stays: bool) -> Look:
     seen = look(house, own_job)
     if said := held.mend(house.store, seen.tasks):
         print("\n".join(said), flush=True)
@@ -94,11 +91,12 @@ def submit_missing(house: House, cluster: Cluster, own_job: str) -> Look:
     todo = planned(house, seen.items, cluster)
     if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
         return seen
-    code = freeze(house.store.root)
-    done = submit_chain(house, cluster, todo, code)
-    done += submit_closing(house, cluster, seen, [job for _, job in done] + running_jobs(house, seen), code, own_job)
-    lookout.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), code, seen.tasks)
-    return Look(seen.items, seen.queued, done, closing=True)
+    num_running = len({t.id for a in house.order if (t := seen.queued.get(a.key))})
+    others = [(array, t) for array, t in seen.tasks if t.job != own_job and array.keys == ((closing_key(house),),)]
+    sent = Submission(house, cluster, own_job, seen.tasks, running_jobs(house, seen.tasks), num_running, stays).send(todo, others)
+    if not sent.full:
+        lookout.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), freeze(house.store.root), seen.tasks)
+    return replace(seen, submitted=sent.sent, closing=sent.has_closing, full=sent.full, stays=sent.stays)
 
 
 def needs_closing(house: House, seen: Look, own_job: str) -> bool:
@@ -133,94 +131,6 @@ def table_is_missing(house: House, items: Sequence[Item]) -> bool:
     """Whether some cells are judged and the table of just these is not made."""
     done = judged_cells(house, items)
     return house.has_table and bool(done) and house.table(done).key not in house.store.published()
-
-
-def running_jobs(house: House, seen: Look) -> list[str]:
-    """Jobs in the queue that make something of this study that is not there."""
-    wanted = {a.key for a in house.order} - house.store.published().keys()
-    return sorted({t.job for array, t in seen.tasks if not wanted.isdisjoint(array.keys[t.index])}, key=int)
-
-
-def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array], code: Path) -> list[tuple[Array, str]]:
-    """Submit arrays in order, each waiting for those before it that it names."""
-    if not todo:
-        return []
-    exclude = excluded(house)
-    jobs: list[str] = []
-    for array in todo:
-        folder, name, run = open_array(house, cluster, array, code)
-        try:
-            jobs.append(slurm.submit(array, folder, run, name, slurm.dependency_of(array, jobs), exclude))
-        except TooManyTasks:
-            arrays.close(folder)
-            raise
-        arrays.know(folder, jobs[-1])
-    return list(zip(todo, jobs))
-
-
-def open_array(house: House, cluster: Cluster, array: Array, code: Path) -> tuple[Path, str, str]:
-    """Write down what the tasks of an array are to make; its folder, its job name and the command of each task, run from `code`."""
-    told = [[spec_of(house, a, cluster.placements.of(a.stage, a.label)) for a in task] for task in array.slots()]
-    folder, name = arrays.open_folder(house.store.root, array.title, [[a.key for a in task] for task in array.slots()], told)
-    return folder, name, slurm.command(code, "winsweep.slurm.node", folder)
-
-
-def submit_closing(house: House, cluster: Cluster, seen: Look, after: list[str], code: Path, own_job: str) -> list[tuple[Array, str]]:
-    """See to one closing job behind the jobs `after`: one that waits already and would do the same waits for these, too; others are replaced."""
-    told, waiting = finalizer.joined(closing_told(house, cluster, code), house, [x for x in seen.tasks if x[1].job != own_job])
-    others = finalizer.others(seen.tasks, house.store.published().keys()) if told["cells"] != sorted(house.judged) else []
-    array = closing_array(house, cluster, list(dict.fromkeys([*after, *others])))
-    dependency = slurm.dependency_of(array, [])
-    if (same := finalizer.same(told, waiting)) and finalizer.depend(same[1], dependency):
-        queue.cancel([task.id for _, task in waiting if task is not same[1]])
-        return []
-    folder, name, run = open_closing(house, told, code)
-    job = slurm.submit(array, folder, run, name, dependency, [])
-    arrays.know(folder, job)
-    queue.cancel([task.id for _, task in waiting])
-    return [(array, job)]
-
-
-def closing_array(house: House, cluster: Cluster, after: Sequence[int | str]) -> Array:
-    """The job that looks again when all of `after` are over: it submits what can be tried again, or makes the table."""
-    placed = cluster.placements.of("aggregate", house.study.name)
-    return Array(placed, ((Artifact(CLOSING, 1, house.study.name, {}, {}),),), tuple(chain.After(job) for job in after))
-
-
-def closing_told(house: House, cluster: Cluster, code: Path) -> dict[str, object]:
-    """What a closing job must know."""
-    return {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
-            "cells": sorted(house.judged), "has_table": house.has_table, "code": str(code)}
-
-
-def open_closing(house: House, told: Mapping[str, object], code: Path) -> tuple[Path, str, str]:
-    """Write down what a closing job must know; see open_array."""
-    folder, name = arrays.open_folder(house.store.root, CLOSING, [[finalizer.key_of(house)]])
-    write_atomic(folder / CLOSING_FILE, json.dumps(told).encode())
-    return folder, name, slurm.command(code, "winsweep.slurm.closing", folder)
-
-
-def leave_out(house: House, label: str) -> None:
-    """From now on no closing job of this study submits or waits for this cell."""
-    for opened in arrays.open_arrays(house.store.root):
-        if opened.keys == ((finalizer.key_of(house),),):
-            told = finalizer.told_to(opened)
-            left = [c for c in told["cells"] if c != label]
-            write_atomic(opened.folder / CLOSING_FILE, json.dumps(told | {"cells": left}).encode())
-
-
-def spec_of(house: House, a: Artifact, placed: Placement) -> Spec:
-    return specs.make(a, house.store.root, house.study.path.resolve(), house.study.files, placed)
-
-
-def excluded(house: House) -> list[str]:
-    """Nodes that this study's attempts died on twice within a day, but never more than a quarter of the cluster."""
-    begun = house.store.begun()
-    ends = [e for a in house.order if a.key in begun for e in history.ends(house.store, a.key)]
-    now = time.time()
-    if not bad_nodes(ends, now):
-        return []
-    return bad_nodes(ends, now, len(set(queue.run(["sinfo", "-h", "-N", "-o", "%N"]).split())))
 
 
 class Lock:
