@@ -117,3 +117,23 @@ def test_cells_are_judged_while_another_is_still_generated(testbed: Bed, quiet: 
     assert queued(testbed, "closing") == closing and held(testbed)
     testbed.run("scontrol", "release", f"{job}_1")
     check_through(testbed, sweep, [1, 2, 3], quiet)
+
+
+def test_a_call_that_submits_more_leaves_one_closing_job_that_waits_for_all_of_it(testbed: Bed, tmp_path):
+    testbed.run("scontrol", "update", "partition=main", "state=down")
+    try:
+        first = Sweep(tmp_path, [1, 2], SLURM, testbed.env)
+        first.run()
+        before = queued(testbed, "closing")
+        more = Sweep(tmp_path, [1, 2, 3], SLURM, testbed.env)
+        more.run("--only", "a.ins.s3")
+        after, = queued(testbed, "closing")
+        waits = testbed.run("squeue", "-h", "-j", after, "-o", "%E")
+        jobs = {t.partition("_")[0] for stage in STAGES for t in queued(testbed, stage)}
+        assert [after] != before and {w.partition(":")[2].partition("_")[0] for w in waits.split(",")} >= jobs
+        assert [more.run(*words).count("closing") for words in ((), ("--only", "a.ins.s1"))] == [0, 0] and queued(testbed, "closing") == [after]
+        assert len(queued(testbed, "lookout")) == 1
+        more.run("--cancel")
+        wait_for(lambda: not testbed.run("squeue", "-h"), 30)
+    finally:
+        testbed.run("scontrol", "update", "partition=main", "state=up")
