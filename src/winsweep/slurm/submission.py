@@ -1,6 +1,7 @@
 """One submission: the closing job first, then as many arrays, and parts of them, as SLURM takes; the closing job sees to the rest."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,8 @@ class Submission:
     sent: list[Sent] = field(default_factory=list)
     full: str = ""  # why SLURM took no more; "" if it took all
     has_closing: bool = True
+    whole: dict[int, str] = field(default_factory=dict)  # the jobs of arrays that were taken as one
+    rest: dict[int, Array | None] = field(default_factory=dict)  # what is left of others
 
     def send(self, todo: Sequence[Array], closings: Sequence[Task]) -> "Submission":
         """Submit what of `todo` SLURM takes, parents first, with a closing job (one of `closings` if it will do) behind it.
@@ -144,26 +147,29 @@ class Submission:
         return self
 
     def fill(self, todo: Sequence[Array]) -> None:
-        """Submit arrays in order, each waiting for those before it that it names; none without one that it waits for."""
-        whole: dict[int, str] = {}
+        """Submit arrays in order, each waiting for those before it that it names; none without one that it waits for.
+
+        Called again it goes on with what was not accepted.
+        """
         full: dict[tuple, str] = {}  # of which there is no room; others may have limits of their own
         exclude = excluded(self.house) if todo else []
         for n, array in enumerate(todo):
             room = (array.placement.partition, array.placement.account, array.placement.qos)
-            if room in full or any(isinstance(x.on, int) and x.on not in whole for x in array.after):
+            if n in self.whole or room in full or any(isinstance(x.on, int) and x.on not in self.whole for x in array.after):
                 continue
-            after = tuple(replace(x, on=whole.get(x.on, x.on)) for x in array.after)
+            after = tuple(replace(x, on=self.whole.get(x.on, x.on)) for x in array.after)
             before = len(self.sent)
-            if why := self.fill_up(replace(array, after=after), exclude):
+            self.rest[n], why = self.fill_up(self.rest.get(n, replace(array, after=after)), exclude)
+            if why:
                 full[room] = why
-            elif len(self.sent) == before + 1:
-                whole[n] = self.sent[-1][1]
-        self.full = next(iter(full.values()), "" if len(whole) == len(todo) else "a limit on submitted jobs was met")
+            elif self.rest[n] is None and len(self.sent[-1][0].tasks) == len(array.tasks) and len(self.sent) == before + 1:
+                self.whole[n] = self.sent[-1][1]
+        self.full = next(iter(full.values()), "" if len(self.whole) == len(todo) else "a limit on submitted jobs was met")
 
-    def fill_up(self, array: Array, exclude: list[str]) -> str:
-        """Submit the array, or if it is too much as large parts as fit, until one task is; why there is no more room, or ""."""
-        left, most, why = array, len(array.tasks), ""
-        size = most
+    def fill_up(self, array: Array | None, exclude: list[str]) -> tuple[Array | None, str]:
+        """Submit the array, or if it is too much as large parts as fit, until one task is; what is left, and why there is no more room."""
+        left, most, why = array, len(array.tasks) if array else 0, ""
+        size = min(most, FEW) if self.stays else most
         while left and most:
             part, rest = split(left, size)
             try:
@@ -172,15 +178,16 @@ class Submission:
             except QueueFull as e:
                 most, why = len(part.tasks) - 1, str(e)
             size = (most + 1) // 2
-        return why if left else ""
+        return left, why if left else ""
 
     def submit(self, array: Array, opened: tuple[Path, str, str], exclude: list[str], begin: str = "") -> str:
-        """The id of the submitted array; its folder is closed if SLURM refuses it, so that nobody waits for it."""
+        """The id of the submitted array; its folder goes if SLURM refuses it, so that nobody waits for it."""
         folder, name, run = opened
         try:
             job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), exclude, begin)
         except Refused:
             arrays.close(folder)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
         arrays.know(folder, job)
         return job
