@@ -19,9 +19,10 @@ from winsweep.errors import ClusterDown, Stopped
 from winsweep.house import House, open_house
 from winsweep.placement import Cluster, read_cluster
 from winsweep.results import publish_table
-from winsweep.slurm import queue
+from winsweep.slurm import lookout, queue
+from winsweep.slurm.finalizer import CLOSING_FILE
 from winsweep.slurm.node import requeue
-from winsweep.slurm.opening import CLOSING_FILE, spec_of
+from winsweep.slurm.opening import spec_of
 from winsweep.slurm.reconcile import judged_cells, look, tick
 
 SETTLE_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
@@ -57,6 +58,8 @@ def close(told: dict, flag: StopFlag) -> int:
             stays = seen.stays
             print(f"{len(seen.submitted)} arrays submitted{'; no room for another closing job' if stays else ''}", flush=True)
             if not stays and not stayed:
+                if not seen.submitted:
+                    lookout.drop(house.store.root, os.environ["SLURM_ARRAY_JOB_ID"])
                 return 0
             if stays:
                 linger()

@@ -16,7 +16,7 @@ from winsweep.house import House, chain
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster
 from winsweep.results import where_text
-from winsweep.slurm import queue, slurm
+from winsweep.slurm import lookout, queue, slurm
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
 from winsweep.slurm.opening import leave_out
@@ -105,8 +105,10 @@ def waits_text(array: Array) -> str:
     def name(on: int | str) -> str:
         return f"#{on}" if isinstance(on, int) else f"job {on}"
 
-    whole, own = ([name(x.on) for x in array.after if x.corresponding is kind] for kind in (False, True))
+    whole = [name(x.on) for x in array.after if not x.corresponding and not x.tasks]
+    own = [name(x.on) for x in array.after if x.corresponding]
     said = [f"all of {', '.join(whole)}"] * bool(whole) + [f"each its own of {', '.join(own)}"] * bool(own)
+    said += [f"{len(x.tasks)} task{'s' if x.tasks[1:] else ''} of {name(x.on)}" for x in array.after if x.tasks]
     return f"; after {' and '.join(said)}" if said else ""
 
 
@@ -142,8 +144,9 @@ def cancel(house: House, label: str) -> int:
         leave_out(house, label)
     kept = {t.id for key, t in seen.queued.items() if t and key not in keys}  # it makes something else, too
     tasks = sorted({t.id for key, t in seen.queued.items() if t and key in keys} - kept)
-    if tasks:
-        queue.run(["scancel", *tasks])
+    queue.cancel(tasks)
+    if not label:
+        lookout.drop(house.store.root, "")
     print(f"{len(tasks)} tasks cancelled; what is finished stays")
     return 0
 

@@ -2,17 +2,18 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from winsweep.attempt import arrays, history
+from winsweep.attempt.arrays import Submitted
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
 from winsweep.house import House, make_room
 from winsweep.placement import Cluster
 from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
-from winsweep.slurm import chain, queue
+from winsweep.slurm import chain, finalizer, held, lookout, queue
 from winsweep.slurm.chain import Array
-from winsweep.slurm.opening import CLOSING, closing_key, running_jobs
+from winsweep.slurm.finalizer import CLOSING
 from winsweep.slurm.submission import Submission
 from winsweep.store import liveness
 from winsweep.store.manifest import write_atomic
@@ -29,8 +30,8 @@ class Look:
     items: list[Item]
     queued: dict[str, queue.Task | None]
     submitted: list[tuple[Array, str]]  # each with its job id
-    closing: bool  # whether a closing job other than the caller is in the queue
-    closings: tuple[queue.Task, ...] = ()  # those
+    closing: bool  # whether a closing job other than the caller, of these cells at least, is in the queue
+    tasks: list[tuple[Submitted, queue.Task]] = field(default_factory=list)  # of the store, in the queue
     full: str = ""  # why SLURM takes no more jobs now, though some are missing
     stays: bool = False  # whether the caller, a closing job, must look again itself, as there was no room for another
 
@@ -45,6 +46,7 @@ def look(house: House, own_job: str = "") -> Look:
     opened = arrays.open_arrays(house.store.root)
     tasks = queue.snapshot() if opened else []
     queued, over = queue.match(opened, tasks, time.time())
+    queued.pop(lookout.KEYS[0][0], None)
     for array in over:
         if arrays.close(array.folder):
             history.note_lost(house.store, array)
@@ -52,9 +54,8 @@ def look(house: House, own_job: str = "") -> Look:
     facts = house.facts({key: why for key, why in said.items() if not key.startswith(CLOSING)})
     items = house.plan(facts)
     make_room(house, items, lambda: house.plan(house.facts()))
-    closings = {x.token for x in opened if x.keys == ((closing_key(house),),)}
-    others = tuple(t for t in tasks if t.job != own_job and t.name.rpartition(".")[2] in closings)
-    return Look(items, queued, [], bool(others), others)
+    found = queue.pairs(opened, tasks)
+    return Look(items, queued, [], any(t.job != own_job and finalizer.covers(array, house) for array, t in found), found)
 
 
 def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "", stays: bool = False) -> Look:
@@ -83,11 +84,14 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
 
 def submit_missing(house: House, cluster: Cluster, own_job: str, stays: bool) -> Look:
     seen = look(house, own_job)
+    if said := held.mend(house.store, seen.tasks):
+        print("\n".join(said), flush=True)
+        seen = look(house, own_job)
     todo = planned(house, seen.items, cluster)
     if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
         return seen
-    num_running = len({t.id for a in house.order if (t := seen.queued.get(a.key))})
-    sent = Submission(house, cluster, own_job, running_jobs(house, seen.queued), num_running, stays).send(todo, seen.closings)
+    sent = Submission(house, cluster, own_job, seen.tasks, stays).send(todo, seen.closing)
+    lookout.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), sent.code, seen.tasks)
     return replace(seen, submitted=sent.sent, closing=sent.has_closing, full=sent.full, stays=sent.stays)
 
 
@@ -100,7 +104,7 @@ def planned(house: House, items: Sequence[Item], cluster: Cluster) -> list[Array
     """The arrays that a tick would submit; the table is the closing job's."""
     todo = [i for i in items if i.artifact.stage != "aggregate"]
     whole = chain.arrays(todo, cluster.placements, len(todo))
-    largest = max((len(array.tasks) for array in whole), default=0)
+    largest = max((array.indices[-1] + 1 for array in whole), default=0)
     limit = max_tasks(house, largest)
     return chain.arrays(todo, cluster.placements, limit) if largest > limit else whole
 

@@ -1,6 +1,5 @@
 """One submission: the closing job first, then as many arrays, and parts of them, as SLURM takes; the closing job sees to the rest."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,14 +9,12 @@ from winsweep.attempt import arrays
 from winsweep.errors import ClusterDown, QueueFull, Refused
 from winsweep.house import House
 from winsweep.placement import Cluster
-from winsweep.slurm import queue, slurm
+from winsweep.slurm import finalizer, queue, slurm
 from winsweep.slurm.chain import Array
+from winsweep.slurm.finalizer import Waiting
 from winsweep.slurm.freeze import freeze
-from winsweep.slurm.opening import CLOSING_FILE, closing_array, excluded, open_array, open_closing, told_closing
-from winsweep.slurm.queue import Task
+from winsweep.slurm.opening import closing_array, closing_told, excluded, open_array, open_closing, running_jobs, running_tasks
 
-# A closing job is submitted first, to begin so late, and is told afterwards what it waits for; so it looks also where its launcher died between.
-BEGIN_S = 600
 FEW = 16  # where a limit takes no more tasks of a study than this, a closing job stays: another one would be one task less
 OWN_LIMITS = ("PerUser", "AssocMax")  # in the names of limits that only this user's jobs count for
 Sent = tuple[Array, str]  # with its job id
@@ -30,28 +27,29 @@ class Submission:
     house: House
     cluster: Cluster
     own_job: str
-    running: Sequence[str]  # jobs of this study that are in the queue already
-    num_running: int  # tasks of these
+    found: Waiting  # what of the store is in the queue already
     stays: bool = False  # whether `own_job` has no other closing job behind it (at first: had none when it last looked)
     sent: list[Sent] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)  # jobs of cells that the closing job sees to beside the caller's
+    waiting: Waiting = ()  # closing jobs that have not begun
     full: str = ""  # why SLURM took no more; "" if it took all
     has_closing: bool = True
     whole: dict[int, str] = field(default_factory=dict)  # the jobs of arrays that were taken as one
     rest: dict[int, Array | None] = field(default_factory=dict)  # what is left of others
 
-    def send(self, todo: Sequence[Array], closings: Sequence[Task]) -> "Submission":
-        """Submit what of `todo` SLURM takes, parents first, with a closing job (one of `closings` if it will do) behind it.
+    def send(self, todo: Sequence[Array], has_other: bool) -> "Submission":
+        """Submit what of `todo` SLURM takes, parents first, with a closing job behind it; whether it `has_other` that sees to these cells.
 
         QueueFull: nothing could be submitted, and nobody will try again. Other errors as of slurm.submit; what was accepted
         until then has its closing job.
         """
         self.code = freeze(self.house.store.root)
         if self.stays:
-            return self.go_on(todo, closings)
+            return self.go_on(todo, has_other)
         try:
-            closing, is_new = self.reserve(closings)
+            closing, is_new = self.reserve()
         except QueueFull as e:
-            return self.send_alone(todo, bool(closings), str(e))
+            return self.send_alone(todo, has_other, str(e))
         try:
             self.fill(todo)
         except Refused:
@@ -67,7 +65,9 @@ class Submission:
         return self.hand_over(closing, is_new)
 
     def hand_over(self, closing: str, is_new: bool) -> "Submission":
+        """Leave all else to this closing job, which takes the place of others that wait."""
         self.settle(closing)
+        queue.cancel([task.id for _, task in self.waiting if task.job != closing])
         if is_new:
             self.sent.append((closing_array(self.house, self.cluster, self.behind), closing))
         return self
@@ -79,35 +79,35 @@ class Submission:
         self.stays, self.has_closing = True, False
         return self
 
-    def go_on(self, todo: Sequence[Array], closings: Sequence[Task]) -> "Submission":
+    def go_on(self, todo: Sequence[Array], has_other: bool) -> "Submission":
         """A caller that stayed: it hands over to another closing job once everything is submitted."""
         self.fill(todo)
-        self.has_closing = bool(closings)
+        self.has_closing = has_other
         if self.full:
             return self
         try:
-            closing, is_new = self.reserve(closings)
+            closing, is_new = self.reserve()
         except QueueFull:
             return self
         self.stays, self.has_closing = False, True
         return self.hand_over(closing, is_new)
 
     def num_queued(self) -> int:
-        return self.num_running + sum(len(array.tasks) for array, _ in self.sent)
+        return len(running_tasks(self.house, self.found)) + sum(len(array.tasks) for array, _ in self.sent)
 
     @property
     def behind(self) -> list[str]:
-        return [job for _, job in self.sent] + list(self.running)
+        return list(dict.fromkeys([job for _, job in self.sent] + running_jobs(self.house, self.found) + self.others))
 
-    def reserve(self, closings: Sequence[Task]) -> tuple[str, bool]:
+    def reserve(self) -> tuple[str, bool]:
         """The id of a closing job that has not begun, and whether it is a new one."""
-        told = told_closing(self.house, self.cluster, self.code)
-        for task in closings:
-            path = self.house.store.root / ".work" / "arrays" / task.name.rpartition(".")[2] / CLOSING_FILE
-            if task.state == "PENDING" and json.loads(path.read_bytes()) == told:
-                return task.job, False
-        opened = open_closing(self.house, self.cluster, self.code)
-        return self.submit(closing_array(self.house, self.cluster, ()), opened, [], f"now+{BEGIN_S}"), True
+        told = closing_told(self.house, self.cluster, self.code)
+        told, self.waiting = finalizer.joined(told, self.house, [x for x in self.found if x[1].job != self.own_job])
+        if told["cells"] != sorted(self.house.judged):
+            self.others = finalizer.others(self.found, self.house.store.published().keys())
+        if same := finalizer.same(told, self.waiting):
+            return same[1].job, False
+        return self.submit(closing_array(self.house, self.cluster, ()), open_closing(self.house, told, self.code), []), True
 
     def settle(self, closing: str) -> None:
         """Let the closing job begin behind all that it waits for, or, if more is missing, behind the first of these that ends."""
@@ -180,11 +180,11 @@ class Submission:
             size = (most + 1) // 2
         return left, why if left else ""
 
-    def submit(self, array: Array, opened: tuple[Path, str, str], exclude: list[str], begin: str = "") -> str:
+    def submit(self, array: Array, opened: tuple[Path, str, str], exclude: list[str]) -> str:
         """The id of the submitted array; its folder goes if SLURM refuses it, so that nobody waits for it."""
         folder, name, run = opened
         try:
-            job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), exclude, begin)
+            job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), exclude)
         except Refused:
             arrays.close(folder)
             shutil.rmtree(folder, ignore_errors=True)
