@@ -82,7 +82,7 @@ def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
     (tmp_path / "full").unlink()
     assert call().returncode == 0
     assert [line.replace(str(tmp_path), "DIR") for line in calls(tmp_path)[1:]] == [
-        "--parsable --begin=now+600 DIR/02-closing.sh RANK= CONF=/c", "--parsable DIR/00-finetune.sh RANK= CONF=/c",
+        "--parsable DIR/02-closing.sh RANK= CONF=/c", "--parsable DIR/00-finetune.sh RANK= CONF=/c",
         "--parsable --dependency=aftercorr:3 DIR/01-collect.sh RANK= CONF=/c", "--parsable --dependency=aftercorr:3 DIR/01-collect.sh RANK= CONF=/c"]
     assert updates()[-1] == "update JobId=2 StartTime=now Dependency=afterany:77,afterany:3,afterany:5"
     assert [(s.folder / "job.json").read_text() for s in steps] == [f'{{"job": "{n}"}}' for n in (3, 5, 2)]

@@ -10,6 +10,10 @@ import pytest
 
 from tests.slurm.conftest import Bed, wait_for
 from tests.slurm.test_study import Study
+from winsweep.artifact import Artifact
+from winsweep.placement import Placement
+from winsweep.slurm import inventory, limits, slurm
+from winsweep.slurm.chain import Array
 from winsweep.tasks import toy
 
 NUM = 38
@@ -54,7 +58,7 @@ def test_a_study_of_forty_tasks_ends_by_itself_where_four_may_be_submitted(limit
     """All is made here at first; then all judgements and two of the outputs that they need are taken away."""
     rows = [row | {"output": "a word"} for row in toy.instructions(None, toy.Options(part="dev"))]
     (tmp_path / "reference.json").write_text(json.dumps(rows))
-    study = Study(tmp_path / "s", limited.env, STUDY)
+    study = Study(tmp_path / "st %j re", limited.env, STUDY)  # what SLURM's patterns would make another path of
     study.sweep("kind: local\n")
     table = study.csv()
     for path in [*study.store.glob("judge/*"), *study.store.glob("aggregate/*"), *study.store.glob("generate/m.a[35]-*")]:
@@ -70,6 +74,32 @@ def test_a_study_of_forty_tasks_ends_by_itself_where_four_may_be_submitted(limit
     over.set()
     print(f"{time.monotonic() - began:.0f} s; {len(list(study.store.glob('.work/arrays/*/closing.json')))} closing jobs")
     assert study.csv() == table and "0 arrays submitted" in study.sweep(ON_NODES)
+    assert list(study.store.glob(".work/arrays/*/*_0_0_log.out"))
     assert max(map(len, seen)) == 4 and all(any(".closing." in line for line in lines) for lines in seen if lines)
     ends = [json.loads(p.read_bytes())["kind"] for p in study.store.glob(".work/*/*/ends/*.json") if p.parents[2].name != "submit"]
     assert ends.count("done") >= 40 and set(ends) == {"done"}
+
+
+def test_the_doctor_reads_the_limit_and_says_what_it_means(limited, monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", limited.env["SLURM_CONF"])
+    config = inventory.settings()
+    assert [(x.num, x.of) for x in limits.submit_limits([Placement()], config)] == [(4, "QOS small"), (50000, "MaxJobCount")]
+    found = limits.check_limits([Placement()], config)
+    assert found.verdict == "ok" and "at most 4 jobs of each user (QOS small); 50000 jobs of all users (MaxJobCount); each task" in str(found)
+    limited.run("sacctmgr", "-i", "modify", "user", "root", "where", "account=testbed", "set", "MaxSubmitJobs=1")
+    try:
+        found = limits.check_limits([Placement(account="testbed")], config)
+        assert found.verdict == "problem" and "at most 1 jobs of each user (account testbed)" in str(found) and "a study needs two" in found.do
+    finally:
+        limited.run("sacctmgr", "-i", "modify", "user", "root", "where", "account=testbed", "set", "MaxSubmitJobs=-1")
+
+
+@pytest.mark.parametrize("name", ["st %j re", "q'uo \"te\" %A $x", "b\\sl %j", "a;b #c"])
+def test_logs_lie_in_a_folder_of_any_name_and_a_step_has_its_threads(accounting_testbed, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("SLURM_CONF", accounting_testbed.env["SLURM_CONF"])
+    array = Array(Placement(threads=2), tuple((Artifact("probe", 1, f"p{n}", {"n": n}, {}),) for n in range(2)), ())
+    job = slurm.submit(array, tmp_path / name, "bash -c 'echo of $SLURM_ARRAY_TASK_ID: $SLURM_CPUS_PER_TASK'", "winsweep.probe.x", "", [])
+    wait_for(lambda: not accounting_testbed.run("squeue", "-h"), 60)
+    for n in range(2):
+        assert f"of {n}: 2" in (tmp_path / name / f"{job}_{n}_0_log.out").read_text()
+    assert {p.name for p in tmp_path.iterdir()} == {name}

@@ -43,6 +43,7 @@ class Array:
     tasks: tuple[Task, ...]
     after: tuple[After, ...]
     at: tuple[int, ...] = ()  # the index of each task, rising; () means 0, 1, 2, …
+    begin_s: int = 0  # not before this time after the submission
 
     @property
     def stage(self) -> str:

@@ -20,8 +20,9 @@ from winsweep.house import House, open_house
 from winsweep.placement import Cluster, read_cluster
 from winsweep.results import publish_table
 from winsweep.slurm import lookout, queue
+from winsweep.slurm.finalizer import CLOSING_FILE
 from winsweep.slurm.node import requeue
-from winsweep.slurm.opening import CLOSING_FILE, spec_of
+from winsweep.slurm.opening import spec_of
 from winsweep.slurm.reconcile import judged_cells, look, tick
 
 SETTLE_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown

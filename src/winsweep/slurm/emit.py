@@ -11,10 +11,10 @@ from winsweep.house import House
 from winsweep.placement import Cluster
 from winsweep.slurm import held, lookout, slurm
 from winsweep.slurm.chain import Array
+from winsweep.slurm.finalizer import CLOSING
 from winsweep.slurm.freeze import freeze
-from winsweep.slurm.opening import closing_array, excluded, open_array, open_closing, running_jobs, told_closing
+from winsweep.slurm.opening import BEGIN_S, closing_array, closing_told, excluded, open_array, open_closing, running_jobs
 from winsweep.slurm.reconcile import Lock, look, planned, table_is_missing
-from winsweep.slurm.submission import BEGIN_S
 
 HEAD = r"""#!/usr/bin/env bash
 # The study {study}: {num_tasks} tasks in {num_arrays} job arrays, then a closing job, as launch/sweep.py would submit them.
@@ -26,14 +26,14 @@ here=$(cd -- "$(dirname -- "${{BASH_SOURCE[0]}}")" && pwd)
 # Nothing of a job that this shell may be in.
 for name in $(compgen -e | grep -E '^({scrubbed})' | grep -vx SLURM_CONF || true); do unset "$name"; done
 
-# submit SCRIPT FOLDER DEPENDENCY BEGIN: one sbatch. Prints the job id, and notes it in FOLDER.
+# submit SCRIPT FOLDER DEPENDENCY: one sbatch. Prints the job id, and notes it in FOLDER.
 submit() {{
     local job
     if [ -s "$2/job.json" ]; then
         job=$(tr -cd 0-9 < "$2/job.json")
         echo "job $job: $1 (submitted before)" >&2
     else
-        job=$(sbatch --parsable ${{3:+"--dependency=$3"}} ${{4:+"--begin=$4"}} "$here/$1") || return 1
+        job=$(sbatch --parsable ${{3:+"--dependency=$3"}} "$here/$1") || return 1
         job=$(grep -xE '[0-9]+(;.*)?' <<< "$job" | tail -n 1)
         job=${{job%%;*}}
         [ -n "$job" ] || {{ echo "sbatch printed no job id for $1" >&2; return 1; }}
@@ -81,28 +81,30 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
         for array in todo:
             steps.append(_step(out, array, open_array(house, cluster, array, code), exclude, len(steps)))
         last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(house, seen.tasks)])
+        steps.append(_step(out, last, open_closing(house, closing_told(house, cluster, code), code), [], len(steps)))
         if not lookout.lookouts(seen.tasks):
-            steps.append(_step(out, lookout.array_of(last.placement), lookout.opened(house.store.root, last.placement, code), [], len(steps)))
-        steps.append(_step(out, last, open_closing(house, told_closing(house, cluster, code), code), [], len(steps)))
+            watch = lookout.array_of(last.placement, held.FIRST_S)
+            steps.append(_step(out, watch, lookout.opened(house.store.root, last.placement, code), [], len(steps)))
         _write(out / "submit.sh", submit_text(house.study.name, steps))
         return steps
 
 
 def submit_text(study: str, steps: Sequence[Step]) -> str:
-    """submit.sh: one call of sbatch a step, the closing job (the last step) first, then in order, the ids of earlier ones in shell variables."""
-    work = [s for s in steps[:-1] if s.array.stage != lookout.LOOKOUT]
-    head = HEAD.format(study=study, num_arrays=len(work), num_tasks=sum(len(s.array.tasks) for s in work),
+    """submit.sh: one call of sbatch a step, the closing job first, then in order, the ids of earlier ones in shell variables."""
+    last, = (s for s in steps if s.array.stage == CLOSING)
+    others = [s for s in steps if s.array.stage not in (CLOSING, lookout.LOOKOUT)]
+    head = HEAD.format(study=study, num_arrays=len(others), num_tasks=sum(len(s.array.tasks) for s in others),
                        scrubbed="|".join(slurm.SCRUBBED), begin_s=BEGIN_S)
-    *others, last = steps
-    text = [head, f"\n# {_tasks(last.array)}\nclosing=$(submit {shlex.quote(last.script)} {shlex.quote(str(last.folder))} '' now+{BEGIN_S})\n"
+    text = [head, f"\n# {_tasks(last.array)}\nclosing={_call(last)}\n"
             f"""scontrol update "JobId=$closing" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
             f"""accepted="{''.join(f'?afterany:{x.on}' for x in last.array.after if isinstance(x.on, str))}"\ntrap release EXIT\n"""]
-    for n, s in enumerate(others):
-        is_lookout = s.array.stage == lookout.LOOKOUT
-        begin = f"now+{held.FIRST_S:.0f}" if is_lookout else "''"
-        text.append(f'\n# {_tasks(s.array)}\njob_{n}=$(submit {shlex.quote(s.script)} {shlex.quote(str(s.folder))} "{s.dependency}" {begin})\n')
-        text += [] if is_lookout else [f'accepted+="?afterany:${{job_{n}}}"\n']
+    text += [f'\n# {_tasks(s.array)}\njob_{n}={_call(s)}\naccepted+="?afterany:${{job_{n}}}"\n' for n, s in enumerate(others)]
+    text += [f"\n# {_tasks(s.array)}, if there is room for it\nwatch={_call(s)} || true\n" for s in steps if s.array.stage == lookout.LOOKOUT]
     return "".join(text)
+
+
+def _call(s: Step) -> str:
+    return f'$(submit {shlex.quote(s.script)} {shlex.quote(str(s.folder))} "{s.dependency if s.array.stage not in (CLOSING, lookout.LOOKOUT) else ""}")'
 
 
 def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[str], number: int) -> Step:

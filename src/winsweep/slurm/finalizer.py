@@ -4,12 +4,18 @@ import json
 from collections.abc import Mapping, Sequence, Set
 
 from winsweep.attempt.arrays import Submitted
+from winsweep.errors import ClusterDown
 from winsweep.house import House
-from winsweep.slurm import lookout
-from winsweep.slurm.opening import CLOSING, CLOSING_FILE, closing_key
+from winsweep.slurm import lookout, queue
 from winsweep.slurm.queue import Task
 
+CLOSING = "closing"  # the array of one task that comes after all others: it looks again and makes the table
+CLOSING_FILE = "closing.json"
 Waiting = Sequence[tuple[Submitted, Task]]
+
+
+def key_of(house: House) -> str:
+    return f"{CLOSING}/{house.study.name}"
 
 
 def told_to(array: Submitted) -> dict:
@@ -18,7 +24,7 @@ def told_to(array: Submitted) -> dict:
 
 def covers(array: Submitted, house: House) -> bool:
     """Whether an array is a closing job of this study that sees to all cells of `house`."""
-    if array.keys != ((closing_key(house),),):
+    if array.keys != ((key_of(house),),):
         return False
     told = told_to(array)
     return told["has_table"] == house.has_table and set(told["cells"]) >= house.judged.keys()
@@ -26,7 +32,7 @@ def covers(array: Submitted, house: House) -> bool:
 
 def joined(told: Mapping[str, object], house: House, found: Waiting) -> tuple[dict[str, object], Waiting]:
     """What a closing job must know that is to take the place of those that wait for the same, and these."""
-    waiting = [(array, task) for array, task in found if array.keys == ((closing_key(house),),) and task.state == "PENDING"
+    waiting = [(array, task) for array, task in found if array.keys == ((key_of(house),),) and task.state == "PENDING"
                and told_to(array)["has_table"] == told["has_table"]]
     known = {cell.label for cell in house.study.table.cells}
     cells = {*told["cells"], *(c for array, _ in waiting for c in told_to(array)["cells"] if c in known)}
@@ -41,3 +47,12 @@ def others(found: Waiting, present: Set[str]) -> list[str]:
 
 def same(told: Mapping[str, object], waiting: Waiting) -> tuple[Submitted, Task] | None:
     return next((x for x in waiting if told_to(x[0]) == told), None)
+
+
+def depend(task: Task, dependency: str) -> bool:
+    """Let a job that waits wait for something else; False if it does not wait any more."""
+    try:
+        queue.run(["scontrol", "update", f"JobId={task.id}", f"Dependency={dependency}"])
+    except ClusterDown:
+        return False
+    return True

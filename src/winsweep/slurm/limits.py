@@ -37,7 +37,8 @@ def check_limits(placements: Sequence[Placement], config: Mapping[str, str]) -> 
         return Finding("ok", what, "no limit is known")
     said = f"at most {'; '.join(map(str, found[:3]))}; each task of an array counts as one"
     if found[0].num < 2:
-        return Finding("problem", what, said, "a study needs two (a task, and the closing job that goes on): name another qos:, account: or partition:")
+        return Finding("problem", what, said,
+                       "a study needs two (a task, and the closing job that goes on): name another qos:, account: or partition:")
     return Finding("ok", what, said, "of a larger study as much is submitted as fits, and its closing job submits the rest as room appears")
 
 

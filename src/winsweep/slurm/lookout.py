@@ -79,9 +79,10 @@ def of_others(found: Sequence[tuple[Submitted, Task]]) -> list[Task]:
 
 def submit(root: Path, placed: Placement, code: Path, begin_s: float, before: Path | None = None) -> str:
     """One sbatch; the job id."""
+    array = array_of(placed, begin_s)
     folder, name, run = opened(root, placed, code, before)
     try:
-        job = slurm.submit(array_of(placed), folder, run, name, "", [], f"now+{begin_s:.0f}")
+        job = slurm.submit(array, folder, run, name, "", [])
     except Refused:
         arrays.close(folder)
         raise
@@ -89,8 +90,8 @@ def submit(root: Path, placed: Placement, code: Path, begin_s: float, before: Pa
     return job
 
 
-def array_of(placed: Placement) -> Array:
-    return Array(placed, ((Artifact(LOOKOUT, 1, "store", {}, {}),),), ())
+def array_of(placed: Placement, begin_s: float) -> Array:
+    return Array(placed, ((Artifact(LOOKOUT, 1, "store", {}, {}),),), (), begin_s=int(begin_s))
 
 
 def opened(root: Path, placed: Placement, code: Path, before: Path | None = None) -> tuple[Path, str, str]:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from winsweep.attempt import arrays, history
+from winsweep.attempt.arrays import Submitted
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
 from winsweep.house import House, make_room
 from winsweep.placement import Cluster
@@ -12,9 +13,7 @@ from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
 from winsweep.slurm import chain, finalizer, held, lookout, queue
 from winsweep.slurm.chain import Array
-from winsweep.slurm.finalizer import Waiting
-from winsweep.slurm.freeze import freeze
-from winsweep.slurm.opening import CLOSING, closing_key, running_jobs
+from winsweep.slurm.finalizer import CLOSING
 from winsweep.slurm.submission import Submission
 from winsweep.store import liveness
 from winsweep.store.manifest import write_atomic
@@ -32,7 +31,7 @@ class Look:
     queued: dict[str, queue.Task | None]
     submitted: list[tuple[Array, str]]  # each with its job id
     closing: bool  # whether a closing job other than the caller, of these cells at least, is in the queue
-    tasks: Waiting = ()  # of the store, in the queue
+    tasks: list[tuple[Submitted, queue.Task]] = field(default_factory=list)  # of the store, in the queue
     full: str = ""  # why SLURM takes no more jobs now, though some are missing
     stays: bool = False  # whether the caller, a closing job, must look again itself, as there was no room for another
 
@@ -91,11 +90,8 @@ def submit_missing(house: House, cluster: Cluster, own_job: str, stays: bool) ->
     todo = planned(house, seen.items, cluster)
     if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
         return seen
-    num_running = len({t.id for a in house.order if (t := seen.queued.get(a.key))})
-    others = [(array, t) for array, t in seen.tasks if t.job != own_job and array.keys == ((closing_key(house),),)]
-    sent = Submission(house, cluster, own_job, seen.tasks, running_jobs(house, seen.tasks), num_running, stays).send(todo, others)
-    if not sent.full:
-        lookout.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), freeze(house.store.root), seen.tasks)
+    sent = Submission(house, cluster, own_job, seen.tasks, stays).send(todo, seen.closing)
+    lookout.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), sent.code, seen.tasks)
     return replace(seen, submitted=sent.sent, closing=sent.has_closing, full=sent.full, stays=sent.stays)
 
 
@@ -131,6 +127,8 @@ def table_is_missing(house: House, items: Sequence[Item]) -> bool:
     """Whether some cells are judged and the table of just these is not made."""
     done = judged_cells(house, items)
     return house.has_table and bool(done) and house.table(done).key not in house.store.published()
+
+
 
 
 class Lock:

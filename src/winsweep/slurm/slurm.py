@@ -43,9 +43,10 @@ def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> 
              "cpus_per_task": placed.threads, "gpus_per_node": placed.gpus // placed.nodes or None, "mem": placed.mem_gb and f"{placed.mem_gb}G",
              "partition": placed.partition, "account": placed.account, "qos": placed.qos, "constraint": placed.constraint,
              "exclude": ",".join(exclude) or None, "dependency": dependency or None, "signal_delay_s": placed.signal_s}
+    begin = {"begin": f"now+{array.begin_s}"} if array.begin_s else {}
     tasks = f"{ranges(array.indices)}%{min(len(array.tasks), placed.throttle)}"
     return {k: v for k, v in asked.items() if v is not None} | {
-        "additional_parameters": {"array": tasks, "requeue": True, "kill-on-invalid-dep": "yes"}, "stderr_to_stdout": True,
+        "additional_parameters": {"array": tasks, "requeue": True, "kill-on-invalid-dep": "yes"} | begin, "stderr_to_stdout": True,
         "wckey": None,  # submitit's own, which accounting refuses where wckeys are checked
         # SLURM 22.05 to 23.02 do not hand --cpus-per-task on from sbatch to srun
         "srun_args": [f"--cpus-per-task={placed.threads}", "--kill-on-bad-exit=1", f"--wait={wait_s}"]}
@@ -78,15 +79,15 @@ def script(array: Array, folder: Path, run: str, name: str, dependency: str, exc
     return text.replace(batch, "/dev/null").replace(f" --output {step}", "").replace("# command\n", f"# command\nexec >> {log} 2>&1\n")
 
 
-def submit(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str], begin: str = "") -> str:
-    """Submit one array by one call of sbatch, to start at `begin` or later; its job id.
+def submit(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:
+    """Submit one array by one call of sbatch; its job id.
 
     QueueFull, TooManyTasks or Refused: nothing was accepted. ClusterDown: whether it was is not known.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "array_submission.sh"
     path.write_text(script(array, folder, run, name, dependency, exclude))
-    code, said, problems = _sbatch(["--parsable", *([f"--begin={begin}"] if begin else []), str(path)])
+    code, said, problems = _sbatch(["--parsable", str(path)])
     if code:
         raise _error(array, name, problems or said or f"exit code {code}")
     # Banners may come before it, and in a federation the cluster's name behind it.

@@ -1,5 +1,6 @@
 """One submission: the closing job first, then as many arrays, and parts of them, as SLURM takes; the closing job sees to the rest."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +11,10 @@ from winsweep.house import House
 from winsweep.placement import Cluster
 from winsweep.slurm import finalizer, queue, slurm
 from winsweep.slurm.chain import Array
-from winsweep.slurm.freeze import freeze
 from winsweep.slurm.finalizer import Waiting
-from winsweep.slurm.opening import closing_array, excluded, open_array, open_closing, told_closing
+from winsweep.slurm.freeze import freeze
+from winsweep.slurm.opening import closing_array, closing_told, excluded, open_array, open_closing, running_jobs, running_tasks
 
-# A closing job is submitted first, to begin so late, and is told afterwards what it waits for; so it looks also where its launcher died between.
-BEGIN_S = 600
 FEW = 16  # where a limit takes no more tasks of a study than this, a closing job stays: another one would be one task less
 OWN_LIMITS = ("PerUser", "AssocMax")  # in the names of limits that only this user's jobs count for
 Sent = tuple[Array, str]  # with its job id
@@ -28,29 +27,29 @@ class Submission:
     house: House
     cluster: Cluster
     own_job: str
-    found: Waiting  # tasks of the store that are in the queue already
-    running: Sequence[str]  # jobs of these that make something of this study
-    num_running: int  # tasks of these
+    found: Waiting  # what of the store is in the queue already
     stays: bool = False  # whether `own_job` has no other closing job behind it (at first: had none when it last looked)
     sent: list[Sent] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)  # jobs of cells that the closing job sees to beside the caller's
+    waiting: Waiting = ()  # closing jobs that have not begun
     full: str = ""  # why SLURM took no more; "" if it took all
     has_closing: bool = True
-    replaced: Waiting = ()  # closing jobs whose place another one takes
-    others: Sequence[str] = ()  # jobs in the queue that only these waited for
+    whole: dict[int, str] = field(default_factory=dict)  # the jobs of arrays that were taken as one
+    rest: dict[int, Array | None] = field(default_factory=dict)  # what is left of others
 
-    def send(self, todo: Sequence[Array], closings: Waiting) -> "Submission":
-        """Submit what of `todo` SLURM takes, parents first, with a closing job (one of `closings` if it will do) behind it.
+    def send(self, todo: Sequence[Array], has_other: bool) -> "Submission":
+        """Submit what of `todo` SLURM takes, parents first, with a closing job behind it; whether it `has_other` that sees to these cells.
 
         QueueFull: nothing could be submitted, and nobody will try again. Other errors as of slurm.submit; what was accepted
         until then has its closing job.
         """
         self.code = freeze(self.house.store.root)
         if self.stays:
-            return self.go_on(todo, closings)
+            return self.go_on(todo, has_other)
         try:
-            closing, is_new = self.reserve(closings)
+            closing, is_new = self.reserve()
         except QueueFull as e:
-            return self.send_alone(todo, bool(closings), str(e))
+            return self.send_alone(todo, has_other, str(e))
         try:
             self.fill(todo)
         except Refused:
@@ -66,8 +65,9 @@ class Submission:
         return self.hand_over(closing, is_new)
 
     def hand_over(self, closing: str, is_new: bool) -> "Submission":
+        """Leave all else to this closing job, which takes the place of others that wait."""
         self.settle(closing)
-        queue.cancel([task.id for _, task in self.replaced])
+        queue.cancel([task.id for _, task in self.waiting if task.job != closing])
         if is_new:
             self.sent.append((closing_array(self.house, self.cluster, self.behind), closing))
         return self
@@ -79,37 +79,35 @@ class Submission:
         self.stays, self.has_closing = True, False
         return self
 
-    def go_on(self, todo: Sequence[Array], closings: Waiting) -> "Submission":
+    def go_on(self, todo: Sequence[Array], has_other: bool) -> "Submission":
         """A caller that stayed: it hands over to another closing job once everything is submitted."""
         self.fill(todo)
-        self.has_closing = bool(closings)
+        self.has_closing = has_other
         if self.full:
             return self
         try:
-            closing, is_new = self.reserve(closings)
+            closing, is_new = self.reserve()
         except QueueFull:
             return self
         self.stays, self.has_closing = False, True
         return self.hand_over(closing, is_new)
 
     def num_queued(self) -> int:
-        return self.num_running + sum(len(array.tasks) for array, _ in self.sent)
+        return len(running_tasks(self.house, self.found)) + sum(len(array.tasks) for array, _ in self.sent)
 
     @property
     def behind(self) -> list[str]:
-        return list(dict.fromkeys([*(job for _, job in self.sent), *self.running, *self.others]))
+        return list(dict.fromkeys([job for _, job in self.sent] + running_jobs(self.house, self.found) + self.others))
 
-    def reserve(self, closings: Waiting) -> tuple[str, bool]:
+    def reserve(self) -> tuple[str, bool]:
         """The id of a closing job that has not begun, and whether it is a new one."""
-        told, waiting = finalizer.joined(told_closing(self.house, self.cluster, self.code), self.house, closings)
-        same = finalizer.same(told, waiting)
-        self.replaced = [x for x in waiting if x is not same]
+        told = closing_told(self.house, self.cluster, self.code)
+        told, self.waiting = finalizer.joined(told, self.house, [x for x in self.found if x[1].job != self.own_job])
         if told["cells"] != sorted(self.house.judged):
             self.others = finalizer.others(self.found, self.house.store.published().keys())
-        if same:
+        if same := finalizer.same(told, self.waiting):
             return same[1].job, False
-        opened = open_closing(self.house, told, self.code)
-        return self.submit(closing_array(self.house, self.cluster, ()), opened, [], f"now+{BEGIN_S}"), True
+        return self.submit(closing_array(self.house, self.cluster, ()), open_closing(self.house, told, self.code), []), True
 
     def settle(self, closing: str) -> None:
         """Let the closing job begin behind all that it waits for, or, if more is missing, behind the first of these that ends."""
@@ -149,26 +147,29 @@ class Submission:
         return self
 
     def fill(self, todo: Sequence[Array]) -> None:
-        """Submit arrays in order, each waiting for those before it that it names; none without one that it waits for."""
-        whole: dict[int, str] = {}
+        """Submit arrays in order, each waiting for those before it that it names; none without one that it waits for.
+
+        Called again it goes on with what was not accepted.
+        """
         full: dict[tuple, str] = {}  # of which there is no room; others may have limits of their own
         exclude = excluded(self.house) if todo else []
         for n, array in enumerate(todo):
             room = (array.placement.partition, array.placement.account, array.placement.qos)
-            if room in full or any(isinstance(x.on, int) and x.on not in whole for x in array.after):
+            if n in self.whole or room in full or any(isinstance(x.on, int) and x.on not in self.whole for x in array.after):
                 continue
-            after = tuple(replace(x, on=whole.get(x.on, x.on)) for x in array.after)
+            after = tuple(replace(x, on=self.whole.get(x.on, x.on)) for x in array.after)
             before = len(self.sent)
-            if why := self.fill_up(replace(array, after=after), exclude):
+            self.rest[n], why = self.fill_up(self.rest.get(n, replace(array, after=after)), exclude)
+            if why:
                 full[room] = why
-            elif len(self.sent) == before + 1:
-                whole[n] = self.sent[-1][1]
-        self.full = next(iter(full.values()), "" if len(whole) == len(todo) else "a limit on submitted jobs was met")
+            elif self.rest[n] is None and len(self.sent[-1][0].tasks) == len(array.tasks) and len(self.sent) == before + 1:
+                self.whole[n] = self.sent[-1][1]
+        self.full = next(iter(full.values()), "" if len(self.whole) == len(todo) else "a limit on submitted jobs was met")
 
-    def fill_up(self, array: Array, exclude: list[str]) -> str:
-        """Submit the array, or if it is too much as large parts as fit, until one task is; why there is no more room, or ""."""
-        left, most, why = array, len(array.tasks), ""
-        size = most
+    def fill_up(self, array: Array | None, exclude: list[str]) -> tuple[Array | None, str]:
+        """Submit the array, or if it is too much as large parts as fit, until one task is; what is left, and why there is no more room."""
+        left, most, why = array, len(array.tasks) if array else 0, ""
+        size = min(most, FEW) if self.stays else most
         while left and most:
             part, rest = split(left, size)
             try:
@@ -177,15 +178,16 @@ class Submission:
             except QueueFull as e:
                 most, why = len(part.tasks) - 1, str(e)
             size = (most + 1) // 2
-        return why if left else ""
+        return left, why if left else ""
 
-    def submit(self, array: Array, opened: tuple[Path, str, str], exclude: list[str], begin: str = "") -> str:
-        """The id of the submitted array; its folder is closed if SLURM refuses it, so that nobody waits for it."""
+    def submit(self, array: Array, opened: tuple[Path, str, str], exclude: list[str]) -> str:
+        """The id of the submitted array; its folder goes if SLURM refuses it, so that nobody waits for it."""
         folder, name, run = opened
         try:
-            job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), exclude, begin)
+            job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), exclude)
         except Refused:
             arrays.close(folder)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
         arrays.know(folder, job)
         return job

@@ -56,8 +56,9 @@ def read_selection(node: Node, families: Sequence[str], judge: Judge, source: Ca
         if name not in given:
             raise node.error(f"{name} is missing", f"choose: wants grid, instructions and reference, or picks: for every family"
                              f"{f'; {len(unpicked)} have none, such as {unpicked[0]}' if unpicked else ''}", f"add {name}:")
+    grid = strict.not_empty(given["grid"], "type {epochs: [5, 7]}") if "grid" in given else None
     return Selection(
-        tuple(overrides(Recipe, point, given["grid"]) for point in points(given["grid"])) if "grid" in given else (),
+        tuple(overrides(Recipe, point, grid) for point in points(grid)) if grid else (),
         strict.read(int, given["seed"]) if "seed" in given else 42,  # the trainer's default, with which the paper's validation runs ran
         source(given["instructions"]) if "instructions" in given else None, local(outputs_of(given["reference"])) if "reference" in given else None,
         judge_of(given["judge"]) if "judge" in given else judge,
@@ -85,6 +86,7 @@ def points(node: Node | None) -> list[dict[str, Node]]:
     if node:
         strict.refuse_unknown(given, ["preset", *(f.name for f in dataclasses.fields(Recipe))], node)
     for values in given.values():
+        strict.not_empty(values, "list values, or take the key out")
         refuse_same([v.value for v in strict.items(values)], values, "value")
     return [dict(zip(given, point)) for point in itertools.product(*(strict.items(v) for v in given.values()))]
 

@@ -15,7 +15,7 @@ from winsweep.study.analyses import Analysis, read_analyses
 from winsweep.study.arms import Arm, Common, adapter_arms, one_of, overrides, refuse_same, refuse_twins, task_arms
 from winsweep.study.cell import Cell, Comparison, Decoding, Generation, Judge, LocalFile, Model, Table, Training
 from winsweep.study.frame import Frame
-from winsweep.study.parts import Fingerprint, Parts, UrlFile, check_name, names_in
+from winsweep.study.parts import Fingerprint, Parts, UrlFile, check_study_name, names_in
 from winsweep.study.recipe import PRESETS, Recipe
 from winsweep.study.selection import Selection
 from winsweep.study.trajectory import at_epoch
@@ -62,7 +62,7 @@ class _Reader:
     def study(self) -> Study:
         strict.refuse_unknown(self.given, SECTIONS, self.root)
         name = strict.read(str, self.need("name"))
-        check_name(name, self.given["name"])
+        check_study_name(name, self.given["name"])
         compare = self.need("compare").mapping()
         strict.refuse_unknown(compare, ("judge", "reference", "difficulty"), self.given["compare"])
         cells = self.cells(compare)
@@ -91,7 +91,7 @@ class _Reader:
                 for point in points if arm.task else points[:1]:  # an untrained arm has no recipe to vary
                     cells.append(run := self.cell(model, node, arm, seed, point, compare))
                     cells += [at_epoch(run, epoch, written) for epoch, written in arm.trajectory.items()]
-        return tuple(cells)
+        return distinct(cells, self.root)
 
     def cell(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node], compare: dict[str, Node]) -> Cell:
         candidate = self.generation(model, own, arm, seed, point)
@@ -101,7 +101,8 @@ class _Reader:
         return Cell(label, model.name, arm.name, seed, varying if arm.task else (), arm.leave_out, Comparison(label, candidate, other, self.judge))
 
     def models(self) -> list[tuple[Model, dict[str, Node]]]:
-        out = [(self.parts.model(name, node), node.mapping()) for name, node in self.need("models").mapping().items()]
+        given = strict.not_empty(self.need("models"), "type a line such as toy: {pretrain: {corpus: toy}}")
+        out = [(self.parts.model(name, node), node.mapping()) for name, node in given.mapping().items()]
         refuse_twins([(m.name, m) for m, _ in out], self.given["models"])
         return out
 
@@ -109,11 +110,13 @@ class _Reader:
         common = Common(self.section(Decoding, "decoding"), self.section(Frame, "frame"), models)
         out = adapter_arms(self.given["adapters"], common) if "adapters" in self.given else []
         out += task_arms(self.need("tasks"), common, self.parts)
+        if not out:
+            strict.not_empty(self.given["tasks"], "name a task, or an adapter under adapters:")
         refuse_same([a.name for a in out], self.given["tasks"], "task")
         return {a.name: a for a in out}
 
     def seeds(self) -> tuple[int, ...]:
-        seeds = strict.read(tuple[int, ...], self.need("seeds"))
+        seeds = strict.read(tuple[int, ...], strict.not_empty(self.need("seeds"), "type seeds: [1]"))
         refuse_same(seeds, self.given["seeds"], "seed")
         return seeds
 
@@ -200,6 +203,18 @@ def read_layers(path: Path, over: tuple[Path, ...] = ()) -> Node:
         raise given["extends"].error(f"{base} extends this file", "a study that extends no other must be at the end")
     below = read_layers(base, (path.resolve(), *over))
     return strict.overlay(below, Node({k: v for k, v in given.items() if k != "extends"}, root.file, root.line, root.path))
+
+
+def distinct(cells: Sequence[Cell], at: Node) -> tuple[Cell, ...]:
+    """`cells`, of which there are some, each with a label of its own: names may have dots, and labels join them with dots."""
+    if not cells:
+        raise at.error("no model meets a task or an adapter, so there are no cells", "at least one is legal", "correct models: of the arms")
+    of: dict[str, Cell] = {}
+    for cell in cells:
+        if (other := of.setdefault(cell.label, cell)) is not cell:
+            raise at.error(f"two cells would be called {cell.label}: {cell.task} of {cell.model}, and {other.task} of {other.model}",
+                           "names that differ when joined by dots are legal", "rename one of them")
+    return tuple(cells)
 
 
 def _label(model: str, arm: Arm, seed: int, point: dict[str, Node]) -> str:
