@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from winsweep import strict
@@ -116,7 +117,8 @@ def say_refusals(todo: Sequence[Array]) -> int:
     """Ask SLURM once for each shape that a placement has to it, the longest array of each; 1 if it refuses any."""
     shapes: dict[str, list[Array]] = {}
     for array in todo:
-        shapes.setdefault(str(slurm.parameters(array, "", "", [])), []).append(array)
+        one = replace(array, tasks=array.tasks[:1], at=())  # how many tasks it has is no part of its shape
+        shapes.setdefault(str(slurm.parameters(one, "", "", [])), []).append(array)
     code = 0
     for of_shape in shapes.values():
         stages = ", ".join(dict.fromkeys(x.title for x in of_shape))
