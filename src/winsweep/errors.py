@@ -7,6 +7,7 @@ WinsweepError
 ├── MissingInput  an input artifact is not there (the attempt ends as "blocked")
 ├── Damaged       a published file differs from its manifest
 ├── Busy          another live attempt owns this artifact
+├── LinkInStore   a link stands where a store has its own files; nothing is read, written or removed through it
 ├── NewerStore    the store was written by a later winsweep
 ├── NotFinite     training or weights hold NaN or infinity
 ├── Incomplete    a result has fewer steps, rows or shards than were asked for
@@ -48,6 +49,10 @@ class Damaged(WinsweepError):
 
 class Busy(WinsweepError):
     kind = "busy"
+
+
+class LinkInStore(WinsweepError):
+    kind = "config"
 
 
 class NewerStore(WinsweepError):

@@ -2,14 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 
-from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.retry import End, failed
-from winsweep.attempt.spec import Spec
 from winsweep.errors import Busy
-from winsweep.store import liveness
+from winsweep.store import links, liveness
 from winsweep.store.store import Store
 
 
@@ -31,7 +29,7 @@ def failures(store: Store, keys: Iterable[str]) -> dict[str, str]:
 def forgive(store: Store, keys: Iterable[str]) -> None:
     """From now on nothing that happened to `keys` counts; the records stay under another name."""
     for key in keys:
-        for path in (store.work(key) / "ends").glob("[0-9]*.json"):
+        for path in links.inside(store.root, store.work(key) / "ends").glob("[0-9]*.json"):
             path.rename(path.with_suffix(".forgiven"))
 
 
@@ -46,14 +44,15 @@ def note_lost(store: Store, over: Submitted) -> None:
     lines = (over.folder / "specs.jsonl").read_text(encoding="utf-8").splitlines()
     for index, line in enumerate(lines):
         task = f"{over.job}_{index}"
-        for spec in could_begin(arrays.parse(line), present) if not present >= set(over.keys[index]) else ():
-            if not store.was_claimed(spec.key, f"slurm-{task}"):
-                lose(store, spec.key, task, "left the queue and never began: cancelled, or it could not start on its node")
+        for key in could_begin(json.loads(line), present) if not present >= set(over.keys[index]) else ():
+            if not store.was_claimed(key, f"slurm-{task}"):
+                lose(store, key, task, "left the queue and never began: cancelled, or it could not start on its node")
 
 
-def could_begin(told: Iterable[Spec], present: Set[str]) -> list[Spec]:
-    """What of a task is not there, while all that it needs is."""
-    return [spec for spec in told if spec.key not in present and present >= {*spec.inputs.values(), *spec.gates.values()}]
+def could_begin(told: Iterable[Mapping], present: Set[str]) -> list[str]:
+    """Keys of what of a task is not there, while all that it needs is; from its specs as they lie in the folder, edited or not."""
+    needs = {f"{raw['stage']}/{raw['digest']}": {*raw["inputs"].values(), *raw.get("gates", {}).values()} for raw in told}
+    return [key for key, needed in needs.items() if key not in present and present >= needed]
 
 
 def lose(store: Store, key: str, task: str, why: str, kind: str = "lost") -> None:

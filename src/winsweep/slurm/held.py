@@ -54,8 +54,8 @@ def _release(store: Store, array: Submitted, task: Task) -> str:
 def _give_up(store: Store, array: Submitted, task: Task, before: list[str]) -> str:
     why = f"SLURM held it ({task.reason}) and {len(before)} times scontrol release did not help{': ' * bool(before[-1])}{before[-1]}"
     queue.run(["scancel", task.id])
-    for spec in history.could_begin(arrays.specs_of(array.folder, task.index), store.published().keys()):
-        history.lose(store, spec.key, task.id, why, "held" if before[-1] else "lost")
+    for key in history.could_begin(arrays.told_to(array.folder, task.index), store.published().keys()):
+        history.lose(store, key, task.id, why, "held" if before[-1] else "lost")
     return f"{task.id}: {why}; cancelled"
 
 
