@@ -70,7 +70,7 @@ def overview(house: House, items: list[Item], queued: Mapping[str, Task | None])
 
 
 def avoided(house: House) -> list[str]:
-    from winsweep.slurm.reconcile import excluded
+    from winsweep.slurm.opening import excluded
 
     return excluded(house)
 

@@ -197,6 +197,13 @@ def items(node: Node) -> list[Node]:
     return node.value
 
 
+def not_empty(node: Node, advice: str) -> Node:
+    """`node`; BadStudy if it is a list or a mapping of nothing."""
+    if node.value is None or node.value in ([], {}):
+        raise node.error("found nothing in it", "at least one entry is legal", advice)
+    return node
+
+
 def _scalar(kind: type, node: Node) -> typing.Any:
     value = node.value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

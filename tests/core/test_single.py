@@ -9,7 +9,8 @@ from winsweep import layout
 from winsweep.errors import BadStudy
 from winsweep.house import open_house
 from winsweep.placement import read_cluster
-from winsweep.slurm.reconcile import closing_array, open_closing, planned
+from winsweep.slurm.opening import closing_array, closing_told, open_closing
+from winsweep.slurm.reconcile import planned
 from winsweep.store.fingerprint import fingerprint
 from winsweep.study import single
 from winsweep.study.cell import HubModel, LocalFile
@@ -153,6 +154,6 @@ def test_models_alone_are_finetunes_and_no_table(tmp_path):
     cluster = read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", house.need.stages)
     assert [array.title for array in planned(house, house.plan(house.facts()), cluster)] == ["pretrain", "prepare", "finetune+collect"]
     assert closing_array(house, cluster, [0]).stage == "closing"
-    folder, _, _ = open_closing(house, cluster, tmp_path)
+    folder, _, _ = open_closing(house, closing_told(house, cluster, tmp_path), tmp_path)
     told = single.read_told(folder / "closing.json")  # JSON is YAML
     assert told["has_table"] is False and told["cells"] == ["a.sum.s1", "a.sum.s2"] and os.path.samefile(told["study"], tmp_path / "study.yaml")

@@ -87,7 +87,7 @@ def _task_arm(name: str, node: Node, common: Common, parts: Parts) -> Arm:
 def _shared(given: dict[str, Node], common: Common) -> dict[str, typing.Any]:
     """What both kinds of entry may say, taken out of `given`."""
     frame, models, reference = (given.pop(key, None) for key in ("frame", "models", "reference"))
-    names = strict.read(tuple[str, ...], models) if models else None
+    names = strict.read(tuple[str, ...], strict.not_empty(models, "name models, or take the key out: that means all")) if models else None
     for n in names or ():
         if n not in common.models:
             raise models.error(f"no model {n!r} in this study", strict.near(n, common.models))

@@ -15,7 +15,8 @@ from winsweep.strict import Node
 from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
+RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containment)(\.|$)", re.IGNORECASE)  # what names in results/ go on with
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
 
@@ -134,7 +135,7 @@ class Parts:
 def module_of(folder: Path, package: str, name: str, at: Node) -> ModuleType:
     """The file `name` of `folder`; an unknown name is an error with the near miss."""
     path = folder / f"{name}.py"
-    if not NAME.fullmatch(name) or not path.is_file():
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or not path.is_file():
         raise at.error(f"no file {name}.py in {folder.name}/", strict.near(name, names_in(folder)))
     return load(path, package)
 
@@ -145,4 +146,11 @@ def names_in(folder: Path) -> list[str]:
 
 def check_name(name: str, at: Node) -> None:
     if not NAME.fullmatch(name):
-        raise at.error(f"found {name!r}", "letters, digits, - and _ are legal, a letter or digit first: it names files")
+        raise at.error(f"found {name!r}", "letters, digits, - and _ are legal, a letter or digit first, and . between them: it names files")
+
+
+def check_study_name(name: str, at: Node) -> None:
+    """A study's name, whose table and what lies beside it are told apart by what follows the name."""
+    check_name(name, at)
+    if found := RESERVED.search(name):
+        raise at.error(f"found {name!r}", f"a name without {found[0]!r} is legal: another study's files in results/ end so")

@@ -57,7 +57,8 @@ def read_selection(node: Node, families: Sequence[str], judge: Judge, source: Ca
             legal = "choose: wants grid, instructions and reference, or picks: for every family"
             some = f"; {len(unpicked)} have none, such as {unpicked[0]}" if unpicked else ""
             seen.found.append(str(node.error(f"{name} is missing", f"{legal}{some}", f"add {name}:")))
-    tried = [seen.of(overrides, Recipe, point, given["grid"]) for point in (seen.of(points, given["grid"]) or [] if "grid" in given else [])]
+    grid = seen.of(strict.not_empty, given["grid"], "type {epochs: [5, 7]}") if "grid" in given else None
+    tried = [seen.of(overrides, Recipe, point, grid) for point in (seen.of(points, grid) or [] if grid else [])]
     instructions = seen.of(source, given["instructions"]) if "instructions" in given else None
     reference = seen.of(lambda: local(outputs_of(given["reference"]))) if "reference" in given else None
     own_judge = seen.of(judge_of, given["judge"]) if "judge" in given else judge
@@ -89,6 +90,7 @@ def points(node: Node | None) -> list[dict[str, Node]]:
     if node:
         strict.refuse_unknown(given, ["preset", *(f.name for f in dataclasses.fields(Recipe))], node)
     for values in given.values():
+        strict.not_empty(values, "list values, or take the key out")
         refuse_same([v.value for v in strict.items(values)], values, "value")
     return [dict(zip(given, point)) for point in itertools.product(*(strict.items(v) for v in given.values()))]
 

@@ -152,7 +152,7 @@ def _readers() -> list[str]:
 
 def _one_name(stem: str, where: str) -> str:
     if not NAME.fullmatch(stem):
-        raise BadStudy(f"{where}: found a file called {stem!r}; letters, digits, - and _ are legal, as it names the model; rename it")
+        raise BadStudy(f"{where}: found a file called {stem!r}; letters, digits, - and _ are legal, and . between them, as it names the model; rename it")
     return stem
 
 

@@ -14,8 +14,9 @@ from winsweep.study import selection
 from winsweep.study.analyses import Analysis, read_analyses
 from winsweep.study.arms import Arm, Common, adapter_arms, one_of, overrides, refuse_same, refuse_twins, task_arms
 from winsweep.study.cell import Cell, Comparison, Decoding, Generation, Judge, LocalFile, Model, Table, Training
+from winsweep.study.distinct import distinct
 from winsweep.study.frame import Frame
-from winsweep.study.parts import Fingerprint, Parts, UrlFile, check_name, names_in
+from winsweep.study.parts import Fingerprint, Parts, UrlFile, check_study_name, names_in
 from winsweep.study.published import read_published
 from winsweep.study.recipe import PRESETS, Recipe
 from winsweep.study.selection import Selection
@@ -103,7 +104,7 @@ class _Reader:
 
     def name(self) -> str:
         name = strict.read(str, self.need("name"))
-        check_name(name, self.given["name"])
+        check_study_name(name, self.given["name"])
         return name
 
     def notes(self) -> str:
@@ -134,7 +135,7 @@ class _Reader:
                     if run := seen.of(self.cell, model, node, arm, seed, point, compare):
                         cells.append(run)
                         cells += filter(None, (seen.of(at_epoch, run, epoch, written) for epoch, written in arm.trajectory.items()))
-        return tuple(cells)
+        return distinct(cells, self.root) if cells or not seen.found else ()
 
     def cell(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node], compare: dict[str, Node]) -> Cell:
         candidate = self.generation(model, own, arm, seed, point)
@@ -145,7 +146,8 @@ class _Reader:
 
     def models(self) -> list[tuple[Model, dict[str, Node]]]:
         seen, out = strict.Findings(), []
-        for name, node in self.need("models").mapping().items():
+        given = strict.not_empty(self.need("models"), "type a line such as toy: {pretrain: {corpus: toy}}")
+        for name, node in given.mapping().items():
             model = seen.of(self.parts.model, name, node)
             out.append((model, node.value)) if model else None
         seen.stop()
@@ -159,11 +161,13 @@ class _Reader:
         out = (seen.of(adapter_arms, self.given["adapters"], common) or []) if "adapters" in self.given else []
         out += seen.of(lambda: task_arms(self.need("tasks"), common, self.parts)) or []
         seen.stop()
+        if not out:
+            strict.not_empty(self.given["tasks"], "name a task, or an adapter under adapters:")
         refuse_same([a.name for a in out], self.given["tasks"], "task")
         return {a.name: a for a in out}
 
     def seeds(self) -> tuple[int, ...]:
-        seeds = strict.read(tuple[int, ...], self.need("seeds"))
+        seeds = strict.read(tuple[int, ...], strict.not_empty(self.need("seeds"), "type seeds: [1]"))
         refuse_same(seeds, self.given["seeds"], "seed")
         return seeds
 
