@@ -117,7 +117,7 @@ def _kind_of(e: BaseException) -> str:
         return "host OOM"
     if type(e).__name__ == "OutOfMemoryError":
         return "GPU OOM"
-    return "stopped" if isinstance(e, (KeyboardInterrupt, SystemExit)) else "application"
+    return "stopped" if isinstance(e, KeyboardInterrupt) else "application"  # what a library exits with is no request of ours
 
 
 def usage(begun: float) -> dict:

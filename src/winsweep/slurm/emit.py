@@ -9,7 +9,7 @@ from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
 from winsweep.house import House
 from winsweep.placement import Cluster
-from winsweep.slurm import slurm
+from winsweep.slurm import slurm, word
 from winsweep.slurm.chain import Array
 from winsweep.slurm.freeze import freeze
 from winsweep.slurm.reconcile import Lock, closing_array, excluded, look, open_array, open_closing, planned, running_jobs, table_is_missing
@@ -67,7 +67,7 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
         for array in todo:
             steps.append(_step(out, array, open_array(house, cluster, array, code), exclude, len(steps)))
         last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(seen)])
-        steps.append(_step(out, last, open_closing(house, cluster, code), [], len(steps)))
+        steps.append(_step(out, last, open_closing(house, cluster, code, word.advanced(house, None)), [], len(steps)))
         _write(out / "submit.sh", submit_text(house.study.name, steps))
         return steps
 

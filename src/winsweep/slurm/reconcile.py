@@ -3,20 +3,20 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from winsweep.artifact import Artifact
 from winsweep.attempt import arrays, history
 from winsweep.attempt import spec as specs
-from winsweep.attempt.retry import bad_nodes
+from winsweep.attempt.retry import Course, bad_nodes
 from winsweep.attempt.spec import Spec
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
 from winsweep.house import House, make_room
 from winsweep.placement import Cluster, Placement
 from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
-from winsweep.slurm import chain, queue, slurm
+from winsweep.slurm import chain, queue, slurm, word
 from winsweep.slurm.chain import Array
 from winsweep.slurm.freeze import freeze
 from winsweep.store import liveness
@@ -37,6 +37,7 @@ class Look:
     queued: dict[str, queue.Task | None]
     submitted: list[tuple[Array, str]]  # each with its job id
     closing: bool  # whether a closing job other than the caller is in the queue
+    course: Course | None = None  # of the chain, as it was when something was submitted last
 
     @property
     def unsettled(self) -> bool:
@@ -60,12 +61,15 @@ def look(house: House, own_job: str = "") -> Look:
     return Look(items, queued, [], any(t.job != own_job and t.name.rpartition(".")[2] in closings for t in tasks))
 
 
-def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "") -> Look:
+def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "", before: Course | None = None) -> Look:
     """Submit everything that is missing and that nothing speaks against, then a closing job; one sbatch per array.
 
     Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the closing job, and whatever
-    is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that.
+    is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that. `before` is the course
+    of the chain, or of the watching launcher, that goes on: it ends, with a word, where nothing came of its last submissions.
     """
+    if before is None:  # a person asked
+        word.clear(house.store, house.study.name)
     if retry_failed:
         history.forgive(house.store, history.failures(house.store, [a.key for a in house.order]))
     items = house.plan(house.facts())
@@ -76,23 +80,26 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
         return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
     with Lock(house):
         try:
-            return submit_missing(house, cluster, own_job)
+            return submit_missing(house, cluster, own_job, before)
         except TooManyTasks:
             path = house.store.root / LIMIT
             path.parent.mkdir(exist_ok=True)
             write_atomic(path, str(queue.max_array_tasks()).encode())
-            return submit_missing(house, cluster, own_job)
+            return submit_missing(house, cluster, own_job, before)
 
 
-def submit_missing(house: House, cluster: Cluster, own_job: str) -> Look:
+def submit_missing(house: House, cluster: Cluster, own_job: str, before: Course | None) -> Look:
     seen = look(house, own_job)
     todo = planned(house, seen.items, cluster)
+    now = word.advanced(house, before) if todo or before is None else before
+    if now.is_over:
+        todo = [] if seen.closing else word.halted(house, todo)
     if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
-        return seen
+        return replace(seen, course=now)
     code = freeze(house.store.root)
     done = submit_chain(house, cluster, todo, code)
-    done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen), code))
-    return Look(seen.items, seen.queued, done, closing=True)
+    done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen), code, now))
+    return Look(seen.items, seen.queued, done, closing=True, course=now)
 
 
 def needs_closing(house: House, seen: Look, own_job: str) -> bool:
@@ -124,9 +131,15 @@ def judged_cells(house: House, items: Sequence[Item]) -> set[str]:
 
 
 def table_is_missing(house: House, items: Sequence[Item]) -> bool:
-    """Whether some cells are judged and the table of just these is not made."""
+    """Whether some cells are judged and the table of just these is not made, and may be tried."""
     done = judged_cells(house, items)
-    return house.has_table and bool(done) and house.table(done).key not in house.store.published()
+    return house.has_table and bool(done) and house.table(done).key not in house.store.published() and not table_failure(house, items)
+
+
+def table_failure(house: House, items: Sequence[Item]) -> dict[str, str]:
+    """The key of the table of the cells that are judged, with the reason, if its making failed."""
+    done = judged_cells(house, items)
+    return history.failures(house.store, [house.table(done).key]) if done and house.has_table else {}
 
 
 def running_jobs(seen: Look) -> list[str]:
@@ -157,10 +170,10 @@ def open_array(house: House, cluster: Cluster, array: Array, code: Path) -> tupl
     return folder, name, slurm.command(code, "winsweep.slurm.node", folder)
 
 
-def submit_closing(house: House, cluster: Cluster, after: list[str], code: Path) -> tuple[Array, str]:
+def submit_closing(house: House, cluster: Cluster, after: list[str], code: Path, now: Course) -> tuple[Array, str]:
     """Submit the closing job behind the jobs `after`."""
     array = closing_array(house, cluster, after)
-    folder, name, run = open_closing(house, cluster, code)
+    folder, name, run = open_closing(house, cluster, code, now)
     job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), [])
     arrays.know(folder, job)
     return array, job
@@ -172,13 +185,18 @@ def closing_array(house: House, cluster: Cluster, after: Sequence[int | str]) ->
     return Array(placed, ((Artifact(CLOSING, 1, house.study.name, {}, {}),),), tuple(chain.After(job) for job in after))
 
 
-def open_closing(house: House, cluster: Cluster, code: Path) -> tuple[Path, str, str]:
+def open_closing(house: House, cluster: Cluster, code: Path, now: Course) -> tuple[Path, str, str]:
     """Write down what a closing job must know; see open_array."""
     folder, name = arrays.open_folder(house.store.root, CLOSING, [[closing_key(house)]])
     told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
-            "cells": sorted(house.judged), "has_table": house.has_table}
+            "name": house.study.name, "cells": sorted(house.judged), "has_table": house.has_table, "asked": asked(house), "course": vars(now)}
     write_atomic(folder / CLOSING_FILE, json.dumps(told).encode())
     return folder, name, slurm.command(code, "winsweep.slurm.closing", folder)
+
+
+def asked(house: House) -> dict[str, str]:
+    """What stands for all that each cell is made for: it changes with the study's file."""
+    return {label: "+".join(a.key for a in house.ends(label)) for label in house.judged}
 
 
 def leave_out(house: House, label: str) -> None:

@@ -47,7 +47,7 @@ class Store:
         for d in sorted(_dirs(self.root / stage)):
             if d.name.endswith(f"-{digest}"):
                 return d
-        raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it")
+        raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it", key)
 
     def publish(self, name: str, claim: "Claim") -> Path:
         """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or somebody published first."""
@@ -68,7 +68,7 @@ class Store:
 
     def retire(self, artifact: Artifact, seen: str) -> None:
         """Take a stale published directory away, unless it changed since `seen` (the stamp of its manifest)."""
-        dest = self.root / artifact.name
+        dest = self.published().get(artifact.key, self.root / artifact.name)
         trash = self.root / ".work" / f"retired-{artifact.digest}-{os.getpid()}"
         if self.stamp(dest) != seen:
             return
@@ -131,6 +131,15 @@ class Store:
         claims = self.work(key) / "claims"
         owners = [(claims / n).read_text() for n in (os.listdir(claims) if claims.exists() else ()) if n.isdigit()]
         return any(owner.rpartition("@")[2].startswith(f"{token}.") for owner in owners)
+
+    def latest(self, key: str) -> int:
+        """The number of the latest claim on `key`; 0 if there was none."""
+        return newest(self.work(key) / "claims")
+
+    def number_of(self, key: str, token: str) -> int:
+        """The number of the latest claim on `key` if the attempt `token` has it, else 0."""
+        last = self.latest(key)
+        return last if last and (self.work(key) / "claims" / f"{last:06d}").read_text().rpartition("@")[2] == token else 0
 
     def end_of(self, key: str, number: int) -> dict | None:
         try:
