@@ -52,7 +52,7 @@ def forgive(store: Store, keys: Iterable[str]) -> None:
         for path in folder.glob("[0-9]*.json"):
             path.rename(path.with_suffix(".forgiven"))
         folder.mkdir(parents=True, exist_ok=True)
-        for number in range(1, store.latest(key) + 1):  # what left no record has none to rename
+        for number in range(1, store.latest(key)):  # what left no record has none to rename; the latest may live
             (folder / f"{number:06d}.forgiven").touch()
 
 

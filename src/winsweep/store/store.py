@@ -109,7 +109,7 @@ class Store:
             holder = (claims / f"{last:06d}").read_text() if last else None
             if holder == owner:
                 return Claim(self.work(key), last, owner)
-            if holder and self.end_of(key, last) is None and alive(holder):
+            if holder and not self.is_over(key, last) and alive(holder):
                 raise Busy(f"{key}: is being built by {holder}")
             if link(claims, last + 1, owner):
                 return Claim(self.work(key), last + 1, owner)
@@ -121,7 +121,7 @@ class Store:
     def holder(self, key: str, alive: Callable[[str], bool]) -> str | None:
         """The live attempt that owns `key`, if there is one."""
         last = newest(self.work(key) / "claims")
-        if not last or self.end_of(key, last) is not None:
+        if not last or self.is_over(key, last):
             return None
         holder = (self.work(key) / "claims" / f"{last:06d}").read_text()
         return holder if alive(holder) else None
@@ -146,6 +146,10 @@ class Store:
             return json.loads((self.work(key) / "ends" / f"{number:06d}.json").read_bytes())
         except FileNotFoundError:
             return None
+
+    def is_over(self, key: str, number: int) -> bool:
+        """Whether attempt `number` on `key` has an end record, also one that is forgiven: its owner may live on, for other work."""
+        return any((self.work(key) / "ends" / f"{number:06d}{suffix}").exists() for suffix in (".json", ".forgiven"))
 
     def ended(self, key: str) -> bool:
         """Whether the latest attempt on `key` left its end record."""
