@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     a = arguments()
     try:
-        house = only(open_house(a.study, a.store, lenient=(a.dry_run or a.prefetch) and a.cancel is None), a.only)
+        house = only(opened(a), a.only)
         house = house.models() if a.train_only else house
         print("".join(f"{line}\n" for line in bill.warnings(house)), end="", file=sys.stderr)
         if a.dry_run:
@@ -58,6 +58,18 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def opened(a: argparse.Namespace) -> House:
+    """The study against the store; files of the web that it names and that are not there yet are fetched, but only if something is to be run."""
+    if (a.dry_run or a.prefetch) and a.cancel is None:
+        return open_house(a.study, a.store, lenient=True)
+    try:
+        return open_house(a.study, a.store)
+    except BadStudy:
+        if not prefetch.fetch_urls(open_house(a.study, a.store, lenient=True)):
+            raise
+        return open_house(a.study, a.store)
 
 
 def only(house: House, labels: list[str] | None) -> House:
