@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.faulty import STUDY, check, checkout, every, house_of, rotated, use
 from winsweep import layout
-from winsweep.attempt import history
+from winsweep.attempt import history, warm
 from winsweep.attempt.retry import Course
 from winsweep.house import open_house
 from winsweep.placement import read_cluster
@@ -88,6 +88,7 @@ def chain_of(tmp_path, queue, monkeypatch, pairs) -> int:
     house = house_of(tmp_path, sorted({("judge" if stage == "aggregate" else stage, fault) for stage, fault in pairs}))
     cluster = read_cluster(layout.STAGES, tmp_path / "c.yaml", house.need.stages)
     use(monkeypatch, checkout(tmp_path / "code"))
+    warm.import_for(*warm.SLOW)  # once, and not in each child
     reconcile.tick(house, cluster)
     for number in range(1, 20):
         closings = run_queue(queue, monkeypatch)
