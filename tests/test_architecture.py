@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src/winsweep"
-NUMERICS = ("text", "train", "generate", "judge", "report", "analysis")  # may import torch
+NUMERICS = ("text", "train", "generate", "judge", "report", "analysis", "check")  # may import torch
 HEAVY = {"torch", "transformers", "deepspeed", "accelerate", "datasets", "alpaca_eval", "sklearn", "aiohttp", "openai", "pandas", "numpy",
          "safetensors", "tokenizers", "huggingface_hub", "sacrebleu", "vllm", "matplotlib", "sentence_transformers"}
 DOORS = {"deepspeed": {"train/engine.py", "train/muon.py"}, "datasets": {"text/source.py"}, "alpaca_eval": {"judge/alpaca.py"}, "aiohttp": {"judge/endpoint.py"},

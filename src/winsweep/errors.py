@@ -5,6 +5,7 @@ WinsweepError
 ├── BadData       a data file cannot be read as what it is said to be
 ├── NotCanonical  a value has no stable byte form and so cannot take part in a key
 ├── MissingInput  an input artifact is not there (the attempt ends as "blocked")
+├── CheckFailed   a check before any spending found what would fail later
 ├── Damaged       a published file differs from its manifest
 ├── Busy          another live attempt owns this artifact
 ├── NewerStore    the store was written by a later winsweep
@@ -38,6 +39,10 @@ class NotCanonical(WinsweepError, TypeError):
 
 class MissingInput(WinsweepError):
     kind = "blocked"
+
+
+class CheckFailed(WinsweepError):
+    kind = "config"
 
 
 class Damaged(WinsweepError):

@@ -51,12 +51,15 @@ class Parts:
     def model(self, name: str, node: Node) -> Model:
         check_name(name, node)
         given = node.mapping()
-        strict.refuse_unknown(given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "recipe"), node)
+        strict.refuse_unknown(given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "context", "recipe"), node)
         kinds = [k for k in ("hf_id", "path", "pretrain") if k in given]
         if len(kinds) != 1:
             raise node.error(f"found {' and '.join(kinds) or 'none of them'}", "exactly one of hf_id, path, pretrain is legal")
         tokenizer = self.local(given["tokenizer"]) if "tokenizer" in given else None
-        return Model(name, self.base(kinds[0], given, node), tokenizer)
+        context = strict.read(int, given["context"]) if "context" in given else None
+        if context is not None and context < 2:
+            raise given["context"].error(f"found {context}", "a number of tokens from 2 is legal")
+        return Model(name, self.base(kinds[0], given, node), tokenizer, context)
 
     def base(self, kind: str, given: dict[str, Node], node: Node) -> HubModel | LocalFile | Pretrain:
         if kind == "path":
