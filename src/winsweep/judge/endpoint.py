@@ -148,8 +148,10 @@ async def served(session: aiohttp.ClientSession, model: str) -> Served:
     try:
         async with session.get("models", allow_redirects=False, timeout=aiohttp.ClientTimeout(LIST_S)) as answer:
             status, body = answer.status, await _at_most(answer, LIST_BYTES)
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         return Served(Failure("passing", type(error).__name__), None)
+    except (aiohttp.ClientError, TimeoutError):  # it is there, and knows nothing of lists
+        return Served(None, None)
     if status in (401, 403) or 300 <= status < 400:
         return Served(Failure("refused", f"HTTP {status} {http.client.responses.get(status, '')}".strip()), None)
     try:

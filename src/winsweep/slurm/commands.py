@@ -4,18 +4,20 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from winsweep import strict
+from winsweep.check import room
+from winsweep.check.dry import say_checks
 from winsweep.costs import forecast
 from winsweep.costs.estimate import most_gpu_hours
 from winsweep.costs.pace import Pace, paces
 from winsweep.errors import BadStudy, ClusterDown
 from winsweep.house import House, chain
 from winsweep.local.controller import run_here
-from winsweep.placement import Cluster
-from winsweep.slurm import queue, slurm
+from winsweep.placement import Cluster, Placement
+from winsweep.slurm import doctor, inventory, queue, slurm
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
 from winsweep.slurm.reconcile import Look, judged_cells, leave_out, look, planned, tick
@@ -87,7 +89,18 @@ def dry_run(house: House, cluster: Cluster) -> int:
     print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {asked:.1f} GPU-hours{by_pace}; "
           f"{sum(i.state == 'done' for i in seen.items)} results reused")
     print("\n".join(forecast.lines(house, seen.items)))
-    return say_refusals(todo)
+    return max(say_checks(house, cluster.placements, seen.items, None, gpu_gb(todo)), say_refusals(todo))
+
+
+def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:
+    """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked only if anything wants one."""
+    found = inventory.partitions() if any(x.placement.gpus for x in todo) else {}
+
+    def of(placed: Placement) -> float | None:
+        kinds = [k for name, p in found.items() if name == placed.partition or not placed.partition and p.is_default for k in p.kinds if k.num_gpus]
+        return room.by_name([kind or ",".join(k.features) for k in kinds if doctor.fits(placed.constraint, k) for kind in k.gpus])
+
+    return of
 
 
 def array_line(array: Array, known: Pace | None) -> str:
