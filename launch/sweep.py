@@ -101,7 +101,8 @@ def dry_run(house: House, cluster: Cluster, num_jobs: int) -> int:
         for i in to_run:
             print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
     print("\n".join(forecast.lines(house, items)))
-    return say_checks(house, cluster.placements, items, num_jobs, lambda placed: room.here())
+    memory_gb = room.here()
+    return say_checks(house, cluster.placements, items, num_jobs, (lambda placed: memory_gb) if memory_gb else None)
 
 
 def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from winsweep import strict
 
+LIKE = {"check_judge": "judge"}  # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 WORD = re.compile(r"[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")
 
 
@@ -87,6 +88,7 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
             strict.refuse_unknown(node.mapping(), sorted(stages), node)
 
     def placed(stage: str, *more: strict.Node) -> Placement:
+        stage = LIKE.get(stage, stage) if not own or stage not in own.mapping() else stage
         layers = [common.mapping().get(stage), given.get("all"), own.mapping().get(stage) if own else None, *more]
         return _placement(layers, root)
 

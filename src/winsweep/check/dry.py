@@ -9,7 +9,7 @@ from winsweep.placement import Placements
 from winsweep.plan import Item
 
 
-def say_checks(house: House, placements: Placements, items: Sequence[Item], num_jobs: int | None, gpu_gb: GpuGb) -> int:
+def say_checks(house: House, placements: Placements, items: Sequence[Item], num_jobs: int | None, gpu_gb: GpuGb | None) -> int:
     """Print the table of what is still to be made; 1 if a model is broken, which no environment mends."""
     from winsweep.check.table import table_text  # rich is slow to import
 

@@ -3,11 +3,14 @@
 import datetime
 import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 
 from winsweep.check.finding import Finding
 from winsweep.judge import prices
 
+IMPORT_S = 60.0
 OWN = "https://api.openai.com/"
 
 
@@ -35,16 +38,21 @@ def shut_down(model: str, today: datetime.date | None = None, said: str = "") ->
 
 
 def packages(needed: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether each package (import name to what to type) can be imported here; it is not imported."""
+    """Whether each package (import name to what to type) can be imported here, tried in a process of its own."""
     for name, do in needed.items():
-        if _is_there(name):
-            yield Finding("ok", f"package {name}", "installed")
-        else:
-            yield Finding("problem", f"package {name}", "not installed here", do)
+        why = _fault(name)
+        yield Finding("problem", f"package {name}", why, do) if why else Finding("ok", f"package {name}", "installed")
 
 
-def _is_there(name: str) -> bool:
+def _fault(name: str) -> str:
+    """Why a package cannot be imported; no text if it can, or takes longer than a minute to say."""
     try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
+        if importlib.util.find_spec(name) is None:
+            return "not installed here"
+        done = subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True, text=True, errors="replace", timeout=IMPORT_S)
+    except (ImportError, ValueError) as e:
+        return f"cannot be imported here ({type(e).__name__})"
+    except subprocess.TimeoutExpired:
+        return ""
+    last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+    return f"cannot be imported here ({last[:200]})" if done.returncode else ""

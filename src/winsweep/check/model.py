@@ -1,5 +1,6 @@
 """Whether a base model is whole, and fits the frames, recipes, decodings and instructions that a study uses it with."""
 
+import contextlib
 import importlib.util
 import json
 import shutil
@@ -56,7 +57,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
     given = (said.get("base") or said).get("context") if isinstance(said.get("base") or said, Mapping) else None
     if tokenizer:
         if report:
-            found.append(vocabulary(report, config, tokenizer))
+            found.append(vocabulary(report, config, tokenizer, texts_of(said, tokenizer, instructions or ())))
         found += [ends(tokenizer, folder), added(tokenizer), *frames(said, tokenizer, config)]
     found += context(config, given, said, tokenizer, instructions)
     found += packages(said)
@@ -79,17 +80,32 @@ def weights_found(report: Report) -> Finding:
     return Finding("ok", "weights", f"all {report.num_parameters:,} parameters there{beside}")
 
 
-def vocabulary(report: Report, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> Finding:
-    """Every id that the tokenizer may write has a row, also at the output."""
+def vocabulary(report: Report, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Finding:
+    """Every id that `texts` or their ends become has a row, also at the output; pieces that no text of the study holds may lack one."""
     ends = {"input": report.model.get_input_embeddings(), "output": report.model.get_output_embeddings()}
-    rows = {name: part.weight.shape[0] for name, part in ends.items() if getattr(part, "weight", None) is not None}
-    highest, least = max(tokenizer.get_vocab().values()), min(rows.values(), default=0)
-    told = f"{highest + 1:,} pieces; {least:,} rows of its embedding"
-    if highest >= least:
-        extra = sorted((i, piece) for piece, i in tokenizer.get_vocab().items() if i >= least)
-        return Finding("problem", "vocabulary", f"{told}; no row for {', '.join(repr(piece) for _, piece in extra[:3])}{' …' if len(extra) > 3 else ''}",
-                       f"legal are ids below {least}; take the pieces out of tokenizer.json, or use a model whose embedding was enlarged for them")
-    return Finding("ok", "vocabulary", told)
+    rows = min((part.weight.shape[0] for part in ends.values() if getattr(part, "weight", None) is not None), default=0)
+    extra = {i: piece for piece, i in sorted(tokenizer.get_vocab().items(), key=lambda x: x[1]) if i >= rows}
+    told = f"{max(tokenizer.get_vocab().values()) + 1:,} pieces; {rows:,} rows of its embedding"
+    used = {i for ids in tokenizer(list(texts))["input_ids"] for i in ids} | {tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.bos_token_id} - {None}
+    if wanted := [extra[i] for i in sorted(used & extra.keys())]:
+        return Finding("problem", "vocabulary", f"{told}; no row for {some(wanted)}, which the study's texts hold",
+                       f"legal are pieces below {rows}; take them out of tokenizer.json, or use a model whose embedding was enlarged for them")
+    beside = f"; {some(list(extra.values()))} {'has' if len(extra) == 1 else 'have'} none, and no text may hold {'it' if len(extra) == 1 else 'them'}" if extra else ""
+    return Finding("ok", "vocabulary", told + beside)
+
+
+def some(pieces: Sequence[str]) -> str:
+    return ", ".join(repr(piece) for piece in pieces[:3]) + (f" and {len(pieces) - 3} more" if len(pieces) > 3 else "")
+
+
+def texts_of(said: Mapping, tokenizer: PreTrainedTokenizerBase, instructions: Sequence[str]) -> list[str]:
+    """What the model will read: a conversation in each frame, and the instructions."""
+    found = list(instructions)
+    for plain in said["frames"]:
+        with contextlib.suppress(WinsweepError):  # said by frames()
+            form = form_of(Frame(**plain), tokenizer)
+            found += [form.prompt("a"), form.training_text(TALK, tokenizer.eos_token)]
+    return found
 
 
 def ends(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Finding:

@@ -23,14 +23,14 @@ GPU_GB = {"p100": 16, "t4": 16, "v100": 32, "a10": 24, "a30": 24, "a40": 48, "l4
           "h200": 141, "b200": 192, "gh200": 144, "rtx3090": 24, "rtx4090": 24, "rtx5090": 32, "a6000": 48, "mi250": 128, "mi300x": 192}
 
 
-def rows(store: Path, placements: Placements, items: Sequence[Item], num_jobs: int | None, gpu_gb: GpuGb, facts: Mapping[str, Mapping[str, int]]) -> Iterator[Row]:
-    """`facts` of models by the label of their check, `num_jobs` attempts at once (None: as many as placements allow)."""
+def rows(store: Path, placements: Placements, items: Sequence[Item], num_jobs: int | None, gpu_gb: GpuGb | None, facts: Mapping[str, Mapping[str, int]]) -> Iterator[Row]:
+    """`facts` of models by the label of their check, `num_jobs` attempts at once (None: as many as placements allow); no `gpu_gb`: there are no GPUs."""
     todo = [i.artifact for i in items if i.state != "done"]
     sizes = {a.key: size for a in todo if a.stage in ("finetune", "generate") and (size := _size(a, facts))}
     tuned = [a for a in todo if a.stage == "finetune"]
     if tuned:
         yield Row("machine", disk(store, placements, tuned, sizes, num_jobs))
-    for stage in ("finetune", "generate"):
+    for stage in ("finetune", "generate") if gpu_gb else ():
         yield from (Row("machine", f) for f in gpus([a for a in todo if a.stage == stage and a.key in sizes], placements, sizes, gpu_gb))
 
 
@@ -52,7 +52,7 @@ def disk(store: Path, placements: Placements, tuned: Sequence[Artifact], sizes: 
     checkpoints = sum((12 + n) * sizes[a.key] for a, n in list(zip(known, item))[:at_once])
     wanted = checkpoints + sum(n * sizes[a.key] for a, n in zip(known, item))
     free = shutil.disk_usage(_there(store)).free
-    told = f"{free / GB:,.1f} GB free at the store; up to {wanted / GB:,.1f} GB for {len(known)} models and the checkpoints of {at_once} finetunes at once"
+    told = f"{amount(free)} free at the store; up to {amount(wanted)} for {len(known)} models and the checkpoints of {at_once} finetunes at once"
     more = f" ({len(tuned) - len(known)} more of unknown size)" if len(known) < len(tuned) else ""
     if wanted > free:
         return Finding("problem", "disk", told + more, "make room, name a larger disk by --store, or let fewer run at once (throttle:, --jobs)")
@@ -72,7 +72,7 @@ def gpus(of: Sequence[Artifact], placements: Placements, sizes: Mapping[str, flo
         if not where.gpus_per_rank:
             continue
         least, a = max(((gpu_bytes(a, sizes[a.key], where), a) for a in those), key=lambda pair: pair[0])
-        has, told = gpu_gb(where), f"{least / GB:,.1f} GB at least for {a.label}"
+        has, told = gpu_gb(where), f"{amount(least)} at least for {a.label}"
         if has is None:
             yield Finding("unknown", f"GPU of {a.stage}", f"{told}; of which type it is, is not known here")
         elif least > has * GB:
@@ -93,6 +93,10 @@ def gpu_bytes(a: Artifact, size: float, where: Placement) -> float:
     share = 1 / where.ranks
     state = 12 * (share if zero["stage"] else 1) if item == 2 or zero["stage"] else 8
     return size * (item * (share if zero["stage"] == 3 else 1) + state + 4 * (share if zero["stage"] >= 2 else 1))
+
+
+def amount(num_bytes: float) -> str:
+    return f"{num_bytes / GB:,.1f} GB" if num_bytes >= GB else f"{num_bytes / 1e6:,.1f} MB"
 
 
 def here() -> float | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from winsweep.errors import BadData
 from winsweep.generate import vllm_engine
@@ -22,7 +22,7 @@ from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
 from winsweep.text.chat import form_of
-from winsweep.text.context import known_context
+from winsweep.text.context import known_context, refuse_rowless
 from winsweep.text.model import load_tokenizer
 
 Write = Callable[[Sequence[Prompt], Set[int], Callable[[], str | None]], Iterator[tuple[int, list[int]]]]
@@ -50,6 +50,7 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     """
     tokenizer, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note, context)
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
+    refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
     order = sorted(prompts, key=lambda p: (-(expected[p.row] if expected else 0), -len(p.ids), p.row))
     with Finished(work) as finished:
         found = finished.read()

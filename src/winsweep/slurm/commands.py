@@ -22,6 +22,7 @@ from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
 from winsweep.slurm.reconcile import Look, judged_cells, leave_out, look, planned, tick
 
+CHECKS = ("check", "check_judge")
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
 
@@ -33,6 +34,7 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> 
         return dry_run(house, cluster)
     if a.emit:
         return say_emitted(a.emit, emit(house, cluster, a.emit))
+    run_here(house, cluster.placements, a.jobs, CHECKS)  # first, as what they stand before would not be submitted
     seen = tick(house, cluster, a.retry_failed)
     say_submitted(house, seen)
     run_here(house, cluster.placements, a.jobs)

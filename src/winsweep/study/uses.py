@@ -37,13 +37,15 @@ class JudgeUse:
 
 
 def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True) -> Gates:
-    """Which checks must have passed before a finetune, a generation or a ranking of the study may start: those of its base model, and if it
-    is to be `judged` of the judges of what comes of it.
+    """Which checks must have passed before a finetune, a generation or a ranking of the study may start: those of its base model, and of the
+    judges of what comes of it. Not `judged`: models are trained, and nothing else.
     """
     comparisons = list(_comparisons(table, analyses))
     generations = list(dict.fromkeys(_generations(comparisons, analyses)))
+    if not judged:
+        generations = [g for g in generations if isinstance(g.model, Training)]
     ranks = [a.ask for a in analyses.values() if isinstance(a.ask, RankingTest)]
-    models = {m: _use(m, generations, ranks) for m in dict.fromkeys(untrained(x.model) for x in (*generations, *ranks))}
+    models = {m: _use(m, generations, ranks, judged) for m in dict.fromkeys(untrained(x.model) for x in (*generations, *ranks))}
     judges = _judges(comparisons) if judged else {}
 
     def gates(stage: str, ask: object) -> dict[str, tuple[str, object]]:
@@ -80,12 +82,15 @@ def _generations(comparisons: Iterable[Comparison], analyses: Mapping[str, Analy
     yield from (a.ask.outputs for a in analyses.values() if isinstance(a.ask, Drift))
 
 
-def _use(model: Model, generations: list[Generation], ranks: list[RankingTest]) -> ModelUse:
+def _use(model: Model, generations: list[Generation], ranks: list[RankingTest], judged: bool) -> ModelUse:
     of = [g for g in generations if untrained(g.model) == model]
     tuned = [g.model for g in of if isinstance(g.model, Training)] + [r.model for r in ranks if isinstance(r.model, Training) and untrained(r.model) == model]
     frames = [*(g.frame for g in of), *(t.frame for t in tuned), *(r.frame for r in ranks if untrained(r.model) == model)]
-    return ModelUse(model.name, model, tuple(sorted({t.recipe.max_tokens for t in tuned})), _once(frames), _once(g.decoding for g in of),
-                    _once((g.adapter, g.frame) for g in of if g.adapter.rules), _once(g.instructions for g in of))
+    max_tokens = tuple(sorted({t.recipe.max_tokens for t in tuned}))
+    if not judged:
+        return ModelUse(model.name, model, max_tokens, _once(t.frame for t in tuned), (), (), ())
+    return ModelUse(model.name, model, max_tokens, _once(frames), _once(g.decoding for g in of), _once((g.adapter, g.frame) for g in of if g.adapter.rules),
+                    _once(g.instructions for g in of))
 
 
 def _once(values: Iterable) -> tuple:

@@ -63,7 +63,7 @@ def read_report(folder: Path, config: PreTrainedConfig, kind: Any = AutoModelFor
     """
     found = read_shapes(folder)
     with torch.device("meta"):
-        made = kind.from_config(config)
+        made = kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
     model, said = type(made).from_pretrained(None, config=config, state_dict=dict(found), device_map={"": "meta"}, dtype=torch.bfloat16,
                                              output_loading_info=True, ignore_mismatched_sizes=True)
     wrong = tuple(sorted((name, tuple(a), tuple(b)) for name, a, b in said["mismatched_keys"]))
