@@ -98,11 +98,11 @@ def test_a_dry_run_says_what_would_be_submitted_and_that_slurm_would_take_it(tol
     lines = told["forecast"].splitlines()
     finetune, generate = ([x for x in lines if x.startswith("#") and stage in x][-1] for stage in ("finetune", "generate"))
     assert re.match(r"#\d +finetune\+collect +1 task +× 2 nodes × 2 ranks, 2 GPUs, 10 min; at most 0\.3 GPU-hours; after ", finetune)
-    assert finetune.endswith("; after all of #1 and each its own of #0")
+    assert finetune.endswith("; after all of #1 and each its own of #0, #2")
     assert re.search(r"#\d +generate .* each its own of #\d", generate)
-    assert "8 tasks in 6 arrays, then the table; at most 0.7 GPU-hours; 0 results reused" in told["forecast"]
+    assert "9 tasks in 7 arrays, then the table; at most 0.7 GPU-hours; 0 results reused" in told["forecast"]
     assert {x for x in lines if x.startswith("SLURM")} == {"SLURM takes finetune+collect", "SLURM takes generate",
-                                                           "SLURM takes pretrain, prepare, judge"}
+                                                           "SLURM takes pretrain, prepare, check, judge"}
 
 
 def test_a_dry_run_says_what_slurm_refuses_in_its_words(told, tmp_path, testbed):
