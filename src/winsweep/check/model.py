@@ -21,6 +21,7 @@ from winsweep.study.rules import Adapter
 from winsweep.text import hub, weights
 from winsweep.text.chat import form_of
 from winsweep.text.context import context_of, unsaid
+from winsweep.text.encode import encode, prompt_ids
 from winsweep.text.model import load_tokenizer
 from winsweep.text.weights import Report
 
@@ -55,11 +56,11 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
         facts = {"num_parameters": report.num_parameters, "num_bytes": report.num_bytes}
     tokenizer = _guarded("tokenizer", found, lambda: load_tokenizer(str(folder), None))
     given = (said.get("base") or said).get("context") if isinstance(said.get("base") or said, Mapping) else None
+    read = ids_of(said, tokenizer, instructions or ()) if tokenizer else []
     if tokenizer:
-        if report:
-            found.append(vocabulary(report, config, tokenizer, texts_of(said, tokenizer, instructions or ())))
+        found += [vocabulary(report, tokenizer, [ids for rows in read for ids in rows])] if report else []
         found += [ends(tokenizer, folder), added(tokenizer), *frames(said, tokenizer, config)]
-    found += context(config, given, said, tokenizer, instructions)
+    found += context(config, given, said, read, bool(instructions))
     found += packages(said)
     return Looked(tuple(found), facts)
 
@@ -80,13 +81,13 @@ def weights_found(report: Report) -> Finding:
     return Finding("ok", "weights", f"all {report.num_parameters:,} parameters there{beside}")
 
 
-def vocabulary(report: Report, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Finding:
-    """Every id that `texts` or their ends become has a row, also at the output; pieces that no text of the study holds may lack one."""
+def vocabulary(report: Report, tokenizer: PreTrainedTokenizerBase, read: Sequence[Sequence[int]]) -> Finding:
+    """Every id that is `read` has a row, also at the output; pieces that no text of the study holds may lack one."""
     ends = {"input": report.model.get_input_embeddings(), "output": report.model.get_output_embeddings()}
     rows = min((part.weight.shape[0] for part in ends.values() if getattr(part, "weight", None) is not None), default=0)
     extra = {i: piece for piece, i in sorted(tokenizer.get_vocab().items(), key=lambda x: x[1]) if i >= rows}
     told = f"{max(tokenizer.get_vocab().values()) + 1:,} pieces; {rows:,} rows of its embedding"
-    used = {i for ids in tokenizer(list(texts))["input_ids"] for i in ids} | {tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.bos_token_id} - {None}
+    used = {i for ids in read for i in ids} | {tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.bos_token_id} - {None}
     if wanted := [extra[i] for i in sorted(used & extra.keys())]:
         return Finding("problem", "vocabulary", f"{told}; no row for {some(wanted)}, which the study's texts hold",
                        f"legal are pieces below {rows}; take them out of tokenizer.json, or use a model whose embedding was enlarged for them")
@@ -98,13 +99,13 @@ def some(pieces: Sequence[str]) -> str:
     return ", ".join(repr(piece) for piece in pieces[:3]) + (f" and {len(pieces) - 3} more" if len(pieces) > 3 else "")
 
 
-def texts_of(said: Mapping, tokenizer: PreTrainedTokenizerBase, instructions: Sequence[str]) -> list[str]:
-    """What the model will read: a conversation in each frame, and the instructions."""
-    found = list(instructions)
+def ids_of(said: Mapping, tokenizer: PreTrainedTokenizerBase, instructions: Sequence[str]) -> list[list[list[int]]]:
+    """For each frame that can be written, what the model will read: the prompts, and last a conversation."""
+    found = []
     for plain in said["frames"]:
         with contextlib.suppress(WinsweepError):  # said by frames()
-            form = form_of(Frame(**plain), tokenizer)
-            found += [form.prompt("a"), form.training_text(TALK, tokenizer.eos_token)]
+            frame = Frame(**plain)
+            found.append([prompt_ids(text, tokenizer, frame) for text in instructions or ("a",)] + [encode(TALK, tokenizer, frame).ids])
     return found
 
 
@@ -126,6 +127,7 @@ def added(tokenizer: PreTrainedTokenizerBase) -> Finding:
     at = next((i for i in range(len(whole) - len(bare) + 1) if whole[i : i + len(bare)] == bare), None)
     before, behind = (whole[:at], whole[at + len(bare) :]) if at is not None else ([], [])
     told = [f"{' '.join(tokenizer.convert_ids_to_tokens(ids))} {where} each text" for ids, where in ((before, "before"), (behind, "behind")) if ids]
+    told += ["nothing stands behind prompts"] if behind else []
     return Finding("ok", "added pieces", " and ".join(told) or "none")
 
 
@@ -145,9 +147,8 @@ def frames(said: Mapping, tokenizer: PreTrainedTokenizerBase, config: PreTrained
             yield Finding("problem", "rules", _line(e))
 
 
-def context(config: PreTrainedConfig, given: int | None, said: Mapping, tokenizer: PreTrainedTokenizerBase | None,
-            instructions: Sequence[str] | None) -> Iterator[Finding]:
-    """The model's context against recipes and prompts."""
+def context(config: PreTrainedConfig, given: int | None, said: Mapping, read: Sequence[Sequence[Sequence[int]]], instructions: bool) -> Iterator[Finding]:
+    """The model's context against recipes, and against the prompts that are `read` if the `instructions` are known."""
     own = context_of(config)
     if given and own and given > own:
         yield Finding("problem", "context", f"context: {given} in the study, and {own} in its configuration", f"legal is {own} or less; type context: {own}, or remove it")
@@ -162,24 +163,17 @@ def context(config: PreTrainedConfig, given: int | None, said: Mapping, tokenize
                       f"legal are {window} or less; type recipe: {{max_tokens: {window}}} at the model in the study")
         return
     yield Finding("ok", "context", f"{window:,} tokens" + (f"; max_tokens {', '.join(f'{n:,}' for n in said['max_tokens'])}" if said["max_tokens"] else ""))
-    if instructions and tokenizer:
-        yield from prompts(said, tokenizer, window, instructions)
+    for rows in read if instructions else ():
+        yield longest(rows[:-1], window)
 
 
-def prompts(said: Mapping, tokenizer: PreTrainedTokenizerBase, window: int, instructions: Sequence[str]) -> Iterator[Finding]:
-    """The longest prompt in each frame."""
-    for plain in said["frames"]:
-        try:
-            form = form_of(Frame(**plain), tokenizer)
-            ids = tokenizer([form.prompt(text) for text in instructions], add_special_tokens=form.adds_special_tokens)["input_ids"]
-        except WinsweepError:
-            continue  # said above
-        most, row = max((len(x), -i) for i, x in enumerate(ids))
-        if most >= window:
-            yield Finding("problem", "prompts", f"instruction {1 - row} has {most:,} tokens with its frame, and the model holds {window:,}",
-                          "legal are prompts that leave room for an answer; take it out of the instructions, or use another model")
-        else:
-            yield Finding("ok", "prompts", f"{most:,} tokens at most of {window:,}")
+def longest(prompts: Sequence[Sequence[int]], window: int) -> Finding:
+    """The longest prompt in a frame."""
+    most, row = max((len(ids), -i) for i, ids in enumerate(prompts))
+    if most < window:
+        return Finding("ok", "prompts", f"{most:,} tokens at most of {window:,}")
+    return Finding("problem", "prompts", f"instruction {1 - row} has {most:,} tokens with its frame, and the model holds {window:,}",
+                   "legal are prompts that leave room for an answer; take it out of the instructions, or use another model")
 
 
 def packages(said: Mapping) -> Iterator[Finding]:

@@ -6,7 +6,6 @@ Shape suffixes: B rows, T tokens of the longest row after the common beginning, 
 import copy
 import math
 import os
-import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
@@ -20,6 +19,7 @@ from winsweep.judge.ledger import Ledger
 from winsweep.judge.questions import Judgement, Question
 from winsweep.text.chat import render
 from winsweep.text.context import context_of
+from winsweep.text.controls import controls_of
 from winsweep.text.model import load_tokenizer
 from winsweep.text.weights import load_whole
 
@@ -93,16 +93,10 @@ class _Local:
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> list[int]:
-    """The ids of a conversation by the tokenizer's chat template, as a server makes them; but no text in it becomes a special token."""
-    specials = [str(t) for t in tokenizer.added_tokens_decoder.values() if t.special]
-    if not any(special in m["content"] for special in specials for m in messages):
-        return tokenizer(render(tokenizer, messages, asks=True), add_special_tokens=False)["input_ids"]
-    marks = [f"<<{os.urandom(8).hex()}>>" for _ in messages]
-    frame = render(tokenizer, [m | {"content": mark} for m, mark in zip(messages, marks)], asks=True)
-    contents = dict(zip(marks, (m["content"] for m in messages)))
-    pieces = re.split("(" + "|".join(map(re.escape, marks)) + ")", frame)
-    return [i for piece in pieces if piece
-            for i in tokenizer(contents.get(piece, piece), add_special_tokens=False, split_special_tokens=piece in contents)["input_ids"]]
+    """The ids of a conversation by the tokenizer's chat template, as a server makes them; but no text in it becomes a control piece."""
+    controls = controls_of(tokenizer)
+    guarded = [m | {"content": controls.guard(m["content"])} for m in messages]
+    return controls.ids(render(tokenizer, guarded, asks=True), add_special_tokens=False)
 
 
 def ids_of(name: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:

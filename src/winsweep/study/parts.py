@@ -9,10 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from winsweep import layout, strict
+from winsweep import layout, paths, strict
 from winsweep.graph import load
 from winsweep.strict import Node
-from winsweep.study.cell import HubModel, Judge, LocalFile, Model, Source
+from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -30,13 +30,13 @@ class UrlFile:
     @property
     def path(self) -> Path:
         """Where its copy lies, in a folder that all studies share: under its digest, with the suffix by which rows are read."""
-        suffix = re.search(r"(\.[A-Za-z0-9]+)?$", re.split("[?#]", self.url)[0]).group()
+        suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0]).group()
         return cache() / "files" / f"{self.sha256}{suffix}"
 
 
 def cache() -> Path:
     """The folder of fetched files: $WINSWEEP_CACHE, or ~/.cache/winsweep."""
-    return Path(os.environ.get("WINSWEEP_CACHE") or "~/.cache/winsweep").expanduser().absolute()
+    return paths.checked(Path(os.environ.get("WINSWEEP_CACHE") or "~/.cache/winsweep").expanduser().absolute(), "WINSWEEP_CACHE")
 
 
 class Parts:
@@ -80,14 +80,19 @@ class Parts:
         if path is None and reader.DATA is None and reader.NEEDS_PATH:
             raise node.error("path is missing", f"the reader {at.value} has no data of its own", getattr(reader, "PATH_HELP", "add path: FILE.jsonl"))
         data = self.local(path) if path else reader.DATA
-        return Source(name, at.value, reader.VERSION, options, data, strict.read(bool, empty) if empty else False)
+        empties = strict.read(bool, empty) if empty else False
+        return Source(name, at.value, reader.VERSION, options, data, empties, 2 if self.reads_anew(reader, data) else 1)
+
+    def reads_anew(self, reader: ModuleType, data: LocalFile | HubData | None) -> bool:
+        file = self.files.get(data.sha256) if isinstance(data, LocalFile) else None
+        return file is not None and hasattr(reader, "reads_anew") and file.is_file() and reader.reads_anew(file)
 
     def local(self, node: Node) -> LocalFile:
         """What `node` names by a path or as {url, sha256}; if it is not there, it is one of the `missing`."""
         return self.from_web(node) if isinstance(node.value, dict) else self.on_disk(node)
 
     def on_disk(self, node: Node) -> LocalFile:
-        path = (Path(node.file).parent / strict.read(str, node)).resolve()
+        path = paths.checked(Path(node.file).parent / strict.read(str, node), f"{node.file}:{node.line}: {node.path}").resolve()
         if not path.exists():
             why = node.error(f"no file at {path}", "a path is legal, relative to the file that names it", "correct it or put the file there")
             self.missing.setdefault(path, str(why))

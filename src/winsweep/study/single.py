@@ -14,6 +14,7 @@ from winsweep.errors import BadStudy
 from winsweep.graph import load
 from winsweep.study.parts import NAME, names_in
 
+FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")  # of rows
 SIBLING = "ins"
 Told = dict[str, Any]  # what a study file says, in YAML's types
 
@@ -89,13 +90,13 @@ def text(told: Told, command: str) -> bytes:
 
 def _rows(data: str) -> tuple[str, Told]:
     """What DATA names, as a name and as the entry of a task: a reader of tasks/, or a file of rows."""
-    if data.endswith((".jsonl", ".json")):
+    if data.removesuffix(".gz").endswith(FILES):
         path = Path(data).expanduser().resolve()
         if not path.is_file():
             raise BadStudy(f"DATA: no file at {path}; a file of rows and a task of this list are legal: {', '.join(_readers())}")
-        return _one_name(path.stem), {"path": str(path)}
+        return _one_name(path.name.removesuffix(".gz").rpartition(".")[0]), {"path": str(path)}
     if data not in _readers():
-        raise BadStudy(f"DATA: found {data!r}; {strict.near(data, _readers())}; or a file of rows, .jsonl")
+        raise BadStudy(f"DATA: found {data!r}; {strict.near(data, _readers())}; or a file of rows ({', '.join(FILES)}, each also with .gz)")
     return data, {"from": data}
 
 

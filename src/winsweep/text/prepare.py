@@ -7,7 +7,7 @@ from winsweep import keys, layout
 from winsweep.attempt.job import Job
 from winsweep.errors import BadData
 from winsweep.graph import load
-from winsweep.study.frame import Message
+from winsweep.study.frame import Message, is_learned
 from winsweep.text.source import Rows, file_rows, hub_rows
 
 
@@ -32,14 +32,14 @@ def instructions(job: Job) -> list[dict]:
 
 
 def check_messages(messages: object) -> None:
-    """A conversation: user and assistant messages with text, and a response that is not empty."""
+    """A conversation: user and assistant messages with text, a system message at most before them, and a response to learn from."""
     if not isinstance(messages, list) or not all(isinstance(m, dict) and isinstance(m.get("content"), str) for m in messages):
         raise BadData("messages is not a list of {role, content}")
-    wrong = [m.get("role") for m in messages if m.get("role") not in ("user", "assistant")]
+    wrong = [m.get("role") for i, m in enumerate(messages) if m.get("role") not in ("user", "assistant", *(["system"] if i == 0 else []))]
     if wrong:
-        raise BadData(f"a message has the role {wrong[0]!r}; user and assistant are legal")
-    if not any(m["role"] == "assistant" and m["content"].strip() for m in messages):
-        raise BadData("the row has no response tokens: no assistant message with text; remove it or give it a response")
+        raise BadData(f"a message has the role {wrong[0]!r}; user and assistant are legal, and system for the first")
+    if not any(is_learned(m) and m["content"].strip() for m in messages):
+        raise BadData("the row has no response tokens: no assistant message with text (and weight 1); remove it or give it a response")
 
 
 def _open(source: dict, job: Job) -> tuple[ModuleType, object, Rows]:
@@ -62,5 +62,5 @@ def _each(found: Iterator, rows: Rows, check) -> Iterator:
 
 
 def _emptied(messages: list[Message]) -> list[Message]:
-    """Response tuning: every user turn holds no text; its tags stay (Hewitt et al. 2024, section 4)."""
-    return [{**m, "content": ""} if m["role"] == "user" else m for m in messages]
+    """Response tuning: every user turn, and what the system says, holds no text; its tags stay (Hewitt et al. 2024, section 4)."""
+    return [m if m["role"] == "assistant" else {**m, "content": ""} for m in messages]
