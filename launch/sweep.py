@@ -48,15 +48,17 @@ def main() -> int:
             return prefetch.fetch(house)
         file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
         cluster = read_cluster(layout.STAGES, file, house.need.stages)
-        if a.cancel is None and not a.dry_run and not a.emit and not (house := told_first(house)).judged:
+        whole = house
+        if a.cancel is None and not a.dry_run and not a.emit and not (house := told_first(whole)).judged:
             return 2
+        left_out = int(house is not whole)
         if cluster.kind == "slurm":
             from winsweep.slurm import commands
 
-            return commands.act(house, cluster, a, again(a))
+            return commands.act(house, cluster, a, again(a)) or left_out
         if a.emit:
             raise BadStudy(f"--emit: {cluster.file} is of kind local; a cluster file with kind: slurm is legal; add --cluster NAME")
-        return dry_run(house, cluster, a.jobs) if a.dry_run else sweep(house, a, cluster)
+        return dry_run(house, cluster, a.jobs) if a.dry_run else sweep(house, a, cluster) or left_out
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
@@ -91,16 +93,16 @@ def again(a: argparse.Namespace) -> str:
 
 
 def told_first(house: House) -> House:
-    """The house of the cells that nothing known here speaks against; what does is said, so that nothing is spent on the others."""
+    """The house of the cells and analyses that nothing known here speaks against; what does is said, so that nothing is spent on the others."""
     items = house.plan(house.facts())
     rows = early.quick(house, items)
-    left_out = early.stopped(house, items, rows)
     for row in rows:
         if row.finding.verdict == "problem":
             print(f"error: {row.of}: {row.finding.what}: {row.finding.text}", file=sys.stderr)
-    if left_out:
-        print(f"left alone until then: {', '.join(sorted(left_out))}", file=sys.stderr)
-    return house.only([label for label in house.judged if label not in left_out]) if left_out else house
+    left = early.without(house, items, rows)
+    if out := [name for of, kept in ((house.judged, left.judged), (house.analyses, left.analyses)) for name in of if name not in kept]:
+        print(f"left alone until then: {', '.join(out)}", file=sys.stderr)
+    return left
 
 
 def dry_run(house: House, cluster: Cluster, num_jobs: int) -> int:

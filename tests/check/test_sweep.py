@@ -101,6 +101,8 @@ def test_a_package_that_does_not_import_is_told_before_anything_runs(bench, monk
     bench.write(ALONE + "analyses: {drift: {arms: [ins], against: ins, embedder: {path: good}}}\n")
     said = bench.run("--dry-run")
     assert "package sentence_transformers" in said and "no such extra" in " ".join(said.split()) and "winsweep[analysis]" in said
+    said = bench.run(code=1)
+    assert "left alone until then: drift.good.ins.s1" in said and "1 of 1 cells" in said and "drift" not in begun(bench)
 
 
 @pytest.mark.parametrize("context, code", [("", 1), (", context: 128", 0)])

@@ -129,8 +129,8 @@ def test_what_submit_sh_submits_makes_the_table_that_a_local_run_makes(told, tmp
 
 def test_what_submit_sh_submitted_is_known_to_the_launcher_and_not_submitted_twice(told):
     assert "0 tasks in 0 arrays" in told["swept"]
-    assert len(re.findall(r"^job \d+: ", told["submit"], re.M)) == 7
-    assert submit(told["desk"]).count("(submitted before)") == 7 and told["desk"].bed.run("squeue", "-h") == ""
+    assert len(re.findall(r"^job \d+: ", told["submit"], re.M)) == 8
+    assert submit(told["desk"]).count("(submitted before)") == 8 and told["desk"].bed.run("squeue", "-h") == ""
     assert "nothing is missing" in told["desk"].sweep("--emit",
                                                       told["desk"].folder / "more") and not (told["desk"].folder / "more").exists()
 
@@ -169,7 +169,7 @@ def test_the_doctor_says_what_is_wrong(told, tmp_path):
     (tmp_path / "bad.yaml").write_text(f"kind: slurm\nall: {{partition: main, account: lab}}\nstages: {stages}\n")
     said = told["desk"].run("doctor", tmp_path / "bad.yaml", code=1)
     for line in (r"problem +nodes of finetune: .* the most on one node is GPUs: 2",
-                 r"problem +partition of judge: 'nix' does not exist; .* main, hi",
+                 r"problem +partition of check_judge, judge: 'nix' does not exist; .* main, hi",
                  r"problem +time of collect: 2000 min; main allows 1440", r"unknown +account lab: cannot be checked without accounting",
                  r"problem +sbatch --test-only of finetune: Requested node configuration"):
         assert re.search(line, said), said

@@ -4,8 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from winsweep import layout
@@ -61,19 +61,23 @@ def _packages(todo: Iterable[Artifact]) -> list[str]:
     return list(needed)
 
 
-def stopped(house: House, items: Sequence[Item], rows: Sequence[Row]) -> set[str]:
-    """Labels of cells that would be trained or generated for nothing, by what `rows` say: they are left alone."""
-    wrong = {row.of for row in rows if row.finding.verdict == "problem"}
-    no_vllm = any(row.finding.what == "package vllm" and row.finding.verdict == "problem" for row in rows)
+def without(house: House, items: Sequence[Item], rows: Sequence[Row]) -> House:
+    """The house less the cells that would be trained or generated for nothing, by what `rows` say, and the analyses that could not run; or itself."""
+    wrong = {row.of if row.of != "packages" else row.finding.what.removeprefix("package ") for row in rows if row.finding.verdict == "problem"}
+    if not wrong:
+        return house
     open_ones = {i.artifact.key for i in items if i.state != "done"}
-    found = set()
-    for label, end in house.judged.items():
-        passed = chain([end])
-        spends = [a for stage in ("finetune", "generate") for a in passed.get(stage, []) if a.key in open_ones]
-        unjudged = [a for a in passed.get("judge", []) if a.key in open_ones and f"judge {a.params['judge'].name}" in wrong]
-        vllm = [a for a in spends if no_vllm and a.stage == "generate" and a.plain_params["decoding"].get("engine") == "vllm"]
-        found |= {label} if (spends and unjudged) or vllm else set()
-    return found
+    cells = {label for label, end in house.judged.items() if not _in_vain(chain([end]), open_ones, wrong)}
+    left = house.only(cells) if len(cells) < len(house.judged) else house
+    analyses = {name: a for name, a in left.analyses.items() if a.key not in open_ones or wrong.isdisjoint(_packages([a]))}
+    return replace(left, analyses=analyses) if len(analyses) < len(left.analyses) else left
+
+
+def _in_vain(passed: Mapping[str, Sequence[Artifact]], open_ones: Collection[str], wrong: Collection[str]) -> bool:
+    """Whether GPU time would go into a cell (stages to artifacts) whose judge cannot be asked, or whose engine is not there."""
+    spends = [a for stage in ("finetune", "generate") for a in passed.get(stage, ()) if a.key in open_ones]
+    unjudged = any(a.key in open_ones and f"judge {a.params['judge'].name}" in wrong for a in passed.get("judge", ()))
+    return bool(spends) and (unjudged or not set(_packages(spends)).isdisjoint(wrong))
 
 
 def models(house: House, items: Sequence[Item]) -> tuple[list[Row], dict[str, dict]]:
