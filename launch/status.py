@@ -33,7 +33,7 @@ def main() -> int:
         house = open_house(a.study, a.store, lenient=True)
         items, queued = seen(house)
         print(why(house, items, a.why) if a.why else overview(house, items, queued))
-        print(not_there(house), end="")
+        print(f"{house.damaged()}{not_there(house)}", end="")
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

@@ -132,6 +132,7 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
         except KeyboardInterrupt:
             print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
             return 130
+    print(house.damaged(), end="", file=sys.stderr)
     judged = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
     done, is_current = len(judged), results.is_current(house, judged)
     if is_current:

@@ -8,6 +8,7 @@ WinsweepError
 ├── CheckFailed   a check before any spending found what would fail later
 ├── Damaged       a published file differs from its manifest
 ├── Busy          another live attempt owns this artifact
+├── LinkInStore   a link stands where a store has its own files; nothing is read, written or removed through it
 ├── NewerStore    the store was written by a later winsweep
 ├── NotFinite     training or weights hold NaN or infinity
 ├── Incomplete    a result has fewer steps, rows or shards than were asked for
@@ -51,6 +52,10 @@ class Damaged(WinsweepError):
 
 class Busy(WinsweepError):
     kind = "busy"
+
+
+class LinkInStore(WinsweepError):
+    kind = "config"
 
 
 class NewerStore(WinsweepError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from winsweep.artifact import closure
 from winsweep.house import House
+from winsweep.store import damage, links
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ def waste(houses: Sequence[House]) -> list[Waste]:
             found.append(Waste(path, size(path), "no study named here asks for it"))
         elif key.partition("/")[0] in transient and key not in needed:
             found.append(Waste(path, size(path), "its model is collected"))
+    found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
     for state in sorted(store.root.glob(".work/*/*/state-*")):
-        key = state.parent.relative_to(store.root / ".work").as_posix()
+        key = links.inside(store.root, state).parent.relative_to(store.root / ".work").as_posix()
         if key not in wanted and store.holder(key, houses[0].alive(key)) is None:
             found.append(Waste(state, size(state), "state of an attempt at what no study named here asks for"))
     return found
@@ -39,7 +41,7 @@ def remove(found: Sequence[Waste]) -> None:
     """Take each away by a rename first, so that nobody sees half of it."""
     for w in found:
         trash = w.path.with_name(f".pruned-{w.path.name}")
-        w.path.rename(trash)
+        links.refuse(w.path).rename(trash)
         shutil.rmtree(trash)
 
 

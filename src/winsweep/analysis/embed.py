@@ -8,6 +8,7 @@ import numpy as np
 from winsweep.errors import BadData, MissingInput
 from winsweep.study.cell import HubModel
 from winsweep.text import hub
+from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import read_report, refuse
 
 
@@ -37,6 +38,7 @@ def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callabl
         from sentence_transformers import SentenceTransformer  # an extra: only the analysis of drift needs it
     except ImportError:
         raise MissingInput("drift: the package sentence-transformers is not installed; type pip install 'winsweep[analysis]'") from None
+    refuse_outside_weights(name, revision)
     try:
         model = SentenceTransformer(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as e:

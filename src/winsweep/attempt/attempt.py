@@ -14,9 +14,9 @@ from winsweep.attempt.job import Job, progress_file
 from winsweep.attempt.ranks import Roll
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
-from winsweep.errors import Busy, Stopped
+from winsweep.errors import Busy, Damaged, MissingInput, Stopped
 from winsweep.graph import load
-from winsweep.store import liveness, manifest, provenance
+from winsweep.store import damage, liveness, manifest, provenance
 from winsweep.store.claim import Claim, places
 from winsweep.store.liveness import BUSY
 from winsweep.store.store import RECORD, Store
@@ -79,6 +79,8 @@ def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, re
     stage(spec.stage).run(job)
     made = {**record, "name": spec.name, "version": spec.version, "params": spec.params, "inputs": dict(spec.inputs),
             "notes": job.notes, "placement": vars(spec.placement), **provenance.circumstances(), **usage(record["begun"])}
+    if aside := damage.known(store).get(spec.key):
+        made["replaces_damaged"] = damage.found_in(aside)
     manifest.write_atomic(claim.out / RECORD, json.dumps(made, indent=1, sort_keys=True).encode())
     store.publish(spec.name, claim)
 
@@ -122,18 +124,33 @@ def _host(spec: Spec) -> str:
 def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
     """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or Damaged otherwise.
 
-    MissingInput as well where a gate is not published: the attempt was started before it, or although it failed.
+    What is damaged for the first time is set aside and so is missing. MissingInput as well where a gate is not published: the attempt was started before it, or although it failed.
     """
     for key in spec.gates.values():
         store.find(key)
-    found = {name: store.find(key) for name, key in spec.inputs.items()}
-    for name, path in found.items():
+    for key in spec.inputs.values():
+        store.find(key)  # before any is read, which takes long
+    return {name: _verified(spec, store, name, key) for name, key in spec.inputs.items()}
+
+
+def _verified(spec: Spec, store: Store, name: str, key: str) -> Path:
+    """One input; looked at twice before it is called damaged, as another attempt may have set it aside, and made it again, meanwhile."""
+    def look(path: Path) -> Path:
         repair = spec.rebuild(path.relative_to(store.root).as_posix())
         if name == "base" and spec.placement.scratch:
-            found[name] = staging.staged(path, spec.placement.scratch, repair)
-        else:
-            manifest.verify(path, repair)
-    return found
+            return staging.staged(path, spec.placement.scratch, repair)
+        manifest.verify(path, repair)
+        return path
+
+    try:
+        return look(store.find(key))
+    except (Damaged, MissingInput, OSError):
+        pass
+    path = store.find(key)
+    try:
+        return look(path)
+    except (Damaged, MissingInput) as e:
+        raise damage.set_aside(store, path, str(e).partition("; to rebuild:")[0]) from e
 
 
 def resolve_late(params: object, inputs: dict[str, Path]) -> object:

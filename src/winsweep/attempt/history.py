@@ -4,11 +4,10 @@ import json
 import time
 from collections.abc import Iterable
 
-from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.retry import End, failed
 from winsweep.errors import Busy
-from winsweep.store import liveness
+from winsweep.store import links, liveness
 from winsweep.store.store import Store
 
 
@@ -30,7 +29,7 @@ def failures(store: Store, keys: Iterable[str]) -> dict[str, str]:
 def forgive(store: Store, keys: Iterable[str]) -> None:
     """From now on nothing that happened to `keys` counts; the records stay under another name."""
     for key in keys:
-        for path in (store.work(key) / "ends").glob("[0-9]*.json"):
+        for path in links.inside(store.root, store.work(key) / "ends").glob("[0-9]*.json"):
             path.rename(path.with_suffix(".forgiven"))
 
 
@@ -45,9 +44,10 @@ def note_lost(store: Store, over: Submitted) -> None:
     lines = (over.folder / "specs.jsonl").read_text(encoding="utf-8").splitlines()
     for index, line in enumerate(lines):
         task = f"slurm-{over.job}_{index}"
-        for spec in arrays.parse(line) if not present >= set(over.keys[index]) else ():
-            if spec.key not in present and present >= {*spec.inputs.values(), *spec.gates.values()} and not store.was_claimed(spec.key, task):
-                _lose(store, spec.key, task)
+        for spec in json.loads(line) if not present >= set(over.keys[index]) else ():
+            key, needs = f"{spec['stage']}/{spec['digest']}", {*spec["inputs"].values(), *spec.get("gates", {}).values()}
+            if key not in present and present >= needs and not store.was_claimed(key, task):
+                _lose(store, key, task)
 
 
 def _lose(store: Store, key: str, task: str) -> None:

@@ -46,6 +46,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
     transformers.utils.logging.set_verbosity_error()
     try:
         folder = hub.folder_of(HubModel(base, revision)) if revision else Path(base)
+        hub.refuse_outside_weights(str(folder), None)
         config = AutoConfig.from_pretrained(folder)
     except (WinsweepError, OSError, ValueError, KeyError) as e:
         return Looked((Finding("problem", "configuration", _line(e), "give the model a config.json of a family that transformers knows, without code of its own"),), {})

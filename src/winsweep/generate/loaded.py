@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
 from winsweep.text.weights import load_whole
 
@@ -36,6 +37,7 @@ def load(base: str, revision: str | None, precision: str, rank: int = 0) -> tupl
 def _load(base: str, revision: str | None, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = load_tokenizer(base, revision)  # first, as it says what to do where the hub refuses
+    refuse_outside_weights(base, revision)
     model = load_whole(base, revision, DTYPES[precision])
     model.generation_config = GenerationConfig()
     return model.to(device).eval(), tokenizer

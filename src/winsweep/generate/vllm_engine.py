@@ -18,6 +18,7 @@ from winsweep.study.cell import Decoding, HubModel
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
 from winsweep.text import hub
+from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import read_report, refuse
 
 SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_USE_V2_MODEL_RUNNER": "0", "VLLM_NO_USAGE_STATS": "1"}
@@ -66,6 +67,7 @@ def _params(prompt: Prompt, adapter: Adapter | None, frame: Frame) -> object:
 def _load(base: str, revision: str | None, precision: str, num_rows: int, rank: int) -> object:
     os.environ.update(SETTINGS)  # read as vllm is imported
     _see_one_gpu(rank)
+    refuse_outside_weights(base, revision)
     try:
         from vllm import LLM
     except ModuleNotFoundError as e:

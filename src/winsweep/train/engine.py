@@ -27,6 +27,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from winsweep.errors import BadStudy, Damaged
 from winsweep.study.recipe import Recipe
+from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import load_whole
 from winsweep.train import memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
 from winsweep.train.gang import Gang
@@ -96,6 +97,7 @@ def _device_index(rank: int) -> int:
 
 
 def _load(base: str | Path, revision: str | None, recipe: Recipe, config: dict) -> PreTrainedModel:
+    refuse_outside_weights(str(base), revision)
     # While this object lives, transformers splits the weights over the ranks as it reads them.
     hold = HfDeepSpeedConfig(config) if config["zero_optimization"]["stage"] == 3 else None
     try:
