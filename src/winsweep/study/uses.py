@@ -38,15 +38,17 @@ class JudgeUse:
 
 def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True) -> Gates:
     """Which checks must have passed before a finetune, a generation or a ranking of the study may start: those of its base model, and of the
-    judges of what comes of it. Not `judged`: models are trained, and nothing else.
+    judges of what comes of it. Not `judged`: models are trained, and what chooses how is judged alone.
     """
     comparisons = list(_comparisons(table, analyses))
-    generations = list(dict.fromkeys(_generations(comparisons, analyses)))
+    tuned = _once(side.model for c in comparisons for side in _sides(c) if isinstance(side.model, Training))
     if not judged:
-        generations = [g for g in generations if isinstance(g.model, Training)]
+        runs = {run for training in tuned if training.choice for run in training.choice.runs}
+        comparisons, analyses = [c for c in comparisons if c in runs], {}
+    generations = _once(_generations(comparisons, analyses))
     ranks = [a.ask for a in analyses.values() if isinstance(a.ask, RankingTest)]
-    models = {m: _use(m, generations, ranks, judged) for m in dict.fromkeys(untrained(x.model) for x in (*generations, *ranks))}
-    judges = _judges(comparisons) if judged else {}
+    models = {m: _use(m, tuned, generations, ranks) for m in _once(untrained(x) for x in (*tuned, *(x.model for x in (*generations, *ranks))))}
+    judges = _judges(comparisons)
 
     def gates(stage: str, ask: object) -> dict[str, tuple[str, object]]:
         if stage not in (TRAIN, OUTPUTS, RANK):
@@ -82,15 +84,11 @@ def _generations(comparisons: Iterable[Comparison], analyses: Mapping[str, Analy
     yield from (a.ask.outputs for a in analyses.values() if isinstance(a.ask, Drift))
 
 
-def _use(model: Model, generations: list[Generation], ranks: list[RankingTest], judged: bool) -> ModelUse:
-    of = [g for g in generations if untrained(g.model) == model]
-    tuned = [g.model for g in of if isinstance(g.model, Training)] + [r.model for r in ranks if isinstance(r.model, Training) and untrained(r.model) == model]
-    frames = [*(g.frame for g in of), *(t.frame for t in tuned), *(r.frame for r in ranks if untrained(r.model) == model)]
-    max_tokens = tuple(sorted({t.recipe.max_tokens for t in tuned}))
-    if not judged:
-        return ModelUse(model.name, model, max_tokens, _once(t.frame for t in tuned), (), (), ())
-    return ModelUse(model.name, model, max_tokens, _once(frames), _once(g.decoding for g in of), _once((g.adapter, g.frame) for g in of if g.adapter.rules),
-                    _once(g.instructions for g in of))
+def _use(model: Model, tuned: Iterable[Training], generations: Iterable[Generation], ranks: Iterable[RankingTest]) -> ModelUse:
+    trained = [t for t in tuned if t.model == model]
+    of, asked = ([x for x in those if untrained(x.model) == model] for those in (generations, ranks))
+    return ModelUse(model.name, model, tuple(sorted({t.recipe.max_tokens for t in trained})), _once(x.frame for x in (*of, *trained, *asked)),
+                    _once(g.decoding for g in of), _once((g.adapter, g.frame) for g in of if g.adapter.rules), _once(g.instructions for g in of))
 
 
 def _once(values: Iterable) -> tuple:
