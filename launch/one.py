@@ -49,7 +49,7 @@ def write(a: argparse.Namespace, store: Path) -> tuple[Path, single.Told]:
         told = single.judged_by(single.read_told(path), a.judge) if a.judge else single.read_told(path)
     else:
         asked = single.Asked(a.model, a.data, a.lr, a.epochs, a.seed, a.judge)
-        told = single.training(asked, single.read_told(HERE / "models.yaml"), a.act == "train_resp")
+        told = single.training(asked, single.read_known(HERE / "models.yaml"), a.act == "train_resp")
         path = folder / f"{told['name']}.yaml"
     if a.cluster:
         known_cluster(a.cluster)

@@ -42,13 +42,22 @@ def open_folder(root: Path, stage: str, tasks: Sequence[Sequence[str]], told: Se
 
 def specs_of(folder: Path, index: int) -> list[Spec]:
     """What task `index` makes, in order."""
-    with open(folder / "specs.jsonl", encoding="utf-8") as lines:
-        return parse(next(islice(lines, index, None)))
+    return parse(_line(folder, index))
+
+
+def told_to(folder: Path, index: int) -> list[dict]:
+    """The same as it lies there, which anybody may have edited."""
+    return json.loads(_line(folder, index))
 
 
 def parse(line: str) -> list[Spec]:
     """A line of specs.jsonl: one task."""
     return [specs.restore(raw) for raw in json.loads(line)]
+
+
+def _line(folder: Path, index: int) -> str:
+    with open(folder / "specs.jsonl", encoding="utf-8") as lines:
+        return next(islice(lines, index, None))
 
 
 def know(folder: Path, job: str) -> None:

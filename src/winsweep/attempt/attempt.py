@@ -4,12 +4,11 @@ import json
 import os
 import sys
 import time
-import traceback
 from pathlib import Path
 
 from winsweep import layout
 from winsweep.attempt import history, staging, warm
-from winsweep.attempt.endings import CODES, FAILED, OK, STOPPED, GiveUp, explain_predecessor, giving_up, reason_of, say_end, speak_for_leader, usage
+from winsweep.attempt.endings import CODES, FAILED, OK, STOPPED, GiveUp, explain_predecessor, giving_up, reason_of, say_end, say_why, speak_for_leader, usage
 from winsweep.attempt.job import Job, progress_file
 from winsweep.attempt.ranks import Roll
 from winsweep.attempt.spec import Spec
@@ -55,6 +54,7 @@ def _claim(spec: Spec, store: Store, num_ranks: int, token: str, flag: StopFlag)
 def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, flag: StopFlag) -> int:
     begun, roll = time.time(), Roll(claim.root, token)
     record = {"attempt": claim.number, "owner": claim.owner, "begun": begun, "node": liveness.node()}
+    print(f"{spec.name}: attempt {claim.number} on {record['node']}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
     try:
         there = spec.key in store.published()  # by somebody who ended between our first look and our claim
         if not there:
@@ -62,11 +62,12 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
                 _make(spec, store, claim, num_ranks, token, record, flag, giving_up(store, spec.key, claim.number, record, roll, 0))
         flag.polled()  # what is published is done, whatever is asked now
         claim.end(record | {"kind": "already" if there else "done", **usage(begun)})
+        print(f"{spec.name}: {'was published already' if there else f'done after {time.time() - begun:.1f} s'}", flush=True)
         store.tidy(spec.key)
         return OK
     except BaseException as e:
         flag.polled()
-        traceback.print_exc()
+        say_why(e)
         code = CODES.get(say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, roll) | usage(begun)), FAILED)
         return FAILED if code == STOPPED and history.failures(store, [spec.key]) else code  # a stopped one would be given another turn
 
@@ -103,7 +104,7 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
         return OK
     except BaseException as e:
         flag.polled()
-        traceback.print_exc()
+        say_why(e)
         return CODES.get(speak_for_leader(store, spec.key, number, record | reason_of(e, work, roll)), FAILED)
     finally:
         stop.set()

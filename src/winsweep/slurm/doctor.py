@@ -9,8 +9,9 @@ from winsweep.artifact import Artifact
 from winsweep.check.finding import Finding
 from winsweep.errors import ClusterDown
 from winsweep.placement import Cluster, Placement
-from winsweep.slurm import inventory, probe, slurm
+from winsweep.slurm import inventory, limits, probe, slurm
 from winsweep.slurm.chain import Array
+from winsweep.slurm.finding import Finding
 from winsweep.slurm.inventory import Kind, Partition, Rights
 from winsweep.slurm.probe import Probed
 from winsweep.store.store import Store
@@ -33,6 +34,7 @@ def diagnose(cluster: Cluster, store: Path, wait_s: float) -> Iterator[Finding]:
         yield from (findings := list(check_placement(where, ", ".join(stages), found)))
         doubtful |= {where} if "unknown" in {f.verdict for f in findings} else set()
     yield from check_rights(list(placed), config)
+    yield limits.check_limits(list(placed), config)
     accepted = []
     for where, stages in placed.items():
         yield (tested := check_sbatch(where, stages, where in doubtful))

@@ -18,6 +18,7 @@ from winsweep.attempt.endings import OK, STOPPED
 from winsweep.attempt.nursery import redirect
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
+from winsweep.slurm import held
 from winsweep.store import links
 
 ASK_S = 120.0  # how long slurmctld may be away while a stopped attempt asks for another turn; after that the closing job sees to it
@@ -37,6 +38,8 @@ def main(folder: Path) -> int:
     for spec in others:
         code = make(spec, 0, 1, token, flag) if rank == 0 and code == OK else code
     if code != STOPPED:
+        if rank == 0:
+            held.look_at_times(Path(first.store))
         return code
     if rank == 0:
         requeue(task)
