@@ -98,7 +98,7 @@ def test_a_dry_run_says_what_would_be_submitted_and_that_slurm_would_take_it(tol
     lines = told["forecast"].splitlines()
     finetune, generate = ([x for x in lines if x.startswith("#") and stage in x][-1] for stage in ("finetune", "generate"))
     assert re.match(r"#\d +finetune\+collect +1 task +× 2 nodes × 2 ranks, 2 GPUs, 10 min; at most 0\.3 GPU-hours; after ", finetune)
-    assert finetune.endswith("; after all of #0, #1, #2")
+    assert sorted(re.search(r"; after all of ([#\d, ]+)$", finetune)[1].split(", ")) == ["#0", "#1", "#2"]
     assert re.search(r"#\d +generate .* each its own of #\d", generate)
     assert "9 tasks in 8 arrays, then the table; at most 0.7 GPU-hours; 0 results reused" in told["forecast"]
     assert {x for x in lines if x.startswith("SLURM")} == {"SLURM takes finetune+collect", "SLURM takes generate",
@@ -112,7 +112,7 @@ def test_a_dry_run_says_what_slurm_refuses_in_its_words(told, tmp_path, testbed)
     desk.store = told["desk"].store  # where a finetune and a generate are finished already
     assert "0 tasks in 0 arrays" in desk.sweep("--dry-run")
     (desk.folder / "study.yaml").write_text(STUDY.replace("seeds: [1]", "seeds: [1, 2]"))
-    assert re.search(r"finetune\+collect .* about 0\.\d\d by 1 finished", desk.sweep("--dry-run", code=1))
+    assert re.search(r"finetune\+collect .* about 0\.\d+ by 1 finished", desk.sweep("--dry-run", code=1))
 
 
 def test_nothing_is_submitted_or_believed_to_be_before_submit_sh_is_run(told):
