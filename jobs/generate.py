@@ -5,7 +5,7 @@ import json
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Data, Generation, base_of
+from winsweep.study.cell import Data, Generation, base_of, untrained
 
 VERSION = 2
 ENGINE = "slots"  # in the key of bf16 alone, which rounds so coarsely that another order of sums can change a token
@@ -16,6 +16,7 @@ def want(ask: Generation, need: Need) -> Want:
     if ask.adapter.rules:
         params["adapter"] = ask.adapter
     params |= {"decoding": ask.decoding, "frame": ask.frame}
+    params |= {"context": untrained(ask.model).context} if untrained(ask.model).context else {}
     if ask.decoding.precision == "bf16" and ask.decoding.engine == "slots":
         params["engine"] = ENGINE
     return Want(ask.name, params, {**inputs, "instructions": need("prepare", Data("instructions", ask.instructions))})
@@ -36,7 +37,7 @@ def run(job: Job) -> None:
     answers = answer_all([row["instruction"] for row in asked], *job.base(), Decoding(**job.params["decoding"]),
                          Frame(**job.params["frame"]), adapter, job.work, job.progress, job.stopping,
                          lambda how: job.notes.update(decoded_in=how), expected_lengths(job.name, job.inputs["instructions"], len(asked)),
-                         Crew(job.rank, job.num_ranks, job.placement.timeout_s), job.notes.update)
+                         Crew(job.rank, job.num_ranks, job.placement.timeout_s), job.notes.update, job.params.get("context"))
     if job.rank:
         return
     rows = [{"instruction": row["instruction"], "output": a.text, "generator": job.name, "dataset": row["dataset"],

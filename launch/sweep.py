@@ -10,6 +10,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
+from winsweep.check import early, room
+from winsweep.check.dry import say_checks
 from winsweep.costs import bill, forecast
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
@@ -48,13 +50,17 @@ def main() -> int:
             inspection.refuse(house)
         file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
         cluster = read_cluster(layout.STAGES, file, house.need.stages)
+        whole = house
+        if a.cancel is None and not a.dry_run and not a.emit and not (house := told_first(whole)).judged:
+            return 2
+        left_out = int(house is not whole)
         if cluster.kind == "slurm":
             from winsweep.slurm import commands
 
-            return commands.act(house, cluster, a, again(a))
+            return commands.act(house, cluster, a, again(a)) or left_out
         if a.emit:
             raise BadStudy(f"--emit: {cluster.file} is of kind local; a cluster file with kind: slurm is legal; add --cluster NAME")
-        return dry_run(house) if a.dry_run else sweep(house, a, cluster)
+        return dry_run(house, cluster, a.jobs) if a.dry_run else sweep(house, a, cluster) or left_out
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
@@ -88,7 +94,20 @@ def again(a: argparse.Namespace) -> str:
     return shlex.join([*words, *(f"--only={label}" for label in a.only or ()), *(["--train-only"] if a.train_only else [])])
 
 
-def dry_run(house: House) -> int:
+def told_first(house: House) -> House:
+    """The house of the cells and analyses that nothing known here speaks against; what does is said, so that nothing is spent on the others."""
+    items = house.plan(house.facts())
+    rows = early.quick(house, items)
+    for row in rows:
+        if row.finding.verdict == "problem":
+            print(f"error: {row.of}: {row.finding.what}: {row.finding.text}", file=sys.stderr)
+    left = early.without(house, items, rows)
+    if out := [name for of, kept in ((house.judged, left.judged), (house.analyses, left.analyses)) for name in of if name not in kept]:
+        print(f"left alone until then: {', '.join(out)}", file=sys.stderr)
+    return left
+
+
+def dry_run(house: House, cluster: Cluster, num_jobs: int) -> int:
     items = house.plan(house.facts())
     for stage in house.need.stages:
         of_stage = [i for i in items if i.artifact.stage == stage]
@@ -98,7 +117,9 @@ def dry_run(house: House) -> int:
         for i in to_run:
             print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
     print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, items)]))
-    return 1 if any(f.problem for f in looked) else 0
+    memory_gb = room.here()
+    code = say_checks(house, cluster.placements, items, num_jobs, (lambda placed: memory_gb) if memory_gb else None)
+    return 1 if any(f.problem for f in looked) else code
 
 
 def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:

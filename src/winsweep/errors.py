@@ -6,6 +6,7 @@ WinsweepError
 ├── NotCanonical  a value has no stable byte form and so cannot take part in a key
 ├── MissingInput  an input artifact is not published just now (the attempt ends as "blocked": it is waited for while it is made again)
 ├── NotFound      something that no attempt makes is not there: a file, a package, a weight, a rank
+├── CheckFailed   a check before any spending found what would fail later
 ├── Damaged       a published file differs from its manifest
 ├── Busy          another live attempt owns this artifact
 ├── LinkInStore   a link stands where a store has its own files; nothing is read, written or removed through it
@@ -52,6 +53,10 @@ class MissingInput(WinsweepError):
 
 class NotFound(WinsweepError):
     kind = "missing"
+
+
+class CheckFailed(WinsweepError):
+    kind = "config"
 
 
 class Damaged(WinsweepError):

@@ -17,8 +17,9 @@ from winsweep.store.fingerprint import Fingerprints
 from winsweep.store.store import Store
 from winsweep.study.cell import Cell
 from winsweep.study.study import Study, read_study
+from winsweep.study.uses import gates_of
 
-STAGES = ("pretrain", "prepare", "choose", "finetune", "collect", "generate", "judge", "rank", "drift", "containment")
+STAGES = ("pretrain", "prepare", "check", "check_judge", "choose", "finetune", "collect", "generate", "judge", "rank", "drift", "containment")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class House:
     def models(self) -> "House":
         """The house of the cells' finetuned models alone: nothing is generated from them, judged or put into a table."""
         trained = {label: c.training for label in self.judged if (c := cell_of(self, label)).training}
-        return replace(self, judged={label: self.need("collect", t) for label, t in trained.items()}, analyses={}, has_table=False)
+        need = Need(self.need.stages, gates_of(self.study.table, self.study.analyses, judged=False))
+        return replace(self, need=need, judged={label: need("collect", t) for label, t in trained.items()}, analyses={}, has_table=False)
 
     def only(self, labels: Collection[str]) -> "House":
         """The house of just these cells and their analyses."""
@@ -97,7 +99,7 @@ def _open(study: Path, store: Path, lenient: bool) -> House:
     prints = Fingerprints(opened.root / ".cache" / "digests.json")
     read = read_study(study, prints, lenient)
     prints.save()
-    need = Need(discover(layout.JOBS, "winsweep.jobs"))
+    need = Need(discover(layout.JOBS, "winsweep.jobs"), gates_of(read.table, read.analyses))
     analyses = {label: need(a.stage, a.ask) for label, a in read.analyses.items()}
     return House(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells}, analyses)
 

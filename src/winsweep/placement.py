@@ -10,6 +10,7 @@ from typing import Literal
 
 from winsweep import strict
 
+LIKE = {"check_judge": "judge"}  # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 WORD = re.compile(r"[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")
 
 
@@ -88,6 +89,7 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
     of_stages = (seen.of(own.mapping) or {}) if own else {}
 
     def placed(stage: str, *more: strict.Node) -> Placement | None:
+        stage = stage if stage in of_stages else LIKE.get(stage, stage)
         return seen.of(_placement, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root)
 
     by_stage = {stage: placed(stage) for stage in stages}

@@ -151,9 +151,9 @@ def test_models_alone_are_finetunes_and_no_table(tmp_path):
     """What --train-only plans, submits and tells the closing job."""
     read(tmp_path, STUDY)
     house = open_house(tmp_path / "study.yaml", tmp_path / "runs").only(["a.base.s1", "a.sum.s1", "a.sum.s2"]).models()
-    assert set(house.judged) == {"a.sum.s1", "a.sum.s2"} and {a.stage for a in house.order} == {"pretrain", "prepare", "finetune", "collect"}
+    assert set(house.judged) == {"a.sum.s1", "a.sum.s2"} and {a.stage for a in house.order} == {"pretrain", "prepare", "check", "finetune", "collect"}
     cluster = read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", house.need.stages)
-    assert [array.title for array in planned(house, house.plan(house.facts()), cluster)] == ["pretrain", "prepare", "finetune+collect"]
+    assert [array.title for array in planned(house, house.plan(house.facts()), cluster)] == ["pretrain", "prepare", "check", "finetune+collect"]
     assert closing_array(house, cluster, [0]).stage == "closing"
     folder, _, _ = open_closing(house, closing_told(house, cluster, tmp_path, Course(0, 0)), tmp_path)
     told = single.read_told(folder / "closing.json")  # JSON is YAML

@@ -115,8 +115,8 @@ pytestmark = pytest.mark.skipif(shutil.which("srun") is None, reason="submitit w
 
 @pytest.mark.parametrize(("limit", "jobs"), [
     (2, [("closing", 1), ("pretrain", 1)]), (4, [("closing", 1), ("pretrain", 1), ("prepare", 2)]),
-    (8, [("closing", 1), ("pretrain", 1), ("prepare", 3), ("finetune+collect", 3)]),
-    (99, [("closing", 1), ("pretrain", 1), ("prepare", 3), ("finetune+collect", 6), ("generate", 6), ("judge", 6)])])
+    (8, [("closing", 1), ("pretrain", 1), ("prepare", 3), ("check", 1), ("finetune+collect", 2)]),
+    (99, [("closing", 1), ("pretrain", 1), ("prepare", 3), ("check", 1), ("finetune+collect", 6), ("generate", 6), ("judge", 6)])])
 def test_as_much_as_fits_is_submitted_behind_a_closing_job(tmp_path, limit, jobs):
     cluster = Pretended(tmp_path, limit)
     said = cluster.sweep()
@@ -130,7 +130,7 @@ def test_as_much_as_fits_is_submitted_behind_a_closing_job(tmp_path, limit, jobs
     assert "0 arrays submitted" in cluster.sweep() and cluster.queue == before  # and a second call repeats nothing
     cluster.takes(99)
     cluster.sweep()
-    assert sum(len(j["tasks"]) for j in cluster.work.values()) == 1 + 1 + 3 + 6 + 6 + 6 and ("closing", 1) in cluster.jobs()
+    assert sum(len(j["tasks"]) for j in cluster.work.values()) == 1 + 1 + 3 + 1 + 6 + 6 + 6 and ("closing", 1) in cluster.jobs()
     assert all(j["after"] for j in cluster.queue.values() if j["name"].split(".")[1] in ("finetune+collect", "generate", "judge"))
 
 
@@ -179,5 +179,5 @@ def test_a_launcher_that_is_killed_between_leaves_a_closing_job_that_begins_by_i
     assert cluster.queue["100"] == {"tasks": [0], "name": cluster.queue["100"]["name"], "after": "", "begin": "now+600"}
     assert cluster.jobs() == [("closing", 1), ("pretrain", 1), ("prepare", 3)]
     cluster.sweep()
-    assert cluster.jobs() == [("closing", 1), ("pretrain", 1), ("prepare", 3), ("finetune+collect", 6), ("generate", 6), ("judge", 6)]
+    assert cluster.jobs() == [("closing", 1), ("pretrain", 1), ("prepare", 3), ("check", 1), ("finetune+collect", 6), ("generate", 6), ("judge", 6)]
     assert cluster.queue["100"]["begin"] == "now" and cluster.queue["100"]["after"].count("afterany:") == len(cluster.work) - 1

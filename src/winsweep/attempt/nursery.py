@@ -20,7 +20,7 @@ from pathlib import Path
 from winsweep.attempt import warm
 from winsweep.store import links
 
-MODELS = ("pretrain", "finetune", "collect", "generate", "rank")  # stages that need torch and transformers; a judgement starts at once
+MODELS = ("pretrain", "check", "finetune", "collect", "generate", "rank")  # stages that need torch and transformers; a judgement starts at once
 GRACE_S = 5.0  # between the end of one rank and the kill of the others; between SIGTERM and SIGKILL
 POLL_S = 0.02
 ORPHAN_S = 2.0  # how long an attempt whose parent is gone may take to say so

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from winsweep.errors import BadData
 from winsweep.generate import vllm_engine
@@ -21,6 +21,7 @@ from winsweep.generate.step import Step
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
+from winsweep.text.context import known_context, refuse_rowless
 from winsweep.text.encode import prompt_ids, spelling
 from winsweep.text.model import load_tokenizer
 
@@ -38,17 +39,18 @@ class Answer:
 def answer_all(instructions: list[str], base: str, revision: str | None, decoding: Decoding, frame: Frame, adapter: Adapter | None,
                work: Path, progress: Callable[[int, int], None], stopping: Callable[[], str | None] = lambda: None,
                note: Callable[[str], None] = lambda _: None, expected: Sequence[float] | None = None, crew: Crew = Crew(),
-               remark: Callable[[dict[str, object]], None] = lambda _: None) -> list[Answer]:
+               remark: Callable[[dict[str, object]], None] = lambda _: None, context: int | None = None) -> list[Answer]:
     """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made again.
 
     A prompt is never cut, and an answer ends at EOS, at decoding.max_new_tokens or where the model's context ends. Stopped within
     a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
     `note` hears how answers are made, `remark` what is to be recorded of the prompts. `expected`: how long each may become, in any unit;
-    the longest begin first, which changes no answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if they
-    go silent), the rest return nothing.
+    the longest begin first, which changes no answer. `context`: tokens that the model may hold, if its configuration does not say. Of a crew each rank makes its part; only the first waits for the others'
+    (Absent if they go silent), the rest return nothing.
     """
-    tokenizer, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note)
+    tokenizer, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note, context)
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
+    refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
     special = spelling([[text] for text in instructions], tokenizer, frame)
     remark(special.notes())
     for said in special.said():
@@ -68,14 +70,14 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
 
 
 def open_engine(base: str, revision: str | None, decoding: Decoding, rank: int, frame: Frame, adapter: Adapter | None,
-                note: Callable[[str], None]) -> tuple[PreTrainedTokenizerBase, int, Write]:
-    """Tokenizer and context of a model, and what writes answers with it."""
+                note: Callable[[str], None], context: int | None = None) -> tuple[PreTrainedTokenizerBase, int, Write]:
+    """Tokenizer and context of a model, and what writes answers with it. BadData where nobody says what its `context` is."""
     if decoding.engine == "vllm":
         tokenizer, engine = load_tokenizer(base, revision), vllm_engine.Engine(base, revision, decoding, rank)
         note("vllm")
-        return tokenizer, engine.window, lambda order, done, stopping: engine.answers(order, done, adapter, frame, stopping)
+        return tokenizer, min(engine.window, context or engine.window), lambda order, done, stopping: engine.answers(order, done, adapter, frame, stopping)
     model, tokenizer = load(base, revision, decoding.precision, rank)
-    return (tokenizer, model.config.max_position_embeddings,
+    return (tokenizer, known_context(model.config, base, context),
             lambda order, done, stopping: answers(model, tokenizer, order, done, decoding, frame, adapter, stopping, note))
 
 

@@ -1,9 +1,11 @@
 """The one door to the network for paid judges: an OpenAI-compatible chat endpoint, named by the environment and never by a file.
 
-OPENAI_BASE_URL (OpenAI's own where unset) and OPENAI_API_KEY are read here and nowhere else. A failure is a status, a code word, the name of an
-exception, and what winsweep.judge.words leaves of a server's text, because a server may repeat the key in it.
+OPENAI_BASE_URL (OpenAI's own where unset) and OPENAI_API_KEY are read here, and looked at by winsweep.check.environment before anything is spent.
+A failure is a status, a code word, the name of an exception, and what winsweep.judge.words leaves of a server's text, because a server may repeat
+the key in it.
 """
 
+import datetime
 import email.utils
 import http.client
 import json
@@ -29,6 +31,7 @@ OWN = "https://api.openai.com/"
 ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}  # who pays, where a key belongs to several
 # Words of an error body that stand for its status.
 CODES = ("model_not_found", "invalid_api_key", "insufficient_quota", "rate_limit_exceeded", "context_length_exceeded")
+LIST_S, LIST_BYTES = 10.0, 8 << 20  # of the list of models
 PASSING = (408, 409, 425, 429)  # and what is 500 or above: the same request may be answered later
 
 
@@ -164,3 +167,40 @@ def _until(date: str) -> float:
         return email.utils.mktime_tz(parsed) - time.time() if parsed else 0.0
     except (ValueError, OverflowError, TypeError):  # a year that no clock has
         return 0.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """What GET models says: whether the endpoint answers, whether it lists the model (None: it gives no list), the day its listing ends."""
+
+    failure: Failure | None
+    listed: bool | None
+    ends: str = ""
+
+
+async def served(session: aiohttp.ClientSession, model: str) -> Served:
+    """Ask the endpoint which models it serves, which costs nothing; one that has no such list is taken to answer."""
+    try:
+        async with session.get("models", allow_redirects=False, timeout=aiohttp.ClientTimeout(LIST_S)) as answer:
+            status, body = answer.status, await _read(answer, LIST_BYTES)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        return Served(Failure("passing", type(error).__name__), None)
+    except (aiohttp.ClientError, TimeoutError, _TooLong):  # it is there, and knows nothing of lists
+        return Served(None, None)
+    if status in (401, 403) or 300 <= status < 400:
+        return Served(Failure("refused", f"HTTP {status} {http.client.responses.get(status, '')}".strip()), None)
+    try:
+        listed = {str(m["id"]): m for m in json.loads(body)["data"]} if status == 200 else None
+        return Served(None, None if listed is None else model in listed, _day(listed[model].get("shutdown_date")) if listed and model in listed else "")
+    except Exception:  # whatever the server sent, it answers
+        return Served(None, None)
+
+
+def _day(said: object) -> str:
+    """A date as 2027-01-14 from one so written or from seconds since 1970; "" from anything else."""
+    try:
+        if isinstance(said, (int, float)):
+            return datetime.datetime.fromtimestamp(said, datetime.UTC).date().isoformat()
+        return datetime.date.fromisoformat(str(said)[:10]).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return ""

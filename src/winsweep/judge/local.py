@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy
 from winsweep.judge.chat import ChatJudge, messages_for
@@ -19,9 +19,11 @@ from winsweep.judge.ledger import Ledger, checked
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import UNLIKELY, Unreadable
 from winsweep.text.chat import render
+from winsweep.text.context import context_of
 from winsweep.text.controls import controls_of
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
+from winsweep.text.weights import load_whole
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 TOP = 5  # AlpacaEval 2 sees so many tokens: a judge that puts neither name among them did not answer the question
@@ -46,9 +48,9 @@ class _Local:
         refuse_outside_weights(base, revision)
         self.judge, self.tokenizer = judge, load_tokenizer(base, revision)
         spread = {"device_map": "auto"} if torch.cuda.is_available() else {}
-        self.model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[precision], **spread).eval()
+        self.model = load_whole(base, revision, DTYPES[precision], **spread).eval()
         self.names = [ids_of(name, self.tokenizer) for name in judge.names]
-        self.window = getattr(self.model.config, "max_position_embeddings", None) or math.inf
+        self.window = context_of(self.model.config) or math.inf
 
     @torch.inference_mode()
     def all(self, questions: list[Question], batch: int, answered: Callable, idle: Callable) -> dict[Question, str]:

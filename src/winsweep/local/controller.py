@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -67,9 +67,9 @@ def make_table(run: Run, items: list[Item], show: Callable[[Run, list[Item]], No
     return items
 
 
-def run_here(house: House, placements: Placements, jobs: int) -> None:
-    """Run what is ready of the stages that belong on this machine (a stage that needs the internet, say), and nothing else."""
-    here = placements.stages("login")
+def run_here(house: House, placements: Placements, jobs: int, among: Collection[str] | None = None) -> None:
+    """Run what is ready of the stages (`among` some) that belong on this machine (a stage that needs the internet, say), and nothing else."""
+    here = placements.stages("login") & set(placements.by_stage if among is None else among)
     if not here:
         return
 

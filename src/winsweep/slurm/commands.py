@@ -4,27 +4,30 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from winsweep import inspection, strict
 from winsweep.amounts import figure
 from winsweep.attempt.retry import Course
+from winsweep.check import room
+from winsweep.check.dry import say_checks
 from winsweep.costs import forecast
 from winsweep.costs.estimate import most_gpu_hours
 from winsweep.costs.pace import Pace, paces
 from winsweep.errors import BadStudy, ClusterDown
 from winsweep.house import House, chain
 from winsweep.local.controller import run_here
-from winsweep.placement import Cluster
+from winsweep.placement import Cluster, Placement
 from winsweep.results import where_text
-from winsweep.slurm import lookout, queue, slurm, word
+from winsweep.slurm import doctor, inventory, lookout, queue, slurm, word
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
 from winsweep.slurm.opening import leave_out
 from winsweep.slurm.reconcile import Look, judged_cells, look, planned, table_failure, tick
 
+CHECKS = ("check", "check_judge")
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
 
@@ -36,6 +39,7 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> 
         return dry_run(house, cluster)
     if a.emit:
         return say_emitted(a.emit, emit(house, cluster, a.emit))
+    run_here(house, cluster.placements, a.jobs, CHECKS)  # first, as what they stand before would not be submitted
     seen = tick(house, cluster, a.retry_failed)
     say_submitted(house, seen)
     run_here(house, cluster.placements, a.jobs)
@@ -98,7 +102,19 @@ def dry_run(house: House, cluster: Cluster) -> int:
     print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {_hours(asked)} GPU-hours{by_pace}; "
           f"{sum(i.state == 'done' for i in seen.items)} results reused")
     print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, seen.items)]))
-    return max(say_refusals(todo), any(f.problem for f in looked))
+    broken = say_checks(house, cluster.placements, seen.items, None, gpu_gb(todo))
+    return max(broken, say_refusals(todo), any(f.problem for f in looked))
+
+
+def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:
+    """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked only if anything wants one."""
+    found = inventory.partitions() if any(x.placement.gpus for x in todo) else {}
+
+    def of(placed: Placement) -> float | None:
+        kinds = [k for name, p in found.items() if name == placed.partition or not placed.partition and p.is_default for k in p.kinds if k.num_gpus]
+        return room.by_name([kind or ",".join(k.features) for k in kinds if doctor.fits(placed.constraint, k) for kind in k.gpus])
+
+    return of
 
 
 def array_line(array: Array, known: Pace | None) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from winsweep.artifact import Artifact
+from winsweep.check.finding import Finding
 from winsweep.errors import ClusterDown
 from winsweep.placement import Cluster, Placement
 from winsweep.slurm import inventory, limits, probe, slurm
 from winsweep.slurm.chain import Array
-from winsweep.slurm.finding import Finding
 from winsweep.slurm.inventory import Kind, Partition, Rights
 from winsweep.slurm.probe import Probed
 from winsweep.store.store import Store

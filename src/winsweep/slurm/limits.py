@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from winsweep.errors import ClusterDown
 from winsweep.placement import Placement
 from winsweep.slurm import queue
-from winsweep.slurm.finding import Finding
+from winsweep.check.finding import Finding
 
 QOS_FIELDS = {"maxsubmitjobsperuser": "of each user", "maxsubmitjobsperaccount": "of each account", "grpsubmitjobs": "of all who use it"}
 ASSOC_FIELDS = {"maxsubmitjobs": "of each user", "grpsubmitjobs": "of all who use it"}

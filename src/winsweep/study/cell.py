@@ -50,6 +50,7 @@ class Model:
     name: str = name_only()
     source: HubModel | LocalFile | Pretrain
     tokenizer: LocalFile | None = added(None)
+    context: int | None = added(None)  # tokens that it may hold, where its configuration does not say; or fewer than that says
 
 
 @worked_out_once
@@ -212,6 +213,11 @@ class Table:
 
     def only(self, cells: tuple[Cell, ...]) -> "Table":
         return replace(self, cells=cells)
+
+
+def untrained(model: Training | Model) -> Model:
+    """The model that one comes from."""
+    return model.model if isinstance(model, Training) else model
 
 
 def base_of(model: Training | Model, need: Need) -> tuple[dict[str, object], dict[str, Artifact]]:

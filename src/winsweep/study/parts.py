@@ -53,14 +53,15 @@ class Parts:
         check_name(name, node)
         given = node.mapping()
         seen = strict.Findings()
-        seen.of(strict.refuse_unknown, given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "recipe"), node)
+        seen.of(strict.refuse_unknown, given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "context", "recipe"), node)
         kinds = [k for k in ("hf_id", "path", "pretrain") if k in given]
         if len(kinds) != 1:
             seen.found.append(str(node.error(f"found {' and '.join(kinds) or 'none of them'}", "exactly one of hf_id, path, pretrain is legal")))
         tokenizer = seen.of(self.local, given["tokenizer"]) if "tokenizer" in given else None
+        context = seen.of(_context, given["context"]) if "context" in given else None
         base = seen.of(self.base, kinds[0], given, node) if len(kinds) == 1 else None
         seen.stop()
-        return Model(name, base, tokenizer)
+        return Model(name, base, tokenizer, context)
 
     def base(self, kind: str, given: dict[str, Node], node: Node) -> HubModel | LocalFile | Pretrain:
         if kind == "path":
@@ -130,6 +131,13 @@ class Parts:
         weights = self.base(kind, given, node)  # of a judge that is a model on this machine
         rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
         return Judge(at.value, module.VERSION, replace(strict.read_fields(module.Options, rest, node), weights=weights))
+
+
+def _context(node: Node) -> int:
+    tokens = strict.read(int, node)
+    if tokens < 2:
+        raise node.error(f"found {tokens}", "a number of tokens from 2 is legal")
+    return tokens
 
 
 def module_of(folder: Path, package: str, name: str, at: Node) -> ModuleType:

@@ -44,6 +44,13 @@ def fetch(part: HubModel | HubData) -> int:
     return sum(num for name, num in _blobs(part).items() if name not in before)
 
 
+def folder_of(model: HubModel) -> Path:
+    """Where the files of a model lie, which are fetched if they are not there; BadData says what to type."""
+    if not is_there(model):
+        fetch(model)
+    return _snapshot(model)
+
+
 def fetch_data(data: HubData) -> Path:
     """A file of a data set; of a pattern, the directory that the files it names are below. From the cache where it is complete."""
     from huggingface_hub import hf_hub_download
