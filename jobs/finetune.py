@@ -28,6 +28,7 @@ def run(job: Job) -> None:
     from winsweep.study.frame import Frame
     from winsweep.study.recipe import Recipe
     from winsweep.text import encode, model
+    from winsweep.text.context import refuse_unfit
     from winsweep.train.finetune import finetune
     from winsweep.train.gang import join
     from winsweep.zero import read_zero
@@ -40,6 +41,7 @@ def run(job: Job) -> None:
     encoded = encode.encode_all(rows, tokenizer, frame, recipe)
     print(encoded.summary(), flush=True)
     job.notes.update(encoded.counts())
+    refuse_unfit([e.ids for e in encoded.examples], base, revision)
     if job.rank == 0:
         model.save_around(base, revision, tokenizer, job.out / "hf", frame)
     gang = join(rank=job.rank, num_ranks=job.num_ranks, meeting=job.meeting, timeout_s=job.placement.timeout_s,

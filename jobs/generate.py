@@ -5,7 +5,7 @@ import json
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Data, Generation, Model, base_of
+from winsweep.study.cell import Data, Generation, Model, base_of, untrained
 from winsweep.study.pretrain import Pretrain
 
 VERSION = 2
@@ -20,6 +20,7 @@ def want(ask: Generation, need: Need) -> Want:
     params |= {"decoding": ask.decoding, "frame": ask.frame}
     if isinstance(ask.model, Model) and not isinstance(ask.model.source, Pretrain):
         params["ends"] = ENDS
+    params |= {"context": untrained(ask.model).context} if untrained(ask.model).context else {}
     if ask.decoding.precision == "bf16" and ask.decoding.engine == "slots":
         params["engine"] = ENGINE
     return Want(ask.name, params, {**inputs, "instructions": need("prepare", Data("instructions", ask.instructions))})
@@ -40,7 +41,7 @@ def run(job: Job) -> None:
     answers = answer_all([row["instruction"] for row in asked], *job.base(), keys.restore(Decoding, job.params["decoding"]),
                          Frame(**job.params["frame"]), adapter, job.work, job.progress, job.stopping,
                          lambda how: job.notes.update(decoded_in=how), expected_lengths(job.name, job.inputs["instructions"], len(asked)),
-                         Crew(job.rank, job.num_ranks, job.placement.timeout_s), job.notes.update)
+                         Crew(job.rank, job.num_ranks, job.placement.timeout_s), job.notes.update, job.params.get("context"))
     if job.rank:
         return
     rows = [{"instruction": row["instruction"], "output": a.text, "generator": job.name, "dataset": row["dataset"],

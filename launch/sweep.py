@@ -9,7 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, paths, prefetch, strict  # noqa: E402
+from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
+from winsweep.check import early, room
+from winsweep.check.dry import say_checks
 from winsweep.costs import bill, forecast
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
@@ -44,15 +46,21 @@ def main() -> int:
             print(prefetch.not_there(house), end="")
         elif a.prefetch:
             return prefetch.fetch(house)
+        elif a.cancel is None:
+            inspection.refuse(house)
         file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
         cluster = read_cluster(layout.STAGES, file, house.need.stages)
+        whole = house
+        if a.cancel is None and not a.dry_run and not a.emit and not (house := told_first(whole)).judged:
+            return 2
+        left_out = int(house is not whole)
         if cluster.kind == "slurm":
             from winsweep.slurm import commands
 
-            return commands.act(house, cluster, a, again(a))
+            return commands.act(house, cluster, a, again(a)) or left_out
         if a.emit:
             raise BadStudy(f"--emit: {cluster.file} is of kind local; a cluster file with kind: slurm is legal; add --cluster NAME")
-        return dry_run(house) if a.dry_run else sweep(house, a, cluster)
+        return dry_run(house, cluster, a.jobs) if a.dry_run else sweep(house, a, cluster) or left_out
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
@@ -86,7 +94,20 @@ def again(a: argparse.Namespace) -> str:
     return shlex.join([*words, *(f"--only={label}" for label in a.only or ()), *(["--train-only"] if a.train_only else [])])
 
 
-def dry_run(house: House) -> int:
+def told_first(house: House) -> House:
+    """The house of the cells and analyses that nothing known here speaks against; what does is said, so that nothing is spent on the others."""
+    items = house.plan(house.facts())
+    rows = early.quick(house, items)
+    for row in rows:
+        if row.finding.verdict == "problem":
+            print(f"error: {row.of}: {row.finding.what}: {row.finding.text}", file=sys.stderr)
+    left = early.without(house, items, rows)
+    if out := [name for of, kept in ((house.judged, left.judged), (house.analyses, left.analyses)) for name in of if name not in kept]:
+        print(f"left alone until then: {', '.join(out)}", file=sys.stderr)
+    return left
+
+
+def dry_run(house: House, cluster: Cluster, num_jobs: int) -> int:
     items = house.plan(house.facts())
     for stage in house.need.stages:
         of_stage = [i for i in items if i.artifact.stage == stage]
@@ -95,13 +116,16 @@ def dry_run(house: House) -> int:
         print(f"{stage:10s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
         for i in to_run:
             print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
-    print("\n".join(forecast.lines(house, items)))
-    return 0
+    print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, items)]))
+    memory_gb = room.here()
+    code = say_checks(house, cluster.placements, items, num_jobs, (lambda placed: memory_gb) if memory_gb else None)
+    return 1 if any(f.problem for f in looked) else code
 
 
 def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
     from winsweep import results
     from winsweep.local import view
+    from winsweep.remarks import remarks
 
     for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background with SIGINT ignored
         signal.signal(signum, signal.default_int_handler)
@@ -112,12 +136,15 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
         except KeyboardInterrupt:
             print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
             return 130
+    print(house.damaged(), end="", file=sys.stderr)
     judged = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
     done, is_current = len(judged), results.is_current(house, judged)
     if is_current:
         print(results.table_text(results.path_of(house), house.study.notes))
     analysed = sum(state_of(items, a) == "done" for a in house.analyses.values())
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
+    if notes := remarks(house, items):
+        print("\n".join(notes))
     print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells judged; {results.where_text(house, judged)}{beside}' if house.has_table else 'models made'}")
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)

@@ -4,15 +4,20 @@ WinsweepError
 ├── BadStudy      the study file asks for something that is not legal
 ├── BadData       a data file cannot be read as what it is said to be
 ├── NotCanonical  a value has no stable byte form and so cannot take part in a key
-├── MissingInput  an input artifact is not there (the attempt ends as "blocked")
+├── MissingInput  an input artifact is not published just now (the attempt ends as "blocked": it is waited for while it is made again)
+├── NotFound      something that no attempt makes is not there: a file, a package, a weight, a rank
+├── CheckFailed   a check before any spending found what would fail later
 ├── Damaged       a published file differs from its manifest
 ├── Busy          another live attempt owns this artifact
+├── LinkInStore   a link stands where a store has its own files; nothing is read, written or removed through it
 ├── NewerStore    the store was written by a later winsweep
 ├── NotFinite     training or weights hold NaN or infinity
 ├── Incomplete    a result has fewer steps, rows or shards than were asked for
 ├── JudgeFailed   a judge refused, ran out of money or left pairs without a preference; what it said is kept
 └── ClusterDown   SLURM did not answer, so what runs is unknown
-    └── TooManyTasks  an array has more tasks than the cluster allows
+    └── Refused       SLURM answered: it does not take this job
+        ├── TooManyTasks  an array has more tasks than the cluster allows
+        └── QueueFull     as many jobs are submitted as a limit allows, each task of an array counted
 
 Stopped (a signal asked the attempt to end) is no error, so that code which catches any Exception, ours or a library's, lets it through.
 """
@@ -37,7 +42,21 @@ class NotCanonical(WinsweepError, TypeError):
 
 
 class MissingInput(WinsweepError):
+    """Raised for a published input alone; `key` is that artifact's."""
+
     kind = "blocked"
+
+    def __init__(self, text: str, key: str = "") -> None:
+        super().__init__(text)
+        self.key = key
+
+
+class NotFound(WinsweepError):
+    kind = "missing"
+
+
+class CheckFailed(WinsweepError):
+    kind = "config"
 
 
 class Damaged(WinsweepError):
@@ -46,6 +65,10 @@ class Damaged(WinsweepError):
 
 class Busy(WinsweepError):
     kind = "busy"
+
+
+class LinkInStore(WinsweepError):
+    kind = "config"
 
 
 class NewerStore(WinsweepError):
@@ -74,5 +97,13 @@ class ClusterDown(WinsweepError):
     kind = "node"
 
 
-class TooManyTasks(ClusterDown):
+class Refused(ClusterDown):
     """Nothing of the array was accepted."""
+
+
+class TooManyTasks(Refused):
+    pass
+
+
+class QueueFull(Refused):
+    pass

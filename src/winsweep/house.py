@@ -12,13 +12,14 @@ from winsweep.attempt import warm
 from winsweep.attempt.history import failures
 from winsweep.graph import Need, discover
 from winsweep.plan import Facts, Item, plan
-from winsweep.store import liveness
+from winsweep.store import damage, liveness
 from winsweep.store.fingerprint import Fingerprints
 from winsweep.store.store import Store
 from winsweep.study.cell import Cell
 from winsweep.study.study import Study, read_study
+from winsweep.study.uses import gates_of
 
-STAGES = ("pretrain", "prepare", "choose", "finetune", "collect", "generate", "judge", "rank", "drift", "containment")
+STAGES = ("pretrain", "prepare", "check", "check_judge", "choose", "finetune", "collect", "generate", "judge", "rank", "drift", "containment")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class House:
     def models(self) -> "House":
         """The house of the cells' finetuned models alone: nothing is generated from them, judged or put into a table."""
         trained = {label: c.training for label in self.judged if (c := cell_of(self, label)).training}
-        return replace(self, judged={label: self.need("collect", t) for label, t in trained.items()}, analyses={}, has_table=False)
+        need = Need(self.need.stages, gates_of(self.study.table, self.study.analyses, judged=False))
+        return replace(self, need=need, judged={label: need("collect", t) for label, t in trained.items()}, analyses={}, has_table=False)
 
     def only(self, labels: Collection[str]) -> "House":
         """The house of just these cells and their analyses."""
@@ -65,7 +67,14 @@ class House:
         running = {key: f"by {holder}" for key in idle if (holder := self.store.holder(key, self.alive(key)))}
         running |= queued
         known = failures(self.store, [k for k in idle if k not in running])
-        return Facts(present, running, known, frozenset(n for n, m in self.need.stages.items() if getattr(m, "TRANSIENT", False)))
+        transient = frozenset(n for n, m in self.need.stages.items() if getattr(m, "TRANSIENT", False))
+        return Facts(present, running, known, transient, damage.known(self.store).keys())
+
+    def damaged(self) -> str:
+        """A line for each artifact of the study that was found damaged and set aside, and what was found."""
+        aside = damage.known(self.store)
+        return "".join(f"set aside {a.name}: {damage.found_in(aside[a.key])}; kept in {aside[a.key]}, and made again where it is needed\n"
+                       for a in self.order if a.key in aside)
 
     def alive(self, key: str):  # -> Callable[[str], bool]
         return lambda owner: liveness.alive(owner, self.store.work(key) / "heartbeat")
@@ -90,7 +99,7 @@ def _open(study: Path, store: Path, lenient: bool) -> House:
     prints = Fingerprints(opened.root / ".cache" / "digests.json")
     read = read_study(study, prints, lenient)
     prints.save()
-    need = Need(discover(layout.JOBS, "winsweep.jobs"))
+    need = Need(discover(layout.JOBS, "winsweep.jobs"), gates_of(read.table, read.analyses))
     analyses = {label: need(a.stage, a.ask) for label, a in read.analyses.items()}
     return House(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells}, analyses)
 
@@ -100,7 +109,9 @@ def make_room(house: House, items: Iterable[Item], survey: Callable[[], Iterable
 
     Surveyed once more, because another launcher may have replaced it before its stamp was read.
     """
-    stamps = {i.artifact: house.store.stamp(house.store.root / i.artifact.name) for i in items if i.stale}
+    stale = [i.artifact for i in items if i.stale]
+    published = house.store.published() if stale else {}
+    stamps = {a: house.store.stamp(published[a.key]) for a in stale if a.key in published}  # its label may be another by now
     for item in survey() if stamps else ():
         if item.stale and item.artifact in stamps:
             house.store.retire(item.artifact, stamps[item.artifact])

@@ -26,10 +26,10 @@ def make(store: Path, *words: str, code: int = 0) -> str:
 def test_a_model_is_trained_and_then_evaluated(tmp_path):
     said = make(tmp_path, "train_resp", "MODEL=toy", "EPOCHS=1")
     study = tmp_path / "studies" / "resp_tuned_toy.yaml"
-    assert f"study: {study} (new)" in said and "4 jobs run; 1 of 1 models made" in said
-    assert {p.parent.name for p in tmp_path.glob("[a-z]*/*-????????????")} == {"pretrain", "prepare", "finetune", "collect"}
+    assert f"study: {study} (new)" in said and "5 jobs run; 1 of 1 models made" in said
+    assert {p.parent.name for p in tmp_path.glob("[a-z]*/*-????????????")} == {"pretrain", "prepare", "check", "finetune", "collect"}
     said = make(tmp_path, "eval", "MODEL=resp_tuned_toy")
-    assert f"study: {study}\n" in said and "8 jobs run; 1 of 1 cells" in said
+    assert f"study: {study}\n" in said and "9 jobs run; 1 of 1 cells" in said
     rows = list(csv.DictReader((tmp_path / "results" / "resp_tuned_toy.csv").read_text().splitlines()))
     assert [(r["model"], r["task"], r["seed"], r["n"], r["judge"]) for r in rows] == [("toy", "resp_tuned", "1", "84", "reference_overlap")]
     assert 0 < float(rows[0]["win_rate_pct"]) < 60

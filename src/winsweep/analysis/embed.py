@@ -5,7 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from winsweep.errors import BadData, MissingInput
+from winsweep.errors import BadData, NotFound
+from winsweep.study.cell import HubModel
+from winsweep.text import hub
+from winsweep.text.hub import refuse_outside_weights
+from winsweep.text.weights import read_report, refuse
 
 
 def embedder_of(source: Mapping[str, object], file: Callable[[Mapping], Path]) -> Callable[[list[str]], np.ndarray]:
@@ -27,13 +31,14 @@ def char_ngrams(num_features: int) -> Callable[[list[str]], np.ndarray]:
 def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callable[[list[str]], np.ndarray]:
     """An embedder by a sentence-transformers model, from the hub or a directory: texts to float32 vectors (N, D) of length 1.
 
-    On the GPU if there is one. Texts get no prefix and lose what does not fit into the model, as in the paper. MissingInput without
+    On the GPU if there is one. Texts get no prefix and lose what does not fit into the model, as in the paper. NotFound without
     the package, BadData without the model; both say what to type.
     """
     try:
         from sentence_transformers import SentenceTransformer  # an extra: only the analysis of drift needs it
     except ImportError:
-        raise MissingInput("drift: the package sentence-transformers is not installed; type pip install 'winsweep[analysis]'") from None
+        raise NotFound("drift: the package sentence-transformers is not installed; type pip install 'winsweep[analysis]'") from None
+    refuse_outside_weights(name, revision)
     try:
         model = SentenceTransformer(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as e:
@@ -41,11 +46,20 @@ def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callabl
         raise BadData(f"embedder {name}: cannot be loaded ({why}); legal is a sentence-transformers model without code of its own, "
                       "on the hub or in a directory; where compute nodes are offline, fetch it once on a login node: "
                       f"hf download {name}") from e
+    _refuse_drawn(name, revision, model)
 
     def embed(texts: list[str]) -> np.ndarray:
         return model.encode(texts, batch_size=batch, prompt="", normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False)
 
     return embed
+
+
+def _refuse_drawn(name: str, revision: str | None, model: object) -> None:
+    """BadData if a weight of the embedder's transformer is not in its files, but for a pooler's, which nothing of it uses."""
+    inside = model[0].auto_model
+    folder = hub.folder_of(HubModel(name, revision)) if revision else Path(name)
+    found = read_report(folder, inside.config, type(inside))
+    refuse(name, [m for m in found.missing if "pooler" not in m], found.wrong)
 
 
 def counted(embed: Callable[[list[str]], np.ndarray], told: Callable[[int], None]) -> Callable[[list[str]], np.ndarray]:

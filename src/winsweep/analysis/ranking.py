@@ -16,11 +16,12 @@ from winsweep.analysis.intervals import Share, share_of
 from winsweep.errors import BadData, NotFinite
 from winsweep.store.manifest import kept
 from winsweep.study.frame import Frame
+from winsweep.text.context import context_of
 from winsweep.text.encode import Example, encode
 from winsweep.train.loss import collate, example_losses, num_targets
 
 NUM_DRAWS = 5  # other responses per instruction
-MAX_TOKENS = 1024  # longer conversations lose their end, as run
+MAX_TOKENS = 1024  # longer conversations lose their end, as run; where the model's context is shorter, there
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def score(pairs: Sequence[Pair], rows: Sequence[tuple[str, str]], model: PreTrai
     Sequences of like length are scored together, at most `batch_tokens` tokens with their padding; in float32 the others of a
     batch change nothing beyond rounding. Batches that an earlier call left in `work` are not scored again.
     """
-    examples = {pair: _encoded(pair, rows, tokenizer, frame) for pair in pairs}
+    most = min(MAX_TOKENS, context_of(model.config) or MAX_TOKENS)
+    examples = {pair: _encoded(pair, rows, tokenizer, frame, most) for pair in pairs}
     out: dict[Pair, Score] = {}
     for number, batch in enumerate(_batches(examples, batch_tokens)):
         def make() -> list[float]:
@@ -99,12 +101,12 @@ def score(pairs: Sequence[Pair], rows: Sequence[tuple[str, str]], model: PreTrai
     return out
 
 
-def _encoded(pair: Pair, rows: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:
+def _encoded(pair: Pair, rows: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, frame: Frame, most: int) -> Example:
     instruction, response = rows[pair[0]][0], rows[pair[1]][1]
     full = encode([{"role": "user", "content": instruction}, {"role": "assistant", "content": response}], tokenizer, frame)
-    example = Example(full.ids[:MAX_TOKENS], full.labels[:MAX_TOKENS])
+    example = Example(full.ids[:most], full.labels[:most])
     if not num_targets(example):
-        raise BadData(f"row {pair[0] + 1} ({instruction[:60]!r}…): found an instruction that fills {MAX_TOKENS} tokens; legal is one that "
+        raise BadData(f"row {pair[0] + 1} ({instruction[:60]!r}…): found an instruction that fills {most} tokens; legal is one that "
                       "leaves room for a response; remove the row")
     return example
 

@@ -5,6 +5,7 @@ import os
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -25,8 +26,18 @@ GiveUp = Callable[[str], NoReturn]
 
 def reason_of(e: BaseException, work: Path, roll: Roll) -> dict:
     kind = _kind_of(e)
+    kind = "killed" if kind == "stopped" and "SLURM_ARRAY_TASK_ID" in os.environ else kind  # no launcher is there that could have asked
     blamed = {"node": roll.lost_node(WORD_S)} if kind in GONE else {}
     return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
+
+
+def say_why(e: BaseException) -> None:
+    """The reason as the last line of a log: alone for an error of ours, which says where and what to do; below its traceback for any other."""
+    if isinstance(e, (WinsweepError, Stopped)):
+        print(f"{_kind_of(e)}: {e}", file=sys.stderr, flush=True)
+    else:
+        traceback.print_exception(e)
+        print(f"{_kind_of(e)}: {type(e).__name__}: {e}", file=sys.stderr, flush=True)
 
 
 def say_end(store: Store, key: str, number: int, record: dict) -> str:
@@ -117,7 +128,7 @@ def _kind_of(e: BaseException) -> str:
         return "host OOM"
     if type(e).__name__ == "OutOfMemoryError":
         return "GPU OOM"
-    return "stopped" if isinstance(e, (KeyboardInterrupt, SystemExit)) else "application"
+    return "stopped" if isinstance(e, KeyboardInterrupt) else "application"  # what a library exits with is no request of ours
 
 
 def usage(begun: float) -> dict:

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from winsweep.attempt import warm
+from winsweep.store import links
 
-MODELS = ("pretrain", "finetune", "collect", "generate", "rank")  # stages that need torch and transformers; a judgement starts at once
+MODELS = ("pretrain", "check", "finetune", "collect", "generate", "rank")  # stages that need torch and transformers; a judgement starts at once
 GRACE_S = 5.0  # between the end of one rank and the kill of the others; between SIGTERM and SIGKILL
 POLL_S = 0.02
 ORPHAN_S = 2.0  # how long an attempt whose parent is gone may take to say so
@@ -73,7 +74,14 @@ def start(spec: Path, ranks: int, log: Path | None, gpus: str | None) -> Gang:
     token = uuid.uuid4().hex[:12]
     sys.stdout.flush()
     sys.stderr.flush()
-    return Gang({rank: fork(spec, rank, ranks, token, log, gpus) for rank in range(ranks)})
+    gang = Gang({})
+    for rank in range(ranks):
+        try:
+            gang.pids[rank] = fork(spec, rank, ranks, token, log, gpus)
+        except OSError as e:  # no process or memory left: this rank failed
+            print(f"rank {rank} of {spec} cannot be started: {e}", file=sys.stderr, flush=True)
+            gang.pids[rank], gang.codes[rank] = 0, 1
+    return gang
 
 
 def fork(spec: Path, rank: int, ranks: int, token: str, log: Path | None, gpus: str | None) -> int:
@@ -100,8 +108,8 @@ def fork(spec: Path, rank: int, ranks: int, token: str, log: Path | None, gpus: 
 
 
 def redirect(log: Path) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    links.refuse(log.parent).mkdir(parents=True, exist_ok=True)
+    fd = os.open(links.refuse(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(fd, 1)

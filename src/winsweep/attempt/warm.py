@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, ModuleType
 
-SLOW = {"pretrain": "winsweep.train.pretrain", "finetune": "winsweep.train.finetune", "collect": "winsweep.train.collect",
+SLOW = {"pretrain": "winsweep.train.pretrain", "check": "winsweep.check.model", "finetune": "winsweep.train.finetune", "collect": "winsweep.train.collect",
         "generate": "winsweep.generate.greedy", "rank": "winsweep.analysis.ranking", "aggregate": "winsweep.report.table"}
 
 

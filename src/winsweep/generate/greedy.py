@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from winsweep.errors import BadData
 from winsweep.generate import vllm_engine
@@ -21,6 +21,7 @@ from winsweep.generate.step import Step
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
+from winsweep.text.context import known_context, refuse_rowless
 from winsweep.text.encode import prompt_ids, spelling
 from winsweep.text.ends import Ends, ends_of
 from winsweep.text.model import load_tokenizer
@@ -39,17 +40,18 @@ class Answer:
 def answer_all(instructions: list[str], base: str, revision: str | None, decoding: Decoding, frame: Frame, adapter: Adapter | None,
                work: Path, progress: Callable[[int, int], None], stopping: Callable[[], str | None] = lambda: None,
                note: Callable[[str], None] = lambda _: None, expected: Sequence[float] | None = None, crew: Crew = Crew(),
-               remark: Callable[[dict[str, object]], None] = lambda _: None) -> list[Answer]:
+               remark: Callable[[dict[str, object]], None] = lambda _: None, context: int | None = None) -> list[Answer]:
     """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made again.
 
     A prompt is never cut, and an answer ends where text.ends says, at decoding.max_new_tokens or where the model's context ends. Stopped within
     a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
     `note` hears how answers are made, `remark` what is to be recorded of prompts and ends. `expected`: how long each may become, in any unit;
-    the longest begin first, which changes no answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if
-    they go silent), the rest return nothing.
+    the longest begin first, which changes no answer. `context`: tokens that the model may hold, if its configuration does not say. Of a
+    crew each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
     """
-    tokenizer, ends, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note)
+    tokenizer, ends, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note, context)
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
+    refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
     special = spelling([[text] for text in instructions], tokenizer, frame)
     remark(special.notes() | {"ends": dict(ends.said)})
     for said in special.said():
@@ -69,16 +71,17 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
 
 
 def open_engine(base: str, revision: str | None, decoding: Decoding, rank: int, frame: Frame, adapter: Adapter | None,
-                note: Callable[[str], None]) -> tuple[PreTrainedTokenizerBase, Ends, int, Write]:
-    """Tokenizer and context of a model, where its answers end, and what writes them."""
+                note: Callable[[str], None], context: int | None = None) -> tuple[PreTrainedTokenizerBase, Ends, int, Write]:
+    """Tokenizer and context of a model, where its answers end, and what writes them. BadData where nobody says what its `context` is."""
     if decoding.engine == "vllm":
         tokenizer, engine = load_tokenizer(base, revision), vllm_engine.Engine(base, revision, decoding, rank)
         ends = ends_of(base, revision, tokenizer, decoding.stop)
         note("vllm")
-        return tokenizer, ends, engine.window, lambda order, done, stopping: engine.answers(order, done, ends, adapter, frame, stopping)
+        window = min(engine.window, context or engine.window)
+        return tokenizer, ends, window, lambda order, done, stopping: engine.answers(order, done, ends, adapter, frame, stopping)
     model, tokenizer = load(base, revision, decoding.precision, rank)
     ends = ends_of(base, revision, tokenizer, decoding.stop)
-    return (tokenizer, ends, model.config.max_position_embeddings,
+    return (tokenizer, ends, known_context(model.config, base, context),
             lambda order, done, stopping: answers(model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, note))
 
 

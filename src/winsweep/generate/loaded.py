@@ -5,9 +5,11 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
+from winsweep.text.weights import load_whole
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _held: dict[Hashable, Any] = {}
@@ -35,6 +37,7 @@ def load(base: str, revision: str | None, precision: str, rank: int = 0) -> tupl
 def _load(base: str, revision: str | None, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = load_tokenizer(base, revision)  # first, as it says what to do where the hub refuses
-    model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[precision])
+    refuse_outside_weights(base, revision)
+    model = load_whole(base, revision, DTYPES[precision])
     model.generation_config = GenerationConfig()
     return model.to(device).eval(), tokenizer

@@ -6,16 +6,21 @@ attempt, and with the model runner that takes a request's own rules.
 
 import os
 from collections.abc import Callable, Iterator, Sequence, Set
+from pathlib import Path
 
 import torch
+from transformers import AutoConfig
 
 from winsweep.errors import BadStudy, Stopped
 from winsweep.generate.decoder import Prompt
 from winsweep.generate.loaded import DTYPES, held
-from winsweep.study.cell import Decoding
+from winsweep.study.cell import Decoding, HubModel
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
+from winsweep.text import hub
 from winsweep.text.ends import Ends
+from winsweep.text.hub import refuse_outside_weights
+from winsweep.text.weights import read_report, refuse
 
 SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_USE_V2_MODEL_RUNNER": "0", "VLLM_NO_USAGE_STATS": "1"}
 MISSING = ("decoding.engine: found vllm, which is not installed here; legal are slots, which needs nothing, and vllm beside it; "
@@ -64,12 +69,15 @@ def _params(prompt: Prompt, ends: Ends, adapter: Adapter | None, frame: Frame) -
 def _load(base: str, revision: str | None, precision: str, num_rows: int, rank: int) -> object:
     os.environ.update(SETTINGS)  # read as vllm is imported
     _see_one_gpu(rank)
+    refuse_outside_weights(base, revision)
     try:
         from vllm import LLM
     except ModuleNotFoundError as e:
         raise BadStudy(MISSING) from e
     from winsweep.generate.vllm_rules import VllmRules
 
+    folder = hub.folder_of(HubModel(base, revision)) if revision else Path(base)  # vLLM has a loader of its own
+    refuse(base, (found := read_report(folder, AutoConfig.from_pretrained(folder))).missing, found.wrong)
     return LLM(base, revision=revision, tokenizer_revision=revision, dtype=DTYPES[precision], max_num_seqs=num_rows, seed=0, logits_processors=[VllmRules],
                async_scheduling=False, generation_config="vllm")  # which is: none of the model's own settings
 

@@ -10,16 +10,20 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy
 from winsweep.judge.chat import ChatJudge, messages_for
 from winsweep.judge.judging import Row, judge_all
-from winsweep.judge.ledger import Ledger
+from winsweep.judge.ledger import Ledger, checked
 from winsweep.judge.questions import Judgement, Question
+from winsweep.judge.verdict import UNLIKELY, Unreadable
 from winsweep.text.chat import render
+from winsweep.text.context import context_of
 from winsweep.text.controls import controls_of
+from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
+from winsweep.text.weights import load_whole
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 TOP = 5  # AlpacaEval 2 sees so many tokens: a judge that puts neither name among them did not answer the question
@@ -41,11 +45,12 @@ class _Local:
     """The model with its tokenizer, and the ids that stand for each name."""
 
     def __init__(self, judge: ChatJudge, base: str, revision: str | None, precision: str) -> None:
+        refuse_outside_weights(base, revision)
         self.judge, self.tokenizer = judge, load_tokenizer(base, revision)
         spread = {"device_map": "auto"} if torch.cuda.is_available() else {}
-        self.model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[precision], **spread).eval()
+        self.model = load_whole(base, revision, DTYPES[precision], **spread).eval()
         self.names = [ids_of(name, self.tokenizer) for name in judge.names]
-        self.window = getattr(self.model.config, "max_position_embeddings", None) or math.inf
+        self.window = context_of(self.model.config) or math.inf
 
     @torch.inference_mode()
     def all(self, questions: list[Question], batch: int, answered: Callable, idle: Callable) -> dict[Question, str]:
@@ -76,7 +81,7 @@ class _Local:
         return logits_BKV[rows].float().log_softmax(-1)
 
     def _say(self, question: Question, log_V: torch.Tensor, num_tokens: int, answered: Callable, failures: dict[Question, str]) -> None:
-        logs = [torch.logsumexp(log_V[ids], 0).item() for ids in self.names]
+        logs = [torch.logsumexp(log_V[ids], 0).clamp(min=UNLIKELY).item() for ids in self.names]
         if not {*log_V.topk(min(TOP, len(log_V))).indices.tolist()} & {i for ids in self.names for i in ids}:
             failures[question] = f"neither of its names is among the {TOP} likeliest tokens"
             return
@@ -84,7 +89,12 @@ class _Local:
         best = max(tops, key=lambda t: t["logprob"])
         choice = {"text": best["token"], "logprobs": {"content": [best | {"top_logprobs": tops}]}}
         date = datetime.now(UTC).isoformat(timespec="seconds")
-        answered(question, Judgement(self.judge.read(choice), choice, "", date, (num_tokens, 1)))
+        try:
+            judgement = checked(Judgement(self.judge.read(choice), choice, "", date, (num_tokens, 1)))
+        except Unreadable as error:
+            failures[question] = str(error)
+            return
+        answered(question, judgement)
 
     def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
         return torch.tensor(rows, device=self.model.device)

@@ -4,23 +4,30 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from winsweep import strict
+from winsweep import inspection, strict
+from winsweep.amounts import figure
+from winsweep.attempt.retry import Course
+from winsweep.check import room
+from winsweep.check.dry import say_checks
 from winsweep.costs import forecast
 from winsweep.costs.estimate import most_gpu_hours
 from winsweep.costs.pace import Pace, paces
 from winsweep.errors import BadStudy, ClusterDown
 from winsweep.house import House, chain
 from winsweep.local.controller import run_here
-from winsweep.placement import Cluster
+from winsweep.placement import Cluster, Placement
 from winsweep.results import where_text
-from winsweep.slurm import queue, slurm
+from winsweep.slurm import doctor, inventory, lookout, queue, slurm, word
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
-from winsweep.slurm.reconcile import Look, judged_cells, leave_out, look, planned, tick
+from winsweep.slurm.opening import leave_out
+from winsweep.slurm.reconcile import Look, judged_cells, look, planned, table_failure, tick
 
+CHECKS = ("check", "check_judge")
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
 
@@ -32,13 +39,14 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> 
         return dry_run(house, cluster)
     if a.emit:
         return say_emitted(a.emit, emit(house, cluster, a.emit))
+    run_here(house, cluster.placements, a.jobs, CHECKS)  # first, as what they stand before would not be submitted
     seen = tick(house, cluster, a.retry_failed)
     say_submitted(house, seen)
     run_here(house, cluster.placements, a.jobs)
     while a.watch and not over(seen):
         time.sleep(WATCH_S)
         try:
-            seen = tick(house, cluster)
+            seen = tick(house, cluster, before=seen.course or Course(0, 0))
             say_submitted(house, seen)
             run_here(house, cluster.placements, a.jobs)
         except ClusterDown as e:  # unknown is not gone: look again later
@@ -47,12 +55,12 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> 
 
 
 def over(seen: Look) -> bool:
-    return not seen.submitted and not seen.queued and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
+    return (seen.course is not None and seen.course.is_over and not seen.queued) or not seen.submitted and not seen.queued and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
 
 
 def say_submitted(house: House, seen: Look) -> None:
     for array, job in seen.submitted:
-        waits = f" after {', '.join(str(x.on) if isinstance(x.on, str) else seen.submitted[x.on][1] for x in array.after)}" if array.after else ""
+        waits = f" after {', '.join(dict.fromkeys(str(x.on) for x in array.after))}" if array.after else ""
         print(f"job {job}: {array.title}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True)
 
 
@@ -63,12 +71,19 @@ def report(house: House, seen: Look, command: str) -> int:
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
     what = f"cells judged; {where_text(house, done)}{beside}" if house.has_table else "models made"
     print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} {what}")
+    if seen.full:
+        print(f"SLURM takes no more jobs now ({seen.full}); the closing job submits the rest as room appears")
     failed = [i for i in seen.items if i.state == "failed"]
     for i in failed:
         print(f"failed  {i.artifact.name}\n        {i.why}\n        log:   {house.store.log(i.artifact.key)}", file=sys.stderr)
+    for key, why in table_failure(house, seen.items).items():
+        print(f"failed  {key} (the table)\n        {why}\n        log:   {house.store.log(key)}", file=sys.stderr)
+        failed = failed or [key]
+    if why := word.read(house.store, house.study.name):
+        print(f"the last chain ended: {why}", file=sys.stderr)
     if failed:
         print(f"To try them again: {command} --retry-failed", file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if failed or why else 0
 
 
 def dry_run(house: House, cluster: Cluster) -> int:
@@ -83,18 +98,34 @@ def dry_run(house: House, cluster: Cluster) -> int:
         print(f"{held} results are made on this machine (where: login) or wait for those; sweep.py --watch sees to both")
     asked = sum(most_gpu_hours(x.placement, len(x.tasks)) for x in todo)
     measured = sum(known[x.stage].gpu_hours * len(x.tasks) for x in todo if x.stage in known)
-    by_pace = f" (about {measured:.2f} by finished results of {', '.join(sorted(known))})" if known else ""
-    print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {asked:.1f} GPU-hours{by_pace}; "
+    by_pace = f" (about {figure(measured)} by finished results of {', '.join(sorted(known))})" if known else ""
+    print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {_hours(asked)} GPU-hours{by_pace}; "
           f"{sum(i.state == 'done' for i in seen.items)} results reused")
-    print("\n".join(forecast.lines(house, seen.items)))
-    return say_refusals(todo)
+    print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, seen.items)]))
+    broken = say_checks(house, cluster.placements, seen.items, None, gpu_gb(todo))
+    return max(broken, say_refusals(todo), any(f.problem for f in looked))
+
+
+def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:
+    """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked only if anything wants one."""
+    found = inventory.partitions() if any(x.placement.gpus for x in todo) else {}
+
+    def of(placed: Placement) -> float | None:
+        kinds = [k for name, p in found.items() if name == placed.partition or not placed.partition and p.is_default for k in p.kinds if k.num_gpus]
+        return room.by_name([kind or ",".join(k.features) for k in kinds if doctor.fits(placed.constraint, k) for kind in k.gpus])
+
+    return of
 
 
 def array_line(array: Array, known: Pace | None) -> str:
     placed, num = array.placement, len(array.tasks)
-    measured = f", about {num * known.gpu_hours:.2f} by {known.num} finished" if known and placed.gpus else ""
+    measured = f", about {figure(num * known.gpu_hours)} by {known.num} finished" if known and placed.gpus else ""
     return (f"{array.title:16s} {num:5d} task{'s' if num > 1 else ' '} × {placed.nodes} nodes × {placed.ranks} ranks, {placed.gpus} GPUs, "
-            f"{placed.time_min} min; at most {most_gpu_hours(placed, num):.1f} GPU-hours{measured}")
+            f"{placed.time_min} min; at most {_hours(most_gpu_hours(placed, num))} GPU-hours{measured}")
+
+
+def _hours(num: float) -> str:
+    return f"{num:.1f}" if num >= 0.05 or not num else figure(num)
 
 
 def waits_text(array: Array) -> str:
@@ -102,8 +133,10 @@ def waits_text(array: Array) -> str:
     def name(on: int | str) -> str:
         return f"#{on}" if isinstance(on, int) else f"job {on}"
 
-    whole, own = ([name(x.on) for x in array.after if x.corresponding is kind] for kind in (False, True))
+    whole = [name(x.on) for x in array.after if not x.corresponding and not x.tasks]
+    own = [name(x.on) for x in array.after if x.corresponding]
     said = [f"all of {', '.join(whole)}"] * bool(whole) + [f"each its own of {', '.join(own)}"] * bool(own)
+    said += [f"{len(x.tasks)} task{'s' if x.tasks[1:] else ''} of {name(x.on)}" for x in array.after if x.tasks]
     return f"; after {' and '.join(said)}" if said else ""
 
 
@@ -111,7 +144,8 @@ def say_refusals(todo: Sequence[Array]) -> int:
     """Ask SLURM once for each shape that a placement has to it, the longest array of each; 1 if it refuses any."""
     shapes: dict[str, list[Array]] = {}
     for array in todo:
-        shapes.setdefault(str(slurm.parameters(array, "", "", [])), []).append(array)
+        one = replace(array, tasks=array.tasks[:1], at=())  # how many tasks it has is no part of its shape
+        shapes.setdefault(str(slurm.parameters(one, "", "", [])), []).append(array)
     code = 0
     for of_shape in shapes.values():
         stages = ", ".join(dict.fromkeys(x.title for x in of_shape))
@@ -139,8 +173,9 @@ def cancel(house: House, label: str) -> int:
         leave_out(house, label)
     kept = {t.id for key, t in seen.queued.items() if t and key not in keys}  # it makes something else, too
     tasks = sorted({t.id for key, t in seen.queued.items() if t and key in keys} - kept)
-    if tasks:
-        queue.run(["scancel", *tasks])
+    queue.cancel(tasks)
+    if not label:
+        lookout.drop(house.store.root, "")
     print(f"{len(tasks)} tasks cancelled; what is finished stays")
     return 0
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from winsweep import paths
 from winsweep.artifact import Artifact
 from winsweep.errors import Busy, MissingInput, NewerStore
-from winsweep.store import manifest
+from winsweep.store import links, manifest
 from winsweep.store.claim import Claim, leave_end, link, newest
 
 FORMAT = 1
 RECORD = "record.json"
+FOLDERS = (".work", ".cache", ".judged", "results", "studies")  # beside those of the stages
 
 
 class Store:
@@ -25,8 +26,10 @@ class Store:
         self.root = paths.checked(root, "the store").resolve()
 
     def open(self) -> "Store":
-        """Create the root if need be; NewerStore if a later winsweep wrote it."""
+        """Create the root if need be; NewerStore if a later winsweep wrote it, LinkInStore if a folder of ours in it is a link."""
         self.root.mkdir(parents=True, exist_ok=True)
+        for name in FOLDERS:
+            links.refuse(self.root / name)
         mark = self.root / "store.json"
         if not mark.exists():
             manifest.write_atomic(mark, json.dumps({"format": FORMAT}).encode())
@@ -44,15 +47,15 @@ class Store:
     def find(self, key: str) -> Path:
         """The published directory of `key`, or MissingInput."""
         stage, _, digest = key.partition("/")
-        for d in sorted(_dirs(self.root / stage)):
+        for d in sorted(_dirs(links.inside(self.root, self.root / stage))):
             if d.name.endswith(f"-{digest}"):
                 return d
-        raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it")
+        raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it", key)
 
     def publish(self, name: str, claim: "Claim") -> Path:
         """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or somebody published first."""
-        dest = self.root / name
-        manifest.seal(claim.out)
+        dest = links.inside(self.root, self.root / name)
+        manifest.seal(links.refuse(claim.out))
         if not claim.still_held():
             raise Busy(f"{name}: attempt {claim.number} was taken over, so its result is dropped")
         dest.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +71,7 @@ class Store:
 
     def retire(self, artifact: Artifact, seen: str) -> None:
         """Take a stale published directory away, unless it changed since `seen` (the stamp of its manifest)."""
-        dest = self.root / artifact.name
+        dest = links.inside(self.root, self.published().get(artifact.key, self.root / artifact.name))
         trash = self.root / ".work" / f"retired-{artifact.digest}-{os.getpid()}"
         if self.stamp(dest) != seen:
             return
@@ -103,13 +106,15 @@ class Store:
         number, which only one can do, after the holder was found dead. There is no unlock, so a kill leaks nothing.
         """
         claims = self.work(key) / "claims"
+        for path in (claims, self.work(key) / "heartbeat", self.root / key.partition("/")[0]):
+            links.inside(self.root, path)
         claims.mkdir(parents=True, exist_ok=True)
         while True:
             last = newest(claims)
             holder = (claims / f"{last:06d}").read_text() if last else None
             if holder == owner:
                 return Claim(self.work(key), last, owner)
-            if holder and self.end_of(key, last) is None and alive(holder):
+            if holder and not self.is_over(key, last) and alive(holder):
                 raise Busy(f"{key}: is being built by {holder}")
             if link(claims, last + 1, owner):
                 return Claim(self.work(key), last + 1, owner)
@@ -121,7 +126,7 @@ class Store:
     def holder(self, key: str, alive: Callable[[str], bool]) -> str | None:
         """The live attempt that owns `key`, if there is one."""
         last = newest(self.work(key) / "claims")
-        if not last or self.end_of(key, last) is not None:
+        if not last or self.is_over(key, last):
             return None
         holder = (self.work(key) / "claims" / f"{last:06d}").read_text()
         return holder if alive(holder) else None
@@ -132,11 +137,24 @@ class Store:
         owners = [(claims / n).read_text() for n in (os.listdir(claims) if claims.exists() else ()) if n.isdigit()]
         return any(owner.rpartition("@")[2].startswith(f"{token}.") for owner in owners)
 
+    def latest(self, key: str) -> int:
+        """The number of the latest claim on `key`; 0 if there was none."""
+        return newest(self.work(key) / "claims")
+
+    def number_of(self, key: str, token: str) -> int:
+        """The number of the latest claim on `key` if the attempt `token` has it, else 0."""
+        last = self.latest(key)
+        return last if last and (self.work(key) / "claims" / f"{last:06d}").read_text().rpartition("@")[2] == token else 0
+
     def end_of(self, key: str, number: int) -> dict | None:
         try:
             return json.loads((self.work(key) / "ends" / f"{number:06d}.json").read_bytes())
         except FileNotFoundError:
             return None
+
+    def is_over(self, key: str, number: int) -> bool:
+        """Whether attempt `number` on `key` has an end record, also one that is forgiven: its owner may live on, for other work."""
+        return any((self.work(key) / "ends" / f"{number:06d}{suffix}").exists() for suffix in (".json", ".forgiven"))
 
     def ended(self, key: str) -> bool:
         """Whether the latest attempt on `key` left its end record."""
@@ -149,7 +167,7 @@ class Store:
 
     def end(self, key: str, number: int, record: dict) -> None:
         """Leave the end record of attempt `number` on `key`."""
-        leave_end(self.work(key), number, record)
+        leave_end(links.inside(self.root, self.work(key)), number, record)
 
     def log(self, key: str) -> Path:
         """The log of rank 0 of the latest attempt on `key`, or where it would be."""
@@ -158,9 +176,9 @@ class Store:
 
     def tidy(self, key: str) -> None:
         """Drop what only an unfinished attempt needs; claims, end records, logs and the spec stay."""
-        for child in list(self.work(key).iterdir()):  # the other ranks may be removing things too
+        for child in list(links.inside(self.root, self.work(key)).iterdir()):  # the other ranks may be removing things too
             if child.name not in ("claims", "ends", "logs", "spec.json"):
-                shutil.rmtree(child, ignore_errors=True) if child.is_dir() else child.unlink(missing_ok=True)
+                shutil.rmtree(child, ignore_errors=True) if child.is_dir() and not child.is_symlink() else child.unlink(missing_ok=True)
 
 
 def _dirs(path: Path) -> Iterator[Path]:

@@ -51,6 +51,7 @@ class Model:
     name: str = name_only()
     source: HubModel | LocalFile | Pretrain
     tokenizer: LocalFile | None = added(None)
+    context: int | None = added(None)  # tokens that it may hold, where its configuration does not say; or fewer than that says
 
 
 @worked_out_once
@@ -64,6 +65,7 @@ class Source:
     options: object  # the reader's own Options
     data: LocalFile | HubData | None
     empty_instructions: bool = added(False)  # response tuning: every user turn is emptied
+    reading: int = added(1)  # 2 of files that the same version of a reader once read otherwise
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,11 @@ class Table:
 
     def only(self, cells: tuple[Cell, ...]) -> "Table":
         return replace(self, cells=cells)
+
+
+def untrained(model: Training | Model) -> Model:
+    """The model that one comes from."""
+    return model.model if isinstance(model, Training) else model
 
 
 def base_of(model: Training | Model, need: Need) -> tuple[dict[str, object], dict[str, Artifact]]:

@@ -30,7 +30,7 @@ class Frame:
 
     def __post_init__(self) -> None:
         if self.template == "chat" and (self.user, self.assistant, self.system) != (Frame.user, Frame.assistant, Frame.system):
-            raise BadStudy("frame: found tags and template: chat, which writes its own; one of both is legal; remove user: and assistant: (and system:)")
+            raise BadStudy("frame: found tags and template: chat, which writes its own; one of both is legal; remove user:, assistant: and system:")
 
     def prompt(self, instruction: str) -> str:
         """The text that generation starts from; unlike training, the instruction is not stripped."""

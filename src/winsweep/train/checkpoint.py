@@ -20,7 +20,7 @@ from threading import Thread
 import numpy as np
 import torch
 
-from winsweep.errors import Damaged, MissingInput
+from winsweep.errors import Damaged, NotFound
 from winsweep.store import manifest
 from winsweep.train.engine import Engine, load_state, save_state, write_torch
 from winsweep.train.gang import Gang
@@ -186,7 +186,7 @@ def _choose(work: Path, fit: dict) -> int:
 def _unusable(path: Path, step: int, fit: dict) -> str:
     try:
         manifest.verify(path)
-    except (Damaged, MissingInput) as error:
+    except (Damaged, NotFound) as error:
         return str(error)
     have = json.loads((path / "about.json").read_bytes())
     if have != fit:

@@ -21,12 +21,14 @@ import deepspeed.ops
 import transformers
 from deepspeed.accelerator import get_accelerator
 from deepspeed.runtime.engine import DeepSpeedEngine as Engine
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.integrations import HfDeepSpeedConfig
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
-from winsweep.errors import BadStudy, Damaged, MissingInput
+from winsweep.errors import BadStudy, Damaged
 from winsweep.study.recipe import Recipe
+from winsweep.text.hub import refuse_outside_weights
+from winsweep.text.weights import load_whole
 from winsweep.train import memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
 from winsweep.train.gang import Gang
 from winsweep.train.loss import Batch, Packed, summed_loss
@@ -42,7 +44,7 @@ transformers.utils.logging.disable_progress_bar()
 def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, gang: Gang, recompute: str = "none") -> Engine:
     """An engine that holds `base` in the recipe's precision, ready for its first step; `config` comes from zero.resolve.
 
-    MissingInput if the base lacks a weight. Weight decay applies to every parameter.
+    BadData if the base lacks a weight. Weight decay applies to every parameter.
     """
     open_device(gang)
     return wrap(_load(base, revision, recipe, config), recipe, config, gang, recompute)
@@ -95,17 +97,14 @@ def _device_index(rank: int) -> int:
 
 
 def _load(base: str | Path, revision: str | None, recipe: Recipe, config: dict) -> PreTrainedModel:
+    refuse_outside_weights(str(base), revision)
     # While this object lives, transformers splits the weights over the ranks as it reads them.
     hold = HfDeepSpeedConfig(config) if config["zero_optimization"]["stage"] == 3 else None
     try:
-        load = AutoModelForCausalLM.from_pretrained
-        model, report = load(base, revision=revision, dtype=DTYPES[recipe.precision], output_loading_info=True)
+        model = load_whole(base, revision, DTYPES[recipe.precision])
     finally:
         del hold
         unset_hf_deepspeed_config()
-    if report["missing_keys"]:
-        name = sorted(report["missing_keys"])[0]
-        raise MissingInput(f"{base}: has no weights for {name}; a base model with all of its weights is legal; check hf_id and revision")
     model.config.use_cache = False
     return model
 

@@ -1,0 +1,43 @@
+"""check_judge: whether a judge can be asked from where it will be asked, before anything is made for it to judge."""
+
+import json
+from dataclasses import asdict, replace
+
+from winsweep import keys, layout
+from winsweep.attempt.job import Job
+from winsweep.errors import CheckFailed
+from winsweep.graph import Need, Want, load
+from winsweep.store.manifest import write_atomic
+from winsweep.study.uses import JudgeUse
+
+VERSION = 1
+
+
+def want(ask: JudgeUse, need: Need) -> Want:
+    return Want(ask.name, {"judge": ask.judge}, {})
+
+
+def run(job: Job) -> None:
+    from winsweep.check import judge
+    from winsweep.check.finding import problems, worded
+
+    asked = job.params["judge"]
+    module = load(layout.JUDGES / f"{asked['name']}.py", "winsweep.judges")
+    options = keys.restore(module.Options, asked["options"])
+    weights = getattr(options, "weights", None)  # of a judge that is a model on this machine
+    options = replace(options, path=str(job.file(weights))) if weights and "sha256" in weights else options
+    findings = judge.look(module, options)
+    for finding in findings:
+        print(finding, flush=True)
+    if problems(findings):
+        raise CheckFailed(worded(f"judge {asked['name']}", findings) + "\nOnce that is mended, type the same command with --retry-failed")
+    write_atomic(job.out / "findings.json", json.dumps({"findings": [asdict(f) for f in findings]}, indent=1).encode())
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from winsweep.attempt.by_hand import main
+
+    main(Path(sys.argv[1]))

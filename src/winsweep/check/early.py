@@ -1,0 +1,137 @@
+"""What a launcher can say of a study before anything runs: of models whose files are at hand, judges, packages and room."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from winsweep import layout
+from winsweep.artifact import Artifact
+from winsweep.check import environment
+from winsweep.check.finding import Finding
+from winsweep.graph import load
+from winsweep.house import House, chain
+from winsweep.plan import Item
+from winsweep.store.manifest import write_atomic
+from winsweep.study.cell import HubModel
+from winsweep.text import hub
+
+LOOK_S = 600.0  # for headers and tokenizers of all models at hand
+INSTALL = {"vllm": "type engine: slots, or install it as the README says", "sentence_transformers": "type pip install 'winsweep[analysis]'",
+           "matplotlib": "type pip install 'winsweep[analysis]'"}
+
+ABSENT = {"verdict": "unknown", "what": "files", "found": "not on this machine: looked at on a node before anything is made with it"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A finding, and the model, judge or machine that it is of."""
+
+    of: str
+    finding: Finding
+
+
+def quick(house: House, items: Sequence[Item]) -> list[Row]:
+    """Of what is still to be made: judges' keys and days of shut-down, and packages; no network is asked and no model read."""
+    todo = [i.artifact for i in items if i.state != "done"]
+    judges = {a.params["judge"] for a in todo if a.stage == "judge"}
+    rows = [Row(f"judge {judge.name}", f) for judge in sorted(judges, key=lambda j: j.name) for f in _of_judge(judge)]
+    return rows + [Row("packages", f) for f in environment.packages({name: INSTALL[name] for name in _packages(todo)})]
+
+
+def _of_judge(judge) -> Iterator[Finding]:  # study.cell.Judge
+    if hasattr(judge.options, "limits"):
+        module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
+        yield environment.key()
+        yield from environment.shut_down(module.workload(judge.options).model)
+
+
+def _packages(todo: Iterable[Artifact]) -> list[str]:
+    needed: dict[str, None] = {}
+    for a in todo:
+        if a.stage == "generate" and a.plain_params["decoding"].get("engine") == "vllm":
+            needed["vllm"] = None
+        if a.stage == "drift":
+            needed["matplotlib"] = None
+        if a.stage in ("drift", "containment") and "num_features" not in a.plain_params.get("embedder", {"num_features": 0}):
+            needed["sentence_transformers"] = None
+    return list(needed)
+
+
+def without(house: House, items: Sequence[Item], rows: Sequence[Row]) -> House:
+    """The house less the cells that would be trained or generated for nothing, by what `rows` say, and the analyses that could not run; or itself."""
+    wrong = {row.of if row.of != "packages" else row.finding.what.removeprefix("package ") for row in rows if row.finding.verdict == "problem"}
+    if not wrong:
+        return house
+    open_ones = {i.artifact.key for i in items if i.state != "done"}
+    cells = {label for label, end in house.judged.items() if not _in_vain(chain([end]), open_ones, wrong)}
+    left = house.only(cells) if len(cells) < len(house.judged) else house
+    analyses = {name: a for name, a in left.analyses.items() if a.key not in open_ones or wrong.isdisjoint(_packages([a]))}
+    return replace(left, analyses=analyses) if len(analyses) < len(left.analyses) else left
+
+
+def _in_vain(passed: Mapping[str, Sequence[Artifact]], open_ones: Collection[str], wrong: Collection[str]) -> bool:
+    """Whether GPU time would go into a cell (stages to artifacts) whose judge cannot be asked, or whose engine is not there."""
+    spends = [a for stage in ("finetune", "generate") for a in passed.get(stage, ()) if a.key in open_ones]
+    unjudged = any(a.key in open_ones and f"judge {a.params['judge'].name}" in wrong for a in passed.get("judge", ()))
+    return bool(spends) and (unjudged or not set(_packages(spends)).isdisjoint(wrong))
+
+
+def models(house: House, items: Sequence[Item]) -> tuple[list[Row], dict[str, dict]]:
+    """The check of every base model that something is still to be made with, as far as its files are on this machine, and what it found by key."""
+    checks = [i.artifact for i in items if i.artifact.stage == "check"]
+    known = _published(house, checks)
+    known |= {key: told for key, told in _remembered(house).items() if key not in known}
+    asked = {a.key: {"base": at, "said": a.plain_params} for a in checks if a.key not in known and (at := _at_hand(house, a))}
+    if asked:
+        new = _look(asked)
+        known |= new
+        write_atomic(_memory(house), json.dumps(_remembered(house) | new).encode())
+    rows = [Row(f"model {a.label}", Finding(**f)) for a in checks for f in known.get(a.key, {"findings": [ABSENT]})["findings"]]
+    return rows, {key: told["facts"] for key, told in known.items() if told["facts"]}
+
+
+def _published(house: House, checks: Sequence[Artifact]) -> dict[str, dict]:
+    there = house.store.published()
+    return {a.key: json.loads((there[a.key] / "findings.json").read_bytes()) for a in checks if a.key in there}
+
+
+def _at_hand(house: House, check: Artifact) -> str | None:
+    """The directory of the model that is checked, if it is here."""
+    if "base" in check.inputs:
+        made = house.store.published().get(check.inputs["base"].key)
+        return str(made) if made else None
+    source = check.plain_params["base"]["source"]
+    if "sha256" in source:
+        path = house.study.files.get(source["sha256"])
+        return str(path) if path and path.is_dir() else None
+    model = HubModel(**source)
+    return str(hub.folder_of(model)) if hub.is_there(model) else None
+
+
+def _memory(house: House) -> Path:
+    return house.store.root / ".cache" / "checks.json"  # .cache is there, as open_house remembers digests in it
+
+
+def _remembered(house: House) -> dict[str, dict]:
+    try:
+        return json.loads(_memory(house).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def _look(asked: dict[str, dict]) -> dict[str, dict]:
+    """Findings of each model, made by a process of their own, as this one imports no torch; none of those that it could not look at."""
+    env = os.environ | {"PYTHONPATH": f"{layout.ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "TOKENIZERS_PARALLELISM": "false"}
+    try:
+        done = subprocess.run([sys.executable, "-m", "winsweep.check"], input=json.dumps(asked), capture_output=True, text=True, env=env, timeout=LOOK_S)
+        return json.loads(done.stdout.splitlines()[-1])
+    except (subprocess.TimeoutExpired, ValueError, IndexError):
+        return {}
+
+
+def as_plain(findings: Iterable[Finding]) -> list[dict]:
+    return [asdict(f) for f in findings]

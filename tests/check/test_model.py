@@ -1,0 +1,63 @@
+"""The findings of a model: each fault of its files, its vocabulary and its context, in words that say what to type."""
+
+import json
+import re
+
+import pytest
+
+from tests.check.made import toy, with_pieces, without
+from winsweep.check import model
+
+SAID = {"base": {}, "max_tokens": [128], "frames": [{"user": "<|user|>", "assistant": "<|assistant|>"}], "decodings": [{"max_new_tokens": 8}], "adapters": []}
+
+
+def problems(folder, instructions=("What is 1 and 2?",), **said) -> str:
+    found = model.look(str(folder), None, SAID | said, list(instructions))
+    return "\n".join(f"{f.what}: {f.text}" for f in found.findings if f.verdict == "problem")
+
+
+def test_a_sound_model_has_no_problem_and_tells_its_numbers(tmp_path):
+    found = model.look(str(toy(tmp_path / "m")), None, SAID, ["What is 1 and 2?"])
+    told = {f.what: f.found for f in found.findings}
+    assert {f.verdict for f in found.findings} == {"ok"} and found.facts["num_parameters"] == 835_360
+    assert told["end of a turn"] == "'</s>' (2)" and told["added pieces"] == "<s> before each text" and told["context"] == "512 tokens; max_tokens 128"
+
+
+@pytest.mark.parametrize("fault, words", [
+    (lambda m: without(m, "model.layers.1.mlp.down_proj.weight"), "weights: has no weights for model.layers.1.mlp.down_proj.weight; legal is .*fetch it again"),
+    (lambda m: (m / "model.safetensors").write_bytes((m / "model.safetensors").read_bytes()[:-9]), "weights: .*model.safetensors: cannot be read"),
+    (lambda m: (m / "model.safetensors").unlink(), "weights: .*has no weights"),
+    (lambda m: (m / "config.json").write_text("{}"), "configuration: .*give the model a config.json"),
+    (lambda m: (m / "tokenizer.json").unlink(), "tokenizer: "),
+    (lambda m: with_pieces(m, "<|user|>"), r"vocabulary: 1,537 pieces; 1,536 rows of its embedding; no row for '<\|user\|>'"),
+])
+def test_a_fault_of_the_files_is_named(fault, words, tmp_path):
+    folder = toy(tmp_path / "m")
+    fault(folder)
+    assert re.search(words, problems(folder)), problems(folder)
+
+
+def test_shapes_and_context_against_the_study(tmp_path):
+    assert "weights: has model.embed_tokens.weight of shape [1536, 160] where its configuration makes [1600, 160]" in problems(toy(tmp_path / "a", vocab_size=1600))
+    short = toy(tmp_path / "b", max_position_embeddings=32)
+    assert problems(short) == "context: recipe.max_tokens 128, and the model holds 32 tokens; legal are 32 or less; type recipe: {max_tokens: 32} at the model in the study"
+    assert "prompts: instruction 2 has " in problems(short, ["a", "one two three four five six seven eight nine ten " * 9], max_tokens=[32])
+    assert "legal is 512 or less; type context: 512" in problems(toy(tmp_path / "c"), base={"context": 4096})
+
+
+def test_a_piece_that_no_text_holds_needs_no_row(tmp_path):
+    folder = with_pieces(toy(tmp_path / "m"), "<image_soft_token>")
+    assert problems(folder, ["see <image_soft_token>"]) == ""  # in an instruction it is text
+    assert "no row for '<image_soft_token>'" in problems(folder, frames=[{"user": "<image_soft_token>", "assistant": "<|assistant|>"}])
+
+
+def test_what_ends_a_turn_and_what_is_added_is_told(tmp_path):
+    folder = toy(tmp_path / "m")
+    told = json.loads((folder / "tokenizer.json").read_bytes())
+    told["post_processor"]["single"].append({"SpecialToken": {"id": "</s>", "type_id": 0}})
+    told["post_processor"]["special_tokens"]["</s>"] = {"id": "</s>", "ids": [2], "tokens": ["</s>"]}
+    (folder / "tokenizer.json").write_text(json.dumps(told))
+    (folder / "generation_config.json").write_text('{"eos_token_id": [2, 7]}')
+    found = {f.what: f.found for f in model.look(str(folder), None, SAID, None).findings}
+    assert found["added pieces"] .startswith("<s> before each text and </s> behind each text") and "also names" in found["end of a turn"]
+    assert "frame: frame.template: found chat" in problems(folder, frames=[{"template": "chat"}])
