@@ -7,6 +7,7 @@ from winsweep.artifact import Late
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.keys import plain
+from winsweep.store.manifest import write_atomic
 from winsweep.study.cell import Data, Training, base_of
 
 VERSION = 2
@@ -29,6 +30,7 @@ def run(job: Job) -> None:
     from winsweep.study.recipe import Recipe
     from winsweep.text import encode, model
     from winsweep.text.context import refuse_unfit
+    from winsweep.text.weights import BASE_NAMES, base_tensors
     from winsweep.train.finetune import finetune
     from winsweep.train.gang import join
     from winsweep.zero import read_zero
@@ -44,6 +46,7 @@ def run(job: Job) -> None:
     refuse_unfit([e.ids for e in encoded.examples], base, revision)
     if job.rank == 0:
         model.save_around(base, revision, tokenizer, job.out / "hf", frame)
+        write_atomic(job.out / "hf" / BASE_NAMES, json.dumps(base_tensors(base, revision)).encode())
     gang = join(rank=job.rank, num_ranks=job.num_ranks, meeting=job.meeting, timeout_s=job.placement.timeout_s,
                 host=job.host, lost=job.give_up)
     try:

@@ -20,7 +20,7 @@ def test_a_sound_model_has_no_problem_and_tells_its_numbers(tmp_path):
     found = model.look(str(toy(tmp_path / "m")), None, SAID, ["What is 1 and 2?"])
     told = {f.what: f.found for f in found.findings}
     assert {f.verdict for f in found.findings} == {"ok"} and found.facts["num_parameters"] == 835_360
-    assert told["end of a turn"] == "'</s>' (2)" and told["added pieces"] == "<s> before each text" and told["context"] == "512 tokens; max_tokens 128"
+    assert told["end of a turn"] == "'</s>' (tokenizer, generation_config, config)" and told["added pieces"] == "<s> before each text" and told["context"] == "512 tokens; max_tokens 128"
 
 
 @pytest.mark.parametrize("fault, words", [
@@ -59,5 +59,5 @@ def test_what_ends_a_turn_and_what_is_added_is_told(tmp_path):
     (folder / "tokenizer.json").write_text(json.dumps(told))
     (folder / "generation_config.json").write_text('{"eos_token_id": [2, 7]}')
     found = {f.what: f.found for f in model.look(str(folder), None, SAID, None).findings}
-    assert found["added pieces"] .startswith("<s> before each text and </s> behind each text") and "also names" in found["end of a turn"]
+    assert found["added pieces"] .startswith("<s> before each text and </s> behind each text") and "ids 7, which a configuration names" in found["end of a turn"]
     assert "frame: frame.template: found chat" in problems(folder, frames=[{"template": "chat"}])

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from winsweep.text import hub, weights
 from winsweep.text.chat import form_of
 from winsweep.text.context import context_of, unsaid
 from winsweep.text.encode import encode, prompt_ids
+from winsweep.text.ends import ends_of
 from winsweep.text.model import load_tokenizer
 from winsweep.text.weights import Report
 
@@ -111,15 +111,12 @@ def ids_of(said: Mapping, tokenizer: PreTrainedTokenizerBase, instructions: Sequ
 
 
 def ends(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Finding:
-    """What ends a turn: the tokenizer's EOS; others that the model's own generation settings name are told."""
-    others = []
-    try:
-        said = json.loads((folder / "generation_config.json").read_bytes()).get("eos_token_id")
-        others = [i for i in (said if isinstance(said, list) else [said]) if isinstance(i, int) and i != tokenizer.eos_token_id]
-    except (OSError, ValueError, AttributeError):
-        pass
-    more = f"; its generation_config.json also names {', '.join(repr(tokenizer.convert_ids_to_tokens(i)) for i in others)}" if others else ""
-    return Finding("ok", "end of a turn", f"{tokenizer.eos_token!r} ({tokenizer.eos_token_id}){more}")
+    """What ends an answer, and who says so."""
+    said = ends_of(str(folder), None, tokenizer).said
+    who = {piece: [by for by, pieces in said.items() if piece in pieces and by != "ignored"] for by, pieces in said.items() for piece in pieces}
+    told = [f"{piece!r} ({', '.join(by)})" for piece, by in who.items() if by]
+    ignored = f"; ids {', '.join(said['ignored'])}, which a configuration names, are no control pieces" if "ignored" in said else ""
+    return Finding("ok", "end of a turn", " or ".join(told) + ignored)
 
 
 def added(tokenizer: PreTrainedTokenizerBase) -> Finding:

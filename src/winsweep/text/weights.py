@@ -13,9 +13,12 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from winsweep.errors import BadData
+from winsweep.study.cell import HubModel
+from winsweep.text import hub
 
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"  # the first that is there is what transformers reads
 SHOWN = 3
+BASE_NAMES = "base_tensors.json"  # beside a finetune's weights: names and shapes in the base's own files
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,19 @@ def read_report(folder: Path, config: PreTrainedConfig, kind: Any = AutoModelFor
     wrong = tuple(sorted((name, tuple(a), tuple(b)) for name, a, b in said["mismatched_keys"]))
     return Report(tuple(sorted(said["missing_keys"])), wrong, tuple(sorted(said["unexpected_keys"])), sum(p.numel() for p in made.parameters()),
                   sum(t.numel() * t.itemsize for t in found.values()), model)
+
+
+def base_tensors(base: str, revision: str | None) -> dict[str, list[int]]:
+    """Name to shape of every tensor in a model's own files; nothing where they cannot be read."""
+    try:
+        return tensors_of(Path(base) if Path(base).is_dir() else hub.folder_of(HubModel(base, revision)))
+    except BadData:
+        return {}
+
+
+def tensors_of(folder: Path) -> dict[str, list[int]]:
+    """Name to shape of every tensor of the checkpoint in `folder`."""
+    return {name: list(tensor.shape) for name, tensor in read_shapes(folder).items()}
 
 
 def read_shapes(folder: Path) -> dict[str, Tensor]:
