@@ -1,4 +1,4 @@
-"""Everything winsweep knows about DeepSpeed: how a model becomes an engine, takes a step, is saved, loaded and read."""
+"""Everything winsweep knows about DeepSpeed: how a model becomes an engine, takes a step, is saved, loaded and read; `resharding` knows where its state lies."""
 
 import contextlib
 import logging
