@@ -27,7 +27,10 @@ def want(ask: Comparison, need: Need) -> Want:
 def run(job: Job) -> None:
     from winsweep.judge import ledger, pairs
 
-    wanted = pairs.read(job.inputs["instructions"] / "instructions.jsonl", job.inputs["candidate"] / "outputs.json", _reference(job))
+    wanted, num_matched = pairs.read(job.inputs["instructions"] / "instructions.jsonl", job.inputs["candidate"] / "outputs.json", _reference(job))
+    if num_matched:
+        print(f"{num_matched} outputs were matched with instructions that differ from theirs in white space alone", flush=True)
+        job.notes["num_matched_by_white_space"] = num_matched
     module, judge, judged = _module(job.params["judge"]["name"]), job.params["judge"], {}
 
     def keep(rows: list[dict]) -> None:

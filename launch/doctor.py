@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout  # noqa: E402
+from winsweep import layout, paths  # noqa: E402
 from winsweep.errors import WinsweepError  # noqa: E402
 from winsweep.graph import discover  # noqa: E402
 from winsweep.placement import read_cluster  # noqa: E402
@@ -14,8 +14,8 @@ from winsweep.placement import read_cluster  # noqa: E402
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("cluster", help="a file of slurm/clusters/, without .yaml, or a path to one")
-    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts, on the shared disk (default: runs)")
+    p.add_argument("cluster", type=paths.word, help="a file of slurm/clusters/, without .yaml, or a path to one")
+    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts, on the shared disk (default: runs)")
     p.add_argument("--wait", type=float, default=120.0, metavar="SECONDS", help="longest wait for a node (default: 120)")
     a = p.parse_args()
     file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"

@@ -6,16 +6,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import logs  # noqa: E402
+from winsweep import logs, paths  # noqa: E402
 from winsweep.errors import WinsweepError  # noqa: E402
 from winsweep.house import open_house  # noqa: E402
 
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=Path)
+    p.add_argument("study", type=paths.argument)
     p.add_argument("cell", help="such as llama.gsm.s1; status.py lists them")
-    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
     p.add_argument("--stage", help="of this stage only, such as finetune")
     p.add_argument("--follow", action="store_true", help="go on with what is added, until the cell is done or has failed")
     a = p.parse_args()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, strict  # noqa: E402
+from winsweep import layout, paths, strict  # noqa: E402
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.store.manifest import write_atomic  # noqa: E402
 from winsweep.study import single
@@ -20,13 +20,13 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("act", choices=("train", "train_resp", "eval"), help="train on DATA, on its responses alone, or evaluate what was trained")
     p.add_argument("--model", default="", help="of launch/models.yaml, such as llama2-7b; for eval what was trained, such as resp_tuned_llama2-7b")
-    p.add_argument("--data", default="", help="a task such as lima or gsm, or a file of rows (.jsonl)")
+    p.add_argument("--data", type=paths.word, default="", help="a task such as lima or gsm, or a file of rows (.jsonl)")
     p.add_argument("--lr", default="", help="the highest learning rate, such as 1e-5")
     p.add_argument("--epochs", default="", help="such as 10")
     p.add_argument("--seed", default="", help="the order of the data (default: 1)")
     p.add_argument("--judge", default="", help="a model at OPENAI_BASE_URL, or gpt_6_luna, reference_overlap")
-    p.add_argument("--cluster", default="", help="a file of slurm/clusters/, without .yaml (default: this machine)")
-    p.add_argument("--store", default="", help="directory of finished artifacts (default: runs)")
+    p.add_argument("--cluster", type=paths.word, default="", help="a file of slurm/clusters/, without .yaml (default: this machine)")
+    p.add_argument("--store", type=paths.word, default="", help="directory of finished artifacts (default: runs)")
     p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study and say what would run")
     a = p.parse_args()
     try:

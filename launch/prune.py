@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from winsweep import paths  # noqa: E402
 from winsweep.errors import WinsweepError  # noqa: E402
 from winsweep.house import open_house  # noqa: E402
 from winsweep.pruning import remove, waste  # noqa: E402
@@ -13,8 +14,8 @@ from winsweep.pruning import remove, waste  # noqa: E402
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("studies", type=Path, nargs="+", help="every study whose results stay")
-    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument("studies", type=paths.argument, nargs="+", help="every study whose results stay")
+    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
     p.add_argument("--yes", action="store_true", help="do not ask")
     a = p.parse_args()
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from winsweep import paths  # noqa: E402
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
@@ -22,18 +23,21 @@ if TYPE_CHECKING:  # numpy and its kin are imported once there is something to c
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("file", type=Path, nargs="?", help="outputs or annotations (ours or alpaca_eval's), or a directory that has them")
-    p.add_argument("--reference", type=Path, help="outputs to compare with, where the file has outputs")
+    p.add_argument("file", type=paths.argument, nargs="?", help="outputs or annotations (ours or alpaca_eval's), or a directory that has them")
+    p.add_argument("--reference", type=paths.argument, help="outputs to compare with, where the file has outputs")
     p.add_argument("--judge", help="a name of src/winsweep/judges/, or as in a study: '{from: alpaca, model: gpt-4.1}'")
     p.add_argument("--mode", choices=["official", "paired"], help="AlpacaEval's own number, or head to head (default: official where it is defined)")
     p.add_argument("--c", type=float, metavar="VALUE", help="inverse penalty of the official fit, instead of cross-validation")
-    p.add_argument("--second", type=Path, metavar="FILE", help="annotations of the same outputs by another judge: how far the two agree")
-    p.add_argument("--instructions", type=Path, metavar="FILE", help="the set that must be covered (default: AlpacaEval's 805, or the file's own)")
+    p.add_argument("--second", type=paths.argument, metavar="FILE",
+                   help="annotations of the same outputs by another judge: how far the two agree")
+    p.add_argument("--instructions", type=paths.argument, metavar="FILE",
+                   help="the set that must be covered (default: AlpacaEval's 805, or the file's own)")
     p.add_argument("--join", choices=["instruction", "position"], default="instruction",
                    help="position: difficulty by row number, as alpaca_eval's own code has it; reproduces published numbers of files that lack rows")
     p.add_argument("--allow-missing", action="store_true", help="score although rows are missing or have no preference")
-    p.add_argument("--difficulty", type=Path, metavar="FILE", help="df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)")
-    p.add_argument("--store", type=Path, default=Path("scores"), help="where judgements are kept (default: scores)")
+    p.add_argument("--difficulty", type=paths.argument, metavar="FILE",
+                   help="df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)")
+    p.add_argument("--store", type=paths.argument, default=Path("scores"), help="where judgements are kept (default: scores)")
     p.add_argument("--json", action="store_true", help="print JSON")
     p.add_argument("--columns", action="store_true", help="say what the columns of result tables mean")
     a = p.parse_args()
@@ -65,32 +69,34 @@ def make(a: argparse.Namespace) -> "Report":
     if a.file is None:
         raise BadStudy("FILE is missing; legal are outputs or annotations in AlpacaEval's format; type python launch/score.py FILE")
     path, rows = files.read(a.file)
+    spaced: list[str] = []
     if not files.is_annotated(rows):
-        path, rows = judged(a, path, rows)
+        path, rows, spaced = judged(a, path, rows)
     rows, notes = files.annotations(path, rows)
     asked = [str(row.get("instruction")) for row in files.read(a.instructions)[1]] if a.instructions else None
     made = single.report(rows, single.Ask(a.mode, a.c, a.join, a.allow_missing), asked, table(a.difficulty))
     both = agreement.agreement(rows, files.annotations(*files.read(a.second))[0]) if a.second else None
-    return dataclasses.replace(made, notes=(*notes, *made.notes), agreement=both)
+    return dataclasses.replace(made, notes=(*spaced, *notes, *made.notes), agreement=both)
 
 
 def table(path: Path | None) -> "Table | None":
     from winsweep.report.official import read_table
 
-    folder = Path(os.environ.get("WINSWEEP_DATA") or ".")
+    folder = paths.checked(os.environ.get("WINSWEEP_DATA") or ".", "WINSWEEP_DATA")
     found = path or next((p for p in (folder / "df_gamed.csv", folder / "alpaca_lc/df_gamed.csv") if p.is_file()), None)
     return read_table(found) if found else None
 
 
-def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, list[dict]]:
-    """Annotations of outputs, kept in the store so that no pair is judged twice."""
+def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, list[dict], list[str]]:
+    """Annotations of outputs, kept in the store so that no pair is judged twice, and notes of how the two sides were matched."""
     from winsweep.report import files
 
     for given, word in ((a.reference, "--reference FILE"), (a.judge, "--judge NAME")):
         if not given:
             raise BadStudy(f"{path}: these are outputs, not annotations; legal with {word}; type {word}")
-    pairs = files.pairs((path, rows), files.read(a.reference), a.allow_missing)
-    return annotate(pairs, judge_of(a.judge, a.store), a.store)
+    pairs, num_spaced = files.pairs((path, rows), files.read(a.reference), a.allow_missing)
+    notes = [f"{num_spaced} instructions differ from the reference's in white space alone and were matched all the same"] if num_spaced else []
+    return *annotate(pairs, judge_of(a.judge, a.store), a.store), notes
 
 
 def judge_of(words: str, store: Path) -> "Judge":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import strict  # noqa: E402
+from winsweep import paths, strict  # noqa: E402
 from winsweep.artifact import Artifact  # noqa: E402
 from winsweep.attempt.arrays import open_arrays  # noqa: E402
 from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
@@ -15,6 +15,7 @@ from winsweep.house import House, chain, columns, open_house  # noqa: E402
 from winsweep.local.controller import state_of  # noqa: E402
 from winsweep.plan import Item  # noqa: E402
 from winsweep.prefetch import not_there  # noqa: E402
+from winsweep.results import where_text  # noqa: E402
 from winsweep.slurm import standing
 from winsweep.slurm.queue import Task  # noqa: E402
 from winsweep.store.siblings import nearest  # noqa: E402
@@ -24,8 +25,8 @@ ORDER = ("failed", "blocked", "running", "queued", "ready", "waiting", "done")
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=Path)
-    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument("study", type=paths.argument)
+    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
     p.add_argument("--why", metavar="CELL", help="a cell such as llama.gsm.s1: its stages, and how it differs from the nearest finished one")
     a = p.parse_args()
     try:
@@ -61,7 +62,8 @@ def overview(house: House, items: list[Item], queued: Mapping[str, Task | None])
     for label, found in chains.items():
         table.append(" ".join([f"{label:{width}s}", *(f"{worst(shown, found.get(s, [])):9s}" for s in stages)]))
     done = sum(all(shown.get(a.key, "done") == "done" for a in house.ends(label)) for label in house.judged)
-    last = f"{done} of {len(house.judged)} cells done; table: {house.store.root / 'results' / house.study.name}.csv"
+    judged = {label for label, a in house.judged.items() if shown.get(a.key, "done") == "done"}
+    last = f"{done} of {len(house.judged)} cells done; {where_text(house, judged)}"
     return "\n".join([*table, *standing.lines(house, items, queued, avoided(house) if queued else []), last])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, prefetch, strict  # noqa: E402
+from winsweep import layout, paths, prefetch, strict  # noqa: E402
 from winsweep.costs import bill, forecast
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
@@ -19,15 +19,15 @@ from winsweep.placement import Cluster, read_cluster  # noqa: E402
 
 def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=Path, help="a study file, such as launch/sweeps/demo.yaml")
-    p.add_argument("--store", type=Path, default=Path("runs"), help="directory of finished artifacts (default: runs)")
-    p.add_argument("--cluster", default="local", help="a file of slurm/clusters/, without .yaml, or a path to one (default: local)")
+    p.add_argument("study", type=paths.argument, help="a study file, such as launch/sweeps/demo.yaml")
+    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument("--cluster", type=paths.word, default="local", help="a file of slurm/clusters/, without .yaml, or a path to one (default: local)")
     p.add_argument("--jobs", type=int, default=default_jobs(), help="attempts at once on this machine (default: its cores)")
     p.add_argument("--only", metavar="CELL", action="append", help="just this cell, such as llama.gsm.s1; may be repeated")
     p.add_argument("--train-only", action="store_true", help="make the cells' finetuned models; generate and judge nothing")
     p.add_argument("--dry-run", action="store_true", help="say what would run and what is there, and do nothing")
     p.add_argument("--prefetch", action="store_true", help="fetch models, data sets and files that the study names, and do nothing else")
-    p.add_argument("--emit", metavar="DIR", type=Path, help="write the batch scripts and a submit.sh instead of submitting (SLURM)")
+    p.add_argument("--emit", metavar="DIR", type=paths.argument, help="write the batch scripts and a submit.sh instead of submitting (SLURM)")
     p.add_argument("--retry-failed", action="store_true", help="try again what ended in a failure")
     p.add_argument("--watch", action="store_true", help="stay and submit again until everything is done or has failed (SLURM)")
     p.add_argument("--cancel", metavar="CELL", nargs="?", const="", help="take the study, or one cell, out of the queue (SLURM)")
@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     a = arguments()
     try:
-        house = only(open_house(a.study, a.store, lenient=(a.dry_run or a.prefetch) and a.cancel is None), a.only)
+        house = only(opened(a), a.only)
         house = house.models() if a.train_only else house
         print("".join(f"{line}\n" for line in bill.warnings(house)), end="", file=sys.stderr)
         if a.dry_run:
@@ -58,6 +58,18 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def opened(a: argparse.Namespace) -> House:
+    """The study against the store; files of the web that it names and that are not there yet are fetched, but only if something is to be run."""
+    if (a.dry_run or a.prefetch) and a.cancel is None:
+        return open_house(a.study, a.store, lenient=True)
+    try:
+        return open_house(a.study, a.store)
+    except BadStudy:
+        if not prefetch.fetch_urls(open_house(a.study, a.store, lenient=True)):
+            raise
+        return open_house(a.study, a.store)
 
 
 def only(house: House, labels: list[str] | None) -> House:
@@ -100,16 +112,16 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
         except KeyboardInterrupt:
             print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
             return 130
-    table = house.store.root / "results" / f"{house.study.name}.csv"
-    done = sum(state_of(items, judged) == "done" for judged in house.judged.values())
-    if table.exists() and done and house.has_table:
-        print(results.table_text(table, house.study.notes))
+    judged = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
+    done, is_current = len(judged), results.is_current(house, judged)
+    if is_current:
+        print(results.table_text(results.path_of(house), house.study.notes))
     analysed = sum(state_of(items, a) == "done" for a in house.analyses.values())
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
-    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells in {table}{beside}' if house.has_table else 'models made'}")
+    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells judged; {results.where_text(house, judged)}{beside}' if house.has_table else 'models made'}")
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)
-    return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) else 1
+    return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) and (is_current or not house.has_table) else 1
 
 
 if __name__ == "__main__":

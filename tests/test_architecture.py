@@ -17,7 +17,7 @@ DOORS = {"deepspeed": {"train/engine.py", "train/muon.py"}, "datasets": {"text/s
          "sacrebleu": {"judge/overlap.py", "attempt/nursery.py"}, "submitit": {"slurm/slurm.py"}, "accelerate": set(), "rich": {"local/view.py", "results.py"}, "psutil": {"store/liveness.py"},
          "vllm": {"generate/vllm_rules.py", "generate/vllm_engine.py"}, "matplotlib": {"analysis/plot.py"}, "sentence_transformers": {"analysis/embed.py"},
          "huggingface_hub": {"text/hub.py", "train/collect.py"}, "regex": {"analysis/guards.py"}}
-PURE = ("keys", "artifact", "plan", "graph", "strict", "placement", "errors", "zero", "layout", "study", "slurm/chain", "attempt/retry", "costs/estimate", "costs/compute")
+PURE = ("keys", "artifact", "plan", "graph", "paths", "strict", "placement", "errors", "zero", "layout", "study", "slurm/chain", "attempt/retry", "costs/estimate", "costs/compute")
 FILES = sorted(p for folder in ("src", "jobs", "launch") for p in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 

@@ -18,7 +18,10 @@ class Late:
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """Equal to another exactly if stage, version, params and input keys are; the label is for people."""
+    """Equal to another exactly if stage, version, params and input keys are; the label is for people.
+
+    `gates` must be published before it may be started, and are no part of the key: checks, whose outcome changes no result.
+    """
 
     stage: str
     version: int
@@ -26,6 +29,7 @@ class Artifact:
     params: Mapping[str, object]
     inputs: Mapping[str, "Artifact"] = field(default_factory=dict)
     limits: Mapping[str, object] = field(default_factory=dict)  # of what making it may use; no part of the key
+    gates: Mapping[str, "Artifact"] = field(default_factory=dict)
     digest: str = field(init=False)
     key: str = field(init=False)
     name: str = field(init=False)  # what people read and what the directory is called, relative to the store
@@ -39,6 +43,11 @@ class Artifact:
     def plain_params(self) -> dict[str, Any]:
         return plain(dict(self.params))
 
+    @cached_property
+    def needs(self) -> tuple["Artifact", ...]:
+        """What must be published before it may be started: its inputs, then its gates."""
+        return (*self.inputs.values(), *self.gates.values())
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Artifact) and self.key == other.key
 
@@ -47,13 +56,13 @@ class Artifact:
 
 
 def closure(wanted: Iterable[Artifact]) -> list[Artifact]:
-    """Every artifact reachable from `wanted`, inputs before users, each once."""
+    """Every artifact reachable from `wanted`, inputs and gates before users, each once."""
     seen: set[str] = set()
     found: list[Artifact] = []
 
     def walk(a: Artifact) -> None:
         seen.add(a.key)
-        for i in a.inputs.values():
+        for i in a.needs:
             if i.key not in seen:
                 walk(i)
         found.append(a)

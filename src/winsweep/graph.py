@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
@@ -46,11 +46,17 @@ def load(path: Path, package: str) -> ModuleType:
     return module
 
 
-class Need:
-    """Turns (stage, ask) into the one artifact that answers it; remembers, and refuses circles."""
+Gates = Callable[[str, Hashable], Mapping[str, tuple[str, Hashable]]]
 
-    def __init__(self, stages: Mapping[str, ModuleType]) -> None:
-        self.stages = stages
+
+class Need:
+    """Turns (stage, ask) into the one artifact that answers it; remembers, and refuses circles.
+
+    `gates` tells of a stage's ask which others (by name: stage and ask) must be published before it may be started.
+    """
+
+    def __init__(self, stages: Mapping[str, ModuleType], gates: Gates = lambda stage, ask: {}) -> None:
+        self.stages, self.gates = stages, gates
         self._known: dict[tuple[str, Hashable], Artifact] = {}
         self._open: list[tuple[str, Hashable]] = []
 
@@ -70,6 +76,7 @@ class Need:
         self._open.append(at)
         try:
             want = self.stages[stage].want(ask, self)
+            gates = {name: self(*gate) for name, gate in self.gates(stage, ask).items()}
         finally:
             self._open.pop()
-        return Artifact(stage, self.stages[stage].VERSION, want.label, want.params, want.inputs, want.limits)
+        return Artifact(stage, self.stages[stage].VERSION, want.label, want.params, want.inputs, want.limits, gates)

@@ -119,7 +119,7 @@ def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
     def walk(a: Artifact) -> None:
         if a not in found.setdefault(a.stage, []):
             found[a.stage].append(a)
-        for name, i in a.inputs.items():
+        for name, i in (*a.inputs.items(), *a.gates.items()):
             if name != "reference" and a.stage != "choose":
                 walk(i)
 

@@ -31,7 +31,7 @@ def plan(wanted: Sequence[Artifact], facts: Facts, order: Sequence[Artifact] = (
     """Every artifact that matters to `wanted`, inputs first, with its state; the same facts give the same plan.
 
     Done means published with everything that it was made from still there; the output of a transient stage may be
-    gone once its users are done. The inputs of a done artifact do not appear. `order` is the closure of `wanted`, for those
+    gone once its users are done. Gates count for what is not done alone. The inputs and gates of a done artifact do not appear. `order` is the closure of `wanted`, for those
     who have it already.
     """
     order = order or closure(wanted)
@@ -56,7 +56,7 @@ def _needed(wanted: Sequence[Artifact], order: Sequence[Artifact], done: set[str
     needed = {a.key for a in wanted}
     for a in reversed(order):  # users before what they use
         if a.key in needed and a.key not in done:
-            needed.update([i.key for i in a.inputs.values()])
+            needed.update([i.key for i in a.needs])
     return needed
 
 
@@ -64,7 +64,7 @@ def _item(a: Artifact, done: set[str], facts: Facts, before: Mapping[str, Item])
     if a.key in done:
         return Item(a, "done", "")
     stale = a.key in facts.present
-    state, why = _state(a, facts, [before[i.key] for i in a.inputs.values()])
+    state, why = _state(a, facts, [before[i.key] for i in a.needs])
     return Item(a, state, why, stale)
 
 

@@ -27,6 +27,15 @@ def not_there(house: House) -> str:
     return "".join(f"{line}\n" for line in ["not there yet:", *(f"    {line}" for line in lines)]) if lines else ""
 
 
+def fetch_urls(house: House) -> int:
+    """Bring the study's files of the web that are not there into the cache, a line for each; how many came. BadData if one does not come."""
+    lacking = {path: file for path, file in house.study.urls.items() if path in house.study.missing}
+    for file in lacking.values():
+        num = download(file)
+        print(f"fetched        {file.url}  ({_size(num)})", flush=True)
+    return len(lacking)
+
+
 def fetch(house: House) -> int:
     """Bring everything that the study names into caches, a line for each; 0 if all of it is there then, also without a network."""
     study = house.study
@@ -58,9 +67,12 @@ def _say(what: str, get: Callable[[], int]) -> bool:
     except (BadData, OSError) as e:
         print(f"error: {e}", file=sys.stderr, flush=True)
         return False
-    size = f"{num / 1e6:,.1f} MB" if num >= 1e5 else f"{num:,} bytes"
-    print(f"fetched        {what}  ({size})" if num else f"there already  {what}", flush=True)
+    print(f"fetched        {what}  ({_size(num)})" if num else f"there already  {what}", flush=True)
     return True
+
+
+def _size(num: int) -> str:
+    return f"{num / 1e6:,.1f} MB" if num >= 1e5 else f"{num:,} bytes"
 
 
 def download(file: UrlFile) -> int:

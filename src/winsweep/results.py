@@ -1,10 +1,12 @@
-"""Where a study's results.csv and its analyses lie, and how a person reads the table on a terminal."""
+"""Where a study's results.csv and its analyses lie, whether they are those that were asked for, and how a person reads the table on a terminal."""
 
 import csv
 import io
 import json
+from collections.abc import Collection
 from pathlib import Path
 
+from winsweep.attempt.history import failures
 from winsweep.house import House
 from winsweep.store.manifest import write_atomic
 from winsweep.store.provenance import commit_text
@@ -34,6 +36,31 @@ def publish_table(store: Store, name: str, key: str) -> Path | None:
     for source in [*made.glob("*.csv"), *made.glob("instructions.json")]:
         copy_if_new(source, target if source.name == TABLE else target.with_suffix(f".{source.name}"))
     return target
+
+
+def path_of(house: House) -> Path:
+    """Where the study's table lies once it is made."""
+    return house.store.root / "results" / f"{house.study.name}.csv"
+
+
+def is_current(house: House, labels: Collection[str]) -> bool:
+    """Whether the study's table is there and is that of exactly these cells, as they are asked for now."""
+    made = house.store.published().get(house.table(set(labels)).key) if labels and house.has_table else None
+    try:
+        return made is not None and path_of(house).read_bytes() == (made / TABLE).read_bytes()
+    except FileNotFoundError:
+        return False
+
+
+def where_text(house: House, labels: Collection[str]) -> str:
+    """Where the table of the judged cells `labels` is, in words; if another lies there, or making it failed, that is said."""
+    path = path_of(house)
+    if not labels or is_current(house, labels):
+        return f"table: {path}"
+    key = house.table(set(labels)).key
+    why = failures(house.store, [key]).get(key)
+    state = f"the table of these cells could not be made: {why}\n        log: {house.store.log(key)}" if why else "the table of these cells is not made yet"
+    return f"{state}{f'; {path} is of an earlier run' if path.exists() else ''}"
 
 
 def publish_analyses(house: House) -> None:

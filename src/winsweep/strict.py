@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from winsweep import paths
 from winsweep.errors import BadStudy
 
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -41,6 +42,7 @@ class Node:
 
 def read_yaml(path: Path) -> Node:
     """The file as Nodes; BadStudy for text that is not YAML, a key that is not text, or a key given twice."""
+    paths.checked(path, "a YAML file")
     try:
         root = _compose(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

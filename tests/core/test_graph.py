@@ -20,6 +20,14 @@ def test_a_file_is_its_own_registration_and_an_answer_is_remembered(tmp_path):
     assert need("make", "x") != need("make", "y") and need("make", "x").name.startswith("make/x-")
 
 
+def test_a_gate_is_an_artifact_that_no_key_holds(tmp_path):
+    stage(tmp_path, "look", "Want(ask, {'ask': ask}, {})")
+    stage(tmp_path, "make", "Want(ask, {'ask': ask}, {})")
+    stages = discover(tmp_path, "test_graph_g")
+    need = Need(stages, lambda stage, ask: {"look": ("look", ask)} if stage == "make" else {})
+    assert need("make", "x").gates == {"look": need("look", "x")} and need("make", "x").key == Need(stages)("make", "x").key
+
+
 def test_a_circle_is_named(tmp_path):
     stage(tmp_path, "a", "Want(ask, {}, {'b': need('b', ask)})")
     stage(tmp_path, "b", "Want(ask, {}, {'a': need('a', ask)})")

@@ -54,6 +54,18 @@ def test_a_deleted_output_runs_again_with_what_hangs_on_it_and_nothing_else():
     assert [(i.artifact, i.state, i.stale) for i in items] == [(gone, "ready", False), (CELLS[0], "waiting", True)]
 
 
+def test_a_gate_is_waited_for_where_something_is_to_be_made_and_moves_no_key():
+    gate = Artifact("check", 1, "base", {})
+    tuned = CELLS[0].inputs["candidate"].inputs["base"].inputs["finetune"]
+    gated = Artifact("finetune", 1, tuned.label, tuned.params, tuned.inputs, gates={"check": gate})
+    data = tuned.inputs["examples"].key
+    assert gated == tuned and [i.artifact for i in plan([gated], Facts(present={gated.key, data}))] == [gated]
+    assert {i.artifact.stage: i.state for i in plan([gated], Facts(present={data}))} == {"prepare": "done", "check": "ready", "finetune": "waiting"}
+    stopped = plan([gated], Facts(present={data}, failed={gate.key: "data: a weight is missing"}))
+    assert [(i.state, i.why) for i in stopped if i.artifact == gated] == [("blocked", f"{gate.name} failed")]
+    assert [i.state for i in plan([gated], Facts(present={data, gate.key}))] == ["done", "done", "ready"]
+
+
 def test_a_dropped_checkpoint_is_not_missed_once_its_model_is_collected():
     tuned = {a.key for a in ALL if a.stage == "finetune"}
     assert all(i.state == "done" for i in plan(CELLS, Facts(present={a.key for a in ALL} - tuned, transient=TRANSIENT)))

@@ -137,6 +137,18 @@ def test_every_missing_file_is_named_and_a_dry_run_goes_on(tmp_path):
     assert "finetune" in dry.stdout and "0 of 12 cells done" in status.stdout
 
 
+def test_a_run_fetches_files_of_the_web_by_itself_and_a_dry_run_does_not(tmp_path, web):
+    path = study(tmp_path, f"{{path: {{url: '{web.url}/rows.jsonl', sha256: {SHA}}}}}")
+    file = UrlFile(f"{web.url}/rows.jsonl", SHA)
+    assert sweep(path, "--dry-run").returncode == 0 and not file.path.exists()
+    done = sweep(path, "--emit", str(tmp_path / "out"))  # refused on this machine, but after the study was read
+    assert f"fetched        {file.url}" in done.stdout and file.path.read_bytes() == ROWS and "kind local" in done.stderr
+    assert "fetched" not in sweep(path, "--emit", str(tmp_path / "out")).stdout
+    gone = study(tmp_path, f"{{path: {{url: '{web.url}/none.jsonl', sha256: {SHA[::-1]}}}}}")
+    refused = sweep(gone, "--emit", str(tmp_path / "out"))
+    assert refused.returncode == 2 and "none.jsonl: cannot be fetched (HTTPError" in refused.stderr
+
+
 def test_a_damaged_copy_is_fetched_again(tmp_path, web):
     path = study(tmp_path, f"{{path: {{url: '{web.url}/rows.jsonl', sha256: {SHA}}}}}")
     file = UrlFile(f"{web.url}/rows.jsonl", SHA)

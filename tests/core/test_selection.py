@@ -51,10 +51,10 @@ def test_a_pick_of_a_person_makes_no_validation_runs(tmp_path):
 
 
 @pytest.mark.parametrize(("old", "new", "match"), [
-    ("  grid: {epochs: [5, 7, 10]}\n", "", r"choose: grid is missing; choose: wants grid, instructions and reference; add grid:"),
+    ("  grid: {epochs: [5, 7, 10]}\n", "", r"choose: grid is missing; choose: wants .*, or picks: for every family; 4 have none, such as a\.ins; add grid:"),
     ("epochs: [5", "epoch: [5", r"choose\.grid\.epoch: unknown key 'epoch'; .*did you mean epochs\?"),
     ("{outputs: others.json}", "{task: ins}", r"choose\.reference: no file of outputs; .*; type \{outputs: FILE\}"),
-    ("choose:", "choose:\n  picks: {a.inss: {epochs: 7}}", r"choose: picks: no family 'a\.inss'; .*did you mean a\.ins\?"),
+    ("choose:", "choose:\n  picks: {a.inss: {epochs: 7}}", r"choose\.picks: no family 'a\.inss'; .*did you mean a\.ins\?"),
     ("choose:", "choose:\n  by: lc", r"choose\.by: found the text 'lc'; legal: lc_win_rate, win_rate"),
 ])
 def test_a_wrong_choice_is_refused(tmp_path, old, new, match):

@@ -148,7 +148,8 @@ def test_every_identity_field_moves_a_key_and_no_placement_field_is_one(tmp_path
     before = keys(read(tmp_path, STUDY))["a.ins.s1"]
     for field, value in {"lr": "2.0e-5", "epochs": "6", "global_batch": "32", "max_tokens": "64", "schedule": "cosine", "warmup_ratio": "0.1",
                          "clip_norm": "0.5", "weight_decay": "0.1", "beta1": "0.8", "beta2": "0.9", "eps": "1.0e-7", "precision": "fp32",
-                         "long_examples": "refuse", "schedule_ticks": "1", "loss": "example_sum", "short_step": "divide_by_rows"}.items():
+                         "long_examples": "refuse", "schedule_ticks": "1", "loss": "example_sum", "short_step": "divide_by_rows",
+                         "accumulate": "within_epochs", "order": "constant"}.items():
         text = STUDY.replace("recipe: {lr: 1.0e-5, epochs: 5, global_batch: 64}", f"recipe: {{{field}: {value}}}")
         assert keys(read(tmp_path, text))["a.ins.s1"] != before, field
         recipe.discard(field)

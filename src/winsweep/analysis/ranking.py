@@ -37,7 +37,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Ranking:
-    """How often the true response scores strictly higher; an equal score counts against it, as run."""
+    """How often the true response scores strictly higher; an equal score counts against it, and a row's own response is no opponent, as run."""
 
     per_token: Share  # as run: scores are means over tokens (the same order as exp of the mean)
     sequence: Share  # as written: scores are sums over tokens, that is the probability of the whole response
@@ -49,7 +49,7 @@ Pair = tuple[int, int]  # an instruction's row and a response's
 def draw(num: int, seed: int, draws: int = NUM_DRAWS) -> list[list[int]]:
     """For each of `num` rows, the rows of the responses that its own is compared with: uniform, with replacement.
 
-    A row may draw itself, once in `num`, as run; such a comparison is lost by construction.
+    A row may draw itself, once in `num`; `rank` leaves such a comparison out, as run.
     """
     rng = random.Random(seed)
     return [[rng.randrange(num) for _ in range(draws)] for _ in range(num)]
@@ -60,10 +60,14 @@ def rank(rows: Sequence[tuple[str, str]], others: Sequence[Sequence[int]], model
          work: Path | None = None) -> Ranking:
     """The ranking of `rows` (instruction, response) by a model: row i against the responses of rows others[i], as from `draw`.
 
-    Shares are of len(rows) * draws comparisons; their intervals allow for those of one row sharing its response. Responses of the
-    same text are scored once, so that rounding does not tell them apart.
-    Raises BadData for a row without a response token within MAX_TOKENS, NotFinite for a model that scores NaN.
+    Shares are of len(rows) * draws comparisons, less those of a row with itself; their intervals allow for those of one row sharing its
+    response. Responses of the same text are scored once, so that rounding does not tell them apart.
+    Raises BadData for a row without a response token within MAX_TOKENS, or if no row has another to be compared with; NotFinite for a
+    model that scores NaN.
     """
+    others = [[j for j in drawn if j != i] for i, drawn in enumerate(others)]
+    if not any(others):
+        raise BadData(f"{len(rows)} rows: found none that drew another row's response; legal are at least two rows; add some")
     first: dict[str, int] = {}
     same = [first.setdefault(response.strip(), j) for j, (_, response) in enumerate(rows)]
     wanted = list(dict.fromkeys((i, same[j]) for i, drawn in enumerate(others) for j in (i, *drawn)))

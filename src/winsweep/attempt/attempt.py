@@ -120,7 +120,12 @@ def _host(spec: Spec) -> str:
 
 
 def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
-    """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or Damaged otherwise."""
+    """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or Damaged otherwise.
+
+    MissingInput as well where a gate is not published: the attempt was started before it, or although it failed.
+    """
+    for key in spec.gates.values():
+        store.find(key)
     found = {name: store.find(key) for name, key in spec.inputs.items()}
     for name, path in found.items():
         repair = spec.rebuild(path.relative_to(store.root).as_posix())

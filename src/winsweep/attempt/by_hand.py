@@ -4,6 +4,7 @@ import sys
 import uuid
 from pathlib import Path
 
+from winsweep import paths
 from winsweep.attempt import attempt, nursery
 from winsweep.attempt import spec as specs
 from winsweep.attempt.stopflag import StopFlag
@@ -11,7 +12,7 @@ from winsweep.attempt.stopflag import StopFlag
 
 def main(path: Path) -> None:
     """Run the attempt that a file describes and exit with its code: one rank here, several as children of this process."""
-    spec = specs.read(path)
+    spec = specs.read(paths.checked(path, "SPEC.json"))
     if spec.placement.ranks > 1:
         sys.exit(nursery.run_ranks(path, spec.placement.ranks))
     sys.exit(attempt.run(spec, 0, 1, uuid.uuid4().hex[:12], StopFlag()))

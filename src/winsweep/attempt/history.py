@@ -46,7 +46,7 @@ def note_lost(store: Store, over: Submitted) -> None:
     for index, line in enumerate(lines):
         task = f"slurm-{over.job}_{index}"
         for spec in arrays.parse(line) if not present >= set(over.keys[index]) else ():
-            if spec.key not in present and present >= set(spec.inputs.values()) and not store.was_claimed(spec.key, task):
+            if spec.key not in present and present >= {*spec.inputs.values(), *spec.gates.values()} and not store.was_claimed(spec.key, task):
                 _lose(store, spec.key, task)
 
 

@@ -26,6 +26,7 @@ class Spec:
     files: Mapping[str, str]  # sha256 to path, for local files in params
     placement: Placement
     limits: Mapping[str, object] = field(default_factory=dict)  # as a stage's Want has them
+    gates: Mapping[str, str] = field(default_factory=dict)  # name to key; see Artifact
 
     @property
     def key(self) -> str:
@@ -47,7 +48,7 @@ class Spec:
 def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path], placement: Placement) -> Spec:
     used = _digests(artifact.plain_params) & files.keys()
     return Spec(str(store), str(study), artifact.stage, artifact.version, artifact.label, artifact.digest, artifact.plain_params,
-                {n: a.key for n, a in artifact.inputs.items()}, {s: str(files[s]) for s in sorted(used)}, placement, dict(artifact.limits))
+                {n: a.key for n, a in artifact.inputs.items()}, {s: str(files[s]) for s in sorted(used)}, placement, dict(artifact.limits), {n: a.key for n, a in artifact.gates.items()})
 
 
 def write(spec: Spec, path: Path) -> None:

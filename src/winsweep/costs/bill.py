@@ -117,6 +117,6 @@ def _pairs(house: House, a: Artifact) -> list[dict] | None:
     if None in (*made, other):
         return None
     try:
-        return pairs.read(made[0] / "instructions.jsonl", made[1] / "outputs.json", other if given else other / "outputs.json")
+        return pairs.read(made[0] / "instructions.jsonl", made[1] / "outputs.json", other if given else other / "outputs.json")[0]
     except (WinsweepError, OSError):
         return None

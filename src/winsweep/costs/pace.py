@@ -39,7 +39,7 @@ def end(house: House, items: Iterable[Item], busy: Mapping[str, float]) -> tuple
     unknown = sorted({a.stage for a in open_ones if left[a.key] is None})
     if unknown or not busy:
         return None, unknown
-    return estimate.makespan_s(left, {a.key: [i.key for i in a.inputs.values()] for a in open_ones}, len(busy)), []
+    return estimate.makespan_s(left, {a.key: [i.key for i in a.needs] for a in open_ones}, len(busy)), []
 
 
 def share_done(house: House, key: str) -> tuple[float, float]:

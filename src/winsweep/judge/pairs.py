@@ -5,24 +5,29 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from winsweep.errors import BadData, Incomplete
+from winsweep.judge.matching import renamed
 from winsweep.text.source import file_rows
 
 NUM_NAMED = 3  # instructions that an error spells out
 
 
-def read(instructions: Path, candidate: Path, reference: Path) -> list[dict]:
+def read(instructions: Path, candidate: Path, reference: Path) -> tuple[list[dict], int]:
     """One pair per instruction, in the order of the instruction set; Incomplete names what either side lacks.
 
-    A pair is an AlpacaEval annotation row without its preference: output_1 is the reference's, output_2 the candidate's.
+    A pair is an AlpacaEval annotation row without its preference: output_1 is the reference's, output_2 the candidate's. The number
+    is that of outputs which were matched although their instruction differs in white space.
     """
-    ours, theirs = (by_instruction(path, list(file_rows(path))) for path in (candidate, reference))
     asked = list(file_rows(instructions))
+    texts = [row["instruction"] for row in asked]
+    found = [renamed(list(file_rows(path)), texts) for path in (candidate, reference)]
+    ours, theirs = (by_instruction(path, rows) for path, (rows, _) in zip((candidate, reference), found))
     for side, where in ((ours, candidate), (theirs, reference)):
         missing = [row["instruction"] for row in asked if row["instruction"] not in side]
         if missing:
             raise Incomplete(f"{where}: no output for {len(missing)} of {len(asked)} instructions, the first being {missing[0][:60]!r}; "
-                             "outputs are joined by the instruction's exact text; complete the file")
-    return [_pair(row, theirs[row["instruction"]], ours[row["instruction"]]) for row in asked]
+                             "outputs are joined by the instruction's text; complete the file")
+    pairs = [_pair(row, theirs[row["instruction"]], ours[row["instruction"]]) for row in asked]
+    return pairs, sum(num for _, num in found)
 
 
 def _pair(asked: dict, reference: dict, candidate: dict) -> dict:

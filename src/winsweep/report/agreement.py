@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from winsweep.errors import Incomplete
+from winsweep.judge.matching import renamed
 from winsweep.report.rows import NUM_NAMED, judged
 
 Row = Mapping[str, Any]
@@ -29,6 +30,7 @@ def agreement(first: Sequence[Row], second: Sequence[Row]) -> Agreement:
     """The agreement of two lists of annotation rows, in any order. Errors are those of `rows.judged`, and Incomplete, naming
     instructions, unless both judged the same two outputs of every one."""
     texts = sorted(row["instruction"] for row in first)
+    second, _ = renamed(second, texts)
     a, b = judged(first, texts), judged(second, texts)
     other = {row["instruction"]: (row["output_1"], row["output_2"]) for row in second}
     differ = [row["instruction"] for row in first if (row["output_1"], row["output_2"]) != other[row["instruction"]]]

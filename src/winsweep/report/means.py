@@ -11,6 +11,7 @@ MEAN = "mean"  # in the column seed
 AVERAGED = ("lc_win_rate_pct", "win_rate_pct", "share_ties", "share_identical", "position_bias_pct", "mean_chars", "mean_chars_reference",
             "share_truncated", "share_empty", "chrf", "exact", "starts")
 DEVIATIONS = {"lc_std_pct": "lc_win_rate_pct", "paired_std_pct": "paired_win_rate_pct", "std_pct": "win_rate_pct"}
+PUBLISHED = "the published deviation may be of seeds that share one order of the rows (recipe order: constant)"
 ALIKE = ("n", "lc_formula", "paired_formula", "judge", "judge_model", "commit")
 Row = Mapping[str, object]
 Family = Sequence[tuple[Row, Scored]]
@@ -49,6 +50,7 @@ def mean_row(of: Family, arm: Arm, varying: Sequence[str], published: Mapping[st
     theirs = published.get(f"{first['model']}.{first['task']}")
     if theirs:
         row |= {"published_pct": theirs[0], "published_std_pct": theirs[1], "difference_pct": row["lc_win_rate_pct"] - theirs[0]}
+        row["note"] = "; ".join(filter(None, (row["note"], PUBLISHED)))
     return row
 
 

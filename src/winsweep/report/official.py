@@ -119,7 +119,8 @@ def standard_error_pct(judged: Judged, table: Table, fit: alpaca.Fit) -> float:
         return float(psi_N.std(ddof=1) / num**0.5)
     p_N = at_equal_length(judged, table, weights_F)
     moves_N4 = np.column_stack([moved_NF - moved_NF.mean(axis=0), (p_N - p_N.mean()) / num])
-    half_D = np.random.default_rng(0).standard_normal((NUM_DRAWS // 2, 4)) @ np.linalg.qr(moves_N4, mode="r")
+    root_K4 = np.linalg.qr(moves_N4, mode="r")  # K is 4, or the number of rows if these are fewer
+    half_D = np.random.default_rng(0).standard_normal((NUM_DRAWS // 2, len(root_K4))) @ root_K4
     draws_D = np.concatenate([half_D, -half_D])
     solved_DF = glm.nearest(hessian_FF, weights_F, _slope(judged, table, fit), draws_D[:, :3], fit.c)
     slope_F = _gradient(judged, table, p_N)

@@ -51,7 +51,7 @@ def paired(judged: Judged, difficulty_N: np.ndarray | None = None) -> Paired:
     num, places_N = len(wins_N), judged.places_N[is_judged_N]
     if (wins_N == 0.5).all():
         return _raw(wins_N, "all ties")
-    if num * min(wins_N.mean(), 1 - wins_N.mean()) < MIN_OUTCOMES:
+    if min(math.fsum(wins_N), math.fsum(1 - wins_N)) < MIN_OUTCOMES:  # exact sums, so that a table and its mirror are treated alike
         return _raw(wins_N, f"fewer than {MIN_OUTCOMES} wins or losses")
     if np.ptp(longer_N) == 0:
         return _raw(wins_N, "all pairs differ equally in length")

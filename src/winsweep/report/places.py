@@ -3,18 +3,40 @@
 import hashlib
 from functools import cache
 
+from winsweep.judge.matching import single_blanks
+
 NUM_ALPACA_EVAL = 805
 HEX = 8  # digits of a digest; a foreign instruction has one of these by chance once in five million
 
 
 def place_of(instruction: str) -> int | None:
-    """Its index 0 to 804, by which AlpacaEval's table of difficulty goes; None for an instruction that is not AlpacaEval's."""
-    return _places().get(hashlib.sha256(instruction.encode("utf-8", "surrogatepass")).hexdigest()[:HEX])
+    """Its index 0 to 804, by which AlpacaEval's table of difficulty goes; None for an instruction that is not AlpacaEval's.
+
+    One that differs from AlpacaEval's in white space alone has that one's place.
+    """
+    exact = _places().get(_digits(instruction))
+    return exact if exact is not None else _places_spaced().get(_digits(single_blanks(instruction)))
+
+
+def is_exact(instruction: str) -> bool:
+    """Whether it is an instruction of AlpacaEval's to the letter, white space included."""
+    return _digits(instruction) in _places()
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:HEX]
 
 
 @cache
 def _places() -> dict[str, int]:
     return {digits: i for i, digits in enumerate(DIGESTS[start : start + HEX] for start in range(0, len(DIGESTS), HEX))}
+
+
+@cache
+def _places_spaced() -> dict[str, int]:
+    """Places by the digest of the text with single blanks."""
+    spaced = {SPACED[at + 3 : at + 3 + HEX]: int(SPACED[at : at + 3], 16) for at in range(0, len(SPACED), 3 + HEX)}
+    return {digits: i for digits, i in _places().items() if i not in spaced.values()} | spaced
 
 
 # sha256 of each instruction in UTF-8, the first HEX digits, in canonical order
@@ -70,4 +92,30 @@ DIGESTS = (
     "a68e4eb5e74184b89e2ca9e813417583f78ffd2e71c182a924a94203ef7c43c98d0c0a992420ffb54b9c634654ae582661851f74630b6be689e5955545de2eb5"
     "005461fd6db8664fafbb35d6194cd48a4749f4f16156799fa5490ba19672cee99341a2e4eab11ce978e02ad0b967b4f24827f45f24257ffc99fb27f89d5e6478"
     "27bc6c9fae0703a9eaf87736baf4b5d6f89409c4"
+)
+# Of those whose white space is not single blanks: the place in three hex digits, then the digest of the text with single blanks
+SPACED = (
+    "009364a8a3200cd0aceb6401fa5f7b912029c6e7c59d02fb89e8006034d6f6b634039da78263f03ab20bca42040b672b08804370d9c0df046921756f104c9bcfc25f"
+    "04d27d35d96050061fd8140555a14df5505a9e0c84de05e84b7568406258201a1d064adc3878406dc3b6c49506edba5efb506f4bf74c33073d9f17b63088c5d72a57"
+    "08fbd56b2f409067c8388e09e3aa9883a0a38a0e3e8a0beb1a38edd0c19bb215210c9b36e2d4e0cba1a38b0b0d02ae924b30de68deaf590df84763a7a0ee0062876a"
+    "0f82cba914b0fbd2aba2bf0feeee5eb1210efb4259fe11140b732ad11b20e4744311c56a4eae411e62ddfc01128ae06cfae1412ecf53ab14635161c0814ba52034e2"
+    "150784cd25416a3f966753175f4bc4ff917847c6038c19bd621639e1a513c8a5491af884c1c1e1b16ebaad391b2294c9e3f1b614604b2d1be1f47242a1c6d0a9447f"
+    "1d792cf5ad41d97257b8991dae81196301db5cfde4fc1dc74b836d21ddea8278161df8ebfe4021e42b58f3451e5f55580301e67dc4550c1e7b74bac0a1e8a0487bb7"
+    "1e95ea327351eceedba5941edfe29d3241ee7e806c5e1ef77a5214a1f081db53cf1f44f02bc4e1f5f9b0dcb01f61328d1051f7884c6f251f861ae323a1f924f0631b"
+    "1faf5c808911fba11b89861fc408d65ab1fda75437a61fecd237c792018fba1dc3202e14266d72036b70e9b8204ea32e2cd205e9bb7271206bc29fe662098a3422e2"
+    "20a93b7698320bd744a8e420c7830a2c520d0ea2d0c920e9311d75520f50c87a92210108208a221188274f2f21200595eb5213126a686f21421d72d70215eb4bc601"
+    "216ce0ae737217f85742f621858d1f03721948bdadae21a633150ff21bdd5cf03a21cbf73fdef21d5d16c69521e52a352f721fb365dfd92206166e267221d93253d6"
+    "22280516bda2252c2b2dc22278ddab9bc228da3cc1bf2291748777922a22aa8cb822b85c882b122c4004d26122d63a0c01922e6c1fd905230a7d536ba23213e1137f"
+    "23339f4360123446e0f8df235620aa723236fe8cf10b23886ea2fd0239ace4cc5223af36c8af423b4d3cc73923cc0cc526723d0a0b353923ef7524d3f23ffc546851"
+    "24013bca5b4241acaae915242664bd531243047b963a244227f498f247b99d205324811c9e54b249b77b13f324a7353a68724bc24fe4bc24c9dc5681824f11cc662b"
+    "2513bc69ab62526a77393e2554a8191fc2562afc6f42258af9d57b425a34a07ea025c4e8b53ec25f1ac70ae326107dc512b262341bd6eb263a87da39c264c6717df3"
+    "2652f37fb90266e0dab6112671fc01f56268bdf9fa8d26983f6a7d126a352db23d26b4f41faa326c08a4cb6126d8c51380426e75905d5d26fa48ed78a270acbcc517"
+    "2715a984275272b5b81b5d273ff534eb4274ecac22ff27501629616276b4bd7e552776cc2454f2785a243e092796b33c00627a066785bd27b9e50a05a27cf55ae50a"
+    "27d4d2ee10727ebf84ec8527fb6953e932805dd4295d28199f9fada282ecc58de5283c65d22ab284c899678d285b6d995ec286ea84c1d8287e66c814b2884561e72b"
+    "289b2a8112b28b8e716b2d28c5f1c3a0128d3805571728e8ca1a65e28f0ec83142290ed9fd44e2913aa37b7529211acf2f42940953e1bb29550d192472961d8475e4"
+    "29750e47e89298e32a62a52997330d27b29adc26c20629be354cb9129c3ea2824129d4e234d8a29e6baf5ed829f98520a1e2a0901743622a1e56593f72a2a65a7f60"
+    "2a37a0706522a4ad6ecbe12a5324c021e2a69afdd4a22a74ef741cd2a8c51a1bd52a947d271d42aad8aab38a2ab6b86df3a2ac2bbb39a42ad304ec50d2aeda5402f3"
+    "2b09f42a11c2b2accedcbb2b31b3f32572b48456c49a2b532fecfa82b63cb6d2cf2b7b3833f812b80653f1b12b948dccd812ba519719f52bbc47e5f902bcce5e9fa4"
+    "2bd06a3f1542bef9c3f0712bf57b6c0cc2c0cf66f32c2c18af3b48e2c378f5ee952c43200c1662c53e7314f62c6bc0864362c7472190262c8737b0b3d2c9c5dc447b"
+    "2cac7a66d3a2cb4b2330f32cc924b04052cd9a9540902cef73810232cf57827d1e2d0a8c01eee2d3586cd2ed2d4659dae79"
 )

@@ -69,7 +69,7 @@ def refuse_preferences(preferences: Sequence[object], texts: Sequence[str], can_
     """Incomplete, naming instructions, unless every preference is a number in [1, 2] (or, with `can_lack`, None)."""
     bad = [i for i, p in enumerate(preferences) if not (is_preference(p) or (can_lack and p is None))]
     if bad:
-        shown = ", ".join(f"#{i} {texts[i][:60]!r} {preferences[i]!r}" for i in bad[:NUM_NAMED])
+        shown = ", ".join(f"#{i} {texts[i][:60]!r} {preferences[i]!r:.40}" for i in bad[:NUM_NAMED])
         raise Incomplete(f"win rate: {len(bad)} of {len(preferences)} preferences are none ({shown}); legal is 1 to 2; judge those pairs again")
 
 

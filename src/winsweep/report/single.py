@@ -7,9 +7,10 @@ from typing import Any, Literal
 import numpy as np
 
 from winsweep.errors import BadStudy, Incomplete
+from winsweep.judge.matching import renamed
 from winsweep.report import figures, official
 from winsweep.report.agreement import Agreement
-from winsweep.report.places import NUM_ALPACA_EVAL, place_of
+from winsweep.report.places import NUM_ALPACA_EVAL, is_exact, place_of
 from winsweep.report.rows import NUM_NAMED, Judged, align, judged
 from winsweep.report.sheet import show
 from winsweep.report.winrate import LC, official_lc
@@ -53,8 +54,10 @@ class Report:
 def report(rows: Sequence[Row], ask: Ask, asked: Sequence[str] | None, table: official.Table | None) -> Report:
     """The figures of annotation rows that cover `asked` (None: AlpacaEval's 805 where most rows are of it, otherwise what the rows have).
 
+    An instruction that differs from the set's in white space alone is that one, which a note says.
     Raises what `rows.judged` raises; BadStudy for official figures without `table` or of other instructions.
     """
+    rows, num_renamed = renamed(rows, asked or ())
     instructions = list(asked) if asked is not None else _own_set(rows, ask)
     arrays = judged(rows, instructions, ask.can_lack)
     mode = ask.mode or ("official" if table and _is_defined(arrays, ask) else "paired")
@@ -64,7 +67,7 @@ def report(rows: Sequence[Row], ask: Ask, asked: Sequence[str] | None, table: of
         raise BadStudy(f"--c: found {ask.c}; legal is a number above 0, such as 2.78; type --c 2.78, or leave it out")
     lc = _official(arrays, ask, table) if mode == "official" else None
     scored = figures.of(align(rows, instructions, ask.can_lack), arrays, table, lc or _paired_only(arrays, table))
-    return Report(arrays.candidate, arrays.reference, mode, scored.columns, tuple(_notes(scored, arrays, table)))
+    return Report(arrays.candidate, arrays.reference, mode, scored.columns, tuple(_notes(scored, arrays, table, num_renamed)))
 
 
 def _is_defined(arrays: Judged, ask: Ask) -> bool:
@@ -99,6 +102,10 @@ def _own_set(rows: Sequence[Row], ask: Ask) -> list[str]:
     if ask.join == "position":
         return once
     placed = {place: text for text in once if (place := place_of(text)) is not None}
+    twice = [text for text in once if (place := place_of(text)) is not None and placed[place] != text]
+    if twice:
+        raise Incomplete(f"rows: {len(twice)} of AlpacaEval's instructions stand there twice, once with other white space, such as {twice[0][:60]!r}; "
+                         "legal is each once; remove one of the two rows")
     if 2 * len(placed) <= len(once) or ask.mode == "paired" and len(placed) < NUM_ALPACA_EVAL:
         return sorted(once)
     lacking = [i for i in range(NUM_ALPACA_EVAL) if i not in placed]
@@ -109,9 +116,11 @@ def _own_set(rows: Sequence[Row], ask: Ask) -> list[str]:
     return [placed[i] for i in sorted(placed)]
 
 
-def _notes(scored: figures.Scored, arrays: Judged, table: official.Table | None) -> list[str]:
+def _notes(scored: figures.Scored, arrays: Judged, table: official.Table | None, num_renamed: int) -> list[str]:
     num_lacking = int(np.isnan(arrays.wins_N).sum())
     notes = [str(scored.columns["note"])] if scored.columns["note"] else []
+    num_spaced = num_renamed or sum(place >= 0 and not is_exact(text) for text, place in zip(arrays.instructions, arrays.places_N))
+    notes += [f"{num_spaced} instructions differ from the set's in white space alone and were matched all the same"] if num_spaced else []
     if scored.lc.formula == "official" and len(arrays.wins_N) != NUM_ALPACA_EVAL:
         notes.append(f"{len(arrays.wins_N)} of AlpacaEval's {NUM_ALPACA_EVAL} instructions: not comparable with published numbers")
     notes += [f"{num_lacking} rows have no preference"] if num_lacking else []

@@ -8,11 +8,13 @@ from typing import Literal
 import numpy as np
 
 from winsweep.errors import Incomplete, NotFinite
+from winsweep.judge.alpaca import Fit
 from winsweep.report.official import AGREEMENT_PCT, Table, fast, official, standard_error_pct
-from winsweep.report.paired import Paired
+from winsweep.report.paired import Paired, paired
 from winsweep.report.places import NUM_ALPACA_EVAL
 from winsweep.report.rows import Judged, refuse_preferences
 
+TINY_PCT = 1e-6  # an error below it is rounding
 NO_TABLE = "AlpacaEval's formula needs its table of difficulty: add compare: {difficulty: …/df_gamed.csv}"
 
 
@@ -74,12 +76,25 @@ def official_lc(judged: Judged, table: Table, c: float | None = None) -> LC:
         mean, error = win_rate((wins_N + 1).tolist())
         return LC(100 * mean, 100 * error, "raw", note="all ties" if (wins_N == 0.5).all() else "all pairs differ equally in length")
     fit = official(judged, table, c)
-    error_pct = standard_error_pct(judged, table, fit)
+    error_pct, held = _error_pct(judged, table, fit, c)
     if not (math.isfinite(fit.win_rate_pct) and math.isfinite(error_pct)):
         raise NotFinite(f"length-controlled win rate: the fit of {len(wins_N)} rows gave {fit.win_rate_pct} ± {error_pct}; legal are numbers")
     off = fit.win_rate_pct - fast([judged], table, fit.c)[0].win_rate_pct
-    note = f"liblinear stopped {off:+.3f} points from the minimum" if abs(off) > AGREEMENT_PCT else ""
-    return LC(fit.win_rate_pct, error_pct, "official", fit.c, note)
+    stopped = f"liblinear stopped {off:+.3f} points from the minimum" if abs(off) > AGREEMENT_PCT else ""
+    return LC(fit.win_rate_pct, error_pct, "official", fit.c, "; ".join(filter(None, (held, stopped))))
+
+
+def _error_pct(judged: Judged, table: Table, fit: Fit, c: float | None) -> tuple[float, str]:
+    """The error of an official number, and a note where it is the paired model's.
+
+    That is where cross-validation chose a penalty that holds the merit at 0, or where nothing moves at all: another sample would have
+    another penalty, which an error at this one cannot know (it may be 0 although rows differ).
+    """
+    error_pct = standard_error_pct(judged, table, fit)
+    if error_pct > TINY_PCT and (fit.weights[2] or c is not None):
+        return error_pct, ""
+    held = f"the penalty (c = {fit.c:.4g}) leaves the candidate no merit of its own; the error is the paired model's"
+    return max(error_pct, paired(judged, table.difficulty_N).standard_error_pct), held
 
 
 def disagreement(lc: LC, head_to_head: Paired) -> str:

@@ -67,7 +67,7 @@ def on_nodes(items: Sequence[Item], placements: Placements) -> list[Item]:
     held: set[str] = set()
     for i in items:  # inputs come first
         here = placements.of(i.artifact.stage, i.artifact.label).where == "login"
-        if i.state != "done" and (here or any(x.key in held for x in i.artifact.inputs.values())):
+        if i.state != "done" and (here or any(x.key in held for x in i.artifact.needs)):
             held.add(i.artifact.key)
     return [i for i in items if i.artifact.key not in held]
 
@@ -103,7 +103,7 @@ def _model(a: Artifact) -> str:
 def _needs(task: Task) -> list[Artifact]:
     """What a task is made from, less what it makes itself."""
     own = {a.key for a in task}
-    return [i for a in task for i in a.inputs.values() if i.key not in own]
+    return [i for a in task for i in a.needs if i.key not in own]
 
 
 def _groups(tasks: list[Task], placements: Placements) -> list[tuple[Placement, list[Task]]]:

@@ -15,6 +15,7 @@ from winsweep.errors import BadStudy, ClusterDown
 from winsweep.house import House, chain
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster
+from winsweep.results import where_text
 from winsweep.slurm import queue, slurm
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
@@ -57,11 +58,10 @@ def say_submitted(house: House, seen: Look) -> None:
 
 def report(house: House, seen: Look, command: str) -> int:
     done = judged_cells(house, seen.items)
-    table = house.store.root / "results" / f"{house.study.name}.csv"
     states = {i.artifact.key: i.state for i in seen.items}
     analysed = sum(states.get(a.key) == "done" for a in house.analyses.values())
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
-    what = f"cells judged; table: {table}{beside}" if house.has_table else "models made"
+    what = f"cells judged; {where_text(house, done)}{beside}" if house.has_table else "models made"
     print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} {what}")
     failed = [i for i in seen.items if i.state == "failed"]
     for i in failed:

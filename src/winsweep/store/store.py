@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from winsweep import paths
 from winsweep.artifact import Artifact
 from winsweep.errors import Busy, MissingInput, NewerStore
 from winsweep.store import manifest
@@ -20,7 +21,8 @@ class Store:
     """A root directory: STAGE/LABEL-DIGEST are published; .work/STAGE/DIGEST belongs to whoever holds its highest claim."""
 
     def __init__(self, root: Path) -> None:
-        self.root = Path(root).resolve()
+        """BadStudy for a root with a character that no path may have (see winsweep.paths)."""
+        self.root = paths.checked(root, "the store").resolve()
 
     def open(self) -> "Store":
         """Create the root if need be; NewerStore if a later winsweep wrote it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from winsweep import layout, strict
+from winsweep import layout, paths, strict
 from winsweep.graph import load
 from winsweep.strict import Node
 from winsweep.study.cell import HubModel, Judge, LocalFile, Model, Source
@@ -36,7 +36,7 @@ class UrlFile:
 
 def cache() -> Path:
     """The folder of fetched files: $WINSWEEP_CACHE, or ~/.cache/winsweep."""
-    return Path(os.environ.get("WINSWEEP_CACHE") or "~/.cache/winsweep").expanduser().absolute()
+    return paths.checked(Path(os.environ.get("WINSWEEP_CACHE") or "~/.cache/winsweep").expanduser().absolute(), "WINSWEEP_CACHE")
 
 
 class Parts:
@@ -84,7 +84,7 @@ class Parts:
         return self.from_web(node) if isinstance(node.value, dict) else self.on_disk(node)
 
     def on_disk(self, node: Node) -> LocalFile:
-        path = (Path(node.file).parent / strict.read(str, node)).resolve()
+        path = paths.checked(Path(node.file).parent / strict.read(str, node), f"{node.file}:{node.line}: {node.path}").resolve()
         if not path.exists():
             why = node.error(f"no file at {path}", "a path is legal, relative to the file that names it", "correct it or put the file there")
             self.missing.setdefault(path, str(why))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,16 +14,20 @@ from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
 
 SECTION = ("grid", "seed", "instructions", "reference", "judge", "by", "picks")
+VALIDATION = ("grid", "instructions", "reference")  # what validation runs need
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The section choose: of a study. `picks`: what a person decided for a family (MODEL.ARM), which then has no validation runs."""
+    """The section choose: of a study. `picks`: what a person decided for a family (MODEL.ARM), which then has no validation runs.
+
+    Where every family is picked, `points` may be empty, and `instructions` and `reference` None.
+    """
 
     points: tuple[Mapping[str, object], ...]
     seed: int
-    instructions: Source
-    reference: LocalFile
+    instructions: Source | None
+    reference: LocalFile | None
     judge: Judge
     by: Literal["lc_win_rate", "win_rate"]
     picks: Mapping[str, Mapping[str, object]]
@@ -41,23 +45,38 @@ class Selection:
         return Comparison(label, Generation(label, tried, Adapter(), decoding, training.frame, self.instructions), self.reference, self.judge)
 
 
-def read_selection(node: Node, judge: Judge, source: Callable[[Node], Source], judge_of: Callable[[Node], Judge],
+def read_selection(node: Node, families: Sequence[str], judge: Judge, source: Callable[[Node], Source], judge_of: Callable[[Node], Judge],
                    local: Callable[[Node], LocalFile]) -> Selection:
-    """The section choose:; BadStudy says what is missing or wrong. `judge` is the study's, for one that names none."""
+    """The section choose: of a study with these families; BadStudy says what is missing or wrong. `judge` is the study's, for one that names none."""
     given = node.mapping()
     strict.refuse_unknown(given, SECTION, node)
-    for name in ("grid", "instructions", "reference"):
+    picks = read_picks(given["picks"], families) if "picks" in given else {}
+    unpicked = [family for family in families if family not in picks]
+    for name in VALIDATION if unpicked or any(name in given for name in VALIDATION) else ():
         if name not in given:
-            raise node.error(f"{name} is missing", "choose: wants grid, instructions and reference", f"add {name}:")
-    reference = given["reference"].mapping()
-    if set(reference) != {"outputs"}:
-        raise given["reference"].error("no file of outputs", "validation runs are compared with given outputs", "type {outputs: FILE}")
-    picks = {family: overrides(Recipe, of.mapping(), of) for family, of in given["picks"].mapping().items()} if "picks" in given else {}
+            raise node.error(f"{name} is missing", f"choose: wants grid, instructions and reference, or picks: for every family"
+                             f"{f'; {len(unpicked)} have none, such as {unpicked[0]}' if unpicked else ''}", f"add {name}:")
     return Selection(
-        tuple(overrides(Recipe, point, given["grid"]) for point in points(given["grid"])),
+        tuple(overrides(Recipe, point, given["grid"]) for point in points(given["grid"])) if "grid" in given else (),
         strict.read(int, given["seed"]) if "seed" in given else 42,  # the trainer's default, with which the paper's validation runs ran
-        source(given["instructions"]), local(reference["outputs"]), judge_of(given["judge"]) if "judge" in given else judge,
+        source(given["instructions"]) if "instructions" in given else None, local(outputs_of(given["reference"])) if "reference" in given else None,
+        judge_of(given["judge"]) if "judge" in given else judge,
         strict.read(Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate", picks)
+
+
+def read_picks(node: Node, families: Sequence[str]) -> dict[str, dict[str, object]]:
+    """What a person decided for families that there are."""
+    picks = {family: overrides(Recipe, of.mapping(), of) for family, of in node.mapping().items()}
+    if wrong := [family for family in picks if family not in families]:
+        raise node.error(f"no family {wrong[0]!r}", strict.near(wrong[0], families))
+    return picks
+
+
+def outputs_of(node: Node) -> Node:
+    given = node.mapping()
+    if set(given) != {"outputs"}:
+        raise node.error("no file of outputs", "validation runs are compared with given outputs", "type {outputs: FILE}")
+    return given["outputs"]
 
 
 def points(node: Node | None) -> list[dict[str, Node]]:

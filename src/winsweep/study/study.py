@@ -120,12 +120,8 @@ class _Reader:
     def read_selection(self, families: list[str]) -> Selection | None:
         if "choose" not in self.given:
             return None
-        found = selection.read_selection(self.given["choose"], self.judge, lambda n: self.parts.source(n, "validation", "instructions"),
-                                         self.parts.judge, self.parts.local)
-        wrong = [f for f in found.picks if f not in families]
-        if wrong:
-            raise self.given["choose"].error(f"picks: no family {wrong[0]!r}", strict.near(wrong[0], families))
-        return found
+        return selection.read_selection(self.given["choose"], families, self.judge, lambda n: self.parts.source(n, "validation", "instructions"),
+                                        self.parts.judge, self.parts.local)
 
     def judge_of(self, compare: dict[str, Node]) -> Judge:
         if "judge" not in compare:

@@ -5,6 +5,7 @@ from pathlib import Path
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 
 from winsweep.errors import BadData
+from winsweep.text.backend import as_published
 from winsweep.text.hub import refused
 
 
@@ -15,7 +16,7 @@ def load_tokenizer(base: str, revision: str | None) -> PreTrainedTokenizerBase:
     then learn to stop, or where the hub refuses.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base, revision=revision, padding_side="left")
+        tokenizer = as_published(AutoTokenizer.from_pretrained(base, revision=revision, padding_side="left"), base, revision)
     except (OSError, ValueError) as e:
         if Path(base).is_dir():
             said = str(e).strip().partition("\n")[0]

@@ -40,7 +40,7 @@ class Course:
         return self.recipe.num_steps(len(self.examples), self.stop_after_epochs)
 
     def step(self, at: int) -> Step:
-        rows = [self.examples[row] for row in step_rows(len(self.examples), self.recipe.global_batch, self.seed, at)]
+        rows = [self.examples[row] for row in step_rows(len(self.examples), self.recipe, self.seed, at)]
         lengths = [len(row.ids) for row in rows]
         split, size = (pack.packed_grid, pack.packed_size) if self.packed else (pack.padded_grid, pack.padded_size)
         grid = split(lengths, self.num_ranks, self.micro_tokens)
@@ -53,10 +53,13 @@ class Course:
         return [pack_examples(part, self.recipe.loss) if self.packed else collate(part) for part in parts]
 
 
-def check(examples: Sequence[Example]) -> None:
-    """BadData unless there are examples and each has ids and as many labels."""
+def check(examples: Sequence[Example], recipe: Recipe) -> None:
+    """BadData unless there are examples, each has ids and as many labels, and they fill a step."""
     if not examples:
         raise BadData("the examples: found none; at least one is legal; see what the task prepared")
+    if not recipe.num_steps(len(examples)):
+        raise BadData(f"the examples: {len(examples)} rows in {recipe.epochs} epochs do not fill one step of {recipe.global_batch}, and with accumulate: "
+                      f"across_epochs no step is short; type recipe: {{accumulate: within_epochs}}, or a smaller global_batch")
     for row, example in enumerate(examples):
         if not example.ids or len(example.ids) != len(example.labels):
             found = f"{len(example.ids)} ids and {len(example.labels)} labels"

@@ -8,7 +8,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +15,7 @@ import torch
 
 from winsweep import zero
 from winsweep.errors import Incomplete, NotFinite, Stopped
+from winsweep.keys import plain
 from winsweep.placement import Placement
 from winsweep.store.manifest import kept, write_atomic
 from winsweep.study.recipe import Recipe
@@ -63,7 +63,7 @@ def finetune(
     An error of one rank is raised by all: NotFinite, OSError (disk full), BadData, Damaged, Incomplete, BadStudy.
     """
     config = zero.resolve(zero_config, recipe, gang.num_ranks)
-    check(examples)
+    check(examples, recipe)
     torch.set_num_threads(placement.threads)
     set_seeds(seed)
     gang.first(lambda: work.mkdir(parents=True, exist_ok=True))
@@ -110,7 +110,9 @@ def _packing(course: Course, why_not: str, out: Path) -> dict:
 def _say(course: Course, why_not: str, gang: Gang) -> None:
     if gang.rank == 0:
         how = f"padded, not packed, as {why_not}" if why_not else "packed"
-        print(f"{course.num_steps} steps; examples are {how}; at most {course.micro_tokens} tokens in a micro-batch", file=sys.stderr, flush=True)
+        unused = course.recipe.num_unused(len(course.examples))
+        left = f"; the last {unused} rows of the last epoch are too few for a step (accumulate: across_epochs)" if unused else ""
+        print(f"{course.num_steps} steps{left}; examples are {how}; at most {course.micro_tokens} tokens in a micro-batch", file=sys.stderr, flush=True)
 
 
 def _agreed(stop: str | None, gang: Gang) -> str | None:
@@ -135,7 +137,7 @@ def _fit(course: Course, base: str | Path, revision: str | None, config: dict, g
     """What a checkpoint was made with: of this only the layout may differ; how a step is split is left out, as the state does not depend on it."""
     digest = hashlib.sha256(json.dumps([list(example) for example in course.examples]).encode()).hexdigest()
     run = {"base": str(base), "revision": revision, "seed": course.seed, "examples": digest}
-    return run | {"recipe": asdict(course.recipe), "num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"]}
+    return run | {"recipe": plain(course.recipe), "num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"]}
 
 
 def take_step(engine: Engine, course: Course, at: int, gang: Gang) -> dict:

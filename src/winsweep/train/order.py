@@ -4,6 +4,8 @@ import hashlib
 import math
 from functools import lru_cache
 
+from winsweep.study.recipe import Recipe
+
 
 @lru_cache(maxsize=2)
 def permutation(num_examples: int, seed: int, epoch: int) -> tuple[int, ...]:
@@ -11,7 +13,11 @@ def permutation(num_examples: int, seed: int, epoch: int) -> tuple[int, ...]:
     return tuple(sorted(range(num_examples), key=lambda row: hashlib.sha256(f"{seed}/{epoch}/{row}".encode()).digest()))
 
 
-def step_rows(num_examples: int, global_batch: int, seed: int, step: int) -> list[int]:
-    """Rows of optimizer step `step` (0-based); an epoch's last step holds what is left, so it may be short."""
-    epoch, place = divmod(step, math.ceil(num_examples / global_batch))
-    return list(permutation(num_examples, seed, epoch)[place * global_batch : (place + 1) * global_batch])
+def step_rows(num_examples: int, recipe: Recipe, seed: int, step: int) -> list[int]:
+    """Rows of optimizer step `step` (0-based): within epochs the last one of each may be short; across epochs all are full."""
+    seed, size = 0 if recipe.order == "constant" else seed, recipe.global_batch
+    if recipe.accumulate == "within_epochs":
+        epoch, place = divmod(step, math.ceil(num_examples / size))
+        return list(permutation(num_examples, seed, epoch)[place * size : (place + 1) * size])
+    places = (divmod(at, recipe.rows_per_epoch(num_examples)) for at in range(step * size, (step + 1) * size))
+    return [permutation(num_examples, seed, epoch)[place % num_examples] for epoch, place in places]  # an epoch that repeats begins again

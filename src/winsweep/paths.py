@@ -1,0 +1,46 @@
+"""Which paths winsweep takes: those that stand on one line of a script, a log or a table as what they are. Every command asks here, at its door."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from winsweep.errors import BadStudy
+
+# Control characters, line and paragraph separators, what turns the direction of text, and bytes that are no UTF-8 (surrogates, PEP 383).
+REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def checked(path: str | Path, where: str) -> Path:
+    """`path`, unchanged; BadStudy, beginning with `where`, if it, or the directory that it is relative to, has a character that is REFUSED."""
+    if fault := _fault(str(path)):
+        raise BadStudy(f"{where}: {fault}")
+    return Path(path)
+
+
+def argument(text: str) -> Path:
+    """A path of a command line, for argparse, which names the option."""
+    return Path(word(text))
+
+
+def word(text: str) -> str:
+    """The same for an option that takes a name or a path."""
+    if fault := _fault(text):
+        raise argparse.ArgumentTypeError(fault)
+    return text
+
+
+def _fault(text: str) -> str:
+    for whole in (text, os.path.abspath(text) if "\0" not in text else text, _resolved(text)):
+        if found := REFUSED.search(whole):
+            return (f"found {ascii(whole)}, with the character U+{ord(found[0]):04X}; legal are paths without line breaks and other control "
+                    f"characters; rename the file or directory, or name another")
+    return ""
+
+
+def _resolved(text: str) -> str:
+    """Where `text` leads through links, as scripts and records name it."""
+    try:
+        return os.path.realpath(text)
+    except (OSError, ValueError):  # too long, or not a path: whoever opens it says so
+        return text
