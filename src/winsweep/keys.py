@@ -95,6 +95,11 @@ def _refuse(at: At, why: str) -> NotCanonical:
     return NotCanonical(f"${''.join(at)}: {why}")
 
 
+def given(value: object) -> dict[str, object]:
+    """The fields of a dataclass that a key of it would hold, by name: younger ones are left out where they hold what they had before they were."""
+    return {name: v for name, absent in _fields(type(value)) if (v := getattr(value, name)) != absent}
+
+
 def name_only(**kwargs):  # -> dataclasses.Field
     """A dataclass field that is shown to people and is no part of any key."""
     return dataclasses.field(metadata={"identity": False}, **kwargs)

@@ -13,9 +13,8 @@ from typing import BinaryIO
 
 import torch
 
-from winsweep import zero
+from winsweep import keys, zero
 from winsweep.errors import Incomplete, NotFinite, Stopped
-from winsweep.keys import plain
 from winsweep.placement import Placement
 from winsweep.store.manifest import kept, write_atomic
 from winsweep.study.recipe import Recipe
@@ -112,7 +111,8 @@ def _say(course: Course, why_not: str, gang: Gang) -> None:
         how = f"padded, not packed, as {why_not}" if why_not else "packed"
         unused = course.recipe.num_unused(len(course.examples))
         left = f"; the last {unused} rows of the last epoch are too few for a step (accumulate: across_epochs)" if unused else ""
-        print(f"{course.num_steps} steps{left}; examples are {how}; at most {course.micro_tokens} tokens in a micro-batch", file=sys.stderr, flush=True)
+        print(f"{course.num_steps} steps{left}; examples are {how}; at most {course.micro_tokens} tokens in a micro-batch",
+              file=sys.stderr, flush=True)
 
 
 def _agreed(stop: str | None, gang: Gang) -> str | None:
@@ -137,7 +137,7 @@ def _fit(course: Course, base: str | Path, revision: str | None, config: dict, g
     """What a checkpoint was made with: of this only the layout may differ; how a step is split is left out, as the state does not depend on it."""
     digest = hashlib.sha256(json.dumps([list(example) for example in course.examples]).encode()).hexdigest()
     run = {"base": str(base), "revision": revision, "seed": course.seed, "examples": digest}
-    return run | {"recipe": plain(course.recipe), "num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"]}
+    return run | {"recipe": keys.given(course.recipe), "num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"]}
 
 
 def take_step(engine: Engine, course: Course, at: int, gang: Gang) -> dict:
