@@ -44,18 +44,26 @@ def pieces(engine: Engine) -> list[Piece]:
     named, stage = list(engine.module.named_parameters()), engine.zero_optimization_stage()
     if stage == 0:
         return [Piece(name, group, 0, 0, p.numel()) for group, (name, p) in enumerate(named)]
-    find = _of_stage_3 if stage == 3 else _of_stage_1_and_2
+    find = _of_stage_3 if stage == 3 else _of_bf16_stage_1 if hasattr(engine.optimizer, "bf16_groups") else _of_stage_1_and_2
     return [piece for piece in find(engine, named) if piece.num]
 
 
-def _of_stage_1_and_2(engine: Engine, named: Sequence[tuple[str, Tensor]]) -> Iterator[Piece]:
-    zero = engine.optimizer  # DeepSpeed's class for bf16 with stage 1 has other names
-    members = zero.bf16_groups if hasattr(zero, "bf16_groups") else zero.bit16_groups
-    groups = {id(p): group for group, parameters in enumerate(members) for p in parameters}
+def _of_bf16_stage_1(engine: Engine, named: Sequence[tuple[str, Tensor]]) -> Iterator[Piece]:
+    groups = {id(p): group for group, parameters in enumerate(engine.optimizer.bf16_groups) for p in parameters}
     for name, p in named:
         if (here := p._hp_mapping) is not None:
             part = here.lp_fragment_address
             yield Piece(name, groups[id(p)], here.hp_fragment_address.start, part.start, part.numel)
+
+
+def _of_stage_1_and_2(engine: Engine, named: Sequence[tuple[str, Tensor]]) -> Iterator[Piece]:
+    """By where parameters lie in the flat bit16 tensor: DeepSpeed's own _hp_mapping is wrong with round_robin_gradients."""
+    zero, names = engine.optimizer, {id(p): name for name, p in named}
+    for group, members in enumerate(zero.round_robin_bit16_groups):
+        begin, size = engine.global_rank * zero.partition_size[group], zero.partition_size[group]
+        for p, at in zip(members, zero.round_robin_bit16_offsets[group]):
+            low, high = max(begin, at), min(begin + size, at + p.numel())
+            yield Piece(names[id(p)], group, low - begin, low - at, max(0, high - low))
 
 
 def _of_stage_3(engine: Engine, named: Sequence[tuple[str, Tensor]]) -> Iterator[Piece]:
