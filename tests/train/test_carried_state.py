@@ -23,7 +23,7 @@ BF16 = replace(FP32, precision="bf16")
 SMALL = {"sub_group_size": 4000}  # several flat tensors
 WHOLE = {"stage3_param_persistence_threshold": 3000}  # small parameters stay whole on each rank
 TURNED = {"round_robin_gradients": True}  # parameters in another order
-# Each ordered pair of stages follows once, with ranks that go up, down and stay, do not divide each other, and divide no parameter evenly.
+# Each ordered pair of stages follows once, with ranks that go up, down and stay, and that divide neither each other nor parameters.
 FULL = [("zero0", 1, {}), ("zero0", 3, {}), ("zero1", 3, {}), ("zero0", 2, {}), ("zero2", 3, {}), ("zero0", 1, {}), ("zero3", 2, {}), ("zero1", 1, {}),
         ("zero1", 3, {}), ("zero2", 2, TURNED), ("zero1", 2, {}), ("zero3", 4, SMALL), ("zero2", 2, {}), ("zero2", 3, {}), ("zero3", 3, WHOLE),
         ("zero3", 2, {}), ("zero0", 3, {})]
@@ -38,7 +38,7 @@ class Link(World):
         gang = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
         config = zero.resolve(self.config, self.recipe, self.num_ranks)
         engine = engines.start(self.base, None, self.recipe, config, gang)
-        fit = {"base": str(self.base), "revision": None, "seed": self.seed, "num_ranks": self.num_ranks, "zero_optimization": config["zero_optimization"]}
+        fit = {"base": str(self.base), "seed": self.seed, "num_ranks": self.num_ranks, "zero_optimization": config["zero_optimization"]}
         if not resume(engine, self.work, fit, gang):
             self.first_steps(engine, gang)
         state = whole_state(engine)

@@ -1,6 +1,6 @@
 """Training that goes on with other ranks or another ZeRO stage ends where training that had that layout all along ends."""
 
-import os
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from tests.train.world import World
+from winsweep.store import manifest
 from winsweep.study.recipe import Recipe
 
 FP32 = Recipe(lr=3e-3, epochs=2, global_batch=6, warmup_ratio=0.2, precision="fp32")  # 8 steps
 BF16 = replace(FP32, precision="bf16")
-PAIRS = [("zero0", 1, "zero1", 2, FP32), ("zero1", 1, "zero2", 2, FP32), ("zero1", 1, "zero3", 2, FP32), ("zero2", 2, "zero0", 1, FP32),
-         ("zero3", 2, "zero1", 1, FP32), ("zero2", 2, "zero3", 2, FP32), ("zero2", 4, "zero3", 2, FP32),
-         ("zero1", 1, "zero3_offload", 2, BF16), ("zero3", 2, "zero1", 1, BF16), ("zero2", 2, "zero1", 3, BF16)]
+# That the state is carried bit for bit between all stages is test_carried_state's; here, that training goes on with it.
+PAIRS = [("zero0", 1, "zero1", 2, FP32), ("zero3", 2, "zero0", 1, FP32), ("zero2", 4, "zero3", 2, FP32), ("zero2", 2, "zero1", 3, BF16)]
+# Largest difference of weights and of losses from the run that had the new layout all along. Of two undisturbed runs, 1 rank and 3, it is
+# 1.2e-6 and 4.5e-8 with fp32; with bf16, which rounds each layout's sums otherwise, 0.021 and 7.9e-5.
+BOUNDS = {"fp32": (1e-5, 1e-6), "bf16": (2**-5, 2e-4)}
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +65,14 @@ def distance(one: World, two: World) -> float:
 
 
 @pytest.mark.parametrize("old, old_ranks, new, new_ranks, recipe", PAIRS, ids=lambda value: getattr(value, "precision", value))
-def test_another_layout_goes_on(old: str, old_ranks: int, new: str, new_ranks: int, recipe: Recipe, undisturbed, tied_model: Path, tmp_path: Path) -> None:
+def test_another_layout_goes_on(
+    old: str, old_ranks: int, new: str, new_ranks: int, recipe: Recipe, undisturbed: Callable[..., World], tied_model: Path, tmp_path: Path
+) -> None:
     again = other(killed(tmp_path, tied_model, old, old_ranks, recipe), new, new_ranks).done()
     whole = undisturbed(new, new_ranks, recipe)
-    exact = recipe.precision == "fp32"
-    assert distance(again, whole) < (1e-5 if exact else 2**-5)  # bf16 rounds each layout's sums otherwise; what is carried, see below
-    assert again.losses() == pytest.approx(whole.losses(), rel=1e-5 if exact else 1e-2)
+    bound, loss_bound = BOUNDS[recipe.precision]
+    assert distance(again, whole) < bound
+    assert again.losses() == pytest.approx(whole.losses(), rel=loss_bound)
     assert [line["step"] for line in again.log()] == list(range(1, 9)) and again.checkpoints() == ["checkpoint-6"]
     [note] = again.facts()["notes"]
     assert note.startswith("went on from checkpoint-3 with another layout: ") and again.notes()["resumed"] == [note]
@@ -83,12 +88,20 @@ def test_there_and_back_is_bit_exact_in_what_is_carried(tied_model: Path, tmp_pa
     assert other(there, "zero1", 1, micro_tokens=28).done().published() == undisturbed("zero1", 1, FP32).published()
 
 
-@pytest.mark.parametrize("zero, change", [("zero1", {"reduce_bucket_size": 70_000}), ("zero2", {"reduce_bucket_size": 70_000}), ("zero3", {"stage3_prefetch_bucket_size": 5000})])
+BUFFERS = [("zero1", {"reduce_bucket_size": 70_000}), ("zero3", {"stage3_prefetch_bucket_size": 5000})]
+
+
+@pytest.mark.parametrize("zero, change", BUFFERS)
 def test_other_buffers_give_the_same_bits(zero: str, change: dict, dropout_model: Path, tmp_path: Path) -> None:
-    """bf16 weights, their fp32 copy, moments and random states are all carried: by parameter, as by DeepSpeed where nothing changed."""
-    ends = []
+    """bf16 weights, their fp32 copy, moments and random states are all carried: by parameter, as by DeepSpeed where nothing changed.
+
+    Not so for sub_group_size, after which the norm of the gradient is summed in other parts: its state is in test_carried_state.
+    """
+    world, ends = killed(tmp_path / "changed", dropout_model, zero, 2, BF16), []
+    shutil.copytree(world.root, tmp_path / "same")
     for name, changed in (("same", {}), ("changed", change)):
-        again = other(killed(tmp_path / name, dropout_model, zero, 2, BF16), zero, 2, micro_tokens=28)
+        again = other(world, zero, 2, micro_tokens=28)
+        again.root, again.work = tmp_path / name, tmp_path / name / "work"
         again.config["zero_optimization"] |= changed
         ends.append(again.done().published())
         assert ("with another layout" in again.facts()["notes"][0]) == bool(changed)
@@ -104,11 +117,11 @@ def test_parameters_in_another_order_are_carried(tied_model: Path, tmp_path: Pat
 def test_small_parameters_that_stage_3_keeps_whole_are_carried(tied_model: Path, tmp_path: Path, undisturbed) -> None:
     again = other(killed(tmp_path, tied_model, "zero1", 1), "zero3", 2)
     again.config["zero_optimization"] |= {"stage3_param_persistence_threshold": 3000, "sub_group_size": 4000}
-    whole = undisturbed("zero1", 1, FP32)
-    assert distance(again.done(), whole) < 1e-5
+    again.killed_at(rank=1, event="progress", step=7)
+    assert again.checkpoints() == ["checkpoint-6"]
     back = other(again, "zero2", 2)
-    shutil.rmtree(back.work / "notes.txt", ignore_errors=True)
-    assert distance(back.done(), whole) < 1e-5
+    assert distance(back.done(), undisturbed("zero1", 1, FP32)) < 1e-5
+    assert [note.partition(" with")[0] for note in back.facts()["notes"]] == ["went on from checkpoint-3", "went on from checkpoint-6"]
 
 
 def test_dropout_with_other_ranks_is_the_same_each_time(dropout_model: Path, tmp_path: Path) -> None:
@@ -134,15 +147,17 @@ def test_a_base_that_lies_elsewhere_is_the_same_one(tied_model: Path, tmp_path: 
     assert world.done().facts()["notes"] == ["went on from checkpoint-3"]
 
 
-def test_what_an_older_winsweep_saved_is_not_dropped_for_another_layout(tied_model: Path, tmp_path: Path) -> None:
-    from winsweep.store import manifest
-
-    world = killed(tmp_path, tied_model, "zero1", 1)
+def reseal(world: World, change: Callable[[Path], None]) -> None:
+    """Change the checkpoint of step 3 as another program would have written it: with a manifest that fits."""
     checkpoint = world.work / "checkpoint-3"
-    (checkpoint / "pieces-0.pt").unlink()
-    entries = {name: entry for name, entry in manifest.read(checkpoint).items() if name != "pieces-0.pt"}
-    os.remove(checkpoint / manifest.NAME)
-    manifest.seal(checkpoint, entries)
+    change(checkpoint)
+    (checkpoint / manifest.NAME).unlink()
+    manifest.seal(checkpoint)
+
+
+def test_what_an_older_winsweep_saved_is_not_dropped_for_another_layout(tied_model: Path, tmp_path: Path) -> None:
+    world = killed(tmp_path, tied_model, "zero1", 1)
+    reseal(world, lambda checkpoint: (checkpoint / "pieces-0.pt").unlink())
     again = other(world, "zero1", 2)
     for text in again.refused():
         assert text.startswith("winsweep.errors.Damaged: ") and "checkpoint-3: made with num_ranks = 1, now it is 2" in text
@@ -150,3 +165,35 @@ def test_what_an_older_winsweep_saved_is_not_dropped_for_another_layout(tied_mod
     assert world.checkpoints() == ["checkpoint-3"]
     again = other(again, "zero1", 1)
     assert again.done().facts()["notes"] == ["went on from checkpoint-3"]
+
+
+def saved_by(versions: dict | None, readable: bool) -> Callable[[Path], None]:
+    """A change to a checkpoint that makes it one of other libraries, which call what they save otherwise unless `readable`."""
+
+    def change(checkpoint: Path) -> None:
+        about = json.loads((checkpoint / "about.json").read_text())
+        assert about.pop("libraries").keys() == {"deepspeed", "torch"}
+        (checkpoint / "about.json").write_text(json.dumps(about | ({"libraries": versions} if versions else {})))
+        for path in [] if readable else checkpoint.glob("engine/state/*optim_states.pt"):
+            state = torch.load(path, weights_only=False)
+            torch.save({"of_old": state.pop("optimizer_state_dict"), **state}, path)
+
+    return change
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_what_other_libraries_saved_and_these_cannot_read_asks(num_ranks: int, tied_model: Path, tmp_path: Path) -> None:
+    world = killed(tmp_path, tied_model, "zero1", 1)
+    reseal(world, saved_by({"deepspeed": "0.9.0", "torch": "2.0.1"}, readable=False))
+    again = other(world, "zero1", num_ranks)
+    for text in again.refused():
+        assert text.startswith("winsweep.errors.Damaged: ") and "saved by deepspeed 0.9.0 and torch 2.0.1, which deepspeed 0." in text
+        assert "optimizer_state_dict" in text and f"type pip install deepspeed==0.9.0 torch==2.0.1, or rm -r {world.work} to train" in text
+    assert world.checkpoints() == ["checkpoint-3"]
+
+
+def test_what_other_libraries_saved_is_used_as_long_as_it_can_be_read(tied_model: Path, tmp_path: Path) -> None:
+    world = killed(tmp_path, tied_model, "zero1", 1)
+    reseal(world, saved_by({"deepspeed": "0.9.0", "torch": "2.0.1"}, readable=True))
+    [note] = world.done().facts()["notes"]
+    assert note.startswith("went on from checkpoint-3; saved by other libraries: deepspeed 0.9.0 -> 0.") and ", torch 2.0.1 -> " in note

@@ -1,4 +1,7 @@
-"""Everything winsweep knows about DeepSpeed: how a model becomes an engine, takes a step, is saved, loaded and read; `resharding` knows where its state lies."""
+"""Everything winsweep knows about DeepSpeed: how a model becomes an engine, takes a step, is saved, loaded and read.
+
+Only `resharding` knows too where its state lies.
+"""
 
 import contextlib
 import logging
@@ -166,6 +169,11 @@ def load_state(engine: Engine, directory: Path, step: int) -> None:
     path, _ = engine.load_checkpoint(str(directory), tag=TAG)
     if path is None or engine.global_steps != step:
         raise Damaged(f"{directory}: holds the state after {engine.global_steps} steps, not {step}; remove it to train from the start")
+
+
+def libraries() -> dict[str, str]:
+    """The versions of what gives saved state its form."""
+    return {"deepspeed": deepspeed.__version__, "torch": torch.__version__.partition("+")[0]}
 
 
 def each_parameter(engine: Engine) -> Iterator[tuple[str, Tensor]]:

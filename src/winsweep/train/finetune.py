@@ -27,7 +27,7 @@ from winsweep.train.engine import Engine
 from winsweep.train.gang import Gang
 from winsweep.train.loss import num_targets
 from winsweep.train.randomness import set_seeds
-from winsweep.train.resumption import resume
+from winsweep.train.resumption import LIBRARIES, resume
 from winsweep.train.saver import Saver
 
 BUDGET = "micro_tokens-{}.json"
@@ -134,10 +134,10 @@ def _micro_tokens(engine: Engine, examples: Sequence[Example], placement: Placem
 
 
 def _fit(course: Course, base: str | Path, revision: str | None, config: dict, gang: Gang) -> dict:
-    """What a checkpoint was made with: of this only the layout may differ; how a step is split is left out, as the state does not depend on it."""
+    """What a checkpoint was made with: of this only the layout and the libraries may differ. The state does not depend on how a step is split."""
     digest = hashlib.sha256(json.dumps([list(example) for example in course.examples]).encode()).hexdigest()
-    run = {"base": str(base), "revision": revision, "seed": course.seed, "examples": digest}
-    return run | {"recipe": keys.given(course.recipe), "num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"]}
+    run = {"base": str(base), "revision": revision, "seed": course.seed, "examples": digest, "recipe": keys.given(course.recipe)}
+    return run | {"num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"], LIBRARIES: engines.libraries()}
 
 
 def take_step(engine: Engine, course: Course, at: int, gang: Gang) -> dict:

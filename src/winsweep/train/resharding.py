@@ -98,7 +98,8 @@ def _by_parameter(saved: Path, ranks: Sequence[Sequence[Piece]], stage: int, ste
         for piece in held:
             flat = flats[piece.group]
             if float(flat["step"]) != step:
-                raise Damaged(f"{saved}: rank {rank} saved {piece.name} after {float(flat['step']):g} steps; {step} is legal; remove {saved.parents[1]}")
+                found_step = f"rank {rank} saved {piece.name} after {float(flat['step']):g} steps"
+                raise Damaged(f"{saved}: {found_step}; {step} is legal; remove {saved.parents[1]}")
             found[piece.name].append(Saved(piece, flat))
     return found
 

@@ -3,6 +3,7 @@
 A checkpoint holds pickles, so only a directory of one's own is ever read.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,14 +13,15 @@ from pathlib import Path
 
 import torch
 
-from winsweep.errors import Damaged, MissingInput
+from winsweep.errors import Damaged, MissingInput, WinsweepError
 from winsweep.store import manifest
 from winsweep.train.checkpoint import ABOUT, LOG, NOTES, PIECES, PREFIX, TMP, checkpoints
-from winsweep.train.engine import Engine, load_state
+from winsweep.train.engine import Engine, libraries, load_state
 from winsweep.train.gang import Gang
 from winsweep.train.randomness import set_random_state, set_seeds_at
 from winsweep.train.resharding import Piece, load_other_layout
 
+LIBRARIES = "libraries"  # whose form the state has: kept with it, but may differ as long as it can be read
 LAYOUT = ("num_ranks", "zero_optimization")  # what may differ: the state does not depend on it
 RETRY = "and start the sweep again with --retry-failed"
 
@@ -35,16 +37,38 @@ def resume(engine: Engine, work: Path, fit: dict, gang: Gang) -> int:
     if not step:
         return 0
     here = work / f"{PREFIX}{step}"
-    if all(have[key] == fit[key] for key in LAYOUT):
-        load_state(engine, here / "engine", step)
-    else:
-        ranks = gang.together(lambda: [_pieces(here, rank) for rank in range(have["num_ranks"])])
-        load_other_layout(engine, here / "engine", ranks, have["zero_optimization"]["stage"], step, gang)
+    with _worded(here, work, have):
+        if all(have[key] == fit[key] for key in LAYOUT):
+            load_state(engine, here / "engine", step)
+        else:
+            ranks = gang.together(lambda: [_pieces(here, rank) for rank in range(have["num_ranks"])])
+            load_other_layout(engine, here / "engine", ranks, have["zero_optimization"]["stage"], step, gang)
     if have["num_ranks"] == fit["num_ranks"]:
         gang.together(lambda: set_random_state(torch.load(here / f"random-{gang.rank}.pt", weights_only=False)))
     else:
         set_seeds_at(fit["seed"], step, gang.rank)
     return step
+
+
+@contextlib.contextmanager
+def _worded(here: Path, work: Path, have: dict) -> Iterator[None]:
+    """Damaged instead of DeepSpeed's or torch's own words where another version of them saved what cannot be read."""
+    try:
+        yield
+    except (WinsweepError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        if have.get(LIBRARIES) == libraries():
+            raise
+        raise Damaged(_unreadable(here, work, have.get(LIBRARIES, {}), error)) from error
+
+
+def _unreadable(here: Path, work: Path, old: dict[str, str], error: Exception) -> str:
+    by, now = (" and ".join(f"{name} {version}" for name, version in some.items()) for some in (old, libraries()))
+    install = " ".join(f"{name}=={version}" for name, version in old.items())
+    return (f"{here}: saved by {by or 'versions that it does not name'}, which {now} cannot read ({type(error).__name__}: {error}). "
+            f"Legal: the versions it was saved with; type pip install {install or 'with the versions of that time'}, "
+            f"or rm -r {work} to train from step 0, {RETRY}")
 
 
 def _pieces(here: Path, rank: int) -> list[Piece]:
@@ -81,8 +105,10 @@ def _question(work: Path, passed_over: list[tuple[Path, str]]) -> str:
 
 def _other_layout(have: dict, fit: dict) -> str:
     changes = list(_changes(have, fit))
+    others = [f"{name} {version} -> {new}" for name, version in have.get(LIBRARIES, {}).items() if version != (new := fit[LIBRARIES][name])]
     anew = "; random numbers start anew from seed, step and rank" if have["num_ranks"] != fit["num_ranks"] else ""
-    return f" with another layout: {', '.join(changes)}{anew}" if changes else ""
+    said = f" with another layout: {', '.join(changes)}{anew}" if changes else ""
+    return said + (f"; saved by other libraries: {', '.join(others)}" if others else "")
 
 
 def _changes(have: dict, fit: dict) -> Iterator[str]:
@@ -112,6 +138,7 @@ def _unusable(path: Path, step: int, fit: dict) -> str:
 
 def _comparable(about: dict) -> dict:
     """Where a base lies on a disk is no part of it: its copy on another node, or a store that was moved, is the same one."""
+    about = {key: value for key, value in about.items() if key != LIBRARIES}
     return about if about.get("revision") else about | {"base": Path(str(about.get("base"))).name}
 
 
