@@ -17,7 +17,7 @@ from winsweep.study.recipe import Recipe
 FP32 = Recipe(lr=3e-3, epochs=2, global_batch=6, warmup_ratio=0.2, precision="fp32")  # 8 steps
 BF16 = replace(FP32, precision="bf16")
 # That the state is carried bit for bit between all stages is test_carried_state's; here, that training goes on with it.
-PAIRS = [("zero0", 1, "zero1", 2, FP32), ("zero3", 2, "zero0", 1, FP32), ("zero2", 4, "zero3", 2, FP32), ("zero2", 2, "zero1", 3, BF16)]
+PAIRS = [("zero0", 1, "zero1", 2, FP32), ("zero3", 2, "zero0", 1, FP32), ("zero2", 2, "zero1", 3, BF16)]
 # Largest difference of weights and of losses from the run that had the new layout all along. Of two undisturbed runs, 1 rank and 3, it is
 # 1.2e-6 and 4.5e-8 with fp32; with bf16, which rounds each layout's sums otherwise, 0.021 and 7.9e-5.
 BOUNDS = {"fp32": (1e-5, 1e-6), "bf16": (2**-5, 2e-4)}
@@ -85,22 +85,20 @@ def test_there_and_back_is_bit_exact_in_what_is_carried(tied_model: Path, tmp_pa
     there = other(world, "zero3", 2)
     there.killed_at(rank=1, event="progress", step=4)
     assert there.checkpoints() == ["checkpoint-3"]
-    assert other(there, "zero1", 1, micro_tokens=28).done().published() == undisturbed("zero1", 1, FP32).published()
+    back = other(there, "zero1", 1, micro_tokens=28).done()
+    assert back.published() == undisturbed("zero1", 1, FP32).published()
+    assert len(back.facts()["notes"]) == 2 and back.facts()["notes"][1] == "went on from checkpoint-3"
 
 
-BUFFERS = [("zero1", {"reduce_bucket_size": 70_000}), ("zero3", {"stage3_prefetch_bucket_size": 5000})]
-
-
-@pytest.mark.parametrize("zero, change", BUFFERS)
-def test_other_buffers_give_the_same_bits(zero: str, change: dict, dropout_model: Path, tmp_path: Path) -> None:
+def test_other_buffers_give_the_same_bits(dropout_model: Path, tmp_path: Path) -> None:
     """bf16 weights, their fp32 copy, moments and random states are all carried: by parameter, as by DeepSpeed where nothing changed.
 
     Not so for sub_group_size, after which the norm of the gradient is summed in other parts: its state is in test_carried_state.
     """
-    world, ends = killed(tmp_path / "changed", dropout_model, zero, 2, BF16), []
+    world, ends = killed(tmp_path / "changed", dropout_model, "zero3", 2, BF16), []
     shutil.copytree(world.root, tmp_path / "same")
-    for name, changed in (("same", {}), ("changed", change)):
-        again = other(world, zero, 2, micro_tokens=28)
+    for name, changed in (("same", {}), ("changed", {"stage3_prefetch_bucket_size": 5000})):
+        again = other(world, "zero3", 2, micro_tokens=28)
         again.root, again.work = tmp_path / name, tmp_path / name / "work"
         again.config["zero_optimization"] |= changed
         ends.append(again.done().published())
@@ -112,6 +110,7 @@ def test_parameters_in_another_order_are_carried(tied_model: Path, tmp_path: Pat
     again = other(killed(tmp_path, tied_model, "zero1", 1), "zero2", 2)
     again.config["zero_optimization"] |= {"round_robin_gradients": True}
     assert distance(again.done(), undisturbed("zero1", 1, FP32)) < 1e-5
+    assert "round_robin_gradients null -> true" in again.facts()["notes"][0]
 
 
 def test_small_parameters_that_stage_3_keeps_whole_are_carried(tied_model: Path, tmp_path: Path, undisturbed) -> None:
@@ -129,7 +128,8 @@ def test_dropout_with_other_ranks_is_the_same_each_time(dropout_model: Path, tmp
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     first = other(world, "zero2", 2).done().published()
     world.root, world.work = tmp_path / "two", tmp_path / "two/work"
-    assert other(world, "zero2", 2).done().published() == first
+    again = other(world, "zero2", 2).done()
+    assert again.published() == first and again.facts()["notes"][0].startswith("went on from checkpoint-3 with another layout")
 
 
 def test_a_kill_as_the_state_is_read_costs_nothing(tied_model: Path, tmp_path: Path, undisturbed) -> None:
@@ -172,7 +172,7 @@ def saved_by(versions: dict | None, readable: bool) -> Callable[[Path], None]:
 
     def change(checkpoint: Path) -> None:
         about = json.loads((checkpoint / "about.json").read_text())
-        assert about.pop("libraries").keys() == {"deepspeed", "torch"}
+        assert about.pop("libraries").keys() == {"deepspeed", "torch", "numpy"}
         (checkpoint / "about.json").write_text(json.dumps(about | ({"libraries": versions} if versions else {})))
         for path in [] if readable else checkpoint.glob("engine/state/*optim_states.pt"):
             state = torch.load(path, weights_only=False)
@@ -189,7 +189,7 @@ def test_what_other_libraries_saved_and_these_cannot_read_asks(num_ranks: int, t
     for text in again.refused():
         assert text.startswith("winsweep.errors.Damaged: ") and "saved by deepspeed 0.9.0 and torch 2.0.1, which deepspeed 0." in text
         assert "optimizer_state_dict" in text and f"type pip install deepspeed==0.9.0 torch==2.0.1, or rm -r {world.work} to train" in text
-    assert world.checkpoints() == ["checkpoint-3"]
+    assert world.checkpoints() == ["checkpoint-3"] and not (world.work / "notes.txt").exists()  # it did not go on
 
 
 def test_what_other_libraries_saved_is_used_as_long_as_it_can_be_read(tied_model: Path, tmp_path: Path) -> None:

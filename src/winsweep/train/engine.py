@@ -9,6 +9,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for CUDA must not start it: the ranks are forked later
@@ -173,7 +174,7 @@ def load_state(engine: Engine, directory: Path, step: int) -> None:
 
 def libraries() -> dict[str, str]:
     """The versions of what gives saved state its form."""
-    return {"deepspeed": deepspeed.__version__, "torch": torch.__version__.partition("+")[0]}
+    return {name: version(name).partition("+")[0] for name in ("deepspeed", "torch", "numpy")}
 
 
 def each_parameter(engine: Engine) -> Iterator[tuple[str, Tensor]]:

@@ -43,10 +43,11 @@ def resume(engine: Engine, work: Path, fit: dict, gang: Gang) -> int:
         else:
             ranks = gang.together(lambda: [_pieces(here, rank) for rank in range(have["num_ranks"])])
             load_other_layout(engine, here / "engine", ranks, have["zero_optimization"]["stage"], step, gang)
-    if have["num_ranks"] == fit["num_ranks"]:
-        gang.together(lambda: set_random_state(torch.load(here / f"random-{gang.rank}.pt", weights_only=False)))
-    else:
-        set_seeds_at(fit["seed"], step, gang.rank)
+        if have["num_ranks"] == fit["num_ranks"]:
+            gang.together(lambda: set_random_state(torch.load(here / f"random-{gang.rank}.pt", weights_only=False)))
+        else:
+            set_seeds_at(fit["seed"], step, gang.rank)
+    gang.first(lambda: note(work, f"went on from {here.name}{_differences(have, fit)}"))
     return step
 
 
@@ -88,9 +89,7 @@ def _choose(work: Path, fit: dict) -> tuple[int, dict]:
         for passed, why in passed_over:
             note(work, f"{passed.name} passed over: {why}")
         manifest.write_atomic(work / LOG, (path / LOG).read_bytes())
-        have = json.loads((path / ABOUT).read_bytes())
-        note(work, f"went on from {path.name}" + _other_layout(have, fit))
-        return step, have
+        return step, json.loads((path / ABOUT).read_bytes())
     if passed_over:
         raise Damaged(_question(work, passed_over))
     manifest.write_atomic(work / LOG, b"")
@@ -103,7 +102,7 @@ def _question(work: Path, passed_over: list[tuple[Path, str]]) -> str:
             f"put back what was changed (ranks and zero stand in the cluster file), or type rm -r {work} to train from step 0, {RETRY}")
 
 
-def _other_layout(have: dict, fit: dict) -> str:
+def _differences(have: dict, fit: dict) -> str:
     changes = list(_changes(have, fit))
     others = [f"{name} {version} -> {new}" for name, version in have.get(LIBRARIES, {}).items() if version != (new := fit[LIBRARIES][name])]
     anew = "; random numbers start anew from seed, step and rank" if have["num_ranks"] != fit["num_ranks"] else ""
