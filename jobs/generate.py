@@ -36,7 +36,7 @@ def run(job: Job) -> None:
     answers = answer_all([row["instruction"] for row in asked], *job.base(), Decoding(**job.params["decoding"]),
                          Frame(**job.params["frame"]), adapter, job.work, job.progress, job.stopping,
                          lambda how: job.notes.update(decoded_in=how), expected_lengths(job.name, job.inputs["instructions"], len(asked)),
-                         Crew(job.rank, job.num_ranks, job.placement.timeout_s))
+                         Crew(job.rank, job.num_ranks, job.placement.timeout_s), job.notes.update)
     if job.rank:
         return
     rows = [{"instruction": row["instruction"], "output": a.text, "generator": job.name, "dataset": row["dataset"],

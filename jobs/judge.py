@@ -25,7 +25,7 @@ def want(ask: Comparison, need: Need) -> Want:
 
 
 def run(job: Job) -> None:
-    from winsweep.judge import ledger, pairs
+    from winsweep.judge import ledger, pairs, questions
 
     wanted, num_matched = pairs.read(job.inputs["instructions"] / "instructions.jsonl", job.inputs["candidate"] / "outputs.json", _reference(job))
     if num_matched:
@@ -42,6 +42,9 @@ def run(job: Job) -> None:
     paid = ledger.Ledger(*ledger.place(job.store, judge["name"], judge["version"], job.params["identity"]))
     module.annotate(wanted, _options(module, job), keep, paid)
     rows = [judged[p["instruction"]] for p in wanted]
+    job.notes["served_models"] = questions.served_models(rows)
+    if changed := questions.drift(rows):
+        job.notes["note"] = changed
     (job.out / "annotations.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
 
 

@@ -3,7 +3,6 @@
 import json
 
 from winsweep.attempt.job import Job
-from winsweep.errors import BadData
 from winsweep.graph import Need, Want
 from winsweep.study.cell import Data
 
@@ -19,8 +18,6 @@ def run(job: Job) -> None:
 
     purpose = job.params["purpose"]
     rows = prepare.examples(job) if purpose == "examples" else prepare.instructions(job)
-    if not rows:
-        raise BadData(f"{job.name}: the source holds no row at all")
     job.notes["num_rows"] = len(rows)
     with open(job.out / f"{purpose}.jsonl", "w", encoding="utf-8") as f:
         f.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

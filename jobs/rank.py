@@ -23,6 +23,7 @@ def run(job: Job) -> None:
     from winsweep.analysis.rows import first_turns
     from winsweep.generate.loaded import load
     from winsweep.study.frame import Frame
+    from winsweep.text.encode import spelling
 
     def progress(done: int, total: int) -> None:
         job.progress(done, total)
@@ -31,8 +32,10 @@ def run(job: Job) -> None:
 
     rows = first_turns(job.inputs["rows"] / "examples.jsonl")
     model, tokenizer = load(*job.base(), job.params["precision"])
+    frame = Frame(**job.params["frame"])
+    job.notes.update(spelling([[*row] for row in rows], tokenizer, frame).notes())
     others = draw(len(rows), job.params["seed"], job.params["draws"])
-    found = rank(rows, others, model, tokenizer, Frame(**job.params["frame"]), progress=progress, work=job.work)
+    found = rank(rows, others, model, tokenizer, frame, progress=progress, work=job.work)
     write_atomic(job.out / "rank.json", json.dumps({"num_rows": len(rows), "draws": job.params["draws"], **asdict(found)}, indent=1).encode())
 
 

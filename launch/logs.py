@@ -25,7 +25,7 @@ def main() -> int:
         if a.follow:
             return 0 if logs.follow(house, a.cell, a.stage, say) else 1
         path = logs.current(house, a.cell, a.stage)
-        say(f"{logs.title(path)}\n")
+        say(f"{logs.title(path)}\n{logs.outcome(house, path)}")
         seen: dict[Path, int] = {}
         while text := logs.new_text(path, seen, last=True):
             say(text)

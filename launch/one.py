@@ -20,7 +20,7 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("act", choices=("train", "train_resp", "eval"), help="train on DATA, on its responses alone, or evaluate what was trained")
     p.add_argument("--model", default="", help="of launch/models.yaml, such as llama2-7b; for eval what was trained, such as resp_tuned_llama2-7b")
-    p.add_argument("--data", type=paths.word, default="", help="a task such as lima or gsm, or a file of rows (.jsonl)")
+    p.add_argument("--data", type=paths.word, default="", help="a task such as lima or gsm, or a file of rows")
     p.add_argument("--lr", default="", help="the highest learning rate, such as 1e-5")
     p.add_argument("--epochs", default="", help="such as 10")
     p.add_argument("--seed", default="", help="the order of the data (default: 1)")
@@ -49,7 +49,7 @@ def write(a: argparse.Namespace, store: Path) -> tuple[Path, single.Told]:
         told = single.judged_by(single.read_told(path), a.judge) if a.judge else single.read_told(path)
     else:
         asked = single.Asked(a.model, a.data, a.lr, a.epochs, a.seed, a.judge)
-        told = single.training(asked, single.read_told(HERE / "models.yaml"), a.act == "train_resp")
+        told = single.training(asked, single.read_known(HERE / "models.yaml"), a.act == "train_resp")
         path = folder / f"{told['name']}.yaml"
     if a.cluster:
         known_cluster(a.cluster)

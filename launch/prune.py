@@ -1,4 +1,4 @@
-"""Remove from a store what the studies named do not want; asks first: python launch/prune.py STUDY.yaml [STUDY.yaml …]"""
+"""Remove from a store what the studies named do not want, and no other stands on; asks first: python launch/prune.py STUDY.yaml [STUDY.yaml …]"""
 
 import argparse
 import sys
@@ -9,20 +9,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from winsweep import paths  # noqa: E402
 from winsweep.errors import WinsweepError  # noqa: E402
 from winsweep.house import open_house  # noqa: E402
-from winsweep.pruning import remove, waste  # noqa: E402
+from winsweep.keepers import kept  # noqa: E402
+from winsweep.pruning import remove, spared, waste  # noqa: E402
 
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("studies", type=paths.argument, nargs="+", help="every study whose results stay")
     p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument("--others", action="store_true", help="also what tables of other studies, and studies under way, stand on")
     p.add_argument("--yes", action="store_true", help="do not ask")
     a = p.parse_args()
     try:
-        found = waste([open_house(study, a.store) for study in a.studies])
+        houses = [open_house(study, a.store) for study in a.studies]
+        others = {} if a.others else kept(houses)
+        found = waste(houses, others)
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
+    for study, (num, num_bytes) in sorted(spared(houses, others).items()):
+        print(f"{num_bytes / 1e6:10.1f} MB  in {num} directories are left alone for {study} (--others offers them too)")
     for w in found:
         print(f"{w.num_bytes / 1e6:10.1f} MB  {w.path}  ({w.why})")
     print(f"{sum(w.num_bytes for w in found) / 1e6:10.1f} MB in {len(found)} directories")

@@ -15,10 +15,11 @@ from winsweep.house import House, chain, columns, open_house  # noqa: E402
 from winsweep.local.controller import state_of  # noqa: E402
 from winsweep.plan import Item  # noqa: E402
 from winsweep.prefetch import not_there  # noqa: E402
+from winsweep.remarks import remarks  # noqa: E402
 from winsweep.results import where_text  # noqa: E402
 from winsweep.slurm import standing
 from winsweep.slurm.queue import Task  # noqa: E402
-from winsweep.store.siblings import nearest  # noqa: E402
+from winsweep.store.siblings import earlier_files, nearest  # noqa: E402
 
 ORDER = ("failed", "blocked", "running", "queued", "ready", "waiting", "done")
 
@@ -33,7 +34,7 @@ def main() -> int:
         house = open_house(a.study, a.store, lenient=True)
         items, queued = seen(house)
         print(why(house, items, a.why) if a.why else overview(house, items, queued))
-        print(not_there(house), end="")
+        print(f"{house.damaged()}{not_there(house)}", end="")
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
@@ -61,14 +62,15 @@ def overview(house: House, items: list[Item], queued: Mapping[str, Task | None])
     table = [" ".join([" " * width, *(f"{s:9s}" for s in stages)])]
     for label, found in chains.items():
         table.append(" ".join([f"{label:{width}s}", *(f"{worst(shown, found.get(s, [])):9s}" for s in stages)]))
+    notes = remarks(house, items)
     done = sum(all(shown.get(a.key, "done") == "done" for a in house.ends(label)) for label in house.judged)
     judged = {label for label, a in house.judged.items() if shown.get(a.key, "done") == "done"}
     last = f"{done} of {len(house.judged)} cells done; {where_text(house, judged)}"
-    return "\n".join([*table, *standing.lines(house, items, queued, avoided(house) if queued else []), last])
+    return "\n".join([*table, *standing.lines(house, items, queued, avoided(house) if queued else []), *notes, last])
 
 
 def avoided(house: House) -> list[str]:
-    from winsweep.slurm.reconcile import excluded
+    from winsweep.slurm.opening import excluded
 
     return excluded(house)
 
@@ -91,7 +93,8 @@ def why(house: House, items: list[Item], label: str) -> str:
     if near is None:
         return "\n".join([*lines, f"nothing else of the stage {first.stage} is finished"])
     lines.append(f"{first.name} differs from the nearest finished one, {near[0]}, in:")
-    return "\n".join([*lines, *(f"    {d.path}: {d.ours!r} here, {d.theirs!r} there" for d in near[1])])
+    earlier = earlier_files(house.store, f"{first.stage}/{near[0].rpartition('-')[2]}")
+    return "\n".join([*lines, *(f"    {d.text(house.study.files, earlier)}" for d in near[1])])
 
 
 if __name__ == "__main__":

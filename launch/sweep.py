@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, paths, prefetch, strict  # noqa: E402
+from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
 from winsweep.costs import bill, forecast
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
@@ -44,6 +44,8 @@ def main() -> int:
             print(prefetch.not_there(house), end="")
         elif a.prefetch:
             return prefetch.fetch(house)
+        elif a.cancel is None:
+            inspection.refuse(house)
         file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
         cluster = read_cluster(layout.STAGES, file, house.need.stages)
         if cluster.kind == "slurm":
@@ -95,13 +97,14 @@ def dry_run(house: House) -> int:
         print(f"{stage:10s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
         for i in to_run:
             print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
-    print("\n".join(forecast.lines(house, items)))
-    return 0
+    print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, items)]))
+    return 1 if any(f.problem for f in looked) else 0
 
 
 def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
     from winsweep import results
     from winsweep.local import view
+    from winsweep.remarks import remarks
 
     for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background with SIGINT ignored
         signal.signal(signum, signal.default_int_handler)
@@ -112,12 +115,15 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
         except KeyboardInterrupt:
             print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
             return 130
+    print(house.damaged(), end="", file=sys.stderr)
     judged = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
     done, is_current = len(judged), results.is_current(house, judged)
     if is_current:
         print(results.table_text(results.path_of(house), house.study.notes))
     analysed = sum(state_of(items, a) == "done" for a in house.analyses.values())
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
+    if notes := remarks(house, items):
+        print("\n".join(notes))
     print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells judged; {results.where_text(house, judged)}{beside}' if house.has_table else 'models made'}")
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)

@@ -31,6 +31,7 @@ class Options:
     nodes: int = 4
     port: int = 16800  # slurmctld; slurmdbd has the next one, node K the one 100 + K later
     accounting: bool = False
+    enforce: str = ""  # AccountingStorageEnforce: limits, qos, …; wants accounting
     max_array_size: int = 10001  # the highest index is one less
     min_job_age_s: int = 5  # for so long slurmctld remembers a job that has ended
     slurmd_timeout_s: int = 10  # a node that is silent for so long is down, and its jobs are requeued
@@ -89,7 +90,8 @@ def values(folder: Path, options: Options) -> dict[str, object]:
     """What the templates leave open."""
     ports = {"dbd_port": options.port + 1, "first_port": options.port + 101, "last_port": options.port + 100 + options.nodes}
     accounting = f"accounting_storage/{'slurmdbd' if options.accounting else 'none'}"
-    return asdict(options) | ports | {"dir": folder, "host": HOST, "accounting": accounting}
+    return asdict(options) | ports | {"dir": folder, "host": HOST, "accounting": accounting,
+                                        "enforced": f"AccountingStorageEnforce={options.enforce}" if options.enforce else "# Nothing is enforced."}
 
 
 def commands(folder: Path, options: Options) -> dict[str, list[str]]:

@@ -7,12 +7,15 @@ WinsweepError
 ├── MissingInput  an input artifact is not there (the attempt ends as "blocked")
 ├── Damaged       a published file differs from its manifest
 ├── Busy          another live attempt owns this artifact
+├── LinkInStore   a link stands where a store has its own files; nothing is read, written or removed through it
 ├── NewerStore    the store was written by a later winsweep
 ├── NotFinite     training or weights hold NaN or infinity
 ├── Incomplete    a result has fewer steps, rows or shards than were asked for
 ├── JudgeFailed   a judge refused, ran out of money or left pairs without a preference; what it said is kept
 └── ClusterDown   SLURM did not answer, so what runs is unknown
-    └── TooManyTasks  an array has more tasks than the cluster allows
+    └── Refused       SLURM answered: it does not take this job
+        ├── TooManyTasks  an array has more tasks than the cluster allows
+        └── QueueFull     as many jobs are submitted as a limit allows, each task of an array counted
 
 Stopped (a signal asked the attempt to end) is no error, so that code which catches any Exception, ours or a library's, lets it through.
 """
@@ -48,6 +51,10 @@ class Busy(WinsweepError):
     kind = "busy"
 
 
+class LinkInStore(WinsweepError):
+    kind = "config"
+
+
 class NewerStore(WinsweepError):
     kind = "config"
 
@@ -74,5 +81,13 @@ class ClusterDown(WinsweepError):
     kind = "node"
 
 
-class TooManyTasks(ClusterDown):
+class Refused(ClusterDown):
     """Nothing of the array was accepted."""
+
+
+class TooManyTasks(Refused):
+    pass
+
+
+class QueueFull(Refused):
+    pass

@@ -12,7 +12,7 @@ from winsweep.attempt import warm
 from winsweep.attempt.history import failures
 from winsweep.graph import Need, discover
 from winsweep.plan import Facts, Item, plan
-from winsweep.store import liveness
+from winsweep.store import damage, liveness
 from winsweep.store.fingerprint import Fingerprints
 from winsweep.store.store import Store
 from winsweep.study.cell import Cell
@@ -65,7 +65,14 @@ class House:
         running = {key: f"by {holder}" for key in idle if (holder := self.store.holder(key, self.alive(key)))}
         running |= queued
         known = failures(self.store, [k for k in idle if k not in running])
-        return Facts(present, running, known, frozenset(n for n, m in self.need.stages.items() if getattr(m, "TRANSIENT", False)))
+        transient = frozenset(n for n, m in self.need.stages.items() if getattr(m, "TRANSIENT", False))
+        return Facts(present, running, known, transient, damage.known(self.store).keys())
+
+    def damaged(self) -> str:
+        """A line for each artifact of the study that was found damaged and set aside, and what was found."""
+        aside = damage.known(self.store)
+        return "".join(f"set aside {a.name}: {damage.found_in(aside[a.key])}; kept in {aside[a.key]}, and made again where it is needed\n"
+                       for a in self.order if a.key in aside)
 
     def alive(self, key: str):  # -> Callable[[str], bool]
         return lambda owner: liveness.alive(owner, self.store.work(key) / "heartbeat")

@@ -12,6 +12,7 @@ from winsweep.attempt.history import failures
 from winsweep.errors import BadStudy, MissingInput
 from winsweep.house import House, chain
 from winsweep.local.controller import state_of
+from winsweep.store.store import RECORD
 
 CHUNK = 1 << 20  # bytes of a log that are held at a time
 POLL_S = 0.5
@@ -67,6 +68,24 @@ def title(path: Path) -> str:
     """A line that names a log, and the logs of the other ranks where there are any."""
     others = ", ".join(sorted(p.name for p in path.parent.glob(f"{path.stem}.r*.log")))
     return f"==> {path}" + (f" (other ranks: {others})" if others else "")
+
+
+def outcome(house: House, path: Path) -> str:
+    """A line that says how the attempts whose log is at `path` ended, if they did: why they failed, or where and how fast the result was made."""
+    try:
+        key = path.resolve().parents[1].relative_to(house.store.root / ".work").as_posix()
+    except ValueError:  # what SLURM wrote down
+        return ""
+    made = house.store.published().get(key)
+    if made is None:
+        why = failures(house.store, [key]).get(key)
+        return clean(f"failed: {why}\n") if why else ""
+    try:
+        record = json.loads((made / RECORD).read_bytes())
+    except FileNotFoundError:
+        return ""
+    notes = "".join(f"; {name} {value}" for name, value in record["notes"].items() if isinstance(value, (int, float, str)))
+    return clean(f"done: in {record['seconds']:.1f} s on {record.get('node') or record['host']}{notes}"[:1000] + "\n")
 
 
 def follow(house: House, label: str, stage: str | None, say: Callable[[str], None], poll_s: float = POLL_S) -> bool:

@@ -76,33 +76,39 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
 
     BadStudy says file, line and what is legal; a value that could be more than a word to SLURM's shell is refused.
     """
-    root = strict.read_yaml(file)
+    root, seen = strict.read_yaml(file), strict.Findings()
     given = root.mapping()
-    strict.refuse_unknown(given, ("kind", "all", "stages", "labels"), root)
-    kind = strict.read(Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
+    seen.of(strict.refuse_unknown, given, ("kind", "all", "stages", "labels"), root)
+    kind = seen.of(strict.read, Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
     common, own = strict.read_yaml(defaults), given.get("stages")
-    patterns = list(given["labels"].mapping().items()) if "labels" in given else []
+    patterns = list((seen.of(given["labels"].mapping) or {}).items()) if "labels" in given else []
     for node in [common, own, *(node for _, node in patterns)]:
         if node:
-            strict.refuse_unknown(node.mapping(), sorted(stages), node)
+            seen.of(lambda node=node: strict.refuse_unknown(node.mapping(), sorted(stages), node))
+    of_stages = (seen.of(own.mapping) or {}) if own else {}
 
-    def placed(stage: str, *more: strict.Node) -> Placement:
-        layers = [common.mapping().get(stage), given.get("all"), own.mapping().get(stage) if own else None, *more]
-        return _placement(layers, root)
+    def placed(stage: str, *more: strict.Node) -> Placement | None:
+        return seen.of(_placement, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root)
 
-    by_label = tuple((pattern, stage, placed(stage, node)) for pattern, of in patterns for stage, node in of.mapping().items())
-    return Cluster(kind, file, Placements({stage: placed(stage) for stage in stages}, by_label))
+    by_stage = {stage: placed(stage) for stage in stages}
+    by_label = tuple((pattern, stage, placed(stage, node)) for pattern, of in patterns for stage, node in (seen.of(of.mapping) or {}).items()
+                     if stage in stages)
+    seen.stop()
+    return Cluster(kind, file, Placements(by_stage, by_label))
 
 
 def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement:
     fields: dict[str, strict.Node] = {}
+    seen, names = strict.Findings(), [f.name for f in dataclasses.fields(Placement)]
     for node in [n for n in layers if n]:
-        strict.refuse_unknown(node.mapping(), [f.name for f in dataclasses.fields(Placement)], node)
-        fields |= node.mapping()
-    placed = strict.read_fields(Placement, fields, root)
+        seen.of(lambda node=node: strict.refuse_unknown(node.mapping(), names, node))
+        fields |= {name: value for name, value in (seen.of(node.mapping) or {}).items() if name in names}
+    placed = seen.of(strict.read_fields, Placement, fields, root)
     for name, node in fields.items():
         if isinstance(node.value, str) and not WORD.fullmatch(node.value):
-            raise node.error(f"found {node.value!r}", "one word without spaces, quotes or line breaks is legal: it becomes part of a batch script")
+            why = "one word without spaces, quotes or line breaks is legal: it becomes part of a batch script"
+            seen.found.append(str(node.error(f"found {node.value!r}", why)))
+    seen.stop()
     if placed.ranks % placed.nodes:
         at = fields.get("nodes", root)
         raise at.error(f"found {placed.ranks} ranks on {placed.nodes} nodes", "the same number on each node is legal")

@@ -17,6 +17,7 @@ class Facts:
     running: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     transient: Set[str] = frozenset()
+    set_aside: Set[str] = frozenset()  # keys that were found damaged: what was made from them before is as good as it was
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def plan(wanted: Sequence[Artifact], facts: Facts, order: Sequence[Artifact] = (
 def _done(order: Sequence[Artifact], facts: Facts) -> set[str]:
     sound: set[str] = set()
     for a in order:
-        if (a.key in facts.present or a.stage in facts.transient) and all([i.key in sound for i in a.inputs.values()]):
+        if (a.key in facts.present or a.stage in facts.transient or a.key in facts.set_aside) and all([i.key in sound for i in a.inputs.values()]):
             sound.add(a.key)
     return sound & facts.present
 

@@ -1,12 +1,14 @@
 """What of a store nobody wants any more: results that no named study asks for, and checkpoints whose model is collected."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from winsweep.artifact import closure
 from winsweep.house import House
+from winsweep.store import damage, links
 
 
 @dataclass(frozen=True)
@@ -16,22 +18,35 @@ class Waste:
     why: str
 
 
-def waste(houses: Sequence[House]) -> list[Waste]:
-    """Everything of the houses' one store that their studies do not need; nothing that a live attempt works on."""
+def waste(houses: Sequence[House], kept: Mapping[str, str] = MappingProxyType({})) -> list[Waste]:
+    """Everything of the houses' one store that their studies do not need; nothing that a live attempt works on, and no key that is `kept`."""
     store = houses[0].store
     wanted = {a.key for h in houses for a in closure(h.wanted)}
     needed = {i.artifact.key for h in houses for i in h.plan(h.facts())}
     transient = {name for name, module in houses[0].need.stages.items() if getattr(module, "TRANSIENT", False)}
     found = []
     for key, path in store.published().items():
+        if key in kept and key not in wanted:
+            continue
         if key not in wanted:
             found.append(Waste(path, size(path), "no study named here asks for it"))
         elif key.partition("/")[0] in transient and key not in needed:
             found.append(Waste(path, size(path), "its model is collected"))
+    found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
     for state in sorted(store.root.glob(".work/*/*/state-*")):
-        key = state.parent.relative_to(store.root / ".work").as_posix()
-        if key not in wanted and store.holder(key, houses[0].alive(key)) is None:
+        key = links.inside(store.root, state).parent.relative_to(store.root / ".work").as_posix()
+        if key not in wanted and key not in kept and store.holder(key, houses[0].alive(key)) is None:
             found.append(Waste(state, size(state), "state of an attempt at what no study named here asks for"))
+    return found
+
+
+def spared(houses: Sequence[House], kept: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """For whom something is left alone that these studies do not want: how many directories, and their bytes."""
+    wanted, found = {a.key for h in houses for a in closure(h.wanted)}, {}
+    for key, path in houses[0].store.published().items():
+        if key in kept and key not in wanted:
+            num, num_bytes = found.get(kept[key], (0, 0))
+            found[kept[key]] = (num + 1, num_bytes + size(path))
     return found
 
 
@@ -39,7 +54,7 @@ def remove(found: Sequence[Waste]) -> None:
     """Take each away by a rename first, so that nobody sees half of it."""
     for w in found:
         trash = w.path.with_name(f".pruned-{w.path.name}")
-        w.path.rename(trash)
+        links.refuse(w.path).rename(trash)
         shutil.rmtree(trash)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from winsweep.attempt.history import failures
 from winsweep.house import House
+from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 from winsweep.store.provenance import commit_text
 from winsweep.store.store import RECORD, Store
@@ -123,6 +124,7 @@ def copy_if_new(source: Path, target: Path) -> None:
 
 
 def write_if_new(data: bytes, target: Path) -> None:
+    links.refuse(links.refuse(target.parent) / target.name)
     if not target.exists() or target.read_bytes() != data:
         target.parent.mkdir(exist_ok=True)
         write_atomic(target, data)

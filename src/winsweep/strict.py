@@ -4,22 +4,52 @@ import dataclasses
 import difflib
 import functools
 import math
+import re
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
 
 from winsweep import paths
+from winsweep import synonyms
 from winsweep.errors import BadStudy
 
+T = typing.TypeVar("T")
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def number(default: int | float, low: float, high: float = math.inf) -> typing.Any:
     """A dataclass field whose values in a file lie between `low` and `high`, both legal."""
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
+
+
+class Findings:
+    """BadStudy errors of parts that do not depend on each other, kept so that a person hears of all of them at once."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def of(self, read: Callable[..., T], *args: object) -> T | None:
+        """What `read` returns; None, and its errors are kept, if it raises some."""
+        try:
+            return read(*args)
+        except BadStudy as e:
+            self.found += getattr(e, "each", [str(e)])
+            return None
+
+    def stop(self) -> None:
+        """BadStudy with each error found, once and in the order of the file, if there is any."""
+        if self.found:
+            e = BadStudy("\n".join(each := sorted(dict.fromkeys(self.found), key=_place)))
+            e.each = each
+            raise e
+
+
+def _place(error: str) -> tuple[str, int]:
+    at = re.match(r"(.*?):(\d+): ", error)
+    return (at[1], int(at[2])) if at else ("", 0)
 
 
 class Node:
@@ -73,13 +103,16 @@ def _node(raw: yaml.Node, file: str, path: str) -> Node:
 
 def _mapping(raw: yaml.MappingNode, file: str, path: str) -> dict[str, Node]:
     out: dict[str, Node] = {}
+    seen = Findings()
     for key, value in raw.value:
         here = Node(key.value, file, key.start_mark.line + 1, f"{path}.{key.value}".lstrip("."))
         if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-            raise here.error(f"the key {key.value!r} is not text", "keys are names", "quote it")
-        if key.value in out:
-            raise here.error("the key is given twice", f"it stands at line {out[key.value].line} already", "remove one")
-        out[key.value] = _node(value, file, here.path)
+            seen.found.append(str(here.error(f"the key {key.value!r} is not text", "keys are names", "quote it")))
+        elif key.value in out:
+            seen.found.append(str(here.error("the key is given twice", f"it stands at line {out[key.value].line} already", "remove one")))
+        else:
+            out[key.value] = seen.of(_node, value, file, here.path)
+    seen.stop()
     return out
 
 
@@ -103,12 +136,19 @@ def read(kind: object, node: Node) -> typing.Any:
             raise node.error(f"found {show(node.value)}", f"legal: {', '.join(map(str, args))}", _near(node.value, args))
         return node.value
     if origin is tuple and typing.get_origin(args[0]) is tuple:
-        return tuple(sorted((k, read(typing.get_args(args[0])[1], v)) for k, v in node.mapping().items()))
+        return tuple(sorted(zip(given := node.mapping(), _all(typing.get_args(args[0])[1], given.values()))))
     if origin is tuple:
-        return tuple(read(args[0], v) for v in items(node))
+        return tuple(_all(args[0], items(node)))
     if dataclasses.is_dataclass(kind):
         return read_fields(kind, node.mapping(), node)
     return _scalar(kind, node)
+
+
+def _all(kind: object, nodes: Iterable[Node]) -> list[typing.Any]:
+    seen = Findings()
+    values = [seen.of(read, kind, node) for node in nodes]
+    seen.stop()
+    return values
 
 
 @functools.cache
@@ -117,17 +157,22 @@ def _hints(kind: type) -> dict[str, object]:
 
 
 def read_fields(kind: type, given: dict[str, Node], at: Node) -> typing.Any:
-    """A dataclass from the mapping `given`: unknown keys are refused, missing ones take their default or are named."""
-    hints = _hints(kind)
+    """A dataclass from the mapping `given`: unknown keys are refused, missing ones take their default or are named, all at once."""
+    hints, seen = _hints(kind), Findings()
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
-    refuse_unknown(given, fields, at)
+    seen.of(refuse_unknown, given, fields, at)
     for name, f in fields.items():
         if name not in given and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise at.error(f"{name} is missing", f"{name} has no default", f"add {name}: …")
-    values = {name: read(hints[name], node) for name, node in given.items()}
-    for name, value in values.items():
-        _check_range(value, fields[name].metadata, given[name])
+            seen.found.append(str(at.error(f"{name} is missing", f"{name} has no default", f"add {name}: …")))
+    values = {name: seen.of(_field, hints[name], node, fields[name].metadata) for name, node in given.items() if name in fields}
+    seen.stop()
     return kind(**values)
+
+
+def _field(kind: object, node: Node, bounds: typing.Mapping[str, float]) -> typing.Any:
+    value = read(kind, node)
+    _check_range(value, bounds, node)
+    return value
 
 
 def _check_range(value: object, bounds: typing.Mapping[str, float], node: Node) -> None:
@@ -137,17 +182,26 @@ def _check_range(value: object, bounds: typing.Mapping[str, float], node: Node) 
 
 
 def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None:
-    """BadStudy naming the first key of `given` that is not in `legal`, and the nearest that is."""
+    """BadStudy naming every key of `given` that is not in `legal`, and what to type instead: the nearest that is, or our name for it."""
+    seen, legal = Findings(), list(legal)
     for name in given:
         if name not in legal:
             where = at.mapping().get(name, at)
-            raise where.error(f"unknown key {name!r}", f"legal: {', '.join(legal)}", _near(name, legal))
+            seen.found.append(str(where.error(f"unknown key {name!r}", f"legal: {', '.join(legal)}", synonyms.hint(name, legal))))
+    seen.stop()
 
 
 def items(node: Node) -> list[Node]:
     if not isinstance(node.value, list):
         raise node.error(f"found {show(node.value)}", "a list is legal here", f"type [{show(node.value)}]")
     return node.value
+
+
+def not_empty(node: Node, advice: str) -> Node:
+    """`node`; BadStudy if it is a list or a mapping of nothing."""
+    if node.value is None or node.value in ([], {}):
+        raise node.error("found nothing in it", "at least one entry is legal", advice)
+    return node
 
 
 def _scalar(kind: type, node: Node) -> typing.Any:

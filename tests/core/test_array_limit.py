@@ -20,17 +20,18 @@ compare: {judge: reference_overlap, reference: {task: ins}}
 """
 SBATCH = """\
 #!/bin/bash
-last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$1")
+for script; do :; done
+last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
 if [ "$last" -ge 3 ]; then echo "sbatch: error: Batch job submission failed: Invalid job array specification" >&2; exit 1; fi
-echo "$1" >> "$HERE/accepted"
-echo "Submitted batch job $(wc -l < "$HERE/accepted")"
+echo "$script" >> "$HERE/accepted"
+wc -l < "$HERE/accepted"
 """
 
 
 @pytest.mark.skipif(shutil.which("srun") is None, reason="submitit wants srun on the PATH to write a script")
 def test_an_array_that_is_refused_as_too_large_is_split(tmp_path):
     """The SLURM commands are scripts that answer as those of such a cluster do."""
-    for name, text in (("sbatch", SBATCH), ("squeue", "#!/bin/bash\n"), ("scontrol", "#!/bin/bash\necho 'MaxArraySize = 3'\n")):
+    for name, text in (("sbatch", SBATCH), ("squeue", "#!/bin/bash\n"), ("scancel", "#!/bin/bash\n"), ("scontrol", "#!/bin/bash\necho 'MaxArraySize = 3'\n")):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     (tmp_path / "study.yaml").write_text(STUDY)

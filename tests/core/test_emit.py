@@ -15,7 +15,14 @@ SBATCH = """\
 #!/bin/bash
 echo "$@ RANK=${RANK-} CONF=$SLURM_CONF" >> "$HERE/calls"
 [ ! -e "$HERE/down" ] || exit 1
+if [ -e "$HERE/full" ] && [ "$(wc -l < "$HERE/calls")" -ge 4 ]; then exit 1; fi
+echo "Welcome to job 5"
 echo "$(wc -l < "$HERE/calls");cluster"
+"""
+SCONTROL = """\
+#!/bin/bash
+echo "$@" >> "$HERE/updates"
+[ ! -e "$HERE/begun" ]
 """
 
 
@@ -51,27 +58,38 @@ def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
         folder = tmp_path / "runs of x" / f"a{n}"
         folder.mkdir(parents=True)
         (folder / "over").touch()
-        after = ("", "aftercorr:$job_0", "afterany:$job_0,afterany:$job_1,afterany:77")[n]
-        steps.append(Step(Array(Placement(), ((Artifact(stage, 1, "c\n$(touch pwned)", {}),),), (After(0),)), f"0{n}-{stage}.sh",
-                          folder, after))
+        after = ((), (After(0, corresponding=True),), (After(0), After(1), After("77")))[n]
+        words = ("", "aftercorr:$job_0", "afterany:$job_0,afterany:$job_1,afterany:77")[n]
+        steps.append(Step(Array(Placement(), ((Artifact(stage, 1, "c\n$(touch pwned)", {}),),), after), f"0{n}-{stage}.sh", folder, words))
     (tmp_path / "submit.sh").write_text(submit_text("s", steps))
-    (tmp_path / "sbatch").write_text(SBATCH)
-    (tmp_path / "sbatch").chmod(0o755)
+    for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
 
     def call() -> subprocess.CompletedProcess:
         env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HERE": str(tmp_path), "RANK": "3", "SLURM_CONF": "/c", "SLURM_JOB_ID": "9"}
         return subprocess.run(["bash", str(tmp_path / "submit.sh")], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=30)
 
+    def updates() -> list[str]:
+        return (tmp_path / "updates").read_text().splitlines()
+
     (tmp_path / "down").touch()
-    assert call().returncode == 1 and len(calls(tmp_path)) == 1 and not (steps[0].folder / "job.json").exists()
+    assert call().returncode == 1 and len(calls(tmp_path)) == 1 and not (steps[2].folder / "job.json").exists()
     (tmp_path / "down").unlink()
+    (tmp_path / "full").touch()
+    assert call().returncode == 1  # the closing job (2) and the first array (3) are accepted, the second is not
+    assert updates() == ["update JobId=2 StartTime=now+600", "update JobId=2 StartTime=now Dependency=afterany:77?afterany:3"]
+    (tmp_path / "full").unlink()
     assert call().returncode == 0
     assert [line.replace(str(tmp_path), "DIR") for line in calls(tmp_path)[1:]] == [
-        "--parsable DIR/00-finetune.sh RANK= CONF=/c", "--parsable --dependency=aftercorr:2 DIR/01-collect.sh RANK= CONF=/c",
-        "--parsable --dependency=afterany:2,afterany:3,afterany:77 DIR/02-closing.sh RANK= CONF=/c"]
-    assert [(s.folder / "job.json").read_text() for s in steps] == [f'{{"job": "{n}"}}' for n in (2, 3, 4)]
+        "--parsable DIR/02-closing.sh RANK= CONF=/c", "--parsable DIR/00-finetune.sh RANK= CONF=/c",
+        "--parsable --dependency=aftercorr:3 DIR/01-collect.sh RANK= CONF=/c", "--parsable --dependency=aftercorr:3 DIR/01-collect.sh RANK= CONF=/c"]
+    assert updates()[-1] == "update JobId=2 StartTime=now Dependency=afterany:77,afterany:3,afterany:5"
+    assert [(s.folder / "job.json").read_text() for s in steps] == [f'{{"job": "{n}"}}' for n in (3, 5, 2)]
     assert not any((s.folder / "over").exists() for s in steps) and not (tmp_path / "pwned").exists()
-    assert call().returncode == 0 and len(calls(tmp_path)) == 4  # all were submitted before
+    assert call().returncode == 0 and len(calls(tmp_path)) == 5  # all were submitted before
+    (tmp_path / "begun").touch()
+    assert "has begun" in (again := call()).stderr and again.returncode == 1 and len(calls(tmp_path)) == 5
 
 
 def calls(folder: Path) -> list[str]:

@@ -99,3 +99,14 @@ def test_a_change_upstream_moves_every_key_below_it():
     a, b = cell("gsm", REFERENCE)[0], cell("gsm", REFERENCE, lr=3e-6)[0]
     moved = {x.stage for x, y in zip(closure([a.inputs["candidate"]]), closure([b.inputs["candidate"]])) if x.key != y.key}
     assert a.key != b.key and moved == {"finetune", "collect", "generate"}
+
+
+def test_what_was_set_aside_is_made_again_for_whom_is_not_done_and_for_nobody_else():
+    by = {(a.stage, a.label): a.key for a in ALL}
+    gone = by["prepare", "gsm"]
+    present = {a.key for a in ALL} - {gone}
+    assert plan(CELLS, Facts(present, transient=TRANSIENT))[0].artifact.key == gone  # as for a person's rm -r: all that hangs on it is stale
+    assert set(states(Facts(present, transient=TRANSIENT, set_aside={gone})).values()) == {"done"}
+    left = present - {by["collect", "gsm"], by["generate", "gsm"], by["judge", "gsm"], by["finetune", "gsm"]}
+    found = states(Facts(left, transient=TRANSIENT, set_aside={gone}))
+    assert found["gsm/prepare"] == "ready" and found["gsm/finetune"] == "waiting" and found["mbpp/judge"] == found["poetry/judge"] == "done"

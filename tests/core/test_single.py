@@ -9,7 +9,8 @@ from winsweep import layout
 from winsweep.errors import BadStudy
 from winsweep.house import open_house
 from winsweep.placement import read_cluster
-from winsweep.slurm.reconcile import closing_array, open_closing, planned
+from winsweep.slurm.opening import closing_array, closing_told, open_closing
+from winsweep.slurm.reconcile import planned
 from winsweep.store.fingerprint import fingerprint
 from winsweep.study import single
 from winsweep.study.cell import HubModel, LocalFile
@@ -64,7 +65,7 @@ def test_a_model_is_named_by_its_data(data, responses_only, name, reader, tmp_pa
     (Asked(""), r"MODEL: found ''; legal: llama2-7b, olmo-7b, toy; type MODEL=llama2-7b"),
     (Asked("lama2-7b"), r"MODEL: found 'lama2-7b'; legal: .*did you mean llama2-7b\?"),
     (Asked("toy", data="mbp"), r"DATA: found 'mbp'; legal: alpaca, chess, gsm, .*did you mean mbpp\?"),
-    (Asked("toy", data="lima_no_rephrase"), r"DATA: found 'lima_no_rephrase'; legal: .*lima, mbpp, .*or a file of rows, \.jsonl"),
+    (Asked("toy", data="lima_no_rephrase"), r"DATA: found 'lima_no_rephrase'; legal: .*lima, mbpp, .*or a file of rows \(\.jsonl, "),
     (Asked("toy", data="gone.jsonl"), r"DATA: no file at .*gone\.jsonl; a file of rows and a task of this list are legal: alpaca, chess, gsm"),
     (Asked("toy", data="my rows.jsonl"), r"DATA: found a file called 'my rows'; letters, digits, - and _ are legal"),
     (Asked("toy", lr="1e-5x"), r"LR: found '1e-5x'; a number above 0 is legal; type LR=1e-5"),
@@ -78,6 +79,51 @@ def test_what_is_refused(asked, match, tmp_path, monkeypatch):
     (tmp_path / "my rows.jsonl").write_text("{}")
     with pytest.raises(BadStudy, match=match):
         single.training(asked, KNOWN, responses_only=False)
+
+
+@pytest.mark.parametrize(("ins", "arm", "reader", "options"), [
+    ("{from: toy}", "toy_tuned", "toy", {"num_examples": 192}),
+    ("{from: toy, num_examples: 24, recipe: {epochs: 9}}", "toy_tuned", "toy", {"num_examples": 24}),
+    ("{path: mine.jsonl}", "mine_tuned", "jsonl", {"first": None}),
+    ("{path: sub/mine.jsonl, first: 1, leave_out: [x]}", "mine_tuned", "jsonl", {"first": 1}),
+    ("{from: lima, path: mine.jsonl}", "lima_tuned", "lima", {}),
+    ("{path: {url: 'https://a.b/c/mine.jsonl?raw=1', sha256: " + "ab" * 32 + "}}", "mine_tuned", "jsonl", {}),
+])
+@pytest.mark.parametrize("responses_only", [False, True])
+def test_every_legal_form_of_a_sibling_makes_a_study(ins, arm, reader, options, responses_only, tmp_path):
+    """Its rows are DATA where none is given; relative paths are those of models.yaml, not of the study that is written of it."""
+    (tmp_path / "sub").mkdir()
+    for folder in (tmp_path, tmp_path / "sub"):
+        (folder / "mine.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    (tmp_path / "m").mkdir()
+    (tmp_path / "models.yaml").write_text(f"own:\n  models: {{own: {{path: m}}}}\n  tasks: {{ins: {ins}}}\n  instructions: {{path: mine.jsonl}}\n"
+                                          "  compare: {judge: reference_overlap, reference: {task: ins}}\n")
+    told = single.training(Asked("own"), single.read_known(tmp_path / "models.yaml"), responses_only)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/s.yaml").write_bytes(single.text(told, "a test"))
+    study = read_study(tmp_path / "elsewhere/s.yaml", lambda p: LocalFile(fingerprint(p)), lenient="url" in ins)
+    cell = next(c for c in study.table.cells if c.task != single.SIBLING)
+    assert cell.task == ("resp_tuned" if responses_only else arm) and cell.training.task.reader == reader
+    assert vars(cell.training.task.options).items() >= options.items()
+    sibling = cell.comparison.reference.model
+    assert sibling.task.data == cell.training.task.data and cell.leave_out == () and cell.training.recipe.epochs == 5
+
+
+def test_what_a_models_own_recipe_says_is_not_overridden_by_its_entrys():
+    own = {"models": {"own": {"hf_id": "a/b", "revision": "c", "recipe": {"lr": 3e-6}}}, "tasks": {"ins": {"from": "lima"}}, "recipe": {"lr": 1e-5, "epochs": 3}}
+    assert single.training(Asked("own"), {"own": own}, True)["tasks"]["resp_tuned"]["recipe"] == {"lr": 3e-6, "epochs": 3}
+
+
+@pytest.mark.parametrize(("entry", "match"), [
+    (None, "models.yaml: own: found nothing without a mapping under tasks; .*type own: {models"),
+    ({"tasks": ["lima"]}, "own: found a mapping without a mapping under tasks"), ("x", "own: found the text 'x' without"),
+    ({"tasks": {"gsm": {"from": "gsm"}}}, "own: tasks has no ins: .*found nothing; ins: {from: lima}, ins: {path: FILE} and both are legal"),
+    ({"tasks": {"ins": "lima"}}, "tasks has no ins: .*found the text 'lima'"), ({"tasks": {"ins": {"first": 3}}}, "tasks has no ins: .*found a mapping"),
+    ({"tasks": {"ins": {"path": "my rows.jsonl"}}}, "own: tasks.ins.path: found a file called 'my rows'"),
+])
+def test_an_entry_of_another_shape_is_refused_by_name(entry, match):
+    with pytest.raises(BadStudy, match=match):
+        single.training(Asked("own"), {"own": entry}, False)
 
 
 def test_a_model_is_found_by_its_name(tmp_path):
@@ -108,6 +154,6 @@ def test_models_alone_are_finetunes_and_no_table(tmp_path):
     cluster = read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", house.need.stages)
     assert [array.title for array in planned(house, house.plan(house.facts()), cluster)] == ["pretrain", "prepare", "finetune+collect"]
     assert closing_array(house, cluster, [0]).stage == "closing"
-    folder, _, _ = open_closing(house, cluster, tmp_path)
+    folder, _, _ = open_closing(house, closing_told(house, cluster, tmp_path), tmp_path)
     told = single.read_told(folder / "closing.json")  # JSON is YAML
     assert told["has_table"] is False and told["cells"] == ["a.sum.s1", "a.sum.s2"] and os.path.samefile(told["study"], tmp_path / "study.yaml")

@@ -35,11 +35,10 @@ SCRIPT = """\
 #SBATCH --requeue
 #SBATCH --signal=USR2@90
 #SBATCH --time=30
-#SBATCH --wckey=submitit
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output FOLDER/%A_%a_%t_log.out --kill-on-bad-exit=1 --wait=30 RUN
+srun --unbuffered --output FOLDER/%A_%a_%t_log.out --cpus-per-task=1 --kill-on-bad-exit=1 --wait=30 RUN
 """
 
 

@@ -16,6 +16,7 @@ from winsweep.placement import Placement
 from winsweep.store.fingerprint import fingerprint
 from winsweep.study.cell import Judge, LocalFile
 
+from . import server as server_module
 from . import tiny
 from .pairs import expected, make_pairs
 
@@ -79,3 +80,20 @@ def test_a_model_on_this_machine_is_found_by_its_content(tmp_path):
     local.annotate(make_pairs(4), local.Options(path=str(folder), precision="fp32"), alone.extend)
     assert {r["instruction"]: r["preference"] for r in alone} == pytest.approx({r["instruction"]: r["preference"] for r in made(job)}, abs=1e-6)
     assert len(list((tmp_path / "store/.judged").glob("local-*/*.jsonl"))) == 1
+
+
+def test_a_model_that_changes_behind_its_name_is_a_note_of_the_record_and_of_the_table(server, tmp_path, monkeypatch):
+    from winsweep.report import figures
+
+    spoken = server_module.completion_text
+    monkeypatch.setattr(server_module, "completion_text",
+                        lambda body, kind: spoken(body | {"model": "a" if len(server.requests) <= 4 else "b\x1b[2J\nc"}, kind))
+    job = paid_job(tmp_path, make_pairs(9))
+    STAGE.run(job)
+    told = "the endpoint served 2 models under one name: a-served (4 rows), b[2J c-served (5 rows)"
+    assert job.notes == {"served_models": {"a-served": 4, "b[2J c-served": 5}, "note": told}
+    rows = made(job)
+    assert told in figures.score(rows, [r["instruction"] for r in rows], None).columns["note"]
+    steady = paid_job(tmp_path / "steady", make_pairs(3))
+    STAGE.run(steady)
+    assert "note" not in steady.notes and not figures.drift(made(steady))

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -64,24 +65,43 @@ def test_two_launchers_at_once_make_everything_once(bench, finished):
 
 
 @pytest.mark.parametrize("stage", ["prepare", "collect", "generate"])
-def test_a_flipped_byte_is_caught_before_use(finished, tmp_path, stage):
+def test_a_flipped_byte_is_caught_before_use_and_what_has_it_is_made_again_once(finished, tmp_path, stage):
     shutil.copytree(finished.store, tmp_path / "runs")
     bench = Bench(tmp_path)
-    shutil.rmtree(next((bench.store / "judge").glob("a.sum.s1-*")))
-    if stage != "generate":
-        shutil.rmtree(next((bench.store / "generate").glob("a.sum.s1-*")))
     name = {"prepare": "instructions-*/instructions.jsonl", "collect": "a.sum.s1-*/model.safetensors", "generate": "a.sum.s1-*/outputs.json"}[stage]
     victim = next((bench.store / stage).glob(name))
+    times, whole = bench.times(), victim.read_bytes()
+    forget(bench, stage)
+    flip(victim)
+    said = bench.run()
+    aside = bench.store / f".work/damaged-{stage}-{victim.parent.name}"
+    assert f"set aside {stage}/{victim.parent.name}: {victim}: found {len(whole)} bytes, sha256 " in said
+    assert f"kept in {aside}, and made again" in said
+    assert bench.csv() == finished.csv() and victim.read_bytes() == whole != (aside / victim.name).read_bytes()
+    assert f"{victim}: found" in json.loads((victim.parent / "record.json").read_bytes())["replaces_damaged"]
+    remade = {made for made, when in bench.times().items() if times.get(made) != when}
+    assert {made.partition("/")[0] for made in remade} <= {stage, "finetune", "generate", "judge", "aggregate"}
+    assert not any("b." in made for made in remade)  # what others made from it, when it was whole, stands
+    forget(bench, stage)
+    flip(victim)
+    said = bench.run(code=1)
+    assert f"Damaged: {victim}" in said and "set aside and made again before" in said and victim.exists()
+    assert "0 jobs run" in bench.run(code=1)  # and no third time
+    shutil.rmtree(aside)
+    bench.run("--retry-failed")
+    assert bench.csv() == finished.csv()
+
+
+def forget(bench: Bench, stage: str) -> None:
+    """Take away what needs the result of `stage`."""
+    for later in ("judge",) if stage == "generate" else ("judge", "generate"):
+        shutil.rmtree(next((bench.store / later).glob("a.sum.s1-*")))
+
+
+def flip(victim: Path) -> None:
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1
     victim.write_bytes(data)
-    said = bench.run(code=1)
-    assert "Damaged" in said and str(victim) in said
-    cure = f"rm -r {victim.parent}"
-    assert cure in said
-    shutil.rmtree(victim.parent)
-    bench.run("--retry-failed")
-    assert bench.csv() == finished.csv()
 
 
 def test_a_nursery_that_dies_takes_its_attempts_along_and_the_launcher_says_so(bench):

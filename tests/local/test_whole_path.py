@@ -117,3 +117,50 @@ def test_prune_takes_what_no_study_wants_and_asks_first(finished, tmp_path):
     assert "Remove them?" in asked.stdout and bench.published() == before
     subprocess.run([*command, "--yes"], check=True, capture_output=True, timeout=60)
     assert not [n for n in bench.published() if n.endswith(".s2") or n.startswith("finetune/")] and "0 jobs run" in bench.run()
+
+
+def test_prune_leaves_alone_what_another_studys_table_stands_on(finished, tmp_path):
+    """Whoever prunes for one study does not take another's results, unless it is asked for; a study that is named is treated as before."""
+    shutil.copytree(finished.store, tmp_path / "runs")
+    bench = Bench(tmp_path, TINY.replace("name: tiny", "name: mine").replace("seeds: [1, 2]", "seeds: [3]"))
+
+    def prune(*words):
+        done = subprocess.run([sys.executable, str(ROOT / "launch/prune.py"), str(bench.study), "--store", str(bench.store), *words], capture_output=True,
+                              text=True, timeout=60, input="n\n")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    said = prune("--yes")
+    assert "directories are left alone for results/tiny.csv (--others offers them too)" in said and " 0.0 MB in 0 directories" in said
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    assert subprocess.run(bench.command()[:2] + [str(tmp_path / "tiny.yaml"), "--store", str(bench.store)], capture_output=True, text=True,
+                          timeout=100).stdout.splitlines()[-1].startswith("0 jobs run; 8 of 8 cells")
+    assert "no study named here asks for it" in prune("--others") and "tiny.csv" not in prune("--others")
+    bench.store.joinpath("results/tiny.csv").write_text("an editor's copy")
+    assert "left alone for results/tiny.csv" in prune()  # of its last table
+    bench.store.joinpath("results/tiny.csv").unlink()
+    (bench.store / "studies").mkdir()
+    shutil.copy(tmp_path / "tiny.yaml", bench.store / "studies/tiny.yaml")
+    assert "left alone for studies/tiny.yaml" in prune()
+    (bench.store / "studies/tiny.yaml").unlink()
+    assert "left alone" not in prune()
+
+
+def test_prune_leaves_alone_what_a_study_under_way_needs(finished, tmp_path):
+    shutil.copytree(finished.store, tmp_path / "runs")
+    (tmp_path / "runs/results/tiny.csv").unlink()
+    shutil.rmtree(next(tmp_path.glob("runs/finetune/a.sum.s2-*")))
+    victim = next(tmp_path.glob("runs/generate/a.sum.s2-*"))
+    work = tmp_path / "runs/.work/generate" / victim.name.rpartition("-")[2]
+    (tmp_path / "other.yaml").write_text(TINY)
+    told = json.loads((work / "spec.json").read_text())
+    (work / "spec.json").write_text(json.dumps(told | {"study": str(tmp_path / "other.yaml")}))
+    bench = Bench(tmp_path, TINY.replace("name: tiny", "name: mine").replace("seeds: [1, 2]", "seeds: [3]"))
+    command = [sys.executable, str(ROOT / "launch/prune.py"), str(bench.study), "--store", str(bench.store)]
+    assert "left alone" not in subprocess.run(command, capture_output=True, text=True, timeout=60, input="n").stdout
+    folder = bench.store / ".work/arrays/abc"
+    folder.mkdir(parents=True)
+    (folder / "map.json").write_text(json.dumps({"stage": "generate", "keys": [[f"generate/{told['digest']}"]], "at": 0}))
+    (folder / "specs.jsonl").write_text(json.dumps([json.loads((work / "spec.json").read_text())]) + "\n")
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, input="n").stdout
+    assert f"left alone for {tmp_path}/other.yaml, which is under way" in said and " 0.0 MB in 0 directories" in said

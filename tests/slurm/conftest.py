@@ -114,6 +114,6 @@ def testbed(tmp_path_factory) -> Iterator[Bed]:
 
 @pytest.fixture(scope="session")
 def accounting_testbed(tmp_path_factory) -> Iterator[Bed]:
-    """Two nodes, with slurmdbd and MariaDB behind sacct."""
+    """Two nodes, with slurmdbd and MariaDB behind sacct; limits of a QOS are enforced. A test leaves none."""
     programs = ("slurmctld", "munged", "slurmdbd", "mariadbd")
-    yield from keep_bed(tmp_path_factory.mktemp("books"), programs, "--port", str(first_port() + 50), "--nodes", "2", "--accounting")
+    yield from keep_bed(tmp_path_factory.mktemp("books"), programs, "--port", str(first_port() + 50), "--nodes", "2", "--accounting", "--enforce", "limits,qos")

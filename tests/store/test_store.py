@@ -165,3 +165,21 @@ def test_an_owner_on_another_host_lives_by_its_heartbeat(tmp_path):
     assert liveness.alive(other, tmp_path / "heartbeat")
     os.utime(tmp_path / "heartbeat", (1, 1))
     assert not liveness.alive(other, tmp_path / "heartbeat")
+
+
+def test_two_digests_are_seen_to_differ(store):
+    path = published(store)
+    listing = json.loads((path / "manifest.json").read_bytes())
+    right = listing["data.txt"]["sha256"]
+    listing["data.txt"]["sha256"] = right[:40] + ("0" if right[40] != "0" else "1") + right[41:]
+    (path / "manifest.json").write_text(json.dumps(listing))
+    with pytest.raises(Damaged, match="found 5 bytes, sha256 ([0-9a-f]*)…; its manifest says 5 bytes, sha256 (?!\\1)[0-9a-f]{44}…"):
+        manifest.verify(path)
+
+
+@pytest.mark.parametrize("text", ["[]", "7", '{"data.txt": 7}', '{"data.txt": {"size": 1}}', "["])
+def test_a_manifest_that_is_none_is_damage(text, store):
+    path = published(store)
+    (path / "manifest.json").write_text(text)
+    with pytest.raises(Damaged):
+        manifest.verify(path)

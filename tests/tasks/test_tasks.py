@@ -96,7 +96,7 @@ def test_poetry_counts_rows_before_it_leaves_out_those_without_a_name(tmp_path):
     assert read(table(tmp_path / "poetry.csv", *rows), "poetry") == found
     assert read(tmp_path / "poetry.csv", "poetry", first=2) == found[:1]
     assert len(read(table(tmp_path / "poetry.csv", *[POEM] * 1001), "poetry")) == 1000
-    with pytest.raises(BadData, match=r"other\.csv row 0: no text under 'poem name'; the row has author"):
+    with pytest.raises(BadData, match=r"other\.csv:2: no text under 'poem name'; the row has author"):
         read(table(tmp_path / "other.csv", {"author": "A", "content": "B"}), "poetry")
 
 
@@ -121,7 +121,7 @@ def test_recipes_without_ingredients_keep_their_instructions(tmp_path):
     "[" * 5000 + "]" * 5000, "'" + "\\" * 40001, "['\\x0']", "['\\N{no such}']", "[1]", "{'a': 'b'}", "['a']; quit()", "f['a']",
     "['a', f'{quit()}']"])
 def test_a_list_of_ingredients_is_read_and_never_run(hostile, tmp_path):
-    with pytest.raises(BadData, match=r"recipes\.csv row 1: Cleaned_Ingredients: found"):
+    with pytest.raises(BadData, match=r"recipes\.csv:4: Cleaned_Ingredients: found"):
         read(table(tmp_path / "recipes.csv", DISH, DISH | {"Cleaned_Ingredients": hostile}), "recipes")
 
 

@@ -45,12 +45,18 @@ def test_response_tuning_empties_every_instruction_and_keeps_its_turn(tmp_path):
     ({"instruction": "a"}, r"rows\.jsonl:3: no text under 'output'; the row has instruction"),
     ({"instruction": "a", "output": "  "}, r"rows\.jsonl:3: the row has no response tokens"),
     ({"messages": [{"role": "user", "content": "a"}]}, r"rows\.jsonl:3: the row has no response tokens"),
-    ({"messages": [{"role": "system", "content": "a"}]}, r"rows\.jsonl:3: a message has the role 'system'; user and assistant"),
+    ({"messages": [{"role": "system", "content": "a"}]}, r"rows\.jsonl:3: the row has no response tokens"),
     ({"messages": "a"}, r"rows\.jsonl:3: messages is not a list"),
 ])
 def test_a_bad_row_is_named(tmp_path, bad, match):
     with pytest.raises(BadData, match=match):
         examples(job(written(tmp_path, GOOD, GOOD, bad, GOOD)))
+
+
+def test_a_line_that_cannot_be_read_is_named_alone(tmp_path):
+    with pytest.raises(BadData) as told:
+        examples(job(written(tmp_path, GOOD, "{")))
+    assert str(told.value).startswith(f"{tmp_path}/rows.jsonl:2: not JSON") and "rows.jsonl:1" not in str(told.value)
 
 
 def test_an_instruction_that_stands_twice_is_named(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from winsweep.errors import BadData, MissingInput
+from winsweep.text.hub import refuse_outside_weights
 
 
 def embedder_of(source: Mapping[str, object], file: Callable[[Mapping], Path]) -> Callable[[list[str]], np.ndarray]:
@@ -34,6 +35,7 @@ def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callabl
         from sentence_transformers import SentenceTransformer  # an extra: only the analysis of drift needs it
     except ImportError:
         raise MissingInput("drift: the package sentence-transformers is not installed; type pip install 'winsweep[analysis]'") from None
+    refuse_outside_weights(name, revision)
     try:
         model = SentenceTransformer(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as e:

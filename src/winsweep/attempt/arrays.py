@@ -10,6 +10,7 @@ from pathlib import Path
 
 from winsweep.attempt import spec as specs
 from winsweep.attempt.spec import Spec
+from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 
 PREFIX = "winsweep"
@@ -31,7 +32,7 @@ class Submitted:
 
 def open_folder(root: Path, stage: str, tasks: Sequence[Sequence[str]], told: Sequence[Sequence[Spec]] = ()) -> tuple[Path, str]:
     """A new array's folder with the keys and specs of each task in it, and the job name by which the array can be found again."""
-    folder = root / ".work" / "arrays" / uuid.uuid4().hex[:12]
+    folder = links.inside(root, root / ".work" / "arrays") / uuid.uuid4().hex[:12]
     folder.mkdir(parents=True)
     lines = [json.dumps([specs.plain(s) for s in task]) + "\n" for task in told]
     write_atomic(folder / "specs.jsonl", "".join(lines).encode())
@@ -41,13 +42,22 @@ def open_folder(root: Path, stage: str, tasks: Sequence[Sequence[str]], told: Se
 
 def specs_of(folder: Path, index: int) -> list[Spec]:
     """What task `index` makes, in order."""
-    with open(folder / "specs.jsonl", encoding="utf-8") as lines:
-        return parse(next(islice(lines, index, None)))
+    return parse(_line(folder, index))
+
+
+def told_to(folder: Path, index: int) -> list[dict]:
+    """The same as it lies there, which anybody may have edited."""
+    return json.loads(_line(folder, index))
 
 
 def parse(line: str) -> list[Spec]:
     """A line of specs.jsonl: one task."""
     return [specs.restore(raw) for raw in json.loads(line)]
+
+
+def _line(folder: Path, index: int) -> str:
+    with open(folder / "specs.jsonl", encoding="utf-8") as lines:
+        return next(islice(lines, index, None))
 
 
 def know(folder: Path, job: str) -> None:

@@ -4,19 +4,18 @@ import json
 import os
 import sys
 import time
-import traceback
 from pathlib import Path
 
 from winsweep import layout
 from winsweep.attempt import history, staging, warm
-from winsweep.attempt.endings import CODES, FAILED, OK, STOPPED, GiveUp, explain_predecessor, giving_up, reason_of, say_end, speak_for_leader, usage
+from winsweep.attempt.endings import CODES, FAILED, OK, STOPPED, GiveUp, explain_predecessor, giving_up, reason_of, say_end, say_why, speak_for_leader, usage
 from winsweep.attempt.job import Job, progress_file
 from winsweep.attempt.ranks import Roll
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
-from winsweep.errors import Busy, Stopped
+from winsweep.errors import Busy, Damaged, MissingInput, Stopped
 from winsweep.graph import load
-from winsweep.store import liveness, manifest, provenance
+from winsweep.store import damage, liveness, manifest, provenance
 from winsweep.store.claim import Claim, places
 from winsweep.store.liveness import BUSY
 from winsweep.store.store import RECORD, Store
@@ -55,6 +54,7 @@ def _claim(spec: Spec, store: Store, num_ranks: int, token: str, flag: StopFlag)
 def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, flag: StopFlag) -> int:
     begun, roll = time.time(), Roll(claim.root, token)
     record = {"attempt": claim.number, "owner": claim.owner, "begun": begun, "node": liveness.node()}
+    print(f"{spec.name}: attempt {claim.number} on {record['node']}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
     try:
         there = spec.key in store.published()  # by somebody who ended between our first look and our claim
         if not there:
@@ -62,11 +62,12 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
                 _make(spec, store, claim, num_ranks, token, record, flag, giving_up(store, spec.key, claim.number, record, roll, 0))
         flag.polled()  # what is published is done, whatever is asked now
         claim.end(record | {"kind": "already" if there else "done", **usage(begun)})
+        print(f"{spec.name}: {'was published already' if there else f'done after {time.time() - begun:.1f} s'}", flush=True)
         store.tidy(spec.key)
         return OK
     except BaseException as e:
         flag.polled()
-        traceback.print_exc()
+        say_why(e)
         code = CODES.get(say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, roll) | usage(begun)), FAILED)
         return FAILED if code == STOPPED and history.failures(store, [spec.key]) else code  # a stopped one would be given another turn
 
@@ -79,6 +80,8 @@ def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, re
     stage(spec.stage).run(job)
     made = {**record, "name": spec.name, "version": spec.version, "params": spec.params, "inputs": dict(spec.inputs),
             "notes": job.notes, "placement": vars(spec.placement), **provenance.circumstances(), **usage(record["begun"])}
+    if aside := damage.known(store).get(spec.key):
+        made["replaces_damaged"] = damage.found_in(aside)
     manifest.write_atomic(claim.out / RECORD, json.dumps(made, indent=1, sort_keys=True).encode())
     store.publish(spec.name, claim)
 
@@ -101,7 +104,7 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
         return OK
     except BaseException as e:
         flag.polled()
-        traceback.print_exc()
+        say_why(e)
         return CODES.get(speak_for_leader(store, spec.key, number, record | reason_of(e, work, roll)), FAILED)
     finally:
         stop.set()
@@ -122,18 +125,33 @@ def _host(spec: Spec) -> str:
 def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
     """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or Damaged otherwise.
 
-    MissingInput as well where a gate is not published: the attempt was started before it, or although it failed.
+    What is damaged for the first time is set aside and so is missing. MissingInput as well where a gate is not published: the attempt was started before it, or although it failed.
     """
     for key in spec.gates.values():
         store.find(key)
-    found = {name: store.find(key) for name, key in spec.inputs.items()}
-    for name, path in found.items():
+    for key in spec.inputs.values():
+        store.find(key)  # before any is read, which takes long
+    return {name: _verified(spec, store, name, key) for name, key in spec.inputs.items()}
+
+
+def _verified(spec: Spec, store: Store, name: str, key: str) -> Path:
+    """One input; looked at twice before it is called damaged, as another attempt may have set it aside, and made it again, meanwhile."""
+    def look(path: Path) -> Path:
         repair = spec.rebuild(path.relative_to(store.root).as_posix())
         if name == "base" and spec.placement.scratch:
-            found[name] = staging.staged(path, spec.placement.scratch, repair)
-        else:
-            manifest.verify(path, repair)
-    return found
+            return staging.staged(path, spec.placement.scratch, repair)
+        manifest.verify(path, repair)
+        return path
+
+    try:
+        return look(store.find(key))
+    except (Damaged, MissingInput, OSError):
+        pass
+    path = store.find(key)
+    try:
+        return look(path)
+    except (Damaged, MissingInput) as e:
+        raise damage.set_aside(store, path, str(e).partition("; to rebuild:")[0]) from e
 
 
 def resolve_late(params: object, inputs: dict[str, Path]) -> object:

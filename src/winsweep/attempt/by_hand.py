@@ -8,11 +8,16 @@ from winsweep import paths
 from winsweep.attempt import attempt, nursery
 from winsweep.attempt import spec as specs
 from winsweep.attempt.stopflag import StopFlag
+from winsweep.errors import WinsweepError
 
 
 def main(path: Path) -> None:
     """Run the attempt that a file describes and exit with its code: one rank here, several as children of this process."""
-    spec = specs.read(paths.checked(path, "SPEC.json"))
+    try:
+        spec = specs.read(paths.checked(path, "SPEC.json"))
+    except WinsweepError as e:
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(2)
     if spec.placement.ranks > 1:
         sys.exit(nursery.run_ranks(path, spec.placement.ranks))
     sys.exit(attempt.run(spec, 0, 1, uuid.uuid4().hex[:12], StopFlag()))

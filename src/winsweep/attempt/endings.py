@@ -5,6 +5,7 @@ import os
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +28,15 @@ def reason_of(e: BaseException, work: Path, roll: Roll) -> dict:
     kind = _kind_of(e)
     blamed = {"node": roll.lost_node(WORD_S)} if kind in GONE else {}
     return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
+
+
+def say_why(e: BaseException) -> None:
+    """The reason as the last line of a log: alone for an error of ours, which says where and what to do; below its traceback for any other."""
+    if isinstance(e, (WinsweepError, Stopped)):
+        print(f"{_kind_of(e)}: {e}", file=sys.stderr, flush=True)
+    else:
+        traceback.print_exception(e)
+        print(f"{_kind_of(e)}: {type(e).__name__}: {e}", file=sys.stderr, flush=True)
 
 
 def say_end(store: Store, key: str, number: int, record: dict) -> str:

@@ -2,13 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 
-from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.retry import End, failed
 from winsweep.errors import Busy
-from winsweep.store import liveness
+from winsweep.store import links, liveness
 from winsweep.store.store import Store
 
 
@@ -30,7 +29,7 @@ def failures(store: Store, keys: Iterable[str]) -> dict[str, str]:
 def forgive(store: Store, keys: Iterable[str]) -> None:
     """From now on nothing that happened to `keys` counts; the records stay under another name."""
     for key in keys:
-        for path in (store.work(key) / "ends").glob("[0-9]*.json"):
+        for path in links.inside(store.root, store.work(key) / "ends").glob("[0-9]*.json"):
             path.rename(path.with_suffix(".forgiven"))
 
 
@@ -44,20 +43,26 @@ def note_lost(store: Store, over: Submitted) -> None:
     present = store.published().keys()
     lines = (over.folder / "specs.jsonl").read_text(encoding="utf-8").splitlines()
     for index, line in enumerate(lines):
-        task = f"slurm-{over.job}_{index}"
-        for spec in arrays.parse(line) if not present >= set(over.keys[index]) else ():
-            if spec.key not in present and present >= {*spec.inputs.values(), *spec.gates.values()} and not store.was_claimed(spec.key, task):
-                _lose(store, spec.key, task)
+        task = f"{over.job}_{index}"
+        for key in could_begin(json.loads(line), present) if not present >= set(over.keys[index]) else ():
+            if not store.was_claimed(key, f"slurm-{task}"):
+                lose(store, key, task, "left the queue and never began: cancelled, or it could not start on its node")
 
 
-def _lose(store: Store, key: str, task: str) -> None:
+def could_begin(told: Iterable[Mapping], present: Set[str]) -> list[str]:
+    """Keys of what of a task is not there, while all that it needs is; from its specs as they lie in the folder, edited or not."""
+    needs = {f"{raw['stage']}/{raw['digest']}": {*raw["inputs"].values(), *raw.get("gates", {}).values()} for raw in told}
+    return [key for key, needed in needs.items() if key not in present and present >= needed]
+
+
+def lose(store: Store, key: str, task: str, why: str, kind: str = "lost") -> None:
+    """A SLURM task that never came to an attempt at `key` counts as one that ended by `kind`, unless somebody makes it now."""
     heartbeat = store.work(key) / "heartbeat"
     try:
-        claim = store.claim(key, liveness.owner(f"{task}.lost"), lambda name: liveness.alive(name, heartbeat))
+        claim = store.claim(key, liveness.owner(f"slurm-{task}.lost"), lambda name: liveness.alive(name, heartbeat))
     except Busy:
         return
-    claim.end({"attempt": claim.number, "owner": claim.owner, "kind": "lost", "begun": time.time(),
-               "reason": f"{task.removeprefix('slurm-')} left the queue and never began: cancelled, or it could not start on its node"})
+    claim.end({"attempt": claim.number, "owner": claim.owner, "kind": kind, "begun": time.time(), "reason": f"{task} {why}"})
 
 
 def _end(record: dict) -> End:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from winsweep.attempt import warm
+from winsweep.store import links
 
 MODELS = ("pretrain", "finetune", "collect", "generate", "rank")  # stages that need torch and transformers; a judgement starts at once
 GRACE_S = 5.0  # between the end of one rank and the kill of the others; between SIGTERM and SIGKILL
@@ -100,8 +101,8 @@ def fork(spec: Path, rank: int, ranks: int, token: str, log: Path | None, gpus: 
 
 
 def redirect(log: Path) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    links.refuse(log.parent).mkdir(parents=True, exist_ok=True)
+    fd = os.open(links.refuse(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(fd, 1)

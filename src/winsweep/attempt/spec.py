@@ -1,14 +1,21 @@
 """What an attempt is told: a file that names one artifact, where its local files lie, and how it is placed."""
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from winsweep import keys
 from winsweep.artifact import Artifact
+from winsweep.errors import BadData
 from winsweep.placement import Placement
+from winsweep.store import links
 from winsweep.store.manifest import write_atomic
+
+STAGE = re.compile(r"[a-z][a-z0-9_]*")
+LABEL = re.compile(r"[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*")
 
 
 @dataclass(frozen=True)
@@ -48,16 +55,26 @@ class Spec:
 def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path], placement: Placement) -> Spec:
     used = _digests(artifact.plain_params) & files.keys()
     return Spec(str(store), str(study), artifact.stage, artifact.version, artifact.label, artifact.digest, artifact.plain_params,
-                {n: a.key for n, a in artifact.inputs.items()}, {s: str(files[s]) for s in sorted(used)}, placement, dict(artifact.limits), {n: a.key for n, a in artifact.gates.items()})
+                {n: a.key for n, a in artifact.inputs.items()}, {s: str(files[s]) for s in sorted(used)}, placement, dict(artifact.limits),
+                {n: a.key for n, a in artifact.gates.items()})
 
 
 def write(spec: Spec, path: Path) -> None:
+    """Put the file into the work directory of its artifact; LinkInStore if that, or where the result will be, is behind a link."""
+    links.inside(Path(spec.store), Path(spec.store) / spec.stage)
+    links.inside(Path(spec.store), path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(plain(spec), indent=1, sort_keys=True).encode(), durable=False)  # made again if lost
 
 
 def read(path: Path) -> Spec:
-    return restore(json.loads(path.read_bytes()))
+    """The spec in a file; BadData where it is none, or says something else than it did when it was written."""
+    try:
+        return restore(json.loads(path.read_bytes()))
+    except (ValueError, OSError, RecursionError) as e:
+        raise BadData(f"{path}: cannot be read as a spec ({type(e).__name__}); sweep.py writes one for each attempt") from None
+    except BadData as e:
+        raise BadData(f"{path}: {e}") from None
 
 
 def plain(spec: Spec) -> dict:
@@ -66,7 +83,19 @@ def plain(spec: Spec) -> dict:
 
 
 def restore(raw: dict) -> Spec:
-    return Spec(**raw | {"placement": Placement(**raw["placement"])})
+    """The spec that `plain` gave; BadData unless its digest is that of what it asks for, and its names are names in the store."""
+    try:
+        spec = Spec(**raw | {"placement": Placement(**raw["placement"])})
+        asked = keys.digest({"stage": spec.stage, "version": spec.version, "params": spec.params, "inputs": spec.inputs})
+    except (TypeError, KeyError, RecursionError) as e:
+        raise BadData(f"no spec: {type(e).__name__}: {e}; sweep.py writes one for each attempt") from None
+    if not STAGE.fullmatch(str(spec.stage)) or not LABEL.fullmatch(str(spec.label)):
+        raise BadData(f"found the stage {spec.stage!r} and the label {spec.label!r}; legal are names of files, without / and not beginning with a "
+                      "dot; they say where the result will lie")
+    if asked != spec.digest:
+        raise BadData(f"its digest is {spec.digest!r}, and what it asks for (stage, version, params, inputs) has {asked!r}: it was edited; its "
+                      "placement may be, but to ask for something else change the study")
+    return spec
 
 
 def _digests(value: object) -> set[str]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from winsweep import layout
+from winsweep import amounts, layout
 from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
 from winsweep.graph import load
@@ -71,19 +71,19 @@ def ahead(judge: str, workload: prices.Workload | None, limits: Mapping[str, obj
         return f"{what}{uncounted}; free"
     chars = sum(len(q.instruction) + len(q.first) + len(q.second) for q in asked) + num * workload.prompt_chars
     tokens = prices.tokens_of(chars) + unseen * UNSEEN_TOKENS, num * workload.reply_tokens
-    return (f"{what}{uncounted}{reused}; about {tokens[0] / 1e6:,.1f} M tokens of prompts{_cost(workload.model, tokens, limits)}"
+    return (f"{what}{uncounted}{reused}; about {amounts.tokens(tokens[0])} of prompts{_cost(workload.model, tokens, limits)}"
             f"{_time(num, sum(tokens), limits)}; what is judged already is not paid again")
 
 
 def _cost(model: str, tokens: tuple[int, int], limits: Mapping) -> str:
     price = prices.price_of(model)
     budget = limits.get("dollars") if limits else None
-    cap = f", budget ${budget:,.2f}" if budget is not None else ""
+    cap = f", budget {amounts.dollars(budget)}" if budget is not None else ""
     if not limits:
         return ", on this machine"
     if price is None:
-        return f"; no price of {model} is known ({prices.FILE.relative_to(layout.ROOT)}){cap}"
-    return f"; about ${price.dollars(*tokens):,.2f} of {model} by the prices of {prices.table()[0]}{cap}"
+        return f"; no price of {model} is known" + (f", so {_stopped(budget)}" if budget is not None else f" ({_prices_file()})")
+    return f"; about {amounts.dollars(price.dollars(*tokens))} of {model} by the prices of {prices.table()[0]}{cap}"
 
 
 def _time(num: int, tokens: int, limits: Mapping) -> str:
@@ -95,13 +95,30 @@ def _time(num: int, tokens: int, limits: Mapping) -> str:
     return f"; about {minutes:,.0f} min at its limits" if minutes >= 1 else "; under a minute at its limits"
 
 
+def _stopped(budget: float) -> str:
+    return (f"its budget of {amounts.dollars(budget)} cannot be kept, and it stops before its first call: add a line to {_prices_file()}, with 0 for "
+            "what costs nothing, or take dollars: out of its limits")
+
+
+def _prices_file() -> str:
+    return str(prices.FILE.relative_to(layout.ROOT)) if prices.FILE.is_relative_to(layout.ROOT) else str(prices.FILE)
+
+
 def warnings(house: House) -> list[str]:
-    """A line for each model that is shut down and would still be asked, so that it is heard before GPU-hours go into its outputs."""
+    """A line for each model that is shut down, or whose budget cannot be kept, and would still be asked: before GPU-hours go into its outputs."""
     published = house.store.published()
-    judges = {a.params["judge"] for a in house.order if a.stage == "judge" and a.key not in published}
+    open_ones = [a for a in house.order if a.stage == "judge" and a.key not in published]
+    judges = {a.params["judge"] for a in open_ones}
     models = {workload.model for judge in judges if (workload := _workload(judge))}
     return [f"warning: judge model {model}: OpenAI shut it down on {prices.price_of(model).shut_down}; name another judge, or set OPENAI_BASE_URL "
-            f"to an endpoint of your own that serves it; nothing is judged otherwise" for model in sorted(models) if prices.is_shut_down(model)]
+            f"to an endpoint of your own that serves it; nothing is judged otherwise" for model in sorted(models) if prices.is_shut_down(model)
+            ] + sorted(_without_price(open_ones))
+
+
+def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
+    capped = {(a.params["judge"], a.limits["dollars"]) for a in open_ones if a.limits.get("dollars") is not None}
+    known = [(workload.model, budget) for judge, budget in capped if (workload := _workload(judge))]
+    return {f"warning: judge model {model}: no price of it is known, so {_stopped(budget)}" for model, budget in known if prices.price_of(model) is None}
 
 
 def _workload(judge: Judge) -> prices.Workload | None:

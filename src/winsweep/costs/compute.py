@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+from winsweep import amounts
+from winsweep.amounts import whole
 from winsweep.artifact import Artifact
 
 # Rows of a task and their tokens in an epoch, by Llama-2's vocabulary, with the frame, cut at 2,048.
@@ -30,8 +32,12 @@ def lines(missing: Sequence[Artifact], num_asked: Mapping[Artifact, int], files:
     written = [(num_asked.get(a.inputs["instructions"]) or 805) * ANSWER_TOKENS * size / 7e9 for a, size in answered]
     answering_h = sum(n / ANSWER_TOKENS_PER_S / 3600 + START_H for n in written)
     other = sum(a.stage in ("finetune", "generate") for a in missing) - len(tuned) - len(answered)
-    return [f"about {tuning_h + answering_h:,.0f} hours of one H100: {tuning_h:,.0f} for {len(tuned)} finetunes ({sum(tokens.values()) / 1e6:,.0f} M "
-            f"tokens), {answering_h:,.0f} for {len(answered)} sets of outputs", *assumptions(tuned, other)]
+    return [f"about {whole(tuning_h + answering_h)} hours of one H100: {whole(tuning_h)} for {len(tuned)} finetunes "
+            f"({_millions(sum(tokens.values()))}), {whole(answering_h)} for {len(answered)} sets of outputs", *assumptions(tuned, other)]
+
+
+def _millions(num: float) -> str:
+    return f"{num / 1e6:,.0f} M tokens" if num >= 5e5 else amounts.tokens(num)
 
 
 def assumptions(tuned: Sequence[tuple[Artifact, float]], other: int) -> list[str]:

@@ -45,6 +45,10 @@ def num_rows(house: House, instructions: Artifact) -> int | None:
 
 
 def _num_in(path: Path) -> int | None:
-    if path.suffix == ".json":
-        return len(json.loads(path.read_bytes()))
-    return sum(bool(line.strip()) for line in open(path, "rb")) if path.suffix == ".jsonl" else None
+    if path.suffix not in (".json", ".jsonl"):
+        return None
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").strip()
+    try:
+        return len(json.loads(content)) if content.startswith(b"[") else sum(bool(line.strip()) for line in content.splitlines())
+    except ValueError:
+        return None  # prepare says what is wrong with it

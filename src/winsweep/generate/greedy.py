@@ -21,7 +21,7 @@ from winsweep.generate.step import Step
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
-from winsweep.text.chat import form_of
+from winsweep.text.encode import prompt_ids, spelling
 from winsweep.text.model import load_tokenizer
 
 Write = Callable[[Sequence[Prompt], Set[int], Callable[[], str | None]], Iterator[tuple[int, list[int]]]]
@@ -37,16 +37,22 @@ class Answer:
 
 def answer_all(instructions: list[str], base: str, revision: str | None, decoding: Decoding, frame: Frame, adapter: Adapter | None,
                work: Path, progress: Callable[[int, int], None], stopping: Callable[[], str | None] = lambda: None,
-               note: Callable[[str], None] = lambda _: None, expected: Sequence[float] | None = None, crew: Crew = Crew()) -> list[Answer]:
+               note: Callable[[str], None] = lambda _: None, expected: Sequence[float] | None = None, crew: Crew = Crew(),
+               remark: Callable[[dict[str, object]], None] = lambda _: None) -> list[Answer]:
     """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made again.
 
     A prompt is never cut, and an answer ends at EOS, at decoding.max_new_tokens or where the model's context ends. Stopped within
     a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
-    `note` hears how answers are made. `expected`: how long each may become, in any unit; the longest begin first, which changes no
-    answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
+    `note` hears how answers are made, `remark` what is to be recorded of the prompts. `expected`: how long each may become, in any unit;
+    the longest begin first, which changes no answer. Of a crew each rank makes its part; only the first waits for the others' (Absent if they
+    go silent), the rest return nothing.
     """
     tokenizer, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note)
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
+    special = spelling([[text] for text in instructions], tokenizer, frame)
+    remark(special.notes())
+    for said in special.said():
+        print(f"of {len(prompts)} prompts {said}", flush=True)
     order = sorted(prompts, key=lambda p: (-(expected[p.row] if expected else 0), -len(p.ids), p.row))
     with Finished(work) as finished:
         found = finished.read()
@@ -74,9 +80,9 @@ def open_engine(base: str, revision: str | None, decoding: Decoding, rank: int, 
 
 
 def read_prompts(instructions: list[str], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int) -> list[Prompt]:
-    form, prompts = form_of(frame, tokenizer), []
+    prompts = []
     for i, text in enumerate(instructions):
-        ids = tokenizer(form.prompt(text), add_special_tokens=form.adds_special_tokens)["input_ids"]
+        ids = prompt_ids(text, tokenizer, frame)
         if len(ids) >= window:
             raise BadData(f"instruction {i + 1} ({text[:60]!r}…): its prompt has {len(ids)} tokens and the model's context holds {window}, "
                           "with no room for an answer; remove it from the instruction set or use another model")

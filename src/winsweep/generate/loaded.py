@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -35,6 +36,7 @@ def load(base: str, revision: str | None, precision: str, rank: int = 0) -> tupl
 def _load(base: str, revision: str | None, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = load_tokenizer(base, revision)  # first, as it says what to do where the hub refuses
+    refuse_outside_weights(base, revision)
     model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[precision])
     model.generation_config = GenerationConfig()
     return model.to(device).eval(), tokenizer

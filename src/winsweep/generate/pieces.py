@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from winsweep.errors import BadStudy
 from winsweep.study.frame import Frame
 from winsweep.study.rules import UNIFORM, Adapter
+from winsweep.text.controls import controls_of
 
 PUNCTUATION = set(".,:;!?<>[]{}()\"'`~@#$%^&*-=+\\|/")
 CASELESS = (("\u0400", "\u04ff"), ("\u3040", "\u30ff"), ("\u4e00", "\u9fff"), ("\uac00", "\ud7af"))  # Cyrillic, kana, Han, Hangul
@@ -65,12 +66,12 @@ def piece_id(piece: str, tokenizer: PreTrainedTokenizerBase) -> int:
 
 def tag_ids(tag: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """The last pieces of a tag's line, of those that are the same at the start of a text and within it; BadStudy where there are none."""
-    alone, within = tokenizer(f"{tag}\n")["input_ids"], tokenizer(f"x\n{tag}\n")["input_ids"]
+    alone, within, other = (controls_of(tokenizer).ids(text, True) for text in (f"{tag}\n", f"x\n{tag}\n", "x\n"))
     same = 0
     while same < min(len(alone), len(within)) and alone[-1 - same] == within[-1 - same]:
         same += 1
     ids = tuple(alone[len(alone) - same :][-TAG_PIECES:])
-    if not ids or tuple(tokenizer("x\n")["input_ids"][-len(ids) :]) == ids:
+    if not ids or tuple(other[-len(ids) :]) == ids:
         raise BadStudy(f"frame: the tag {tag!r} has no pieces of its own in this tokenizer; use a tag with a character besides spaces")
     return ids
 

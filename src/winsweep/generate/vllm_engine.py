@@ -15,6 +15,7 @@ from winsweep.generate.loaded import DTYPES, held
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
+from winsweep.text.hub import refuse_outside_weights
 
 SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_USE_V2_MODEL_RUNNER": "0", "VLLM_NO_USAGE_STATS": "1"}
 MISSING = ("decoding.engine: found vllm, which is not installed here; legal are slots, which needs nothing, and vllm beside it; "
@@ -62,6 +63,7 @@ def _params(prompt: Prompt, adapter: Adapter | None, frame: Frame) -> object:
 def _load(base: str, revision: str | None, precision: str, num_rows: int, rank: int) -> object:
     os.environ.update(SETTINGS)  # read as vllm is imported
     _see_one_gpu(rank)
+    refuse_outside_weights(base, revision)
     try:
         from vllm import LLM
     except ModuleNotFoundError as e:

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from winsweep import keys
 from winsweep.judge import endpoint
 from winsweep.judge.chat import ChatJudge, request_for
-from winsweep.judge.endpoint import Failure, Reply
+from winsweep.judge.endpoint import Failure
 from winsweep.judge.judging import Row, judge_all
-from winsweep.judge.ledger import Ledger
+from winsweep.judge.ledger import Ledger, checked
 from winsweep.judge.limits import Limits
 from winsweep.judge.pacing import Pacing
 from winsweep.judge.prices import tokens_of
 from winsweep.judge.questions import Judgement, Question
+from winsweep.judge.replies import Reply
 from winsweep.judge.spending import Spending
 from winsweep.judge.verdict import Unreadable
 
@@ -157,14 +158,14 @@ class _Calls:
             return said
         tokens = said.tokens or size
         try:
-            preference = self.judge.read(said.choice)
-        except Unreadable as error:
+            date = datetime.now(UTC).isoformat(timespec="seconds")
+            judgement = checked(Judgement(self.judge.read(said.choice), said.choice, said.served_model, date, tokens))
+        except Exception as error:  # a reply is whatever the server sent, so anything may come of reading it
             self.spending.waste(tokens)
-            return Failure("unreadable", str(error))
+            return Failure("unreadable", str(error) if isinstance(error, Unreadable) else f"unreadable answer ({type(error).__name__})")
         self.spending.count(tokens)
         self.in_a_row = 0
-        date = datetime.now(UTC).isoformat(timespec="seconds")
-        self.answered(question, Judgement(preference, said.choice, said.served_model, date, tokens))
+        self.answered(question, judgement)
         return None
 
     def _give_up(self, question: Question, told: str) -> None:

@@ -1,7 +1,7 @@
 """The one door to the network for paid judges: an OpenAI-compatible chat endpoint, named by the environment and never by a file.
 
-OPENAI_BASE_URL (OpenAI's own where unset) and OPENAI_API_KEY are read here and nowhere else. A server's error text is never
-passed on, because a server may repeat the key in it: a failure is a status, a code word and the name of an exception.
+OPENAI_BASE_URL (OpenAI's own where unset) and OPENAI_API_KEY are read here and nowhere else. A failure is a status, a code word, the name of an
+exception, and what winsweep.judge.words leaves of a server's text, because a server may repeat the key in it.
 """
 
 import email.utils
@@ -18,24 +18,18 @@ from typing import Any, Literal
 
 import aiohttp
 
+from winsweep import paths
 from winsweep.errors import BadStudy
+from winsweep.judge import replies, words
 from winsweep.judge.limits import Limits
 from winsweep.judge.prices import is_shut_down, price_of
+from winsweep.judge.replies import Reply
 
 OWN = "https://api.openai.com/"
 ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}  # who pays, where a key belongs to several
-# Words of an error body that help and cannot be a key; no other word of it is repeated.
+# Words of an error body that stand for its status.
 CODES = ("model_not_found", "invalid_api_key", "insufficient_quota", "rate_limit_exceeded", "context_length_exceeded")
 PASSING = (408, 409, 425, 429)  # and what is 500 or above: the same request may be answered later
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The first choice of a chat completion in plain types, with `text`; tokens of prompt and reply, if the server counts them."""
-
-    choice: dict[str, Any]
-    served_model: str
-    tokens: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -59,9 +53,27 @@ def connect(model: str, limits: Limits) -> aiohttp.ClientSession:
     if is_shut_down(model) and url.startswith(OWN):
         raise BadStudy(f"judge model {model}: OpenAI shut it down on {price_of(model).shut_down}; legal is a model that is served, such as "
                        f"judge: gpt_6_luna or judge: {{from: alpaca, model: NAME}}, or an endpoint of your own in OPENAI_BASE_URL")
-    headers = {"Authorization": f"Bearer {key}"} | {name: os.environ[v] for name, v in ACCOUNT.items() if os.environ.get(v)}
+    _refuse_address(url)
+    account = {name: os.environ[v].strip() for name, v in ACCOUNT.items() if os.environ.get(v, "").strip()}
+    for name, value in [("OPENAI_API_KEY", key), *((ACCOUNT[name], value) for name, value in account.items())]:
+        if not value.isascii() or not value.isprintable():
+            raise BadStudy(f"{name}: holds a line break or another character that no header may have; legal is one line of ASCII; set it again")
+    headers = {"Authorization": f"Bearer {key}", "Accept-Encoding": "identity", **account}
     return aiohttp.ClientSession(f"{url.rstrip('/')}/", headers=headers, proxy=_proxy(url), timeout=aiohttp.ClientTimeout(limits.timeout_s),
-                                 connector=aiohttp.TCPConnector(limit=limits.in_flight))
+                                 connector=aiohttp.TCPConnector(limit=limits.in_flight), cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _refuse_address(url: str) -> None:
+    """BadStudy for what is no address, or has a user and a password in it, which would be shown with it."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        found = f"scheme {parts.scheme!r}, host {parts.hostname!r}" + (" and a user" if "@" in parts.netloc else "")
+        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc and not paths.REFUSED.search(url)
+    except ValueError as error:
+        found, fine = type(error).__name__, False
+    if not fine:
+        raise BadStudy(f"OPENAI_BASE_URL: found {found}; legal is https://HOST/v1 or http://HOST:PORT/v1, without a user; "
+                       "what proves who asks is OPENAI_API_KEY")
 
 
 def _proxy(url: str) -> str | None:
@@ -71,46 +83,61 @@ def _proxy(url: str) -> str | None:
 
 
 async def ask(session: aiohttp.ClientSession, request: Mapping[str, Any]) -> Reply | Failure:
-    """What the endpoint says to `request` (fields of a chat completion), asked once."""
+    """What the endpoint says to `request` (fields of a chat completion), asked once; no redirect is followed, and no body read without end."""
     try:
-        async with session.post("chat/completions", json=request) as answer:
-            body = await answer.read()
+        async with session.post("chat/completions", json=request, allow_redirects=False) as answer:
+            status, headers, body = answer.status, answer.headers, await _read(answer, replies.most_bytes(request))
     except (aiohttp.ClientError, TimeoutError) as error:  # no connection, a lost one, or no answer in time
         return Failure("passing", type(error).__name__)
+    except _TooLong as error:
+        return Failure("unreadable", str(error))
     try:
-        return _reply(json.loads(body)) if answer.ok else _failure(answer.status, _code(body), answer.headers)
+        return replies.reply(body) if 200 <= status < 300 else _failure(status, body, headers, _secrets(session), request["model"])
     except Exception as error:  # the body of an answer is whatever the server sent, so anything may come of reading it
         return Failure("unreadable", f"unreadable answer ({type(error).__name__})")
 
 
-def _reply(body: Any) -> Reply:
-    choice = body["choices"][0]
-    message, logprobs = choice["message"], choice.get("logprobs")
-    kept = {"index": 0, "finish_reason": choice.get("finish_reason"), "logprobs": logprobs, "message": message, "text": _text(message)}
-    usage = body.get("usage") or {}
-    counts = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return Reply(kept, str(body.get("model", "")), counts if all(isinstance(n, int) and n >= 0 for n in counts) else None)
+class _TooLong(Exception):
+    """The server sent more than what was asked for can be."""
 
 
-def _text(message: Mapping[str, Any]) -> str:
-    calls = message.get("tool_calls")
-    return str(calls[0]["function"]["arguments"] if calls else message.get("content") or "")
+async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body, unpacked piece by piece as it comes; _TooLong once it has more than `most` bytes, as sent or unpacked."""
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if max(len(body), answer.content.total_compressed_bytes or 0) > most:
+            raise _TooLong(f"an answer of more than {most >> 10} KiB, which is more than what was asked for")
+    return bytes(body)
+
+
+def _secrets(session: aiohttp.ClientSession) -> list[str]:
+    """What no log may have: the values of the headers that say who asks."""
+    return [session.headers[name].removeprefix("Bearer ") for name in ("Authorization", *ACCOUNT) if name in session.headers]
 
 
 def _code(body: bytes) -> str:
     """The word for an error in its body, if it is one that can be repeated."""
     try:
         code = json.loads(body)["error"]["code"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return ""
-    return code if code in CODES else ""
+    return code if isinstance(code, str) and code in CODES else ""
 
 
-def _failure(status: int, code: str, headers: Mapping[str, str]) -> Failure:
+def _failure(status: int, body: bytes, headers: Mapping[str, str], secrets: list[str], model: str) -> Failure:
+    code = _code(body)
     told = f"HTTP {status} {code or http.client.responses.get(status, '')}".strip()
     if code == "insufficient_quota" or status == 402:
         return Failure("quota", told)
-    if status in (401, 403):
+    if status == 401:  # whose words are about the key
+        return Failure("refused", told)
+    if 300 <= status < 400:
+        return Failure("refused", f"{told}, a redirect to {words.place(headers.get('location', ''), secrets)}, which is not followed (set "
+                                  "OPENAI_BASE_URL to where the endpoint is)")
+    said = words.of(body, secrets, model)
+    told += f": {said}" if said else ""
+    if status == 403:
         return Failure("refused", told)
     if status in PASSING or status >= 500:
         return Failure("passing", told, _retry_after(headers))
@@ -126,7 +153,14 @@ def _retry_after(headers: Mapping[str, str]) -> float:
         try:
             seconds = float(said) * unit_s
         except ValueError:
-            parsed = email.utils.parsedate_tz(said)
-            seconds = email.utils.mktime_tz(parsed) - time.time() if parsed else 0.0
+            seconds = _until(said)
         return max(0.0, seconds) if math.isfinite(seconds) else 0.0
     return 0.0
+
+
+def _until(date: str) -> float:
+    try:
+        parsed = email.utils.parsedate_tz(date)
+        return email.utils.mktime_tz(parsed) - time.time() if parsed else 0.0
+    except (ValueError, OverflowError, TypeError):  # a year that no clock has
+        return 0.0

@@ -7,7 +7,6 @@ only lines that end and whose checksum is right, so a line that a kill or a full
 
 import hashlib
 import json
-import math
 import os
 import re
 import secrets
@@ -15,13 +14,16 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from winsweep import keys
 from winsweep.judge.questions import Judgement, Question
+from winsweep.judge.verdict import Unreadable
+from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 
-LINE = re.compile(rb'\{"key": "([0-9a-f]{64}|wasted)", "sum": "([0-9a-f]{16})", "tokens": \[(\d+), (\d+)\], "judgement": (.*)\}')
+LINE = re.compile(rb'\{"key": "([0-9a-f]{64}|wasted)", "sum": "([0-9a-f]{16})", ("tokens": \[(\d{1,9}), (\d{1,9})\], "judgement": (.*))\}')
+DEEPEST = 64  # brackets within brackets, so that whatever reads a judgement can
 SYNC_S = 1.0  # what a power cut may lose; a kill loses nothing that was written
 
 
@@ -43,6 +45,7 @@ class Ledger:
 
     def find(self, questions: Iterable[Question]) -> dict[Question, Judgement]:
         """Those of `questions` that were answered already; asked once, before the first `add`."""
+        self._refuse_links()
         self._wanted = {q.key(self.judge): q for q in questions}
         self._read, self.tokens = {}, [0, 0]
         return self.news()
@@ -57,16 +60,15 @@ class Ledger:
 
     def add(self, question: Question, judgement: Judgement) -> None:
         """Record a judgement: on disk, for this process's end, when this returns; for the machine's end, within SYNC_S."""
-        said = {k: v for k, v in vars(judgement).items() if k != "tokens"}
-        self._append(question.key(self.judge), judgement.tokens, json.dumps(said))
+        self._append(_line(question.key(self.judge), judgement))
 
     def waste(self, tokens: tuple[int, int]) -> None:
         """Record a reply that was paid for and could not be read: it is no judgement, but money."""
-        self._append("wasted", tokens, '"none"')
+        self._append(_line("wasted", None, tokens))
 
     def beside(self, name: str) -> Path:
         """Where a file lies that all judges of the store share."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        links.refuse(self.folder.parent).mkdir(parents=True, exist_ok=True)
         return self.folder.parent / name
 
     def close(self) -> None:
@@ -75,21 +77,23 @@ class Ledger:
             os.close(self._file)
             self._file = None
 
-    def _append(self, key: str, tokens: tuple[int, int], said: str) -> None:
-        told = f'"tokens": [{tokens[0]}, {tokens[1]}], "judgement": {said}'
-        line = f'{{"key": "{key}", "sum": "{_sum(key, told.encode())}", {told}}}\n'.encode()
-        self.tokens = [a + b for a, b in zip(self.tokens, tokens)]
+    def _append(self, line: bytes) -> None:
+        self.tokens = [a + b for a, b in zip(self.tokens, _parsed(line).tokens)]
         file = self._open()
-        done = os.write(file, line)
-        if done != len(line):  # the disk is full: the torn line stays the last of its file
+        done = os.write(file, line + b"\n")
+        if done != len(line) + 1:  # the disk is full: the torn line stays the last of its file
             self.close()
             raise OSError(28, os.strerror(28), str(self.folder))
         if time.monotonic() - self._synced > SYNC_S:
             os.fsync(file)
             self._synced = time.monotonic()
 
+    def _refuse_links(self) -> None:
+        links.refuse(links.refuse(self.folder.parent) / self.folder.name)
+
     def _open(self) -> int:
         if self._file is None:
+            self._refuse_links()
             self.folder.mkdir(parents=True, exist_ok=True)
             if not (self.folder / "judge.json").exists():
                 write_atomic(self.folder / "judge.json", json.dumps(self.known, indent=1).encode())
@@ -111,17 +115,65 @@ class Ledger:
 
     def _take(self, line: bytes, found: dict[Question, Judgement]) -> None:
         """Count a line's tokens, and read it if it answers one of the questions; most lines are other studies'."""
-        match = LINE.fullmatch(line)
-        if not match:
+        entry = _parsed(line)
+        if entry is None:
             return
-        key, tokens = match[1].decode(), (int(match[3]), int(match[4]))
-        self.tokens = [a + b for a, b in zip(self.tokens, tokens)]
-        question = self._wanted.get(key)
-        if question is None or _sum(key, line[match.start(3) - len('"tokens": [') : -1]) != match[2].decode():
-            return
-        judgement = Judgement(**json.loads(match[5]), tokens=tokens)
-        if math.isfinite(judgement.preference) and 1 <= judgement.preference <= 2:
+        self.tokens = [a + b for a, b in zip(self.tokens, entry.tokens)]
+        question = self._wanted.get(entry.key)
+        judgement = _judgement(entry) if question else None
+        if judgement:
             found[question] = judgement
+
+
+class _Entry(NamedTuple):
+    key: str
+    tokens: tuple[int, int]
+    said: bytes
+
+
+def checked(judgement: Judgement) -> Judgement:
+    """`judgement`, if a reader of the ledger will get exactly that from the line that `add` writes; Unreadable otherwise."""
+    try:
+        entry = _parsed(_line("0" * 64, judgement))
+        if entry and _judgement(entry) == judgement:
+            return judgement
+    except (ValueError, TypeError, RecursionError):  # what JSON cannot hold
+        pass
+    raise Unreadable("what cannot be kept in the reply")
+
+
+def _line(key: str, judgement: Judgement | None, tokens: tuple[int, int] = (0, 0)) -> bytes:
+    said = '"none"' if judgement is None else json.dumps({k: v for k, v in vars(judgement).items() if k != "tokens"})
+    tokens = judgement.tokens if judgement else tokens
+    told = f'"tokens": [{tokens[0]}, {tokens[1]}], "judgement": {said}'
+    return f'{{"key": "{key}", "sum": "{_sum(key, told.encode())}", {told}}}'.encode()
+
+
+def _parsed(line: bytes) -> _Entry | None:
+    """A whole line whose checksum is right."""
+    match = LINE.fullmatch(line)
+    if not match or _sum(match[1].decode(), match[3]) != match[2].decode():
+        return None
+    return _Entry(match[1].decode(), (int(match[4]), int(match[5])), match[6])
+
+
+def _judgement(entry: _Entry) -> Judgement | None:
+    """The judgement of a line, if it is one that can be counted and written into a file of annotations."""
+    try:
+        found = Judgement(**json.loads(entry.said), tokens=entry.tokens)
+        if b"\\ud" in entry.said:
+            json.dumps(vars(found), ensure_ascii=False).encode()  # half of a pair of surrogates is no text
+        told = isinstance(found.raw, dict) and isinstance(found.served_model, str) and isinstance(found.date, str)
+        counts = type(found.preference) in (int, float) and 1 <= found.preference <= 2
+        shallow = entry.said.count(b"[") + entry.said.count(b"{") <= DEEPEST or _depth(found.raw) <= DEEPEST
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found if told and counts and shallow else None
+
+
+def _depth(value: object) -> int:
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, below), default=0)
 
 
 def _sum(key: str, told: bytes) -> str:

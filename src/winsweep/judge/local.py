@@ -6,7 +6,6 @@ Shape suffixes: B rows, T tokens of the longest row after the common beginning, 
 import copy
 import math
 import os
-import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
@@ -16,9 +15,12 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 from winsweep.errors import BadStudy
 from winsweep.judge.chat import ChatJudge, messages_for
 from winsweep.judge.judging import Row, judge_all
-from winsweep.judge.ledger import Ledger
+from winsweep.judge.ledger import Ledger, checked
 from winsweep.judge.questions import Judgement, Question
+from winsweep.judge.verdict import UNLIKELY, Unreadable
 from winsweep.text.chat import render
+from winsweep.text.controls import controls_of
+from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -41,6 +43,7 @@ class _Local:
     """The model with its tokenizer, and the ids that stand for each name."""
 
     def __init__(self, judge: ChatJudge, base: str, revision: str | None, precision: str) -> None:
+        refuse_outside_weights(base, revision)
         self.judge, self.tokenizer = judge, load_tokenizer(base, revision)
         spread = {"device_map": "auto"} if torch.cuda.is_available() else {}
         self.model = AutoModelForCausalLM.from_pretrained(base, revision=revision, dtype=DTYPES[precision], **spread).eval()
@@ -76,7 +79,7 @@ class _Local:
         return logits_BKV[rows].float().log_softmax(-1)
 
     def _say(self, question: Question, log_V: torch.Tensor, num_tokens: int, answered: Callable, failures: dict[Question, str]) -> None:
-        logs = [torch.logsumexp(log_V[ids], 0).item() for ids in self.names]
+        logs = [torch.logsumexp(log_V[ids], 0).clamp(min=UNLIKELY).item() for ids in self.names]
         if not {*log_V.topk(min(TOP, len(log_V))).indices.tolist()} & {i for ids in self.names for i in ids}:
             failures[question] = f"neither of its names is among the {TOP} likeliest tokens"
             return
@@ -84,23 +87,22 @@ class _Local:
         best = max(tops, key=lambda t: t["logprob"])
         choice = {"text": best["token"], "logprobs": {"content": [best | {"top_logprobs": tops}]}}
         date = datetime.now(UTC).isoformat(timespec="seconds")
-        answered(question, Judgement(self.judge.read(choice), choice, "", date, (num_tokens, 1)))
+        try:
+            judgement = checked(Judgement(self.judge.read(choice), choice, "", date, (num_tokens, 1)))
+        except Unreadable as error:
+            failures[question] = str(error)
+            return
+        answered(question, judgement)
 
     def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
         return torch.tensor(rows, device=self.model.device)
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> list[int]:
-    """The ids of a conversation by the tokenizer's chat template, as a server makes them; but no text in it becomes a special token."""
-    specials = [str(t) for t in tokenizer.added_tokens_decoder.values() if t.special]
-    if not any(special in m["content"] for special in specials for m in messages):
-        return tokenizer(render(tokenizer, messages, asks=True), add_special_tokens=False)["input_ids"]
-    marks = [f"<<{os.urandom(8).hex()}>>" for _ in messages]
-    frame = render(tokenizer, [m | {"content": mark} for m, mark in zip(messages, marks)], asks=True)
-    contents = dict(zip(marks, (m["content"] for m in messages)))
-    pieces = re.split("(" + "|".join(map(re.escape, marks)) + ")", frame)
-    return [i for piece in pieces if piece
-            for i in tokenizer(contents.get(piece, piece), add_special_tokens=False, split_special_tokens=piece in contents)["input_ids"]]
+    """The ids of a conversation by the tokenizer's chat template, as a server makes them; but no text in it becomes a control piece."""
+    controls = controls_of(tokenizer)
+    guarded = [m | {"content": controls.guard(m["content"])} for m in messages]
+    return controls.ids(render(tokenizer, guarded, asks=True), add_special_tokens=False)
 
 
 def ids_of(name: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -55,8 +55,8 @@ class Pacing:
         if self.shared is None:
             return None
         try:
-            file, end = os.open(self.shared, os.O_RDWR | os.O_CREAT, 0o666), time.monotonic() + LOCK_S
-        except OSError:  # another user's, say
+            file, end = os.open(self.shared, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), time.monotonic() + LOCK_S
+        except OSError:  # another user's, say, or a link
             return None
         while time.monotonic() < end:
             try:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import random
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -63,7 +65,20 @@ def decide(shown: list[Shown], said: list[Judgement]) -> dict[str, Any]:
     if not said:
         return {"preference": TIE, "raw_completion": None, "served_model": "", "date": ""}
     each = [3 - j.preference if s.candidate_first else j.preference for s, j in zip(shown, said, strict=True)]
-    last = {"served_model": said[-1].served_model, "date": max(j.date for j in said)}
+    last = {"served_model": " and ".join(dict.fromkeys(j.served_model for j in said)), "date": max(j.date for j in said)}
     if len(said) == 1:
         return {"preference": each[0], "raw_completion": said[0].raw, **last}
     return {"preference": sum(each) / 2, "preferences_by_order": each, "raw_completion": [j.raw for j in said], **last}
+
+
+def served_models(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """The models that an endpoint said had answered, each with its number of annotation rows; ties without a question have none."""
+    names = (row.get("served_model") for row in rows)
+    return dict(sorted(Counter(name for name in names if isinstance(name, str) and name).items()))
+
+
+def drift(rows: Iterable[Mapping[str, Any]]) -> str:
+    """A note where the model behind a name changed while it judged, or nothing."""
+    found = served_models(rows)
+    told = ", ".join(f"{name} ({num} row{'s' if num > 1 else ''})" for name, num in found.items())
+    return f"the endpoint served {len(found)} models under one name: {told}" if len(found) > 1 else ""

@@ -1,5 +1,6 @@
 """What a judge has cost so far, and whether the next call may still be made under the budget."""
 
+from winsweep import amounts
 from winsweep.errors import BadStudy
 from winsweep.judge import prices
 from winsweep.judge.ledger import Ledger
@@ -29,7 +30,7 @@ class Spending:
         """Why a call of at most so many tokens may not be made, if it may not; one that may is under way until `settle`."""
         cost = self.price.dollars(tokens_in, tokens_out)
         if self.budget is not None and self.dollars + self.under_way + cost > self.budget:
-            return f"the budget of ${self.budget:,.2f} is used up (${self.dollars:,.2f} spent in this store); raise dollars: in limits: to go on"
+            return f"the budget of {amounts.dollars(self.budget)} is used up ({amounts.dollars(self.dollars)} spent in this store); raise dollars: in limits: to go on"
         self.under_way += cost
         return ""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 VERDICT = re.compile(r"\[\[([ABC])\]\]")
+UNLIKELY = -9999.0  # the protocol's log-probability of a token that is not among the likeliest: none
 BRACKETS = {"A": 1.0, "B": 2.0, "C": 1.5}
 
 
@@ -37,18 +38,30 @@ def weigh(choice: Mapping[str, Any], first: str, second: str, position: int = 0)
     """2 − P(first) / (P(first) + P(second)) by the log-probabilities of two names at one token of the reply.
 
     AlpacaEval 2's weighting (Dubois et al. 2024, "Length-Controlled AlpacaEval"; alpaca_eval's logprob_parser): a name that is not among
-    the tokens that were returned has probability 0. Raises Unreadable where neither is, or where no log-probabilities came.
+    the tokens that were returned has probability 0. Raises Unreadable where neither has any, or where no log-probabilities came.
     """
     try:
         tops = (choice["logprobs"] or {})["content"][position]["top_logprobs"]
-        found = {t["token"]: float(t["logprob"]) for t in tops if t["token"] in (first, second)}
-    except (KeyError, IndexError, TypeError, ValueError):
+        found = {t["token"]: _log(t["logprob"]) for t in tops if t["token"] in (first, second)}
+    except (LookupError, TypeError, AttributeError):
         raise Unreadable("no log-probabilities in the reply") from None
     if not found:
         raise Unreadable(f"other tokens than {first} and {second} in the reply")
-    if any(math.isnan(x) or x > 1e-3 for x in found.values()):
-        raise Unreadable("log-probabilities that are none in the reply")
+    if max(found.values()) <= UNLIKELY:
+        raise Unreadable(f"no probability of {first} or {second} in the reply")
     return 2 - share(found.get(first, -math.inf), found.get(second, -math.inf))
+
+
+def _log(value: Any) -> float:
+    """A log-probability: a number up to 0 (and what rounding adds), or minus infinity."""
+    if type(value) not in (int, float):
+        raise TypeError(f"found a {type(value).__name__}")
+    try:
+        if float(value) <= 1e-3:  # so no NaN either
+            return float(value)
+    except OverflowError:
+        pass
+    raise Unreadable("log-probabilities that are none in the reply")
 
 
 def share(log_first: float, log_second: float) -> float:

@@ -18,6 +18,7 @@ from winsweep.results import publish_analyses, publish_table
 
 POLL_S = 0.05
 LOG = "attempt.log"
+EARLY = ("prepare", "pretrain")
 RESCAN_S = 5.0  # others may publish too
 Planner = Callable[[Facts], list[Item]]
 
@@ -107,7 +108,9 @@ def survey(run: Run, planner: Planner) -> list[Item]:
 
 
 def start_ready(run: Run, items: list[Item]) -> None:
-    for item in items:
+    """Start what is ready and has room. Only what reads rows, and pretraining, runs before all rows are read: a wrong row is found first."""
+    reading = any(i.artifact.stage == "prepare" and i.state in ("ready", "running") for i in items)
+    for item in (i for i in items if not reading or i.artifact.stage in EARLY):
         placed = run.placements.of(item.artifact.stage, item.artifact.label)
         ready = item.state == "ready" and item.artifact.key not in run.started
         if ready and len(run.started) < run.jobs and run.cluster.room(placed.gpus):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from winsweep import layout
+from winsweep.store import links
 
 
 class Ended(NamedTuple):
@@ -82,7 +83,7 @@ def _nursery(log: Path) -> subprocess.Popen:
     """The nursery in a session of its own, so that Ctrl-C reaches the launcher alone and it can stop attempts in order."""
     log.parent.mkdir(parents=True, exist_ok=True)
     env = os.environ | {"PYTHONPATH": f"{layout.ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "TOKENIZERS_PARALLELISM": "false"}
-    with open(log, "ab") as out:
+    with open(links.refuse(log), "ab", opener=links.opener) as out:
         process = subprocess.Popen([sys.executable, "-m", "winsweep.attempt.nursery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=out, env=env, start_new_session=True)
     os.set_blocking(process.stdout.fileno(), False)

@@ -1,6 +1,5 @@
 """What a person sees while a study runs: a live table of cells × stages on a terminal, a line per event elsewhere."""
 
-import json
 import time
 
 from rich.console import Console
@@ -9,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from winsweep.artifact import Artifact, closure
+from winsweep.costs import pace
+from winsweep.costs.estimate import duration
 from winsweep.house import House, chain, columns
 from winsweep.local.controller import Run, log_of, state_of
 from winsweep.plan import Item
@@ -16,6 +17,7 @@ from winsweep.plan import Item
 SIGNS = {"done": ("✓", "green"), "running": ("…", "cyan"), "ready": ("·", ""), "waiting": ("·", "dim"), "failed": ("✗", "red"), "blocked": ("–", "yellow")}
 WORST = ("failed", "blocked", "running", "ready", "waiting", "done")
 REFRESH_S = 0.5
+COUNT_S = 5.0  # between two estimates, each of which reads records
 
 
 class View:
@@ -23,6 +25,7 @@ class View:
 
     def __init__(self, house: House) -> None:
         self.house, self.console, self.last, self.begun = house, Console(), 0.0, time.time()
+        self.counted, self.left = -COUNT_S, ""
         self.chains = {label: chain(house.ends(label)) for label in house.judged}
         self.stages = columns(self.chains.values())
         self.before: dict[str, str] = {}
@@ -74,32 +77,28 @@ class View:
             return Text(" ")
         state = min(found, key=WORST.index)
         if state == "running":
-            share = max((share_done(self.house, a) for a in artifacts if states.get(a.key) == "running"), default=0.0)
+            share = max((pace.share_done(self.house, a.key)[0] for a in artifacts if states.get(a.key) == "running"), default=0.0)
             return Text(f"{100 * share:.0f}%", style="cyan")
         return Text(*SIGNS[state])
 
     def title(self, run: Run, items: list[Item]) -> str:
         left = sum(i.state in ("ready", "waiting", "running") for i in items)
-        return f"{self.house.study.name}: {left} jobs left, {len(run.started)} running{time_left(run, left, time.time() - self.begun)}"
+        if time.monotonic() - self.counted > COUNT_S:
+            self.counted, self.left = time.monotonic(), time_left(run, items)
+        return f"{self.house.study.name}: {left} jobs left, {len(run.started)} running{self.left if left else ''}"
 
     def captions(self, run: Run) -> Text:
-        rows = [f"{a.name}  {share_done(self.house, a):4.0%}  {time.time() - since:4.0f}s  {log_of(run, a)}" for a, since in run.started.values()]
+        rows = [f"{a.name}  {pace.share_done(self.house, a.key)[0]:4.0%}  {time.time() - since:4.0f}s  {log_of(run, a)}" for a, since in run.started.values()]
         return Text("\n".join(rows))
 
 
-def share_done(house: House, a: Artifact) -> float:
-    """How far a running attempt says that it is, as a fraction."""
-    try:
-        told = json.loads((house.store.work(a.key) / "progress.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        return 0.0
-    return told["done"] / max(1, told["total"])
-
-
-def time_left(run: Run, left: int, seconds: float) -> str:
-    """The jobs that are left at the pace so far; nothing before three have ended."""
-    ended = run.num_started - len(run.started)
-    return f", about {left * seconds / ended / 60:.0f} min left" if ended >= 3 and left else ""
+def time_left(run: Run, items: list[Item]) -> str:
+    """How long it may still take, by finished results of the same model and size; or that it is not known yet, and of what."""
+    shares = {key: pace.share_done(run.house, key)[0] for key in run.started}
+    seconds, unknown = pace.end(run.house, items, shares, run.jobs)
+    if seconds is not None:
+        return f", about {duration(seconds)} left" if seconds else ""
+    return f", time left not known yet ({', '.join(unknown)})"
 
 
 def failures_text(house: House, items: list[Item], command: str) -> str:

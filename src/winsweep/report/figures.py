@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from winsweep.errors import BadData, Incomplete
+from winsweep.judge.questions import drift
 from winsweep.report.official import Table
 from winsweep.report.paired import Paired, paired
 from winsweep.report.rows import Judged, align, is_preference, judged
@@ -40,7 +41,8 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
     wins_N = arrays.wins_N[np.isfinite(arrays.wins_N)]
     mean, error = win_rate((wins_N + 1).tolist())
     sides = describe([r["output_2"] for r in rows], [r["output_1"] for r in rows], [bool(r.get("truncated")) for r in rows])
-    note = "; ".join(text for text in (lc.note, head_to_head.note if head_to_head.note != lc.note else "", disagreement(lc, head_to_head)) if text)
+    second = head_to_head.note if head_to_head.note != lc.note else ""
+    note = "; ".join(text for text in (lc.note, second, disagreement(lc, head_to_head), drift(rows)) if text)
     columns = {"n": len(wins_N), "lc_win_rate_pct": lc.win_rate_pct, "lc_standard_error_pct": lc.standard_error_pct, "lc_formula": lc.formula,
                "lc_c": lc.c, "paired_win_rate_pct": head_to_head.win_rate_pct, "paired_standard_error_pct": head_to_head.standard_error_pct,
                "paired_low_pct": head_to_head.low_pct, "paired_high_pct": head_to_head.high_pct, "paired_formula": head_to_head.formula,

@@ -1,27 +1,38 @@
 """Which job arrays a plan becomes, and which waits for which: pure, so that what SLURM will be told can be read and tested."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from operator import itemgetter
 
 from winsweep.artifact import Artifact
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
 
 LINE = ("finetune", "collect")  # the stages that a trained cell passes alone
+OWN = (*LINE, "generate", "judge")  # the stages of a cell: what comes after one of them corresponds to it, task by task
+LAYERS = 3  # results of one stage and of the same parent that get an array each; more of them wait for all parents
+BUCKETS = 3  # arrays into which what corresponds to one parent is split at most, by the other cells that it needs
+NAMED = 100  # tasks of an array that are waited for by name at most
 Task = tuple[Artifact, ...]
+Row = tuple[int, Task]  # a task and its index in its array
+Place = tuple[int | str, int]  # an array of this submission (its number) or a job in the queue (its id), and the index there
 
 
 @dataclass(frozen=True)
 class After:
     """A dependency: on an earlier array of the same submission (its number), or on a job that is in the queue already (its id).
 
-    `corresponding`: task i waits for task i alone. Dependencies save waiting; that inputs are there is checked by each job.
+    `corresponding`: task i waits for task i alone; `tasks`: all wait for just these; else all wait for all. Dependencies save waiting;
+    that inputs are there is checked by each job.
     """
 
     on: int | str
     corresponding: bool = False
+    tasks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,8 @@ class Array:
     placement: Placement  # of the first result of each task
     tasks: tuple[Task, ...]
     after: tuple[After, ...]
+    at: tuple[int, ...] = ()  # the index of each task, rising; () means 0, 1, 2, …
+    begin_s: int = 0  # not before this time after the submission
 
     @property
     def stage(self) -> str:
@@ -41,25 +54,51 @@ class Array:
     def title(self) -> str:
         return "+".join(dict.fromkeys(a.stage for task in self.tasks for a in task))
 
+    @property
+    def indices(self) -> Sequence[int]:
+        return self.at or range(len(self.tasks))
+
+    def slots(self) -> list[Task]:
+        """The task of each index from 0 on; an empty one where the array has none."""
+        of = dict(zip(self.indices, self.tasks))
+        return [of.get(n, ()) for n in range(max(of) + 1)]
+
 
 def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> list[Array]:
     """The arrays that make everything of `items` that is ready or waiting, parents before children.
 
-    Tasks share an array if stage, placement and the stages of what they still wait for agree; they stand in the order of what
-    they wait for, so that task i of a child corresponds to task i of its parent wherever each has one. An array has at
-    most `max_tasks` tasks. What already runs is waited for by its job (the word after "job " in an item's `why`).
+    A task that goes on with one result of its own cell has the index of the task that makes it, and waits for that and for the tasks of
+    other cells that it needs (references), which have the lowest indices, so that they begin first. Indices are below `max_tasks`.
+    What is in the queue is waited for by its job and index (the words after "job " in an item's `why`).
     """
     todo = [i.artifact for i in on_nodes(items, placements) if i.state in ("ready", "waiting")]
-    running = {i.artifact.key: i.why.partition("job ")[2].partition("_")[0] for i in items if i.state == "running"}
-    place: dict[str, tuple[int, int]] = {}  # key to (array, index)
+    place: dict[str, Place] = {i.artifact.key: at for i in items if i.state == "running" and (at := _place_in_queue(i.why))}
+    first = references(todo)
     out: list[Array] = []
-    for placed, group in _groups(_tasks(todo, placements), placements):
-        group.sort(key=lambda task: sorted(place[i.key] for i in _needs(task) if i.key in place and i.stage != "prepare"))
-        for start in range(0, len(group), max_tasks):
-            tasks = tuple(group[start : start + max_tasks])
-            place |= {a.key: (len(out), n) for n, task in enumerate(tasks) for a in task}
-            out.append(Array(placed, tasks, tuple(_after(tasks, place, running))))
+    for placed, group in _groups(_tasks(todo, placements), placements, first):
+        group.sort(key=lambda task: not any(a.key in first for a in task))
+        for rows in _rows(group, place, max_tasks):
+            indices, tasks = zip(*rows)
+            after = tuple(_after(rows, place, [len(array.tasks) for array in out]))
+            place |= {a.key: (len(out), n) for n, task in rows for a in task}
+            out.append(Array(placed, tasks, after, () if indices == tuple(range(len(tasks))) else indices))
     return out
+
+
+def _place_in_queue(why: str) -> Place | None:
+    match = re.match(r"job (\d+)_(\d+)", why)
+    return (match[1], int(match[2])) if match else None
+
+
+def references(todo: Iterable[Artifact]) -> set[str]:
+    """Keys of everything of a cell that another cell of `todo` needs, and of what that is made from."""
+    found: set[str] = set()
+    left = [a.inputs["reference"] for a in todo if a.stage == "judge" and "reference" in a.inputs and a.inputs["reference"].key != a.inputs["candidate"].key]
+    while left:
+        if (a := left.pop()).key not in found:
+            found.add(a.key)
+            left += [i for i in a.inputs.values() if i.stage in OWN]
+    return found
 
 
 def on_nodes(items: Sequence[Item], placements: Placements) -> list[Item]:
@@ -106,39 +145,102 @@ def _needs(task: Task) -> list[Artifact]:
     return [i for a in task for i in a.needs if i.key not in own]
 
 
-def _groups(tasks: list[Task], placements: Placements) -> list[tuple[Placement, list[Task]]]:
-    """`tasks` (inputs first) by stages, placement and the stages of pending inputs; a group comes after every group that it waits for.
+def _own(task: Task) -> str:
+    """The key of the one result of its own cell that a task goes on with; "" if there is none, or more than one."""
+    made = {a.key for a in task}
+    found = {i.key for a in task for name, i in a.inputs.items() if name != "reference" and i.stage in OWN} - made
+    return found.pop() if len(found) == 1 else ""
 
-    What follows from finetunes that are placed apart stays apart, so that it can correspond task by task.
+
+def _groups(tasks: list[Task], placements: Placements, first: set[str]) -> list[tuple[Placement, list[Task]]]:
+    """`tasks` (inputs first) by stages, placement, the groups that they wait for and that of their own; each after what it waits for.
+
+    The outputs of references are a group apart if they are too many to be waited for by name.
     """
     task_of = {a.key: task for task in tasks for a in task}
-    waits = {task[0].key: [i for i in _needs(task) if i.key in task_of] for task in tasks}
 
     @cache
     def depth(head: str) -> int:
-        return 1 + max((depth(task_of[i.key][0].key) for i in waits[head]), default=0)
+        return 1 + max((depth(task_of[i.key][0].key) for i in _needs(task_of[head]) if i.key in task_of), default=0)
 
+    apart = sum(key.startswith("generate/") for key in first) > BUCKETS * NAMED
     groups: dict[tuple, list[Task]] = {}
-    group_of: dict[str, tuple] = {}
-    for task in sorted(tasks, key=lambda task: depth(task[0].key)):
-        first = task[0]
+    numbers: dict[tuple, int] = {}
+    number: dict[str, int] = {}  # of a result's group; those that it waits for have lower ones
+    for task in sorted(tasks, key=lambda task: (depth(task[0].key), task[0].key not in first)):
         stages = tuple(dict.fromkeys(a.stage for a in task))
-        line = frozenset(group_of[task_of[i.key][0].key] for i in waits[first.key] if i.stage in LINE)
-        group = (stages, placements.of(first.stage, first.label), frozenset(i.stage for i in waits[first.key]), line)
-        group_of[first.key] = group
+        waits = frozenset(number[i.key] for i in _needs(task) if i.key in number)
+        group = (stages, placements.of(stages[0], task[0].label), waits, number.get(_own(task)), apart and any(a.key in first for a in task if a.stage == "generate"))
         groups.setdefault(group, []).append(task)
-    deepest = {group: max(depth(task[0].key) for task in of) for group, of in groups.items()}
-    return [(group[1], groups[group]) for group in sorted(groups, key=deepest.__getitem__)]
+        number |= dict.fromkeys((a.key for a in task), numbers.setdefault(group, len(numbers)))
+    return [(group[1], of) for group, of in groups.items()]
 
 
-def _after(tasks: tuple[Task, ...], place: Mapping[str, tuple[int, int]], running: Mapping[str, str]) -> Iterator[After]:
-    found: dict[int, dict[int, set[int]]] = {}  # array to task to what it waits for there
-    for n, task in enumerate(tasks):
+def _rows(group: list[Task], place: Mapping[str, Place], max_tasks: int) -> Iterator[list[Row]]:
+    """The arrays of a group: what corresponds to a parent has its index, what waits for other cells is apart by these."""
+    taken = Counter(own for task in group if (own := _own(task)) in place)
+    corresponds = max(taken.values(), default=0) <= LAYERS
+    by_parent: dict[tuple, list[Row]] = {}
+    for n, task in enumerate(group):
+        own = _own(task)
+        if corresponds and own in place:
+            on, index = place[own]
+            taken[own] -= 1
+            by_parent.setdefault((on, taken[own]), []).append((index, task))
+        else:
+            by_parent.setdefault((), []).append((n, task))
+    for parent, rows in by_parent.items():
+        for bucket in _buckets(rows, place):
+            for start in range(0, len(bucket), len(bucket) if parent else max_tasks):
+                yield sorted(bucket, key=itemgetter(0)) if parent else list(enumerate(task for _, task in bucket[start : start + max_tasks]))
+
+
+def _buckets(rows: list[Row], place: Mapping[str, Place]) -> list[list[Row]]:
+    """`rows` by what they need of other cells, in at most BUCKETS lists; what needs nothing is with those that need its own."""
+    needs = [frozenset(i.key for i in _needs(task) if i.stage in OWN and i.key in place) - {_own(task)} for _, task in rows]
+    if len(frozenset().union(*needs)) > BUCKETS * NAMED:
+        return [rows]
+    distinct = [of for of in dict.fromkeys(needs) if of]
+    number = {of: n * min(BUCKETS, len(distinct)) // len(distinct) for n, of in enumerate(distinct)}
+    home = {key: n for of, n in number.items() for key in of}
+    buckets: dict[int, list[Row]] = {}
+    for row, of in zip(rows, needs):
+        buckets.setdefault(number[of] if of else home.get(_own(row[1]), 0), []).append(row)
+    return [buckets[n] for n in sorted(buckets)]
+
+
+def _after(rows: list[Row], place: Mapping[str, Place], sizes: Sequence[int]) -> Iterator[After]:
+    """What an array waits for; an earlier one of `sizes` tasks is named as a whole where all of it, too much of it, or shared work is needed."""
+    parents = [place.get(_own(task)) for _, task in rows]
+    parent = parents[0][0] if parents[0] and all(of == (parents[0][0], n) for of, (n, _) in zip(parents, rows)) else None
+    found: dict[int | str, set[int]] = {} if parent is None else {parent: set()}
+    whole: set[int | str] = set()
+    for index, task in rows:
         for i in _needs(task):
-            if i.key in place:
-                array, index = place[i.key]
-                found.setdefault(array, {}).setdefault(n, set()).add(index)
-    for array, of in sorted(found.items()):
-        yield After(array, corresponding=all(of.get(n) == {n} for n in range(len(tasks))))
-    for job in sorted({running[i.key] for task in tasks for i in _needs(task) if running.get(i.key)}):
-        yield After(job)
+            on, at = place.get(i.key, (None, 0))
+            if on is not None and (on, at) != (parent, index):
+                found.setdefault(on, set()).add(at)
+                whole |= set() if i.stage in OWN else {on}
+    for on in sorted(found, key=lambda on: (isinstance(on, str), on if isinstance(on, int) else int(on))):
+        if on in whole or len(found[on]) > NAMED or (isinstance(on, int) and len(found[on]) == sizes[on]):
+            yield After(on)
+            continue
+        if on == parent:
+            yield After(on, corresponding=True)
+        if found[on]:
+            yield After(on, tasks=tuple(sorted(found[on])))
+
+
+def behind_rows(planned: Sequence[Array], items: Sequence[Item]) -> list[Array]:
+    """`planned`, its finetunes behind everything of `items` that reads rows: a wrong row of any task is found before GPU-hours are spent.
+
+    A preparation that fails holds up only what is made from it, as waiting ends with the jobs, however they end.
+    """
+    jobs = {i.why.partition("job ")[2].partition("_")[0] for i in items if i.artifact.stage == "prepare" and i.state == "running"}
+    first = next((n for n, array in enumerate(planned) if array.stage == "finetune"), len(planned))
+    order = sorted(range(len(planned)), key=lambda n: n >= first and planned[n].stage != "prepare")  # those wait for nothing
+    place = {was: now for now, was in enumerate(order)}
+    moved = [replace(planned[n], after=tuple(replace(x, on=place.get(x.on, x.on)) for x in planned[n].after)) for n in order]
+    rows = [*(n for n, array in enumerate(moved) if array.stage == "prepare"), *sorted(jobs - {""})]
+    return [replace(array, after=(*map(After, rows), *(x for x in array.after if x.on not in rows))) if array.stage == "finetune" else array
+            for array in moved]

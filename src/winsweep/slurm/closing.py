@@ -19,12 +19,16 @@ from winsweep.errors import ClusterDown, Stopped
 from winsweep.house import House, open_house
 from winsweep.placement import Cluster, read_cluster
 from winsweep.results import publish_table
+from winsweep.slurm import lookout, queue
+from winsweep.slurm.finalizer import CLOSING_FILE
 from winsweep.slurm.node import requeue
-from winsweep.slurm.reconcile import CLOSING_FILE, judged_cells, look, spec_of, tick
+from winsweep.slurm.opening import spec_of
+from winsweep.slurm.reconcile import judged_cells, look, tick
 
 SETTLE_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
 DOWN_S = 1800.0  # how long SLURM may be away
 POLL_S = 10.0
+LINGER_S = 3600.0  # for as long a closing job that found no room does nothing at all while nothing changes
 
 
 def main(folder: Path) -> int:
@@ -43,20 +47,35 @@ def close(told: dict, flag: StopFlag) -> int:
     house = open_house(Path(told["study"]), Path(told["store"])).only(told["cells"])
     house = house if told["has_table"] else house.models()
     cluster = read_cluster(layout.STAGES, Path(told["cluster"]), house.need.stages)
-    limit = time.monotonic() + DOWN_S
+    limit, stays = time.monotonic() + DOWN_S, False
     while True:
         try:
             settle(house)
-            make_table(house, cluster, flag)
-            flag.listen()  # the table's attempt polled it
-            seen = tick(house, cluster, own_job=os.environ["SLURM_ARRAY_JOB_ID"])
-            print(f"{len(seen.submitted)} arrays submitted", flush=True)
-            return 0
+            if not stays:
+                make_table(house, cluster, flag)
+                flag.listen()  # the table's attempt polled it
+            stayed, seen = stays, tick(house, cluster, own_job=os.environ["SLURM_ARRAY_JOB_ID"], stays=stays)
+            stays = seen.stays
+            print(f"{len(seen.submitted)} arrays submitted{'; no room for another closing job' if stays else ''}", flush=True)
+            if not stays and not stayed:
+                if not seen.submitted:
+                    lookout.drop(house.store.root, os.environ["SLURM_ARRAY_JOB_ID"])
+                return 0
+            if stays:
+                linger()
+            limit = time.monotonic() + DOWN_S
         except ClusterDown as e:  # unknown is not gone
             print(e, file=sys.stderr, flush=True)
             if time.monotonic() > limit:
                 raise
             time.sleep(POLL_S)
+
+
+def linger() -> None:
+    """Return when the user's jobs are others than now: there may be room. Asks less often the longer it waits."""
+    began, before = time.monotonic(), {t.id for t in queue.snapshot()}
+    while {t.id for t in queue.snapshot()} == before and time.monotonic() - began < LINGER_S:
+        time.sleep(min(2 + (time.monotonic() - began) / 10, 30))
 
 
 def settle(house: House) -> None:

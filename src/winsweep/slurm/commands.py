@@ -5,9 +5,11 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from winsweep import strict
+from winsweep import inspection, strict
+from winsweep.amounts import figure
 from winsweep.costs import forecast
 from winsweep.costs.estimate import most_gpu_hours
 from winsweep.costs.pace import Pace, paces
@@ -16,10 +18,11 @@ from winsweep.house import House, chain
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster
 from winsweep.results import where_text
-from winsweep.slurm import queue, slurm
+from winsweep.slurm import lookout, queue, slurm
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
-from winsweep.slurm.reconcile import Look, judged_cells, leave_out, look, planned, tick
+from winsweep.slurm.opening import leave_out
+from winsweep.slurm.reconcile import Look, judged_cells, look, planned, tick
 
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
@@ -52,7 +55,7 @@ def over(seen: Look) -> bool:
 
 def say_submitted(house: House, seen: Look) -> None:
     for array, job in seen.submitted:
-        waits = f" after {', '.join(str(x.on) if isinstance(x.on, str) else seen.submitted[x.on][1] for x in array.after)}" if array.after else ""
+        waits = f" after {', '.join(dict.fromkeys(str(x.on) for x in array.after))}" if array.after else ""
         print(f"job {job}: {array.title}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True)
 
 
@@ -63,6 +66,8 @@ def report(house: House, seen: Look, command: str) -> int:
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
     what = f"cells judged; {where_text(house, done)}{beside}" if house.has_table else "models made"
     print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} {what}")
+    if seen.full:
+        print(f"SLURM takes no more jobs now ({seen.full}); the closing job submits the rest as room appears")
     failed = [i for i in seen.items if i.state == "failed"]
     for i in failed:
         print(f"failed  {i.artifact.name}\n        {i.why}\n        log:   {house.store.log(i.artifact.key)}", file=sys.stderr)
@@ -83,18 +88,22 @@ def dry_run(house: House, cluster: Cluster) -> int:
         print(f"{held} results are made on this machine (where: login) or wait for those; sweep.py --watch sees to both")
     asked = sum(most_gpu_hours(x.placement, len(x.tasks)) for x in todo)
     measured = sum(known[x.stage].gpu_hours * len(x.tasks) for x in todo if x.stage in known)
-    by_pace = f" (about {measured:.2f} by finished results of {', '.join(sorted(known))})" if known else ""
-    print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {asked:.1f} GPU-hours{by_pace}; "
+    by_pace = f" (about {figure(measured)} by finished results of {', '.join(sorted(known))})" if known else ""
+    print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {_hours(asked)} GPU-hours{by_pace}; "
           f"{sum(i.state == 'done' for i in seen.items)} results reused")
-    print("\n".join(forecast.lines(house, seen.items)))
-    return say_refusals(todo)
+    print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, seen.items)]))
+    return max(say_refusals(todo), any(f.problem for f in looked))
 
 
 def array_line(array: Array, known: Pace | None) -> str:
     placed, num = array.placement, len(array.tasks)
-    measured = f", about {num * known.gpu_hours:.2f} by {known.num} finished" if known and placed.gpus else ""
+    measured = f", about {figure(num * known.gpu_hours)} by {known.num} finished" if known and placed.gpus else ""
     return (f"{array.title:16s} {num:5d} task{'s' if num > 1 else ' '} × {placed.nodes} nodes × {placed.ranks} ranks, {placed.gpus} GPUs, "
-            f"{placed.time_min} min; at most {most_gpu_hours(placed, num):.1f} GPU-hours{measured}")
+            f"{placed.time_min} min; at most {_hours(most_gpu_hours(placed, num))} GPU-hours{measured}")
+
+
+def _hours(num: float) -> str:
+    return f"{num:.1f}" if num >= 0.05 or not num else figure(num)
 
 
 def waits_text(array: Array) -> str:
@@ -102,8 +111,10 @@ def waits_text(array: Array) -> str:
     def name(on: int | str) -> str:
         return f"#{on}" if isinstance(on, int) else f"job {on}"
 
-    whole, own = ([name(x.on) for x in array.after if x.corresponding is kind] for kind in (False, True))
+    whole = [name(x.on) for x in array.after if not x.corresponding and not x.tasks]
+    own = [name(x.on) for x in array.after if x.corresponding]
     said = [f"all of {', '.join(whole)}"] * bool(whole) + [f"each its own of {', '.join(own)}"] * bool(own)
+    said += [f"{len(x.tasks)} task{'s' if x.tasks[1:] else ''} of {name(x.on)}" for x in array.after if x.tasks]
     return f"; after {' and '.join(said)}" if said else ""
 
 
@@ -111,7 +122,8 @@ def say_refusals(todo: Sequence[Array]) -> int:
     """Ask SLURM once for each shape that a placement has to it, the longest array of each; 1 if it refuses any."""
     shapes: dict[str, list[Array]] = {}
     for array in todo:
-        shapes.setdefault(str(slurm.parameters(array, "", "", [])), []).append(array)
+        one = replace(array, tasks=array.tasks[:1], at=())  # how many tasks it has is no part of its shape
+        shapes.setdefault(str(slurm.parameters(one, "", "", [])), []).append(array)
     code = 0
     for of_shape in shapes.values():
         stages = ", ".join(dict.fromkeys(x.title for x in of_shape))
@@ -139,8 +151,9 @@ def cancel(house: House, label: str) -> int:
         leave_out(house, label)
     kept = {t.id for key, t in seen.queued.items() if t and key not in keys}  # it makes something else, too
     tasks = sorted({t.id for key, t in seen.queued.items() if t and key in keys} - kept)
-    if tasks:
-        queue.run(["scancel", *tasks])
+    queue.cancel(tasks)
+    if not label:
+        lookout.drop(house.store.root, "")
     print(f"{len(tasks)} tasks cancelled; what is finished stays")
     return 0
 

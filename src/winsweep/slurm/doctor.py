@@ -3,32 +3,20 @@
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from winsweep.artifact import Artifact
 from winsweep.errors import ClusterDown
 from winsweep.placement import Cluster, Placement
-from winsweep.slurm import inventory, probe, slurm
+from winsweep.slurm import inventory, limits, probe, slurm
 from winsweep.slurm.chain import Array
+from winsweep.slurm.finding import Finding
 from winsweep.slurm.inventory import Kind, Partition, Rights
 from winsweep.slurm.probe import Probed
 from winsweep.store.store import Store
 
 ENOUGH_TASKS = 1001  # SLURM's own default of MaxArraySize
 SKEW_S = 10.0  # of clocks; heartbeats are trusted for a minute
-
-
-@dataclass(frozen=True)
-class Finding:
-    verdict: Literal["ok", "problem", "unknown"]
-    what: str
-    found: str
-    do: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.verdict:8s} {self.what}: " + " ".join(f"{self.found}; {self.do}".removesuffix("; ").split())
 
 
 def diagnose(cluster: Cluster, store: Path, wait_s: float) -> Iterator[Finding]:
@@ -45,6 +33,7 @@ def diagnose(cluster: Cluster, store: Path, wait_s: float) -> Iterator[Finding]:
         yield from (findings := list(check_placement(where, ", ".join(stages), found)))
         doubtful |= {where} if "unknown" in {f.verdict for f in findings} else set()
     yield from check_rights(list(placed), config)
+    yield limits.check_limits(list(placed), config)
     accepted = []
     for where, stages in placed.items():
         yield (tested := check_sbatch(where, stages, where in doubtful))

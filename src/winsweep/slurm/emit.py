@@ -9,15 +9,18 @@ from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
 from winsweep.house import House
 from winsweep.placement import Cluster
-from winsweep.slurm import slurm
+from winsweep.slurm import held, lookout, slurm
 from winsweep.slurm.chain import Array
+from winsweep.slurm.finalizer import CLOSING
 from winsweep.slurm.freeze import freeze
-from winsweep.slurm.reconcile import Lock, closing_array, excluded, look, open_array, open_closing, planned, running_jobs, table_is_missing
+from winsweep.slurm.opening import BEGIN_S, closing_array, closing_told, excluded, open_array, open_closing, running_jobs
+from winsweep.slurm.reconcile import Lock, look, planned, table_is_missing
 
 HEAD = r"""#!/usr/bin/env bash
 # The study {study}: {num_tasks} tasks in {num_arrays} job arrays, then a closing job, as launch/sweep.py would submit them.
 # A script beside this file is an array; the folder named after it says which results its tasks make (map.json).
-# Once submitted, launch/status.py and launch/sweep.py know these jobs. After a refusal run this again: what was accepted is not repeated.
+# The closing job is submitted first. It begins when the others are over, or else in {begin_s} s, and submits what SLURM did not take here.
+# Once submitted, launch/status.py and launch/sweep.py know these jobs.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${{BASH_SOURCE[0]}}")" && pwd)
 # Nothing of a job that this shell may be in.
@@ -31,7 +34,9 @@ submit() {{
         echo "job $job: $1 (submitted before)" >&2
     else
         job=$(sbatch --parsable ${{3:+"--dependency=$3"}} "$here/$1") || return 1
+        job=$(grep -xE '[0-9]+(;.*)?' <<< "$job" | tail -n 1)
         job=${{job%%;*}}
+        [ -n "$job" ] || {{ echo "sbatch printed no job id for $1" >&2; return 1; }}
         printf '{{"job": "%s"}}' "$job" > "$2/job.json.new"
         mv -- "$2/job.json.new" "$2/job.json"
         rm -f -- "$2/over"  # from now on it is looked for in the queue
@@ -39,12 +44,21 @@ submit() {{
     fi
     echo "$job"
 }}
+
+# release: the closing job waits for what was accepted; if all was, for all of it, else for the first that is over.
+release() {{
+    local failed=$? words
+    if [ "$failed" = 0 ]; then words=${{accepted//\?/,}}; else words=$accepted; fi
+    if [ -n "$words" ]; then scontrol update "JobId=$closing" StartTime=now "Dependency=${{words:1}}" || true; fi  # else it begins by itself
+    if [ "$failed" != 0 ]; then echo "not all was accepted; closing job $closing submits the rest" >&2; fi
+}}
 """
+OVER = "closing job $closing has begun, which submits what is missing; see launch/status.py"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One call of sbatch: its script's name, the folder of the array in the store, what it waits for ("$job_0" is the first step's id)."""
+    """One call of sbatch: its script's name, the folder of the array in the store, what it waits for ("${job_0}" is the first step's id)."""
 
     array: Array
     script: str
@@ -66,18 +80,31 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
         exclude, code = excluded(house), freeze(house.store.root)
         for array in todo:
             steps.append(_step(out, array, open_array(house, cluster, array, code), exclude, len(steps)))
-        last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(seen)])
-        steps.append(_step(out, last, open_closing(house, cluster, code), [], len(steps)))
+        last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(house, seen.tasks)])
+        steps.append(_step(out, last, open_closing(house, closing_told(house, cluster, code), code), [], len(steps)))
+        if not lookout.lookouts(seen.tasks):
+            watch = lookout.array_of(last.placement, held.FIRST_S)
+            steps.append(_step(out, watch, lookout.opened(house.store.root, last.placement, code), [], len(steps)))
         _write(out / "submit.sh", submit_text(house.study.name, steps))
         return steps
 
 
 def submit_text(study: str, steps: Sequence[Step]) -> str:
-    """submit.sh: one call of sbatch a step, in order, the ids of earlier ones in shell variables."""
-    head = HEAD.format(study=study, num_arrays=len(steps) - 1, num_tasks=sum(len(s.array.tasks) for s in steps[:-1]),
-                       scrubbed="|".join(slurm.SCRUBBED))
-    return head + "".join(f'\n# {_tasks(s.array)}\njob_{n}=$(submit {s.script} {shlex.quote(str(s.folder))} "{s.dependency}")\n' for n,
-                          s in enumerate(steps))
+    """submit.sh: one call of sbatch a step, the closing job first, then in order, the ids of earlier ones in shell variables."""
+    last, = (s for s in steps if s.array.stage == CLOSING)
+    others = [s for s in steps if s.array.stage not in (CLOSING, lookout.LOOKOUT)]
+    head = HEAD.format(study=study, num_arrays=len(others), num_tasks=sum(len(s.array.tasks) for s in others),
+                       scrubbed="|".join(slurm.SCRUBBED), begin_s=BEGIN_S)
+    text = [head, f"\n# {_tasks(last.array)}\nclosing={_call(last)}\n"
+            f"""scontrol update "JobId=$closing" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
+            f"""accepted="{''.join(f'?afterany:{x.on}' for x in last.array.after if isinstance(x.on, str))}"\ntrap release EXIT\n"""]
+    text += [f'\n# {_tasks(s.array)}\njob_{n}={_call(s)}\naccepted+="?afterany:${{job_{n}}}"\n' for n, s in enumerate(others)]
+    text += [f"\n# {_tasks(s.array)}, if there is room for it\nwatch={_call(s)} || true\n" for s in steps if s.array.stage == lookout.LOOKOUT]
+    return "".join(text)
+
+
+def _call(s: Step) -> str:
+    return f'$(submit {shlex.quote(s.script)} {shlex.quote(str(s.folder))} "{s.dependency if s.array.stage not in (CLOSING, lookout.LOOKOUT) else ""}")'
 
 
 def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[str], number: int) -> Step:
@@ -86,7 +113,7 @@ def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[
     arrays.close(folder)
     script = f"{number:02d}-{array.title}.sh"
     _write(out / script, slurm.script(array, folder, run, name, "", exclude))
-    return Step(array, script, folder, slurm.dependency_of(array, [f"$job_{n}" for n in range(number)]))
+    return Step(array, script, folder, slurm.dependency_of(array, [f"${{job_{n}}}" for n in range(number)]))
 
 
 def _tasks(array: Array) -> str:

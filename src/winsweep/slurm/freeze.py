@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from winsweep import layout
-from winsweep.store import provenance
+from winsweep.store import links, provenance
 
 PARTS = ("src/winsweep", "jobs", "ds_configs", "slurm")
 
@@ -20,7 +20,7 @@ def freeze(store: Path) -> Path:
     told = provenance.commit()
     stamp = f"{told['commit']}{' changed' if told['dirty'] else ''}\n"
     digest.update(stamp.encode())
-    target = store / ".work" / "code" / digest.hexdigest()[:12]
+    target = links.inside(store, store / ".work" / "code") / digest.hexdigest()[:12]
     if not target.exists():
         _copy(files, target, stamp)
     return target

@@ -18,6 +18,8 @@ from winsweep.attempt.endings import OK, STOPPED
 from winsweep.attempt.nursery import redirect
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
+from winsweep.slurm import held
+from winsweep.store import links
 
 ASK_S = 120.0  # how long slurmctld may be away while a stopped attempt asks for another turn; after that the closing job sees to it
 
@@ -36,6 +38,8 @@ def main(folder: Path) -> int:
     for spec in others:
         code = make(spec, 0, 1, token, flag) if rank == 0 and code == OK else code
     if code != STOPPED:
+        if rank == 0:
+            held.look_at_times(Path(first.store))
         return code
     if rank == 0:
         requeue(task)
@@ -46,7 +50,7 @@ def main(folder: Path) -> int:
 def make(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
     """One attempt, with its log and (for people, and for an attempt by hand) its spec in the work directory of its result."""
     work = Path(spec.store) / ".work" / spec.key
-    log = work / "logs" / f"{token}.log"
+    log = links.inside(Path(spec.store), work / "logs" / f"{token}.log")
     redirect(log if rank == 0 else log.with_suffix(f".r{rank}.log"))
     if rank == 0:
         specs.write(spec, work / "spec.json")

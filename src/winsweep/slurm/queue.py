@@ -2,15 +2,18 @@
 
 import re
 import subprocess
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
+from winsweep.slurm import reasons
 
 FORMAT = "%i|%j|%T|%r|%N|%M|%l"
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SIGNALING",
         "STAGE_OUT", "STOPPED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "PREEMPTED")
+HOLDS = ("REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 TIMEOUT_S = 60.0
 # How long an sbatch that was not heard to succeed may still turn up in the queue. One that comes later costs a job that ends as busy.
 ACCEPT_S = 30.0
@@ -60,6 +63,12 @@ def run(command: list[str], timeout_s: float = TIMEOUT_S) -> str:
     return done.stdout
 
 
+def cancel(tasks: Sequence[str]) -> None:
+    """Take tasks out of the queue."""
+    if tasks:
+        run(["scancel", *tasks])
+
+
 def max_array_tasks() -> int:
     """How many tasks an array may have: MaxArraySize caps the index, and the first is 0."""
     match = re.search(r"^MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]), re.MULTILINE)
@@ -70,25 +79,24 @@ def words(task: Task) -> str:
     """A queue state as a person says it."""
     if task.state == "RUNNING":
         return f"runs on {task.nodes} since {task.elapsed} of {task.limit}"
-    return REASONS.get(task.reason, f"{task.state.lower()} ({task.reason})") if task.state == "PENDING" else task.state.lower()
+    return reasons.words(task.reason) if task.state == "PENDING" else task.state.lower().replace("_", " ")
 
 
-REASONS = {
-    "None": "waits to be looked at by the scheduler",
-    "Priority": "waits: others come first",
-    "Resources": "waits for free nodes",
-    "Dependency": "waits for what it is made from",
-    "DependencyNeverSatisfied": "cannot start: what it is made from failed",
-    "JobArrayTaskLimit": "waits: as many tasks of its array run as the cluster file allows",
-    "BeginTime": "was requeued and starts again in a moment",
-    "QOSMaxJobsPerUserLimit": "waits: you run as many jobs as the QOS allows",
-    "AssocGrpGRES": "waits: your account uses all the GPUs it may",
-    "PartitionTimeLimit": "cannot start: it asks for more time than the partition allows",
-    "ReqNodeNotAvail": "waits: nodes that it needs are down or reserved",
-    "JobHeldUser": "is held; scontrol release lets it go",
-    "JobHeldAdmin": "is held by the administrator",
-    "launch_failed_requeued_held": "is held after it could not be launched; scontrol release lets it go",
-}
+def is_held(task: Task) -> bool:
+    """Whether SLURM will not start this task before somebody releases it."""
+    return task.state in HOLDS or (task.state == "PENDING" and re.search(r"held|hold", task.reason, re.IGNORECASE) is not None)
+
+
+def held_by(task: Task) -> str:
+    """Who holds a held task: "user" where a person of the study did on purpose, else "slurm" (or its administrator)."""
+    return "user" if task.reason == "JobHeldUser" else "slurm"
+
+
+def pairs(opened: Iterable[Submitted], queue: Iterable[Task]) -> list[tuple[Submitted, Task]]:
+    """Each task of the queue that is one of an array's, with that array, which is found by the token in its job name."""
+    by_token = {array.token: array for array in opened}
+    found = [(by_token.get(task.name.rpartition(".")[2]), task) for task in queue]
+    return [(array, task) for array, task in found if array and task.index < len(array.keys)]
 
 
 def match(opened: list[Submitted], queue: list[Task], now: float) -> tuple[dict[str, Task | None], list[Submitted]]:

@@ -1,29 +1,23 @@
 """One look at a study on a SLURM cluster: what is done, queued, failed; what is missing is submitted as a chain of arrays."""
 
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
-from winsweep.artifact import Artifact
 from winsweep.attempt import arrays, history
-from winsweep.attempt import spec as specs
-from winsweep.attempt.retry import bad_nodes
-from winsweep.attempt.spec import Spec
+from winsweep.attempt.arrays import Submitted
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
 from winsweep.house import House, make_room
-from winsweep.placement import Cluster, Placement
+from winsweep.placement import Cluster
 from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
-from winsweep.slurm import chain, queue, slurm
+from winsweep.slurm import chain, finalizer, held, lookout, queue
 from winsweep.slurm.chain import Array
-from winsweep.slurm.freeze import freeze
+from winsweep.slurm.finalizer import CLOSING
+from winsweep.slurm.submission import Submission
 from winsweep.store import liveness
 from winsweep.store.manifest import write_atomic
 
-CLOSING = "closing"  # the array of one task that comes after all others: it looks again and makes the table
-CLOSING_FILE = "closing.json"
 LOCK_S = 120.0
 LIMIT = ".cache/max_array_tasks"  # the cluster's limit, known since it refused an array
 DEFAULT_TASKS = 1000  # of an array, where the administrator did not set MaxArraySize
@@ -36,7 +30,10 @@ class Look:
     items: list[Item]
     queued: dict[str, queue.Task | None]
     submitted: list[tuple[Array, str]]  # each with its job id
-    closing: bool  # whether a closing job other than the caller is in the queue
+    closing: bool  # whether a closing job other than the caller, of these cells at least, is in the queue
+    tasks: list[tuple[Submitted, queue.Task]] = field(default_factory=list)  # of the store, in the queue
+    full: str = ""  # why SLURM takes no more jobs now, though some are missing
+    stays: bool = False  # whether the caller, a closing job, must look again itself, as there was no room for another
 
     @property
     def unsettled(self) -> bool:
@@ -49,6 +46,7 @@ def look(house: House, own_job: str = "") -> Look:
     opened = arrays.open_arrays(house.store.root)
     tasks = queue.snapshot() if opened else []
     queued, over = queue.match(opened, tasks, time.time())
+    queued.pop(lookout.KEYS[0][0], None)
     for array in over:
         if arrays.close(array.folder):
             history.note_lost(house.store, array)
@@ -56,12 +54,12 @@ def look(house: House, own_job: str = "") -> Look:
     facts = house.facts({key: why for key, why in said.items() if not key.startswith(CLOSING)})
     items = house.plan(facts)
     make_room(house, items, lambda: house.plan(house.facts()))
-    closings = {x.token for x in opened if x.keys == ((closing_key(house),),)}
-    return Look(items, queued, [], any(t.job != own_job and t.name.rpartition(".")[2] in closings for t in tasks))
+    found = queue.pairs(opened, tasks)
+    return Look(items, queued, [], any(t.job != own_job and finalizer.covers(array, house) for array, t in found), found)
 
 
-def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "") -> Look:
-    """Submit everything that is missing and that nothing speaks against, then a closing job; one sbatch per array.
+def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "", stays: bool = False) -> Look:
+    """Submit everything that is missing and that nothing speaks against, and a closing job; one sbatch per array, if all fits.
 
     Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the closing job, and whatever
     is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that.
@@ -76,23 +74,25 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
         return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
     with Lock(house):
         try:
-            return submit_missing(house, cluster, own_job)
+            return submit_missing(house, cluster, own_job, stays)
         except TooManyTasks:
             path = house.store.root / LIMIT
             path.parent.mkdir(exist_ok=True)
             write_atomic(path, str(queue.max_array_tasks()).encode())
-            return submit_missing(house, cluster, own_job)
+            return submit_missing(house, cluster, own_job, stays)
 
 
-def submit_missing(house: House, cluster: Cluster, own_job: str) -> Look:
+def submit_missing(house: House, cluster: Cluster, own_job: str, stays: bool) -> Look:
     seen = look(house, own_job)
+    if said := held.mend(house.store, seen.tasks):
+        print("\n".join(said), flush=True)
+        seen = look(house, own_job)
     todo = planned(house, seen.items, cluster)
     if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
         return seen
-    code = freeze(house.store.root)
-    done = submit_chain(house, cluster, todo, code)
-    done.append(submit_closing(house, cluster, [job for _, job in done] + running_jobs(seen), code))
-    return Look(seen.items, seen.queued, done, closing=True)
+    sent = Submission(house, cluster, own_job, seen.tasks, stays).send(todo, seen.closing)
+    lookout.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), sent.code, seen.tasks)
+    return replace(seen, submitted=sent.sent, closing=sent.has_closing, full=sent.full, stays=sent.stays)
 
 
 def needs_closing(house: House, seen: Look, own_job: str) -> bool:
@@ -104,9 +104,9 @@ def planned(house: House, items: Sequence[Item], cluster: Cluster) -> list[Array
     """The arrays that a tick would submit; the table is the closing job's."""
     todo = [i for i in items if i.artifact.stage != "aggregate"]
     whole = chain.arrays(todo, cluster.placements, len(todo))
-    largest = max((len(array.tasks) for array in whole), default=0)
+    largest = max((array.indices[-1] + 1 for array in whole), default=0)
     limit = max_tasks(house, largest)
-    return chain.arrays(todo, cluster.placements, limit) if largest > limit else whole
+    return chain.behind_rows(chain.arrays(todo, cluster.placements, limit) if largest > limit else whole, todo)
 
 
 def max_tasks(house: House, num: int) -> int:
@@ -129,83 +129,6 @@ def table_is_missing(house: House, items: Sequence[Item]) -> bool:
     return house.has_table and bool(done) and house.table(done).key not in house.store.published()
 
 
-def running_jobs(seen: Look) -> list[str]:
-    return sorted({t.job for key, t in seen.queued.items() if t and not key.startswith(CLOSING)})
-
-
-def submit_chain(house: House, cluster: Cluster, todo: Sequence[Array], code: Path) -> list[tuple[Array, str]]:
-    """Submit arrays in order, each waiting for those before it that it names."""
-    if not todo:
-        return []
-    exclude = excluded(house)
-    jobs: list[str] = []
-    for array in todo:
-        folder, name, run = open_array(house, cluster, array, code)
-        try:
-            jobs.append(slurm.submit(array, folder, run, name, slurm.dependency_of(array, jobs), exclude))
-        except TooManyTasks:
-            arrays.close(folder)
-            raise
-        arrays.know(folder, jobs[-1])
-    return list(zip(todo, jobs))
-
-
-def open_array(house: House, cluster: Cluster, array: Array, code: Path) -> tuple[Path, str, str]:
-    """Write down what the tasks of an array are to make; its folder, its job name and the command of each task, run from `code`."""
-    told = [[spec_of(house, a, cluster.placements.of(a.stage, a.label)) for a in task] for task in array.tasks]
-    folder, name = arrays.open_folder(house.store.root, array.title, [[a.key for a in task] for task in array.tasks], told)
-    return folder, name, slurm.command(code, "winsweep.slurm.node", folder)
-
-
-def submit_closing(house: House, cluster: Cluster, after: list[str], code: Path) -> tuple[Array, str]:
-    """Submit the closing job behind the jobs `after`."""
-    array = closing_array(house, cluster, after)
-    folder, name, run = open_closing(house, cluster, code)
-    job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), [])
-    arrays.know(folder, job)
-    return array, job
-
-
-def closing_array(house: House, cluster: Cluster, after: Sequence[int | str]) -> Array:
-    """The job that looks again when all of `after` are over: it submits what can be tried again, or makes the table."""
-    placed = cluster.placements.of("aggregate", house.study.name)
-    return Array(placed, ((Artifact(CLOSING, 1, house.study.name, {}, {}),),), tuple(chain.After(job) for job in after))
-
-
-def open_closing(house: House, cluster: Cluster, code: Path) -> tuple[Path, str, str]:
-    """Write down what a closing job must know; see open_array."""
-    folder, name = arrays.open_folder(house.store.root, CLOSING, [[closing_key(house)]])
-    told = {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
-            "cells": sorted(house.judged), "has_table": house.has_table}
-    write_atomic(folder / CLOSING_FILE, json.dumps(told).encode())
-    return folder, name, slurm.command(code, "winsweep.slurm.closing", folder)
-
-
-def leave_out(house: House, label: str) -> None:
-    """From now on no closing job of this study submits or waits for this cell."""
-    for opened in arrays.open_arrays(house.store.root):
-        if opened.keys == ((closing_key(house),),):
-            told = json.loads((opened.folder / CLOSING_FILE).read_bytes())
-            left = [c for c in told["cells"] if c != label]
-            write_atomic(opened.folder / CLOSING_FILE, json.dumps(told | {"cells": left}).encode())
-
-
-def closing_key(house: House) -> str:
-    return f"{CLOSING}/{house.study.name}"
-
-
-def spec_of(house: House, a: Artifact, placed: Placement) -> Spec:
-    return specs.make(a, house.store.root, house.study.path.resolve(), house.study.files, placed)
-
-
-def excluded(house: House) -> list[str]:
-    """Nodes that this study's attempts died on twice within a day, but never more than a quarter of the cluster."""
-    begun = house.store.begun()
-    ends = [e for a in house.order if a.key in begun for e in history.ends(house.store, a.key)]
-    now = time.time()
-    if not bad_nodes(ends, now):
-        return []
-    return bad_nodes(ends, now, len(set(queue.run(["sinfo", "-h", "-N", "-o", "%N"]).split())))
 
 
 class Lock:

@@ -49,5 +49,5 @@ def left_line(house: House, items: Sequence[Item], shares: Mapping[str, float]) 
     if seconds is not None:
         by = time.strftime("%a %H:%M", time.localtime(time.time() + seconds))
         return f"left     {num} results; about {duration(seconds)}, until {by}, at {len(shares)} at once and the pace of finished ones"
-    why = f"nothing of {', '.join(unknown)} has finished yet" if unknown else "nothing runs"
+    why = f"nothing of {', '.join(unknown)} has finished yet with the same model or judge and a known number of rows" if unknown else "nothing runs"
     return f"left     {num} results; until when is not known: {why}"

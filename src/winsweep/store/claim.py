@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from winsweep.store import manifest
+from winsweep.store import links, manifest
 
 
 class Claim:
@@ -33,7 +33,7 @@ class Claim:
 
 
 def leave_end(work: Path, number: int, record: dict) -> None:
-    folder = work / "ends"
+    folder = links.refuse(work / "ends")
     folder.mkdir(parents=True, exist_ok=True)
     manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
@@ -45,14 +45,19 @@ def places(work: Path, number: int) -> tuple[Path, Path]:
 
 def _inherit(mine: Path) -> None:
     """Rename the state that the attempts before left to `mine`; an empty one if there is none, or if a later attempt was quicker."""
-    while not mine.is_dir():
-        left = max((p for p in mine.parent.glob("state-*") if p < mine), default=None)
+    while not links.refuse(mine).is_dir():
+        left = max((links.refuse(p) for p in mine.parent.glob("state-*") if p < mine), default=None)
         with contextlib.suppress(FileNotFoundError):
             os.rename(left, mine) if left else mine.mkdir()
 
 
 def _discard(path: Path) -> None:
-    """Remove a directory: first out of the reach of whoever is about to publish it, as what is half removed must not be found anywhere."""
+    """Remove a directory: first out of the reach of whoever is about to publish it, as what is half removed must not be found anywhere.
+
+    Of a link, the link.
+    """
+    if path.is_symlink():
+        return path.unlink(missing_ok=True)
     gone = tempfile.mkdtemp(prefix="gone-", dir=path.parent)
     with contextlib.suppress(FileNotFoundError):
         os.rename(path, gone)

@@ -4,7 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from winsweep.store import manifest
+from winsweep.store import links, manifest
+from winsweep.store.indexes import refuse_outside
 from winsweep.study.cell import LocalFile
 
 
@@ -24,7 +25,7 @@ class Fingerprints:
 
     def save(self) -> None:
         if self.known != self._before:
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
+            links.refuse(self.cache.parent).mkdir(parents=True, exist_ok=True)
             manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
 
     def _file(self, path: Path) -> str:
@@ -36,8 +37,9 @@ class Fingerprints:
 
 
 def fingerprint(path: Path, sha256_file=manifest.sha256_file) -> str:
-    """sha256 of a file's bytes; of a directory, that of its sorted file names and their sha256."""
+    """sha256 of a file's bytes; of a directory, that of its sorted file names and their sha256. BadData for a model of files outside it."""
     if path.is_file():
         return sha256_file(path)
+    refuse_outside(path)
     listing = [[p.relative_to(path).as_posix(), sha256_file(p)] for p in manifest.files_of(path)]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()

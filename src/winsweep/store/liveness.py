@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from winsweep.store import links
+
 BUSY = 75  # exit code of an attempt whose artifact somebody else builds
 HEARTBEAT_S = 5.0
 STALE_S = 60.0  # a shared disk may show a file this late
@@ -53,7 +55,8 @@ def beat(path: Path, word: Callable[[], str | None] = lambda: None, held: Callab
     """
     def once() -> None:
         _leave_unless(held)
-        path.write_text(word() or "")
+        with open(path, "w", opener=links.opener) as file:
+            file.write(word() or "")
 
     return _repeat(once)
 

@@ -4,14 +4,16 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TypeVar
 
 from winsweep.errors import Damaged, MissingInput
+from winsweep.store import links
 
 T = TypeVar("T")
 NAME = "manifest.json"
+DIGITS = 12  # of a digest, as people read it
 
 
 def sha256_file(path: Path) -> str:
@@ -42,10 +44,13 @@ def sync_directory(path: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
-    """Put `data` at `path` whole or not at all: a temporary sibling, fsync (where it must outlive a power cut), rename."""
-    tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Put `data` at `path` whole or not at all: a temporary sibling, fsync (where it must outlive a power cut), rename.
+
+    LinkInStore where `path` is a link.
+    """
+    tmp = links.refuse(path).with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(tmp, "wb") as f:
+        with open(tmp, "wb", opener=links.opener) as f:
             f.write(data)
             f.flush()
             if durable:
@@ -78,9 +83,15 @@ def entry_of(data: bytes | memoryview) -> dict:
 
 
 def read(root: Path) -> dict[str, dict]:
-    """The manifest of `root`; MissingInput where there is none."""
+    """The manifest of `root`; MissingInput where there is none, Damaged where it is none or names what is not below `root`."""
     try:
-        return json.loads((root / NAME).read_bytes())
+        found = json.loads((root / NAME).read_bytes())
+        if not isinstance(found, dict):
+            raise ValueError
+        outside = [name for name in found if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
+        if outside:
+            raise Damaged(f"{root / NAME}: names {outside[0]!r}, which is not below it, so nothing in {root} can be trusted")
+        return found
     except (FileNotFoundError, NotADirectoryError):
         raise MissingInput(f"{root}: no {NAME} there, so it was never finished") from None
     except ValueError:
@@ -99,7 +110,7 @@ def verify(root: Path, repair: str = "") -> None:
     for name, want in entries.items():
         got = describe(root / name)
         if got != want:
-            raise Damaged(f"{root / name}: found {_say(got)}; its manifest says {_say(want)}{_tail(repair)}")
+            raise Damaged(f"{root / name}: found {_say(got, want)}; its manifest says {_say(want, got)}{_tail(repair)}")
 
 
 def _entry(path: Path) -> dict:
@@ -116,8 +127,15 @@ def describe(path: Path) -> dict:
         return {}
 
 
-def _say(entry: dict) -> str:
-    return f"{entry['size']} bytes, sha256 {entry['sha256'][:12]}…" if entry else "no file"
+def _say(entry: object, other: object) -> str:
+    """An entry in words, with so many digits that it is seen to differ from the other one."""
+    if not entry:
+        return "no file"
+    if not isinstance(entry, dict) or not {"size", "sha256"} <= entry.keys():
+        return ascii(entry)[:80]
+    mine, theirs = str(entry["sha256"]), str(other.get("sha256", "") if isinstance(other, dict) else "")
+    num = max(DIGITS, len(os.path.commonprefix([mine, theirs])) + 4 if mine != theirs else 0)
+    return f"{entry['size']} bytes, sha256 {mine[:num]}{'…' if num < len(mine) else ''}"
 
 
 def _tail(repair: str) -> str:

@@ -1,7 +1,9 @@
 """Why an artifact is not the one that is there already: the fields in which two asks differ."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from winsweep.artifact import Artifact
@@ -13,6 +15,38 @@ class Difference(NamedTuple):
     path: str
     ours: object
     theirs: object
+
+    def text(self, files: Mapping[str, Path], earlier: Mapping[str, Path]) -> str:
+        """For a person, digests as what they stand for: a file of this study (`files`, by sha256) and one of finished results (`earlier`)."""
+        if not self.path.endswith("sha256"):
+            return f"{self.path}: {self.ours!r} here, {self.theirs!r} there"
+        ours, theirs = files.get(str(self.ours)), earlier.get(str(self.theirs))
+        at = self.path.removesuffix(".sha256")
+        if ours and ours == theirs:
+            when = f" on {time.strftime('%Y-%m-%d %H:%M', time.localtime(ours.stat().st_mtime))}" if ours.exists() else ""
+            return f"{at}: the content of {ours} changed{when}: it is not that of the finished one any more"
+        return f"{at}: {ours or self.ours or 'no file'} here, {theirs or self.theirs or 'no file'} there"
+
+
+def earlier_files(store: Store, key: str) -> dict[str, Path]:
+    """Where the local files lay that a finished result, and all that it was made from, was told of; by sha256."""
+    found: dict[str, Path] = {}
+    left, seen = [key], set()
+    while left:
+        if (key := left.pop()) not in seen:
+            seen.add(key)
+            told = _told(store, key)
+            found |= {sha256: Path(path) for sha256, path in told.get("files", {}).items()}
+            left += told.get("inputs", {}).values()
+    return found
+
+
+def _told(store: Store, key: str) -> dict:
+    """What the attempts at a key were told last, which stays when its result has gone."""
+    try:
+        return json.loads((store.work(key) / "spec.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def nearest(a: Artifact, store: Store) -> tuple[str, list[Difference]] | None:
@@ -40,7 +74,7 @@ def _of_input(ours: Artifact | None, theirs: str | None, store: Store, at: str) 
     try:
         record = json.loads((store.find(theirs) / RECORD).read_bytes()) if ours and theirs else None
     except MissingInput:
-        record = None
+        record = _told(store, theirs)
     return differences(ours, record, store, at) if record else [Difference(at.removesuffix(": "), ours and ours.key, theirs)]
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from winsweep import paths
 from winsweep.artifact import Artifact
 from winsweep.errors import Busy, MissingInput, NewerStore
-from winsweep.store import manifest
+from winsweep.store import links, manifest
 from winsweep.store.claim import Claim, leave_end, link, newest
 
 FORMAT = 1
 RECORD = "record.json"
+FOLDERS = (".work", ".cache", ".judged", "results", "studies")  # beside those of the stages
 
 
 class Store:
@@ -25,8 +26,10 @@ class Store:
         self.root = paths.checked(root, "the store").resolve()
 
     def open(self) -> "Store":
-        """Create the root if need be; NewerStore if a later winsweep wrote it."""
+        """Create the root if need be; NewerStore if a later winsweep wrote it, LinkInStore if a folder of ours in it is a link."""
         self.root.mkdir(parents=True, exist_ok=True)
+        for name in FOLDERS:
+            links.refuse(self.root / name)
         mark = self.root / "store.json"
         if not mark.exists():
             manifest.write_atomic(mark, json.dumps({"format": FORMAT}).encode())
@@ -44,15 +47,15 @@ class Store:
     def find(self, key: str) -> Path:
         """The published directory of `key`, or MissingInput."""
         stage, _, digest = key.partition("/")
-        for d in sorted(_dirs(self.root / stage)):
+        for d in sorted(_dirs(links.inside(self.root, self.root / stage))):
             if d.name.endswith(f"-{digest}"):
                 return d
         raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it")
 
     def publish(self, name: str, claim: "Claim") -> Path:
         """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or somebody published first."""
-        dest = self.root / name
-        manifest.seal(claim.out)
+        dest = links.inside(self.root, self.root / name)
+        manifest.seal(links.refuse(claim.out))
         if not claim.still_held():
             raise Busy(f"{name}: attempt {claim.number} was taken over, so its result is dropped")
         dest.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +71,7 @@ class Store:
 
     def retire(self, artifact: Artifact, seen: str) -> None:
         """Take a stale published directory away, unless it changed since `seen` (the stamp of its manifest)."""
-        dest = self.root / artifact.name
+        dest = links.inside(self.root, self.root / artifact.name)
         trash = self.root / ".work" / f"retired-{artifact.digest}-{os.getpid()}"
         if self.stamp(dest) != seen:
             return
@@ -103,6 +106,8 @@ class Store:
         number, which only one can do, after the holder was found dead. There is no unlock, so a kill leaks nothing.
         """
         claims = self.work(key) / "claims"
+        for path in (claims, self.work(key) / "heartbeat", self.root / key.partition("/")[0]):
+            links.inside(self.root, path)
         claims.mkdir(parents=True, exist_ok=True)
         while True:
             last = newest(claims)
@@ -149,7 +154,7 @@ class Store:
 
     def end(self, key: str, number: int, record: dict) -> None:
         """Leave the end record of attempt `number` on `key`."""
-        leave_end(self.work(key), number, record)
+        leave_end(links.inside(self.root, self.work(key)), number, record)
 
     def log(self, key: str) -> Path:
         """The log of rank 0 of the latest attempt on `key`, or where it would be."""
@@ -158,9 +163,9 @@ class Store:
 
     def tidy(self, key: str) -> None:
         """Drop what only an unfinished attempt needs; claims, end records, logs and the spec stay."""
-        for child in list(self.work(key).iterdir()):  # the other ranks may be removing things too
+        for child in list(links.inside(self.root, self.work(key)).iterdir()):  # the other ranks may be removing things too
             if child.name not in ("claims", "ends", "logs", "spec.json"):
-                shutil.rmtree(child, ignore_errors=True) if child.is_dir() else child.unlink(missing_ok=True)
+                shutil.rmtree(child, ignore_errors=True) if child.is_dir() and not child.is_symlink() else child.unlink(missing_ok=True)
 
 
 def _dirs(path: Path) -> Iterator[Path]:

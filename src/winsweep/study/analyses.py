@@ -35,11 +35,17 @@ class Analysis:
 def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> dict[str, Analysis]:
     """The section analyses:, by label (STAGE.MODEL.ARM.sSEED; without a seed where nothing was trained); BadStudy for what no cell has."""
     given = node.mapping()
-    strict.refuse_unknown(given, SECTION, node)
-    found = [*_rank(given["rank"], cells, arms, parts)] if "rank" in given else []
-    found += [*_drift(given["drift"], cells, arms, parts)] if "drift" in given else []
-    found += [*_containment(given["containment"], cells, arms, parts)] if "containment" in given else []
-    return {f"{a.stage}.{a.ask.name}": a for a in found}
+    seen, found = strict.Findings(), []
+    seen.of(strict.refuse_unknown, given, SECTION, node)
+    for name, read in (("rank", _rank), ("drift", _drift), ("containment", _containment)):
+        found += (seen.of(read, given[name], cells, arms, parts) or []) if name in given else []
+    seen.stop()
+    labels = {f"{a.stage}.{a.ask.name}": a for a in found}
+    for a in found:
+        if (other := labels[f"{a.stage}.{a.ask.name}"]) is not a:
+            raise node.error(f"two analyses would be called {a.stage}.{a.ask.name}: of {a.cell.task} and of {other.cell.task}",
+                             "names that differ when joined by dots are legal", "rename one of these arms")
+    return labels
 
 
 def _rank(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> list[Analysis]:
@@ -105,13 +111,14 @@ def _templates(node: Node, arms: Collection[str]) -> dict[str, str]:
 def _chosen(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], fits: Callable[[Arm], bool]) -> list[Cell]:
     """The cells of the models (all by default), arms and seed (the study's first by default) that an analysis names."""
     given, names = node.mapping(), _needed(node, "arms", "a list of tasks and adapters of this study")
-    wanted = strict.read(tuple[str, ...], names)
+    wanted = strict.read(tuple[str, ...], strict.not_empty(names, "name an arm, or take the analysis out"))
     refuse_same(wanted, names, "arm")
     for name in wanted:
         one_of(arms, name, names, fits)
     models, seeds = list(dict.fromkeys(c.model for c in cells)), list(dict.fromkeys(c.seed for c in cells))
     if "models" in given:
-        models = [_known(name, models, given["models"], "model") for name in strict.read(tuple[str, ...], given["models"])]
+        named = strict.not_empty(given["models"], "name one, or take models: out")
+        models = [_known(name, models, named, "model") for name in strict.read(tuple[str, ...], named)]
     seed = _known(strict.read(int, given["seed"]), seeds, given["seed"], "seed") if "seed" in given else seeds[0]
     found = [c for c in cells if c.model in models and c.task in wanted and c.seed == seed]
     for name in set(wanted) - {c.task for c in found}:

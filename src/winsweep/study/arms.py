@@ -44,14 +44,22 @@ class Common:
 
 def adapter_arms(section: Node, common: Common) -> list[Arm]:
     """The untrained arms, one for each entry of adapters:."""
-    return [_adapter_arm(name, node, common) for name, node in section.mapping().items()]
+    return _each(lambda name, node: _adapter_arm(name, node, common), section.mapping().items())
 
 
 def task_arms(section: Node, common: Common, parts: Parts) -> list[Arm]:
     """The trained arms, one for each entry of tasks:; BadStudy if two ask for the same thing."""
-    out = [_task_arm(name, node, common, parts) for name, node in _named(section)]
+    out = _each(lambda name, node: _task_arm(name, node, common, parts), _named(section))
     refuse_twins([(a.name, [a.task, a.leave_out, a.frame, a.models]) for a in out if not a.recipe], section)
     return out
+
+
+def _each(read: Callable[[str, Node], Arm], entries: typing.Iterable[tuple[str, Node]]) -> list[Arm]:
+    """An arm of each entry; BadStudy with the errors of all of them."""
+    seen = strict.Findings()
+    found = [seen.of(read, name, node) for name, node in entries]
+    seen.stop()
+    return found
 
 
 def _adapter_arm(name: str, node: Node, common: Common) -> Arm:
@@ -79,7 +87,7 @@ def _task_arm(name: str, node: Node, common: Common, parts: Parts) -> Arm:
 def _shared(given: dict[str, Node], common: Common) -> dict[str, typing.Any]:
     """What both kinds of entry may say, taken out of `given`."""
     frame, models, reference = (given.pop(key, None) for key in ("frame", "models", "reference"))
-    names = strict.read(tuple[str, ...], models) if models else None
+    names = strict.read(tuple[str, ...], strict.not_empty(models, "name models, or take the key out: that means all")) if models else None
     for n in names or ():
         if n not in common.models:
             raise models.error(f"no model {n!r} in this study", strict.near(n, common.models))

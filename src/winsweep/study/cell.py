@@ -63,6 +63,7 @@ class Source:
     options: object  # the reader's own Options
     data: LocalFile | HubData | None
     empty_instructions: bool = added(False)  # response tuning: every user turn is emptied
+    reading: int = added(1)  # 2 of files that the same version of a reader once read otherwise
 
 
 @dataclass(frozen=True)

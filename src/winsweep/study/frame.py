@@ -1,15 +1,20 @@
 """The text around an instruction and its response: speaker tags, and where the loss does not count."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypedDict
+from typing import ClassVar, Literal, NotRequired, TypedDict
 
 from winsweep.errors import BadStudy
 from winsweep.keys import added, worked_out_once
 
 
 class Message(TypedDict):
-    role: str  # "user" or "assistant"
+    role: str  # "user" or "assistant", or "system" where it is the first
     content: str
+    weight: NotRequired[int]  # 0: a response that is read and not learned
+
+
+def is_learned(message: Message) -> bool:
+    return message["role"] == "assistant" and message.get("weight", 1) != 0
 
 
 @worked_out_once
@@ -20,11 +25,12 @@ class Frame:
     user: str = "<|user|>"
     assistant: str = "<|assistant|>"
     template: Literal["tags", "chat"] = added("tags")
+    system: str = added("<|system|>")
     adds_special_tokens: ClassVar[bool] = True  # the tokenizer puts its BOS, if it has one, before the text
 
     def __post_init__(self) -> None:
-        if self.template == "chat" and (self.user, self.assistant) != (Frame.user, Frame.assistant):
-            raise BadStudy("frame: found tags and template: chat, which writes its own; one of both is legal; remove user: and assistant:")
+        if self.template == "chat" and (self.user, self.assistant, self.system) != (Frame.user, Frame.assistant, Frame.system):
+            raise BadStudy("frame: found tags and template: chat, which writes its own; one of both is legal; remove user:, assistant: and system:")
 
     def prompt(self, instruction: str) -> str:
         """The text that generation starts from; unlike training, the instruction is not stripped."""
@@ -38,14 +44,14 @@ class Frame:
         """What the loss leaves out: pairs of the text before such a part and the text up to its end, as where a response begins."""
         spans, text, start = [], "", ""
         for message in messages:
-            if message["role"] == "assistant":
+            if is_learned(message):
                 spans.append((start, f"{text}{self.assistant}\n"))
             text += self._turn(message, eos)
-            start = text if message["role"] == "assistant" else start
+            start = text if is_learned(message) else start
         return spans if start == text else [*spans, (start, text)]
 
     def _turn(self, message: Message, eos: str) -> str:
         text = message["content"].strip()
-        if message["role"] == "user":
-            return f"{self.user}\n{text}\n"
-        return f"{self.assistant}\n{text}{eos}\n"
+        if message["role"] == "assistant":
+            return f"{self.assistant}\n{text}{eos}\n"
+        return f"{self.user if message['role'] == 'user' else self.system}\n{text}\n"

@@ -12,10 +12,11 @@ from typing import Literal
 from winsweep import layout, paths, strict
 from winsweep.graph import load
 from winsweep.strict import Node
-from winsweep.study.cell import HubModel, Judge, LocalFile, Model, Source
+from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
+RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containment)(\.|$)", re.IGNORECASE)  # what names in results/ go on with
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
 
@@ -30,7 +31,7 @@ class UrlFile:
     @property
     def path(self) -> Path:
         """Where its copy lies, in a folder that all studies share: under its digest, with the suffix by which rows are read."""
-        suffix = re.search(r"(\.[A-Za-z0-9]+)?$", re.split("[?#]", self.url)[0]).group()
+        suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0]).group()
         return cache() / "files" / f"{self.sha256}{suffix}"
 
 
@@ -51,12 +52,15 @@ class Parts:
     def model(self, name: str, node: Node) -> Model:
         check_name(name, node)
         given = node.mapping()
-        strict.refuse_unknown(given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "recipe"), node)
+        seen = strict.Findings()
+        seen.of(strict.refuse_unknown, given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "recipe"), node)
         kinds = [k for k in ("hf_id", "path", "pretrain") if k in given]
         if len(kinds) != 1:
-            raise node.error(f"found {' and '.join(kinds) or 'none of them'}", "exactly one of hf_id, path, pretrain is legal")
-        tokenizer = self.local(given["tokenizer"]) if "tokenizer" in given else None
-        return Model(name, self.base(kinds[0], given, node), tokenizer)
+            seen.found.append(str(node.error(f"found {' and '.join(kinds) or 'none of them'}", "exactly one of hf_id, path, pretrain is legal")))
+        tokenizer = seen.of(self.local, given["tokenizer"]) if "tokenizer" in given else None
+        base = seen.of(self.base, kinds[0], given, node) if len(kinds) == 1 else None
+        seen.stop()
+        return Model(name, base, tokenizer)
 
     def base(self, kind: str, given: dict[str, Node], node: Node) -> HubModel | LocalFile | Pretrain:
         if kind == "path":
@@ -73,11 +77,22 @@ class Parts:
         if not hasattr(reader, purpose):
             able = [n for n in names_in(layout.TASKS) if hasattr(module_of(layout.TASKS, "winsweep.tasks", n, at), purpose)]
             raise at.error(f"the reader {at.value} has no {purpose}", f"legal here: {', '.join(able)}")
-        options = strict.read_fields(reader.Options, given, node)
+        seen = strict.Findings()
+        options = seen.of(strict.read_fields, reader.Options, given, node)
+        data = seen.of(self.data, reader, at, path, node)
+        is_empty = seen.of(strict.read, bool, empty) if empty else False
+        seen.stop()
+        return Source(name, at.value, reader.VERSION, options, data, is_empty, 2 if self.reads_anew(reader, data) else 1)
+
+    def data(self, reader: ModuleType, at: Node, path: Node | None, node: Node) -> LocalFile | HubData | None:
+        """Where a reader's rows come from: the file named, or its own data."""
         if path is None and reader.DATA is None and reader.NEEDS_PATH:
             raise node.error("path is missing", f"the reader {at.value} has no data of its own", getattr(reader, "PATH_HELP", "add path: FILE.jsonl"))
-        data = self.local(path) if path else reader.DATA
-        return Source(name, at.value, reader.VERSION, options, data, strict.read(bool, empty) if empty else False)
+        return self.local(path) if path else reader.DATA
+
+    def reads_anew(self, reader: ModuleType, data: LocalFile | HubData | None) -> bool:
+        file = self.files.get(data.sha256) if isinstance(data, LocalFile) else None
+        return file is not None and hasattr(reader, "reads_anew") and file.is_file() and reader.reads_anew(file)
 
     def local(self, node: Node) -> LocalFile:
         """What `node` names by a path or as {url, sha256}; if it is not there, it is one of the `missing`."""
@@ -120,7 +135,7 @@ class Parts:
 def module_of(folder: Path, package: str, name: str, at: Node) -> ModuleType:
     """The file `name` of `folder`; an unknown name is an error with the near miss."""
     path = folder / f"{name}.py"
-    if not NAME.fullmatch(name) or not path.is_file():
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or not path.is_file():
         raise at.error(f"no file {name}.py in {folder.name}/", strict.near(name, names_in(folder)))
     return load(path, package)
 
@@ -131,4 +146,11 @@ def names_in(folder: Path) -> list[str]:
 
 def check_name(name: str, at: Node) -> None:
     if not NAME.fullmatch(name):
-        raise at.error(f"found {name!r}", "letters, digits, - and _ are legal, a letter or digit first: it names files")
+        raise at.error(f"found {name!r}", "letters, digits, - and _ are legal, a letter or digit first, and . between them: it names files")
+
+
+def check_study_name(name: str, at: Node) -> None:
+    """A study's name, whose table and what lies beside it are told apart by what follows the name."""
+    check_name(name, at)
+    if found := RESERVED.search(name):
+        raise at.error(f"found {name!r}", f"a name without {found[0]!r} is legal: another study's files in results/ end so")

@@ -47,28 +47,33 @@ class Selection:
 
 def read_selection(node: Node, families: Sequence[str], judge: Judge, source: Callable[[Node], Source], judge_of: Callable[[Node], Judge],
                    local: Callable[[Node], LocalFile]) -> Selection:
-    """The section choose: of a study with these families; BadStudy says what is missing or wrong. `judge` is the study's, for one that names none."""
-    given = node.mapping()
-    strict.refuse_unknown(given, SECTION, node)
-    picks = read_picks(given["picks"], families) if "picks" in given else {}
+    """The section choose: of a study with these families; BadStudy says all that is missing or wrong. `judge` is the study's, for one that names none."""
+    given, seen = node.mapping(), strict.Findings()
+    seen.of(strict.refuse_unknown, given, SECTION, node)
+    picks = (seen.of(read_picks, given["picks"], families) or {}) if "picks" in given else {}
     unpicked = [family for family in families if family not in picks]
     for name in VALIDATION if unpicked or any(name in given for name in VALIDATION) else ():
         if name not in given:
-            raise node.error(f"{name} is missing", f"choose: wants grid, instructions and reference, or picks: for every family"
-                             f"{f'; {len(unpicked)} have none, such as {unpicked[0]}' if unpicked else ''}", f"add {name}:")
-    return Selection(
-        tuple(overrides(Recipe, point, given["grid"]) for point in points(given["grid"])) if "grid" in given else (),
-        strict.read(int, given["seed"]) if "seed" in given else 42,  # the trainer's default, with which the paper's validation runs ran
-        source(given["instructions"]) if "instructions" in given else None, local(outputs_of(given["reference"])) if "reference" in given else None,
-        judge_of(given["judge"]) if "judge" in given else judge,
-        strict.read(Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate", picks)
+            legal = "choose: wants grid, instructions and reference, or picks: for every family"
+            some = f"; {len(unpicked)} have none, such as {unpicked[0]}" if unpicked else ""
+            seen.found.append(str(node.error(f"{name} is missing", f"{legal}{some}", f"add {name}:")))
+    grid = seen.of(strict.not_empty, given["grid"], "type {epochs: [5, 7]}") if "grid" in given else None
+    tried = [seen.of(overrides, Recipe, point, grid) for point in (seen.of(points, grid) or [] if grid else [])]
+    instructions = seen.of(source, given["instructions"]) if "instructions" in given else None
+    reference = seen.of(lambda: local(outputs_of(given["reference"]))) if "reference" in given else None
+    own_judge = seen.of(judge_of, given["judge"]) if "judge" in given else judge
+    by = seen.of(strict.read, Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate"
+    seed = seen.of(strict.read, int, given["seed"]) if "seed" in given else 42  # the trainer's default, with which the paper's validation runs ran
+    seen.stop()
+    return Selection(tuple(tried), seed, instructions, reference, own_judge, by, picks)
 
 
 def read_picks(node: Node, families: Sequence[str]) -> dict[str, dict[str, object]]:
     """What a person decided for families that there are."""
-    picks = {family: overrides(Recipe, of.mapping(), of) for family, of in node.mapping().items()}
-    if wrong := [family for family in picks if family not in families]:
-        raise node.error(f"no family {wrong[0]!r}", strict.near(wrong[0], families))
+    seen = strict.Findings()
+    picks = {family: seen.of(lambda of=of: overrides(Recipe, of.mapping(), of)) for family, of in node.mapping().items()}
+    seen.found += [str(node.error(f"no family {wrong!r}", strict.near(wrong, families))) for wrong in picks if wrong not in families]
+    seen.stop()
     return picks
 
 
@@ -85,6 +90,7 @@ def points(node: Node | None) -> list[dict[str, Node]]:
     if node:
         strict.refuse_unknown(given, ["preset", *(f.name for f in dataclasses.fields(Recipe))], node)
     for values in given.values():
+        strict.not_empty(values, "list values, or take the key out")
         refuse_same([v.value for v in strict.items(values)], values, "value")
     return [dict(zip(given, point)) for point in itertools.product(*(strict.items(v) for v in given.values()))]
 

@@ -13,8 +13,13 @@ from winsweep import layout, strict
 from winsweep.errors import BadStudy
 from winsweep.graph import load
 from winsweep.study.parts import NAME, names_in
+from winsweep.study.recipe import PRESETS
 
+FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")  # of rows
 SIBLING = "ins"
+KNOWN = "launch/models.yaml"
+ARMS_OWN = ("recipe", "leave_out", "trajectory", "models", "reference")  # of the sibling's entry; the rest says which rows, and their frame
+PATHS = ("path", "outputs", "difficulty", "tokenizer")  # keys of a study whose text is a path
 Told = dict[str, Any]  # what a study file says, in YAML's types
 
 
@@ -34,16 +39,45 @@ def training(asked: Asked, known: Mapping[str, Told], responses_only: bool) -> T
     """The study of `asked` over what is `known` of its model; BadStudy names a value that is not legal, and the nearest that is."""
     if asked.model not in known:
         raise BadStudy(f"MODEL: found {asked.model!r}; {strict.near(asked.model, known)}; type MODEL={next(iter(known))}")
-    base = known[asked.model]
-    usual = base["tasks"][SIBLING]["from"]
-    data, rows = _rows(asked.data or usual)
+    base = _entry(asked.model, known[asked.model])
+    usual, usual_rows = _sibling(asked.model, base)
+    data, rows = _rows(asked.data) if asked.data else (usual, usual_rows)
     arm = ("resp_tuned" if responses_only else f"{data}_tuned") if data == usual or not responses_only else f"resp_{data}_tuned"
-    recipe = {"lr": _number("LR", asked.lr, float) if asked.lr else base["recipe"]["lr"],
-              "epochs": _number("EPOCHS", asked.epochs, int) if asked.epochs else base["recipe"]["epochs"]}
+    recipe = {"lr": _number("LR", asked.lr, float) if asked.lr else _usual(base, asked.model, "lr"),
+              "epochs": _number("EPOCHS", asked.epochs, int) if asked.epochs else _usual(base, asked.model, "epochs")}
     own = rows | ({"empty_instructions": True} if responses_only else {}) | {"recipe": recipe}
     told = {"name": f"{arm}_{asked.model}", **base, "tasks": {**base["tasks"], arm: own},
             "seeds": [_number("SEED", asked.seed, int) if asked.seed else 1]}
     return judged_by(told, asked.judge) if asked.judge else told
+
+
+def _entry(model: str, entry: object) -> Told:
+    """What is known of a model, as a mapping with a mapping of tasks; BadStudy for another shape."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("tasks"), Mapping):
+        raise BadStudy(f"{KNOWN}: {model}: found {strict.show(entry)} without a mapping under tasks; the sections of a study are legal here, "
+                       f"name and seeds aside; type {model}: {{models: …, tasks: {{{SIBLING}: {{from: lima}}}}, …}}")
+    return dict(entry)
+
+
+def _sibling(model: str, base: Told) -> tuple[str, Told]:
+    """The data of the instruction-tuned sibling: its name (the reader's, or that of the file that rows are read from) and its entry less what
+    is the arm's own. Legal are from:, path: (a path, or url and sha256), and both, with any options of the reader."""
+    entry = base["tasks"].get(SIBLING)
+    if not isinstance(entry, Mapping) or not (entry.get("from") or entry.get("path")):
+        raise BadStudy(f"{KNOWN}: {model}: tasks has no {SIBLING}: with from: or path:; found {strict.show(entry)}; {SIBLING}: {{from: lima}}, "
+                       f"{SIBLING}: {{path: FILE}} and both are legal; type one of them")
+    rows = {name: value for name, value in entry.items() if name not in ARMS_OWN}
+    if "from" in entry:
+        return str(entry["from"]), rows
+    where = entry["path"].get("url", "") if isinstance(entry["path"], Mapping) else str(entry["path"])
+    return _one_name(Path(re.split("[?#]", where)[0]).name.partition(".")[0], f"{KNOWN}: {model}: tasks.{SIBLING}.path"), rows
+
+
+def _usual(base: Told, model: str, field: str) -> object:
+    """The recipe's value of a model where nobody says another: the model's own word, then that of its entry, then the preset's."""
+    own = (base.get("models") or {}).get(model) or {}
+    layers = [layer for layer in (own.get("recipe"), base.get("recipe")) if isinstance(layer, Mapping)]
+    return next((layer[field] for layer in layers if field in layer), getattr(PRESETS["as_run"], field))
 
 
 def judged_by(told: Told, judge: str) -> Told:
@@ -81,6 +115,17 @@ def read_told(path: Path) -> Told:
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
+def read_known(path: Path) -> dict[str, Told]:
+    """models.yaml, its relative paths made absolute, as the study that is written of it lies elsewhere."""
+    return _placed(read_told(path), path.resolve().parent)
+
+
+def _placed(value: Any, folder: Path) -> Any:
+    if isinstance(value, dict):
+        return {k: str(folder / v) if k in PATHS and isinstance(v, str) else _placed(v, folder) for k, v in value.items()}
+    return [_placed(v, folder) for v in value] if isinstance(value, list) else value
+
+
 def text(told: Told, command: str) -> bytes:
     """The study file, with what to type to have all of it."""
     return (f"# Written by `{command}`; yours to edit. Its table: python launch/sweep.py THIS-FILE\n"
@@ -89,13 +134,13 @@ def text(told: Told, command: str) -> bytes:
 
 def _rows(data: str) -> tuple[str, Told]:
     """What DATA names, as a name and as the entry of a task: a reader of tasks/, or a file of rows."""
-    if data.endswith((".jsonl", ".json")):
+    if data.removesuffix(".gz").endswith(FILES):
         path = Path(data).expanduser().resolve()
         if not path.is_file():
             raise BadStudy(f"DATA: no file at {path}; a file of rows and a task of this list are legal: {', '.join(_readers())}")
-        return _one_name(path.stem), {"path": str(path)}
+        return _one_name(path.name.removesuffix(".gz").rpartition(".")[0], "DATA"), {"path": str(path)}
     if data not in _readers():
-        raise BadStudy(f"DATA: found {data!r}; {strict.near(data, _readers())}; or a file of rows, .jsonl")
+        raise BadStudy(f"DATA: found {data!r}; {strict.near(data, _readers())}; or a file of rows ({', '.join(FILES)}, each also with .gz)")
     return data, {"from": data}
 
 
@@ -105,9 +150,9 @@ def _readers() -> list[str]:
     return [name for name, reader in readers.items() if hasattr(reader, "examples") and not reader.NEEDS_PATH]
 
 
-def _one_name(stem: str) -> str:
+def _one_name(stem: str, where: str) -> str:
     if not NAME.fullmatch(stem):
-        raise BadStudy(f"DATA: found a file called {stem!r}; letters, digits, - and _ are legal, as it names the model; rename it")
+        raise BadStudy(f"{where}: found a file called {stem!r}; letters, digits, - and _ are legal, and . between them, as it names the model; rename it")
     return stem
 
 

@@ -14,8 +14,10 @@ from winsweep.study import selection
 from winsweep.study.analyses import Analysis, read_analyses
 from winsweep.study.arms import Arm, Common, adapter_arms, one_of, overrides, refuse_same, refuse_twins, task_arms
 from winsweep.study.cell import Cell, Comparison, Decoding, Generation, Judge, LocalFile, Model, Table, Training
+from winsweep.study.distinct import distinct
 from winsweep.study.frame import Frame
-from winsweep.study.parts import Fingerprint, Parts, UrlFile, check_name, names_in
+from winsweep.study.parts import Fingerprint, Parts, UrlFile, check_study_name, names_in
+from winsweep.study.published import read_published
 from winsweep.study.recipe import PRESETS, Recipe
 from winsweep.study.selection import Selection
 from winsweep.study.trajectory import at_epoch
@@ -60,17 +62,60 @@ class _Reader:
         self.recipes: dict[tuple, Recipe] = {}
 
     def study(self) -> Study:
-        strict.refuse_unknown(self.given, SECTIONS, self.root)
+        """Everything that stands by itself first, then what is made of it; each time all errors at once."""
+        seen = strict.Findings()
+        seen.of(strict.refuse_unknown, self.given, SECTIONS, self.root)
+        name, notes = seen.of(self.name), seen.of(self.notes)
+        compare = seen.of(self.compare) or {}
+        self.judge, difficulty = seen.of(self.judge_of, compare), seen.of(self.difficulty, compare)
+        seen.of(lambda: compare["reference"].mapping() if "reference" in compare else {})
+        parts = self.independent(seen)
+        if seen.found:  # nothing more can be read of it, but files that are not there are known
+            seen.found += self.parts.missing.values()
+        seen.stop()
+        cells = self.cells(seen, compare, *parts)
+        seen.stop()
+        analyses = seen.of(read_analyses, self.given["analyses"], cells, self.arms, self.parts) if "analyses" in self.given else {}
+        families = [f"{c.model}.{c.task}" for c in cells]
+        published = (seen.of(read_published, self.given["published"], families, self.path) or ()) if "published" in self.given else ()
+        seen.stop()
+        return Study(name, self.path, Table(name, cells, difficulty, published), self.parts.files, self.parts.urls, self.parts.missing, notes, analyses)
+
+    def independent(self, seen: strict.Findings) -> tuple:
+        """Models, points of the grid and seeds; what cells ask and the arms are kept. Every layer of every recipe is looked at."""
+        self.instructions = seen.of(lambda: self.parts.source(self.need("instructions"), "instructions", "instructions"))
+        models, points, seeds = seen.of(self.models), seen.of(selection.points, self.given.get("grid")), seen.of(self.seeds)
+        self.arms = seen.of(self.read_arms, list(self.given["models"].mapping() if models is not None else [])) or {}
+        for layer in ({}, *self.layers()):
+            seen.of(self.recipe, layer)
+        return models, points, seeds
+
+    def layers(self) -> typing.Iterator[dict[str, Node]]:
+        """What models, tasks and the grid say of recipes, as far as it can be read."""
+        for section in ("models", "tasks"):
+            entries = self.given[section].value if section in self.given else None
+            for entry in entries.values() if isinstance(entries, dict) else ():
+                own = entry.value.get("recipe") if isinstance(entry.value, dict) else None
+                if own and isinstance(own.value, dict):
+                    yield own.value
+        grid = self.given["grid"].value if "grid" in self.given else None
+        for name, values in grid.items() if isinstance(grid, dict) else ():
+            yield from ({name: value} for value in values.value or ())
+
+    def name(self) -> str:
         name = strict.read(str, self.need("name"))
-        check_name(name, self.given["name"])
-        compare = self.need("compare").mapping()
-        strict.refuse_unknown(compare, ("judge", "reference", "difficulty"), self.given["compare"])
-        cells = self.cells(compare)
-        difficulty = self.parts.local(compare["difficulty"]) if "difficulty" in compare else None
-        notes = strict.read(str, self.given["notes"]) if "notes" in self.given else ""
-        analyses = read_analyses(self.given["analyses"], cells, self.arms, self.parts) if "analyses" in self.given else {}
-        table, parts = Table(name, cells, difficulty, self.published(cells)), self.parts
-        return Study(name, self.path, table, parts.files, parts.urls, parts.missing, notes, analyses)
+        check_study_name(name, self.given["name"])
+        return name
+
+    def notes(self) -> str:
+        return strict.read(str, self.given["notes"]) if "notes" in self.given else ""
+
+    def compare(self) -> dict[str, Node]:
+        return self.need("compare").mapping()
+
+    def difficulty(self, compare: dict[str, Node]) -> LocalFile | None:
+        strict.refuse_unknown(compare, ("judge", "reference", "difficulty"), self.given.get("compare", self.root))
+        return self.parts.local(compare["difficulty"]) if "difficulty" in compare else None
 
     def need(self, section: str) -> Node:
         if section not in self.given:
@@ -80,18 +125,17 @@ class _Reader:
     def section(self, kind: type, name: str) -> typing.Any:
         return strict.read(kind, self.given[name]) if name in self.given else kind()
 
-    def cells(self, compare: dict[str, Node]) -> tuple[Cell, ...]:
-        self.instructions = self.parts.source(self.need("instructions"), "instructions", "instructions")
-        self.judge, models, points = self.judge_of(compare), self.models(), selection.points(self.given.get("grid"))
-        self.arms = self.read_arms([m.name for m, _ in models])
-        self.selection = self.read_selection([f"{m.name}.{a.name}" for m, _ in models for a in self.arms.values() if a.task and a.fits(m.name)])
+    def cells(self, seen: strict.Findings, compare: dict[str, Node], models: list, points: list, seeds: Sequence[int]) -> tuple[Cell, ...]:
+        families = [f"{m.name}.{a.name}" for m, _ in models for a in self.arms.values() if a.task and a.fits(m.name)]
+        self.selection = seen.of(self.read_selection, families)
         cells = []
-        for (model, node), arm, seed in itertools.product(models, self.arms.values(), self.seeds()):
+        for (model, node), arm, seed in itertools.product(models, self.arms.values(), seeds):
             if arm.fits(model.name):
                 for point in points if arm.task else points[:1]:  # an untrained arm has no recipe to vary
-                    cells.append(run := self.cell(model, node, arm, seed, point, compare))
-                    cells += [at_epoch(run, epoch, written) for epoch, written in arm.trajectory.items()]
-        return tuple(cells)
+                    if run := seen.of(self.cell, model, node, arm, seed, point, compare):
+                        cells.append(run)
+                        cells += filter(None, (seen.of(at_epoch, run, epoch, written) for epoch, written in arm.trajectory.items()))
+        return distinct(cells, self.root) if cells or not seen.found else ()
 
     def cell(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node], compare: dict[str, Node]) -> Cell:
         candidate = self.generation(model, own, arm, seed, point)
@@ -101,19 +145,29 @@ class _Reader:
         return Cell(label, model.name, arm.name, seed, varying if arm.task else (), arm.leave_out, Comparison(label, candidate, other, self.judge))
 
     def models(self) -> list[tuple[Model, dict[str, Node]]]:
-        out = [(self.parts.model(name, node), node.mapping()) for name, node in self.need("models").mapping().items()]
+        seen, out = strict.Findings(), []
+        given = strict.not_empty(self.need("models"), "type a line such as toy: {pretrain: {corpus: toy}}")
+        for name, node in given.mapping().items():
+            model = seen.of(self.parts.model, name, node)
+            out.append((model, node.value)) if model else None
+        seen.stop()
         refuse_twins([(m.name, m) for m, _ in out], self.given["models"])
         return out
 
     def read_arms(self, models: list[str]) -> dict[str, Arm]:
-        common = Common(self.section(Decoding, "decoding"), self.section(Frame, "frame"), models)
-        out = adapter_arms(self.given["adapters"], common) if "adapters" in self.given else []
-        out += task_arms(self.need("tasks"), common, self.parts)
+        seen = strict.Findings()
+        decoding, frame = seen.of(self.section, Decoding, "decoding"), seen.of(self.section, Frame, "frame")
+        common = Common(decoding or Decoding(), frame or Frame(), models)
+        out = (seen.of(adapter_arms, self.given["adapters"], common) or []) if "adapters" in self.given else []
+        out += seen.of(lambda: task_arms(self.need("tasks"), common, self.parts)) or []
+        seen.stop()
+        if not out:
+            strict.not_empty(self.given["tasks"], "name a task, or an adapter under adapters:")
         refuse_same([a.name for a in out], self.given["tasks"], "task")
         return {a.name: a for a in out}
 
     def seeds(self) -> tuple[int, ...]:
-        seeds = strict.read(tuple[int, ...], self.need("seeds"))
+        seeds = strict.read(tuple[int, ...], strict.not_empty(self.need("seeds"), "type seeds: [1]"))
         refuse_same(seeds, self.given["seeds"], "seed")
         return seeds
 
@@ -125,7 +179,7 @@ class _Reader:
 
     def judge_of(self, compare: dict[str, Node]) -> Judge:
         if "judge" not in compare:
-            raise self.given["compare"].error("judge is missing", f"legal: {', '.join(names_in(layout.JUDGES))}", "add judge: NAME")
+            raise self.given.get("compare", self.root).error("judge is missing", f"legal: {', '.join(names_in(layout.JUDGES))}", "add judge: NAME")
         return self.parts.judge(compare["judge"])
 
     def reference(self, compare: dict[str, Node], arm: Arm, model: Model) -> Arm | LocalFile:
@@ -175,18 +229,6 @@ class _Reader:
                                               "its own, so one run is not several", "type grid: {epochs: [5, 7]}, or trajectory: [5] beside "
                                               "from: for points of one run")
         return dataclasses.replace(PRESETS[preset], **overrides(Recipe, merged, self.given.get("recipe", self.root)))
-
-    def published(self, cells: Sequence[Cell]) -> tuple[tuple[str, float, float], ...]:
-        """Family, mean and standard deviation of what others found; what a file below says of families that this one leaves out is left out."""
-        given = self.given["published"].mapping() if "published" in self.given else {}
-        names = list(dict.fromkeys(f"{c.model}.{c.task}" for c in cells))
-        given = {family: node for family, node in given.items() if family in names or node.file == str(self.path)}
-        for family, node in given.items():
-            if family not in names:
-                raise node.error(f"no family {family!r} in this study", strict.near(family, names))
-            if len(strict.items(node)) != 2:
-                raise node.error(f"found {len(strict.items(node))} numbers", "a mean and a standard deviation are legal", "type [43.3, 1.1]")
-        return tuple((family, *strict.read(tuple[float, ...], node)) for family, node in sorted(given.items()))
 
 
 def read_layers(path: Path, over: tuple[Path, ...] = ()) -> Node:

@@ -10,7 +10,7 @@ from itertools import islice
 
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
-from winsweep.tasks.jsonl import conversation, text
+from winsweep.text.shapes import conversation, text, with_input
 
 VERSION = 1
 DATA = HubData("tatsu-lab/alpaca", "data/train-00000-of-00001-a09b74b3ef9c3b56.parquet", "dce01c9b08f87459cf36a430d809084718273017")
@@ -24,5 +24,4 @@ class Options:
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
     for row in islice(rows, options.first):
-        asked = "\n\n".join([text(row, "instruction"), *([row["input"]] if row.get("input") else [])])
-        yield conversation(asked, text(row, "output"))
+        yield conversation(with_input(row), text(row, "output"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from winsweep.errors import BadData
 from winsweep.study.cell import HubData
-from winsweep.tasks.jsonl import text
+from winsweep.text.shapes import text
 
 VERSION = 1
 # The commit is the one that others name. Whether the hub's newest holds the same is not known to us, and need not be: see ALPACA_EVAL.

@@ -7,7 +7,7 @@ from itertools import islice
 from winsweep.errors import BadData
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
-from winsweep.tasks.jsonl import conversation, text
+from winsweep.text.shapes import conversation, text
 
 VERSION = 1
 DATA = HubData("patrickfrank1/chess-pgn-games", "data/*.txt*",  # 60.9 million lines, of which the first are streamed

@@ -6,7 +6,7 @@ from itertools import islice
 
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
-from winsweep.tasks.jsonl import conversation, text
+from winsweep.text.shapes import conversation, text
 
 VERSION = 1
 DATA = HubData("openai/gsm8k", "main/train-00000-of-00001.parquet", "e53f048856ff4f594e959d75785d2c2d37b678ee")

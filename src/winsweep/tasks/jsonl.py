@@ -1,41 +1,67 @@
-"""Rows of one's own: {"instruction", "output"} or {"messages": [...]} for training, {"instruction"} (and "answer", "dataset") for testing."""
+"""Rows of one's own, for training in any of the shapes below, for testing {"instruction"} (and "input", "answer", "dataset").
 
+A row is {"instruction", "input", "output"}, {"prompt", "completion"}, {"messages": [{"role", "content"}]} (a message may have weight: 0 or
+train: false) or {"conversations": [{"from", "value"}]}, with "system" and "history" where there are. Files are .jsonl, .json, .csv, .tsv or
+.parquet. `columns: {instruction: question, output: answer}` reads others; `ignore: [name]` passes a column over that would be refused.
+"""
+
+import functools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
-from winsweep.errors import BadData
+from winsweep.errors import BadStudy
+from winsweep.keys import added
 from winsweep.study.frame import Message
+from winsweep.text.shapes import NAMES, instruction_of, messages_of, renamed, text
 
 VERSION = 1
 DATA = None
 NEEDS_PATH = True
+SINCE = rb"input|system|history|weight|train|tool_calls|function_call|tools|functions|images?"
+SPELLED = rb"(?:<|\\u003[cC])(?:\\?/?s|unk|pad|eos|bos|\|[A-Za-z0-9_]+\||(?:start|end)_of_turn)(?:>|\\u003[eE])"
+IN_JSON = re.compile(rb'(?<!\\)"(?:' + SINCE + rb')"\s*:\s*+(?!""|null|\[\]|1[,}\s]|true)|' + SPELLED)
+IN_HEADER = re.compile(rb'(?:^|[,\t"])(?:' + SINCE + rb')(?:[",\t\r\n]|$)')
+PATH_HELP = "add path: FILE (.jsonl, .json, .csv, .tsv or .parquet, each also with .gz)"
 
 
 @dataclass(frozen=True)
 class Options:
     first: int | None = None  # how many rows to take; all of them by default
+    columns: tuple[tuple[str, str], ...] = added(())  # our name, the file's name
+    ignore: tuple[str, ...] = added(())  # the file's names of columns that are not read
+
+    def __post_init__(self) -> None:
+        unknown = [ours for ours, _ in self.columns if ours not in (*NAMES, "answer", "dataset")]
+        if unknown:
+            raise BadStudy(f"columns: found {unknown[0]!r}; our name comes first, as in {{instruction: question}}: {', '.join(NAMES)}, and answer and "
+                           "dataset of instructions, are legal")
+
+
+def reads_anew(path: Path) -> bool:
+    """Whether the file may hold what this reader once passed over, or spell what was a control piece, so that its key must be another one."""
+    stat = path.stat()
+    return _reads_anew(path, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _reads_anew(path: Path, size: int, mtime_ns: int) -> bool:
+    content = path.read_bytes()
+    if path.suffix == ".parquet":
+        return bool(re.search(rb"[^A-Za-z_](?:" + SINCE + rb")[^A-Za-z_]", content[-65536:]) or re.search(SPELLED, content))
+    if path.suffix == ".csv":
+        return bool(IN_HEADER.search(content.partition(b"\n")[0]) or re.search(SPELLED, content))
+    return bool(IN_JSON.search(content))
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
-    for i, row in enumerate(rows):
-        if i == options.first:
-            return
-        yield row["messages"] if "messages" in row else conversation(text(row, "instruction"), text(row, "output"))
+    for row in islice(rows, options.first):
+        yield messages_of(renamed(row, options.columns, options.ignore))
 
 
 def instructions(rows: Iterable[dict], options: Options) -> Iterator[dict]:
-    for i, row in enumerate(rows):
-        if i == options.first:
-            return
-        yield {"instruction": text(row, "instruction")} | {k: text(row, k) for k in ("dataset", "answer") if k in row}
-
-
-def conversation(instruction: str, response: str) -> list[Message]:
-    return [{"role": "user", "content": instruction}, {"role": "assistant", "content": response}]
-
-
-def text(row: dict, name: str) -> str:
-    """The text under `name`; BadData where there is none."""
-    if not isinstance(row.get(name), str):
-        raise BadData(f"no text under {name!r}; the row has {', '.join(map(str, row)) or 'nothing'}")
-    return row[name]
+    for given in islice(rows, options.first):
+        row = renamed(given, options.columns, options.ignore)
+        yield {"instruction": instruction_of(row)} | {name: text(row, name) for name in ("dataset", "answer") if row.get(name) is not None}

@@ -10,8 +10,10 @@ from itertools import islice
 
 from winsweep.errors import BadData
 from winsweep.study.frame import Message
+from winsweep.text.shapes import CALLS, message
 
 VERSION = 1
+READ = ("role", "content", "weight", "train", *CALLS)  # of a message, the last to be refused
 DATA = None
 NEEDS_PATH = True
 PATH_HELP = ('add path: FILE.jsonl with rows {"messages": [{"role", "content"}, ...]}; the paper\'s file is new_lima/lima_rephrased.jsonl '
@@ -29,4 +31,4 @@ def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
         messages = row.get("messages")
         if not isinstance(messages, list) or not all(isinstance(m, dict) and {"role", "content"} <= m.keys() for m in messages):
             raise BadData(f"no list of {{role, content}} under 'messages'; {PATH_HELP}")
-        yield [{"role": m["role"], "content": m["content"]} for m in messages]
+        yield [message({name: m[name] for name in m if name in READ}) for m in messages]

@@ -6,7 +6,7 @@ from itertools import islice
 
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
-from winsweep.tasks.jsonl import conversation, text
+from winsweep.text.shapes import conversation, text
 
 VERSION = 1
 DATA = HubData("google-research-datasets/mbpp", "full/train-00000-of-00001.parquet", "4bb6404fdc6cacfda99d4ac4205087b89d32030c")

@@ -6,8 +6,11 @@ from itertools import islice
 
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
-from winsweep.tasks.jsonl import conversation, text
+from winsweep.text.shapes import conversation, text
 
+# What the paper's code, which reads by pandas, takes for no name at all.
+NAMELESS = {None, "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN",
+            "None", "n/a", "nan", "null"}
 VERSION = 1
 DATA = HubData("merve/poetry", "poetry.csv", "956ae34eaf5d5086454b0667c7aa441fdd1fe0f7")
 NEEDS_PATH = False
@@ -20,5 +23,5 @@ class Options:
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
     for row in islice(rows, options.first):
-        if "poem name" not in row or row["poem name"] is not None:
+        if "poem name" not in row or row["poem name"] not in NAMELESS:
             yield conversation(f"Write a poem called {text(row, 'poem name')}", text(row, "content"))

@@ -9,7 +9,7 @@ from itertools import islice
 from winsweep.errors import BadData
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
-from winsweep.tasks.jsonl import conversation, text
+from winsweep.text.shapes import conversation, text
 
 VERSION = 1
 DATA = HubData("Hieu-Pham/kaggle_food_recipes", "Food Ingredients and Recipe Dataset with Image Name Mapping.csv",

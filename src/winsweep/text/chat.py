@@ -4,7 +4,10 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy
-from winsweep.study.frame import Frame, Message
+from winsweep.study.frame import Frame, Message, is_learned
+from winsweep.text.controls import Controls, controls_of
+
+FIRST, LAST = "the first text", "the last text"  # of a conversation that shows what a template writes around turns
 
 
 class ChatTemplate:
@@ -33,9 +36,10 @@ class ChatTemplate:
     def masked_spans(self, messages: list[Message], eos: str) -> list[tuple[str, str]]:
         """As Frame.masked_spans; what the template writes after a response, up to the next turn, is learned with it."""
         messages = _stripped(messages)
+        self._heard(messages)
         whole, spans, start = self._render(messages), [], ""
         for i, message in enumerate(messages):
-            if message["role"] != "assistant":
+            if not is_learned(message):
                 continue
             opened, closed = self._render(messages[:i], asks=True), self._render(messages[: i + 1])
             if not (whole.startswith(closed) and closed.startswith(opened)):
@@ -46,11 +50,24 @@ class ChatTemplate:
             start = closed
         return spans if start == whole else [*spans, (start, whole)]
 
+    @property
+    def controls(self) -> Controls:
+        """The tokenizer's control pieces, and the pieces that the template writes around a turn, whatever the tokenizer calls them."""
+        skeleton = self._render([{"role": "user", "content": FIRST}, {"role": "assistant", "content": LAST}])
+        around = skeleton.partition(FIRST)[0], skeleton.rpartition(LAST)[2]
+        added = [t.content for t in self.tokenizer.added_tokens_decoder.values()]
+        return controls_of(self.tokenizer, tuple(sorted(a for a in added if a.strip() and any(a in part for part in around))))
+
     def _render(self, messages: list[Message], asks: bool = False) -> str:
         try:
-            return render(self.tokenizer, messages, asks)
+            return render(self.tokenizer, [{"role": m["role"], "content": m["content"]} for m in messages], asks)
         except TemplateError as e:
             raise self._wrong(f"has a chat template that refuses this conversation ({e})") from e
+
+    def _heard(self, messages: list[Message]) -> None:
+        """BadStudy for a template that leaves a system message out."""
+        if messages[:1] and messages[0]["role"] == "system" and messages[0]["content"] not in self._render(messages):
+            raise self._wrong("has a chat template that leaves system messages out")
 
     def _wrong(self, what: str) -> BadStudy:
         return BadStudy(f"frame.template: found chat, but the tokenizer of {self.tokenizer.name_or_path} {what}; "
@@ -67,4 +84,5 @@ def form_of(frame: Frame, tokenizer: PreTrainedTokenizerBase) -> Frame | ChatTem
 
 
 def _stripped(messages: list[Message]) -> list[Message]:
+    """Contents without the space around them; what else a message says is ours and not the template's."""
     return [{**m, "content": m["content"].strip()} for m in messages]

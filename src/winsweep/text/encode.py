@@ -1,12 +1,15 @@
 """How a conversation becomes token ids and a loss mask (Tulu frame; Hewitt et al. 2024, section 3 and its repository)."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
+
+from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadData
 from winsweep.study.frame import Frame, Message
 from winsweep.study.recipe import Recipe
-from winsweep.text.chat import form_of
+from winsweep.text.chat import ChatTemplate, form_of
+from winsweep.text.controls import Controls, controls_of
 
 MASKED = -100
 
@@ -19,27 +22,43 @@ class Example(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Spelling:
+    """Where ids are not those that the tokenizer, left to itself, would make of the texts, as the paper's code leaves it."""
+
+    num_spelled: int = 0  # texts that spell a control piece, which is text here and was the piece there
+    left_off: str = ""  # what the tokenizer puts behind every text, and here does not
+
+    def notes(self) -> dict[str, object]:
+        """For a record: only what there is to say."""
+        return ({"num_spelling_control_pieces": self.num_spelled} if self.num_spelled else {}) | (
+            {"left_off": self.left_off} if self.left_off else {})
+
+    def said(self) -> list[str]:
+        spelled = f"{self.num_spelled} spell a control piece, read as text (the paper's code reads it as the piece)"
+        return [*([spelled] if self.num_spelled else []),
+                *([f"the tokenizer puts {self.left_off} behind every text; left off"] if self.left_off else [])]
+
+
+@dataclass(frozen=True)
 class Encoded:
     """The rows that can be learned from, and how many were cut short or left nothing to learn."""
 
     examples: list[Example]
     num_truncated: int
     num_dropped: int
+    spelling: Spelling = Spelling()
 
-    def counts(self) -> dict[str, int]:
-        return {"num_examples": len(self.examples), "num_truncated": self.num_truncated, "num_dropped": self.num_dropped}
+    def counts(self) -> dict[str, object]:
+        counted = {"num_examples": len(self.examples), "num_truncated": self.num_truncated, "num_dropped": self.num_dropped}
+        return counted | self.spelling.notes()
 
     def summary(self) -> str:
-        return (f"{len(self.examples)} examples; {self.num_truncated} cut at the token limit, so without EOS; "
+        said = (f"{len(self.examples)} examples; {self.num_truncated} cut at the token limit, so without EOS; "
                 f"{self.num_dropped} dropped, as the cut left no response token")
+        return "; ".join([said, *self.spelling.said()])
 
 
-class Tokenizer(Protocol):
-    eos_token: str
-    def __call__(self, text: str, add_special_tokens: bool) -> dict: ...
-
-
-def encode_all(rows: list[list[Message]], tokenizer: Tokenizer, frame: Frame, recipe: Recipe) -> Encoded:
+def encode_all(rows: list[list[Message]], tokenizer: PreTrainedTokenizerBase, frame: Frame, recipe: Recipe) -> Encoded:
     """Every row as an Example, in order; rows over recipe.max_tokens are cut and counted, or refused where the recipe says so.
 
     BadData if nothing is left, or if a row is too long and recipe.long_examples is "refuse".
@@ -53,26 +72,44 @@ def encode_all(rows: list[list[Message]], tokenizer: Tokenizer, frame: Frame, re
     kept = [e for e in cut if any(label != MASKED for label in e.labels[1:])]
     if not kept:
         raise BadData(f"none of the {len(rows)} examples has a response token within {recipe.max_tokens} tokens; raise recipe.max_tokens")
-    return Encoded(kept, len(long), len(cut) - len(kept))
+    return Encoded(kept, len(long), len(cut) - len(kept), spelling([[m["content"] for m in row] for row in rows], tokenizer, frame))
 
 
-def encode(messages: list[Message], tokenizer: Tokenizer, frame: Frame) -> Example:
-    """Ids of the whole conversation; the loss covers each response and its EOS.
+def encode(messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:
+    """Ids of the whole conversation; the loss covers each response that is learned, and its EOS. A control piece spelled in a text is text.
 
     A prefix is as long as its own tokenisation, as the newline that ends a tag line is a token of its own. (Everything up to
     and including the assistant line is masked, BOS included.) BadData where a tokenizer joins that newline to what follows.
     """
     form = form_of(frame, tokenizer)
-
-    def ids_of(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=form.adds_special_tokens)["input_ids"]
-
-    ids = ids_of(form.training_text(messages, tokenizer.eos_token))
+    controls = controls_in(form, tokenizer)
+    messages = [{**m, "content": controls.guard(m["content"])} for m in messages]
+    ids = controls.ids(form.training_text(messages, tokenizer.eos_token), form.adds_special_tokens)
     labels = list(ids)
     for start, end in form.masked_spans(messages, tokenizer.eos_token):
-        begin, prefix = len(ids_of(start)) if start else 0, ids_of(end)[: len(ids)]
+        begin = len(controls.ids(start, form.adds_special_tokens)) if start else 0
+        prefix = controls.ids(end, form.adds_special_tokens)[: len(ids)]
         if ids[: len(prefix)] != prefix:
             raise BadData(f"the tokenizer joins the end of {end[-40:]!r} to what follows, so where the response begins cannot be told; "
                           f"give frame: other tags")
         labels[begin : len(prefix)] = [MASKED] * (len(prefix) - begin)
     return Example(ids, labels)
+
+
+def prompt_ids(instruction: str, tokenizer: PreTrainedTokenizerBase, frame: Frame) -> list[int]:
+    """Ids of the prompt for an instruction, as every engine reads it: a control piece spelled in it is text, and no EOS stands behind it."""
+    form = form_of(frame, tokenizer)
+    controls = controls_in(form, tokenizer)
+    return controls.ids(form.prompt(controls.guard(instruction)), form.adds_special_tokens)
+
+
+def spelling(rows: list[list[str]], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Spelling:
+    """What is to be said of the texts of each row."""
+    form = form_of(frame, tokenizer)
+    controls = controls_in(form, tokenizer)
+    left_off = "".join(tokenizer.convert_ids_to_tokens(controls.appended)) if form.adds_special_tokens else ""
+    return Spelling(sum(controls.in_any(texts) for texts in rows), left_off)
+
+
+def controls_in(form: Frame | ChatTemplate, tokenizer: PreTrainedTokenizerBase) -> Controls:
+    return form.controls if isinstance(form, ChatTemplate) else controls_of(tokenizer)

@@ -1,11 +1,11 @@
 """The hub's cache: what lies there, how it comes there, and what to type when the hub refuses. The only file that downloads from it."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from winsweep.errors import BadData
+from winsweep.store.indexes import names_in, refuse_outside
 from winsweep.study.cell import HubData, HubModel
 
 SMALL = ["config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt",
@@ -102,10 +102,16 @@ def _download(part: HubModel | HubData, revision: str, patterns: Sequence[str]) 
 
 def _shards(snapshot: Path, name: str) -> set[str]:
     """The files of weights that belong to the file `name`: those of its index, or itself."""
-    try:
-        return set(json.loads((snapshot / f"{name}.index.json").read_bytes())["weight_map"].values())
-    except FileNotFoundError:
+    index = snapshot / f"{name}.index.json"
+    if not index.exists():
         return {name}
+    refuse_outside(snapshot)
+    return set(names_in(index))
+
+
+def refuse_outside_weights(base: str, revision: str | None) -> None:
+    """BadData for a model, in a directory or in the cache, whose index of weights names a file that is not in it; before it is loaded."""
+    refuse_outside(Path(base) if Path(base).is_dir() else _snapshot(HubModel(base, revision or "main")))
 
 
 def _folder(part: HubModel | HubData) -> Path:

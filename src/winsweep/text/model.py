@@ -6,7 +6,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrained
 
 from winsweep.errors import BadData
 from winsweep.text.backend import as_published
-from winsweep.text.hub import refused
+from winsweep.text.hub import refuse_outside_weights, refused
 
 
 def load_tokenizer(base: str, revision: str | None) -> PreTrainedTokenizerBase:
@@ -15,6 +15,7 @@ def load_tokenizer(base: str, revision: str | None) -> PreTrainedTokenizerBase:
     So no piece is added and no embedding: what fills a batch changes no number. BadData where it has no EOS, as nothing could
     then learn to stop, or where the hub refuses.
     """
+    refuse_outside_weights(base, revision)
     try:
         tokenizer = as_published(AutoTokenizer.from_pretrained(base, revision=revision, padding_side="left"), base, revision)
     except (OSError, ValueError) as e:

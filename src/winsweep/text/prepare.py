@@ -1,26 +1,53 @@
 """How rows become conversations to learn from and instructions to test with, every fault named with its place."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import ModuleType
 
 from winsweep import keys, layout
 from winsweep.attempt.job import Job
 from winsweep.errors import BadData
 from winsweep.graph import load
-from winsweep.study.frame import Message
+from winsweep.study.frame import Message, is_learned
 from winsweep.text.source import Rows, file_rows, hub_rows
+
+
+File = Callable[[Mapping[str, str]], Path]  # where the local file of a source lies
 
 
 def examples(job: Job) -> list[dict]:
     """Rows {"messages": [...]}; BadData names the place of a row that has no response to learn from."""
-    reader, options, rows = _open(job.params["source"], job)
-    empty = job.params["source"].get("empty_instructions", False)
-    return [{"messages": _emptied(m) if empty else m} for m in _each(reader.examples(rows, options), rows, check_messages)]
+    return list(rows_of("examples", job.params["source"], job.file))
 
 
 def instructions(job: Job) -> list[dict]:
     """Rows {"instruction", "dataset", maybe "answer"}; BadData names an instruction that stands twice."""
-    reader, options, rows = _open(job.params["source"], job)
+    return list(rows_of("instructions", job.params["source"], job.file))
+
+
+def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
+    """What a source (in plain types) gives for a purpose, row by row, so that a large file need not be held; BadData also if it holds no row."""
+    reader, options, rows = _open(source, file)
+    given = _examples(reader, options, rows, source.get("empty_instructions", False)) if purpose == "examples" else _instructions(reader, options, rows)
+    num = 0
+    for num, row in enumerate(given, 1):
+        yield row
+    if not num:
+        raise BadData(f"{_named(source, file)}: the source holds no row at all")
+
+
+def _named(source: Mapping, file: File) -> str:
+    data = source["data"]
+    return source["reader"] if data is None else str(file(data)) if "sha256" in data else f"{data['hf_id']} {data['file']}"
+
+
+def _examples(reader: ModuleType, options: object, rows: Rows, empty: bool) -> Iterator[dict]:
+    for messages in _each(reader.examples(rows, options), rows, check_messages):
+        yield {"messages": _emptied(messages) if empty else messages}
+
+
+def _instructions(reader: ModuleType, options: object, rows: Rows) -> Iterator[dict]:
     seen: dict[str, str] = {}
 
     def check(row: dict) -> None:
@@ -28,27 +55,28 @@ def instructions(job: Job) -> list[dict]:
         if first != rows.where:
             raise BadData(f"the instruction stands at {first} already; results are joined by it, so it may stand once")
 
-    return [{"dataset": "", **row} for row in _each(reader.instructions(rows, options), rows, check)]
+    for row in _each(reader.instructions(rows, options), rows, check):
+        yield {"dataset": "", **row}
 
 
 def check_messages(messages: object) -> None:
-    """A conversation: user and assistant messages with text, and a response that is not empty."""
+    """A conversation: user and assistant messages with text, a system message at most before them, and a response to learn from."""
     if not isinstance(messages, list) or not all(isinstance(m, dict) and isinstance(m.get("content"), str) for m in messages):
         raise BadData("messages is not a list of {role, content}")
-    wrong = [m.get("role") for m in messages if m.get("role") not in ("user", "assistant")]
+    wrong = [m.get("role") for i, m in enumerate(messages) if m.get("role") not in ("user", "assistant", *(["system"] if i == 0 else []))]
     if wrong:
-        raise BadData(f"a message has the role {wrong[0]!r}; user and assistant are legal")
-    if not any(m["role"] == "assistant" and m["content"].strip() for m in messages):
-        raise BadData("the row has no response tokens: no assistant message with text; remove it or give it a response")
+        raise BadData(f"a message has the role {wrong[0]!r}; user and assistant are legal, and system for the first")
+    if not any(is_learned(m) and m["content"].strip() for m in messages):
+        raise BadData("the row has no response tokens: no assistant message with text (and weight 1); remove it or give it a response")
 
 
-def _open(source: dict, job: Job) -> tuple[ModuleType, object, Rows]:
+def _open(source: Mapping, file: File) -> tuple[ModuleType, object, Rows]:
     reader = load(layout.TASKS / f"{source['reader']}.py", "winsweep.tasks")
     data = source["data"]
     if data is None:
         rows = Rows(iter(()))
     else:
-        rows = file_rows(job.file(data)) if "sha256" in data else hub_rows(**data)
+        rows = file_rows(file(data)) if "sha256" in data else hub_rows(**data)
     return reader, keys.restore(reader.Options, source["options"]), rows
 
 
@@ -58,9 +86,10 @@ def _each(found: Iterator, rows: Rows, check) -> Iterator:
             check(value)
             yield value
     except BadData as e:
-        raise e if rows.where in str(e) else BadData(f"{rows.where}: {e}") from None
+        source = re.split(r"(:| row | line )\d+$", rows.where)[0]  # what reads the next row names its own place
+        raise e if str(e).startswith(source) else BadData(f"{rows.where}: {e}") from None
 
 
 def _emptied(messages: list[Message]) -> list[Message]:
-    """Response tuning: every user turn holds no text; its tags stay (Hewitt et al. 2024, section 4)."""
-    return [{**m, "content": ""} if m["role"] == "user" else m for m in messages]
+    """Response tuning: every user turn, and what the system says, holds no text; its tags stay (Hewitt et al. 2024, section 4)."""
+    return [m if m["role"] == "assistant" else {**m, "content": ""} for m in messages]

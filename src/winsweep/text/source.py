@@ -1,37 +1,48 @@
 """Where rows come from: a local file, or a file of a hub data set at a pinned revision. The only file that imports datasets."""
 
-import glob
 import json
+import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from winsweep.errors import BadData
 from winsweep.study.cell import HubData
-from winsweep.text import hub
+from winsweep.text import hub, tables
+from winsweep.text.lines import kind_of, lines
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Rows:
-    """Rows of one source in order; `where` names the last one read, for an error about its content."""
+    """Rows of one source in order; `where` names the last one read, for an error about its content; "" once reading failed."""
 
     def __init__(self, rows: Iterator[tuple[str, dict]]) -> None:
         self._rows, self.where = rows, "before the first row"
 
     def __iter__(self) -> Iterator[dict]:
-        for self.where, row in self._rows:
-            yield row
+        try:
+            for self.where, row in self._rows:
+                yield row
+        except BadData:
+            self.where = ""  # as the error names its place, which is behind the last row
+            raise
 
 
 def file_rows(path: Path) -> Rows:
-    """Rows of a file, by its suffix; BadData names file and line.
+    """Rows of a file, by its suffix, gzip-ed or not; BadData names file and line, or the row (from 0) of a list or a parquet file.
 
-    .json: a list of objects. .csv, .parquet: as the datasets library reads them, empty fields of text being None. .txt, .pgn: each line
-    as {"text"}. Any other: JSONL, one object a line.
+    .csv, .tsv: every field is text, an empty one None. .parquet: what its columns hold. .txt, .pgn: each line as {"text"}. Any other:
+    JSON, one object a line or a list of them.
     """
-    if path.suffix in (".csv", ".parquet"):
-        return Rows(_table(path, path.suffix[1:]))
-    if path.suffix in (".txt", ".pgn"):
-        return Rows(_text_lines(path))
-    return Rows(_json_list(path) if path.suffix == ".json" else _json_lines(path))
+    kind = kind_of(path)
+    if kind in (".csv", ".tsv"):
+        return Rows(tables.table(path, "\t" if kind == ".tsv" else ","))
+    if kind == ".parquet":
+        return Rows(tables.parquet(path))
+    if kind in (".txt", ".pgn"):
+        return Rows((f"{path}:{number}", {"text": line}) for number, line in lines(path))
+    return Rows(_json(path))
 
 
 def hub_rows(hf_id: str, file: str, revision: str) -> Rows:
@@ -59,48 +70,59 @@ def _streamed(hf_id: str, files: str) -> Iterator[tuple[str, dict]]:
     return ((f"{hf_id} line {i}", row) for i, row in enumerate(found, 1))
 
 
-def _table(path: Path, kind: str) -> Iterator[tuple[str, dict]]:
-    import datasets
-
-    try:  # streamed, so that no copy is kept; and to the end, so that the file is closed
-        found = list(datasets.load_dataset(kind, data_files=glob.escape(str(path)), split="train", streaming=True))
-    except Exception as e:
-        raise BadData(f"{path}: not a {kind} file ({type(e).__name__}: {e}); mend it or name another") from e
-    return ((f"{path} row {i}", row) for i, row in enumerate(found))
-
-
-def _text_lines(path: Path) -> Iterator[tuple[str, dict]]:
-    with open(path, encoding="utf-8") as f:
-        for number, line in enumerate(f, 1):
-            yield f"{path}:{number}", {"text": line.rstrip("\n")}
+def _json(path: Path) -> Iterator[tuple[str, dict]]:
+    """Objects, each on a line of its own, or those of the one list that the file is."""
+    numbered = ((number, line) for number, line in lines(path) if line.strip())
+    first = next(numbered, None)
+    if first and first[1].lstrip().startswith("["):
+        yield from _json_list(path, first, numbered)
+        return
+    for number, line in chain([first] if first else (), numbered):
+        yield f"{path}:{number}", _object(line, f"{path}:{number}")
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, dict]]:
-    with open(path, encoding="utf-8") as f:
-        for number, line in enumerate(f, 1):
-            if line.strip():
-                yield f"{path}:{number}", _object(line, f"{path}:{number}")
-
-
-def _json_list(path: Path) -> Iterator[tuple[str, dict]]:
-    rows = _parse(path.read_text(encoding="utf-8"), str(path))
-    if not isinstance(rows, list):
-        raise BadData(f"{path}: found a JSON {type(rows).__name__}; a list of objects is legal in a .json file")
+def _json_list(path: Path, first: tuple[int, str], rest: Iterator[tuple[int, str]]) -> Iterator[tuple[str, dict]]:
+    """Rows of a list, which is read whole; each is named by its place in it, from 0 on."""
+    read = [first, *rest]
+    try:
+        rows = parse("\n".join(line for _, line in read), str(path))
+    except BadData as e:
+        at = re.search(r"line (\d+) column", str(e))  # of what was joined, without blank lines
+        raise BadData(str(e).replace(str(path), f"{path}:{read[int(at[1]) - 1][0]}", 1)) from None if at else e
     for i, row in enumerate(rows):
         if not isinstance(row, dict):
-            raise BadData(f"{path} row {i}: found {str(row)[:60]!r}; an object is legal here")
+            raise BadData(f"{path} row {i}: found {shown(row)}; each line of a .jsonl file must be a JSON object, and each entry of a list")
         yield f"{path} row {i}", row
 
 
 def _object(line: str, where: str) -> dict:
-    row = _parse(line, where)
+    row = parse(line, where)
     if not isinstance(row, dict):
         raise BadData(f"{where}: found {line.strip()[:60]!r}; each line of a .jsonl file must be a JSON object")
     return row
 
 
-def _parse(text: str, where: str) -> object:
+def parse(text: str, where: str) -> object:
+    """What a JSON text holds; BadData at `where` for text that is none, for a name that stands twice and for half a character."""
     try:
-        return json.loads(text)
-    except ValueError as e:
-        raise BadData(f"{where}: not JSON ({e}); found {text.strip()[:60]!r}; mend or remove it") from None
+        found = json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as e:
+        comma = " (without the comma behind the object)" if text.rstrip().endswith("},") else ""
+        raise BadData(f"{where}: not JSON ({e}); found {text.strip()[:60]!r}; legal is an object on each line, or one list of objects; "
+                      f"mend or remove it{comma}") from None
+    if "\\u" in text and (half := SURROGATE.search(json.dumps(found, ensure_ascii=False))):
+        raise BadData(f"{where}: found {half.group()[:9]!a} alone, half of a character; whole characters are legal, as no encoding has halves of "
+                      "them; a text was cut within an emoji or the like: remove the half")
+    return found
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+    return found
+
+
+def shown(value: object) -> str:
+    return repr(str(value)[:60])

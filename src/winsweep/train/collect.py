@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from winsweep.errors import Incomplete, NotFinite
+from winsweep.store.indexes import is_name, refuse_outside
 
 
 def collect(finetune: Path, out: Path) -> dict:
@@ -22,7 +23,7 @@ def collect(finetune: Path, out: Path) -> dict:
         raise Incomplete(f"{finetune}: stopped after {done['steps']} of {done['num_steps']} steps; it is never used")
     weights: dict[str, torch.Tensor] = {}
     for name in done["shards"]:
-        if not (finetune / name).exists():
+        if not is_name(name) or not (finetune / name).exists():
             raise Incomplete(f"{finetune / name}: the shard is not there; {len(done['shards'])} were written")
         weights |= load_file(finetune / name)
     refuse_not_finite(weights)
@@ -43,6 +44,7 @@ def refuse_not_finite(weights: dict[str, torch.Tensor]) -> None:
 
 def check_loads(folder: Path, weights: dict[str, torch.Tensor]) -> None:
     """A plain from_pretrained takes every weight and misses none."""
+    refuse_outside(folder)
     dtype = next(iter(weights.values())).dtype
     _, report = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True)
     wrong = {k: v for k, v in report.items() if v}

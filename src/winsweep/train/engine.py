@@ -31,6 +31,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from winsweep.errors import BadStudy, Damaged, MissingInput
 from winsweep.study.recipe import Recipe
+from winsweep.text.hub import refuse_outside_weights
 from winsweep.train import memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
 from winsweep.train.gang import Gang
 from winsweep.train.loss import Batch, Packed, summed_loss
@@ -99,6 +100,7 @@ def _device_index(rank: int) -> int:
 
 
 def _load(base: str | Path, revision: str | None, recipe: Recipe, config: dict) -> PreTrainedModel:
+    refuse_outside_weights(str(base), revision)
     # While this object lives, transformers splits the weights over the ranks as it reads them.
     hold = HfDeepSpeedConfig(config) if config["zero_optimization"]["stage"] == 3 else None
     try:

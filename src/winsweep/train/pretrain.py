@@ -17,6 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy, NotFinite
 from winsweep.study.pretrain import Pretrain
+from winsweep.text.controls import controls_of
 from winsweep.toy.corpus import documents
 from winsweep.train.tokenizer import learn, load
 
@@ -76,11 +77,11 @@ def _first_weights(spec: Pretrain, tokenizer: PreTrainedTokenizerBase) -> LlamaF
 
 def _blocks(spec: Pretrain, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
     """Documents, each between BOS and EOS, one after the other and cut into blocks wherever one is full; shape NT."""
-    texts = documents(spec.world, f"seed {spec.seed}")
+    texts, appended = documents(spec.world, f"seed {spec.seed}"), controls_of(tokenizer).appended
     stream: list[int] = []
     while len(stream) < spec.num_tokens:
         for ids in tokenizer(list(islice(texts, 500)))["input_ids"]:
-            stream += [*ids, tokenizer.eos_token_id]
+            stream += [*ids[: len(ids) - len(appended)], tokenizer.eos_token_id]
     num_blocks = spec.num_tokens // spec.block_tokens
     return torch.tensor(stream[: num_blocks * spec.block_tokens]).view(num_blocks, spec.block_tokens)
 

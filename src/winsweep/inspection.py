@@ -1,0 +1,136 @@
+"""Every local file of a study, read before anything runs by the code that will read it, so that its faults cost nothing to find."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from winsweep.artifact import Artifact, closure
+from winsweep.errors import BadData, WinsweepError
+from winsweep.house import House
+from winsweep.store.manifest import write_atomic
+
+CACHE = "looked.json"  # what was found whole, by what was asked of which content; delete it and only time is lost
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One file as the artifact `made` will read it: `num_rows`, or the `problem` with file, line and what is legal."""
+
+    made: Artifact
+    path: Path
+    num_rows: int
+    problem: str = ""
+
+
+def findings(house: House) -> list[Finding]:
+    """A finding for each local file that something still to be made reads rows from; a file that was found whole is not read again.
+
+    Rows of tasks and instructions by their readers, given outputs joined with the instructions, the table of difficulty. Files that are not
+    there are not looked at (they are the study's `missing`), nor is what comes from a hub.
+    """
+    cache = house.store.root / ".cache" / CACHE
+    known, found = _known(cache), []
+    before = dict(known)
+    for a, path, name, read in _looks(house):
+        if name not in known:
+            found.append(_look(a, path, read))
+            if not found[-1].problem:
+                known[name] = found[-1].num_rows
+        else:
+            found.append(Finding(a, path, known[name]))
+    if known != before:
+        with contextlib.suppress(OSError):  # a store that this user may only read
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(cache, json.dumps(known, indent=1).encode())
+    return found
+
+
+def refuse(house: House) -> None:
+    """BadData with every problem of every file, and which cells have none."""
+    wrong = [f for f in findings(house) if f.problem]
+    if wrong:
+        keys = {f.made.key for f in wrong}
+        whole = [label for label in house.judged if not keys & {a.key for a in closure(house.ends(label))}]
+        rest = f"{len(whole)} of {len(house.judged)} cells need none of this: --only={whole[0]} makes one of them" if whole else "every cell needs them"
+        raise BadData("\n".join([*dict.fromkeys(f.problem for f in wrong), f"nothing was started; {rest}"]))
+
+
+def lines(found: list[Finding]) -> list[str]:
+    """What a dry run says of the files: a line for each problem, and how many are whole."""
+    wrong = list(dict.fromkeys(f.problem for f in found if f.problem))
+    num = len({f.path for f in found if not f.problem} - {f.path for f in found if f.problem})
+    return [*(f"wrong: {line}" for line in wrong), *([f"{num} local files of rows read to their end, without a fault"] if num else [])]
+
+
+def _looks(house: House) -> Iterator[tuple[Artifact, Path, str, Callable[[], int]]]:
+    """What to read: the artifact that needs it, its file, a name that changes with content and question, and how."""
+    files, published = house.study.files, house.store.published()
+    for a in house.order:
+        if a.key in published:
+            continue
+        params = a.plain_params if a.stage in ("prepare", "judge", "aggregate") else {}
+        if a.stage == "prepare" and (path := _there(files, params["source"]["data"])):
+            yield a, path, a.key, lambda a=a: _count_rows(a, files)
+        elif a.stage == "judge" and (path := _there(files, params.get("reference"))):
+            asked = a.inputs["instructions"]
+            yield a, path, f"outputs/{params['reference']['sha256']} {asked.key}", lambda path=path, asked=asked: _join(path, asked, files)
+        elif a.stage == "aggregate" and (path := _there(files, params.get("difficulty"))):
+            yield a, path, f"difficulty/{params['difficulty']['sha256']}", lambda path=path: _table(path)
+
+
+def _there(files: dict[str, Path], data: dict | None) -> Path | None:
+    path = files.get((data or {}).get("sha256", ""))
+    return path if path and path.exists() else None
+
+
+def _look(a: Artifact, path: Path, read: Callable[[], int]) -> Finding:
+    try:
+        return Finding(a, path, read())
+    except WinsweepError as e:
+        said = str(e)
+    except Exception as e:  # a fault of a reader that knows no words for it is found here too
+        said = f"{type(e).__name__}: {e}"
+    return Finding(a, path, 0, said if str(path) in said else f"{path}: {said}")
+
+
+def _rows(a: Artifact, files: dict[str, Path]) -> Iterator[dict]:
+    from winsweep.text.prepare import rows_of
+
+    return rows_of(a.plain_params["purpose"], a.plain_params["source"], lambda data: files[data["sha256"]])
+
+
+def _count_rows(a: Artifact, files: dict[str, Path]) -> int:
+    return sum(1 for _ in _rows(a, files))
+
+
+def _join(path: Path, asked: Artifact, files: dict[str, Path]) -> int:
+    """Rows of given outputs; each instruction must have one, where the instructions are at hand."""
+    from winsweep.judge.pairs import by_instruction
+    from winsweep.text.source import file_rows
+
+    outputs = by_instruction(path, list(file_rows(path)))
+    data = asked.plain_params["source"]["data"]
+    if data is None or _there(files, data):
+        try:
+            missing = [row["instruction"] for row in _rows(asked, files) if row["instruction"] not in outputs]
+        except WinsweepError:  # told of its own file
+            missing = []
+        if missing:
+            raise BadData(f"{path}: no output for {len(missing)} instructions of {asked.label}, the first being {missing[0][:60]!r}; outputs are joined by "
+                          "the instruction's exact text; complete the file")
+    return len(outputs)
+
+
+def _table(path: Path) -> int:
+    from winsweep.report.official import read_table
+
+    return len(read_table(path).wins_G)
+
+
+def _known(cache: Path) -> dict[str, int]:
+    try:
+        return json.loads(cache.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}

@@ -1,0 +1,82 @@
+"""What other studies of a store stand on: their last tables and analyses, what of them runs or waits, and what `make train` wrote."""
+
+import csv
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from winsweep.artifact import closure
+from winsweep.attempt.arrays import open_arrays, specs_of
+from winsweep.errors import WinsweepError
+from winsweep.house import House, open_house
+from winsweep.results import TABLE
+from winsweep.store.store import RECORD
+
+
+def kept(houses: Collection[House]) -> dict[str, str]:
+    """Key to the study that it is kept for, of everything in the houses' one store that a study not among them stands on."""
+    store, names = next(iter(houses)).store, {h.study.name for h in houses}
+    published, paths = store.published(), {h.study.path.resolve() for h in houses}
+    found: dict[str, str] = {}
+    for name, key in _tables(store.root, published):
+        if name not in names:
+            found |= {k: f"results/{name}.csv" for k in _below([key], published) if k not in found}
+    for study, keys in _under_way(next(iter(houses))).items():
+        if study.resolve() not in paths:
+            found |= {k: f"{study}, which is under way" for k in (*_asked(study, store.root), *_below(keys, published)) if k not in found}
+    for study in sorted((store.root / "studies").glob("*.yaml")):
+        if study.resolve() not in paths:
+            found |= {k: str(study.relative_to(store.root)) for k in _asked(study, store.root) if k not in found}
+    return found
+
+
+def _tables(root: Path, published: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
+    """Name of a study, and the key of what a file of results/ was copied from or names: of its table, the latest where none is the same."""
+    for file in sorted((root / "results").glob("*.csv")):
+        name = file.name.removesuffix(".csv")
+        made = {key: path for key, path in published.items() if key.startswith("aggregate/") and path.name.rpartition("-")[0] == name}
+        same = [key for key, path in made.items() if (path / TABLE).is_file() and (path / TABLE).read_bytes() == file.read_bytes()]
+        yield from ((name, key) for key in same or sorted(made, key=lambda key: made[key].stat().st_mtime)[-1:])
+        yield from ((name.partition(".")[0], key) for key in _named(file))
+    for file in sorted((root / "results").glob("*.drift.*.json")):
+        copies = [key for key, path in published.items() if key.startswith("drift/") and (path / "drift.json").is_file()
+                  and (path / "drift.json").read_bytes() == file.read_bytes()]
+        yield from ((file.name.partition(".")[0], key) for key in copies)
+
+
+def _named(file: Path) -> Iterator[str]:
+    """Keys that the rows of a table name (finetune_key and its like), also where its aggregate is gone."""
+    with open(file, encoding="utf-8", newline="", errors="replace") as f:
+        for row in csv.DictReader(f):
+            yield from (f"{column[:-4]}/{value}" for column, value in row.items() if column and column.endswith("_key") and isinstance(value, str) and value)
+
+
+def _below(keys: Iterable[str], published: Mapping[str, Path]) -> set[str]:
+    """`keys` and everything that they were made from, as their records say."""
+    seen: set[str] = set()
+    left = list(keys)
+    while left:
+        if (key := left.pop()) not in seen:
+            seen.add(key)
+            if key in published:
+                left += json.loads((published[key] / RECORD).read_bytes())["inputs"].values()
+    return seen
+
+
+def _under_way(house: House) -> dict[Path, list[str]]:
+    """Study file to the keys that are being made for it, or wait in a queue, and those that they are made from."""
+    store, found = house.store, {}
+    specs = [json.loads((store.work(key) / "spec.json").read_bytes()) for key in sorted(store.begun())
+             if (store.work(key) / "spec.json").is_file() and store.holder(key, house.alive(key)) is not None]
+    specs += [vars(spec) for array in open_arrays(store.root) for n in range(len(array.keys)) for spec in specs_of(array.folder, n)]
+    for told in specs:
+        found.setdefault(Path(told["study"]), []).extend([f"{told['stage']}/{told['digest']}", *told["inputs"].values()])
+    return found
+
+
+def _asked(study: Path, root: Path) -> list[str]:
+    """Everything that a study asks for; nothing if its file is gone or says something illegal now."""
+    try:
+        return [a.key for a in closure(open_house(study, root, lenient=True).wanted)]
+    except WinsweepError:
+        return []

@@ -1,0 +1,58 @@
+"""Closing jobs that are in the queue already: one that would do the same is given more to wait for, instead of another one beside it."""
+
+import json
+from collections.abc import Mapping, Sequence, Set
+
+from winsweep.attempt.arrays import Submitted
+from winsweep.errors import ClusterDown
+from winsweep.house import House
+from winsweep.slurm import lookout, queue
+from winsweep.slurm.queue import Task
+
+CLOSING = "closing"  # the array of one task that comes after all others: it looks again and makes the table
+CLOSING_FILE = "closing.json"
+Waiting = Sequence[tuple[Submitted, Task]]
+
+
+def key_of(house: House) -> str:
+    return f"{CLOSING}/{house.study.name}"
+
+
+def told_to(array: Submitted) -> dict:
+    return json.loads((array.folder / CLOSING_FILE).read_bytes())
+
+
+def covers(array: Submitted, house: House) -> bool:
+    """Whether an array is a closing job of this study that sees to all cells of `house`."""
+    if array.keys != ((key_of(house),),):
+        return False
+    told = told_to(array)
+    return told["has_table"] == house.has_table and set(told["cells"]) >= house.judged.keys()
+
+
+def joined(told: Mapping[str, object], house: House, found: Waiting) -> tuple[dict[str, object], Waiting]:
+    """What a closing job must know that is to take the place of those that wait for the same, and these."""
+    waiting = [(array, task) for array, task in found if array.keys == ((key_of(house),),) and task.state == "PENDING"
+               and told_to(array)["has_table"] == told["has_table"]]
+    known = {cell.label for cell in house.study.table.cells}
+    cells = {*told["cells"], *(c for array, _ in waiting for c in told_to(array)["cells"] if c in known)}
+    return {**told, "cells": sorted(cells)}, waiting
+
+
+def others(found: Waiting, present: Set[str]) -> list[str]:
+    """Jobs of the store that make something which is not there, for one that waits for other cells than the caller's."""
+    makes = [(task.job, key) for array, task in found for key in array.keys[task.index]]
+    return sorted({job for job, key in makes if key not in present and not key.startswith((CLOSING, lookout.LOOKOUT))}, key=int)
+
+
+def same(told: Mapping[str, object], waiting: Waiting) -> tuple[Submitted, Task] | None:
+    return next((x for x in waiting if told_to(x[0]) == told), None)
+
+
+def depend(task: Task, dependency: str) -> bool:
+    """Let a job that waits wait for something else; False if it does not wait any more."""
+    try:
+        queue.run(["scontrol", "update", f"JobId={task.id}", f"Dependency={dependency}"])
+    except ClusterDown:
+        return False
+    return True

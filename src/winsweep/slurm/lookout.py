@@ -1,0 +1,106 @@
+"""The job of a store that looks after its others, `python -m winsweep.slurm.lookout FOLDER`: it begins at a time, so that it waits for nobody.
+
+It mends what SLURM holds and submits the next one as long as anything of the store is in the queue.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from winsweep import layout
+from winsweep.artifact import Artifact
+from winsweep.attempt import arrays
+from winsweep.attempt.arrays import Submitted
+from winsweep.errors import ClusterDown, Refused
+from winsweep.placement import Placement
+from winsweep.slurm import held, queue, slurm
+from winsweep.slurm.chain import Array
+from winsweep.slurm.queue import Task
+from winsweep.store.manifest import write_atomic
+from winsweep.store.store import Store
+
+LOOKOUT = "lookout"
+FILE = "lookout.json"
+KEYS = ((f"{LOOKOUT}/store",),)
+DOWN_S, POLL_S = 1800.0, 10.0  # how long SLURM may be away, and how often it is asked meanwhile
+
+
+def main(folder: Path) -> None:
+    """One look; a lookout that has a successor already (it was requeued) does nothing."""
+    told, own = json.loads((folder / FILE).read_bytes()), os.environ["SLURM_ARRAY_JOB_ID"]
+    store, limit = Store(Path(told["store"])).open(), time.monotonic() + DOWN_S
+    while True:
+        try:
+            found = held.look(store)
+            if any(int(task.job) > int(own) for task in lookouts(found)) or not of_others(found):
+                return
+            job = submit(store.root, Placement(**told["placement"]), layout.ROOT, held.wait_s(store.root), folder)
+            print(f"{len(of_others(found))} tasks in the queue; job {job} looks again", flush=True)
+            return shutil.rmtree(told["before"], ignore_errors=True) if told["before"] else None
+        except ClusterDown as e:  # unknown is not gone
+            print(e, file=sys.stderr, flush=True)
+            if time.monotonic() > limit:
+                raise
+            time.sleep(POLL_S)
+
+
+def ensure(root: Path, placed: Placement, code: Path, found: Sequence[tuple[Submitted, Task]]) -> None:
+    """Something was submitted: there is a lookout, and the next look is soon; where SLURM takes no more jobs, closing jobs and tasks look alone."""
+    held.stir(root)
+    waiting = [task for task in lookouts(found) if task.state == "PENDING"]
+    try:
+        if not waiting:
+            submit(root, placed, code, held.FIRST_S)
+        for task in waiting:
+            queue.run(["scontrol", "update", f"JobId={task.id}", f"StartTime=now+{held.FIRST_S:.0f}"])
+    except ClusterDown as e:
+        print(f"no lookout: {e}", file=sys.stderr, flush=True)
+
+
+def drop(root: Path, own_job: str) -> None:
+    """Take the lookout out of the queue if nothing is there to look after, but the caller's job."""
+    found = queue.pairs(arrays.open_arrays(root), queue.snapshot())
+    mine = [task.id for task in lookouts(found)]
+    if mine and not any(task.job != own_job for task in of_others(found)):
+        queue.run(["scancel", *mine])
+
+
+def lookouts(found: Sequence[tuple[Submitted, Task]]) -> list[Task]:
+    return [task for array, task in found if array.keys == KEYS]
+
+
+def of_others(found: Sequence[tuple[Submitted, Task]]) -> list[Task]:
+    return [task for array, task in found if array.keys != KEYS]
+
+
+def submit(root: Path, placed: Placement, code: Path, begin_s: float, before: Path | None = None) -> str:
+    """One sbatch; the job id."""
+    array = array_of(placed, begin_s)
+    folder, name, run = opened(root, placed, code, before)
+    try:
+        job = slurm.submit(array, folder, run, name, "", [])
+    except Refused:
+        arrays.close(folder)
+        raise
+    arrays.know(folder, job)
+    return job
+
+
+def array_of(placed: Placement, begin_s: float) -> Array:
+    return Array(placed, ((Artifact(LOOKOUT, 1, "store", {}, {}),),), (), begin_s=int(begin_s))
+
+
+def opened(root: Path, placed: Placement, code: Path, before: Path | None = None) -> tuple[Path, str, str]:
+    """Write down what a lookout must know; its folder, its job name and its command, run from `code`."""
+    folder, name = arrays.open_folder(root, LOOKOUT, KEYS)
+    told = {"store": str(root), "placement": vars(placed), "before": str(before) if before else ""}
+    write_atomic(folder / FILE, json.dumps(told).encode())
+    return folder, name, slurm.command(code, "winsweep.slurm.lookout", folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,213 @@
+"""One submission: the closing job first, then as many arrays, and parts of them, as SLURM takes; the closing job sees to the rest."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from winsweep.attempt import arrays
+from winsweep.errors import ClusterDown, QueueFull, Refused
+from winsweep.house import House
+from winsweep.placement import Cluster
+from winsweep.slurm import finalizer, queue, slurm
+from winsweep.slurm.chain import Array
+from winsweep.slurm.finalizer import Waiting
+from winsweep.slurm.freeze import freeze
+from winsweep.slurm.opening import closing_array, closing_told, excluded, open_array, open_closing, running_jobs, running_tasks
+
+FEW = 16  # where a limit takes no more tasks of a study than this, a closing job stays: another one would be one task less
+OWN_LIMITS = ("PerUser", "AssocMax")  # in the names of limits that only this user's jobs count for
+Sent = tuple[Array, str]  # with its job id
+
+
+@dataclass
+class Submission:
+    """What one launcher, or the closing job `own_job`, submits; the caller holds the lock of the study."""
+
+    house: House
+    cluster: Cluster
+    own_job: str
+    found: Waiting  # what of the store is in the queue already
+    stays: bool = False  # whether `own_job` has no other closing job behind it (at first: had none when it last looked)
+    sent: list[Sent] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)  # jobs of cells that the closing job sees to beside the caller's
+    waiting: Waiting = ()  # closing jobs that have not begun
+    full: str = ""  # why SLURM took no more; "" if it took all
+    has_closing: bool = True
+    whole: dict[int, str] = field(default_factory=dict)  # the jobs of arrays that were taken as one
+    rest: dict[int, Array | None] = field(default_factory=dict)  # what is left of others
+
+    def send(self, todo: Sequence[Array], has_other: bool) -> "Submission":
+        """Submit what of `todo` SLURM takes, parents first, with a closing job behind it; whether it `has_other` that sees to these cells.
+
+        QueueFull: nothing could be submitted, and nobody will try again. Other errors as of slurm.submit; what was accepted
+        until then has its closing job.
+        """
+        self.code = freeze(self.house.store.root)
+        if self.stays:
+            return self.go_on(todo, has_other)
+        try:
+            closing, is_new = self.reserve()
+        except QueueFull as e:
+            return self.send_alone(todo, has_other, str(e))
+        try:
+            self.fill(todo)
+        except Refused:
+            if self.behind:
+                self.settle(closing)
+            elif is_new:
+                self.take_back(closing)
+            raise
+        if self.full and is_new and self.own_job and self.num_queued() <= FEW:
+            return self.stay(todo, closing)
+        if self.full and not self.behind:
+            return self.without_room(closing, is_new)
+        return self.hand_over(closing, is_new)
+
+    def hand_over(self, closing: str, is_new: bool) -> "Submission":
+        """Leave all else to this closing job, which takes the place of others that wait."""
+        self.settle(closing)
+        queue.cancel([task.id for _, task in self.waiting if task.job != closing])
+        if is_new:
+            self.sent.append((closing_array(self.house, self.cluster, self.behind), closing))
+        return self
+
+    def stay(self, todo: Sequence[Array], closing: str) -> "Submission":
+        """The next closing job makes room for a task, and the caller stays instead: it fills up as room appears."""
+        self.take_back(closing)
+        self.fill(todo)
+        self.stays, self.has_closing = True, False
+        return self
+
+    def go_on(self, todo: Sequence[Array], has_other: bool) -> "Submission":
+        """A caller that stayed: it hands over to another closing job once everything is submitted."""
+        self.fill(todo)
+        self.has_closing = has_other
+        if self.full:
+            return self
+        try:
+            closing, is_new = self.reserve()
+        except QueueFull:
+            return self
+        self.stays, self.has_closing = False, True
+        return self.hand_over(closing, is_new)
+
+    def num_queued(self) -> int:
+        return len(running_tasks(self.house, self.found)) + sum(len(array.tasks) for array, _ in self.sent)
+
+    @property
+    def behind(self) -> list[str]:
+        return list(dict.fromkeys([job for _, job in self.sent] + running_jobs(self.house, self.found) + self.others))
+
+    def reserve(self) -> tuple[str, bool]:
+        """The id of a closing job that has not begun, and whether it is a new one."""
+        told = closing_told(self.house, self.cluster, self.code)
+        told, self.waiting = finalizer.joined(told, self.house, [x for x in self.found if x[1].job != self.own_job])
+        if told["cells"] != sorted(self.house.judged):
+            self.others = finalizer.others(self.found, self.house.store.published().keys())
+        if same := finalizer.same(told, self.waiting):
+            return same[1].job, False
+        return self.submit(closing_array(self.house, self.cluster, ()), open_closing(self.house, told, self.code), []), True
+
+    def settle(self, closing: str) -> None:
+        """Let the closing job begin behind all that it waits for, or, if more is missing, behind the first of these that ends."""
+        try:
+            queue.run(["scontrol", "update", f"JobId={closing}", "StartTime=now", *waits_for(self.behind, bool(self.full))])
+        except ClusterDown:  # it has begun, or will by itself
+            pass
+
+    def take_back(self, closing: str) -> None:
+        """Cancel a closing job that was just submitted."""
+        try:
+            queue.run(["scancel", closing])
+        except ClusterDown:  # it looks, in a while, and finds nothing that it could do
+            return
+        for opened in arrays.open_arrays(self.house.store.root):
+            if opened.job == closing:
+                arrays.close(opened.folder)
+
+    def send_alone(self, todo: Sequence[Array], has_other: bool, why: str) -> "Submission":
+        """Without a new closing job: a closing job that submits is one itself; else one must be in the queue."""
+        self.full, self.has_closing = why, has_other
+        if self.own_job:
+            self.fill(todo)
+            self.stays = not has_other
+        elif not has_other:
+            raise QueueFull(f"sbatch: found no room for a job: {why}; your jobs in the queue take all of it; type the same when some are over")
+        return self
+
+    def without_room(self, closing: str, is_new: bool) -> "Submission":
+        """Only a closing job was taken, and nothing that wakes it is in the queue: it begins by itself, if that can help."""
+        if is_new and any(word in self.full for word in OWN_LIMITS) and alone(closing):
+            self.take_back(closing)
+            raise QueueFull(f"sbatch: found a limit of 1 submitted job: {self.full}; 2 or more is legal, a task and the closing job that goes "
+                            "on; name another qos:, account: or partition: in the cluster file; python launch/doctor.py says what each takes")
+        if is_new:
+            self.sent.append((closing_array(self.house, self.cluster, ()), closing))
+        return self
+
+    def fill(self, todo: Sequence[Array]) -> None:
+        """Submit arrays in order, each waiting for those before it that it names; none without one that it waits for.
+
+        Called again it goes on with what was not accepted.
+        """
+        full: dict[tuple, str] = {}  # of which there is no room; others may have limits of their own
+        exclude = excluded(self.house) if todo else []
+        for n, array in enumerate(todo):
+            room = (array.placement.partition, array.placement.account, array.placement.qos)
+            if n in self.whole or room in full or any(isinstance(x.on, int) and x.on not in self.whole for x in array.after):
+                continue
+            after = tuple(replace(x, on=self.whole.get(x.on, x.on)) for x in array.after)
+            before = len(self.sent)
+            self.rest[n], why = self.fill_up(self.rest.get(n, replace(array, after=after)), exclude)
+            if why:
+                full[room] = why
+            elif self.rest[n] is None and len(self.sent[-1][0].tasks) == len(array.tasks) and len(self.sent) == before + 1:
+                self.whole[n] = self.sent[-1][1]
+        self.full = next(iter(full.values()), "" if len(self.whole) == len(todo) else "a limit on submitted jobs was met")
+
+    def fill_up(self, array: Array | None, exclude: list[str]) -> tuple[Array | None, str]:
+        """Submit the array, or if it is too much as large parts as fit, until one task is; what is left, and why there is no more room."""
+        left, most, why = array, len(array.tasks) if array else 0, ""
+        size = min(most, FEW) if self.stays else most
+        while left and most:
+            part, rest = split(left, size)
+            try:
+                self.sent.append((part, self.submit(part, open_array(self.house, self.cluster, part, self.code), exclude)))
+                left, most = rest, most - len(part.tasks)
+            except QueueFull as e:
+                most, why = len(part.tasks) - 1, str(e)
+            size = (most + 1) // 2
+        return left, why if left else ""
+
+    def submit(self, array: Array, opened: tuple[Path, str, str], exclude: list[str]) -> str:
+        """The id of the submitted array; its folder goes if SLURM refuses it, so that nobody waits for it."""
+        folder, name, run = opened
+        try:
+            job = slurm.submit(array, folder, run, name, slurm.dependency_of(array, []), exclude)
+        except Refused:
+            arrays.close(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        arrays.know(folder, job)
+        return job
+
+
+def split(array: Array, size: int) -> tuple[Array, Array | None]:
+    """The first `size` tasks and the rest. Indices are kept where they say what a task waits for."""
+    def part(start: int, end: int) -> Array:
+        kept = tuple(array.indices[start:end]) if any(x.corresponding for x in array.after) else ()
+        return replace(array, tasks=array.tasks[start:end], at=kept)
+
+    num = len(array.tasks)
+    return (array, None) if size >= num else (part(0, size), part(size, num))
+
+
+def waits_for(jobs: Sequence[str], any_of: bool) -> list[str]:
+    """scontrol's word for a job behind all of `jobs`, or behind any of them."""
+    return [f"Dependency={('?' if any_of else ',').join(f'afterany:{job}' for job in jobs)}"] if jobs else []
+
+
+def alone(job: str) -> bool:
+    """Whether this user has no other job in the queue."""
+    return {line.partition("_")[0].strip() for line in queue.run(["squeue", "--me", "-h", "-r", "-o", "%i"]).split()} <= {job}

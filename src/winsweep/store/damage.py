@@ -1,0 +1,50 @@
+"""Published artifacts that were found damaged: set aside once each, to be made again by themselves, and kept for whoever wants to know why."""
+
+import json
+import os
+from pathlib import Path
+
+from winsweep.errors import Damaged, MissingInput
+from winsweep.store import links, manifest
+from winsweep.store.store import Store
+
+PREFIX = "damaged-"
+
+
+def set_aside(store: Store, path: Path, found: str) -> MissingInput:
+    """Move the published directory `path` to .work/damaged-STAGE-NAME, where it stays; the error that says so, for what needed it.
+
+    Damaged if that was done for its key before: what is damaged twice is a matter for a person.
+    """
+    name = path.relative_to(store.root).as_posix()
+    aside = links.inside(store.root, store.root / ".work" / f"{PREFIX}{name.replace('/', '-')}")
+    if _key(aside.name) in known(store):
+        raise Damaged(f"{found}. It was set aside and made again before ({aside}), so something damages what this disk holds: look at the disk, then "
+                      f"remove that folder to have it made again once more")
+    manifest.write_atomic(aside.with_name(f"{aside.name}.json"), json.dumps({"found": found}).encode())
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:  # by another attempt that found the same
+        pass
+    return MissingInput(f"{found}. It was set aside ({aside}) and is made again by itself")
+
+
+def known(store: Store) -> dict[str, Path]:
+    """Key to the folder of everything that was ever set aside and is still kept."""
+    try:
+        return {_key(e.name): Path(e.path) for e in os.scandir(store.root / ".work") if e.name.startswith(PREFIX) and e.is_dir(follow_symlinks=False)}
+    except FileNotFoundError:
+        return {}
+
+
+def found_in(aside: Path) -> str:
+    """What was wrong with it."""
+    try:
+        return str(json.loads(aside.with_name(f"{aside.name}.json").read_bytes())["found"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "its files differed from its manifest"
+
+
+def _key(name: str) -> str:
+    stage, _, rest = name.removeprefix(PREFIX).partition("-")
+    return f"{stage}/{rest.rpartition('-')[2]}"

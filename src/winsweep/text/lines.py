@@ -1,0 +1,71 @@
+"""Lines of a text file, gzip-ed or not, with their numbers; what is no such file is named by what it is."""
+
+import gzip
+import re
+import shlex
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from winsweep.errors import BadData
+
+LEGAL = ".jsonl, .json, .csv, .tsv, .parquet, .txt and .pgn are legal, each also with .gz"
+MAGIC = {b"PK\x03\x04": "a zip file (as .xlsx is)", b"\x28\xb5\x2f\xfd": "a zstd file", b"BZh": "a bzip2 file", b"\xfd7zXZ": "an xz file",
+         b"ARROW1": "an Arrow file", b"PAR1": "a parquet file, but not its suffix", b"\x89HDF": "an HDF5 file", b"%PDF": "a PDF file",
+         b"SQLite format 3": "an SQLite file", b"\x80\x04\x95": "a pickle"}
+BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def kind_of(path: Path) -> str:
+    """The suffix that says how a file is read, without .gz."""
+    suffixes = path.suffixes
+    return (suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else path.suffix).lower()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file, unpacked if they are gzip, whatever it is called; BadData for a damaged archive or another kind of file."""
+    try:
+        with open(path, "rb") as raw:
+            begins = raw.read(16)
+            raw.seek(0)
+            if begins[:2] == b"\x1f\x8b":
+                with gzip.open(raw) as unpacked:
+                    yield unpacked
+            else:
+                yield raw
+    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
+        raise BadData(f"{path}: a damaged gzip file ({e}); whole ones are legal; copy it anew") from None
+    except IsADirectoryError:
+        raise BadData(f"{path}: found a directory; a file is legal; name one of its files") from None
+
+
+def lines(path: Path, keep_ends: bool = False) -> Iterator[tuple[int, str]]:
+    """Lines from 1 on, whichever of \\n, \\r\\n and \\r ends them, without a byte order mark and, unless they are kept, without their ends.
+
+    BadData names the line that is not UTF-8, and what to type.
+    """
+    number = 0
+    with opened(path) as f:
+        for i, raw in enumerate(f):
+            text = _decoded(raw, i == 0, f"{path}:{number + 1}", path)
+            for part in re.findall("[^\r\n]*(?:\r\n?|\n)|[^\r\n]+", text):
+                number += 1
+                yield number, part if keep_ends else part.rstrip("\r\n")
+
+
+def _decoded(raw: bytes, is_first: bool, where: str, path: Path) -> str:
+    if is_first:
+        other = next((what for magic, what in MAGIC.items() if raw.startswith(magic)), None)
+        if other:
+            raise BadData(f"{path}: found {other}; {LEGAL}; save the rows as one of these")
+    try:
+        return raw.decode("utf-8-sig" if is_first else "utf-8")
+    except UnicodeDecodeError as e:
+        found, known = raw[e.start : e.start + 1].hex(), BOMS.get(raw[:2]) if is_first else None
+        new = shlex.quote(str(path.with_name(f"utf8-{path.name.removesuffix('.gz')}")))
+        old = f"gzip -dc {shlex.quote(str(path))} | " if path.suffix == ".gz" else f"< {shlex.quote(str(path))} "
+        raise BadData(f"{where}: not UTF-8 (found the byte 0x{found}); UTF-8 is legal; if the file is {known or 'latin1'}, type: "
+                      f"{old}iconv -f {known or 'latin1'} -t utf-8 > {new}, and name that file") from None
