@@ -4,7 +4,8 @@ WinsweepError
 ├── BadStudy      the study file asks for something that is not legal
 ├── BadData       a data file cannot be read as what it is said to be
 ├── NotCanonical  a value has no stable byte form and so cannot take part in a key
-├── MissingInput  an input artifact is not there (the attempt ends as "blocked")
+├── MissingInput  an input artifact is not published just now (the attempt ends as "blocked": it is waited for while it is made again)
+├── NotFound      something that no attempt makes is not there: a file, a package, a weight, a rank
 ├── Damaged       a published file differs from its manifest
 ├── Busy          another live attempt owns this artifact
 ├── LinkInStore   a link stands where a store has its own files; nothing is read, written or removed through it
@@ -40,7 +41,17 @@ class NotCanonical(WinsweepError, TypeError):
 
 
 class MissingInput(WinsweepError):
+    """Raised for a published input alone; `key` is that artifact's."""
+
     kind = "blocked"
+
+    def __init__(self, text: str, key: str = "") -> None:
+        super().__init__(text)
+        self.key = key
+
+
+class NotFound(WinsweepError):
+    kind = "missing"
 
 
 class Damaged(WinsweepError):

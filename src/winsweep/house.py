@@ -107,7 +107,9 @@ def make_room(house: House, items: Iterable[Item], survey: Callable[[], Iterable
 
     Surveyed once more, because another launcher may have replaced it before its stamp was read.
     """
-    stamps = {i.artifact: house.store.stamp(house.store.root / i.artifact.name) for i in items if i.stale}
+    stale = [i.artifact for i in items if i.stale]
+    published = house.store.published() if stale else {}
+    stamps = {a: house.store.stamp(published[a.key]) for a in stale if a.key in published}  # its label may be another by now
     for item in survey() if stamps else ():
         if item.stale and item.artifact in stamps:
             house.store.retire(item.artifact, stamps[item.artifact])

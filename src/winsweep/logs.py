@@ -9,7 +9,7 @@ from pathlib import Path
 from winsweep import strict
 from winsweep.artifact import Artifact, closure
 from winsweep.attempt.history import failures
-from winsweep.errors import BadStudy, MissingInput
+from winsweep.errors import BadStudy, NotFound
 from winsweep.house import House, chain
 from winsweep.local.controller import state_of
 from winsweep.store.store import RECORD
@@ -60,7 +60,7 @@ def current(house: House, label: str, stage: str | None = None) -> Path:
     found = [(state_of(items, a), path) for a in [*own, *(failed if stage is None else [])] for path in logs(house, a)[-1:]]
     if not found:
         why = next((f"{i.artifact.name}: {i.state}, {i.why}" for i in items if i.artifact in own), "its logs were removed")
-        raise MissingInput(f"{label}: no attempt has written a log yet; {why}; --follow waits for one")
+        raise NotFound(f"{label}: no attempt has written a log yet; {why}; --follow waits for one")
     return max(found, key=lambda pair: (pair[0] == "running", pair[0] == "failed", pair[1].stat().st_mtime))[1]
 
 
@@ -110,7 +110,7 @@ def follow(house: House, label: str, stage: str | None, say: Callable[[str], Non
 def _current_or_reason(house: House, label: str, stage: str | None, say: Callable[[str], None]) -> Path | None:
     try:
         return current(house, label, stage)
-    except MissingInput as e:
+    except NotFound as e:
         say(clean(f"{e}\n"))
         return None
 

@@ -77,5 +77,5 @@ def _state(a: Artifact, facts: Facts, inputs: list[Item]) -> tuple[State, str]:
     unfinished = [i for i in inputs if i.state != "done"]
     for i in unfinished:
         if i.state in ("failed", "blocked"):
-            return "blocked", f"{i.artifact.name} {i.state}"
+            return "blocked", i.why if i.state == "blocked" else f"{i.artifact.name} failed"
     return ("waiting", f"needs {unfinished[0].artifact.name}") if unfinished else ("ready", "missing")

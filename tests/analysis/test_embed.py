@@ -12,7 +12,7 @@ import torch
 from tests.analysis.embedder import make_embedder
 from tests.core.servers import COMMIT, Server, repository, serving
 from winsweep.analysis.embed import counted, embedder
-from winsweep.errors import BadData, MissingInput
+from winsweep.errors import BadData, NotFound
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["how many apples", "a much longer text about apples and pears, and then some", ""]
@@ -40,7 +40,7 @@ def test_a_model_that_is_not_there_is_named(folder):
 
 def test_a_missing_package_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingInput, match=r"pip install 'winsweep\[analysis\]'"):
+    with pytest.raises(NotFound, match=r"pip install 'winsweep\[analysis\]'"):
         embedder("some/model")
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from winsweep import logs
-from winsweep.errors import BadStudy, MissingInput
+from winsweep.errors import BadStudy, NotFound
 from winsweep.house import House, open_house
 
 STUDY = """\
@@ -68,7 +68,7 @@ def test_cleaning_takes_time_in_proportion_to_the_text():
 
 
 def test_the_failed_attempt_comes_before_the_last_and_another_cells_failure_is_shown_where_it_holds_this_one_up(house):
-    with pytest.raises(MissingInput, match=r"a\.sum\.s1: no attempt has written a log yet; .*ready"):
+    with pytest.raises(NotFound, match=r"a\.sum\.s1: no attempt has written a log yet; .*ready"):
         logs.current(house, CELL)
     first, second = write(house, "finetune", "x"), write(house, "collect", "y")
     os.utime(first, (1, 1))

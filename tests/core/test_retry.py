@@ -2,19 +2,19 @@
 
 import pytest
 
-from winsweep.attempt.retry import MAX_EXCLUDED, End, bad_nodes, failed
+from winsweep.attempt.retry import GENERATIONS, MAX_EXCLUDED, Course, End, bad_nodes, course, failed
 
 
 def ends(*told: tuple[str, int]) -> list[End]:
     return [End(kind, "why", progress) for kind, progress in told]
 
 
-@pytest.mark.parametrize("kind", ["application", "config", "data"])
+@pytest.mark.parametrize("kind", ["application", "config", "data", "missing", "a kind that nobody knows"])
 def test_a_bug_or_bad_input_is_not_tried_again(kind):
     assert failed(ends((kind, 0))) == f"{kind}: why"
 
 
-@pytest.mark.parametrize("kind", ["node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge"])
+@pytest.mark.parametrize("kind", ["node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge", "lost", "busy", "blocked"])
 def test_what_may_pass_is_tried_three_times_without_progress(kind):
     assert failed(ends((kind, 0), (kind, 0))) is None
     assert failed(ends((kind, 0), (kind, 0), (kind, 0))) == f"{kind}: why (3 attempts in a row got no further)"
@@ -44,10 +44,31 @@ def test_attempts_that_got_further_are_free():
     assert failed(ends(("preempted", 50), ("killed", 20), ("killed", 50), ("node", 49))).startswith("node: why (3")
 
 
-@pytest.mark.parametrize("kind", ["stopped", "busy", "blocked", "already", "done"])
+@pytest.mark.parametrize("kind", ["stopped", "already", "done"])
 def test_ends_that_say_nothing_against_the_ask_do_not_count(kind):
     assert failed(ends(*[(kind, 0)] * 9)) is None
     assert failed(ends(("killed", 0), ("killed", 0), (kind, 0))) is None
+
+
+def test_an_attempt_whose_input_was_tried_again_since_does_not_count():
+    waited = End("blocked", "an input is not there", 0, is_settled=True)
+    assert failed([waited] * 9) is None
+    assert failed([*[waited] * 9, End("blocked", "why", 0), End("blocked", "why", 0)]) is None
+    assert failed([End("blocked", "why", 0), waited, End("blocked", "why", 0), End("killed", "why", 0)]).startswith("killed: why (3")
+
+
+def test_a_chain_in_which_nothing_came_further_ends_after_three_links():
+    at = Course(5, 70)
+    for far, idle in (((5, 70), 1), ((4, 70), 2), ((6, 0), 0), ((6, 0), 1), ((5, 0), 2), ((5, 9), 0), ((5, 9), 1), ((6, 8), 2), ((2, 9), GENERATIONS)):
+        at = course(at, *far)
+        assert at.idle == idle and at.is_over == (idle >= GENERATIONS), far
+
+
+def test_results_that_come_and_go_are_no_advance():
+    at, links = Course(5, 0), 0
+    while not at.is_over:
+        at, links = course(at, 4 + links % 2, 0), links + 1
+    assert links == GENERATIONS
 
 
 def test_a_node_is_left_out_after_two_deaths_within_a_day():

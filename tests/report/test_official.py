@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.model_selection import GroupKFold
 
-from winsweep.errors import BadData, MissingInput
+from winsweep.errors import BadData, NotFound
 from winsweep.report import glm, official
 from winsweep.report.winrate import official_lc, win_rate
 
@@ -93,7 +93,7 @@ def test_difficulty_may_lie_beside_the_table(tmp_path):
         writer = csv.DictWriter(f, [name for name in whole[0] if name != "instruction_difficulty"], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(whole)
-    with pytest.raises(MissingInput, match="instruction_difficulty.csv: not there"):
+    with pytest.raises(NotFound, match="instruction_difficulty.csv: not there"):
         official.read_table(tmp_path / "df_gamed.csv")
     (tmp_path / "instruction_difficulty.csv").write_bytes((DATA / "alpaca_lc/instruction_difficulty.csv").read_bytes())
     assert official.read_table(tmp_path / "df_gamed.csv").difficulty_N == pytest.approx(table().difficulty_N, abs=1e-12)

@@ -91,7 +91,7 @@ def test_a_base_without_all_of_its_weights_is_refused(zero: str, model: Path, tm
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
     world = World(tmp_path, base, zero, 2, RECIPE, micro_tokens=28)
-    assert all("MissingInput: " in text and "no weights for model.layers.1.mlp.up_proj.weight" in text for text in world.refused())
+    assert all("NotFound: " in text and "no weights for model.layers.1.mlp.up_proj.weight" in text for text in world.refused())
 
 
 def test_an_error_in_progress_on_one_rank_ends_all(model: Path, tmp_path: Path) -> None:

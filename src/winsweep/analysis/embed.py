@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from winsweep.errors import BadData, MissingInput
+from winsweep.errors import BadData, NotFound
 from winsweep.text.hub import refuse_outside_weights
 
 
@@ -28,13 +28,13 @@ def char_ngrams(num_features: int) -> Callable[[list[str]], np.ndarray]:
 def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callable[[list[str]], np.ndarray]:
     """An embedder by a sentence-transformers model, from the hub or a directory: texts to float32 vectors (N, D) of length 1.
 
-    On the GPU if there is one. Texts get no prefix and lose what does not fit into the model, as in the paper. MissingInput without
+    On the GPU if there is one. Texts get no prefix and lose what does not fit into the model, as in the paper. NotFound without
     the package, BadData without the model; both say what to type.
     """
     try:
         from sentence_transformers import SentenceTransformer  # an extra: only the analysis of drift needs it
     except ImportError:
-        raise MissingInput("drift: the package sentence-transformers is not installed; type pip install 'winsweep[analysis]'") from None
+        raise NotFound("drift: the package sentence-transformers is not installed; type pip install 'winsweep[analysis]'") from None
     refuse_outside_weights(name, revision)
     try:
         model = SentenceTransformer(name, revision=revision, trust_remote_code=False)

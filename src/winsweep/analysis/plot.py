@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from winsweep.analysis.drift import Point
-from winsweep.errors import BadData, MissingInput
+from winsweep.errors import BadData, NotFound
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -12,7 +12,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 def scatter(points: Sequence[Point], task: str, path: Path) -> None:
     """A point per output, similarity against task likeness, written to `path` (.png, .svg or .pdf); the same bytes for the same points.
 
-    MissingInput without matplotlib, BadData for another suffix. No text of a model is drawn.
+    NotFound without matplotlib, BadData for another suffix. No text of a model is drawn.
     """
     if path.suffix not in SUFFIXES:
         raise BadData(f"{path}: found the suffix {path.suffix!r}; legal are {', '.join(SUFFIXES)}")
@@ -20,7 +20,7 @@ def scatter(points: Sequence[Point], task: str, path: Path) -> None:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingInput("plot: the package matplotlib is not installed; type pip install 'winsweep[analysis]'") from None
+        raise NotFound("plot: the package matplotlib is not installed; type pip install 'winsweep[analysis]'") from None
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     axes = figure.add_subplot()
     axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)

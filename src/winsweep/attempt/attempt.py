@@ -13,7 +13,7 @@ from winsweep.attempt.job import Job, progress_file
 from winsweep.attempt.ranks import Roll
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
-from winsweep.errors import Busy, Damaged, MissingInput, Stopped
+from winsweep.errors import Busy, Damaged, MissingInput, NotFound, Stopped
 from winsweep.graph import load
 from winsweep.store import damage, liveness, manifest, provenance
 from winsweep.store.claim import Claim, places
@@ -31,9 +31,17 @@ def run(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> in
     try:
         flag.listen()
         return _follow(spec, store, rank, num_ranks, token, flag) if rank else _claim(spec, store, num_ranks, token, flag)
-    except Stopped as e:  # too early, or too late, for an end record
+    except Stopped as e:  # too early, or too late, for an end record of its own
         print(e, file=sys.stderr)
-        return STOPPED
+        return _stopped(store, spec.key, rank, token, e)
+
+
+def _stopped(store: Store, key: str, rank: int, token: str, e: Stopped) -> int:
+    """The exit code of a rank that was stopped outside its stage, which counts as an attempt: another turn would be given without end."""
+    if rank == 0 and e.kind != "stopped" and key not in store.published():
+        history.count(store, key, token, e.kind, str(e))
+        return FAILED if history.failures(store, [key]) else STOPPED
+    return STOPPED
 
 
 def _claim(spec: Spec, store: Store, num_ranks: int, token: str, flag: StopFlag) -> int:
@@ -68,7 +76,8 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
     except BaseException as e:
         flag.polled()
         say_why(e)
-        code = CODES.get(say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, roll) | usage(begun)), FAILED)
+        lacked = history.lacking(store, e.key) if isinstance(e, MissingInput) else {}
+        code = CODES.get(say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, roll) | lacked | usage(begun)), FAILED)
         return FAILED if code == STOPPED and history.failures(store, [spec.key]) else code  # a stopped one would be given another turn
 
 
@@ -90,8 +99,9 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
     """A rank that is not the leader: waits for the leader's claim and runs the same stage on the same directories."""
     work, begun = store.work(spec.key), time.time()
     roll = Roll(work, token)
-    number = roll.await_leader(spec.placement.timeout_s)
-    record = {"attempt": number, "owner": liveness.owner(token), "begun": begun, "node": liveness.node(), "rank": rank}
+    record = {"owner": liveness.owner(token), "begun": begun, "node": liveness.node(), "rank": rank}
+    number = _await_leader(spec, store, roll, token, record)
+    record["attempt"] = number
     stop = liveness.fence(lambda: store.held(spec.key, number))
     try:
         with roll.present(rank):
@@ -108,6 +118,16 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
         return CODES.get(speak_for_leader(store, spec.key, number, record | reason_of(e, work, roll)), FAILED)
     finally:
         stop.set()
+
+
+def _await_leader(spec: Spec, store: Store, roll: Roll, token: str, record: dict) -> int:
+    """The number of the leader's claim. NotFound if it announced none in time, which is then the end of the attempt that it began, if it did."""
+    try:
+        return roll.await_leader(spec.placement.timeout_s)
+    except NotFound as e:
+        if number := store.number_of(spec.key, token):
+            say_end(store, spec.key, number, record | {"attempt": number} | reason_of(e, store.work(spec.key), roll))
+        raise
 
 
 def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str, flag: StopFlag,
@@ -145,12 +165,12 @@ def _verified(spec: Spec, store: Store, name: str, key: str) -> Path:
 
     try:
         return look(store.find(key))
-    except (Damaged, MissingInput, OSError):
+    except (Damaged, NotFound, OSError):
         pass
     path = store.find(key)
     try:
         return look(path)
-    except (Damaged, MissingInput) as e:
+    except (Damaged, NotFound) as e:
         raise damage.set_aside(store, path, str(e).partition("; to rebuild:")[0]) from e
 
 

@@ -26,6 +26,7 @@ GiveUp = Callable[[str], NoReturn]
 
 def reason_of(e: BaseException, work: Path, roll: Roll) -> dict:
     kind = _kind_of(e)
+    kind = "killed" if kind == "stopped" and "SLURM_ARRAY_TASK_ID" in os.environ else kind  # no launcher is there that could have asked
     blamed = {"node": roll.lost_node(WORD_S)} if kind in GONE else {}
     return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
 
@@ -127,7 +128,7 @@ def _kind_of(e: BaseException) -> str:
         return "host OOM"
     if type(e).__name__ == "OutOfMemoryError":
         return "GPU OOM"
-    return "stopped" if isinstance(e, (KeyboardInterrupt, SystemExit)) else "application"
+    return "stopped" if isinstance(e, KeyboardInterrupt) else "application"  # what a library exits with is no request of ours
 
 
 def usage(begun: float) -> dict:

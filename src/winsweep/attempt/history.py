@@ -1,36 +1,58 @@
 """How the attempts at each artifact ended, read from the store, the missing words put in: the input of retry."""
 
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
 
 from winsweep.attempt.arrays import Submitted
-from winsweep.attempt.retry import End, failed
+from winsweep.attempt.endings import progress_of
+from winsweep.attempt.retry import End, against, failed
 from winsweep.errors import Busy
 from winsweep.store import links, liveness
 from winsweep.store.store import Store
 
+SILENT = {"kind": "killed", "reason": "no end record: killed, or its node died"}
+SHOWN = 500  # characters of a log's last line
+
 
 def ends(store: Store, key: str) -> list[End]:
-    """The ends of all attempts at `key`, oldest first, less what was forgiven."""
-    folder = store.work(key) / "ends"
-    try:
-        names = sorted(p.name for p in folder.iterdir() if p.name.endswith(".json") and not p.name.startswith("."))
-    except FileNotFoundError:
-        return []
-    return [_end(json.loads((folder / name).read_bytes())) for name in names]
+    """The ends of all attempts at `key`, oldest first, less what was forgiven; the latest attempt may not have ended.
+
+    One that left no record and was followed by another was killed.
+    """
+    told, latest = _told(store, key), store.latest(key)
+    return [_end(store, record) for n in sorted(told.keys() | set(range(1, latest))) if (record := told.get(n, SILENT))]
+
+
+def over(store: Store, key: str) -> list[End]:
+    """The ends of all attempts at `key` where none lives: the latest was killed, too, if it left no record."""
+    latest = store.latest(key)
+    is_silent = latest and latest not in _told(store, key)
+    return ends(store, key) + ([_end(store, SILENT | {"progress": progress_of(store.work(key))})] if is_silent else [])
 
 
 def failures(store: Store, keys: Iterable[str]) -> dict[str, str]:
-    """Key to reason for everything that should not be started again by itself."""
-    return {key: why for key in keys if (why := failed(ends(store, key)))}
+    """Key to reason for everything of `keys`, which no live attempt holds, that should not be started again by itself."""
+    return {key: why for key in keys if (why := failed(over(store, key)))}
+
+
+def so_far(store: Store, key: str) -> str:
+    """How often `key`, which no live attempt holds, was tried in vain, and how it ended the last time; "" if nothing speaks against it."""
+    told = against(over(store, key))
+    return f"attempt {len(told)} ended as {told[-1].kind}: {told[-1].reason}" if told else ""
 
 
 def forgive(store: Store, keys: Iterable[str]) -> None:
     """From now on nothing that happened to `keys` counts; the records stay under another name."""
     for key in keys:
-        for path in links.inside(store.root, store.work(key) / "ends").glob("[0-9]*.json"):
+        folder = links.inside(store.root, store.work(key) / "ends")
+        for path in folder.glob("[0-9]*.json"):
             path.rename(path.with_suffix(".forgiven"))
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(1, store.latest(key)):  # what left no record has none to rename; the latest may live
+            (folder / f"{number:06d}.forgiven").touch()
 
 
 def note_lost(store: Store, over: Submitted) -> None:
@@ -46,7 +68,9 @@ def note_lost(store: Store, over: Submitted) -> None:
         task = f"{over.job}_{index}"
         for key in could_begin(json.loads(line), present) if not present >= set(over.keys[index]) else ():
             if not store.was_claimed(key, f"slurm-{task}"):
-                lose(store, key, task, "left the queue and never began: cancelled, or it could not start on its node")
+                said = last_words(store.work(key) / "logs", f"slurm-{task}.*.log")
+                why = f"its log ends with: {said}" if said else "cancelled, or it could not start on its node"
+                lose(store, key, task, f"left the queue and never began: {why}")
 
 
 def could_begin(told: Iterable[Mapping], present: Set[str]) -> list[str]:
@@ -57,13 +81,46 @@ def could_begin(told: Iterable[Mapping], present: Set[str]) -> list[str]:
 
 def lose(store: Store, key: str, task: str, why: str, kind: str = "lost") -> None:
     """A SLURM task that never came to an attempt at `key` counts as one that ended by `kind`, unless somebody makes it now."""
+    count(store, key, f"slurm-{task}.lost", kind, f"{task} {why}")
+
+
+def count(store: Store, key: str, token: str, kind: str, reason: str) -> None:
+    """What came to no claim on `key` counts as an attempt, by a claim of its own; nothing happens while a live one holds `key`."""
     heartbeat = store.work(key) / "heartbeat"
     try:
-        claim = store.claim(key, liveness.owner(f"slurm-{task}.lost"), lambda name: liveness.alive(name, heartbeat))
+        claim = store.claim(key, liveness.owner(token), lambda name: liveness.alive(name, heartbeat, token))
     except Busy:
         return
-    claim.end({"attempt": claim.number, "owner": claim.owner, "kind": kind, "begun": time.time(), "reason": f"{task} {why}"})
+    claim.end({"attempt": claim.number, "owner": claim.owner, "kind": kind, "begun": time.time(), "reason": reason,
+               "progress": progress_of(store.work(key))})
 
 
-def _end(record: dict) -> End:
-    return End(record["kind"], record.get("reason", ""), record.get("progress", 0), record.get("node", ""), record.get("begun", 0.0))
+def last_words(logs: Path, pattern: str) -> str:
+    """The last line of the newest log there, without what a terminal would obey; "" if there is none."""
+    log = max(logs.glob(pattern), key=lambda p: p.stat().st_mtime, default=None)
+    lines = log.read_bytes()[-4 * SHOWN :].decode(errors="replace").strip().splitlines() if log else []
+    return "".join(c for c in lines[-1] if c.isprintable())[-SHOWN:] if lines else ""
+
+
+def lacking(store: Store, key: str) -> dict:
+    """What the end record of an attempt says that lacked the input `key`: how often that had been tried, and whether it had been made."""
+    tried = store.latest(key)
+    told = store.end_of(key, tried) if tried else None
+    return {"lacked": key, "tried": tried, "was_made": bool(told) and told["kind"] in ("done", "already")}
+
+
+def _told(store: Store, key: str) -> dict[int, dict]:
+    """What was written of the end of each attempt, by number; nothing of a forgiven one."""
+    folder = store.work(key) / "ends"
+    try:
+        names = [name for name in os.listdir(folder) if name[0].isdigit()]
+    except FileNotFoundError:
+        return {}
+    forgiven = {int(name.partition(".")[0]): {} for name in names if name.endswith(".forgiven")}
+    return forgiven | {int(name.partition(".")[0]): json.loads((folder / name).read_bytes()) for name in names if name.endswith(".json")}
+
+
+def _end(store: Store, record: dict) -> End:
+    lacked = record.get("lacked")
+    is_settled = bool(lacked) and not record["was_made"] and store.latest(lacked) > record["tried"]
+    return End(record["kind"], record.get("reason", ""), record.get("progress", 0), record.get("node", ""), record.get("begun", 0.0), is_settled)

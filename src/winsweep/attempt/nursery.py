@@ -74,7 +74,14 @@ def start(spec: Path, ranks: int, log: Path | None, gpus: str | None) -> Gang:
     token = uuid.uuid4().hex[:12]
     sys.stdout.flush()
     sys.stderr.flush()
-    return Gang({rank: fork(spec, rank, ranks, token, log, gpus) for rank in range(ranks)})
+    gang = Gang({})
+    for rank in range(ranks):
+        try:
+            gang.pids[rank] = fork(spec, rank, ranks, token, log, gpus)
+        except OSError as e:  # no process or memory left: this rank failed
+            print(f"rank {rank} of {spec} cannot be started: {e}", file=sys.stderr, flush=True)
+            gang.pids[rank], gang.codes[rank] = 0, 1
+    return gang
 
 
 def fork(spec: Path, rank: int, ranks: int, token: str, log: Path | None, gpus: str | None) -> int:

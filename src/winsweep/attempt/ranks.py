@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from winsweep.errors import MissingInput
+from winsweep.errors import NotFound
 from winsweep.store import liveness
 from winsweep.store.manifest import write_atomic
 
@@ -57,11 +57,11 @@ class Roll:
         write_atomic(self.folder / CLAIM, json.dumps({"number": number}).encode())
 
     def await_leader(self, timeout_s: float) -> int:
-        """The number of the leader's claim; MissingInput if there is none after `timeout_s`."""
+        """The number of the leader's claim; NotFound if there is none after `timeout_s`."""
         limit = time.monotonic() + timeout_s
         while time.monotonic() < limit:
             try:
                 return json.loads((self.folder / CLAIM).read_bytes())["number"]
             except FileNotFoundError:
                 time.sleep(POLL_S)
-        raise MissingInput(f"{self.folder}: rank 0 did not claim the artifact within {timeout_s:.0f} s; its log says why")
+        raise NotFound(f"{self.folder}: rank 0 did not claim the artifact within {timeout_s:.0f} s; its log says why; where it was still reading its inputs, raise timeout_s in the cluster file")

@@ -1,15 +1,21 @@
-"""What an attempt's end means for the next one: try again, or a person must look. Pure."""
+"""What an attempt's end means for the next one, and a chain's course for its next link: go on, or a person must look. Pure.
+
+Tried again is only what can pass by itself, and that within a budget: whatever the reason, an artifact whose last attempts got no
+further, and a chain in which nothing did, end until a person asks for more.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BUDGET = 3  # attempts in a row that got no further
 PREEMPTIONS = 10  # the same, where a higher partition took the nodes: no fault of the study, but it must not go on for ever
 ADVICE = {"time limit": "; raise time_min, or save more often (checkpoint_steps: N), in the cluster file and type --retry-failed",
           "preempted": "; save more often (checkpoint_steps: N), or name a partition that is not preempted, and type --retry-failed"}
-# Ends that say nothing against the ask, and ends that may come from a machine or a neighbour.
-HARMLESS = ("done", "already", "busy", "blocked", "stopped")
-PASSING = ("preempted", "time limit", "node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge", "lost")
+GENERATIONS = 3  # closing jobs of a chain, in a row, that found nothing finished and nothing further than the one before
+# Ends that say nothing against the ask: "stopped" is what its own launcher asks of an attempt, which then starts no other.
+HARMLESS = ("done", "already", "stopped")
+# Ends that may come from a machine, a neighbour or an input that is being made again. Any other kind cannot pass by itself.
+PASSING = ("preempted", "time limit", "node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge", "lost", "busy", "blocked")
 BAD_NODE = ("node", "hang", "GPU OOM", "killed")
 EXCLUDE_S = 86400.0
 MAX_EXCLUDED = 4
@@ -24,11 +30,34 @@ class End:
     progress: int
     node: str = ""
     at: float = 0.0
+    is_settled: bool = False  # of a blocked one: the input that it lacked was not made then, and has been tried again since
+
+
+@dataclass(frozen=True)
+class Course:
+    """How far a chain of closing jobs has come at best (published results, steps and rows of the others), and how long ago that was."""
+
+    published: int
+    progress: int
+    idle: int = 0  # closing jobs in a row that found no more
+
+    @property
+    def is_over(self) -> bool:
+        return self.idle >= GENERATIONS
+
+
+def course(before: Course, published: int, progress: int) -> Course:
+    """`before` as the next closing job sees it. Results that come and go are no advance; work on the next ones counts anew after one."""
+    if published > before.published:
+        return Course(published, progress)
+    if progress > before.progress:
+        return replace(before, progress=progress, idle=0)
+    return replace(before, idle=before.idle + 1)
 
 
 def failed(ends: Sequence[End]) -> str | None:
     """Why nothing should be started again by itself, or None; `ends` are those of one artifact, oldest first."""
-    told = [e for e in ends if e.kind not in HARMLESS]
+    told = against(ends)
     if not told:
         return None
     last = told[-1]
@@ -39,6 +68,11 @@ def failed(ends: Sequence[End]) -> str | None:
     if len(idle) - preempted < BUDGET and preempted < PREEMPTIONS:
         return None
     return f"{last.kind}: {last.reason} ({len(idle)} attempts in a row got no further{ADVICE.get(last.kind, '')})"
+
+
+def against(ends: Sequence[End]) -> list[End]:
+    """The ends that say something against another attempt."""
+    return [e for e in ends if e.kind not in HARMLESS and not e.is_settled]
 
 
 def stalls(ends: Sequence[End]) -> int:

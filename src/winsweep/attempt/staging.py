@@ -8,7 +8,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from winsweep.errors import Damaged, MissingInput
+from winsweep.errors import Damaged, NotFound
 from winsweep.store import manifest
 
 PIECE = 1 << 20
@@ -47,7 +47,7 @@ def _found(copy: Path, source: Path) -> Path | None:
         if manifest.read(copy) == manifest.read(source):
             manifest.verify(copy)
             return copy
-    except (MissingInput, Damaged):
+    except (NotFound, Damaged):
         pass
     shutil.rmtree(copy, ignore_errors=True)
     return None

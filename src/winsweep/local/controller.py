@@ -2,13 +2,15 @@
 
 import os
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from winsweep.artifact import Artifact
+from winsweep.attempt import history
 from winsweep.attempt import spec as specs
-from winsweep.attempt.endings import BUSY, OK, progress_of
+from winsweep.attempt.endings import BUSY, STOPPED, progress_of
 from winsweep.attempt.history import failures, forgive
 from winsweep.house import House, make_room
 from winsweep.local.local import Ended, Local
@@ -33,6 +35,8 @@ class Run:
     placements: Placements
     started: dict[str, tuple[Artifact, float]] = field(default_factory=dict)  # what runs now, by key
     num_started: int = 0
+    claims: dict[str, int] = field(default_factory=dict)  # of what runs now: the latest claim before it was started
+    unsaid: dict[str, str] = field(default_factory=dict)  # what failed although the store could not be told (a full disk): key to why
 
 
 def drive(house: House, placements: Placements, jobs: int, retry_failed: bool, show: Callable[[Run, list[Item]], None]) -> tuple[Run, list[Item]]:
@@ -44,22 +48,23 @@ def drive(house: House, placements: Placements, jobs: int, retry_failed: bool, s
     try:
         items = loop(run, house.plan, show)
         if house.has_table:
-            make_table(run, items, show)
+            items = make_table(run, items, show)
         publish_analyses(house)
         return run, items
     finally:
         cluster.close()
 
 
-def make_table(run: Run, items: list[Item], show: Callable[[Run, list[Item]], None]) -> None:
-    """Publish the table of the cells that are judged; where some failed it is not made yet."""
+def make_table(run: Run, items: list[Item], show: Callable[[Run, list[Item]], None]) -> list[Item]:
+    """Publish the table of the cells that are judged; where some failed it is not made yet, and stands in the items if its making fails."""
     house = run.house
     done = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
     if done and len(done) < len(house.judged):  # some cells failed: the table of the others
         run.house = replace(house, judged={label: house.judged[label] for label in sorted(done)})
-        loop(run, run.house.plan, show)
+        items = items + [i for i in loop(run, run.house.plan, show) if i.artifact == run.house.wanted[0]]
     if done:
         publish_table(house.store, house.study.name, run.house.wanted[0].key)
+    return items
 
 
 def run_here(house: House, placements: Placements, jobs: int) -> None:
@@ -104,7 +109,8 @@ def look(run: Run, planner: Planner) -> list[Item]:
 
 
 def survey(run: Run, planner: Planner) -> list[Item]:
-    return planner(run.house.facts(dict.fromkeys(run.started, "here")))
+    facts = run.house.facts(dict.fromkeys(run.started, "here"))
+    return planner(replace(facts, failed={**facts.failed, **run.unsaid}))
 
 
 def start_ready(run: Run, items: list[Item]) -> None:
@@ -112,7 +118,7 @@ def start_ready(run: Run, items: list[Item]) -> None:
     reading = any(i.artifact.stage == "prepare" and i.state in ("ready", "running") for i in items)
     for item in (i for i in items if not reading or i.artifact.stage in EARLY):
         placed = run.placements.of(item.artifact.stage, item.artifact.label)
-        ready = item.state == "ready" and item.artifact.key not in run.started
+        ready = item.state == "ready" and item.artifact.key not in run.started and item.artifact.key not in run.unsaid
         if ready and len(run.started) < run.jobs and run.cluster.room(placed.gpus):
             start(run, item, placed)
 
@@ -120,7 +126,12 @@ def start_ready(run: Run, items: list[Item]) -> None:
 def start(run: Run, item: Item, placed: Placement) -> None:
     a, store, study = item.artifact, run.house.store, run.house.study
     path = store.work(a.key) / "spec.json"
-    specs.write(specs.make(a, store.root, study.path, study.files, placed), path)
+    try:
+        specs.write(specs.make(a, store.root, study.path, study.files, placed), path)
+    except OSError as e:
+        run.unsaid[a.key] = f"disk: cannot be started: {e}"
+        return
+    run.claims[a.key] = store.latest(a.key)
     run.started[a.key] = (a, time.time())
     run.num_started += 1
     run.cluster.start(a.key, path, placed.ranks, placed.gpus, log_of(run, a))
@@ -131,13 +142,38 @@ def log_of(run: Run, a: Artifact) -> Path:
 
 
 def settle(run: Run, ended: Ended) -> None:
-    """Note that an attempt ended; one that died without an end record gets one, so that it is not tried for ever."""
+    """Note that an attempt ended. What it did not say of its end itself is said here, so that nothing is tried for ever."""
     a, _ = run.started.pop(ended.id)
-    store = run.house.store
-    if ended.code not in (OK, BUSY) and not store.ended(a.key) and store.holder(a.key, run.house.alive(a.key)) is None:
-        reason = f"signal {-ended.code}" if ended.code < 0 else f"exit code {ended.code}; its log says why"
-        kind = "killed" if ended.code < 0 else "application"
-        store.explain(a.key, {"kind": kind, "reason": reason, "progress": progress_of(store.work(a.key)), "begun": time.time()})
+    try:
+        say_rest(run.house, a.key, ended.code, run.claims.pop(ended.id))
+    except OSError as e:
+        run.unsaid[a.key] = f"disk: exit code {ended.code}, and its end cannot be written down: {e}"
+
+
+def say_rest(house: House, key: str, code: int, before: int) -> None:
+    """See that the attempt which was started after claim `before` and ended with `code` has left an end that counts, if it made nothing.
+
+    None is needed where somebody else builds the artifact or has published it. A stop that this launcher did not ask for is a kill.
+    """
+    store, latest = house.store, house.store.latest(key)
+    told = store.end_of(key, latest) if latest > before else None
+    if told and (told["kind"], code) == ("stopped", STOPPED):
+        store.end(key, latest, told | {"kind": "killed", "reason": "ended by a signal that its launcher did not send"})
+    if told or store.holder(key, house.alive(key)) or key in store.published():
+        return
+    kind, reason = unexplained(code, history.last_words(store.work(key) / "logs", LOG))
+    if latest > before:
+        store.end(key, latest, {"kind": kind, "reason": reason, "progress": progress_of(store.work(key)), "begun": time.time()})
+    else:
+        history.count(store, key, f"launcher-{uuid.uuid4().hex[:12]}", kind, reason)
+
+
+def unexplained(code: int, said: str) -> tuple[str, str]:
+    """Kind and reason of the end of an attempt that left none."""
+    if code < 0:
+        return "killed", f"signal {-code}"
+    kind = {BUSY: "busy", STOPPED: "killed"}.get(code, "application")
+    return kind, f"exit code {code} without a word; {f'its log ends with: {said}' if said else 'its log is empty'}"
 
 
 def state_of(items: list[Item], a: Artifact) -> State:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from winsweep.errors import BadData, Incomplete, MissingInput
+from winsweep.errors import BadData, Incomplete, NotFound
 from winsweep.judge.matching import renamed
 from winsweep.judge.pairs import by_instruction, shown
 from winsweep.report.rows import NUM_NAMED
@@ -16,14 +16,14 @@ Row = dict[str, Any]
 
 
 def read(path: Path) -> tuple[Path, list[Row]]:
-    """The rows of a file, or of the first of NAMES in a directory, and where they were; MissingInput or BadData says what to type."""
+    """The rows of a file, or of the first of NAMES in a directory, and where they were; NotFound or BadData says what to type."""
     if path.is_dir():
         found = next((path / name for name in NAMES if (path / name).is_file()), None)
         if found is None:
-            raise MissingInput(f"{path}: a directory without {', '.join(NAMES)}; legal is one that has any of them, or a file")
+            raise NotFound(f"{path}: a directory without {', '.join(NAMES)}; legal is one that has any of them, or a file")
         path = found
     if not path.is_file():
-        raise MissingInput(f"{path}: no such file; legal is a JSON list of outputs or of annotations in AlpacaEval's format")
+        raise NotFound(f"{path}: no such file; legal is a JSON list of outputs or of annotations in AlpacaEval's format")
     try:
         rows = list(file_rows(path))
     except UnicodeDecodeError as e:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
-from winsweep.errors import BadData, MissingInput
+from winsweep.errors import BadData, NotFound
 from winsweep.judge import alpaca
 from winsweep.report import glm
 from winsweep.report.places import NUM_ALPACA_EVAL
@@ -40,7 +40,7 @@ class Table:
 def read_table(path: Path) -> Table:
     """The table at `path`, completed from instruction_difficulty.csv beside it where it has no difficulty.
 
-    MissingInput if a file is not there; BadData unless it has each of 805 instructions in order, twice.
+    NotFound if a file is not there; BadData unless it has each of 805 instructions in order, twice.
     """
     rows = _read(path)
     if [row.get("index") for row in rows] != [str(i) for i in range(NUM_ALPACA_EVAL)] * 2:
@@ -170,4 +170,4 @@ def _read(path: Path) -> list[dict[str, str]]:
         with open(path, newline="") as f:
             return list(csv.DictReader(f))
     except FileNotFoundError:
-        raise MissingInput(f"{path}: not there; legal is that file of the data set tatsu-lab/alpaca_eval; fetch it once") from None
+        raise NotFound(f"{path}: not there; legal is that file of the data set tatsu-lab/alpaca_eval; fetch it once") from None

@@ -13,17 +13,19 @@ import uuid
 from pathlib import Path
 
 from winsweep import layout
-from winsweep.attempt import attempt, endings
+from winsweep.attempt import attempt, endings, history
+from winsweep.attempt.retry import Course
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.errors import ClusterDown, Stopped
 from winsweep.house import House, open_house
 from winsweep.placement import Cluster, read_cluster
 from winsweep.results import publish_table
-from winsweep.slurm import lookout, queue
-from winsweep.slurm.finalizer import CLOSING_FILE
+from winsweep.slurm import lookout, queue, word
+from winsweep.slurm.finalizer import CLOSING_FILE, asked
 from winsweep.slurm.node import requeue
 from winsweep.slurm.opening import spec_of
 from winsweep.slurm.reconcile import judged_cells, look, tick
+from winsweep.store.store import Store
 
 SETTLE_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
 DOWN_S = 1800.0  # how long SLURM may be away
@@ -41,25 +43,32 @@ def main(folder: Path) -> int:
         print(e, file=sys.stderr, flush=True)
         requeue(f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
         return endings.STOPPED
+    except Exception as e:  # the study's file may be gone, the disk full: nobody else would say so
+        told = json.loads((folder / CLOSING_FILE).read_bytes())
+        word.leave(Store(Path(told["store"])), told["name"], f"the closing job could not go on: {type(e).__name__}: {e}")
+        raise
 
 
 def close(told: dict, flag: StopFlag) -> int:
     house = open_house(Path(told["study"]), Path(told["store"])).only(told["cells"])
     house = house if told["has_table"] else house.models()
     cluster = read_cluster(layout.STAGES, Path(told["cluster"]), house.need.stages)
+    job, before = os.environ["SLURM_ARRAY_JOB_ID"], Course(**told["course"])
     limit, stays = time.monotonic() + DOWN_S, False
     while True:
         try:
             settle(house)
+            if edited(house, told, job):
+                return 0
             if not stays:
                 make_table(house, cluster, flag)
                 flag.listen()  # the table's attempt polled it
-            stayed, seen = stays, tick(house, cluster, own_job=os.environ["SLURM_ARRAY_JOB_ID"], stays=stays)
+            stayed, seen = stays, tick(house, cluster, own_job=job, stays=stays, before=before)
             stays = seen.stays
             print(f"{len(seen.submitted)} arrays submitted{'; no room for another closing job' if stays else ''}", flush=True)
             if not stays and not stayed:
                 if not seen.submitted:
-                    lookout.drop(house.store.root, os.environ["SLURM_ARRAY_JOB_ID"])
+                    lookout.drop(house.store.root, job)
                 return 0
             if stays:
                 linger()
@@ -78,6 +87,17 @@ def linger() -> None:
         time.sleep(min(2 + (time.monotonic() - began) / 10, 30))
 
 
+def edited(house: House, told: dict, own_job: str) -> bool:
+    """Whether the study's file asks for something else than when this job was submitted, which is then left to a person."""
+    now = asked(house)
+    changed = [label for label in told["cells"] if now.get(label) != told["asked"][label]]
+    if changed and not look(house, own_job).closing:
+        word.leave(house.store, told["name"], f"{told['study']} was edited after it was submitted ({', '.join(changed[:3])}"
+                                              f"{' …' if len(changed) > 3 else ''}), so nothing more was submitted; sweep.py runs it as it is now")
+        lookout.drop(house.store.root, own_job)
+    return bool(changed)
+
+
 def settle(house: House) -> None:
     """Return when it is known of every attempt whether it lives, or after a time in which any dead one is known to be."""
     limit = time.monotonic() + SETTLE_S
@@ -91,7 +111,7 @@ def make_table(house: House, cluster: Cluster, flag: StopFlag) -> Path | None:
     if not done or not house.has_table:
         return None
     table = house.table(done)
-    if table.key not in house.store.published():
+    if table.key not in house.store.published() and not history.failures(house.store, [table.key]):
         code = attempt.run(spec_of(house, table, cluster.placements.of("aggregate", house.study.name)), 0, 1, uuid.uuid4().hex[:12], flag)
         if code == endings.STOPPED:
             raise Stopped("stopped")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from winsweep import inspection, strict
 from winsweep.amounts import figure
+from winsweep.attempt.retry import Course
 from winsweep.costs import forecast
 from winsweep.costs.estimate import most_gpu_hours
 from winsweep.costs.pace import Pace, paces
@@ -18,11 +19,11 @@ from winsweep.house import House, chain
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster
 from winsweep.results import where_text
-from winsweep.slurm import lookout, queue, slurm
+from winsweep.slurm import lookout, queue, slurm, word
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
 from winsweep.slurm.opening import leave_out
-from winsweep.slurm.reconcile import Look, judged_cells, look, planned, tick
+from winsweep.slurm.reconcile import Look, judged_cells, look, planned, table_failure, tick
 
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
@@ -41,7 +42,7 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> 
     while a.watch and not over(seen):
         time.sleep(WATCH_S)
         try:
-            seen = tick(house, cluster)
+            seen = tick(house, cluster, before=seen.course or Course(0, 0))
             say_submitted(house, seen)
             run_here(house, cluster.placements, a.jobs)
         except ClusterDown as e:  # unknown is not gone: look again later
@@ -50,7 +51,7 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> 
 
 
 def over(seen: Look) -> bool:
-    return not seen.submitted and not seen.queued and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
+    return (seen.course is not None and seen.course.is_over and not seen.queued) or not seen.submitted and not seen.queued and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
 
 
 def say_submitted(house: House, seen: Look) -> None:
@@ -71,9 +72,14 @@ def report(house: House, seen: Look, command: str) -> int:
     failed = [i for i in seen.items if i.state == "failed"]
     for i in failed:
         print(f"failed  {i.artifact.name}\n        {i.why}\n        log:   {house.store.log(i.artifact.key)}", file=sys.stderr)
+    for key, why in table_failure(house, seen.items).items():
+        print(f"failed  {key} (the table)\n        {why}\n        log:   {house.store.log(key)}", file=sys.stderr)
+        failed = failed or [key]
+    if why := word.read(house.store, house.study.name):
+        print(f"the last chain ended: {why}", file=sys.stderr)
     if failed:
         print(f"To try them again: {command} --retry-failed", file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if failed or why else 0
 
 
 def dry_run(house: House, cluster: Cluster) -> int:

@@ -9,7 +9,7 @@ from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
 from winsweep.house import House
 from winsweep.placement import Cluster
-from winsweep.slurm import held, lookout, slurm
+from winsweep.slurm import held, lookout, slurm, word
 from winsweep.slurm.chain import Array
 from winsweep.slurm.finalizer import CLOSING
 from winsweep.slurm.freeze import freeze
@@ -81,7 +81,7 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
         for array in todo:
             steps.append(_step(out, array, open_array(house, cluster, array, code), exclude, len(steps)))
         last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(house, seen.tasks)])
-        steps.append(_step(out, last, open_closing(house, closing_told(house, cluster, code), code), [], len(steps)))
+        steps.append(_step(out, last, open_closing(house, closing_told(house, cluster, code, word.advanced(house, None)), code), [], len(steps)))
         if not lookout.lookouts(seen.tasks):
             watch = lookout.array_of(last.placement, held.FIRST_S)
             steps.append(_step(out, watch, lookout.opened(house.store.root, last.placement, code), [], len(steps)))

@@ -8,6 +8,7 @@ from winsweep.errors import ClusterDown
 from winsweep.house import House
 from winsweep.slurm import lookout, queue
 from winsweep.slurm.queue import Task
+from winsweep.store.manifest import write_atomic
 
 CLOSING = "closing"  # the array of one task that comes after all others: it looks again and makes the table
 CLOSING_FILE = "closing.json"
@@ -16,6 +17,11 @@ Waiting = Sequence[tuple[Submitted, Task]]
 
 def key_of(house: House) -> str:
     return f"{CLOSING}/{house.study.name}"
+
+
+def asked(house: House) -> dict[str, str]:
+    """What stands for all that each cell is made for: it changes with the study's file."""
+    return {label: "+".join(a.key for a in house.ends(label)) for label in house.judged}
 
 
 def told_to(array: Submitted) -> dict:
@@ -35,8 +41,9 @@ def joined(told: Mapping[str, object], house: House, found: Waiting) -> tuple[di
     waiting = [(array, task) for array, task in found if array.keys == ((key_of(house),),) and task.state == "PENDING"
                and told_to(array)["has_table"] == told["has_table"]]
     known = {cell.label for cell in house.study.table.cells}
-    cells = {*told["cells"], *(c for array, _ in waiting for c in told_to(array)["cells"] if c in known)}
-    return {**told, "cells": sorted(cells)}, waiting
+    seen_to = {c: asks for array, _ in waiting for c, asks in told_to(array)["asked"].items() if c in known and c in told_to(array)["cells"]}
+    asks = seen_to | dict(told["asked"])
+    return {**told, "cells": sorted(asks), "asked": asks}, waiting
 
 
 def others(found: Waiting, present: Set[str]) -> list[str]:
@@ -46,7 +53,11 @@ def others(found: Waiting, present: Set[str]) -> list[str]:
 
 
 def same(told: Mapping[str, object], waiting: Waiting) -> tuple[Submitted, Task] | None:
-    return next((x for x in waiting if told_to(x[0]) == told), None)
+    """One that would do the same; it goes on with the course of `told`."""
+    found = next((x for x in waiting if told_to(x[0]) | {"course": None} == {**told, "course": None}), None)
+    if found:
+        write_atomic(found[0].folder / CLOSING_FILE, json.dumps(told).encode())
+    return found
 
 
 def depend(task: Task, dependency: str) -> bool:

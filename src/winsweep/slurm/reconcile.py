@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 
 from winsweep.attempt import arrays, history
 from winsweep.attempt.arrays import Submitted
+from winsweep.attempt.retry import Course
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
 from winsweep.house import House, make_room
 from winsweep.placement import Cluster
 from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
-from winsweep.slurm import chain, finalizer, held, lookout, queue
+from winsweep.slurm import chain, finalizer, held, lookout, queue, word
 from winsweep.slurm.chain import Array
 from winsweep.slurm.finalizer import CLOSING
 from winsweep.slurm.submission import Submission
@@ -34,6 +35,7 @@ class Look:
     tasks: list[tuple[Submitted, queue.Task]] = field(default_factory=list)  # of the store, in the queue
     full: str = ""  # why SLURM takes no more jobs now, though some are missing
     stays: bool = False  # whether the caller, a closing job, must look again itself, as there was no room for another
+    course: Course | None = None  # of the chain, as it was when something was submitted last
 
     @property
     def unsettled(self) -> bool:
@@ -58,12 +60,15 @@ def look(house: House, own_job: str = "") -> Look:
     return Look(items, queued, [], any(t.job != own_job and finalizer.covers(array, house) for array, t in found), found)
 
 
-def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "", stays: bool = False) -> Look:
+def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "", stays: bool = False, before: Course | None = None) -> Look:
     """Submit everything that is missing and that nothing speaks against, and a closing job; one sbatch per array, if all fits.
 
     Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the closing job, and whatever
-    is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that.
+    is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that. `before` is the course
+    of the chain, or of the watching launcher, that goes on: it ends, with a word, where nothing came of its last submissions.
     """
+    if before is None:  # a person asked
+        word.clear(house.store, house.study.name)
     if retry_failed:
         history.forgive(house.store, history.failures(house.store, [a.key for a in house.order]))
     items = house.plan(house.facts())
@@ -74,25 +79,28 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
         return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
     with Lock(house):
         try:
-            return submit_missing(house, cluster, own_job, stays)
+            return submit_missing(house, cluster, own_job, stays, before)
         except TooManyTasks:
             path = house.store.root / LIMIT
             path.parent.mkdir(exist_ok=True)
             write_atomic(path, str(queue.max_array_tasks()).encode())
-            return submit_missing(house, cluster, own_job, stays)
+            return submit_missing(house, cluster, own_job, stays, before)
 
 
-def submit_missing(house: House, cluster: Cluster, own_job: str, stays: bool) -> Look:
+def submit_missing(house: House, cluster: Cluster, own_job: str, stays: bool, before: Course | None) -> Look:
     seen = look(house, own_job)
     if said := held.mend(house.store, seen.tasks):
         print("\n".join(said), flush=True)
         seen = look(house, own_job)
     todo = planned(house, seen.items, cluster)
+    now = word.advanced(house, before) if todo or before is None else before
+    if now.is_over:
+        todo = [] if seen.closing else word.halted(house, todo)
     if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
-        return seen
-    sent = Submission(house, cluster, own_job, seen.tasks, stays).send(todo, seen.closing)
+        return replace(seen, course=now)
+    sent = Submission(house, cluster, own_job, seen.tasks, now, stays).send(todo, seen.closing)
     lookout.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), sent.code, seen.tasks)
-    return replace(seen, submitted=sent.sent, closing=sent.has_closing, full=sent.full, stays=sent.stays)
+    return replace(seen, submitted=sent.sent, closing=sent.has_closing, full=sent.full, stays=sent.stays, course=now)
 
 
 def needs_closing(house: House, seen: Look, own_job: str) -> bool:
@@ -124,9 +132,15 @@ def judged_cells(house: House, items: Sequence[Item]) -> set[str]:
 
 
 def table_is_missing(house: House, items: Sequence[Item]) -> bool:
-    """Whether some cells are judged and the table of just these is not made."""
+    """Whether some cells are judged and the table of just these is not made, and may be tried."""
     done = judged_cells(house, items)
-    return house.has_table and bool(done) and house.table(done).key not in house.store.published()
+    return house.has_table and bool(done) and house.table(done).key not in house.store.published() and not table_failure(house, items)
+
+
+def table_failure(house: House, items: Sequence[Item]) -> dict[str, str]:
+    """The key of the table of the cells that are judged, with the reason, if its making failed."""
+    done = judged_cells(house, items)
+    return history.failures(house.store, [house.table(done).key]) if done and house.has_table else {}
 
 
 

@@ -4,11 +4,12 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from winsweep.attempt import history
 from winsweep.costs.estimate import duration
 from winsweep.costs.pace import end, share_done
 from winsweep.house import House
 from winsweep.plan import Item
-from winsweep.slurm import queue
+from winsweep.slurm import queue, word
 from winsweep.slurm.queue import Task
 
 SHOWN = 20  # running attempts that are listed one by one
@@ -25,13 +26,24 @@ def lines(house: House, items: Sequence[Item], queued: Mapping[str, Task | None]
     failed = [i for i in items if i.state == "failed"]
     running = [i for i in items if i.state == "running" and not is_waiting(i, queued)]
     shares = {i.artifact.key: share_done(house, i.artifact.key)[0] for i in running}
-    told = [f"failed   {i.artifact.name}: {i.why}\n         log: {house.store.log(i.artifact.key)}" for i in failed]
+    told = [f"ended    {why}"] if (why := word.read(house.store, house.study.name)) and any(i.state != "done" for i in items) else []
+    told += [f"failed   {i.artifact.name}: {i.why}\n         log: {house.store.log(i.artifact.key)}" for i in failed]
+    told += held_lines(house, items)
     for i in running[:SHOWN]:
         told += [f"running  {i.artifact.name}: {shares[i.artifact.key]:.0%}, {i.why}", f"         log: {house.store.log(i.artifact.key)}"]
     told += [f"running  … and {len(running) - SHOWN} more"] if len(running) > SHOWN else []
     told += waiting_lines([queued[i.artifact.key] for i in items if i.state == "running" and is_waiting(i, queued)])
     told += [left_line(house, items, shares)] if any(i.state == "running" for i in items) else []
     return told + ([f"left out {', '.join(avoided)}: two attempts died there within a day"] if avoided else [])
+
+
+def held_lines(house: House, items: Sequence[Item]) -> list[str]:
+    """What a failure keeps from being made, a line for each cause; and what will be tried again, with how it ended before."""
+    causes = Counter(i.why for i in items if i.state == "blocked")
+    told = [f"blocked  {num} × {why}" for why, num in causes.most_common()]
+    begun = house.store.begun()
+    again = [(i, history.so_far(house.store, i.artifact.key)) for i in items if i.state in ("ready", "waiting") and i.artifact.key in begun]
+    return told + [f"again    {i.artifact.name}: {said}" for i, said in again if said][:SHOWN]
 
 
 def waiting_lines(tasks: Sequence[Task | None]) -> list[str]:

@@ -26,7 +26,7 @@ def set_aside(store: Store, path: Path, found: str) -> MissingInput:
         os.rename(path, aside)
     except FileNotFoundError:  # by another attempt that found the same
         pass
-    return MissingInput(f"{found}. It was set aside ({aside}) and is made again by itself")
+    return MissingInput(f"{found}. It was set aside ({aside}) and is made again by itself", _key(aside.name))
 
 
 def known(store: Store) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TypeVar
 
-from winsweep.errors import Damaged, MissingInput
+from winsweep.errors import Damaged, NotFound
 from winsweep.store import links
 
 T = TypeVar("T")
@@ -82,8 +82,8 @@ def entry_of(data: bytes | memoryview) -> dict:
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def read(root: Path) -> dict[str, dict]:
-    """The manifest of `root`; MissingInput where there is none, Damaged where it is none or names what is not below `root`."""
+def read(root: Path, repair: str = "") -> dict[str, dict]:
+    """The manifest of `root`; NotFound where that is no directory, Damaged where it has none that can be read, or one that names what is not below `root`."""
     try:
         found = json.loads((root / NAME).read_bytes())
         if not isinstance(found, dict):
@@ -93,9 +93,11 @@ def read(root: Path) -> dict[str, dict]:
             raise Damaged(f"{root / NAME}: names {outside[0]!r}, which is not below it, so nothing in {root} can be trusted")
         return found
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingInput(f"{root}: no {NAME} there, so it was never finished") from None
+        if root.is_dir():
+            raise Damaged(f"{root}: no {NAME} there, so it was never finished, or was taken apart since{_tail(repair)}") from None
+        raise NotFound(f"{root}: no such directory") from None
     except ValueError:
-        raise Damaged(f"{root / NAME}: not JSON, so nothing in {root} can be trusted") from None
+        raise Damaged(f"{root / NAME}: not JSON, so nothing in {root} can be trusted{_tail(repair)}") from None
 
 
 def verify(root: Path, repair: str = "") -> None:
@@ -103,7 +105,7 @@ def verify(root: Path, repair: str = "") -> None:
 
     `repair` ends the message: the command that makes the directory again.
     """
-    entries = read(root)
+    entries = read(root, repair)
     extra = {p.relative_to(root).as_posix() for p in files_of(root)} - entries.keys()
     if extra:
         raise Damaged(f"{root / min(extra)}: not in the manifest{_tail(repair)}")

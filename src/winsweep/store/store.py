@@ -50,7 +50,7 @@ class Store:
         for d in sorted(_dirs(links.inside(self.root, self.root / stage))):
             if d.name.endswith(f"-{digest}"):
                 return d
-        raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it")
+        raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it", key)
 
     def publish(self, name: str, claim: "Claim") -> Path:
         """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or somebody published first."""
@@ -71,7 +71,7 @@ class Store:
 
     def retire(self, artifact: Artifact, seen: str) -> None:
         """Take a stale published directory away, unless it changed since `seen` (the stamp of its manifest)."""
-        dest = links.inside(self.root, self.root / artifact.name)
+        dest = links.inside(self.root, self.published().get(artifact.key, self.root / artifact.name))
         trash = self.root / ".work" / f"retired-{artifact.digest}-{os.getpid()}"
         if self.stamp(dest) != seen:
             return
@@ -114,7 +114,7 @@ class Store:
             holder = (claims / f"{last:06d}").read_text() if last else None
             if holder == owner:
                 return Claim(self.work(key), last, owner)
-            if holder and self.end_of(key, last) is None and alive(holder):
+            if holder and not self.is_over(key, last) and alive(holder):
                 raise Busy(f"{key}: is being built by {holder}")
             if link(claims, last + 1, owner):
                 return Claim(self.work(key), last + 1, owner)
@@ -126,7 +126,7 @@ class Store:
     def holder(self, key: str, alive: Callable[[str], bool]) -> str | None:
         """The live attempt that owns `key`, if there is one."""
         last = newest(self.work(key) / "claims")
-        if not last or self.end_of(key, last) is not None:
+        if not last or self.is_over(key, last):
             return None
         holder = (self.work(key) / "claims" / f"{last:06d}").read_text()
         return holder if alive(holder) else None
@@ -137,11 +137,24 @@ class Store:
         owners = [(claims / n).read_text() for n in (os.listdir(claims) if claims.exists() else ()) if n.isdigit()]
         return any(owner.rpartition("@")[2].startswith(f"{token}.") for owner in owners)
 
+    def latest(self, key: str) -> int:
+        """The number of the latest claim on `key`; 0 if there was none."""
+        return newest(self.work(key) / "claims")
+
+    def number_of(self, key: str, token: str) -> int:
+        """The number of the latest claim on `key` if the attempt `token` has it, else 0."""
+        last = self.latest(key)
+        return last if last and (self.work(key) / "claims" / f"{last:06d}").read_text().rpartition("@")[2] == token else 0
+
     def end_of(self, key: str, number: int) -> dict | None:
         try:
             return json.loads((self.work(key) / "ends" / f"{number:06d}.json").read_bytes())
         except FileNotFoundError:
             return None
+
+    def is_over(self, key: str, number: int) -> bool:
+        """Whether attempt `number` on `key` has an end record, also one that is forgiven: its owner may live on, for other work."""
+        return any((self.work(key) / "ends" / f"{number:06d}{suffix}").exists() for suffix in (".json", ".forgiven"))
 
     def ended(self, key: str) -> bool:
         """Whether the latest attempt on `key` left its end record."""

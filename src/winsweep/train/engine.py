@@ -29,7 +29,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.integrations import HfDeepSpeedConfig
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
-from winsweep.errors import BadStudy, Damaged, MissingInput
+from winsweep.errors import BadStudy, Damaged, NotFound
 from winsweep.study.recipe import Recipe
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.train import memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
@@ -47,7 +47,7 @@ transformers.utils.logging.disable_progress_bar()
 def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, gang: Gang, recompute: str = "none") -> Engine:
     """An engine that holds `base` in the recipe's precision, ready for its first step; `config` comes from zero.resolve.
 
-    MissingInput if the base lacks a weight. Weight decay applies to every parameter.
+    NotFound if the base lacks a weight. Weight decay applies to every parameter.
     """
     open_device(gang)
     return wrap(_load(base, revision, recipe, config), recipe, config, gang, recompute)
@@ -111,7 +111,7 @@ def _load(base: str | Path, revision: str | None, recipe: Recipe, config: dict) 
         unset_hf_deepspeed_config()
     if report["missing_keys"]:
         name = sorted(report["missing_keys"])[0]
-        raise MissingInput(f"{base}: has no weights for {name}; a base model with all of its weights is legal; check hf_id and revision")
+        raise NotFound(f"{base}: has no weights for {name}; a base model with all of its weights is legal; check hf_id and revision")
     model.config.use_cache = False
     return model
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from winsweep.errors import Damaged, MissingInput, WinsweepError
+from winsweep.errors import Damaged, NotFound, WinsweepError
 from winsweep.store import manifest
 from winsweep.train.checkpoint import ABOUT, LOG, NOTES, PIECES, PREFIX, TMP, checkpoints
 from winsweep.train.engine import Engine, libraries, load_state
@@ -120,7 +120,7 @@ def _changes(have: dict, fit: dict) -> Iterator[str]:
 def _unusable(path: Path, step: int, fit: dict) -> str:
     try:
         manifest.verify(path)
-    except (Damaged, MissingInput) as error:
+    except (Damaged, NotFound) as error:
         return str(error)
     have = json.loads((path / ABOUT).read_bytes())
     old, new = _comparable(have), _comparable(fit)

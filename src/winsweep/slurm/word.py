@@ -1,0 +1,53 @@
+"""How far a study's chain of jobs has come, and why it ended before the study did: a file in the store, shown until sweep.py goes on."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from winsweep.attempt import history
+from winsweep.attempt.endings import progress_of
+from winsweep.attempt.retry import GENERATIONS, Course, course
+from winsweep.house import House
+from winsweep.slurm.chain import Array
+from winsweep.store.manifest import write_atomic
+from winsweep.store.store import Store
+
+
+def leave(store: Store, study: str, why: str) -> None:
+    path = _path(store, study)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps({"why": why, "at": time.time()}).encode())
+
+
+def read(store: Store, study: str) -> str:
+    """What was left, or ""."""
+    try:
+        return json.loads(_path(store, study).read_bytes())["why"]
+    except FileNotFoundError:
+        return ""
+
+
+def clear(store: Store, study: str) -> None:
+    _path(store, study).unlink(missing_ok=True)
+
+
+def advanced(house: House, before: Course | None) -> Course:
+    """The course of a chain that submits again, or begins (without `before`)."""
+    present, begun = house.store.published().keys(), house.store.begun()
+    open_keys = [a.key for a in house.order if a.key not in present and a.key in begun]
+    far = sum(a.key in present for a in house.order), sum(progress_of(house.store.work(key)) for key in open_keys)
+    return course(before, *far) if before else Course(*far)
+
+
+def halted(house: House, todo: Sequence[Array]) -> list[Array]:
+    """Nothing, instead of `todo`, and a word for people about it."""
+    lost = [history.so_far(house.store, a.key) for array in todo for task in array.tasks for a in task]
+    last = next(filter(None, lost), "no attempt has left a reason; launch/logs.py shows their logs")
+    leave(house.store, house.study.name, f"nothing was finished or got further in {GENERATIONS} submissions in a row, so {len(lost)} results were "
+                                         f"not submitted again ({last}); sweep.py goes on")
+    return []
+
+
+def _path(store: Store, study: str) -> Path:
+    return store.root / ".work" / "halted" / f"{study}.json"

@@ -1,0 +1,160 @@
+"""However a task ends: SLURM's chain of closing jobs tries it a few times at most, ends, and the reason is told. SLURM's commands are scripts."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.core.faulty import STUDY, check, checkout, every, house_of, rotated, use
+from winsweep import layout
+from winsweep.attempt import history, warm
+from winsweep.attempt.retry import Course
+from winsweep.house import open_house
+from winsweep.placement import read_cluster
+from winsweep.slurm import closing, node, reconcile, word
+from winsweep.slurm.finalizer import CLOSING_FILE
+
+SBATCH = """\
+#!/usr/bin/env python3
+import json, os, pathlib, re, sys
+q = pathlib.Path(os.environ["FAKEQ"])
+text = open(sys.argv[-1]).read()
+job = 100 + len(list(q.glob("*.json*")))
+ranges = re.search(r"--array=([0-9,-]+)", text)[1]
+tasks = [n for part in ranges.split(",") for a, _, b in [part.partition("-")] for n in range(int(a), int(b or a) + 1)]
+told = {"tasks": tasks, "name": re.search(r"--job-name=(\\\\S+)", text)[1], "folder": text.split()[-1]}
+(q / f"{job}.json").write_text(json.dumps(told))
+print(job if "--parsable" in sys.argv else f"Submitted batch job {job}")
+""".replace("\\\\", "\\")
+SQUEUE = """\
+#!/usr/bin/env python3
+import json, os, pathlib, sys
+if "-j" in sys.argv:
+    print("RUNNING")
+for p in [] if "-j" in sys.argv else sorted(pathlib.Path(os.environ["FAKEQ"]).glob("*.json")):
+    told = json.loads(p.read_text())
+    print("".join(f"{p.stem}_{i}|{told['name']}|PENDING|Priority||0:00|1:00:00\\n" for i in told["tasks"]), end="")
+"""
+SCONTROL = '#!/bin/sh\nif [ "$1" = requeue ]; then touch "$FAKEQ/again-$2"; else echo "MaxArraySize = 1001"; fi\n'
+
+
+@pytest.fixture
+def queue(tmp_path, monkeypatch) -> Path:
+    """A folder of submitted jobs, and commands that keep it."""
+    (tmp_path / "bin").mkdir()
+    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("scontrol", SCONTROL), ("sinfo", "#!/bin/sh\necho n1\n"), ("srun", "#!/bin/sh\n")):
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "q").mkdir()
+    (tmp_path / "c.yaml").write_text("kind: slurm\nall: {time_min: 10}\n")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAKEQ", str(tmp_path / "q"))
+    return tmp_path / "q"
+
+
+def run_task(job: str, index: int, folder: Path, restarts: int, monkeypatch) -> None:
+    """One turn of a task, as a child of this process."""
+    told = {"ARRAY_JOB_ID": job, "ARRAY_TASK_ID": index, "PROCID": 0, "NTASKS": 1, "JOB_ID": job, "RESTART_COUNT": restarts}
+    child = os.fork()
+    if child == 0:
+        try:
+            os.environ |= {f"SLURM_{k}": str(v) for k, v in told.items()} | {"SLURMD_NODENAME": "n1"}
+            os._exit(node.main(folder))
+        finally:
+            os._exit(1)
+    os.waitpid(child, 0)
+
+
+def run_queue(queue: Path, monkeypatch) -> list[tuple[str, Path]]:
+    """Run every task of every array until none asks for another turn; the closing jobs that are left."""
+    left = []
+    for path in sorted(queue.glob("*.json")):
+        told = json.loads(path.read_text())
+        folder = Path(told["folder"].strip("'"))
+        if ".closing." in told["name"] or ".lookout." in told["name"]:
+            left += [(path, folder)] if ".closing." in told["name"] else []
+            continue
+        for index in told["tasks"]:
+            again = queue / f"again-{path.stem}_{index}"
+            for restarts in range(99):
+                again.unlink(missing_ok=True)
+                run_task(path.stem, index, folder, restarts, monkeypatch)
+                if not again.exists():
+                    break
+        path.rename(path.with_suffix(".json.over"))
+    return left
+
+
+def chain_of(tmp_path, queue, monkeypatch, pairs) -> int:
+    """The number of closing jobs until the chain ends by itself; the table is made by closing jobs, so that its stage has no tasks."""
+    house = house_of(tmp_path, sorted({("judge" if stage == "aggregate" else stage, fault) for stage, fault in pairs}))
+    cluster = read_cluster(layout.STAGES, tmp_path / "c.yaml", house.need.stages)
+    use(monkeypatch, checkout(tmp_path / "code"))
+    warm.import_for(*warm.SLOW)  # once, and not in each child
+    reconcile.tick(house, cluster)
+    for number in range(1, 20):
+        closings = run_queue(queue, monkeypatch)
+        if not closings:
+            break
+        path, folder = closings[0]
+        told = json.loads((folder / CLOSING_FILE).read_bytes())
+        path.rename(path.with_suffix(".json.over"))
+        reconcile.tick(house, cluster, own_job=path.stem, before=Course(**told["course"]))
+    check(house, most=10)
+    return number
+
+
+@pytest.mark.timeout(300)
+def test_every_fault_ends_the_chain_with_its_reason(tmp_path, queue, monkeypatch):
+    assert chain_of(tmp_path, queue, monkeypatch, rotated()) <= 4
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+def test_every_fault_at_every_stage_ends_the_chain_with_its_reason(tmp_path, queue, monkeypatch):
+    assert chain_of(tmp_path, queue, monkeypatch, every()) <= 4
+
+
+def leave_queue(queue: Path) -> tuple[str, Path]:
+    """All jobs end without having done anything; the closing job and its folder."""
+    closings = []
+    for path in queue.glob("*.json"):
+        told = json.loads(path.read_text())
+        path.rename(path.with_suffix(".json.over"))
+        closings += [(path.stem, Path(told["folder"].strip("'")))] if ".closing." in told["name"] else []
+    return closings[0]
+
+
+def test_a_chain_that_gets_nowhere_ends_although_nothing_has_failed(tmp_path, queue, monkeypatch):
+    """Tasks leave the queue without a trace, and each failure is forgiven before the closing job looks."""
+    house = house_of(tmp_path, [("prepare", "key")])
+    cluster = read_cluster(layout.STAGES, tmp_path / "c.yaml", house.need.stages)
+    reconcile.tick(house, cluster)
+    sent = []
+    while not sent or sent[-1]:
+        job, folder = leave_queue(queue)
+        history.forgive(house.store, [house.order[0].key])
+        told = json.loads((folder / CLOSING_FILE).read_bytes())
+        seen = reconcile.tick(house, cluster, own_job=job, before=Course(**told["course"]))
+        sent.append(len(seen.submitted))
+    assert sent == [2, 2, 0] and "nothing was finished or got further" in word.read(house.store, "faulty")
+    reconcile.tick(house, cluster)  # a person asks
+    assert word.read(house.store, "faulty") == "" and len(list(queue.glob("*.json"))) == 3  # with the lookout
+
+
+def test_a_closing_job_leaves_word_when_its_study_is_gone_or_asks_for_something_else(tmp_path, queue, monkeypatch):
+    (tmp_path / "study.yaml").write_text(STUDY)
+    house = open_house(tmp_path / "study.yaml", tmp_path / "runs")
+    cluster = read_cluster(layout.STAGES, tmp_path / "c.yaml", house.need.stages)
+    reconcile.tick(house, cluster)
+    job, folder = leave_queue(queue)
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", job)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    (tmp_path / "study.yaml").write_text(STUDY.replace("examples: 24", "examples: 25"))
+    assert closing.main(folder) == 0 and not list(queue.glob("*.json"))
+    assert "was edited after it was submitted (a.ins.s1)" in word.read(house.store, "faulty")
+    (tmp_path / "study.yaml").unlink()
+    with pytest.raises(Exception, match="study.yaml"):
+        closing.main(folder)
+    assert "the closing job could not go on" in word.read(house.store, "faulty")

@@ -1,0 +1,44 @@
+"""However an attempt ends, at whatever stage: on this machine it is tried a few times at most, the loop ends, and the reason is told."""
+
+import pytest
+
+from tests.core.faulty import check, checkout, every, house_of, rotated, use
+from tests.local.conftest import ROOT
+from winsweep import layout
+from winsweep.local.controller import drive
+from winsweep.placement import read_cluster
+
+
+def run_to_the_end(tmp_path, monkeypatch, pairs):
+    house = house_of(tmp_path, pairs)
+    placements = read_cluster(layout.STAGES, ROOT / "slurm/clusters/local.yaml", house.need.stages).placements
+    use(monkeypatch, checkout(tmp_path / "code"))
+    _, items = drive(house, placements, 4, False, lambda run, items: None)
+    assert {i.state for i in items} == {"failed"}
+    check(house)
+
+
+@pytest.mark.timeout(300)
+def test_every_fault_ends_the_loop_with_its_reason(tmp_path, monkeypatch):
+    run_to_the_end(tmp_path, monkeypatch, rotated())
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_every_fault_at_every_stage_ends_the_loop_with_its_reason(tmp_path, monkeypatch):
+    run_to_the_end(tmp_path, monkeypatch, every())
+
+
+@pytest.mark.parametrize("blocker", ["logs", "spec.json"])
+def test_an_attempt_that_cannot_begin_is_not_tried_for_ever(tmp_path, monkeypatch, blocker):
+    house = house_of(tmp_path, [("prepare", "key")])
+    work = house.store.work(house.order[0].key)
+    work.mkdir(parents=True)
+    if blocker == "logs":
+        (work / "logs").write_text("")  # it dies before it can claim anything
+    else:
+        (work / "spec.json" / "x").mkdir(parents=True)  # it cannot be told what to do
+    placements = read_cluster(layout.STAGES, ROOT / "slurm/clusters/local.yaml", house.need.stages).placements
+    use(monkeypatch, checkout(tmp_path / "code"))
+    run, items = drive(house, placements, 1, False, lambda run, items: None)
+    assert [i.state for i in items] == ["failed"] and ": " in items[0].why and run.num_started <= 3
