@@ -1,4 +1,7 @@
-"""Everything winsweep knows about DeepSpeed: how a model becomes an engine, takes a step, is saved, loaded and read."""
+"""Everything winsweep knows about DeepSpeed: how a model becomes an engine, takes a step, is saved, loaded and read.
+
+Only `resharding` knows too where its state lies.
+"""
 
 import contextlib
 import logging
@@ -6,6 +9,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for CUDA must not start it: the ranks are forked later
@@ -165,6 +169,11 @@ def load_state(engine: Engine, directory: Path, step: int) -> None:
     path, _ = engine.load_checkpoint(str(directory), tag=TAG)
     if path is None or engine.global_steps != step:
         raise Damaged(f"{directory}: holds the state after {engine.global_steps} steps, not {step}; remove it to train from the start")
+
+
+def libraries() -> dict[str, str]:
+    """The versions of what gives saved state its form."""
+    return {name: version(name).partition("+")[0] for name in ("deepspeed", "torch", "numpy")}
 
 
 def each_parameter(engine: Engine) -> Iterator[tuple[str, Tensor]]:

@@ -4,7 +4,6 @@ import errno
 import hashlib
 import json
 import math
-import random
 import shutil
 import sys
 import time
@@ -12,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import torch
 
 from winsweep import keys, zero
@@ -21,7 +19,6 @@ from winsweep.placement import Placement
 from winsweep.store.manifest import kept, write_atomic
 from winsweep.study.recipe import Recipe
 from winsweep.text.encode import Example
-from winsweep.train import checkpoint
 from winsweep.train import engine as engines
 from winsweep.train.checkpoint import LOG, NOTES
 from winsweep.train.consolidate import write_shards
@@ -29,9 +26,11 @@ from winsweep.train.course import Course, check
 from winsweep.train.engine import Engine
 from winsweep.train.gang import Gang
 from winsweep.train.loss import num_targets
+from winsweep.train.randomness import set_seeds
+from winsweep.train.resumption import LIBRARIES, resume
 from winsweep.train.saver import Saver
 
-BUDGET = "micro_tokens.json"
+BUDGET = "micro_tokens-{}.json"
 STOPS = ("time limit", "preempted", "stopped")
 
 
@@ -52,10 +51,11 @@ def finetune(
     stop_after_epochs: int | None = None,
 ) -> dict:
     """Train `base` on `examples` and fill `out`; called by every rank, returns notes for the record: the DeepSpeed configuration that
-    was used, how steps were split into micro-batches, and what checkpoints cost.
+    was used, how steps were split into micro-batches, what checkpoints cost and from which the run went on.
 
     `out`, empty and shared, gets the weights as safetensors shards with their index, log.jsonl, and last of all train.json;
-    `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes on from the last.
+    `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes on from the last, also with
+    other ranks or another `zero_config`.
     `zero_config` comes from zero.read_zero; `progress(done, total)` is called on each rank after each step. Once `stopping()` gives a
     reason on any rank, all save after the step that they are in and raise Stopped; the last step is finished instead.
     `stop_after_epochs` ends the run there, with the schedule of all its epochs: its weights are those the whole run has at that point.
@@ -68,16 +68,16 @@ def finetune(
     gang.first(lambda: work.mkdir(parents=True, exist_ok=True))
     engine = engines.start(base, revision, recipe, config, gang, placement.recompute)
     why_not = engines.pack_or_not(engine, gang)
-    budget = _micro_tokens(engine, examples, placement, work, gang)
+    budget = _micro_tokens(engine, examples, placement, config, work, gang)
     course = Course(examples, recipe, seed, gang.num_ranks, not why_not, budget, stop_after_epochs)
     _say(course, why_not, gang)
     set_seeds(seed + 1_000_003 * gang.rank)  # dropout differs between ranks
     fit = _fit(course, base, revision, config, gang)
-    begin = checkpoint.resume(engine, work, fit, gang)
+    begin = resume(engine, work, fit, gang)
     saver = Saver(engine, work, fit, placement, gang)
     _train(engine, course, saver, begin, work, progress, stopping, gang)
     _publish(engine, course, out, work, gang)
-    return {"deepspeed": config, "packing": _packing(course, why_not, out), "checkpoints": saver.notes()}
+    return {"deepspeed": config, "packing": _packing(course, why_not, out), "checkpoints": saver.notes(), "resumed": _notes(work)}
 
 
 def _train(
@@ -115,34 +115,29 @@ def _say(course: Course, why_not: str, gang: Gang) -> None:
               file=sys.stderr, flush=True)
 
 
-def set_seeds(seed: int) -> None:
-    """Start the generators of python, numpy and torch from `seed`."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
 def _agreed(stop: str | None, gang: Gang) -> str | None:
     """Why the gang stops after this step: the gravest word that any rank was told, the same on all."""
     told = gang.sum(*(stop == word for word in STOPS))
     return next((word for word, num in zip(STOPS, told) if num), None)
 
 
-def _micro_tokens(engine: Engine, examples: Sequence[Example], placement: Placement, work: Path, gang: Gang) -> int:
-    """The placement's, or what the rank with the least memory has room for: found once, so that a later attempt splits steps alike."""
+def _micro_tokens(engine: Engine, examples: Sequence[Example], placement: Placement, config: dict, work: Path, gang: Gang) -> int:
+    """The placement's, or what the rank with the least memory has room for: found once for a layout, so that a later attempt splits alike."""
     if placement.micro_tokens:
         return placement.micro_tokens
     longest = max(len(example.ids) for example in examples)
     here = gang.together(lambda: engines.room(engine, placement.recompute, longest))
     least = min(gang.gather(here))
-    return gang.first(lambda: kept(work / BUDGET, lambda: least))
+    layout = json.dumps([gang.num_ranks, config["zero_optimization"], placement.recompute], sort_keys=True)
+    name = BUDGET.format(hashlib.sha256(layout.encode()).hexdigest()[:8])
+    return gang.first(lambda: kept(work / name, lambda: least))
 
 
 def _fit(course: Course, base: str | Path, revision: str | None, config: dict, gang: Gang) -> dict:
-    """What a checkpoint must have been made with; how a step is split is not among it, as the state does not depend on it."""
+    """What a checkpoint was made with: of this only the layout and the libraries may differ. The state does not depend on how a step is split."""
     digest = hashlib.sha256(json.dumps([list(example) for example in course.examples]).encode()).hexdigest()
-    run = {"base": str(base), "revision": revision, "seed": course.seed, "examples": digest}
-    return run | {"recipe": keys.given(course.recipe), "num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"]}
+    run = {"base": str(base), "revision": revision, "seed": course.seed, "examples": digest, "recipe": keys.given(course.recipe)}
+    return run | {"num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"], LIBRARIES: engines.libraries()}
 
 
 def take_step(engine: Engine, course: Course, at: int, gang: Gang) -> dict:
@@ -192,7 +187,11 @@ def _publish(engine: Engine, course: Course, out: Path, work: Path, gang: Gang) 
 
 
 def _finish(facts: dict, out: Path, work: Path) -> None:
-    notes = work / NOTES
     shutil.copyfile(work / LOG, out / LOG)
-    facts = facts | {"notes": notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []}
-    write_atomic(out / "train.json", json.dumps(facts, indent=1).encode())
+    write_atomic(out / "train.json", json.dumps(facts | {"notes": _notes(work)}, indent=1).encode())
+
+
+def _notes(work: Path) -> list[str]:
+    """From which checkpoints the run went on, and what of them was changed or passed over."""
+    notes = work / NOTES
+    return notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
