@@ -44,6 +44,7 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     (Ours("precision", "recipe", "bf16 or fp32"), "bf16 fp16 fp32 dtype torch_dtype mixed_precision half tf32"),
     (Ours("precision", "decoding", "bf16 or fp32"), "bf16 fp16 fp32 dtype torch_dtype mixed_precision half tf32"),
     (Ours("engine", "decoding", "slots or vllm"), "vllm backend use_vllm inference_engine"),
+    (Ours("stop", "decoding", "a list of texts that end an answer"), "stop_strings stop_sequences stop_words stop_token stop_tokens eos"),
     (Ours("seeds", "the study", "a list: seeds: [1]"), "seed random_seed data_seed training_seed num_seeds"),
     (Ours("hf_id", "models: {NAME: …}", "with revision:"), "model_name model_name_or_path model_id repo repo_id hub_id hf_repo hf_name name_or_path hf hub "
      "base_model pretrained_model_name_or_path model"),
