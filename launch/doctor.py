@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from winsweep import layout, paths  # noqa: E402
 from winsweep.errors import WinsweepError  # noqa: E402
 from winsweep.graph import discover  # noqa: E402
-from winsweep.placement import read_cluster  # noqa: E402
+from winsweep.placement import cluster_file, read_cluster  # noqa: E402
 
 
 def main() -> int:
@@ -18,8 +18,8 @@ def main() -> int:
     p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts, on the shared disk (default: runs)")
     p.add_argument("--wait", type=float, default=120.0, metavar="SECONDS", help="longest wait for a node (default: 120)")
     a = p.parse_args()
-    file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
     try:
+        file = cluster_file(a.cluster, "CLUSTER")
         cluster = read_cluster(layout.STAGES, file, discover(layout.JOBS, "winsweep.jobs"))
         if cluster.kind == "local":
             print(f"ok       {file}: kind is local: attempts are processes of this machine, and SLURM is not used")

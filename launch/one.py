@@ -2,18 +2,21 @@
 
 import argparse
 import os
+import re
+import shlex
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, paths, strict  # noqa: E402
+from winsweep import paths, strict  # noqa: E402
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
+from winsweep.placement import cluster_file  # noqa: E402
 from winsweep.store.manifest import write_atomic  # noqa: E402
 from winsweep.study import single
-from winsweep.study.parts import NAME  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
+READ = ("MODEL", "DATA", "LR", "EPOCHS", "SEED", "JUDGE", "CLUSTER", "STORE", "DRY_RUN", "PYTHON", "TORCH_INDEX", "BIN")  # of make's command line
 
 
 def main() -> int:
@@ -30,9 +33,10 @@ def main() -> int:
     p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study and say what would run")
     a = p.parse_args()
     try:
+        refuse_unread(os.environ.get("MAKEFLAGS", ""))
         path, told = write(a, Path(a.store or "runs"))
         words = [str(HERE / "sweep.py"), str(path), "--store", a.store or "runs", *([] if a.act == "eval" else ["--train-only"])]
-        words += ["--cluster", known_cluster(a.cluster)] if a.cluster else []
+        words += ["--cluster", a.cluster] if a.cluster else []
         words += ["--dry-run"] if a.dry_run else []
         words += [f"--only={label}" for label in single.cells(told)]
     except WinsweepError as e:
@@ -52,7 +56,9 @@ def write(a: argparse.Namespace, store: Path) -> tuple[Path, single.Told]:
         told = single.training(asked, single.read_known(HERE / "models.yaml"), a.act == "train_resp")
         path = folder / f"{told['name']}.yaml"
     if a.cluster:
-        known_cluster(a.cluster)
+        cluster_file(a.cluster, "CLUSTER")
+    if a.act != "eval":
+        print(f"then:  make eval MODEL={told['name']}{'' if store == Path('runs') else f' STORE={shlex.quote(str(store))}'}", flush=True)
     if path.exists() and single.read_told(path) == told:
         print(f"study: {path}", flush=True)
         return path, told
@@ -62,11 +68,12 @@ def write(a: argparse.Namespace, store: Path) -> tuple[Path, single.Told]:
     return path, told
 
 
-def known_cluster(name: str) -> str:
-    names = sorted(p.stem for p in layout.CLUSTERS.glob("*.yaml"))
-    if not name.endswith(".yaml") and (name not in names or not NAME.fullmatch(name)):
-        raise BadStudy(f"CLUSTER: found {name!r}; {strict.near(name, names)}, or the path of such a file")
-    return name
+def refuse_unread(flags: str) -> None:
+    """BadStudy for a NAME=value on make's command line (`flags`: its MAKEFLAGS) that nothing reads, such as EPOCH=3."""
+    words = re.split(r"(?<!\\) ", flags.partition("-- ")[2])
+    for name in (word.partition("=")[0].rstrip(":?+") for word in words if "=" in word):
+        if name not in READ:
+            raise BadStudy(f"{name}: nothing reads it; {strict.near(name.upper(), READ)}")
 
 
 if __name__ == "__main__":

@@ -43,9 +43,12 @@ def main() -> int:
     a = p.parse_args()
     try:
         print(columns() if a.columns else told(a))
+        sys.stdout.flush()
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # of `| head`; what Python flushes at its end goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -91,9 +94,8 @@ def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, l
     """Annotations of outputs, kept in the store so that no pair is judged twice, and notes of how the two sides were matched."""
     from winsweep.report import files
 
-    for given, word in ((a.reference, "--reference FILE"), (a.judge, "--judge NAME")):
-        if not given:
-            raise BadStudy(f"{path}: these are outputs, not annotations; legal with {word}; type {word}")
+    if lacking := " ".join(word for given, word in ((a.reference, "--reference FILE"), (a.judge, "--judge NAME")) if not given):
+        raise BadStudy(f"{path}: these are outputs, not annotations; legal with --reference FILE and --judge NAME; add {lacking}")
     pairs, num_spaced = files.pairs((path, rows), files.read(a.reference), a.allow_missing)
     notes = [f"{num_spaced} instructions differ from the reference's in white space alone and were matched all the same"] if num_spaced else []
     return *annotate(pairs, judge_of(a.judge, a.store), a.store), notes

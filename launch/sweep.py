@@ -10,13 +10,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
-from winsweep.check import early, room
-from winsweep.check.dry import say_checks
+from winsweep.check import dry, early, room
 from winsweep.costs import bill, forecast
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
 from winsweep.local.controller import default_jobs, drive, state_of  # noqa: E402
-from winsweep.placement import Cluster, read_cluster  # noqa: E402
+from winsweep.placement import Cluster, cluster_file, read_cluster  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
@@ -42,14 +41,12 @@ def main() -> int:
         house = only(opened(a), a.only)
         house = house.models() if a.train_only else house
         print("".join(f"{line}\n" for line in bill.warnings(house)), end="", file=sys.stderr)
-        if a.dry_run:
-            print(prefetch.not_there(house), end="")
-        elif a.prefetch:
+        if a.prefetch:
             return prefetch.fetch(house)
-        elif a.cancel is None:
+        if not a.dry_run and a.cancel is None:
             inspection.refuse(house)
-        file = Path(a.cluster) if a.cluster.endswith(".yaml") else layout.CLUSTERS / f"{a.cluster}.yaml"
-        cluster = read_cluster(layout.STAGES, file, house.need.stages)
+        cluster = read_cluster(layout.STAGES, cluster_file(a.cluster), house.need.stages)
+        refuse_without_queue(a, cluster)
         whole = house
         if a.cancel is None and not a.dry_run and not a.emit and not (house := told_first(whole)).judged:
             return 2
@@ -58,8 +55,6 @@ def main() -> int:
             from winsweep.slurm import commands
 
             return commands.act(house, cluster, a, again(a)) or left_out
-        if a.emit:
-            raise BadStudy(f"--emit: {cluster.file} is of kind local; a cluster file with kind: slurm is legal; add --cluster NAME")
         return dry_run(house, cluster, a.jobs) if a.dry_run else sweep(house, a, cluster) or left_out
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
@@ -86,6 +81,14 @@ def only(house: House, labels: list[str] | None) -> House:
         if label not in house.judged:
             raise BadStudy(f"--only {label}: no such cell in {house.study.path}; {strict.near(label, house.judged)}")
     return house.only(labels) if labels else house
+
+
+def refuse_without_queue(a: argparse.Namespace, cluster: Cluster) -> None:
+    """BadStudy for what only a queue can do, asked of this machine: nothing may be started by a person who wants it cancelled."""
+    for word, given in (("--cancel", a.cancel is not None), ("--emit", a.emit), ("--watch", a.watch)):
+        if given and cluster.kind == "local":
+            here = "; a sweep on this machine ends with Ctrl-C" if word == "--cancel" else ""
+            raise BadStudy(f"{word}: {cluster.file} is of kind local; a cluster file with kind: slurm is legal; add --cluster NAME{here}")
 
 
 def again(a: argparse.Namespace) -> str:
@@ -116,9 +119,10 @@ def dry_run(house: House, cluster: Cluster, num_jobs: int) -> int:
         print(f"{stage:10s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
         for i in to_run:
             print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
+    print(prefetch.not_there(house), end="")
     print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, items)]))
     memory_gb = room.here()
-    code = say_checks(house, cluster.placements, items, num_jobs, (lambda placed: memory_gb) if memory_gb else None)
+    code = dry.say_checks(house, cluster.placements, items, num_jobs, (lambda placed: memory_gb) if memory_gb else None, dry.unreadable(house, looked))
     return 1 if any(f.problem for f in looked) else code
 
 
@@ -145,7 +149,8 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
     if notes := remarks(house, items):
         print("\n".join(notes))
-    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells judged; {results.where_text(house, judged)}{beside}' if house.has_table else 'models made'}")
+    told = f"cells judged; {results.where_text(house, judged)}{beside}" if house.has_table else results.models_text(house, judged)
+    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {told}")
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)
     return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) and (is_current or not house.has_table) else 1

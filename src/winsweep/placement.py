@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from winsweep import strict
+from winsweep import layout, strict
+from winsweep.errors import BadStudy
 
 LIKE = {"check_judge": "judge"}  # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 WORD = re.compile(r"[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")
@@ -70,6 +71,14 @@ class Cluster:
     kind: Literal["slurm", "local"]
     file: Path
     placements: Placements
+
+
+def cluster_file(name: str, word: str = "--cluster") -> Path:
+    """The file that a person names with `word`: one of slurm/clusters/, without .yaml, or a path to one; BadStudy lists those that there are."""
+    names = sorted(p.stem for p in layout.CLUSTERS.glob("*.yaml"))
+    if not name.endswith(".yaml") and name not in names:
+        raise BadStudy(f"{word}: found {name!r}; {strict.near(name, names)}, or the path of such a file")
+    return Path(name) if name.endswith(".yaml") else layout.CLUSTERS / f"{name}.yaml"
 
 
 def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster:

@@ -56,12 +56,22 @@ def is_current(house: House, labels: Collection[str]) -> bool:
 def where_text(house: House, labels: Collection[str]) -> str:
     """Where the table of the judged cells `labels` is, in words; if another lies there, or making it failed, that is said."""
     path = path_of(house)
-    if not labels or is_current(house, labels):
+    earlier = f"; {path} is of an earlier run" if path.exists() else ""
+    if is_current(house, labels):
         return f"table: {path}"
+    if not labels:
+        return f"table: not made yet{earlier}" if earlier else f"table: {path}, not made yet"
     key = house.table(set(labels)).key
     why = failures(house.store, [key]).get(key)
     state = f"the table of these cells could not be made: {why}\n        log: {house.store.log(key)}" if why else "the table of these cells is not made yet"
-    return f"{state}{f'; {path} is of an earlier run' if path.exists() else ''}"
+    return state + earlier
+
+
+def models_text(house: House, labels: Collection[str]) -> str:
+    """How many models of a house of models are made, and where they lie."""
+    published = house.store.published()
+    where = [str(published[house.judged[label].key]) for label in sorted(labels) if house.judged[label].key in published]
+    return f"models made{': ' if where else ''}{where[0] if len(where) == 1 else f'{house.store.root}/collect/' if where else ''}"
 
 
 def publish_analyses(house: House) -> None:

@@ -224,8 +224,13 @@ def _advice(kind: type, value: object) -> str:
 
 
 def _near(name: object, legal: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(name), [str(x) for x in legal], n=1)
-    return f"did you mean {close[0]}?" if close else ""
+    close = closest(str(name), legal)
+    return f"did you mean {close}?" if close else ""
+
+
+def closest(name: str, legal: Iterable[str]) -> str:
+    """The legal name that `name` is most like, or no text."""
+    return next(iter(difflib.get_close_matches(name, [str(x) for x in legal], n=1)), "")
 
 
 def near(name: str, legal: Iterable[str]) -> str:

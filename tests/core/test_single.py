@@ -64,7 +64,8 @@ def test_a_model_is_named_by_its_data(data, responses_only, name, reader, tmp_pa
 
 @pytest.mark.parametrize(("asked", "match"), [
     (Asked(""), r"MODEL: found ''; legal: llama2-7b, olmo-7b, toy; type MODEL=llama2-7b"),
-    (Asked("lama2-7b"), r"MODEL: found 'lama2-7b'; legal: .*did you mean llama2-7b\?"),
+    (Asked("lama2-7b"), r"MODEL: found 'lama2-7b'; legal: .*did you mean llama2-7b\?; type MODEL=llama2-7b"),
+    (Asked("toyy"), "type MODEL=toy$"),
     (Asked("toy", data="mbp"), r"DATA: found 'mbp'; legal: alpaca, chess, gsm, .*did you mean mbpp\?"),
     (Asked("toy", data="lima_no_rephrase"), r"DATA: found 'lima_no_rephrase'; legal: .*lima, mbpp, .*or a file of rows \(\.jsonl, "),
     (Asked("toy", data="gone.jsonl"), r"DATA: no file at .*gone\.jsonl; a file of rows and a task of this list are legal: alpaca, chess, gsm"),
@@ -132,7 +133,7 @@ def test_a_model_is_found_by_its_name(tmp_path):
         single.find("resp_tuned_toy", tmp_path)
     (tmp_path / "resp_tuned_toy.yaml").write_text("{}")
     assert single.find("resp_tuned_toy", tmp_path) == tmp_path / "resp_tuned_toy.yaml"
-    with pytest.raises(BadStudy, match=r"no 'resp_toy' .*did you mean resp_tuned_toy\?"):
+    with pytest.raises(BadStudy, match=r"no 'resp_toy' .*did you mean resp_tuned_toy\?; type MODEL=resp_tuned_toy, or make train_resp"):
         single.find("resp_toy", tmp_path)
 
 

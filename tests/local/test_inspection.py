@@ -26,6 +26,24 @@ def three(tmp_path) -> Bench:
     return bench
 
 
+def test_a_dry_run_counts_files_that_are_not_there_and_wrong_rows_in_its_last_line(three):
+    assert three.run("--dry-run").endswith("no problems found before anything runs\n")
+    (three.folder / "two.jsonl").unlink()
+    assert three.run("--dry-run").endswith("1 problem found before anything runs; 1 of them above this table\n")
+    write(three.folder, "three.jsonl", [{"instruction": "a", "ouput": "b"}])
+    assert three.run("--dry-run", code=1).endswith("2 problems found before anything runs; 2 of them above this table\n")
+
+
+@pytest.mark.parametrize("word", ["--cancel", "--cancel=a.base.s1", "--watch", "--emit=scripts"])
+def test_what_only_a_queue_can_do_starts_nothing_here(three, word):
+    assert f"error: {word.partition('=')[0]}: " in (said := three.run(word, code=2)) and "add --cluster NAME" in said
+    assert not three.published() and not list(three.store.glob(".work/*"))
+
+
+def test_a_cluster_that_is_not_there_is_answered_with_those_that_are(three):
+    assert "--cluster: found 'testbedd'; legal: gpu, local, offline, preemptible, testbed; did you mean testbed?" in three.run("--cluster=testbedd", code=2)
+
+
 WRONG = [('{"instruction": "a", "out', r"not JSON"), ({"instruction": "a"}, "no text under 'output'"), ({"instruction": "a", "output": " "}, "no response tokens"),
          ('["a"]', "must be a JSON object"), ({"messages": "hello"}, "messages is not a list"), ({"messages": [7]}, "messages is not a list")]
 
@@ -53,7 +71,7 @@ def test_given_outputs_and_instructions_are_looked_at(three):
     write(three.folder, "asked.jsonl", [{"instruction": "a"}, {"instruction": "b"}])
     three.write(THREE.replace("{from: toy, part: dev}", "{path: asked.jsonl}").replace("reference: {task: ins}", "reference: {outputs: given.json}"))
     for given, told in [([{"instruction": "a", "output": "x"}], "given.json: no output for 1 instructions of instructions, the first being 'b'"),
-                        ([{"instruction": "a"}], "given.json row 0: output is None"), ("x", "given.json"), ({}, "found a JSON dict")]:
+                        ([{"instruction": "a"}], "given.json row 0: output is None"), ("x", "given.json"), ({}, "given.json row 0: instruction is None; legal are the texts instruction and output; the row has nothing")]:
         (three.folder / "given.json").write_text(given if isinstance(given, str) else json.dumps(given))
         said = three.run(code=2)
         assert told in said and said.count("error: ") == 1, said

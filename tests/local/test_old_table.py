@@ -31,6 +31,14 @@ def test_the_table_of_an_earlier_run_is_not_shown_for_one_that_could_not_be_made
     assert "0 jobs run; 3 of 3 cells judged; table: " in bench.run() and "is of an earlier run" not in status(bench)
 
 
+def test_the_table_of_an_earlier_run_is_not_named_as_this_one_before_any_cell_is_done(bench):
+    bench.write(ONE)
+    assert f"0 of 3 cells done; table: {bench.store}/results/tiny.csv, not made yet" in status(bench)
+    bench.run()
+    bench.write(ONE.replace("epochs: 2", "epochs: 3").replace("max_new_tokens: 8", "max_new_tokens: 7"))
+    assert f"0 of 3 cells done; table: not made yet; {bench.store}/results/tiny.csv is of an earlier run" in status(bench)
+
+
 def test_a_table_that_somebody_changed_is_put_right(bench):
     bench.write(ONE.replace("  sum: {from: toy, kinds: [sum], num_examples: 24, leave_out: [sum]}\n", ""))
     bench.run()

@@ -45,6 +45,12 @@ def test_a_dry_run_on_a_cluster_needs_no_model(tmp_path):
     assert "no 'gsm_olmo-7b' was trained here" in make(tmp_path, "eval", "MODEL=gsm_olmo-7b", code=2)
 
 
+@pytest.mark.parametrize(("word", "told"), [("EPOCH=3", "did you mean EPOCHS?"), ("model=a b", "did you mean MODEL?"), ("BATCH=8", "legal: MODEL, DATA")])
+def test_a_word_that_nothing_reads_is_refused(tmp_path, word, told):
+    said = make(tmp_path, "train_resp", "MODEL=toy", word, code=2)
+    assert f"{word.partition('=')[0]}: nothing reads it; " in said and told in said and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("value", ["$(shell touch ran)", "`touch ran`", "$$(touch ran)", "a\"; touch ran; \"", "'; touch ran; '", "--help", "$(error ran)",
                                    "a\ntouch ran"])
 @pytest.mark.parametrize("name", ["MODEL", "LR"])

@@ -1,6 +1,7 @@
 """launch/score.py: any file in AlpacaEval's format, ours or its own, without a study."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +175,13 @@ def test_a_name_from_a_file_cannot_command_the_terminal(score, tmp_path):
     assert code == 0 and "\x1b" not in said and "\x07" not in said
 
 
+def test_columns_may_be_cut_by_head():
+    shell = f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'launch/score.py'))} --columns | true"
+    for _ in range(3):  # the reader is gone before anything is written, or is not
+        done = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(("words", "told"), [
     ([], "FILE is missing"),
     (["gone.json"], "gone.json: no such file"),
@@ -181,8 +189,8 @@ def test_a_name_from_a_file_cannot_command_the_terminal(score, tmp_path):
     (["none.json"], "none.json: no rows"),
     (["text.json"], "text.json:1: not JSON"),
     (["latin.json"], "latin.json:1: not UTF-8"),
-    (["outputs.json"], "these are outputs, not annotations; legal with --reference FILE"),
-    (["outputs.json", "--reference", "outputs.json"], "type --judge NAME"),
+    (["outputs.json"], "these are outputs, not annotations; legal with --reference FILE and --judge NAME; add --reference FILE --judge NAME"),
+    (["outputs.json", "--reference", "outputs.json"], "add --judge NAME"),
     (["outputs.json", "--reference", "short.json", "--judge", "reference_overlap"], "short.json: no output for 'question 0'"),
     (["short.json", "--reference", "outputs.json", "--judge", "reference_overlap"], "short.json: no output for 'question 0'"),
     (["twice.json", "--reference", "outputs.json", "--judge", "reference_overlap"], "twice.json: more than once: 'question 1'"),

@@ -12,8 +12,8 @@ WIDTH = 100
 COLOURS = {"ok": "green", "problem": "red", "unknown": "yellow"}
 
 
-def table_text(rows: Sequence[Row]) -> str:
-    """A line for each finding, long ones wrapped; problems also counted below."""
+def table_text(rows: Sequence[Row], num_above: int = 0) -> str:
+    """A line for each finding, long ones wrapped; below, how many problems there are, with the `num_above` that are said before the table."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head, least in (("of", 10), ("what", 14), ("", 7), ("found", 40)):
         table.add_column(head, no_wrap=head == "", min_width=least, overflow="fold")
@@ -25,8 +25,10 @@ def table_text(rows: Sequence[Row]) -> str:
     console = Console(width=WIDTH)
     with console.capture() as captured:
         console.print(table)
-    num = sum(row.finding.verdict == "problem" for row in rows)
-    return "\n".join([*(line.rstrip() for line in captured.get().splitlines()), f"{num or 'no'} problem{'' if num == 1 else 's'} found before anything runs"])
+    num = num_above + sum(row.finding.verdict == "problem" for row in rows)
+    lines = [line.rstrip() for line in captured.get().splitlines()] if rows else []
+    where = f"; {num_above} of them above{' this table' if rows else ''}" if num_above else ""
+    return "\n".join([*lines, f"{num or 'no'} problem{'' if num == 1 else 's'} found before anything runs{where}"])
 
 
 def shown(text: str) -> str:

@@ -42,7 +42,8 @@ def by_instruction(path: Path, rows: Sequence[dict]) -> dict[str, dict]:
     for i, row in enumerate(rows):
         wrong = [name for name in ("instruction", "output") if not isinstance(row.get(name), str)]
         if wrong:
-            raise BadData(f"{path} row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; legal are the texts instruction and output")
+            raise BadData(f"{path} row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; legal are the texts instruction and output; "
+                          f"the row has {', '.join(map(str, row)) or 'nothing'}; rename its keys or columns")
     twice = [text for text, num in Counter(row["instruction"] for row in rows).items() if num > 1]
     if twice:
         raise BadData(f"{path}: more than once: {shown(twice)}; each instruction may stand once")

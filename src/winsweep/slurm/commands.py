@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from winsweep import inspection, strict
+from winsweep import inspection, prefetch, strict
 from winsweep.amounts import figure
 from winsweep.attempt.retry import Course
-from winsweep.check import room
-from winsweep.check.dry import say_checks
+from winsweep.check import dry, room
 from winsweep.costs import forecast
 from winsweep.costs.estimate import most_gpu_hours
 from winsweep.costs.pace import Pace, paces
@@ -20,7 +19,7 @@ from winsweep.errors import BadStudy, ClusterDown
 from winsweep.house import House, chain
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
-from winsweep.results import where_text
+from winsweep.results import models_text, where_text
 from winsweep.slurm import doctor, inventory, lookout, queue, slurm, word
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
@@ -69,7 +68,7 @@ def report(house: House, seen: Look, command: str) -> int:
     states = {i.artifact.key: i.state for i in seen.items}
     analysed = sum(states.get(a.key) == "done" for a in house.analyses.values())
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
-    what = f"cells judged; {where_text(house, done)}{beside}" if house.has_table else "models made"
+    what = f"cells judged; {where_text(house, done)}{beside}" if house.has_table else models_text(house, done)
     print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} {what}")
     if seen.full:
         print(f"SLURM takes no more jobs now ({seen.full}); the closing job submits the rest as room appears")
@@ -101,8 +100,9 @@ def dry_run(house: House, cluster: Cluster) -> int:
     by_pace = f" (about {figure(measured)} by finished results of {', '.join(sorted(known))})" if known else ""
     print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {_hours(asked)} GPU-hours{by_pace}; "
           f"{sum(i.state == 'done' for i in seen.items)} results reused")
+    print(prefetch.not_there(house), end="")
     print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, seen.items)]))
-    broken = say_checks(house, cluster.placements, seen.items, None, gpu_gb(todo))
+    broken = dry.say_checks(house, cluster.placements, seen.items, None, gpu_gb(todo), dry.unreadable(house, looked))
     return max(broken, say_refusals(todo), any(f.problem for f in looked))
 
 

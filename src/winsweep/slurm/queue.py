@@ -15,6 +15,7 @@ LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUE
         "STAGE_OUT", "STOPPED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "PREEMPTED")
 HOLDS = ("REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 TIMEOUT_S = 60.0
+NO_CONFIGURATION = re.compile(r"configuration (source|file)")  # in the words of a command that does not know its cluster
 # How long an sbatch that was not heard to succeed may still turn up in the queue. One that comes later costs a job that ends as busy.
 ACCEPT_S = 30.0
 
@@ -59,7 +60,9 @@ def run(command: list[str], timeout_s: float = TIMEOUT_S) -> str:
     except subprocess.TimeoutExpired:
         raise ClusterDown(f"{command[0]}: no answer within {timeout_s:.0f} s; what is in the queue is unknown, so nothing was started; try again") from None
     if done.returncode:
-        raise ClusterDown(f"{' '.join(command[:2])}: {done.stderr.strip() or done.stdout.strip() or done.returncode}")
+        said = str(done.stderr.strip() or done.stdout.strip() or done.returncode)
+        hint = "; run this on a login node of the cluster, or name its configuration in SLURM_CONF" if NO_CONFIGURATION.search(said) else ""
+        raise ClusterDown(f"{' '.join(command[:2])}: {said}{hint}")
     return done.stdout
 
 

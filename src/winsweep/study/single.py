@@ -38,7 +38,7 @@ class Asked:
 def training(asked: Asked, known: Mapping[str, Told], responses_only: bool) -> Told:
     """The study of `asked` over what is `known` of its model; BadStudy names a value that is not legal, and the nearest that is."""
     if asked.model not in known:
-        raise BadStudy(f"MODEL: found {asked.model!r}; {strict.near(asked.model, known)}; type MODEL={next(iter(known))}")
+        raise BadStudy(f"MODEL: found {asked.model!r}; {strict.near(asked.model, known)}; type MODEL={strict.closest(asked.model, known) or next(iter(known))}")
     base = _entry(asked.model, known[asked.model])
     usual, usual_rows = _sibling(asked.model, base)
     data, rows = _rows(asked.data) if asked.data else (usual, usual_rows)
@@ -104,8 +104,9 @@ def find(name: str, folder: Path) -> Path:
     """The study file of the model `name` that was asked for before; BadStudy with those that there are."""
     names = sorted(p.stem for p in folder.glob("*.yaml"))
     if name not in names:
-        hint = strict.near(name, names) if names else f"{folder} has none"
-        raise BadStudy(f"MODEL: no {name!r} was trained here; {hint}; type make train_resp MODEL=llama2-7b first")
+        of_model = [n for n in names if n.endswith(f"_{name}")]
+        hint = f"{strict.near(name, names)}; type MODEL={(of_model or [strict.closest(name, names) or names[-1]])[0]}, or" if names else f"{folder} has none; type"
+        raise BadStudy(f"MODEL: no {name!r} was trained here; {hint} make train_resp MODEL=llama2-7b first")
     return folder / f"{name}.yaml"
 
 
@@ -128,7 +129,7 @@ def _placed(value: Any, folder: Path) -> Any:
 
 def text(told: Told, command: str) -> bytes:
     """The study file, with what to type to have all of it."""
-    return (f"# Written by `{command}`; yours to edit. Its table: python launch/sweep.py THIS-FILE\n"
+    return (f"# Written by `{command}`; yours to edit; typed again, that writes it anew. Its table: python launch/sweep.py THIS-FILE\n"
             + yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=150)).encode()
 
 
