@@ -163,7 +163,7 @@ def read_fields(kind: type, given: dict[str, Node], at: Node) -> typing.Any:
     seen.of(refuse_unknown, given, fields, at)
     for name, f in fields.items():
         if name not in given and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            seen.found.append(str(at.error(f"{name} is missing", f"{name} has no default", f"add {name}: …")))
+            seen.found.append(str(at.error(f"{name} is missing", f"{name} has no default", f"add {name}: {'COMMIT, of its page on the hub (main is legal too, and moves)' if name == 'revision' else '…'}")))
     values = {name: seen.of(_field, hints[name], node, fields[name].metadata) for name, node in given.items() if name in fields}
     seen.stop()
     return kind(**values)

@@ -176,7 +176,7 @@ def cancel(house: House, label: str) -> int:
     queue.cancel(tasks)
     if not label:
         lookout.drop(house.store.root, "")
-    print(f"{len(tasks)} tasks cancelled; what is finished stays")
+    print(f"{len(tasks)} tasks cancelled; what is finished stays; the same command without --cancel goes on")
     return 0
 
 

@@ -51,6 +51,10 @@ class Parts:
 
     def model(self, name: str, node: Node) -> Model:
         check_name(name, node)
+        if isinstance(node.value, str):
+            a_path = node.value.startswith(("/", ".", "~"))
+            what = f"path: {node.value}" if a_path else f"hf_id: {node.value}, revision: COMMIT"
+            raise node.error(f"found {strict.show(node.value)}", "a mapping is legal here", f"type {name}: {{{what}}}")
         given = node.mapping()
         seen = strict.Findings()
         seen.of(strict.refuse_unknown, given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "context", "recipe"), node)
