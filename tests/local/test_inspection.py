@@ -31,6 +31,7 @@ def test_a_dry_run_counts_files_that_are_not_there_and_wrong_rows_in_its_last_li
     (three.folder / "two.jsonl").unlink()
     assert three.run("--dry-run").endswith("1 problem found before anything runs; 1 of them above this table\n")
     write(three.folder, "three.jsonl", [{"instruction": "a", "ouput": "b"}])
+    assert "did you mean ouput? rename it, or if every row has it, type columns: {output: ouput} beside path:" in three.run("--dry-run", code=1)
     assert three.run("--dry-run", code=1).endswith("2 problems found before anything runs; 2 of them above this table\n")
 
 

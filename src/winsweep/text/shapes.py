@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from winsweep import strict
 from winsweep.errors import BadData
 from winsweep.study.frame import Message
 
@@ -21,7 +22,9 @@ def conversation(instruction: str, response: str) -> list[Message]:
 def text(row: Mapping, name: str) -> str:
     """The text under `name`; BadData where there is none."""
     if not isinstance(row.get(name), str):
-        raise BadData(f"no text under {name!r}; the row has {', '.join(map(str, row)) or 'nothing'}")
+        like = strict.closest(name, [str(k) for k, v in row.items() if isinstance(v, str) and k not in NAMES])
+        do = f"; did you mean {like}? rename it, or if every row has it, type columns: {{{name}: {like}}} beside path:" if like else ""
+        raise BadData(f"no text under {name!r}; the row has {', '.join(map(str, row)) or 'nothing'}{do}")
     return row[name]
 
 
