@@ -55,7 +55,12 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> 
 
 
 def over(seen: Look) -> bool:
-    return (seen.chain_progress is not None and seen.chain_progress.is_over and not seen.queued) or not seen.submitted and not seen.queued and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
+    """Whether nothing is under way and nothing more would be submitted, as all is done or failed, or as nothing came of the last submissions."""
+    if seen.queued:
+        return False
+    if seen.chain_progress and seen.chain_progress.is_over:
+        return True
+    return not seen.submitted and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
 
 
 def say_submitted(house: House, seen: Look) -> None:
