@@ -13,7 +13,7 @@ from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
 from winsweep.check import early, room
 from winsweep.check.dry import say_checks
 from winsweep.costs import bill, forecast
-from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
+from winsweep.errors import BadData, BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
 from winsweep.local.controller import default_jobs, drive, state_of  # noqa: E402
 from winsweep.placement import Cluster, read_cluster  # noqa: E402
@@ -74,9 +74,12 @@ def opened(a: argparse.Namespace) -> House:
         return open_house(a.study, a.store, lenient=True)
     try:
         return open_house(a.study, a.store)
-    except BadStudy:
-        if not prefetch.fetch_urls(open_house(a.study, a.store, lenient=True)):
-            raise
+    except BadStudy as e:
+        try:
+            if not prefetch.fetch_urls(open_house(a.study, a.store, lenient=True)):
+                raise
+        except BadData as why:
+            raise BadStudy(f"{e}\n{why}") from why
         return open_house(a.study, a.store)
 
 
