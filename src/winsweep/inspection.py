@@ -61,7 +61,7 @@ def lines(found: list[Finding]) -> list[str]:
     """What a dry run says of the files: a line for each problem, and how many are whole."""
     wrong = list(dict.fromkeys(f.problem for f in found if f.problem))
     num = len({f.path for f in found if not f.problem} - {f.path for f in found if f.problem})
-    return [*(f"wrong: {line}" for line in wrong), *([f"{num} local files of rows read to their end, without a fault"] if num else [])]
+    return [*(f"wrong: {line}" for line in wrong), *([f"{num} local file{'s' if num > 1 else ''} of rows read to {'their' if num > 1 else 'its'} end, without a fault"] if num else [])]
 
 
 def _looks(house: House) -> Iterator[tuple[Artifact, Path, str, Callable[[], int]]]:

@@ -46,7 +46,7 @@ def test_all_wrong_files_are_told_at_once(three):
     write(three.folder, "two.jsonl", [{"instruction": "a", "output": ""}])
     write(three.folder, "three.jsonl", [])
     said = three.run("--dry-run", code=1)
-    assert "two.jsonl:1: the row has no response" in said and "three.jsonl: the source holds no row at all" in said and "1 local files of rows read" in said
+    assert "two.jsonl:1: the row has no response" in said and "three.jsonl: the source holds no row at all" in said and "1 local file of rows read" in said
 
 
 def test_given_outputs_and_instructions_are_looked_at(three):
