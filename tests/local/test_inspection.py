@@ -53,7 +53,7 @@ def test_given_outputs_and_instructions_are_looked_at(three):
     write(three.folder, "asked.jsonl", [{"instruction": "a"}, {"instruction": "b"}])
     three.write(THREE.replace("{from: toy, part: dev}", "{path: asked.jsonl}").replace("reference: {task: ins}", "reference: {outputs: given.json}"))
     for given, told in [([{"instruction": "a", "output": "x"}], "given.json: no output for 1 instructions of instructions, the first being 'b'"),
-                        ([{"instruction": "a"}], "given.json row 0: output is None"), ("x", "given.json"), ({}, "found a JSON dict")]:
+                        ([{"instruction": "a"}], "given.json row 0: output is None"), ("x", "given.json"), ({}, "given.json row 0: instruction is None")]:
         (three.folder / "given.json").write_text(given if isinstance(given, str) else json.dumps(given))
         said = three.run(code=2)
         assert told in said and said.count("error: ") == 1, said
@@ -90,3 +90,11 @@ def test_on_slurm_too_nothing_is_submitted(three):
     done = subprocess.run([sys.executable, str(ROOT / "launch/sweep.py"), str(three.study), "--store", str(three.store), "--cluster", str(three.folder / "c.yaml")],
                           capture_output=True, text=True, timeout=60, env={"PATH": "/nowhere"})
     assert done.returncode == 2 and "three.jsonl:7: not JSON" in done.stderr
+
+
+def test_cells_alone_do_not_help_against_a_wrong_table_of_difficulty(three):
+    """Every table of the study needs it, that of one cell too."""
+    (three.folder / "df_gamed.csv").write_text("a,b\n1,2\n")
+    three.write(three.study.read_text().replace("compare: {", "compare: {difficulty: df_gamed.csv, "))
+    said = three.run(code=2)
+    assert "df_gamed.csv: found 1 rows" in said and "every cell needs them" in said and "--only" not in said
