@@ -97,4 +97,11 @@ def test_cells_alone_do_not_help_against_a_wrong_table_of_difficulty(three):
     (three.folder / "df_gamed.csv").write_text("a,b\n1,2\n")
     three.write(three.study.read_text().replace("compare: {", "compare: {difficulty: df_gamed.csv, "))
     said = three.run(code=2)
+    told = status(three)
+    assert "problem  " in told and "df_gamed.csv: found 1 rows" in told
     assert "df_gamed.csv: found 1 rows" in said and "every cell needs them" in said and "--only" not in said
+
+
+def status(bench: Bench) -> str:
+    return subprocess.run([sys.executable, str(ROOT / "launch/status.py"), str(bench.study), "--store", str(bench.store)],
+                          capture_output=True, text=True, timeout=60, check=True).stdout
