@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from winsweep import paths  # noqa: E402
 from winsweep.errors import WinsweepError  # noqa: E402
 from winsweep.house import open_house  # noqa: E402
-from winsweep.keepers import kept  # noqa: E402
+from winsweep.retention import kept  # noqa: E402
 from winsweep.pruning import remove, spared, waste  # noqa: E402
 
 

@@ -145,7 +145,8 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
     beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
     if notes := remarks(house, items):
         print("\n".join(notes))
-    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {f'cells judged; {results.where_text(house, judged)}{beside}' if house.has_table else 'models made'}")
+    what = f"cells judged; {results.where_text(house, judged)}{beside}" if house.has_table else "models made"
+    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {what}")
     if problems := view.failures_text(house, items, command):
         print(problems, file=sys.stderr)
     return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) and (is_current or not house.has_table) else 1

@@ -32,8 +32,8 @@ def plan(wanted: Sequence[Artifact], facts: Facts, order: Sequence[Artifact] = (
     """Every artifact that matters to `wanted`, inputs first, with its state; the same facts give the same plan.
 
     Done means published with everything that it was made from still there; the output of a transient stage may be
-    gone once its users are done. Gates count for what is not done alone. The inputs and gates of a done artifact do not appear. `order` is the closure of `wanted`, for those
-    who have it already.
+    gone once its users are done. Gates count for what is not done alone. The inputs and gates of a done artifact do not appear. `order` is
+    the closure of `wanted`, for those who have it already.
     """
     order = order or closure(wanted)
     done = _done(order, facts)

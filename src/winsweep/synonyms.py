@@ -111,7 +111,10 @@ def hint(name: str, legal: Collection[str]) -> str:
 
 
 def _elsewhere(ours: Ours) -> str:
-    place = f"at the top of {ours.home}" if ours.home == "the study" else f"in {ours.home}" if ours.home.startswith(("a ", "the ")) else f"under {ours.home}" + ":" * ours.home.isalpha()
+    if ours.home == "the study":
+        place = f"at the top of {ours.home}"
+    else:
+        place = f"in {ours.home}" if ours.home.startswith(("a ", "the ")) else f"under {ours.home}{':' * ours.home.isalpha()}"
     return f"type {ours.name}: … {place}" + (f" ({ours.note})" if ours.note else "")
 
 

@@ -10,10 +10,10 @@ import pytest
 from tests.core.faulty import STUDY, check, checkout, every, house_of, rotated, use
 from winsweep import layout
 from winsweep.attempt import history, warm
-from winsweep.attempt.retry import Course
+from winsweep.attempt.retry import ChainProgress
 from winsweep.house import open_house
 from winsweep.placement import read_cluster
-from winsweep.slurm import closing, node, reconcile, word
+from winsweep.slurm import closing, halt, node, reconcile
 from winsweep.slurm.finalizer import CLOSING_FILE
 
 SBATCH = """\
@@ -74,7 +74,7 @@ def run_queue(queue: Path, monkeypatch) -> list[tuple[str, Path]]:
     for path in sorted(queue.glob("*.json")):
         told = json.loads(path.read_text())
         folder = Path(told["folder"].strip("'"))
-        if ".closing." in told["name"] or ".lookout." in told["name"]:
+        if ".closing." in told["name"] or ".watchdog." in told["name"]:
             left += [(path, folder)] if ".closing." in told["name"] else []
             continue
         for index in told["tasks"]:
@@ -102,7 +102,7 @@ def chain_of(tmp_path, queue, monkeypatch, pairs) -> int:
         path, folder = closings[0]
         told = json.loads((folder / CLOSING_FILE).read_bytes())
         path.rename(path.with_suffix(".json.over"))
-        reconcile.tick(house, cluster, own_job=path.stem, before=Course(**told["course"]))
+        reconcile.tick(house, cluster, own_job=path.stem, before=ChainProgress(**told["chain_progress"]))
     check(house, most=10)
     return number
 
@@ -138,11 +138,11 @@ def test_a_chain_that_gets_nowhere_ends_although_nothing_has_failed(tmp_path, qu
         job, folder = leave_queue(queue)
         history.forgive(house.store, [house.order[0].key])
         told = json.loads((folder / CLOSING_FILE).read_bytes())
-        seen = reconcile.tick(house, cluster, own_job=job, before=Course(**told["course"]))
+        seen = reconcile.tick(house, cluster, own_job=job, before=ChainProgress(**told["chain_progress"]))
         sent.append(len(seen.submitted))
-    assert sent == [2, 2, 0] and "nothing was finished or got further" in word.read(house.store, "faulty")
+    assert sent == [2, 2, 0] and "nothing was finished or got further" in halt.reason(house.store, "faulty")
     reconcile.tick(house, cluster)  # a person asks
-    assert word.read(house.store, "faulty") == "" and len(list(queue.glob("*.json"))) == 3  # with the lookout
+    assert halt.reason(house.store, "faulty") == "" and len(list(queue.glob("*.json"))) == 3  # with the watchdog
 
 
 def test_a_closing_job_leaves_word_when_its_study_is_gone_or_asks_for_something_else(tmp_path, queue, monkeypatch):
@@ -155,11 +155,11 @@ def test_a_closing_job_leaves_word_when_its_study_is_gone_or_asks_for_something_
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
     (tmp_path / "study.yaml").write_text(STUDY.replace("examples: 24", "examples: 25"))
     assert closing.main(folder) == 0 and not list(queue.glob("*.json"))
-    assert "was edited after it was submitted (a.ins.s1)" in word.read(house.store, "faulty")
+    assert "was edited after it was submitted (a.ins.s1)" in halt.reason(house.store, "faulty")
     (tmp_path / "study.yaml").unlink()
     with pytest.raises(Exception, match="study.yaml"):
         closing.main(folder)
-    assert "the closing job could not go on" in word.read(house.store, "faulty")
+    assert "the closing job could not go on" in halt.reason(house.store, "faulty")
 
 
 def test_an_analysis_that_was_left_alone_is_no_edit_of_the_study(tmp_path, queue, monkeypatch):
@@ -172,7 +172,7 @@ def test_an_analysis_that_was_left_alone_is_no_edit_of_the_study(tmp_path, queue
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", job)
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
     assert closing.main(folder) == 0 and list(queue.glob("*.json"))
-    assert word.read(house.store, "faulty") == ""
+    assert halt.reason(house.store, "faulty") == ""
     assert told(queue)["analyses"] == {}
     reconcile.tick(house, cluster)
     assert told(queue)["analyses"] == {name: a.key for name, a in house.analyses.items()} and house.analyses

@@ -2,7 +2,7 @@
 
 import pytest
 
-from winsweep.attempt.retry import GENERATIONS, MAX_EXCLUDED, Course, End, bad_nodes, course, failed
+from winsweep.attempt.retry import GENERATIONS, MAX_EXCLUDED, ChainProgress, End, bad_nodes, failed, next_progress
 
 
 def ends(*told: tuple[str, int]) -> list[End]:
@@ -58,16 +58,16 @@ def test_an_attempt_whose_input_was_tried_again_since_does_not_count():
 
 
 def test_a_chain_in_which_nothing_came_further_ends_after_three_links():
-    at = Course(5, 70)
+    at = ChainProgress(5, 70)
     for far, idle in (((5, 70), 1), ((4, 70), 2), ((6, 0), 0), ((6, 0), 1), ((5, 0), 2), ((5, 9), 0), ((5, 9), 1), ((6, 8), 2), ((2, 9), GENERATIONS)):
-        at = course(at, *far)
+        at = next_progress(at, *far)
         assert at.idle == idle and at.is_over == (idle >= GENERATIONS), far
 
 
 def test_results_that_come_and_go_are_no_advance():
-    at, links = Course(5, 0), 0
+    at, links = ChainProgress(5, 0), 0
     while not at.is_over:
-        at, links = course(at, 4 + links % 2, 0), links + 1
+        at, links = next_progress(at, 4 + links % 2, 0), links + 1
     assert links == GENERATIONS
 
 

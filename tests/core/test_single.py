@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.test_study import STUDY, read
 from winsweep import layout
-from winsweep.attempt.retry import Course
+from winsweep.attempt.retry import ChainProgress
 from winsweep.errors import BadStudy
 from winsweep.house import open_house
 from winsweep.placement import read_cluster
@@ -155,6 +155,6 @@ def test_models_alone_are_finetunes_and_no_table(tmp_path):
     cluster = read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", house.need.stages)
     assert [array.title for array in planned(house, house.plan(house.facts()), cluster)] == ["pretrain", "prepare", "check", "finetune+collect"]
     assert closing_array(house, cluster, [0]).stage == "closing"
-    folder, _, _ = open_closing(house, closing_told(house, cluster, tmp_path, Course(0, 0)), tmp_path)
+    folder, _, _ = open_closing(house, closing_told(house, cluster, tmp_path, ChainProgress(0, 0)), tmp_path)
     told = single.read_told(folder / "closing.json")  # JSON is YAML
     assert told["has_table"] is False and told["cells"] == ["a.sum.s1", "a.sum.s2"] and os.path.samefile(told["study"], tmp_path / "study.yaml")

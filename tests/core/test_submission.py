@@ -96,8 +96,8 @@ class Pretended:
 
     @property
     def work(self) -> dict[str, dict]:
-        """The queue without the lookout."""
-        return {job: j for job, j in self.queue.items() if ".lookout." not in j["name"]}
+        """The queue without the watchdog."""
+        return {job: j for job, j in self.queue.items() if ".watchdog." not in j["name"]}
 
     def jobs(self) -> list[tuple[str, int]]:
         """How many tasks of each stage, whatever arrays they are in."""

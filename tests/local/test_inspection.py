@@ -53,7 +53,8 @@ def test_given_outputs_and_instructions_are_looked_at(three):
     write(three.folder, "asked.jsonl", [{"instruction": "a"}, {"instruction": "b"}])
     three.write(THREE.replace("{from: toy, part: dev}", "{path: asked.jsonl}").replace("reference: {task: ins}", "reference: {outputs: given.json}"))
     for given, told in [([{"instruction": "a", "output": "x"}], "given.json: no output for 1 instructions of instructions, the first being 'b'"),
-                        ([{"instruction": "a"}], "given.json row 0: output is None"), ("x", "given.json"), ({}, "given.json row 0: instruction is None")]:
+                        ([{"instruction": "a"}], "given.json row 0: output is None"), ("x", "given.json"), ({}, "given.json row 0: instruction is None"),
+                        (3, "given.json:1: found '3'")]:
         (three.folder / "given.json").write_text(given if isinstance(given, str) else json.dumps(given))
         said = three.run(code=2)
         assert told in said and said.count("error: ") == 1, said

@@ -43,7 +43,7 @@ def another_study_asks_only_what_is_new(bench: Bench, server: JudgeServer) -> No
     """Both orders of the same cells: one of the two is in the ledger, also after pruning."""
     before = sum(server.paid.values())
     bench.write(STUDY.replace("local-judge}", "local-judge, both_orders: true, limits: {in_flight: 8}}").replace("name: tiny", "name: other"))
-    done = subprocess.run([sys.executable, str(ROOT / "launch/prune.py"), str(bench.study), "--store", str(bench.store), "--yes"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(ROOT / "launch/prune.py"), str(bench.study), "--store", str(bench.store), "--yes", "--others"], capture_output=True, text=True)
     assert done.returncode == 0 and "removed" in done.stdout and not list(bench.store.glob("judge/*/annotations.json"))
     assert f"judge alpaca: {before} judgements, {before} more are known already" in bench.run("--dry-run")
 

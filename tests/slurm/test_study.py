@@ -110,7 +110,7 @@ def test_queued_jobs_run_the_code_as_it_was_submitted_and_a_cancelled_study_leav
         study.sweep(ON_NODES)
         scripts = [p.read_text() for p in study.store.glob(".work/arrays/*/*_submission.sh")]
         copies = {line.split("PYTHONPATH=")[1].split()[0] for text in scripts for line in text.splitlines() if "PYTHONPATH=" in line}
-        assert len(scripts) == 7 and len(copies) == 1 and copies.pop().startswith(f"{study.store}/.work/code/")
+        assert len(scripts) == 8 and len(copies) == 1 and copies.pop().startswith(f"{study.store}/.work/code/")
         assert "0 arrays submitted" in study.sweep(ON_NODES)  # all of it is in the queue already
         study.sweep(ON_NODES, "--cancel", "a.sum.s1")
         closing = json.loads(next(study.store.glob(".work/arrays/*/closing.json")).read_bytes())

@@ -145,7 +145,8 @@ def _host(spec: Spec) -> str:
 def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
     """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or Damaged otherwise.
 
-    What is damaged for the first time is set aside and so is missing. MissingInput as well where a gate is not published: the attempt was started before it, or although it failed.
+    What is damaged for the first time is set aside and so is missing. MissingInput as well where a gate is not published: the attempt was
+    started before it, or although it failed.
     """
     for key in spec.gates.values():
         store.find(key)

@@ -64,4 +64,5 @@ class Roll:
                 return json.loads((self.folder / CLAIM).read_bytes())["number"]
             except FileNotFoundError:
                 time.sleep(POLL_S)
-        raise NotFound(f"{self.folder}: rank 0 did not claim the artifact within {timeout_s:.0f} s; its log says why; where it was still reading its inputs, raise timeout_s in the cluster file")
+        raise NotFound(f"{self.folder}: rank 0 did not claim the artifact within {timeout_s:.0f} s; its log says why; where it was still reading its "
+                       f"inputs, raise timeout_s in the cluster file")

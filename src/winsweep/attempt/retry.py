@@ -1,4 +1,4 @@
-"""What an attempt's end means for the next one, and a chain's course for its next link: go on, or a person must look. Pure.
+"""What an attempt's end means for the next one, and a chain's progress for its next link: go on, or a person must look. Pure.
 
 Tried again is only what can pass by itself, and that within a budget: whatever the reason, an artifact whose last attempts got no
 further, and a chain in which nothing did, end until a person asks for more.
@@ -34,7 +34,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class Course:
+class ChainProgress:
     """How far a chain of closing jobs has come at best (published results, steps and rows of the others), and how long ago that was."""
 
     published: int
@@ -46,10 +46,10 @@ class Course:
         return self.idle >= GENERATIONS
 
 
-def course(before: Course, published: int, progress: int) -> Course:
+def next_progress(before: ChainProgress, published: int, progress: int) -> ChainProgress:
     """`before` as the next closing job sees it. Results that come and go are no advance; work on the next ones counts anew after one."""
     if published > before.published:
-        return Course(published, progress)
+        return ChainProgress(published, progress)
     if progress > before.progress:
         return replace(before, progress=progress, idle=0)
     return replace(before, idle=before.idle + 1)

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from winsweep import layout
 from winsweep.attempt import attempt, endings, history
-from winsweep.attempt.retry import Course
+from winsweep.attempt.retry import ChainProgress
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.errors import ClusterDown, Stopped
 from winsweep.house import House, open_house
 from winsweep.placement import Cluster, read_cluster
 from winsweep.results import publish_table
-from winsweep.slurm import lookout, queue, word
+from winsweep.slurm import halt, queue, watchdog
 from winsweep.slurm.finalizer import CLOSING_FILE, asked
 from winsweep.slurm.node import requeue
 from winsweep.slurm.opening import spec_of
@@ -45,7 +45,7 @@ def main(folder: Path) -> int:
         return endings.STOPPED
     except Exception as e:  # the study's file may be gone, the disk full: nobody else would say so
         told = json.loads((folder / CLOSING_FILE).read_bytes())
-        word.leave(Store(Path(told["store"])), told["name"], f"the closing job could not go on: {type(e).__name__}: {e}")
+        halt.note(Store(Path(told["store"])), told["name"], f"the closing job could not go on: {type(e).__name__}: {e}")
         raise
 
 
@@ -53,7 +53,7 @@ def close(told: dict, flag: StopFlag) -> int:
     house = open_house(Path(told["study"]), Path(told["store"])).asked_for(told["cells"], told["analyses"])
     house = house if told["has_table"] else house.models()
     cluster = read_cluster(layout.STAGES, Path(told["cluster"]), house.need.stages)
-    job, before = os.environ["SLURM_ARRAY_JOB_ID"], Course(**told["course"])
+    job, before = os.environ["SLURM_ARRAY_JOB_ID"], ChainProgress(**told["chain_progress"])
     limit, stays = time.monotonic() + DOWN_S, False
     while True:
         try:
@@ -68,7 +68,7 @@ def close(told: dict, flag: StopFlag) -> int:
             print(f"{len(seen.submitted)} arrays submitted{'; no room for another closing job' if stays else ''}", flush=True)
             if not stays and not stayed:
                 if not seen.submitted:
-                    lookout.drop(house.store.root, job)
+                    watchdog.drop(house.store.root, job)
                 return 0
             if stays:
                 linger()
@@ -94,9 +94,9 @@ def edited(house: House, told: dict, own_job: str) -> bool:
     gone = {name for name, a in house.study.analyses.items() if a.cell.label not in told["cells"]}  # with cells that were cancelled
     changed += [name for name, key in told["analyses"].items() if now["analyses"].get(name) != key and name not in gone]
     if changed and not look(house, own_job).closing:
-        word.leave(house.store, told["name"], f"{told['study']} was edited after it was submitted ({', '.join(changed[:3])}"
+        halt.note(house.store, told["name"], f"{told['study']} was edited after it was submitted ({', '.join(changed[:3])}"
                                               f"{' …' if len(changed) > 3 else ''}), so nothing more was submitted; sweep.py runs it as it is now")
-        lookout.drop(house.store.root, own_job)
+        watchdog.drop(house.store.root, own_job)
     return bool(changed)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from winsweep import inspection, strict
 from winsweep.amounts import figure
-from winsweep.attempt.retry import Course
+from winsweep.attempt.retry import ChainProgress
 from winsweep.check import room
 from winsweep.check.dry import say_checks
 from winsweep.costs import forecast
@@ -21,7 +21,7 @@ from winsweep.house import House, chain
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
 from winsweep.results import where_text
-from winsweep.slurm import doctor, inventory, lookout, queue, slurm, word
+from winsweep.slurm import doctor, halt, inventory, queue, slurm, watchdog
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
 from winsweep.slurm.opening import leave_out
@@ -46,7 +46,7 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> 
     while a.watch and not over(seen):
         time.sleep(WATCH_S)
         try:
-            seen = tick(house, cluster, before=seen.course or Course(0, 0))
+            seen = tick(house, cluster, before=seen.chain_progress or ChainProgress(0, 0))
             say_submitted(house, seen)
             run_here(house, cluster.placements, a.jobs)
         except ClusterDown as e:  # unknown is not gone: look again later
@@ -55,7 +55,12 @@ def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> 
 
 
 def over(seen: Look) -> bool:
-    return (seen.course is not None and seen.course.is_over and not seen.queued) or not seen.submitted and not seen.queued and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
+    """Whether nothing is under way and nothing more would be submitted, as all is done or failed, or as nothing came of the last submissions."""
+    if seen.queued:
+        return False
+    if seen.chain_progress and seen.chain_progress.is_over:
+        return True
+    return not seen.submitted and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
 
 
 def say_submitted(house: House, seen: Look) -> None:
@@ -79,7 +84,7 @@ def report(house: House, seen: Look, command: str) -> int:
     for key, why in table_failure(house, seen.items).items():
         print(f"failed  {key} (the table)\n        {why}\n        log:   {house.store.log(key)}", file=sys.stderr)
         failed = failed or [key]
-    if why := word.read(house.store, house.study.name):
+    if why := halt.reason(house.store, house.study.name):
         print(f"the last chain ended: {why}", file=sys.stderr)
     if failed:
         print(f"To try them again: {command} --retry-failed", file=sys.stderr)
@@ -175,7 +180,7 @@ def cancel(house: House, label: str) -> int:
     tasks = sorted({t.id for key, t in seen.queued.items() if t and key in keys} - kept)
     queue.cancel(tasks)
     if not label:
-        lookout.drop(house.store.root, "")
+        watchdog.drop(house.store.root, "")
     print(f"{len(tasks)} tasks cancelled; what is finished stays")
     return 0
 

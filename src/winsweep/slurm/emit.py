@@ -9,7 +9,7 @@ from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
 from winsweep.house import House
 from winsweep.placement import Cluster
-from winsweep.slurm import held, lookout, slurm, word
+from winsweep.slurm import halt, held, slurm, watchdog
 from winsweep.slurm.chain import Array
 from winsweep.slurm.finalizer import CLOSING
 from winsweep.slurm.freeze import freeze
@@ -81,10 +81,10 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
         for array in todo:
             steps.append(_step(out, array, open_array(house, cluster, array, code), exclude, len(steps)))
         last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(house, seen.tasks)])
-        steps.append(_step(out, last, open_closing(house, closing_told(house, cluster, code, word.advanced(house, None)), code), [], len(steps)))
-        if not lookout.lookouts(seen.tasks):
-            watch = lookout.array_of(last.placement, held.FIRST_S)
-            steps.append(_step(out, watch, lookout.opened(house.store.root, last.placement, code), [], len(steps)))
+        steps.append(_step(out, last, open_closing(house, closing_told(house, cluster, code, halt.advanced(house, None)), code), [], len(steps)))
+        if not watchdog.watchdogs(seen.tasks):
+            watch = watchdog.array_of(last.placement, held.FIRST_S)
+            steps.append(_step(out, watch, watchdog.opened(house.store.root, last.placement, code), [], len(steps)))
         _write(out / "submit.sh", submit_text(house.study.name, steps))
         return steps
 
@@ -92,19 +92,19 @@ def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
 def submit_text(study: str, steps: Sequence[Step]) -> str:
     """submit.sh: one call of sbatch a step, the closing job first, then in order, the ids of earlier ones in shell variables."""
     last, = (s for s in steps if s.array.stage == CLOSING)
-    others = [s for s in steps if s.array.stage not in (CLOSING, lookout.LOOKOUT)]
+    others = [s for s in steps if s.array.stage not in (CLOSING, watchdog.WATCHDOG)]
     head = HEAD.format(study=study, num_arrays=len(others), num_tasks=sum(len(s.array.tasks) for s in others),
                        scrubbed="|".join(slurm.SCRUBBED), begin_s=BEGIN_S)
     text = [head, f"\n# {_tasks(last.array)}\nclosing={_call(last)}\n"
             f"""scontrol update "JobId=$closing" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
             f"""accepted="{''.join(f'?afterany:{x.on}' for x in last.array.after if isinstance(x.on, str))}"\ntrap release EXIT\n"""]
     text += [f'\n# {_tasks(s.array)}\njob_{n}={_call(s)}\naccepted+="?afterany:${{job_{n}}}"\n' for n, s in enumerate(others)]
-    text += [f"\n# {_tasks(s.array)}, if there is room for it\nwatch={_call(s)} || true\n" for s in steps if s.array.stage == lookout.LOOKOUT]
+    text += [f"\n# {_tasks(s.array)}, if there is room for it\nwatch={_call(s)} || true\n" for s in steps if s.array.stage == watchdog.WATCHDOG]
     return "".join(text)
 
 
 def _call(s: Step) -> str:
-    return f'$(submit {shlex.quote(s.script)} {shlex.quote(str(s.folder))} "{s.dependency if s.array.stage not in (CLOSING, lookout.LOOKOUT) else ""}")'
+    return f'$(submit {shlex.quote(s.script)} {shlex.quote(str(s.folder))} "{s.dependency if s.array.stage not in (CLOSING, watchdog.WATCHDOG) else ""}")'
 
 
 def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[str], number: int) -> Step:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
 from winsweep.house import House
-from winsweep.slurm import lookout, queue
+from winsweep.slurm import queue, watchdog
 from winsweep.slurm.queue import Task
 from winsweep.store.manifest import write_atomic
 
@@ -50,12 +50,12 @@ def joined(told: Mapping[str, object], house: House, found: Waiting) -> tuple[di
 def others(found: Waiting, present: Set[str]) -> list[str]:
     """Jobs of the store that make something which is not there, for one that waits for other cells than the caller's."""
     makes = [(task.job, key) for array, task in found for key in array.keys[task.index]]
-    return sorted({job for job, key in makes if key not in present and not key.startswith((CLOSING, lookout.LOOKOUT))}, key=int)
+    return sorted({job for job, key in makes if key not in present and not key.startswith((CLOSING, watchdog.WATCHDOG))}, key=int)
 
 
 def same(told: Mapping[str, object], waiting: Waiting) -> tuple[Submitted, Task] | None:
-    """One that would do the same; it goes on with the course of `told`."""
-    found = next((x for x in waiting if told_to(x[0]) | {"course": None} == {**told, "course": None}), None)
+    """One that would do the same; it goes on with the chain's progress of `told`."""
+    found = next((x for x in waiting if told_to(x[0]) | {"chain_progress": None} == {**told, "chain_progress": None}), None)
     if found:
         write_atomic(found[0].folder / CLOSING_FILE, json.dumps(told).encode())
     return found

@@ -36,7 +36,7 @@ def mend(store: Store, found: Sequence[tuple[Submitted, Task]]) -> list[str]:
 
 
 def _release(store: Store, array: Submitted, task: Task) -> str:
-    """Release a task once more, or give it up; a closing job or a lookout is never given up, as they end what is left to end."""
+    """Release a task once more, or give it up; a closing job or a watchdog is never given up, as they end what is left to end."""
     before, makes = _releases(array.folder, task.index), (array.folder / "specs.jsonl").stat().st_size
     if len(before) >= RELEASES and makes:
         return _give_up(store, array, task, before)
@@ -82,7 +82,7 @@ def look(store: Store) -> list[tuple[Submitted, Task]]:
 
 
 def look_at_times(root: Path) -> None:
-    """A look at the end of a task, if the last one is as long ago as a lookout waits; that SLURM does not answer is no matter here."""
+    """A look at the end of a task, if the last one is as long ago as a watchdog waits; that SLURM does not answer is no matter here."""
     if time.time() - _noted(root, "looked") < wait_s(root):
         return
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from winsweep.artifact import Artifact
 from winsweep.attempt import arrays, history
 from winsweep.attempt import spec as specs
-from winsweep.attempt.retry import Course, bad_nodes
+from winsweep.attempt.retry import ChainProgress, bad_nodes
 from winsweep.attempt.spec import Spec
 from winsweep.house import House
 from winsweep.placement import Cluster, Placement
@@ -45,11 +45,11 @@ def closing_array(house: House, cluster: Cluster, after: Sequence[int | str]) ->
     return Array(placed, ((Artifact(CLOSING, 1, house.study.name, {}, {}),),), tuple(chain.After(job) for job in after), begin_s=BEGIN_S)
 
 
-def closing_told(house: House, cluster: Cluster, code: Path, now: Course) -> dict[str, object]:
+def closing_told(house: House, cluster: Cluster, code: Path, now: ChainProgress) -> dict[str, object]:
     """What a closing job must know, as JSON has it, and the code that it runs."""
     return {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
             "name": house.study.name, "cells": sorted(house.judged), "has_table": house.has_table, "code": str(code),
-            **finalizer.asked(house), "course": vars(now)}
+            **finalizer.asked(house), "chain_progress": vars(now)}
 
 
 def open_closing(house: House, told: Mapping[str, object], code: Path) -> tuple[Path, str, str]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 
 from winsweep.attempt import arrays, history
 from winsweep.attempt.arrays import Submitted
-from winsweep.attempt.retry import Course
+from winsweep.attempt.retry import ChainProgress
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
 from winsweep.house import House, make_room
 from winsweep.placement import Cluster
 from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
-from winsweep.slurm import chain, finalizer, held, lookout, queue, word
+from winsweep.slurm import chain, finalizer, halt, held, queue, watchdog
 from winsweep.slurm.chain import Array
 from winsweep.slurm.finalizer import CLOSING
 from winsweep.slurm.submission import Submission
@@ -35,7 +35,7 @@ class Look:
     tasks: list[tuple[Submitted, queue.Task]] = field(default_factory=list)  # of the store, in the queue
     full: str = ""  # why SLURM takes no more jobs now, though some are missing
     stays: bool = False  # whether the caller, a closing job, must look again itself, as there was no room for another
-    course: Course | None = None  # of the chain, as it was when something was submitted last
+    chain_progress: ChainProgress | None = None  # of the chain, as it was when something was submitted last
 
     @property
     def unsettled(self) -> bool:
@@ -48,7 +48,7 @@ def look(house: House, own_job: str = "") -> Look:
     opened = arrays.open_arrays(house.store.root)
     tasks = queue.snapshot() if opened else []
     queued, over = queue.match(opened, tasks, time.time())
-    queued.pop(lookout.KEYS[0][0], None)
+    queued.pop(watchdog.KEYS[0][0], None)
     for array in over:
         if arrays.close(array.folder):
             history.note_lost(house.store, array)
@@ -60,15 +60,15 @@ def look(house: House, own_job: str = "") -> Look:
     return Look(items, queued, [], any(t.job != own_job and finalizer.covers(array, house) for array, t in found), found)
 
 
-def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "", stays: bool = False, before: Course | None = None) -> Look:
+def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "", stays: bool = False, before: ChainProgress | None = None) -> Look:
     """Submit everything that is missing and that nothing speaks against, and a closing job; one sbatch per array, if all fits.
 
     Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the closing job, and whatever
-    is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that. `before` is the course
+    is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that. `before` is the progress
     of the chain, or of the watching launcher, that goes on: it ends, with a word, where nothing came of its last submissions.
     """
     if before is None:  # a person asked
-        word.clear(house.store, house.study.name)
+        halt.clear(house.store, house.study.name)
     if retry_failed:
         history.forgive(house.store, history.failures(house.store, [a.key for a in house.order]))
     items = house.plan(house.facts())
@@ -87,20 +87,20 @@ def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: st
             return submit_missing(house, cluster, own_job, stays, before)
 
 
-def submit_missing(house: House, cluster: Cluster, own_job: str, stays: bool, before: Course | None) -> Look:
+def submit_missing(house: House, cluster: Cluster, own_job: str, stays: bool, before: ChainProgress | None) -> Look:
     seen = look(house, own_job)
     if said := held.mend(house.store, seen.tasks):
         print("\n".join(said), flush=True)
         seen = look(house, own_job)
     todo = planned(house, seen.items, cluster)
-    now = word.advanced(house, before) if todo or before is None else before
+    now = halt.advanced(house, before) if todo or before is None else before
     if now.is_over:
-        todo = [] if seen.closing else word.halted(house, todo)
+        todo = [] if seen.closing else halt.halted(house, todo)
     if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
-        return replace(seen, course=now)
+        return replace(seen, chain_progress=now)
     sent = Submission(house, cluster, own_job, seen.tasks, now, stays).send(todo, seen.closing)
-    lookout.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), sent.code, seen.tasks)
-    return replace(seen, submitted=sent.sent, closing=sent.has_closing, full=sent.full, stays=sent.stays, course=now)
+    watchdog.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), sent.code, seen.tasks)
+    return replace(seen, submitted=sent.sent, closing=sent.has_closing, full=sent.full, stays=sent.stays, chain_progress=now)
 
 
 def needs_closing(house: House, seen: Look, own_job: str) -> bool:

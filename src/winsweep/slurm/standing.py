@@ -9,7 +9,7 @@ from winsweep.costs.estimate import duration
 from winsweep.costs.pace import end, share_done
 from winsweep.house import House
 from winsweep.plan import Item
-from winsweep.slurm import queue, word
+from winsweep.slurm import halt, queue
 from winsweep.slurm.queue import Task
 
 SHOWN = 20  # running attempts that are listed one by one
@@ -26,7 +26,7 @@ def lines(house: House, items: Sequence[Item], queued: Mapping[str, Task | None]
     failed = [i for i in items if i.state == "failed"]
     running = [i for i in items if i.state == "running" and not is_waiting(i, queued)]
     shares = {i.artifact.key: share_done(house, i.artifact.key)[0] for i in running}
-    told = [f"ended    {why}"] if (why := word.read(house.store, house.study.name)) and any(i.state != "done" for i in items) else []
+    told = [f"ended    {why}"] if (why := halt.reason(house.store, house.study.name)) and any(i.state != "done" for i in items) else []
     told += [f"failed   {i.artifact.name}: {i.why}\n         log: {house.store.log(i.artifact.key)}" for i in failed]
     told += held_lines(house, items)
     for i in running[:SHOWN]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from winsweep.attempt import arrays
-from winsweep.attempt.retry import Course
+from winsweep.attempt.retry import ChainProgress
 from winsweep.errors import ClusterDown, QueueFull, Refused
 from winsweep.house import House
 from winsweep.placement import Cluster
@@ -29,7 +29,7 @@ class Submission:
     cluster: Cluster
     own_job: str
     found: Waiting  # what of the store is in the queue already
-    course: Course  # how far the chain has come
+    chain_progress: ChainProgress  # how far the chain has come
     stays: bool = False  # whether `own_job` has no other closing job behind it (at first: had none when it last looked)
     sent: list[Sent] = field(default_factory=list)
     others: list[str] = field(default_factory=list)  # jobs of cells that the closing job sees to beside the caller's
@@ -103,7 +103,7 @@ class Submission:
 
     def reserve(self) -> tuple[str, bool]:
         """The id of a closing job that has not begun, and whether it is a new one."""
-        told = closing_told(self.house, self.cluster, self.code, self.course)
+        told = closing_told(self.house, self.cluster, self.code, self.chain_progress)
         told, self.waiting = finalizer.joined(told, self.house, [x for x in self.found if x[1].job != self.own_job])
         if told["cells"] != sorted(self.house.judged) or told["analyses"].keys() != self.house.analyses.keys():
             self.others = finalizer.others(self.found, self.house.store.published().keys())

@@ -50,7 +50,8 @@ def load_whole(base: str | Path, revision: str | None, dtype: torch.dtype, kind:
 
 def refuse(base: str | Path, missing: object, wrong: object) -> None:
     if missing or wrong:
-        raise BadData(f"{base}: {lacks(tuple(sorted(missing)), tuple(sorted(wrong)))}; legal is a base model with all of its weights; fetch it again, or check path:, hf_id: and revision:")
+        raise BadData(f"{base}: {lacks(tuple(sorted(missing)), tuple(sorted(wrong)))}; legal is a base model with all of its weights; fetch it "
+                      "again, or check path:, hf_id: and revision:")
 
 
 def lacks(missing: tuple[str, ...], wrong: tuple[tuple, ...]) -> str:

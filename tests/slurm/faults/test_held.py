@@ -53,7 +53,7 @@ def resume(bed: Bed) -> None:
 
 
 def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Bed, quiet: Sweep, tmp_path, flags):
-    """Nobody calls the launcher; the last held task is alone in the queue but for the closing job behind it and the lookout."""
+    """Nobody calls the launcher; the last held task is alone in the queue but for the closing job behind it and the watchdog."""
     for stage in STAGES:
         (flags / stage).mkdir()
     sweep = Sweep(tmp_path, [1, 2], SLURM.replace("nodes: 2, ", ""), testbed.env)
@@ -63,7 +63,7 @@ def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Bed, 
     def over() -> bool:
         seen.update(line.split("|")[1].split(".")[1] for line in held(testbed))
         resume(testbed)
-        assert len(queued(testbed, "closing")) <= 1 and len(queued(testbed, "lookout", "-t", "PENDING")) <= 1
+        assert len(queued(testbed, "closing")) <= 1 and len(queued(testbed, "watchdog", "-t", "PENDING")) <= 1
         return not testbed.run("squeue", "-h")
 
     wait_for(over, 600)
@@ -132,7 +132,7 @@ def test_a_call_that_submits_more_leaves_one_closing_job_that_waits_for_all_of_i
         jobs = {t.partition("_")[0] for stage in STAGES for t in queued(testbed, stage)}
         assert [after] != before and {w.partition(":")[2].partition("_")[0] for w in waits.split(",")} >= jobs
         assert [more.run(*words).count("closing") for words in ((), ("--only", "a.ins.s1"))] == [0, 0] and queued(testbed, "closing") == [after]
-        assert len(queued(testbed, "lookout")) == 1
+        assert len(queued(testbed, "watchdog")) == 1
         more.run("--cancel")
         wait_for(lambda: not testbed.run("squeue", "-h"), 30)
     finally:

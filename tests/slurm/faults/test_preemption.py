@@ -23,10 +23,10 @@ def test_preempted_and_cut_short_again_and_again(testbed: Bed, quiet: Sweep, tmp
     sweep.run()
     wait_for(lambda: testbed.run("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%j").count("finetune") == 2, 120)
     preempt(testbed)
-    wait_for(lambda: attempts.trains(FAST), 180)
+    wait_for(lambda: attempts.trains(FAST), 300)
     preempt(testbed)
     assert sweep.kinds(FAST)[-1:] == ["preempted"]
-    wait_for(lambda: attempts.trains(SLOW), 180)
+    wait_for(lambda: attempts.trains(SLOW), 300)
     wait_for_a_save(sweep)
     preempt(testbed)
     assert sweep.kinds(SLOW)[-1:] == ["preempted"]

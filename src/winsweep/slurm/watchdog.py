@@ -1,4 +1,4 @@
-"""The job of a store that looks after its others, `python -m winsweep.slurm.lookout FOLDER`: it begins at a time, so that it waits for nobody.
+"""The job of a store that looks after its others, `python -m winsweep.slurm.watchdog FOLDER`: it begins at a time, so that it waits for nobody.
 
 It mends what SLURM holds and submits the next one as long as anything of the store is in the queue.
 """
@@ -23,20 +23,20 @@ from winsweep.slurm.queue import Task
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 
-LOOKOUT = "lookout"
-FILE = "lookout.json"
-KEYS = ((f"{LOOKOUT}/store",),)
+WATCHDOG = "watchdog"
+FILE = "watchdog.json"
+KEYS = ((f"{WATCHDOG}/store",),)
 DOWN_S, POLL_S = 1800.0, 10.0  # how long SLURM may be away, and how often it is asked meanwhile
 
 
 def main(folder: Path) -> None:
-    """One look; a lookout that has a successor already (it was requeued) does nothing."""
+    """One look; a watchdog that has a successor already (it was requeued) does nothing."""
     told, own = json.loads((folder / FILE).read_bytes()), os.environ["SLURM_ARRAY_JOB_ID"]
     store, limit = Store(Path(told["store"])).open(), time.monotonic() + DOWN_S
     while True:
         try:
             found = held.look(store)
-            if any(int(task.job) > int(own) for task in lookouts(found)) or not of_others(found):
+            if any(int(task.job) > int(own) for task in watchdogs(found)) or not of_others(found):
                 return
             job = submit(store.root, Placement(**told["placement"]), layout.ROOT, held.wait_s(store.root), folder)
             print(f"{len(of_others(found))} tasks in the queue; job {job} looks again", flush=True)
@@ -49,27 +49,27 @@ def main(folder: Path) -> None:
 
 
 def ensure(root: Path, placed: Placement, code: Path, found: Sequence[tuple[Submitted, Task]]) -> None:
-    """Something was submitted: there is a lookout, and the next look is soon; where SLURM takes no more jobs, closing jobs and tasks look alone."""
+    """Something was submitted: there is a watchdog, and the next look is soon; where SLURM takes no more jobs, closing jobs and tasks look alone."""
     held.stir(root)
-    waiting = [task for task in lookouts(found) if task.state == "PENDING"]
+    waiting = [task for task in watchdogs(found) if task.state == "PENDING"]
     try:
         if not waiting:
             submit(root, placed, code, held.FIRST_S)
         for task in waiting:
             queue.run(["scontrol", "update", f"JobId={task.id}", f"StartTime=now+{held.FIRST_S:.0f}"])
     except ClusterDown as e:
-        print(f"no lookout: {e}", file=sys.stderr, flush=True)
+        print(f"no watchdog: {e}", file=sys.stderr, flush=True)
 
 
 def drop(root: Path, own_job: str) -> None:
-    """Take the lookout out of the queue if nothing is there to look after, but the caller's job."""
+    """Take the watchdog out of the queue if nothing is there to look after, but the caller's job."""
     found = queue.pairs(arrays.open_arrays(root), queue.snapshot())
-    mine = [task.id for task in lookouts(found)]
+    mine = [task.id for task in watchdogs(found)]
     if mine and not any(task.job != own_job for task in of_others(found)):
         queue.run(["scancel", *mine])
 
 
-def lookouts(found: Sequence[tuple[Submitted, Task]]) -> list[Task]:
+def watchdogs(found: Sequence[tuple[Submitted, Task]]) -> list[Task]:
     return [task for array, task in found if array.keys == KEYS]
 
 
@@ -91,15 +91,15 @@ def submit(root: Path, placed: Placement, code: Path, begin_s: float, before: Pa
 
 
 def array_of(placed: Placement, begin_s: float) -> Array:
-    return Array(placed, ((Artifact(LOOKOUT, 1, "store", {}, {}),),), (), begin_s=int(begin_s))
+    return Array(placed, ((Artifact(WATCHDOG, 1, "store", {}, {}),),), (), begin_s=int(begin_s))
 
 
 def opened(root: Path, placed: Placement, code: Path, before: Path | None = None) -> tuple[Path, str, str]:
-    """Write down what a lookout must know; its folder, its job name and its command, run from `code`."""
-    folder, name = arrays.open_folder(root, LOOKOUT, KEYS)
+    """Write down what a watchdog must know; its folder, its job name and its command, run from `code`."""
+    folder, name = arrays.open_folder(root, WATCHDOG, KEYS)
     told = {"store": str(root), "placement": vars(placed), "before": str(before) if before else ""}
     write_atomic(folder / FILE, json.dumps(told).encode())
-    return folder, name, slurm.command(code, "winsweep.slurm.lookout", folder)
+    return folder, name, slurm.command(code, "winsweep.slurm.watchdog", folder)
 
 
 if __name__ == "__main__":

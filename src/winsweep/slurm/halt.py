@@ -7,21 +7,21 @@ from pathlib import Path
 
 from winsweep.attempt import history
 from winsweep.attempt.endings import progress_of
-from winsweep.attempt.retry import GENERATIONS, Course, course
+from winsweep.attempt.retry import GENERATIONS, ChainProgress, next_progress
 from winsweep.house import House
 from winsweep.slurm.chain import Array
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 
 
-def leave(store: Store, study: str, why: str) -> None:
+def note(store: Store, study: str, why: str) -> None:
     path = _path(store, study)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps({"why": why, "at": time.time()}).encode())
 
 
-def read(store: Store, study: str) -> str:
-    """What was left, or ""."""
+def reason(store: Store, study: str) -> str:
+    """Why the chain of a study was halted, or ""."""
     try:
         return json.loads(_path(store, study).read_bytes())["why"]
     except FileNotFoundError:
@@ -32,19 +32,19 @@ def clear(store: Store, study: str) -> None:
     _path(store, study).unlink(missing_ok=True)
 
 
-def advanced(house: House, before: Course | None) -> Course:
-    """The course of a chain that submits again, or begins (without `before`)."""
+def advanced(house: House, before: ChainProgress | None) -> ChainProgress:
+    """The progress of a chain that submits again, or begins (without `before`)."""
     present, begun = house.store.published().keys(), house.store.begun()
     open_keys = [a.key for a in house.order if a.key not in present and a.key in begun]
     far = sum(a.key in present for a in house.order), sum(progress_of(house.store.work(key)) for key in open_keys)
-    return course(before, *far) if before else Course(*far)
+    return next_progress(before, *far) if before else ChainProgress(*far)
 
 
 def halted(house: House, todo: Sequence[Array]) -> list[Array]:
-    """Nothing, instead of `todo`, and a word for people about it."""
+    """Nothing, instead of `todo`, and a note for people about it."""
     lost = [history.so_far(house.store, a.key) for array in todo for task in array.tasks for a in task]
     last = next(filter(None, lost), "no attempt has left a reason; launch/logs.py shows their logs")
-    leave(house.store, house.study.name, f"nothing was finished or got further in {GENERATIONS} submissions in a row, so {len(lost)} results were "
+    note(house.store, house.study.name, f"nothing was finished or got further in {GENERATIONS} submissions in a row, so {len(lost)} results were "
                                          f"not submitted again ({last}); sweep.py goes on")
     return []
 
