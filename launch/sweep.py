@@ -116,7 +116,7 @@ def dry_run(house: House, cluster: Cluster, num_jobs: int) -> int:
         of_stage = [i for i in items if i.artifact.stage == stage]
         to_run = [i for i in of_stage if i.state != "done"]
         counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(i.state for i in to_run).items()))
-        print(f"{stage:10s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
+        print(f"{stage:12s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
         for i in to_run:
             print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
     print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, items)]))

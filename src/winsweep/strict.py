@@ -12,11 +12,12 @@ from pathlib import Path
 
 import yaml
 
-from winsweep import paths
-from winsweep import synonyms
+from winsweep import paths, synonyms
 from winsweep.errors import BadStudy
 
 T = typing.TypeVar("T")
+TAB, TABS = "'\\t'", "\nindent with spaces: YAML takes no tabs there"
+MOST_NAMED = 40  # names in a message
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -78,10 +79,13 @@ def read_yaml(path: Path) -> Node:
     except FileNotFoundError:
         raise BadStudy(f"{path}: no such file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise BadStudy(f"{path}: not YAML: {e}") from None
-    if root is None:
-        return Node(None, str(path), 1, "")
-    return _node(root, str(path), "")
+        raise BadStudy(f"{path}: not YAML: {e}{TABS if TAB in str(e) else ''}") from None
+    except RecursionError:
+        raise BadStudy(f"{path}: too many lists and mappings lie in each other; a few are legal; write the file anew") from None
+    try:
+        return _node(root, str(path), "") if root else Node(None, str(path), 1, "")
+    except RecursionError:
+        raise BadStudy(f"{path}: an entry holds itself, by an alias (*) within its own anchor (&); remove the alias") from None
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -208,7 +212,7 @@ def _scalar(kind: type, node: Node) -> typing.Any:
     value = node.value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if type(value) is kind and (kind is not float or math.isfinite(value)):
+    if type(value) is kind and (kind is not float or math.isfinite(value)) and (kind is not int or abs(value) < 2**63):
         return value
     raise node.error(f"found {show(value)}", f"{NOUNS[kind]} is legal here", _advice(kind, value))
 
@@ -220,6 +224,8 @@ def _advice(kind: type, value: object) -> str:
         number = kind(float(value))
     except (TypeError, ValueError, OverflowError):
         return ""
+    if not math.isfinite(number) or type(value) is int:
+        return "of 64 bits at most, and finite"
     return f"YAML reads this as text; type {number:.1e}" if kind is float else f"type {number}"
 
 
@@ -230,8 +236,9 @@ def _near(name: object, legal: Iterable[str]) -> str:
 
 def near(name: str, legal: Iterable[str]) -> str:
     """The legal names, and the one that `name` is most like."""
-    hint = _near(name, legal)
-    return f"legal: {', '.join(legal)}" + (f"; {hint}" if hint else "")
+    legal = list(legal)
+    hint, more = _near(name, legal), len(legal) - MOST_NAMED
+    return f"legal: {', '.join(legal[:MOST_NAMED])}" + (f" and {more} more" if more > 0 else "") + (f"; {hint}" if hint else "")
 
 
 def show(value: object) -> str:

@@ -14,6 +14,7 @@ def say_checks(house: House, placements: Placements, items: Sequence[Item], num_
     from winsweep.check.table import table_text  # rich is slow to import
 
     models, facts = early.models(house, items)
+    models = [row for row in models if row.finding.what not in early.INSTALL]  # told once, of packages
     found = [*models, *early.quick(house, items), *room.rows(house.store.root, placements, items, num_jobs, gpu_gb, facts)]
     if found:
         print(table_text(found))

@@ -111,6 +111,8 @@ def _shape(row: Mapping) -> tuple[str, set[str]]:
         raise BadData("messages stand beside conversations; one of them is legal; type ignore: [conversations]")
     if listed:
         return listed[0], {listed[0], "system"}
+    if not has(row, "instruction") and not has(row, "prompt") and (empty := [name for name in ("messages", "conversations") if name in row]):
+        raise BadData(f"{empty[0]} has no message; a list of {{role, content}} is legal; remove the row or give it messages")
     if "prompt" in row and "completion" in row and not has(row, "instruction"):
         return "prompt", {"prompt", "completion", "system", "history"}
     if not has(row, "instruction") and not has(row, "output") and {"question", "answer"} <= row.keys():
