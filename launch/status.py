@@ -7,9 +7,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths, strict  # noqa: E402
+from winsweep import inspection, paths, strict  # noqa: E402
 from winsweep.artifact import Artifact  # noqa: E402
 from winsweep.attempt.arrays import open_arrays  # noqa: E402
+from winsweep.check import early  # noqa: E402
 from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
 from winsweep.house import House, chain, columns, open_house  # noqa: E402
 from winsweep.local.controller import state_of  # noqa: E402
@@ -34,7 +35,7 @@ def main() -> int:
         house = open_house(a.study, a.store, lenient=True)
         items, queued = seen(house)
         print(why(house, items, a.why) if a.why else overview(house, items, queued))
-        print(f"{house.damaged()}{not_there(house)}", end="")
+        print(f"{house.damaged()}{not_there(house)}{in_the_way(house, items)}", end="")
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
@@ -52,6 +53,13 @@ def seen(house: House) -> tuple[list[Item], Mapping[str, Task | None]]:
         except ClusterDown as e:
             print(f"{e}\nWhat follows is what the store shows; what waits in the queue is not known.", file=sys.stderr)
     return house.plan(house.facts()), {}
+
+
+def in_the_way(house: House, items: list[Item]) -> str:
+    """A line for each fault for which sweep.py would leave cells alone: of local files, of judges' keys, of packages on this machine."""
+    told = [f.problem for f in inspection.findings(house) if f.problem]
+    told += [f"{row.of}: {row.finding.what}: {row.finding.text}" for row in early.quick(house, items) if row.finding.verdict == "problem"]
+    return "".join(f"problem  {line}\n" for line in dict.fromkeys(told))
 
 
 def overview(house: House, items: list[Item], queued: Mapping[str, Task | None]) -> str:

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
 from winsweep.check import dry, early, room
 from winsweep.costs import bill, forecast
-from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
+from winsweep.errors import BadData, BadStudy, WinsweepError  # noqa: E402
 from winsweep.house import House, open_house  # noqa: E402
 from winsweep.local.controller import default_jobs, drive, state_of  # noqa: E402
 from winsweep.placement import Cluster, cluster_file, read_cluster  # noqa: E402
@@ -69,9 +69,12 @@ def opened(a: argparse.Namespace) -> House:
         return open_house(a.study, a.store, lenient=True)
     try:
         return open_house(a.study, a.store)
-    except BadStudy:
-        if not prefetch.fetch_urls(open_house(a.study, a.store, lenient=True)):
-            raise
+    except BadStudy as e:
+        try:
+            if not prefetch.fetch_urls(open_house(a.study, a.store, lenient=True)):
+                raise
+        except BadData as why:
+            raise BadStudy(f"{e}\n{why}") from why
         return open_house(a.study, a.store)
 
 
@@ -116,7 +119,7 @@ def dry_run(house: House, cluster: Cluster, num_jobs: int) -> int:
         of_stage = [i for i in items if i.artifact.stage == stage]
         to_run = [i for i in of_stage if i.state != "done"]
         counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(i.state for i in to_run).items()))
-        print(f"{stage:10s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
+        print(f"{stage:12s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
         for i in to_run:
             print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
     print(prefetch.not_there(house), end="")

@@ -44,6 +44,11 @@ class House:
         kept = {name: a for name, a in self.analyses.items() if self.study.analyses[name].cell.label in labels}
         return replace(self, judged={label: a for label, a in self.judged.items() if label in labels}, analyses=kept)
 
+    def asked_for(self, cells: Collection[str], analyses: Collection[str]) -> "House":
+        """The house of just these cells and of their analyses just these."""
+        left = self.only(cells)
+        return replace(left, analyses={name: a for name, a in left.analyses.items() if name in analyses})
+
     def ends(self, label: str) -> list[Artifact]:
         """What a cell is made for: its judgement and its analyses."""
         return [self.judged[label], *(a for name, a in self.analyses.items() if self.study.analyses[name].cell.label == label)]

@@ -52,7 +52,8 @@ def refuse(house: House) -> None:
     wrong = [f for f in findings(house) if f.problem]
     if wrong:
         keys = {f.made.key for f in wrong}
-        whole = [label for label in house.judged if not keys & {a.key for a in closure(house.ends(label))}]
+        in_table = any(f.made.stage == "aggregate" for f in wrong)  # also that of some cells
+        whole = [label for label in house.judged if not in_table and not keys & {a.key for a in closure(house.ends(label))}]
         rest = f"{len(whole)} of {len(house.judged)} cells need none of this: --only={whole[0]} makes one of them" if whole else "every cell needs them"
         raise BadData("\n".join([*dict.fromkeys(f.problem for f in wrong), f"nothing was started; {rest}"]))
 
@@ -61,7 +62,7 @@ def lines(found: list[Finding]) -> list[str]:
     """What a dry run says of the files: a line for each problem, and how many are whole."""
     wrong = list(dict.fromkeys(f.problem for f in found if f.problem))
     num = len({f.path for f in found if not f.problem} - {f.path for f in found if f.problem})
-    return [*(f"wrong: {line}" for line in wrong), *([f"{num} local files of rows read to their end, without a fault"] if num else [])]
+    return [*(f"wrong: {line}" for line in wrong), *([f"{num} local file{'s' if num > 1 else ''} of rows read to {'their' if num > 1 else 'its'} end, without a fault"] if num else [])]
 
 
 def _looks(house: House) -> Iterator[tuple[Artifact, Path, str, Callable[[], int]]]:

@@ -1,7 +1,6 @@
 """How YAML becomes typed values: every error says where it is, what was found, what is legal and what to type."""
 
 import dataclasses
-import difflib
 import functools
 import math
 import re
@@ -12,11 +11,12 @@ from pathlib import Path
 
 import yaml
 
-from winsweep import paths
-from winsweep import synonyms
+from winsweep import paths, synonyms
 from winsweep.errors import BadStudy
 
 T = typing.TypeVar("T")
+TAB, TABS = "'\\t'", "\nindent with spaces: YAML takes no tabs there"
+MOST_NAMED = 40  # names in a message
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -78,10 +78,13 @@ def read_yaml(path: Path) -> Node:
     except FileNotFoundError:
         raise BadStudy(f"{path}: no such file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise BadStudy(f"{path}: not YAML: {e}") from None
-    if root is None:
-        return Node(None, str(path), 1, "")
-    return _node(root, str(path), "")
+        raise BadStudy(f"{path}: not YAML: {e}{TABS if TAB in str(e) else ''}") from None
+    except RecursionError:
+        raise BadStudy(f"{path}: too many lists and mappings lie in each other; a few are legal; write the file anew") from None
+    try:
+        return _node(root, str(path), "") if root else Node(None, str(path), 1, "")
+    except RecursionError:
+        raise BadStudy(f"{path}: an entry holds itself, by an alias (*) within its own anchor (&); remove the alias") from None
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -163,7 +166,8 @@ def read_fields(kind: type, given: dict[str, Node], at: Node) -> typing.Any:
     seen.of(refuse_unknown, given, fields, at)
     for name, f in fields.items():
         if name not in given and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            seen.found.append(str(at.error(f"{name} is missing", f"{name} has no default", f"add {name}: {'COMMIT, of its page on the hub (main is legal too, and moves)' if name == 'revision' else '…'}")))
+            what = "COMMIT, of its page on the hub (main is legal too, and moves)" if name == "revision" else "…"
+            seen.found.append(str(at.error(f"{name} is missing", f"{name} has no default", f"add {name}: {what}")))
     values = {name: seen.of(_field, hints[name], node, fields[name].metadata) for name, node in given.items() if name in fields}
     seen.stop()
     return kind(**values)
@@ -208,7 +212,7 @@ def _scalar(kind: type, node: Node) -> typing.Any:
     value = node.value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if type(value) is kind and (kind is not float or math.isfinite(value)):
+    if type(value) is kind and (kind is not float or math.isfinite(value)) and (kind is not int or abs(value) < 2**63):
         return value
     raise node.error(f"found {show(value)}", f"{NOUNS[kind]} is legal here", _advice(kind, value))
 
@@ -220,23 +224,21 @@ def _advice(kind: type, value: object) -> str:
         number = kind(float(value))
     except (TypeError, ValueError, OverflowError):
         return ""
+    if not math.isfinite(number) or type(value) is int:
+        return "of 64 bits at most, and finite"
     return f"YAML reads this as text; type {number:.1e}" if kind is float else f"type {number}"
 
 
 def _near(name: object, legal: Iterable[str]) -> str:
-    close = closest(str(name), legal)
+    close = synonyms.closest(str(name), legal)
     return f"did you mean {close}?" if close else ""
-
-
-def closest(name: str, legal: Iterable[str]) -> str:
-    """The legal name that `name` is most like, or no text."""
-    return next(iter(difflib.get_close_matches(name, [str(x) for x in legal], n=1)), "")
 
 
 def near(name: str, legal: Iterable[str]) -> str:
     """The legal names, and the one that `name` is most like."""
-    hint = _near(name, legal)
-    return f"legal: {', '.join(legal)}" + (f"; {hint}" if hint else "")
+    legal = list(legal)
+    hint, more = _near(name, legal), len(legal) - MOST_NAMED
+    return f"legal: {', '.join(legal[:MOST_NAMED])}" + (f" and {more} more" if more > 0 else "") + (f"; {hint}" if hint else "")
 
 
 def show(value: object) -> str:

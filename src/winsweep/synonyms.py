@@ -1,7 +1,7 @@
 """What other trainers and clusters call what a file of winsweep says: their name, ours, and where it stands; or why there is none. Pure."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -135,3 +135,8 @@ def _table() -> Mapping[str, tuple[Ours | str, ...]]:
 
 
 TABLE = _table()
+
+
+def closest(name: str, legal: Iterable[str]) -> str:
+    """The legal name that `name` is most like, or no text."""
+    return next(iter(difflib.get_close_matches(name, [str(x) for x in legal], n=1)), "")

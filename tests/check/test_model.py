@@ -23,10 +23,22 @@ def test_a_sound_model_has_no_problem_and_tells_its_numbers(tmp_path):
     assert told["end of a turn"] == "'</s>' (tokenizer, generation_config, config)" and told["added pieces"] == "<s> before each text" and told["context"] == "512 tokens; max_tokens 128"
 
 
+def edit(folder, **said) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | said))
+
+
 @pytest.mark.parametrize("fault, words", [
     (lambda m: without(m, "model.layers.1.mlp.down_proj.weight"), "weights: has no weights for model.layers.1.mlp.down_proj.weight; legal is .*fetch it again"),
     (lambda m: (m / "model.safetensors").write_bytes((m / "model.safetensors").read_bytes()[:-9]), "weights: .*model.safetensors: cannot be read"),
+    (lambda m: (m / "model.safetensors").write_bytes((m / "model.safetensors").read_bytes()[:-9]), r"found 1,672,855 bytes of 1,672,864\); legal is a whole"),
+    (lambda m: (m / "model.safetensors").write_bytes(b"{"), r"weights: .*cannot be read .*; 1 bytes\); legal is a whole file"),
     (lambda m: (m / "model.safetensors").unlink(), "weights: .*has no weights"),
+    (lambda m: (m / "generation_config.json").write_text('{"eos_token_id": [2,'), "end of a turn: .*generation_config.json: cannot be read .*or remove the file"),
+    (lambda m: (m / "generation_config.json").write_text("[2]"), "end of a turn: .*generation_config.json: cannot be read .*legal is a JSON object"),
+    (lambda m: (m / "generation_config.json").write_text('{"eos_token_id": "2"}'), "end of a turn: .*eos_token_id: found '2'; the number of a piece is legal"),
+    (lambda m: edit(m, num_attention_heads=7), "configuration: .*7.*give the model a config.json"),
+    (lambda m: edit(m, max_position_embeddings="512"), "configuration: .*max_position_embeddings.*give the model a config.json"),
     (lambda m: (m / "config.json").write_text("{}"), "configuration: .*give the model a config.json"),
     (lambda m: (m / "tokenizer.json").unlink(), "tokenizer: "),
     (lambda m: with_pieces(m, "<|user|>"), r"vocabulary: 1,537 pieces; 1,536 rows of its embedding; no row for '<\|user\|>'"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ SCONTROL = '#!/bin/sh\nif [ "$1" = requeue ]; then touch "$FAKEQ/again-$2"; else
 def queue(tmp_path, monkeypatch) -> Path:
     """A folder of submitted jobs, and commands that keep it."""
     (tmp_path / "bin").mkdir()
-    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("scontrol", SCONTROL), ("sinfo", "#!/bin/sh\necho n1\n"), ("srun", "#!/bin/sh\n")):
+    shells = (("sinfo", "#!/bin/sh\necho n1\n"), ("srun", "#!/bin/sh\n"), ("scancel", "#!/bin/sh\n"))
+    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("scontrol", SCONTROL), *shells):
         (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
     (tmp_path / "q").mkdir()
@@ -158,3 +160,26 @@ def test_a_closing_job_leaves_word_when_its_study_is_gone_or_asks_for_something_
     with pytest.raises(Exception, match="study.yaml"):
         closing.main(folder)
     assert "the closing job could not go on" in halt.reason(house.store, "faulty")
+
+
+def test_an_analysis_that_was_left_alone_is_no_edit_of_the_study(tmp_path, queue, monkeypatch):
+    """What a launcher leaves out, as its package is not there, its closing job leaves out, too; one that is asked for more sees to both."""
+    (tmp_path / "study.yaml").write_text(STUDY + "analyses: {rank: {data: ins, arms: [ins]}}\n")
+    house = open_house(tmp_path / "study.yaml", tmp_path / "runs")
+    cluster = read_cluster(layout.STAGES, tmp_path / "c.yaml", house.need.stages)
+    reconcile.tick(replace(house, analyses={}), cluster)
+    job, folder = leave_queue(queue)
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", job)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    assert closing.main(folder) == 0 and list(queue.glob("*.json"))
+    assert halt.reason(house.store, "faulty") == ""
+    assert told(queue)["analyses"] == {}
+    reconcile.tick(house, cluster)
+    assert told(queue)["analyses"] == {name: a.key for name, a in house.analyses.items()} and house.analyses
+
+
+def told(queue: Path) -> dict:
+    """What the newest closing job in the queue knows."""
+    waiting = [json.loads(path.read_text()) for path in sorted(queue.glob("*.json"))]
+    folder = [j["folder"].strip("'") for j in waiting if ".closing." in j["name"]][-1]
+    return json.loads((Path(folder) / CLOSING_FILE).read_bytes())

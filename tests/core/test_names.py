@@ -133,3 +133,11 @@ def test_all_errors_of_a_cluster_file_are_told_at_once(tmp_path):
 
 def test_keys_given_twice_are_told_at_once(tmp_path):
     assert len(refused(tmp_path, STUDY.replace("epochs: 5", "epochs: 5, epochs: 6") + "name: again\n1: x\n")) == 3
+
+
+@pytest.mark.parametrize(("given", "type_this"), [("Qwen/Qwen2.5-7B", "a: {hf_id: Qwen/Qwen2.5-7B, revision: COMMIT}"), ("./qwen", "a: {path: ./qwen}")])
+def test_a_model_that_is_only_a_name_is_answered_with_what_to_type(tmp_path, given, type_this):
+    (tmp_path / "study.yaml").write_text(f"name: x\nmodels:\n  a: {given}\ntasks: {{ins: {{from: toy}}}}\nseeds: [1]\n")
+    with pytest.raises(BadStudy) as told:
+        read(tmp_path, (tmp_path / "study.yaml").read_text())
+    assert f"study.yaml:3: models.a: found the text '{given}'; a mapping is legal here; type {type_this}" in str(told.value)

@@ -65,7 +65,7 @@ def test_all_wrong_files_are_told_at_once(three):
     write(three.folder, "two.jsonl", [{"instruction": "a", "output": ""}])
     write(three.folder, "three.jsonl", [])
     said = three.run("--dry-run", code=1)
-    assert "two.jsonl:1: the row has no response" in said and "three.jsonl: the source holds no row at all" in said and "1 local files of rows read" in said
+    assert "two.jsonl:1: the row has no response" in said and "three.jsonl: the source holds no row at all" in said and "1 local file of rows read" in said
 
 
 def test_given_outputs_and_instructions_are_looked_at(three):
@@ -110,3 +110,18 @@ def test_on_slurm_too_nothing_is_submitted(three):
     done = subprocess.run([sys.executable, str(ROOT / "launch/sweep.py"), str(three.study), "--store", str(three.store), "--cluster", str(three.folder / "c.yaml")],
                           capture_output=True, text=True, timeout=60, env={"PATH": "/nowhere"})
     assert done.returncode == 2 and "three.jsonl:7: not JSON" in done.stderr
+
+
+def test_cells_alone_do_not_help_against_a_wrong_table_of_difficulty(three):
+    """Every table of the study needs it, that of one cell too."""
+    (three.folder / "df_gamed.csv").write_text("a,b\n1,2\n")
+    three.write(three.study.read_text().replace("compare: {", "compare: {difficulty: df_gamed.csv, "))
+    said = three.run(code=2)
+    told = status(three)
+    assert "problem  " in told and "df_gamed.csv: found 1 rows" in told
+    assert "df_gamed.csv: found 1 rows" in said and "every cell needs them" in said and "--only" not in said
+
+
+def status(bench: Bench) -> str:
+    return subprocess.run([sys.executable, str(ROOT / "launch/status.py"), str(bench.study), "--store", str(bench.store)],
+                          capture_output=True, text=True, timeout=60, check=True).stdout

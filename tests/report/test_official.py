@@ -102,6 +102,20 @@ def test_difficulty_may_lie_beside_the_table(tmp_path):
         official.read_table(tmp_path / "df_gamed.csv")
 
 
+@pytest.mark.parametrize(("difficulty", "preference", "says"), [
+    ("x", "1", "row 1: instruction_difficulty: found 'x'; a number is legal"), ("0", "nan", "row 1: preference: found 'nan'"),
+    ("0", "1,2", "row 1: more fields than the header has"), ("0", "\udcff", "df_gamed.csv: not a table")])
+def test_a_table_of_difficulty_that_is_none(difficulty, preference, says, tmp_path):
+    rows = "".join(f"{n},0,{difficulty},{preference}\n" for _ in range(2) for n in range(805))
+    (tmp_path / "df_gamed.csv").write_bytes(f"index,std_delta_len,instruction_difficulty,preference\n{rows}".encode("utf-8", "surrogateescape"))
+    with pytest.raises(BadData, match=says):
+        official.read_table(tmp_path / "df_gamed.csv")
+    (tmp_path / "df_gamed.csv").write_text("index,other\n" + "".join(f"{n},0\n" for _ in range(2) for n in range(805)))
+    (tmp_path / "instruction_difficulty.csv").write_text("a,b\n" * 806)
+    with pytest.raises(BadData, match="instruction_difficulty.csv: found 1 rows"):
+        official.read_table(tmp_path / "df_gamed.csv")
+
+
 def test_folds_are_those_of_scikit_learn():
     for num in (10, 2414, 2415):
         groups = np.tile(np.arange(num), 2)

@@ -59,6 +59,7 @@ A, B = {"role": "user", "content": "b"}, {"role": "assistant", "content": "c"}
     ({"messages": [A, B], "prompt": "other"}, "the row has 'prompt'"),
     ({"messages": [A, B], "images": ["x.png"]}, "the row has 'images'"),
     ({"messages": [A, B], "conversations": [A, B]}, "messages stand beside conversations"),
+    ({"messages": []}, "messages has no message; .*remove the row"),
     ({"conversations": ["b", "c"]}, "from: lima reads a list of texts"),
     ({"instruction": "b", "output": "c", "rationale": "because"}, r"the row has 'rationale' \('because'\).*columns: .*ignore: \[rationale\]"),
     ({"instruction": "b", "output": "c", "input": 5}, "no text under 'input'"),

@@ -68,6 +68,9 @@ GOOD = '{"a": "b"}\n'
 
 @pytest.mark.parametrize(("name", "content", "says"), [
     ("a.jsonl", GOOD + '{"a": "b"},\n', r"a\.jsonl:2: not JSON .*without the comma behind the object"),
+    ("a.json", '[{"a": "b"},\n{"a": "b", "a": "c"}]', r"a\.json: not JSON \(the name 'a' stands twice in one object\)"),
+    ("a.json", '[{"a": "\\ud83d"}]', r"a\.json: found '\\ud83d' alone"),
+    ("a.json", "[" * 100_000 + "]" * 100_000, r"a\.json: not JSON \(.*recursion"),
     ("a.jsonl", GOOD + '{"a": "b", "a": "c"}', r"a\.jsonl:2: not JSON \(the name 'a' stands twice in one object\)"),
     ("a.jsonl", GOOD + '\n{"a": "b\0"}', r"a\.jsonl:3: not JSON \(Invalid control character"),
     ("a.jsonl", GOOD + '[' * 9000 + ']' * 9000, r"a\.jsonl:2: not JSON \(maximum recursion"),

@@ -12,10 +12,14 @@ from winsweep.plan import Item
 
 def say_checks(house: House, placements: Placements, items: Sequence[Item], num_jobs: int | None, gpu_gb: GpuGb | None,
                num_above: int = 0) -> int:
-    """Print the table of what is still to be made, its last line also of the `num_above` problems that were said before it; 1 if a model is broken, which no environment mends."""
+    """Print the table of what is still to be made, its last line counting the `num_above` problems said before it too.
+
+    1 if a model is broken, which no environment mends.
+    """
     from winsweep.check.table import table_text  # rich is slow to import
 
     models, facts = early.models(house, items)
+    models = [row for row in models if row.finding.what not in early.INSTALL]  # told once, of packages
     found = [*models, *early.quick(house, items), *room.rows(house.store.root, placements, items, num_jobs, gpu_gb, facts)]
     if found or num_above:
         print(table_text(found, num_above))

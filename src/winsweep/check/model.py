@@ -48,7 +48,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
         folder = hub.folder_of(HubModel(base, revision)) if revision else Path(base)
         hub.refuse_outside_weights(str(folder), None)
         config = AutoConfig.from_pretrained(folder)
-    except (WinsweepError, OSError, ValueError, KeyError) as e:
+    except Exception as e:  # of a file of others, whatever it holds
         return Looked((Finding("problem", "configuration", _line(e), "give the model a config.json of a family that transformers knows, without code of its own"),), {})
     found, facts = [], {}
     report = _guarded("weights", found, lambda: weights.read_report(folder, config))
@@ -60,7 +60,8 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
     read = ids_of(said, tokenizer, instructions or ()) if tokenizer else []
     if tokenizer:
         found += [vocabulary(report, tokenizer, [ids for rows in read for ids in rows])] if report else []
-        found += [ends(tokenizer, folder), added(tokenizer), *frames(said, tokenizer, config)]
+        found += [f for f in (_guarded("end of a turn", found, lambda: ends(tokenizer, folder)), added(tokenizer)) if f]
+        found += frames(said, tokenizer, config)
     found += context(config, given, said, read, bool(instructions))
     found += packages(said)
     return Looked(tuple(found), facts)
@@ -69,7 +70,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
 def _guarded(what: str, found: list[Finding], make):  # -> what make returns, or None
     try:
         return make()
-    except (WinsweepError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as e:
+    except Exception as e:  # of files of others, whatever they hold
         found.append(Finding("problem", what, _line(e)))
         return None
 

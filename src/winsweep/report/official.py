@@ -5,7 +5,7 @@ Shapes: N rows of one comparison, G = 1,610 rows of the two gamed baselines, F =
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,8 +52,24 @@ def read_table(path: Path) -> Table:
     writer = csv.DictWriter(text, rows[0])
     writer.writeheader()
     writer.writerows(rows)
-    lengths_G, difficulty_G, wins_G = (np.array([float(r[c]) for r in rows]) for c in ("std_delta_len", "instruction_difficulty", "preference"))
+    lengths_G, difficulty_G, wins_G = (_numbers(path, rows, c) for c in ("std_delta_len", "instruction_difficulty", "preference"))
     return Table(text.getvalue(), np.stack([np.tanh(lengths_G), difficulty_G, np.zeros_like(wins_G)]), wins_G)
+
+
+def _numbers(path: Path, rows: Sequence[Mapping[str, str]], column: str) -> np.ndarray:
+    """A column of the table; BadData with the row for what is no finite number."""
+    for n, row in enumerate(rows, 1):
+        if not _is_number(row.get(column)):
+            raise BadData(f"{path}: row {n}: {column}: found {row.get(column)!r}; a number is legal; fetch df_gamed.csv of the data set "
+                          "tatsu-lab/alpaca_eval again")
+    return np.array([float(row[column]) for row in rows])
+
+
+def _is_number(text: str | None) -> bool:
+    try:
+        return bool(np.isfinite(float(text or "")))
+    except ValueError:
+        return False
 
 
 def by_position(judged: Judged) -> Judged:
@@ -159,15 +175,20 @@ def _slope(judged: Judged, table: Table, fit: alpaca.Fit) -> np.ndarray:
 
 
 def _completed(rows: list[dict[str, str]], beside: Path) -> list[dict[str, str]]:
-    difficulty = {row["index"]: row["instruction_difficulty"] for row in _read(beside)}
+    difficulty = {row.get("index"): row.get("instruction_difficulty") for row in _read(beside)}
     if len(difficulty) != NUM_ALPACA_EVAL:
         raise BadData(f"{beside}: found {len(difficulty)} rows; legal is one for each of {NUM_ALPACA_EVAL}")
-    return [row | {"instruction_difficulty": difficulty[row["index"]]} for row in rows]
+    return [row | {"instruction_difficulty": difficulty.get(row["index"])} for row in rows]
 
 
 def _read(path: Path) -> list[dict[str, str]]:
     try:
         with open(path, newline="") as f:
-            return list(csv.DictReader(f))
+            rows = list(csv.DictReader(f))
+    except (csv.Error, UnicodeDecodeError) as e:
+        raise BadData(f"{path}: not a table ({e}); legal is that file of the data set tatsu-lab/alpaca_eval; fetch it again") from None
     except FileNotFoundError:
         raise NotFound(f"{path}: not there; legal is that file of the data set tatsu-lab/alpaca_eval; fetch it once") from None
+    if bad := next((n for n, row in enumerate(rows, 1) if None in row), 0):
+        raise BadData(f"{path}: row {bad}: more fields than the header has; legal is that file of the data set tatsu-lab/alpaca_eval; fetch it again")
+    return rows

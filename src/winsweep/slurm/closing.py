@@ -50,7 +50,7 @@ def main(folder: Path) -> int:
 
 
 def close(told: dict, flag: StopFlag) -> int:
-    house = open_house(Path(told["study"]), Path(told["store"])).only(told["cells"])
+    house = open_house(Path(told["study"]), Path(told["store"])).asked_for(told["cells"], told["analyses"])
     house = house if told["has_table"] else house.models()
     cluster = read_cluster(layout.STAGES, Path(told["cluster"]), house.need.stages)
     job, before = os.environ["SLURM_ARRAY_JOB_ID"], ChainProgress(**told["chain_progress"])
@@ -90,7 +90,9 @@ def linger() -> None:
 def edited(house: House, told: dict, own_job: str) -> bool:
     """Whether the study's file asks for something else than when this job was submitted, which is then left to a person."""
     now = asked(house)
-    changed = [label for label in told["cells"] if now.get(label) != told["asked"][label]]
+    changed = [label for label in told["cells"] if now["asked"].get(label) != told["asked"][label]]
+    gone = {name for name, a in house.study.analyses.items() if a.cell.label not in told["cells"]}  # with cells that were cancelled
+    changed += [name for name, key in told["analyses"].items() if now["analyses"].get(name) != key and name not in gone]
     if changed and not look(house, own_job).closing:
         halt.note(house.store, told["name"], f"{told['study']} was edited after it was submitted ({', '.join(changed[:3])}"
                                               f"{' …' if len(changed) > 3 else ''}), so nothing more was submitted; sweep.py runs it as it is now")

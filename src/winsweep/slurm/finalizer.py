@@ -19,9 +19,9 @@ def key_of(house: House) -> str:
     return f"{CLOSING}/{house.study.name}"
 
 
-def asked(house: House) -> dict[str, str]:
-    """What stands for all that each cell is made for: it changes with the study's file."""
-    return {label: "+".join(a.key for a in house.ends(label)) for label in house.judged}
+def asked(house: House) -> dict[str, dict[str, str]]:
+    """What a closing job sees to, with what stands for it, which changes with the study's file; analyses that were left alone are not among it."""
+    return {"asked": {label: a.key for label, a in house.judged.items()}, "analyses": {name: a.key for name, a in house.analyses.items()}}
 
 
 def told_to(array: Submitted) -> dict:
@@ -33,7 +33,7 @@ def covers(array: Submitted, house: House) -> bool:
     if array.keys != ((key_of(house),),):
         return False
     told = told_to(array)
-    return told["has_table"] == house.has_table and set(told["cells"]) >= house.judged.keys()
+    return told["has_table"] == house.has_table and set(told["cells"]) >= house.judged.keys() and told["analyses"].keys() >= house.analyses.keys()
 
 
 def joined(told: Mapping[str, object], house: House, found: Waiting) -> tuple[dict[str, object], Waiting]:
@@ -41,9 +41,10 @@ def joined(told: Mapping[str, object], house: House, found: Waiting) -> tuple[di
     waiting = [(array, task) for array, task in found if array.keys == ((key_of(house),),) and task.state == "PENDING"
                and told_to(array)["has_table"] == told["has_table"]]
     known = {cell.label for cell in house.study.table.cells}
-    seen_to = {c: asks for array, _ in waiting for c, asks in told_to(array)["asked"].items() if c in known and c in told_to(array)["cells"]}
-    asks = seen_to | dict(told["asked"])
-    return {**told, "cells": sorted(asks), "asked": asks}, waiting
+    before = [told_to(array) for array, _ in waiting]
+    asks = {c: key for of in before for c, key in of["asked"].items() if c in known and c in of["cells"]} | dict(told["asked"])
+    analyses = {name: key for of in before for name, key in of["analyses"].items() if name in house.study.analyses} | dict(told["analyses"])
+    return {**told, "cells": sorted(asks), "asked": asks, "analyses": analyses}, waiting
 
 
 def others(found: Waiting, present: Set[str]) -> list[str]:

@@ -49,7 +49,7 @@ def closing_told(house: House, cluster: Cluster, code: Path, now: ChainProgress)
     """What a closing job must know, as JSON has it, and the code that it runs."""
     return {"study": str(house.study.path.resolve()), "store": str(house.store.root), "cluster": str(cluster.file.resolve()),
             "name": house.study.name, "cells": sorted(house.judged), "has_table": house.has_table, "code": str(code),
-            "asked": finalizer.asked(house), "chain_progress": vars(now)}
+            **finalizer.asked(house), "chain_progress": vars(now)}
 
 
 def open_closing(house: House, told: Mapping[str, object], code: Path) -> tuple[Path, str, str]:

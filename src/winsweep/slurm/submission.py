@@ -105,7 +105,7 @@ class Submission:
         """The id of a closing job that has not begun, and whether it is a new one."""
         told = closing_told(self.house, self.cluster, self.code, self.chain_progress)
         told, self.waiting = finalizer.joined(told, self.house, [x for x in self.found if x[1].job != self.own_job])
-        if told["cells"] != sorted(self.house.judged):
+        if told["cells"] != sorted(self.house.judged) or told["analyses"].keys() != self.house.analyses.keys():
             self.others = finalizer.others(self.found, self.house.store.published().keys())
         if same := finalizer.same(told, self.waiting):
             return same[1].job, False

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from winsweep import layout, strict
+from winsweep import layout, strict, synonyms
 from winsweep.errors import BadStudy
 from winsweep.graph import load
 from winsweep.study.parts import NAME, names_in
@@ -38,7 +38,8 @@ class Asked:
 def training(asked: Asked, known: Mapping[str, Told], responses_only: bool) -> Told:
     """The study of `asked` over what is `known` of its model; BadStudy names a value that is not legal, and the nearest that is."""
     if asked.model not in known:
-        raise BadStudy(f"MODEL: found {asked.model!r}; {strict.near(asked.model, known)}; type MODEL={strict.closest(asked.model, known) or next(iter(known))}")
+        like = synonyms.closest(asked.model, known) or next(iter(known))
+        raise BadStudy(f"MODEL: found {asked.model!r}; {strict.near(asked.model, known)}; type MODEL={like}")
     base = _entry(asked.model, known[asked.model])
     usual, usual_rows = _sibling(asked.model, base)
     data, rows = _rows(asked.data) if asked.data else (usual, usual_rows)
@@ -105,7 +106,8 @@ def find(name: str, folder: Path) -> Path:
     names = sorted(p.stem for p in folder.glob("*.yaml"))
     if name not in names:
         of_model = [n for n in names if n.endswith(f"_{name}")]
-        hint = f"{strict.near(name, names)}; type MODEL={(of_model or [strict.closest(name, names) or names[-1]])[0]}, or" if names else f"{folder} has none; type"
+        like = [*of_model, synonyms.closest(name, names), *names]
+        hint = f"{strict.near(name, names)}; type MODEL={next(filter(None, like))}, or" if names else f"{folder} has none; type"
         raise BadStudy(f"MODEL: no {name!r} was trained here; {hint} make train_resp MODEL=llama2-7b first")
     return folder / f"{name}.yaml"
 

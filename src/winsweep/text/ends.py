@@ -1,10 +1,15 @@
 """Where an answer ends: the pieces that model, tokenizer and chat template say end it, and the texts that a study adds."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedTokenizerBase
 
+from winsweep.errors import BadData
+from winsweep.study.cell import HubModel
+from winsweep.text import hub
 from winsweep.text.chat import closing_ids
 
 SLACK = 8  # pieces that may decode to no character of their own
@@ -62,19 +67,26 @@ def _control(text: str, tokenizer: PreTrainedTokenizerBase) -> int | None:
 
 
 def _generation_ids(base: str, revision: str | None) -> list[int]:
+    """Of generation_config.json, which a model need not have; BadData where it is there and cannot be read, as answers would not end."""
+    path = (Path(base) if Path(base).is_dir() else hub.folder_of(HubModel(base, revision or "main"))) / "generation_config.json"
     try:
-        return _ids(GenerationConfig.from_pretrained(base, revision=revision).eos_token_id)
-    except (OSError, ValueError):  # a model need not have that file
+        return _ids(json.loads(path.read_bytes()).get("eos_token_id"), path)
+    except FileNotFoundError:
         return []
+    except (ValueError, AttributeError, RecursionError) as e:
+        raise BadData(f"{path}: cannot be read ({type(e).__name__}: {e}); legal is a JSON object, as transformers writes it; "
+                      "fetch the model again, or remove the file if nothing but EOS ends an answer") from e
 
 
 def _config_ids(base: str, revision: str | None) -> list[int]:
     config = AutoConfig.from_pretrained(base, revision=revision)
-    found = [id for of in (config, config.get_text_config()) for id in _ids(getattr(of, "eos_token_id", None))]
+    found = [id for of in (config, config.get_text_config()) for id in _ids(getattr(of, "eos_token_id", None), Path(base) / "config.json")]
     return list(dict.fromkeys(found))
 
 
-def _ids(said: object) -> list[int]:
-    """Ids that a configuration names: one, or a list."""
-    given: Iterable[object] = said if isinstance(said, (list, tuple)) else [said]
-    return [id for id in given if isinstance(id, int) and not isinstance(id, bool) and id >= 0]
+def _ids(said: object, path: Path) -> list[int]:
+    """Ids that the configuration at `path` names: one, or a list; negative ones stand for none."""
+    given: Iterable[object] = said if isinstance(said, (list, tuple)) else [] if said is None else [said]
+    if wrong := [id for id in given if not isinstance(id, int) or isinstance(id, bool)]:
+        raise BadData(f"{path}: eos_token_id: found {wrong[0]!r}; the number of a piece is legal, or a list of numbers; correct it")
+    return [id for id in given if id >= 0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from winsweep import strict
+from winsweep import synonyms
 from winsweep.errors import BadData
 from winsweep.study.frame import Message
 
@@ -22,7 +22,7 @@ def conversation(instruction: str, response: str) -> list[Message]:
 def text(row: Mapping, name: str) -> str:
     """The text under `name`; BadData where there is none."""
     if not isinstance(row.get(name), str):
-        like = strict.closest(name, [str(k) for k, v in row.items() if isinstance(v, str) and k not in NAMES])
+        like = synonyms.closest(name, [str(k) for k, v in row.items() if isinstance(v, str) and k not in NAMES])
         do = f"; did you mean {like}? rename it, or if every row has it, type columns: {{{name}: {like}}} beside path:" if like else ""
         raise BadData(f"no text under {name!r}; the row has {', '.join(map(str, row)) or 'nothing'}{do}")
     return row[name]
@@ -114,6 +114,8 @@ def _shape(row: Mapping) -> tuple[str, set[str]]:
         raise BadData("messages stand beside conversations; one of them is legal; type ignore: [conversations]")
     if listed:
         return listed[0], {listed[0], "system"}
+    if not has(row, "instruction") and not has(row, "prompt") and (empty := [name for name in ("messages", "conversations") if name in row]):
+        raise BadData(f"{empty[0]} has no message; a list of {{role, content}} is legal; remove the row or give it messages")
     if "prompt" in row and "completion" in row and not has(row, "instruction"):
         return "prompt", {"prompt", "completion", "system", "history"}
     if not has(row, "instruction") and not has(row, "output") and {"question", "answer"} <= row.keys():

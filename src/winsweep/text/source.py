@@ -88,7 +88,9 @@ def _json_list(path: Path, first: tuple[int, str], rest: Iterator[tuple[int, str
         rows = parse("\n".join(line for _, line in read), str(path))
     except BadData as e:
         at = re.search(r"line (\d+) column", str(e))  # of what was joined, without blank lines
-        raise BadData(str(e).replace(str(path), f"{path}:{read[int(at[1]) - 1][0]}", 1)) from None if at else e
+        if at is None:
+            raise
+        raise BadData(str(e).replace(str(path), f"{path}:{read[int(at[1]) - 1][0]}", 1)) from None
     for i, row in enumerate(rows):
         if not isinstance(row, dict):
             raise BadData(f"{path} row {i}: found {shown(row)}; each line of a .jsonl file must be a JSON object, and each entry of a list")

@@ -17,6 +17,7 @@ from winsweep.study.cell import HubModel
 from winsweep.text import hub
 
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"  # the first that is there is what transformers reads
+MOST_HEADER = 100_000_000  # bytes, safetensors' own limit
 SHOWN = 3
 BASE_NAMES = "base_tensors.json"  # beside a finetune's weights: names and shapes in the base's own files
 
@@ -121,7 +122,20 @@ def _safe(path: Path) -> Mapping[str, Tensor]:
             slices = {key: file.get_slice(key) for key in file.keys()}
             return {key: torch.empty(s.get_shape(), dtype=DTYPES.get(s.get_dtype(), torch.float32), device="meta") for key, s in slices.items()}
     except (SafetensorError, OSError) as e:
-        raise BadData(f"{path}: cannot be read ({e}); legal is a whole file of {path.stat().st_size:,} bytes or more; fetch the model again") from e
+        found, whole = path.stat().st_size, _whole(path)
+        told = f"found {found:,} bytes of {whole:,}" if whole and whole != found else f"{found:,} bytes"
+        raise BadData(f"{path}: cannot be read ({e}; {told}); legal is a whole file; fetch the model again") from e
+
+
+def _whole(path: Path) -> int:
+    """How many bytes a file of safetensors should have by its own header; 0 if that is not whole."""
+    try:
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            told = json.loads(file.read(min(size, MOST_HEADER)))
+        return 8 + size + max(part["data_offsets"][1] for name, part in told.items() if name != "__metadata__")
+    except (ValueError, LookupError, AttributeError, TypeError, OSError):
+        return 0
 
 
 def _pickled(path: Path) -> Mapping[str, Tensor]:
