@@ -78,7 +78,7 @@ def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
     (tmp_path / "down").unlink()
     (tmp_path / "full").touch()
     assert call().returncode == 1  # the closing job (2) and the first array (3) are accepted, the second is not
-    assert updates() == ["update JobId=2 StartTime=now+600", "update JobId=2 StartTime=now Dependency=afterany:77?afterany:3"]
+    assert updates() == ["update JobId=2 StartTime=now+180", "update JobId=2 StartTime=now Dependency=afterany:77?afterany:3"]
     (tmp_path / "full").unlink()
     assert call().returncode == 0
     assert [line.replace(str(tmp_path), "DIR") for line in calls(tmp_path)[1:]] == [

@@ -19,7 +19,7 @@ from winsweep.slurm.queue import Task
 from winsweep.store.manifest import write_atomic
 
 # A closing job is submitted first, to begin so late, and is told afterwards what it waits for; so it looks also where its launcher died between.
-BEGIN_S = 600
+BEGIN_S = 180
 
 
 def running_jobs(house: House, found: Waiting) -> list[str]:

@@ -1,5 +1,6 @@
 """Preemption and time limits on a real SLURM: what was asked to end saves, goes back into the queue by itself and ends with the same bits."""
 
+import contextlib
 import signal
 import time
 
@@ -61,8 +62,11 @@ def limits(sweep: Sweep) -> int:
 
 def wait_for_a_save(sweep: Sweep) -> None:
     work, limit = sweep.specs()[SLOW], time.monotonic() + 60
-    while not list(work.glob("state-*/.unfinished-*")):  # without a pause: it is there for some hundredths of a second
+    while True:  # without a pause: it is there for some hundredths of a second
         assert time.monotonic() < limit, "nothing was saved"
+        with contextlib.suppress(FileNotFoundError):  # a directory that an attempt has just taken over
+            if list(work.glob("state-*/.unfinished-*")):
+                return
 
 
 def cut_short_in_a_save(attempts: Attempts, sweep: Sweep) -> None:
