@@ -21,6 +21,7 @@ from winsweep.attempt.stopflag import StopFlag
 from winsweep.slurm import held
 from winsweep.store import links
 
+SIGNALING_S = 0.2
 ASK_S = 120.0  # how long slurmctld may be away while a stopped attempt asks for another turn; after that the closing job sees to it
 
 
@@ -64,6 +65,9 @@ def requeue(task: str) -> None:
     limit = time.monotonic() + ASK_S
     while time.monotonic() < limit:
         known, state = _say(["squeue", "-h", "-j", task, "-o", "%T"])
+        if known and state == "SIGNALING":  # for the moment in which SLURM sends its signal, which a fast attempt's end may fall into
+            time.sleep(SIGNALING_S)
+            continue
         if known and state != "RUNNING":
             print(f"{task} is {state or 'gone'}: no other turn asked for", flush=True)
             return
