@@ -19,7 +19,7 @@ def want(ask: Table, need: Need) -> Want:
 
 
 def run(job: Job) -> None:
-    from winsweep.report.table import write
+    from winsweep.stats.table import write
 
     write(job)
 

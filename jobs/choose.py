@@ -18,7 +18,7 @@ def want(ask: Choice, need: Need) -> Want:
 
 
 def run(job: Job) -> None:
-    from winsweep.report.choose import choose, read_run
+    from winsweep.stats.choose import choose, read_run
     from winsweep.text.source import file_rows
 
     asked = [row["instruction"] for row in file_rows(job.inputs["instructions"] / "instructions.jsonl")]

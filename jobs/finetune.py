@@ -32,7 +32,7 @@ def run(job: Job) -> None:
     from winsweep.text.context import refuse_unfit
     from winsweep.text.weights import BASE_NAMES, base_tensors
     from winsweep.train.finetune import finetune
-    from winsweep.train.gang import join
+    from winsweep.train.rank_group import join
     from winsweep.zero import read_zero
 
     recipe, frame = Recipe(**job.params["recipe"]), Frame(**job.params["frame"])
@@ -47,15 +47,15 @@ def run(job: Job) -> None:
     if job.rank == 0:
         model.save_around(base, revision, tokenizer, job.out / "hf", frame)
         write_atomic(job.out / "hf" / BASE_NAMES, json.dumps(base_tensors(base, revision)).encode())
-    gang = join(rank=job.rank, num_ranks=job.num_ranks, meeting=job.meeting, timeout_s=job.placement.timeout_s,
+    group = join(rank=job.rank, num_ranks=job.num_ranks, meeting=job.meeting, timeout_s=job.placement.timeout_s,
                 host=job.host, lost=job.give_up)
     try:
         zero = read_zero(layout.DS_CONFIGS / f"{job.placement.zero}.json")
         job.notes.update(finetune(encoded.examples, base, revision, recipe, job.params["seed"], placement=job.placement, zero_config=zero,
-                                  gang=gang, out=job.out, work=job.work, progress=job.progress, stopping=job.stopping,
+                                  group=group, out=job.out, work=job.work, progress=job.progress, stopping=job.stopping,
                                   stop_after_epochs=job.params.get("stop_after_epochs")))
     finally:
-        gang.leave()
+        group.leave()
 
 
 if __name__ == "__main__":

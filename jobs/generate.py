@@ -28,8 +28,8 @@ def want(ask: Generation, need: Need) -> Want:
 
 def run(job: Job) -> None:
     from winsweep import keys
-    from winsweep.generate.crew import Crew
-    from winsweep.generate.expected import expected_lengths
+    from winsweep.generate.sharding import Sharding
+    from winsweep.generate.length_prior import prior_lengths
     from winsweep.generate.greedy import answer_all
     from winsweep.study.cell import Decoding
     from winsweep.study.frame import Frame
@@ -40,8 +40,8 @@ def run(job: Job) -> None:
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
     answers = answer_all([row["instruction"] for row in asked], *job.base(), keys.restore(Decoding, job.params["decoding"]),
                          Frame(**job.params["frame"]), adapter, job.work, job.progress, job.stopping,
-                         lambda how: job.notes.update(decoded_in=how), expected_lengths(job.name, job.inputs["instructions"], len(asked)),
-                         Crew(job.rank, job.num_ranks, job.placement.timeout_s), job.notes.update, job.params.get("context"))
+                         lambda how: job.notes.update(decoded_in=how), prior_lengths(job.name, job.inputs["instructions"], len(asked)),
+                         Sharding(job.rank, job.num_ranks, job.placement.timeout_s), job.notes.update, job.params.get("context"))
     if job.rank:
         return
     rows = [{"instruction": row["instruction"], "output": a.text, "generator": job.name, "dataset": row["dataset"],

@@ -21,7 +21,7 @@ def want(ask: RankingTest, need: Need) -> Want:
 def run(job: Job) -> None:
     from winsweep.analysis.ranking import draw, rank
     from winsweep.analysis.rows import first_turns
-    from winsweep.generate.loaded import load
+    from winsweep.generate.model_cache import load
     from winsweep.study.frame import Frame
     from winsweep.text.encode import spelling
 

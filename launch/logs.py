@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import logs, paths  # noqa: E402
 from winsweep.errors import WinsweepError  # noqa: E402
-from winsweep.house import open_house  # noqa: E402
+from winsweep.workspace import open_workspace  # noqa: E402
 
 
 def main() -> int:
@@ -21,11 +21,11 @@ def main() -> int:
     a = p.parse_args()
     sys.stdout.reconfigure(errors="replace")
     try:
-        house = open_house(a.study, a.store)
+        workspace = open_workspace(a.study, a.store)
         if a.follow:
-            return 0 if logs.follow(house, a.cell, a.stage, say) else 1
-        path = logs.current(house, a.cell, a.stage)
-        say(f"{logs.title(path)}\n{logs.outcome(house, path)}")
+            return 0 if logs.follow(workspace, a.cell, a.stage, say) else 1
+        path = logs.current(workspace, a.cell, a.stage)
+        say(f"{logs.title(path)}\n{logs.outcome(workspace, path)}")
         seen: dict[Path, int] = {}
         while text := logs.new_text(path, seen, last=True):
             say(text)

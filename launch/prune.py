@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import paths  # noqa: E402
 from winsweep.errors import WinsweepError  # noqa: E402
-from winsweep.house import open_house  # noqa: E402
+from winsweep.workspace import open_workspace  # noqa: E402
 from winsweep.retention import kept  # noqa: E402
 from winsweep.pruning import remove, spared, waste  # noqa: E402
 
@@ -21,13 +21,13 @@ def main() -> int:
     p.add_argument("--yes", action="store_true", help="do not ask")
     a = p.parse_args()
     try:
-        houses = [open_house(study, a.store) for study in a.studies]
-        others = {} if a.others else kept(houses)
-        found = waste(houses, others)
+        workspaces = [open_workspace(study, a.store) for study in a.studies]
+        others = {} if a.others else kept(workspaces)
+        found = waste(workspaces, others)
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
-    for study, (num, num_bytes) in sorted(spared(houses, others).items()):
+    for study, (num, num_bytes) in sorted(spared(workspaces, others).items()):
         print(f"{num_bytes / 1e6:10.1f} MB  in {num} directories are left alone for {study} (--others offers them too)")
     for w in found:
         print(f"{w.num_bytes / 1e6:10.1f} MB  {w.path}  ({w.why})")

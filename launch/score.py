@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # numpy and its kin are imported once there is something to c
     from types import ModuleType
 
     from winsweep.judge.ledger import Ledger
-    from winsweep.report.official import Table
-    from winsweep.report.single import Report
+    from winsweep.stats.official import Table
+    from winsweep.stats.one_file import Report
     from winsweep.study.cell import Judge
 
 
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def columns() -> str:
-    from winsweep.report.columns import text
+    from winsweep.stats.columns import text
 
     return text()
 
@@ -67,23 +67,23 @@ def make(a: argparse.Namespace) -> "Report":
     """The report that the words of the command line ask for."""
     import dataclasses
 
-    from winsweep.report import agreement, files, single
+    from winsweep.stats import agreement, alpaca_files, one_file
 
     if a.file is None:
         raise BadStudy("FILE is missing; legal are outputs or annotations in AlpacaEval's format; type python launch/score.py FILE")
-    path, rows = files.read(a.file)
+    path, rows = alpaca_files.read(a.file)
     spaced: list[str] = []
-    if not files.is_annotated(rows):
+    if not alpaca_files.is_annotated(rows):
         path, rows, spaced = judged(a, path, rows)
-    rows, notes = files.annotations(path, rows)
-    asked = [str(row.get("instruction")) for row in files.read(a.instructions)[1]] if a.instructions else None
-    made = single.report(rows, single.Ask(a.mode, a.c, a.join, a.allow_missing), asked, table(a.difficulty))
-    both = agreement.agreement(rows, files.annotations(*files.read(a.second))[0]) if a.second else None
+    rows, notes = alpaca_files.annotations(path, rows)
+    asked = [str(row.get("instruction")) for row in alpaca_files.read(a.instructions)[1]] if a.instructions else None
+    made = one_file.report(rows, one_file.Ask(a.mode, a.c, a.join, a.allow_missing), asked, table(a.difficulty))
+    both = agreement.agreement(rows, alpaca_files.annotations(*alpaca_files.read(a.second))[0]) if a.second else None
     return dataclasses.replace(made, notes=(*spaced, *notes, *made.notes), agreement=both)
 
 
 def table(path: Path | None) -> "Table | None":
-    from winsweep.report.official import read_table
+    from winsweep.stats.official import read_table
 
     folder = paths.checked(os.environ.get("WINSWEEP_DATA") or ".", "WINSWEEP_DATA")
     found = path or next((p for p in (folder / "df_gamed.csv", folder / "alpaca_lc/df_gamed.csv") if p.is_file()), None)
@@ -92,11 +92,11 @@ def table(path: Path | None) -> "Table | None":
 
 def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, list[dict], list[str]]:
     """Annotations of outputs, kept in the store so that no pair is judged twice, and notes of how the two sides were matched."""
-    from winsweep.report import files
+    from winsweep.stats import alpaca_files
 
     if lacking := " ".join(word for given, word in ((a.reference, "--reference FILE"), (a.judge, "--judge NAME")) if not given):
         raise BadStudy(f"{path}: these are outputs, not annotations; legal with --reference FILE and --judge NAME; add {lacking}")
-    pairs, num_spaced = files.pairs((path, rows), files.read(a.reference), a.allow_missing)
+    pairs, num_spaced = alpaca_files.pairs((path, rows), alpaca_files.read(a.reference), a.allow_missing)
     notes = [f"{num_spaced} instructions differ from the reference's in white space alone and were matched all the same"] if num_spaced else []
     return *annotate(pairs, judge_of(a.judge, a.store), a.store), notes
 
@@ -150,15 +150,15 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
 
 def ahead(module: "ModuleType", judge: "Judge", pairs: list[dict], ledger: "Ledger") -> str:
     """What judging will take, after what the ledger knows."""
-    from winsweep.costs import bill
+    from winsweep.costs import judge_cost
     from winsweep.judge.questions import ask_about
 
     workload, limits = module.workload(judge.options) if hasattr(module, "workload") else None, getattr(judge.options, "limits", None)
     if not workload:
-        return bill.ahead(judge.name, None, {}, (), unseen=len(pairs))
+        return judge_cost.ahead(judge.name, None, {}, (), unseen=len(pairs))
     asked = {s.question for pair in pairs for s in ask_about(pair, "both" if workload.per_pair == 2 else "hash")}
     known = ledger.find(asked)
-    return bill.ahead(judge.name, workload, vars(limits) if limits else {}, asked - known.keys(), len(known))
+    return judge_cost.ahead(judge.name, workload, vars(limits) if limits else {}, asked - known.keys(), len(known))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
 from winsweep.check import dry, early, room
-from winsweep.costs import bill, forecast
+from winsweep.costs import judge_cost, forecast
 from winsweep.errors import BadData, BadStudy, WinsweepError  # noqa: E402
-from winsweep.house import House, open_house  # noqa: E402
+from winsweep.workspace import Workspace, open_workspace  # noqa: E402
 from winsweep.local.controller import default_jobs, drive, state_of  # noqa: E402
 from winsweep.placement import Cluster, cluster_file, read_cluster  # noqa: E402
 
@@ -38,24 +38,24 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     a = arguments()
     try:
-        house = only(opened(a), a.only)
-        house = house.models() if a.train_only else house
-        print("".join(f"{line}\n" for line in bill.warnings(house)), end="", file=sys.stderr)
+        workspace = only(opened(a), a.only)
+        workspace = workspace.models() if a.train_only else workspace
+        print("".join(f"{line}\n" for line in judge_cost.warnings(workspace)), end="", file=sys.stderr)
         if a.prefetch:
-            return prefetch.fetch(house)
+            return prefetch.fetch(workspace)
         if not a.dry_run and a.cancel is None:
-            inspection.refuse(house)
-        cluster = read_cluster(layout.STAGES, cluster_file(a.cluster), house.need.stages)
+            inspection.refuse(workspace)
+        cluster = read_cluster(layout.STAGES, cluster_file(a.cluster), workspace.need.stages)
         refuse_without_queue(a, cluster)
-        whole = house
-        if a.cancel is None and not a.dry_run and not a.emit and not (house := told_first(whole)).judged:
+        whole = workspace
+        if a.cancel is None and not a.dry_run and not a.emit and not (workspace := told_first(whole)).judged:
             return 2
-        left_out = int(house is not whole)
+        left_out = int(workspace is not whole)
         if cluster.kind == "slurm":
             from winsweep.slurm import commands
 
-            return commands.act(house, cluster, a, again(a)) or left_out
-        return dry_run(house, cluster, a.jobs) if a.dry_run else sweep(house, a, cluster) or left_out
+            return commands.act(workspace, cluster, a, again(a)) or left_out
+        return dry_run(workspace, cluster, a.jobs) if a.dry_run else sweep(workspace, a, cluster) or left_out
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
@@ -63,27 +63,27 @@ def main() -> int:
         return 130
 
 
-def opened(a: argparse.Namespace) -> House:
+def opened(a: argparse.Namespace) -> Workspace:
     """The study against the store; files of the web that it names and that are not there yet are fetched, but only if something is to be run."""
     if (a.dry_run or a.prefetch) and a.cancel is None:
-        return open_house(a.study, a.store, lenient=True)
+        return open_workspace(a.study, a.store, lenient=True)
     try:
-        return open_house(a.study, a.store)
+        return open_workspace(a.study, a.store)
     except BadStudy as e:
         try:
-            if not prefetch.fetch_urls(open_house(a.study, a.store, lenient=True)):
+            if not prefetch.fetch_urls(open_workspace(a.study, a.store, lenient=True)):
                 raise
         except BadData as why:
             raise BadStudy(f"{e}\n{why}") from why
-        return open_house(a.study, a.store)
+        return open_workspace(a.study, a.store)
 
 
-def only(house: House, labels: list[str] | None) -> House:
-    """The house of just the cells named."""
+def only(workspace: Workspace, labels: list[str] | None) -> Workspace:
+    """The workspace of just the cells named."""
     for label in labels or ():
-        if label not in house.judged:
-            raise BadStudy(f"--only {label}: no such cell in {house.study.path}; {strict.near(label, house.judged)}")
-    return house.only(labels) if labels else house
+        if label not in workspace.judged:
+            raise BadStudy(f"--only {label}: no such cell in {workspace.study.path}; {strict.near(label, workspace.judged)}")
+    return workspace.only(labels) if labels else workspace
 
 
 def refuse_without_queue(a: argparse.Namespace, cluster: Cluster) -> None:
@@ -100,36 +100,36 @@ def again(a: argparse.Namespace) -> str:
     return shlex.join([*words, *(f"--only={label}" for label in a.only or ()), *(["--train-only"] if a.train_only else [])])
 
 
-def told_first(house: House) -> House:
-    """The house of the cells and analyses that nothing known here speaks against; what does is said, so that nothing is spent on the others."""
-    items = house.plan(house.facts())
-    rows = early.quick(house, items)
+def told_first(workspace: Workspace) -> Workspace:
+    """The workspace of the cells and analyses that nothing known here speaks against; what does is said, so that nothing is spent on the others."""
+    items = workspace.plan(workspace.facts())
+    rows = early.quick(workspace, items)
     for row in rows:
         if row.finding.verdict == "problem":
             print(f"error: {row.of}: {row.finding.what}: {row.finding.text}", file=sys.stderr)
-    left = early.without(house, items, rows)
-    if out := [name for of, kept in ((house.judged, left.judged), (house.analyses, left.analyses)) for name in of if name not in kept]:
+    left = early.without(workspace, items, rows)
+    if out := [name for of, kept in ((workspace.judged, left.judged), (workspace.analyses, left.analyses)) for name in of if name not in kept]:
         print(f"left alone until then: {', '.join(out)}", file=sys.stderr)
     return left
 
 
-def dry_run(house: House, cluster: Cluster, num_jobs: int) -> int:
-    items = house.plan(house.facts())
-    for stage in house.need.stages:
+def dry_run(workspace: Workspace, cluster: Cluster, num_jobs: int) -> int:
+    items = workspace.plan(workspace.facts())
+    for stage in workspace.need.stages:
         of_stage = [i for i in items if i.artifact.stage == stage]
         to_run = [i for i in of_stage if i.state != "done"]
         counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(i.state for i in to_run).items()))
         print(f"{stage:12s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
         for i in to_run:
-            print(f"    {house.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
-    print(prefetch.not_there(house), end="")
-    print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, items)]))
+            print(f"    {workspace.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
+    print(prefetch.not_there(workspace), end="")
+    print("\n".join([*inspection.lines(looked := inspection.findings(workspace)), *forecast.lines(workspace, items)]))
     memory_gb = room.here()
-    code = dry.say_checks(house, cluster.placements, items, num_jobs, (lambda placed: memory_gb) if memory_gb else None, dry.unreadable(house, looked))
+    code = dry.say_checks(workspace, cluster.placements, items, num_jobs, (lambda placed: memory_gb) if memory_gb else None, dry.unreadable(workspace, looked))
     return 1 if any(f.problem for f in looked) else code
 
 
-def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
+def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     from winsweep import results
     from winsweep.local import view
     from winsweep.remarks import remarks
@@ -137,26 +137,26 @@ def sweep(house: House, a: argparse.Namespace, cluster: Cluster) -> int:
     for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background with SIGINT ignored
         signal.signal(signum, signal.default_int_handler)
     command = again(a)
-    with view.View(house) as shown:
+    with view.View(workspace) as shown:
         try:
-            run, items = drive(house, cluster.placements, a.jobs, a.retry_failed, shown.show)
+            run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, shown.show)
         except KeyboardInterrupt:
             print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
             return 130
-    print(house.damaged(), end="", file=sys.stderr)
-    judged = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
-    done, is_current = len(judged), results.is_current(house, judged)
+    print(workspace.damaged(), end="", file=sys.stderr)
+    judged = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
+    done, is_current = len(judged), results.is_current(workspace, judged)
     if is_current:
-        print(results.table_text(results.path_of(house), house.study.notes))
-    analysed = sum(state_of(items, a) == "done" for a in house.analyses.values())
-    beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
-    if notes := remarks(house, items):
+        print(results.table_text(results.path_of(workspace), workspace.study.notes))
+    analysed = sum(state_of(items, a) == "done" for a in workspace.analyses.values())
+    beside = f"; {analysed} of {len(workspace.analyses)} analyses beside it" if workspace.analyses else ""
+    if notes := remarks(workspace, items):
         print("\n".join(notes))
-    what = f"cells judged; {results.where_text(house, judged)}{beside}" if house.has_table else results.models_text(house, judged)
-    print(f"{run.num_started} jobs run; {done} of {len(house.judged)} {what}")
-    if problems := view.failures_text(house, items, command):
+    what = f"cells judged; {results.where_text(workspace, judged)}{beside}" if workspace.has_table else results.models_text(workspace, judged)
+    print(f"{run.num_started} jobs run; {done} of {len(workspace.judged)} {what}")
+    if problems := view.failures_text(workspace, items, command):
         print(problems, file=sys.stderr)
-    return 0 if (done, analysed) == (len(house.judged), len(house.analyses)) and (is_current or not house.has_table) else 1
+    return 0 if (done, analysed) == (len(workspace.judged), len(workspace.analyses)) and (is_current or not workspace.has_table) else 1
 
 
 if __name__ == "__main__":

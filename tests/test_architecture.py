@@ -1,4 +1,4 @@
-"""The shape of the house: layers, doors, sizes, and what the launch path may import."""
+"""The shape of the workspace: layers, doors, sizes, and what the launch path may import."""
 
 import ast
 import subprocess
@@ -10,14 +10,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src/winsweep"
-NUMERICS = ("text", "train", "generate", "judge", "report", "analysis", "check")  # may import torch
+NUMERICS = ("text", "train", "generate", "judge", "stats", "analysis", "check")  # may import torch
 HEAVY = {"torch", "transformers", "deepspeed", "accelerate", "datasets", "alpaca_eval", "sklearn", "aiohttp", "openai", "pandas", "numpy", "pyarrow",
          "safetensors", "tokenizers", "huggingface_hub", "sacrebleu", "vllm", "matplotlib", "sentence_transformers"}
 DOORS = {"deepspeed": {"train/engine.py", "train/muon.py"}, "datasets": {"text/source.py"}, "pyarrow": {"text/tables.py"}, "alpaca_eval": {"judge/alpaca.py"}, "aiohttp": {"judge/endpoint.py"},
-         "sacrebleu": {"judge/overlap.py", "attempt/nursery.py"}, "submitit": {"slurm/slurm.py"}, "accelerate": set(), "rich": {"local/view.py", "results.py", "check/table.py"}, "psutil": {"store/liveness.py"},
+         "sacrebleu": {"judge/overlap.py", "attempt/fork_server.py"}, "submitit": {"slurm/sbatch.py"}, "accelerate": set(), "rich": {"local/view.py", "results.py", "check/table.py"}, "psutil": {"store/liveness.py"},
          "vllm": {"generate/vllm_rules.py", "generate/vllm_engine.py"}, "matplotlib": {"analysis/plot.py"}, "sentence_transformers": {"analysis/embed.py"},
          "huggingface_hub": {"text/hub.py", "train/collect.py"}, "regex": {"analysis/guards.py"}}
-PURE = ("amounts", "keys", "artifact", "plan", "graph", "paths", "strict", "synonyms", "placement", "errors", "zero", "layout", "study", "slurm/chain", "attempt/retry", "costs/estimate", "costs/compute")
+PURE = ("amounts", "keys", "artifact", "plan", "graph", "paths", "strict", "synonyms", "placement", "errors", "zero", "layout", "study", "slurm/chain", "attempt/retry", "costs/durations", "costs/gpu_cost")
 FILES = sorted(p for folder in ("src", "jobs", "launch") for p in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 

@@ -7,8 +7,8 @@ def figure(value: float) -> str:
     """Two significant digits below 10 (0.00043, 0.12, 3.5), whole numbers from there on; 0 for nothing at all."""
     if value == 0:
         return "0"
-    places = 1 - math.floor(math.log10(abs(value)))
-    return f"{value:,.{max(0, places) if abs(value) < 9.95 else 0}f}"
+    decimals = 1 - math.floor(math.log10(abs(value)))
+    return f"{value:,.{max(0, decimals) if abs(value) < 9.95 else 0}f}"
 
 
 def whole(value: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from winsweep.artifact import Artifact, closure
 from winsweep.errors import BadData, WinsweepError
-from winsweep.house import House
+from winsweep.workspace import Workspace
 from winsweep.store.manifest import write_atomic
 
 CACHE = "looked.json"  # what was found whole, by what was asked of which content; delete it and only time is lost
@@ -24,16 +24,16 @@ class Finding:
     problem: str = ""
 
 
-def findings(house: House) -> list[Finding]:
+def findings(workspace: Workspace) -> list[Finding]:
     """A finding for each local file that something still to be made reads rows from; a file that was found whole is not read again.
 
     Rows of tasks and instructions by their readers, given outputs joined with the instructions, the table of difficulty. Files that are not
     there are not looked at (they are the study's `missing`), nor is what comes from a hub.
     """
-    cache = house.store.root / ".cache" / CACHE
+    cache = workspace.store.root / ".cache" / CACHE
     known, found = _known(cache), []
     before = dict(known)
-    for a, path, name, read in _looks(house):
+    for a, path, name, read in _looks(workspace):
         if name not in known:
             found.append(_look(a, path, read))
             if not found[-1].problem:
@@ -47,14 +47,14 @@ def findings(house: House) -> list[Finding]:
     return found
 
 
-def refuse(house: House) -> None:
+def refuse(workspace: Workspace) -> None:
     """BadData with every problem of every file, and which cells have none."""
-    wrong = [f for f in findings(house) if f.problem]
+    wrong = [f for f in findings(workspace) if f.problem]
     if wrong:
         keys = {f.made.key for f in wrong}
         in_table = any(f.made.stage == "aggregate" for f in wrong)  # also that of some cells
-        whole = [label for label in house.judged if not in_table and not keys & {a.key for a in closure(house.ends(label))}]
-        rest = f"{len(whole)} of {len(house.judged)} cells need none of this: --only={whole[0]} makes one of them" if whole else "every cell needs them"
+        whole = [label for label in workspace.judged if not in_table and not keys & {a.key for a in closure(workspace.ends(label))}]
+        rest = f"{len(whole)} of {len(workspace.judged)} cells need none of this: --only={whole[0]} makes one of them" if whole else "every cell needs them"
         raise BadData("\n".join([*dict.fromkeys(f.problem for f in wrong), f"nothing was started; {rest}"]))
 
 
@@ -65,10 +65,10 @@ def lines(found: list[Finding]) -> list[str]:
     return [*(f"wrong: {line}" for line in wrong), *([f"{num} local file{'s' if num > 1 else ''} of rows read to {'their' if num > 1 else 'its'} end, without a fault"] if num else [])]
 
 
-def _looks(house: House) -> Iterator[tuple[Artifact, Path, str, Callable[[], int]]]:
+def _looks(workspace: Workspace) -> Iterator[tuple[Artifact, Path, str, Callable[[], int]]]:
     """What to read: the artifact that needs it, its file, a name that changes with content and question, and how."""
-    files, published = house.study.files, house.store.published()
-    for a in house.order:
+    files, published = workspace.study.files, workspace.store.published()
+    for a in workspace.order:
         if a.key in published:
             continue
         params = a.plain_params if a.stage in ("prepare", "judge", "aggregate") else {}
@@ -125,7 +125,7 @@ def _join(path: Path, asked: Artifact, files: dict[str, Path]) -> int:
 
 
 def _table(path: Path) -> int:
-    from winsweep.report.official import read_table
+    from winsweep.stats.official import read_table
 
     return len(read_table(path).wins_G)
 

@@ -1,4 +1,4 @@
-"""Where the parts of a checkout lie; a frozen copy of the checkout has the same shape."""
+"""Where the parts of a checkout lie; a code snapshot has the same shape."""
 
 from pathlib import Path
 

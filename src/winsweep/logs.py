@@ -1,4 +1,4 @@
-"""The logs of a cell's attempts for a person: which one matters now, and its text without anything that a terminal would obey."""
+"""The logs of a cell's attempts for a person: which one matters now, and its text without anything that a terminal would act on."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from winsweep import strict
 from winsweep.artifact import Artifact, closure
 from winsweep.attempt.history import failures
 from winsweep.errors import BadStudy, NotFound
-from winsweep.house import House, chain
+from winsweep.workspace import Workspace, chain
 from winsweep.local.controller import state_of
 from winsweep.store.store import RECORD
 
@@ -26,20 +26,20 @@ def clean(text: str) -> str:
     return CONTROL.sub("", ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
-def steps(house: House, label: str, stage: str | None = None) -> list[Artifact]:
+def steps(workspace: Workspace, label: str, stage: str | None = None) -> list[Artifact]:
     """What a cell is made from, inputs first, without what belongs to the cell that it is compared with; of one stage if it is named."""
-    if label not in house.judged:
-        raise BadStudy(f"{house.study.path}: no cell {label!r}; {strict.near(label, house.judged)}")
-    own = chain(house.ends(label))
+    if label not in workspace.judged:
+        raise BadStudy(f"{workspace.study.path}: no cell {label!r}; {strict.near(label, workspace.judged)}")
+    own = chain(workspace.ends(label))
     if stage is not None and stage not in own:
         raise BadStudy(f"--stage {stage}: {label} has no such stage; {strict.near(stage, own)}")
-    return [a for a in closure(house.ends(label)) if a in own.get(a.stage, ()) and stage in (None, a.stage)]
+    return [a for a in closure(workspace.ends(label)) if a in own.get(a.stage, ()) and stage in (None, a.stage)]
 
 
-def logs(house: House, a: Artifact) -> list[Path]:
+def logs(workspace: Workspace, a: Artifact) -> list[Path]:
     """The logs of rank 0 of all attempts at `a`, or what SLURM wrote down where none came so far; oldest first."""
-    found = [p for p in (house.store.work(a.key) / "logs").glob("*.log") if not re.search(r"\.r\d+\.log$", p.name)]
-    return sorted(found or early(house.store.root, a.key), key=lambda p: p.stat().st_mtime)
+    found = [p for p in (workspace.store.work(a.key) / "logs").glob("*.log") if not re.search(r"\.r\d+\.log$", p.name)]
+    return sorted(found or early(workspace.store.root, a.key), key=lambda p: p.stat().st_mtime)
 
 
 def early(root: Path, key: str) -> list[Path]:
@@ -52,12 +52,12 @@ def early(root: Path, key: str) -> list[Path]:
     return found
 
 
-def current(house: House, label: str, stage: str | None = None) -> Path:
+def current(workspace: Workspace, label: str, stage: str | None = None) -> Path:
     """The log of the attempt that runs, else of the one that failed (another cell's, if that holds this one up), else the last."""
-    items = house.plan(house.facts())
-    own = steps(house, label, stage)
-    failed = [a for a in closure(house.ends(label)) if state_of(items, a) == "failed"]
-    found = [(state_of(items, a), path) for a in [*own, *(failed if stage is None else [])] for path in logs(house, a)[-1:]]
+    items = workspace.plan(workspace.facts())
+    own = steps(workspace, label, stage)
+    failed = [a for a in closure(workspace.ends(label)) if state_of(items, a) == "failed"]
+    found = [(state_of(items, a), path) for a in [*own, *(failed if stage is None else [])] for path in logs(workspace, a)[-1:]]
     if not found:
         why = next((f"{i.artifact.name}: {i.state}, {i.why}" for i in items if i.artifact in own), "its logs were removed")
         raise NotFound(f"{label}: no attempt has written a log yet; {why}; --follow waits for one")
@@ -70,15 +70,15 @@ def title(path: Path) -> str:
     return f"==> {path}" + (f" (other ranks: {others})" if others else "")
 
 
-def outcome(house: House, path: Path) -> str:
+def outcome(workspace: Workspace, path: Path) -> str:
     """A line that says how the attempts whose log is at `path` ended, if they did: why they failed, or where and how fast the result was made."""
     try:
-        key = path.resolve().parents[1].relative_to(house.store.root / ".work").as_posix()
+        key = path.resolve().parents[1].relative_to(workspace.store.root / ".work").as_posix()
     except ValueError:  # what SLURM wrote down
         return ""
-    made = house.store.published().get(key)
+    made = workspace.store.published().get(key)
     if made is None:
-        why = failures(house.store, [key]).get(key)
+        why = failures(workspace.store, [key]).get(key)
         return clean(f"failed: {why}\n") if why else ""
     try:
         record = json.loads((made / RECORD).read_bytes())
@@ -88,17 +88,17 @@ def outcome(house: House, path: Path) -> str:
     return clean(f"done: in {record['seconds']:.1f} s on {record.get('node') or record['host']}{notes}"[:1000] + "\n")
 
 
-def follow(house: House, label: str, stage: str | None, say: Callable[[str], None], poll_s: float = POLL_S) -> bool:
+def follow(workspace: Workspace, label: str, stage: str | None, say: Callable[[str], None], poll_s: float = POLL_S) -> bool:
     """Say the current log, then what is added to any log of the cell, until the cell is done (True) or has failed (False)."""
-    own = steps(house, label, stage)
-    shown = _current_or_reason(house, label, stage, say)
-    seen = {path: path.stat().st_size for a in own for path in logs(house, a) if path != shown}
+    own = steps(workspace, label, stage)
+    shown = _current_or_reason(workspace, label, stage, say)
+    seen = {path: path.stat().st_size for a in own for path in logs(workspace, a) if path != shown}
     if shown:
         say(f"{title(shown)}\n")
     while True:
-        over = end(house, own, house.ends(label))  # before reading: what was written until then is read below
-        paths = sorted((p for a in own for p in logs(house, a)), key=lambda p: p.stat().st_mtime)
-        for path in paths if over is not False else [*paths, current(house, label, stage)]:  # a failure may be another cell's
+        over = end(workspace, own, workspace.ends(label))  # before reading: what was written until then is read below
+        paths = sorted((p for a in own for p in logs(workspace, a)), key=lambda p: p.stat().st_mtime)
+        for path in paths if over is not False else [*paths, current(workspace, label, stage)]:  # a failure may be another cell's
             while text := new_text(path, seen, last=over is not None):
                 say(text if path == shown else f"{title(path)}\n{text}")
                 shown = path
@@ -107,21 +107,21 @@ def follow(house: House, label: str, stage: str | None, say: Callable[[str], Non
         time.sleep(poll_s)
 
 
-def _current_or_reason(house: House, label: str, stage: str | None, say: Callable[[str], None]) -> Path | None:
+def _current_or_reason(workspace: Workspace, label: str, stage: str | None, say: Callable[[str], None]) -> Path | None:
     try:
-        return current(house, label, stage)
+        return current(workspace, label, stage)
     except NotFound as e:
         say(clean(f"{e}\n"))
         return None
 
 
-def end(house: House, own: Sequence[Artifact], ends: Sequence[Artifact]) -> bool | None:
+def end(workspace: Workspace, own: Sequence[Artifact], ends: Sequence[Artifact]) -> bool | None:
     """Whether the steps named are done (True), or something that the cell needs has failed (False); None while neither is so."""
-    present = house.store.published()
+    present = workspace.store.published()
     if any(all(a.key in present for a in of) for of in (ends, own)):
         return True
     missing = [a.key for a in closure(ends) if a.key not in present]
-    return False if failures(house.store, [k for k in missing if not house.store.holder(k, house.alive(k))]) else None
+    return False if failures(workspace.store, [k for k in missing if not workspace.store.holder(k, workspace.alive(k))]) else None
 
 
 def new_text(path: Path, seen: dict[Path, int], last: bool = False) -> str:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from winsweep.artifact import Artifact
 from winsweep.errors import BadData
-from winsweep.house import House
+from winsweep.workspace import Workspace
 from winsweep.study import parts
 from winsweep.study.cell import HubData, HubModel
 from winsweep.study.parts import UrlFile
@@ -20,27 +20,27 @@ PIECE = 1 << 20
 TIMEOUT_S = 60.0  # of silence
 
 
-def not_there(house: House) -> str:
+def not_there(workspace: Workspace) -> str:
     """Lines that name what is missing on this machine for what is still to be made, by a look at files alone; no text if nothing is."""
-    todo = [i.artifact for i in house.plan(house.facts()) if i.state != "done"]
-    lines = [*house.study.missing.values(), *(f"{hub.title(p)}: not in {hub.cache()}" for p in on_hub(todo) if not hub.is_there(p))]
+    todo = [i.artifact for i in workspace.plan(workspace.facts()) if i.state != "done"]
+    lines = [*workspace.study.missing.values(), *(f"{hub.title(p)}: not in {hub.cache()}" for p in on_hub(todo) if not hub.is_there(p))]
     return "".join(f"{line}\n" for line in ["not there yet:", *(f"    {line}" for line in lines)]) if lines else ""
 
 
-def fetch_urls(house: House) -> int:
+def fetch_urls(workspace: Workspace) -> int:
     """Bring the study's files of the web that are not there into the cache, a line for each; how many came. BadData if one does not come."""
-    lacking = {path: file for path, file in house.study.urls.items() if path in house.study.missing}
+    lacking = {path: file for path, file in workspace.study.urls.items() if path in workspace.study.missing}
     for file in lacking.values():
         num = download(file)
         print(f"fetched        {file.url}  ({_size(num)})", flush=True)
     return len(lacking)
 
 
-def fetch(house: House) -> int:
+def fetch(workspace: Workspace) -> int:
     """Bring everything that the study names into caches, a line for each; 0 if all of it is there then, also without a network."""
-    study = house.study
+    study = workspace.study
     done = [_say(file.url, partial(download, file) if path in study.missing else lambda: 0) for path, file in study.urls.items()]
-    done += [_say(hub.title(part), partial(hub.fetch, part)) for part in on_hub(house.order)]
+    done += [_say(hub.title(part), partial(hub.fetch, part)) for part in on_hub(workspace.order)]
     print(f"Nodes without internet need HF_HUB_OFFLINE=1, HF_HUB_CACHE={hub.cache()} (by default $HF_HOME/hub) and "
           f"WINSWEEP_CACHE={parts.cache()} in their environment, on a disk that they see.")
     lost = [text for path, text in study.missing.items() if path not in study.urls]

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from winsweep.artifact import closure
-from winsweep.house import House
+from winsweep.workspace import Workspace
 from winsweep.store import damage, links
 
 
@@ -18,12 +18,12 @@ class Waste:
     why: str
 
 
-def waste(houses: Sequence[House], kept: Mapping[str, str] = MappingProxyType({})) -> list[Waste]:
-    """Everything of the houses' one store that their studies do not need; nothing that a live attempt works on, and no key that is `kept`."""
-    store = houses[0].store
-    wanted = {a.key for h in houses for a in closure(h.wanted)}
-    needed = {i.artifact.key for h in houses for i in h.plan(h.facts())}
-    transient = {name for name, module in houses[0].need.stages.items() if getattr(module, "TRANSIENT", False)}
+def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProxyType({})) -> list[Waste]:
+    """Everything of the workspaces' one store that their studies do not need; nothing that a live attempt works on, and no key that is `kept`."""
+    store = workspaces[0].store
+    wanted = {a.key for h in workspaces for a in closure(h.wanted)}
+    needed = {i.artifact.key for h in workspaces for i in h.plan(h.facts())}
+    transient = {name for name, module in workspaces[0].need.stages.items() if getattr(module, "TRANSIENT", False)}
     found = []
     for key, path in store.published().items():
         if key in kept and key not in wanted:
@@ -35,15 +35,15 @@ def waste(houses: Sequence[House], kept: Mapping[str, str] = MappingProxyType({}
     found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
     for state in sorted(store.root.glob(".work/*/*/state-*")):
         key = links.inside(store.root, state).parent.relative_to(store.root / ".work").as_posix()
-        if key not in wanted and key not in kept and store.holder(key, houses[0].alive(key)) is None:
+        if key not in wanted and key not in kept and store.holder(key, workspaces[0].alive(key)) is None:
             found.append(Waste(state, size(state), "state of an attempt at what no study named here asks for"))
     return found
 
 
-def spared(houses: Sequence[House], kept: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+def spared(workspaces: Sequence[Workspace], kept: Mapping[str, str]) -> dict[str, tuple[int, int]]:
     """For whom something is left alone that these studies do not want: how many directories, and their bytes."""
-    wanted, found = {a.key for h in houses for a in closure(h.wanted)}, {}
-    for key, path in houses[0].store.published().items():
+    wanted, found = {a.key for h in workspaces for a in closure(h.wanted)}, {}
+    for key, path in workspaces[0].store.published().items():
         if key in kept and key not in wanted:
             num, num_bytes = found.get(kept[key], (0, 0))
             found[kept[key]] = (num + 1, num_bytes + size(path))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from winsweep.artifact import Artifact
-from winsweep.house import House
+from winsweep.workspace import Workspace
 from winsweep.plan import Item
 
 WORDS = {"share_truncated": (0.25, "of its answers were cut by the limit of new tokens"), "share_empty": (0.1, "of its answers are empty"),
@@ -14,13 +14,13 @@ WORDS = {"share_truncated": (0.25, "of its answers were cut by the limit of new 
 SHOWN = 20  # cells that are named one by one
 
 
-def remarks(house: House, items: Sequence[Item]) -> list[str]:
+def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     """A line for each judged cell whose answers are remarkable (the table has the shares as columns); an arm against itself is not."""
-    if not house.has_table:
+    if not workspace.has_table:
         return []
-    known, published = _of_table(house), house.store.published()
+    known, published = _of_table(workspace), workspace.store.published()
     lines = []
-    for label, a in house.judged.items():
+    for label, a in workspace.judged.items():
         if a.key in published and (told := told_of(known.get(a.digest) or shares(published[a.key] / "annotations.json"), _with_itself(a))):
             lines.append(f"note     {label}: {told}")
     return [*lines[:SHOWN], *([f"note     … and {len(lines) - SHOWN} more cells, in the table's columns share_*"] if len(lines) > SHOWN else [])]
@@ -44,10 +44,10 @@ def shares(annotations: Path) -> dict[str, float]:
         return {}
 
 
-def _of_table(house: House) -> dict[str, dict[str, float]]:
+def _of_table(workspace: Workspace) -> dict[str, dict[str, float]]:
     """The shares by the digest of the comparison, of the study's last table: one file instead of thousands."""
     try:
-        with open(house.store.root / "results" / f"{house.study.name}.csv", encoding="utf-8", newline="") as f:
+        with open(workspace.store.root / "results" / f"{workspace.study.name}.csv", encoding="utf-8", newline="") as f:
             return {row["judge_key"]: {name: float(row[name] or 0) for name in WORDS} for row in csv.DictReader(f) if row.get("judge_key")}
     except (OSError, ValueError, KeyError, csv.Error):
         return {}

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from winsweep.attempt.history import failures
-from winsweep.house import House
+from winsweep.workspace import Workspace
 from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 from winsweep.store.provenance import commit_text
@@ -39,57 +39,57 @@ def publish_table(store: Store, name: str, key: str) -> Path | None:
     return target
 
 
-def path_of(house: House) -> Path:
+def path_of(workspace: Workspace) -> Path:
     """Where the study's table lies once it is made."""
-    return house.store.root / "results" / f"{house.study.name}.csv"
+    return workspace.store.root / "results" / f"{workspace.study.name}.csv"
 
 
-def is_current(house: House, labels: Collection[str]) -> bool:
+def is_current(workspace: Workspace, labels: Collection[str]) -> bool:
     """Whether the study's table is there and is that of exactly these cells, as they are asked for now."""
-    made = house.store.published().get(house.table(set(labels)).key) if labels and house.has_table else None
+    made = workspace.store.published().get(workspace.table(set(labels)).key) if labels and workspace.has_table else None
     try:
-        return made is not None and path_of(house).read_bytes() == (made / TABLE).read_bytes()
+        return made is not None and path_of(workspace).read_bytes() == (made / TABLE).read_bytes()
     except FileNotFoundError:
         return False
 
 
-def where_text(house: House, labels: Collection[str]) -> str:
+def where_text(workspace: Workspace, labels: Collection[str]) -> str:
     """Where the table of the judged cells `labels` is, in words; if another lies there, or making it failed, that is said."""
-    path = path_of(house)
+    path = path_of(workspace)
     earlier = f"; {path} is of an earlier run" if path.exists() else ""
-    if is_current(house, labels):
+    if is_current(workspace, labels):
         return f"table: {path}"
     if not labels:
         return f"table: not made yet{earlier}" if earlier else f"table: {path}, not made yet"
-    key = house.table(set(labels)).key
-    why = failures(house.store, [key]).get(key)
-    state = f"the table of these cells could not be made: {why}\n        log: {house.store.log(key)}" if why else "the table of these cells is not made yet"
+    key = workspace.table(set(labels)).key
+    why = failures(workspace.store, [key]).get(key)
+    state = f"the table of these cells could not be made: {why}\n        log: {workspace.store.log(key)}" if why else "the table of these cells is not made yet"
     return state + earlier
 
 
-def models_text(house: House, labels: Collection[str]) -> str:
-    """How many models of a house of models are made, and where they lie."""
-    published = house.store.published()
-    where = [str(published[house.judged[label].key]) for label in sorted(labels) if house.judged[label].key in published]
-    return f"models made{': ' if where else ''}{where[0] if len(where) == 1 else f'{house.store.root}/collect/' if where else ''}"
+def models_text(workspace: Workspace, labels: Collection[str]) -> str:
+    """How many models of a workspace of models are made, and where they lie."""
+    published = workspace.store.published()
+    where = [str(published[workspace.judged[label].key]) for label in sorted(labels) if workspace.judged[label].key in published]
+    return f"models made{': ' if where else ''}{where[0] if len(where) == 1 else f'{workspace.store.root}/collect/' if where else ''}"
 
 
-def publish_analyses(house: House) -> None:
+def publish_analyses(workspace: Workspace) -> None:
     """Put every finished analysis of the study, whoever asked for it, at results/NAME.{rank,containment}.csv or NAME.drift.CELL.{json,svg}.
 
     Each file is there whole or not at all, and is not touched if it is there already. (No folders: in a store these are results.)
     """
-    study, published, tables = house.study, house.store.published(), {"rank": [], "containment": []}
+    study, published, tables = workspace.study, workspace.store.published(), {"rank": [], "containment": []}
     for analysis in study.analyses.values():
-        made = published.get(house.need(analysis.stage, analysis.ask).key)
+        made = published.get(workspace.need(analysis.stage, analysis.ask).key)
         if made and analysis.stage in tables:
             tables[analysis.stage] += (rank_rows if analysis.stage == "rank" else containment_rows)(analysis, made)
         elif made:
             for suffix in ("json", "svg"):
-                copy_if_new(made / f"drift.{suffix}", house.store.root / "results" / f"{study.name}.drift.{analysis.ask.name}.{suffix}")
+                copy_if_new(made / f"drift.{suffix}", workspace.store.root / "results" / f"{study.name}.drift.{analysis.ask.name}.{suffix}")
     for stage, rows in tables.items():
         if rows:
-            write_if_new(csv_bytes(rows), house.store.root / "results" / f"{study.name}.{stage}.csv")
+            write_if_new(csv_bytes(rows), workspace.store.root / "results" / f"{study.name}.{stage}.csv")
 
 
 def rank_rows(analysis: Analysis, made: Path) -> list[dict[str, object]]:

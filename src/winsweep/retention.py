@@ -8,20 +8,20 @@ from pathlib import Path
 from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays, specs_of
 from winsweep.errors import WinsweepError
-from winsweep.house import House, open_house
+from winsweep.workspace import Workspace, open_workspace
 from winsweep.results import TABLE
 from winsweep.store.store import RECORD
 
 
-def kept(houses: Collection[House]) -> dict[str, str]:
-    """Key to the study that it is kept for, of everything in the houses' one store that a study not among them stands on."""
-    store, names = next(iter(houses)).store, {h.study.name for h in houses}
-    published, paths = store.published(), {h.study.path.resolve() for h in houses}
+def kept(workspaces: Collection[Workspace]) -> dict[str, str]:
+    """Key to the study that it is kept for, of everything in the workspaces' one store that a study not among them stands on."""
+    store, names = next(iter(workspaces)).store, {h.study.name for h in workspaces}
+    published, paths = store.published(), {h.study.path.resolve() for h in workspaces}
     found: dict[str, str] = {}
     for name, key in _tables(store.root, published):
         if name not in names:
             found |= {k: f"results/{name}.csv" for k in _below([key], published) if k not in found}
-    for study, keys in _under_way(next(iter(houses))).items():
+    for study, keys in _under_way(next(iter(workspaces))).items():
         if study.resolve() not in paths:
             found |= {k: f"{study}, which is under way" for k in (*_asked(study, store.root), *_below(keys, published)) if k not in found}
     for study in sorted((store.root / "studies").glob("*.yaml")):
@@ -63,11 +63,11 @@ def _below(keys: Iterable[str], published: Mapping[str, Path]) -> set[str]:
     return seen
 
 
-def _under_way(house: House) -> dict[Path, list[str]]:
+def _under_way(workspace: Workspace) -> dict[Path, list[str]]:
     """Study file to the keys that are being made for it, or wait in a queue, and those that they are made from."""
-    store, found = house.store, {}
+    store, found = workspace.store, {}
     specs = [json.loads((store.work(key) / "spec.json").read_bytes()) for key in sorted(store.begun())
-             if (store.work(key) / "spec.json").is_file() and store.holder(key, house.alive(key)) is not None]
+             if (store.work(key) / "spec.json").is_file() and store.holder(key, workspace.alive(key)) is not None]
     specs += [vars(spec) for array in open_arrays(store.root) for n in range(len(array.keys)) for spec in specs_of(array.folder, n)]
     for told in specs:
         found.setdefault(Path(told["study"]), []).extend([f"{told['stage']}/{told['digest']}", *told["inputs"].values()])
@@ -77,6 +77,6 @@ def _under_way(house: House) -> dict[Path, list[str]]:
 def _asked(study: Path, root: Path) -> list[str]:
     """Everything that a study asks for; nothing if its file is gone or says something illegal now."""
     try:
-        return [a.key for a in closure(open_house(study, root, lenient=True).wanted)]
+        return [a.key for a in closure(open_workspace(study, root, lenient=True).wanted)]
     except WinsweepError:
         return []

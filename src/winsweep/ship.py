@@ -7,7 +7,7 @@ from pathlib import Path
 
 from winsweep import layout
 from winsweep.graph import Need, discover
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 from winsweep.store import manifest
 from winsweep.study.pretrain import Pretrain
 
@@ -16,8 +16,8 @@ def ship(study: Path) -> list[Path]:
     """Pretrain every model of `study` that is made here and put it at shipped/DIGEST, with its manifest, in place of what was there."""
     need = Need(discover(layout.JOBS, "winsweep.jobs"))
     with tempfile.TemporaryDirectory() as scratch:
-        house = open_house(study, Path(scratch) / "store")
-        models = {c.comparison.candidate.model for c in house.study.table.cells if not c.training}
+        workspace = open_workspace(study, Path(scratch) / "store")
+        models = {c.comparison.candidate.model for c in workspace.study.table.cells if not c.training}
         return [make(need("pretrain", m).digest, m.source, Path(scratch)) for m in sorted(models, key=lambda m: m.name) if isinstance(m.source, Pretrain)]
 
 

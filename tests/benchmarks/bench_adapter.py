@@ -1,4 +1,4 @@
-"""What the rule adapter adds to a decode step of 256 rows over 32,000 pieces, on a CPU: python tests/benchmarks/bench_adapter.py [ROWS] [ROUNDS]
+"""What the rule adapter adds to a decode step of 256 rows over 32,000 tokens, on a CPU: python tests/benchmarks/bench_adapter.py [ROWS] [ROUNDS]
 
 Beside it: a logits processor that does the same row by row, as one would write it, and what the rest of the step takes. Microseconds of
 CPU time, medians over interleaved rounds; that both add the same is checked first.
@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from winsweep.generate.pieces import Resolved  # noqa: E402
+from winsweep.generate.rule_tokens import Resolved  # noqa: E402
 from winsweep.generate.slots import Slots  # noqa: E402
 from winsweep.generate.step import Step  # noqa: E402
 from winsweep.study.rules import Adapter  # noqa: E402
@@ -31,7 +31,7 @@ def rules() -> Resolved:
 
 
 def sequences(num: int) -> list[list[int]]:
-    """Prompt and 240 written tokens of each row, common pieces more often than rare ones."""
+    """Prompt and 240 written tokens of each row, common tokens more often than rare ones."""
     torch.manual_seed(0)
     words = (torch.rand(num, PROMPT + WRITTEN) ** 4 * (VOCAB - 40)).long() + 40
     return [[1, *USER, *row[:PROMPT], *ASSISTANT, *row[PROMPT:]] for row in words.tolist()]
@@ -75,17 +75,17 @@ def main(num: int = 256, rounds: int = 5) -> None:
 
 
 def full_step(num: int) -> Callable[[], object]:
-    """A step of a small Llama (256 wide, 4 layers) with that vocabulary, at 256 places."""
+    """A step of a small Llama (256 wide, 4 layers) with that vocabulary, at 256 positions."""
     config = LlamaConfig(vocab_size=VOCAB, hidden_size=256, intermediate_size=688, num_hidden_layers=4, num_attention_heads=4)
-    step, places = Step(LlamaForCausalLM(config).eval()), [PROMPT + WRITTEN - 41] * num
+    step, positions = Step(LlamaForCausalLM(config).eval()), [PROMPT + WRITTEN - 41] * num
     step.cache.fit(num, PROMPT + WRITTEN)
     step.read([[7]], 0)
-    return lambda: step.write([9] * num, places)
+    return lambda: step.write([9] * num, positions)
 
 
 def report(us: dict[str, float], num: int, same: bool) -> None:
     rest = us["argmax"] + us["the model's step"]
-    print(f"{num} rows, {VOCAB} pieces, {PROMPT} + {WRITTEN} tokens seen; same likeliest tokens: {same}")
+    print(f"{num} rows, {VOCAB} tokens, {PROMPT} + {WRITTEN} tokens seen; same likeliest tokens: {same}")
     for name, value in us.items():
         print(f"{name:20s} {value:12,.0f} us   {value / us['rules: slots']:8.1f} times slots   {value / rest:8.2%} of argmax and step")
 

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[2] / "src")]
 
 from tests.benchmarks.bench_adapter import ASSISTANT, USER, VOCAB, rules  # noqa: E402
-from winsweep.generate.fits import fitting  # noqa: E402
+from winsweep.generate.compatibility import fitting  # noqa: E402
 from winsweep.generate.slots import Slots  # noqa: E402
 from winsweep.generate.step import Step  # noqa: E402
 
@@ -39,24 +39,24 @@ def clock(do: Callable[[], object], times: int, device: torch.device) -> float:
     return median(taken[2:])
 
 
-def floor_s(net: PreTrainedModel, num: int, places: int, card: tuple[float, float]) -> tuple[float, str]:
+def floor_s(net: PreTrainedModel, num: int, positions: int, card: tuple[float, float]) -> tuple[float, str]:
     """The least a step can take, and of what it is made."""
     weights = sum(p.numel() for p in net.parameters()) - net.get_input_embeddings().weight.numel()  # of which a step reads a row each
     config, (bandwidth, flops) = net.config, card
-    kv_bytes = 2 * config.num_hidden_layers * config.hidden_size * net.dtype.itemsize * num * places
+    kv_bytes = 2 * config.num_hidden_layers * config.hidden_size * net.dtype.itemsize * num * positions
     linear = max(weights * net.dtype.itemsize / bandwidth, 2 * weights * num / flops)
     bound = "memory" if linear == weights * net.dtype.itemsize / bandwidth else "arithmetic"
     total = linear + kv_bytes / bandwidth
     return total, f"weights {weights * net.dtype.itemsize / 1e9:.1f} GB ({bound}) {linear * 1e3:.2f} ms + keys and values {kv_bytes / 1e9:.1f} GB {kv_bytes / bandwidth * 1e3:.2f} ms"
 
 
-def with_rules(step: Step, num: int, places: int) -> Callable[[], object]:
+def with_rules(step: Step, num: int, positions: int) -> Callable[[], object]:
     slots = Slots(rules(), num, step.device)
     for slot in range(num):
-        slots.fill(slot, [1, *USER, *range(40, 96), *ASSISTANT, *range(100, 100 + places - 72)])
+        slots.fill(slot, [1, *USER, *range(40, 96), *ASSISTANT, *range(100, 100 + positions - 72)])
 
     def do() -> None:
-        tokens_B = slots.add_to(step.write([9] * num, [places - 1] * num).float()).argmax(1)
+        tokens_B = slots.add_to(step.write([9] * num, [positions - 1] * num).float()).argmax(1)
         slots.push(tokens_B)
         tokens_B.tolist()
 
@@ -75,22 +75,22 @@ def main(tiny: bool) -> None:
     print(f"{name}: {how}; {card[0] / 1e12:.2f} TB/s and {card[1] / 1e12:.1f} TFLOP/s are taken as its limits", flush=True)
     if step is None:
         sys.exit("the slots' logits are not the model's own: nothing here to measure")
-    shapes = [(4, 100), (8, 300)] if tiny else [(num, places) for num in (32, 64, 128) for places in (100, 300, 500)]
-    for num, places in shapes:
-        measure(step, net, num, places, card, times=3 if tiny else 20)
+    shapes = [(4, 100), (8, 300)] if tiny else [(num, positions) for num in (32, 64, 128) for positions in (100, 300, 500)]
+    for num, positions in shapes:
+        measure(step, net, num, positions, card, times=3 if tiny else 20)
 
 
 @torch.inference_mode()
-def measure(step: Step, net: PreTrainedModel, num: int, places: int, card: tuple[float, float], times: int) -> None:
-    step.cache.fit(num, places)
+def measure(step: Step, net: PreTrainedModel, num: int, positions: int, card: tuple[float, float], times: int) -> None:
+    step.cache.fit(num, positions)
 
     def plain() -> None:
-        step.write([9] * num, [places - 1] * num).float().argmax(1).tolist()
+        step.write([9] * num, [positions - 1] * num).float().argmax(1).tolist()
 
-    least, made_of = floor_s(net, num, places, card)
-    taken = [(clock(plain, times, step.device), clock(with_rules(step, num, places), times, step.device)) for _ in range(3)]
+    least, made_of = floor_s(net, num, positions, card)
+    taken = [(clock(plain, times, step.device), clock(with_rules(step, num, positions), times, step.device)) for _ in range(3)]
     bare, ruled = (median(column) for column in zip(*taken))
-    print(f"{num:4d} rows at {places:4d} places: {bare * 1e3:8.2f} ms, {num / bare:8.0f} tokens/s; floor {least * 1e3:.2f} ms ({made_of}): {least / bare:.1%} of it; "
+    print(f"{num:4d} rows at {positions:4d} positions: {bare * 1e3:8.2f} ms, {num / bare:8.0f} tokens/s; floor {least * 1e3:.2f} ms ({made_of}): {least / bare:.1%} of it; "
           f"rules add {ruled / bare - 1:+.2%}", flush=True)
 
 

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 
 from winsweep.generate.decoder import Decoder, Prompt  # noqa: E402
-from winsweep.generate.fits import fitting  # noqa: E402
-from winsweep.generate.pieces import Resolved  # noqa: E402
+from winsweep.generate.compatibility import fitting  # noqa: E402
+from winsweep.generate.rule_tokens import Resolved  # noqa: E402
 from winsweep.generate.slots import Slots  # noqa: E402
 from winsweep.study.rules import Adapter  # noqa: E402
 from winsweep.text.ends import Ends  # noqa: E402

@@ -17,9 +17,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from tests.report.published import Model, arrays_of, as_published, bootstrap_pct, drawn, fitted, paired_bootstrap, table  # noqa: E402
-from winsweep.report import official  # noqa: E402
-from winsweep.report.paired import OWN_REFERENCE, paired  # noqa: E402
+from tests.stats.published import Model, arrays_of, as_published, bootstrap_pct, drawn, fitted, paired_bootstrap, table  # noqa: E402
+from winsweep.stats import official  # noqa: E402
+from winsweep.stats.paired import OWN_REFERENCE, paired  # noqa: E402
 
 NUM_ROUNDS = 3
 HEAD = f"{'model':38s} {'published':>9s} {'error, C given':>14s} {'placed':>9s} {'C':>10s} {'C by CV':>10s} {'error':>8s} {'fast':>8s} {'±':>6s} {'of boot':>7s} {'paired':>7s} {'±':>6s} {'of boot':>7s}"

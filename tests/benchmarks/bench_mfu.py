@@ -88,25 +88,25 @@ def main() -> None:
     from winsweep.study.recipe import Recipe
     from winsweep.train import engine as engines
     from winsweep.train import finetune
-    from winsweep.train.course import Course
-    from winsweep.train.gang import join
+    from winsweep.train.batch_schedule import BatchSchedule
+    from winsweep.train.rank_group import join
 
     rank, num_ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    gang = join(rank=rank, num_ranks=num_ranks, meeting=args.meeting or Path(tempfile.mkdtemp()) / "meeting", timeout_s=600)
+    group = join(rank=rank, num_ranks=num_ranks, meeting=args.meeting or Path(tempfile.mkdtemp()) / "meeting", timeout_s=600)
     recipe = Recipe(epochs=1)
     config = zero.resolve(zero.read_zero(ROOT / f"ds_configs/{args.zero}.json"), recipe, num_ranks)
-    engines.open_device(gang)
+    engines.open_device(group)
     begun = time.perf_counter()
-    engine = engines.wrap(make_model(args.toy), recipe, config, gang, args.recompute)
+    engine = engines.wrap(make_model(args.toy), recipe, config, group, args.recompute)
     started = time.perf_counter() - begun
     examples = make_examples(64 * (args.steps + 1), 128 if args.toy else 2048, engine.module.config.vocab_size)
-    why_not = engines.pack_or_not(engine, gang)
-    budget = args.micro_tokens or min(gang.gather(engines.room(engine, args.recompute, max(len(e.ids) for e in examples))))
-    course = Course(examples, recipe, 1, num_ranks, not why_not, budget)
+    why_not = engines.pack_or_not(engine, group)
+    budget = args.micro_tokens or min(group.gather(engines.room(engine, args.recompute, max(len(e.ids) for e in examples))))
+    schedule = BatchSchedule(examples, recipe, 1, num_ranks, not why_not, budget)
     shares, most = [], peak(args) * num_ranks
     for at in range(args.steps + 1):
-        step, begun = course.step(at), time.perf_counter()
-        finetune.take_step(engine, course, at, gang)  # ends with the loss on the host, so all is done
+        step, begun = schedule.step(at), time.perf_counter()
+        finetune.take_step(engine, schedule, at, group)  # ends with the loss on the host, so all is done
         seconds = time.perf_counter() - begun
         parts = flops(engine.module.config, [e for micro in step.grid for part in micro for e in part])
         shares.append(sum(parts) / seconds / most)
@@ -118,7 +118,7 @@ def main() -> None:
         memory = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0
         print(f"\nMFU {statistics.median(shares[1:]):.1%} (median of {args.steps} steps; gate 50 %, stretch 58 %) on {num_ranks} × {most / num_ranks / 1e12:g} TFLOP/s; "
               f"{args.zero}, recompute {args.recompute}, {budget} tokens a micro-batch, packed {not why_not}; peak memory {memory:.1f} GiB; DeepSpeed started in {started:.1f} s")
-    gang.leave()
+    group.leave()
 
 
 if __name__ == "__main__":

@@ -29,19 +29,19 @@ ROUNDS = 3
 JOBS = {  # what a rank imports before its first step, and the same without winsweep.attempt.warm
     "finetune": ("from winsweep.attempt import warm; warm.import_for('finetune')", "import winsweep.train.finetune, deepspeed.runtime.zero.muon.muon_optimizer"),
     "generate": ("from winsweep.attempt import warm; warm.import_for('generate')", "import winsweep.generate.greedy"),
-    "prepare": ("import winsweep.text.prepare", ""), "judge": ("import winsweep.judge.overlap", ""), "aggregate": ("import winsweep.report.table", ""),
+    "prepare": ("import winsweep.text.prepare", ""), "judge": ("import winsweep.judge.overlap", ""), "aggregate": ("import winsweep.stats.table", ""),
 }
 PLAN = """
 import sys, time
 from pathlib import Path
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 begun = time.perf_counter(), time.process_time()
-house = open_house(Path(sys.argv[1]), Path(sys.argv[2]))
-items = house.plan(house.facts())
+workspace = open_workspace(Path(sys.argv[1]), Path(sys.argv[2]))
+items = workspace.plan(workspace.facts())
 if len(sys.argv) > 3:
-    for a in house.order:
-        (house.store.root / a.name).mkdir(parents=True, exist_ok=True)
-print(len(house.judged), len(items), time.perf_counter() - begun[0], time.process_time() - begun[1])
+    for a in workspace.order:
+        (workspace.store.root / a.name).mkdir(parents=True, exist_ok=True)
+print(len(workspace.judged), len(items), time.perf_counter() - begun[0], time.process_time() - begun[1])
 """
 
 

@@ -45,12 +45,12 @@ def sweep(folder: Path, *words: str) -> tuple[float, str]:
 
 def finish(folder: Path) -> None:
     """Publish every wanted result, empty: a plan looks at no more than names."""
-    from winsweep.house import open_house
+    from winsweep.workspace import open_workspace
 
-    house = open_house(folder / "study.yaml", folder / "runs")
-    for a in house.order:
-        (house.store.root / a.name).mkdir(parents=True, exist_ok=True)
-    (house.store.root / house.wanted[0].name / "results.csv").write_text("model,task,seed\n")
+    workspace = open_workspace(folder / "study.yaml", folder / "runs")
+    for a in workspace.order:
+        (workspace.store.root / a.name).mkdir(parents=True, exist_ok=True)
+    (workspace.store.root / workspace.wanted[0].name / "results.csv").write_text("model,task,seed\n")
 
 
 def step(folder: Path, what: str, num_tasks: int, num_seeds: int) -> None:

@@ -69,18 +69,18 @@ def ours(args: argparse.Namespace, examples: list, folder: Path) -> tuple[float,
     from winsweep.study.recipe import Recipe
     from winsweep.train import engine as engines
     from winsweep.train import finetune
-    from winsweep.train.course import Course
-    from winsweep.train.gang import join
+    from winsweep.train.batch_schedule import BatchSchedule
+    from winsweep.train.rank_group import join
     from winsweep.train.memory import CPU_TOKENS
 
     make_model().save_pretrained(folder / "base")
     recipe = Recipe(epochs=1, precision="fp32", warmup_ratio=0.0, schedule_ticks=1)
-    gang = join(rank=0, num_ranks=1, meeting=folder / "meeting", timeout_s=60)
-    engine = engines.start(folder / "base", None, recipe, zero.resolve(zero.read_zero(ROOT / "ds_configs/zero1.json"), recipe, 1), gang)
-    assert engines.pack_or_not(engine, gang) == ""
-    course = Course(examples, recipe, 1, 1, True, args.micro_tokens or CPU_TOKENS)
+    group = join(rank=0, num_ranks=1, meeting=folder / "meeting", timeout_s=60)
+    engine = engines.start(folder / "base", None, recipe, zero.resolve(zero.read_zero(ROOT / "ds_configs/zero1.json"), recipe, 1), group)
+    assert engines.pack_or_not(engine, group) == ""
+    schedule = BatchSchedule(examples, recipe, 1, 1, True, args.micro_tokens or CPU_TOKENS)
     begun = time.process_time()
-    lines = [finetune.take_step(engine, course, at, gang) for at in range(args.steps)]
+    lines = [finetune.take_step(engine, schedule, at, group) for at in range(args.steps)]
     return time.process_time() - begun, lines[0]["loss"]
 
 
@@ -165,7 +165,7 @@ def gradients(args: argparse.Namespace) -> tuple[float, float, float]:
 
     from winsweep.study.recipe import Recipe
     from winsweep.train import varlen
-    from winsweep.train.course import Course
+    from winsweep.train.batch_schedule import BatchSchedule
     from winsweep.train.loss import num_targets, packed_loss
 
     def flat(model) -> torch.Tensor:
@@ -178,8 +178,8 @@ def gradients(args: argparse.Namespace) -> tuple[float, float, float]:
         means.append(torch.nn.functional.cross_entropy(logits, torch.tensor(example.labels[1:])))
         (means[-1] / 64).backward()
     assert varlen.prepare(packed, packed, torch.device("cpu")) == ""
-    course = Course(examples, Recipe(), 1, 1, True, args.micro_tokens or 2048)
-    for batch in course.batches(course.step(0), 0):
+    schedule = BatchSchedule(examples, Recipe(), 1, 1, True, args.micro_tokens or 2048)
+    for batch in schedule.batches(schedule.step(0), 0):
         (packed_loss(packed, batch) / 64).backward()
     counts = [num_targets(example) for example in examples]
     per_token = sum(mean.item() * num for mean, num in zip(means, counts)) / sum(counts)

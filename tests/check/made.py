@@ -49,12 +49,12 @@ def without(folder: Path, name: str) -> Path:
     return folder
 
 
-def with_pieces(folder: Path, *pieces: str) -> Path:
-    """The model in `folder`, its tokenizer with more pieces than the embedding has rows."""
+def with_tokens(folder: Path, *tokens: str) -> Path:
+    """The model in `folder`, its tokenizer with more tokens than the embedding has rows."""
     path = folder / "tokenizer.json"
     told = json.loads(path.read_bytes())
     first = 1 + max(told["model"]["vocab"].values())
     told["added_tokens"] += [dict(id=first + n, content=p, single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
-                             for n, p in enumerate(pieces)]
+                             for n, p in enumerate(tokens)]
     path.write_text(json.dumps(told))
     return folder

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.check.made import toy, with_pieces, without
+from tests.check.made import toy, with_tokens, without
 from winsweep.check import model
 
 SAID = {"base": {}, "max_tokens": [128], "frames": [{"user": "<|user|>", "assistant": "<|assistant|>"}], "decodings": [{"max_new_tokens": 8}], "adapters": []}
@@ -20,7 +20,7 @@ def test_a_sound_model_has_no_problem_and_tells_its_numbers(tmp_path):
     found = model.look(str(toy(tmp_path / "m")), None, SAID, ["What is 1 and 2?"])
     told = {f.what: f.found for f in found.findings}
     assert {f.verdict for f in found.findings} == {"ok"} and found.facts["num_parameters"] == 835_360
-    assert told["end of a turn"] == "'</s>' (tokenizer, generation_config, config)" and told["added pieces"] == "<s> before each text" and told["context"] == "512 tokens; max_tokens 128"
+    assert told["end of a turn"] == "'</s>' (tokenizer, generation_config, config)" and told["added tokens"] == "<s> before each text" and told["context"] == "512 tokens; max_tokens 128"
 
 
 def edit(folder, **said) -> None:
@@ -36,12 +36,12 @@ def edit(folder, **said) -> None:
     (lambda m: (m / "model.safetensors").unlink(), "weights: .*has no weights"),
     (lambda m: (m / "generation_config.json").write_text('{"eos_token_id": [2,'), "end of a turn: .*generation_config.json: cannot be read .*or remove the file"),
     (lambda m: (m / "generation_config.json").write_text("[2]"), "end of a turn: .*generation_config.json: cannot be read .*legal is a JSON object"),
-    (lambda m: (m / "generation_config.json").write_text('{"eos_token_id": "2"}'), "end of a turn: .*eos_token_id: found '2'; the number of a piece is legal"),
+    (lambda m: (m / "generation_config.json").write_text('{"eos_token_id": "2"}'), "end of a turn: .*eos_token_id: found '2'; the number of a token is legal"),
     (lambda m: edit(m, num_attention_heads=7), "configuration: .*7.*give the model a config.json"),
     (lambda m: edit(m, max_position_embeddings="512"), "configuration: .*max_position_embeddings.*give the model a config.json"),
     (lambda m: (m / "config.json").write_text("{}"), "configuration: .*give the model a config.json"),
     (lambda m: (m / "tokenizer.json").unlink(), "tokenizer: "),
-    (lambda m: with_pieces(m, "<|user|>"), r"vocabulary: 1,537 pieces; 1,536 rows of its embedding; no row for '<\|user\|>'"),
+    (lambda m: with_tokens(m, "<|user|>"), r"vocabulary: 1,537 tokens; 1,536 rows of its embedding; no row for '<\|user\|>'"),
 ])
 def test_a_fault_of_the_files_is_named(fault, words, tmp_path):
     folder = toy(tmp_path / "m")
@@ -57,8 +57,8 @@ def test_shapes_and_context_against_the_study(tmp_path):
     assert "legal is 512 or less; type context: 512" in problems(toy(tmp_path / "c"), base={"context": 4096})
 
 
-def test_a_piece_that_no_text_holds_needs_no_row(tmp_path):
-    folder = with_pieces(toy(tmp_path / "m"), "<image_soft_token>")
+def test_a_token_that_no_text_holds_needs_no_row(tmp_path):
+    folder = with_tokens(toy(tmp_path / "m"), "<image_soft_token>")
     assert problems(folder, ["see <image_soft_token>"]) == ""  # in an instruction it is text
     assert "no row for '<image_soft_token>'" in problems(folder, frames=[{"user": "<image_soft_token>", "assistant": "<|assistant|>"}])
 
@@ -71,5 +71,5 @@ def test_what_ends_a_turn_and_what_is_added_is_told(tmp_path):
     (folder / "tokenizer.json").write_text(json.dumps(told))
     (folder / "generation_config.json").write_text('{"eos_token_id": [2, 7]}')
     found = {f.what: f.found for f in model.look(str(folder), None, SAID, None).findings}
-    assert found["added pieces"] .startswith("<s> before each text and </s> behind each text") and "ids 7, which a configuration names" in found["end of a turn"]
+    assert found["added tokens"] .startswith("<s> before each text and </s> behind each text") and "ids 7, which a configuration names" in found["end of a turn"]
     assert "frame: frame.template: found chat" in problems(folder, frames=[{"template": "chat"}])

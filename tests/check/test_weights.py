@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.check.made import FAMILIES, family, toy, without
 from winsweep.errors import BadData
-from winsweep.generate.loaded import load
+from winsweep.generate.model_cache import load
 from winsweep.text.context import context_of
 from winsweep.text.weights import load_whole, read_report
 

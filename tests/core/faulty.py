@@ -9,7 +9,7 @@ from pathlib import Path
 
 from winsweep import errors, layout
 from winsweep.artifact import Artifact
-from winsweep.house import House, open_house
+from winsweep.workspace import Workspace, open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = sorted(p.stem for p in (ROOT / "jobs").glob("*.py"))
@@ -63,11 +63,11 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-def house_of(folder: Path, pairs: list[tuple[str, str]]) -> House:
-    """A house that wants an artifact of each stage and fault, made from nothing."""
+def workspace_of(folder: Path, pairs: list[tuple[str, str]]) -> Workspace:
+    """A workspace that wants an artifact of each stage and fault, made from nothing."""
     (folder / "study.yaml").write_text(STUDY)
-    house = open_house(folder / "study.yaml", folder / "runs")
-    return replace(house, judged={}, has_table=False, analyses={f"{s}/{f}": Artifact(s, 1, f, {"fault": f}) for s, f in pairs})
+    workspace = open_workspace(folder / "study.yaml", folder / "runs")
+    return replace(workspace, judged={}, has_table=False, analyses={f"{s}/{f}": Artifact(s, 1, f, {"fault": f}) for s, f in pairs})
 
 
 def use(monkeypatch, code: Path) -> None:
@@ -87,11 +87,11 @@ def every() -> list[tuple[str, str]]:
     return [(stage, fault) for stage in STAGES for fault in FAULTS]
 
 
-def check(house: House, most: int = 3) -> None:
+def check(workspace: Workspace, most: int = 3) -> None:
     """Each artifact failed with a reason, within its budget."""
-    failed = house.facts().failed
-    for a in house.order:
-        kinds = [house.store.end_of(a.key, n) for n in range(1, house.store.latest(a.key) + 1)]
+    failed = workspace.facts().failed
+    for a in workspace.order:
+        kinds = [workspace.store.end_of(a.key, n) for n in range(1, workspace.store.latest(a.key) + 1)]
         assert 1 <= len(kinds) <= (10 if a.label == "preempted" or most > 3 and a.label == "sigterm" else 3), (a.name, kinds)
         assert ": " in failed.get(a.key, ""), (a.name, kinds)
         if a.label.startswith("e-"):

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from tests.core.test_bill import opened, publish, said
+from tests.core.test_judge_cost import opened, publish, said
 from tests.local.conftest import TINY
 from winsweep import amounts
-from winsweep.costs import bill, pace
+from winsweep.costs import judge_cost, eta
 from winsweep.errors import BadStudy
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 from winsweep.judge.limits import Limits
 from winsweep.judge.spending import Spending
 from winsweep.plan import Item
@@ -26,29 +26,29 @@ def test_quantities(value, figure, tokens, dollars):
 
 
 def test_a_small_bill_is_not_said_to_be_free(tmp_path):
-    house = opened(tmp_path)
+    workspace = opened(tmp_path)
     for label in ("a.ins.s1", "a.sum.s1", "a.ins.s2", "a.sum.s2", "a.base.s1", "a.rules.s1"):
-        publish(house, label, {"Q": f"output of {label}"})
-    told = said(house)
+        publish(workspace, label, {"Q": f"output of {label}"})
+    told = said(workspace)
     assert "0.0 M" not in told and "$0.00 " not in told and "tokens of prompts; about $0.00" in told and " 0 tokens" not in told
 
 
 def test_a_budget_without_a_price_is_said_before_anything_runs(tmp_path):
     """By the warnings of every start and by the dry run: what the cap does, and what to type."""
-    house = opened(tmp_path, "judge: {from: alpaca, model: my-own-model, limits: {dollars: 20}}")
-    line, = bill.warnings(house)
+    workspace = opened(tmp_path, "judge: {from: alpaca, model: my-own-model, limits: {dollars: 20}}")
+    line, = judge_cost.warnings(workspace)
     assert line.startswith("warning: judge model my-own-model: no price of it is known, so its budget of $20.00 cannot be kept, and it stops before its first call")
-    publish(house, "a.ins.s1", {f"Q{i}": "the reference" for i in range(10)})
-    assert "no price of my-own-model is known, so its budget of $20.00 cannot be kept" in said(house) and "judges/prices.yaml" in said(house)
+    publish(workspace, "a.ins.s1", {f"Q{i}": "the reference" for i in range(10)})
+    assert "no price of my-own-model is known, so its budget of $20.00 cannot be kept" in said(workspace) and "judges/prices.yaml" in said(workspace)
     uncapped = opened(tmp_path, "judge: {from: alpaca, model: my-own-model}")
-    assert bill.warnings(uncapped) == [] and "no price of my-own-model is known (" in said(uncapped)
+    assert judge_cost.warnings(uncapped) == [] and "no price of my-own-model is known (" in said(uncapped)
     with pytest.raises(BadStudy, match="limits has dollars, but no price"):  # and that is what the judge does
         Spending("my-own-model", Limits(dollars=20.0), None)
 
 
-def finish(house, a, seconds: float, **notes) -> None:
+def finish(workspace, a, seconds: float, **notes) -> None:
     """As if `a` had been made in so many seconds."""
-    folder = house.store.root / a.name
+    folder = workspace.store.root / a.name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD).write_text(json.dumps({"seconds": seconds, "params": a.plain_params, "inputs": {n: i.key for n, i in a.inputs.items()}, "notes": notes,
                                              "placement": {"ranks": 1, "gpus_per_rank": 0}}))
@@ -59,41 +59,41 @@ def toy(tmp_path):
     """A study with everything prepared and pretrained, its first finetune made in ten seconds; and a longer one beside it."""
     def opened(text):
         (tmp_path / "s.yaml").write_text(text)
-        house = open_house(tmp_path / "s.yaml", tmp_path / "runs")
-        for a in house.order:
+        workspace = open_workspace(tmp_path / "s.yaml", tmp_path / "runs")
+        for a in workspace.order:
             if a.stage in ("prepare", "pretrain"):
-                finish(house, a, 1, num_rows=a.plain_params["source"]["options"].get("num_examples", 20) if a.stage == "prepare" else 0)
-        return house
+                finish(workspace, a, 1, num_rows=a.plain_params["source"]["options"].get("num_examples", 20) if a.stage == "prepare" else 0)
+        return workspace
 
     text = TINY.replace("seeds: [1, 2]", "seeds: [1]")
-    house = opened(text)
-    finish(house, next(a for a in house.order if a.stage == "finetune"), 10)
+    workspace = opened(text)
+    finish(workspace, next(a for a in workspace.order if a.stage == "finetune"), 10)
     return opened, text
 
 
-def of(house, stage: str) -> list[Item]:
-    return [i for i in house.plan(house.facts()) if i.artifact.stage == stage]
+def of(workspace, stage: str) -> list[Item]:
+    return [i for i in workspace.plan(workspace.facts()) if i.artifact.stage == stage]
 
 
 def test_time_goes_with_epochs_and_rows(toy):
     opened, text = toy
     longer = opened(text.replace("epochs: 2", "epochs: 20").replace("num_examples: 24", "num_examples: 240"))
-    assert pace.end(longer, of(longer, "finetune"), {}, at_once=1)[0] == pytest.approx(2 * 10 * 10 * 10)
-    assert pace.end(longer, of(longer, "finetune"), {}, at_once=2)[0] == pytest.approx(1000)
+    assert eta.end(longer, of(longer, "finetune"), {}, at_once=1)[0] == pytest.approx(2 * 10 * 10 * 10)
+    assert eta.end(longer, of(longer, "finetune"), {}, at_once=2)[0] == pytest.approx(1000)
 
 
 def test_another_model_says_nothing(toy):
     opened, text = toy
     other = opened(text.replace("width: 16", "width: 64"))
-    assert pace.end(other, of(other, "finetune"), {}, at_once=1) == (None, ["finetune"])
-    assert pace.end(other, of(other, "generate"), {}, at_once=1) == (None, ["generate"])
+    assert eta.end(other, of(other, "finetune"), {}, at_once=1) == (None, ["finetune"])
+    assert eta.end(other, of(other, "generate"), {}, at_once=1) == (None, ["generate"])
 
 
 def test_an_attempt_that_is_well_on_its_way_is_known_by_its_own_pace(toy):
     opened, text = toy
-    house = opened(text.replace("width: 16", "width: 64"))
-    items = [dataclasses.replace(i, state="running") for i in of(house, "finetune")[:1]]
+    workspace = opened(text.replace("width: 16", "width: 64"))
+    items = [dataclasses.replace(i, state="running") for i in of(workspace, "finetune")[:1]]
     key = items[0].artifact.key
-    house.store.work(key).mkdir(parents=True)
-    (house.store.work(key) / "progress.json").write_text(json.dumps({"done": 1, "total": 4, "begun": __import__("time").time() - 30}))
-    assert pace.end(house, items, {key: 0.25})[0] == pytest.approx(90, abs=5)
+    workspace.store.work(key).mkdir(parents=True)
+    (workspace.store.work(key) / "progress.json").write_text(json.dumps({"done": 1, "total": 4, "begun": __import__("time").time() - 30}))
+    assert eta.end(workspace, items, {key: 0.25})[0] == pytest.approx(90, abs=5)

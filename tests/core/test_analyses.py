@@ -9,7 +9,7 @@ from winsweep import layout
 from winsweep.artifact import closure
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
-from winsweep.house import chain, columns, open_house
+from winsweep.workspace import chain, columns, open_workspace
 from winsweep.placement import read_cluster
 from winsweep.slurm.reconcile import planned
 from winsweep.study.analyses import EMBEDDER, STYLED
@@ -150,17 +150,17 @@ def test_arms_that_have_no_likelihood_or_no_cell_are_refused(tmp_path):
 
 def test_the_plan_the_arrays_and_the_columns_have_them(tmp_path):
     read(tmp_path, STUDY + BOTH)
-    house = open_house(tmp_path / "study.yaml", tmp_path / "runs")
-    cluster = read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", house.need.stages)
-    found = planned(house, house.plan(house.facts()), cluster)
+    workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
+    cluster = read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", workspace.need.stages)
+    found = planned(workspace, workspace.plan(workspace.facts()), cluster)
     assert {a.label for array in found for task in array.tasks for a in task if a.stage == "rank"} == {"a.base", "b.base", "a.ins.s1", "b.ins.s1"}
     assert [len(array.tasks) for array in found if array.stage == "drift"] == [1]
-    chains = {label: chain(house.ends(label)) for label in house.judged}
+    chains = {label: chain(workspace.ends(label)) for label in workspace.judged}
     assert columns(chains.values())[-3:] == ["judge", "rank", "drift"] and [c for c in chains if "drift" in chains[c]] == ["a.sum.s2"]
 
 
 def test_what_belongs_to_a_cell_goes_with_it(tmp_path):
     read(tmp_path, STUDY + BOTH)
-    house = open_house(tmp_path / "study.yaml", tmp_path / "runs")
-    assert set(house.only(["a.ins.s1", "b.sum.s2"]).analyses) == {"rank.a.ins.s1"}
-    assert [a.stage for a in house.only(["a.sum.s2"]).wanted] == ["aggregate", "drift"] and len(house.wanted) == 1 + 5
+    workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
+    assert set(workspace.only(["a.ins.s1", "b.sum.s2"]).analyses) == {"rank.a.ins.s1"}
+    assert [a.stage for a in workspace.only(["a.sum.s2"]).wanted] == ["aggregate", "drift"] and len(workspace.wanted) == 1 + 5

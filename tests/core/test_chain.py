@@ -6,7 +6,7 @@ from winsweep.artifact import Artifact
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
 from winsweep.slurm.chain import After, arrays, behind_rows
-from winsweep.slurm.slurm import ranges
+from winsweep.slurm.sbatch import ranges
 
 BY_STAGE = {s: Placement() for s in ("pretrain", "prepare", "finetune", "collect", "generate", "judge", "choose", "rank", "drift", "containment")}
 PLACED = Placements(BY_STAGE)

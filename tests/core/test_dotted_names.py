@@ -8,7 +8,7 @@ import pytest
 from tests.core.test_study import STUDY, keys, read, refused
 from winsweep import results
 from winsweep.errors import BadStudy
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 
 DOTTED = """\
 name: qwen2.5
@@ -31,13 +31,13 @@ analyses:
 def test_names_may_have_dots_wherever_they_are_joined(tmp_path):
     (tmp_path / "others.json").write_text("[]")
     (tmp_path / "study.yaml").write_text(DOTTED)
-    house = open_house(tmp_path / "study.yaml", tmp_path / "runs")
-    assert set(house.judged) == {f"{m}.{a}.s1" for m in ("qwen2.5-7b", "qwen2.5") for a in ("v1.0", "ins", "sum.v2")}
-    assert set(house.only(["qwen2.5.sum.v2.s1"]).analyses) == {"drift.qwen2.5.sum.v2.s1"}
-    picked = next(c for c in house.study.table.cells if c.label == "qwen2.5-7b.sum.v2.s1")
+    workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
+    assert set(workspace.judged) == {f"{m}.{a}.s1" for m in ("qwen2.5-7b", "qwen2.5") for a in ("v1.0", "ins", "sum.v2")}
+    assert set(workspace.only(["qwen2.5.sum.v2.s1"]).analyses) == {"drift.qwen2.5.sum.v2.s1"}
+    picked = next(c for c in workspace.study.table.cells if c.label == "qwen2.5-7b.sum.v2.s1")
     assert picked.training.recipe.epochs == 7 and picked.training.choice is None and (picked.model, picked.task) == ("qwen2.5-7b", "sum.v2")
-    assert house.study.table.published == (("qwen2.5.sum.v2", 23.7, 0.74),)
-    assert results.path_of(house).name == "qwen2.5.csv" and results.path_of(house).with_suffix(".differences.csv").name == "qwen2.5.differences.csv"
+    assert workspace.study.table.published == (("qwen2.5.sum.v2", 23.7, 0.74),)
+    assert results.path_of(workspace).name == "qwen2.5.csv" and results.path_of(workspace).with_suffix(".differences.csv").name == "qwen2.5.differences.csv"
 
 
 def test_a_dot_moves_no_key(tmp_path):

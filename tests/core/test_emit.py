@@ -54,7 +54,7 @@ def test_only_what_nodes_can_make_is_submitted():
 def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
     """Run with an sbatch that writes down how it was called: a script, so what reaches it is what bash makes of submit.sh."""
     steps = []
-    for n, stage in enumerate(("finetune", "collect", "closing")):
+    for n, stage in enumerate(("finetune", "collect", "finalizer")):
         folder = tmp_path / "runs of x" / f"a{n}"
         folder.mkdir(parents=True)
         (folder / "over").touch()
@@ -77,12 +77,12 @@ def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
     assert call().returncode == 1 and len(calls(tmp_path)) == 1 and not (steps[2].folder / "job.json").exists()
     (tmp_path / "down").unlink()
     (tmp_path / "full").touch()
-    assert call().returncode == 1  # the closing job (2) and the first array (3) are accepted, the second is not
+    assert call().returncode == 1  # the finalizer (2) and the first array (3) are accepted, the second is not
     assert updates() == ["update JobId=2 StartTime=now+180", "update JobId=2 StartTime=now Dependency=afterany:77?afterany:3"]
     (tmp_path / "full").unlink()
     assert call().returncode == 0
     assert [line.replace(str(tmp_path), "DIR") for line in calls(tmp_path)[1:]] == [
-        "--parsable DIR/02-closing.sh RANK= CONF=/c", "--parsable DIR/00-finetune.sh RANK= CONF=/c",
+        "--parsable DIR/02-finalizer.sh RANK= CONF=/c", "--parsable DIR/00-finetune.sh RANK= CONF=/c",
         "--parsable --dependency=aftercorr:3 DIR/01-collect.sh RANK= CONF=/c", "--parsable --dependency=aftercorr:3 DIR/01-collect.sh RANK= CONF=/c"]
     assert updates()[-1] == "update JobId=2 StartTime=now Dependency=afterany:77,afterany:3,afterany:5"
     assert [(s.folder / "job.json").read_text() for s in steps] == [f'{{"job": "{n}"}}' for n in (3, 5, 2)]

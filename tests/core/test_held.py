@@ -32,11 +32,11 @@ class Desk:
         self.array_folder, self.name = arrays.open_folder(self.store.root, "judge", [[self.made.key]], [[told]])
         arrays.know(self.array_folder, "7")
 
-    def mend(self, state: str = "PENDING", reason: str = "JobHeldAdmin") -> list[str]:
+    def release_or_cancel(self, state: str = "PENDING", reason: str = "JobHeldAdmin") -> list[str]:
         """The commands that one look gives."""
         self.log.write_text("")
         task = queue.parse(LINE.format(token=self.array_folder.name, state=state, reason=reason))
-        held.mend(self.store, queue.pairs(arrays.open_arrays(self.store.root), [task]))
+        held.release_or_cancel(self.store, queue.pairs(arrays.open_arrays(self.store.root), [task]))
         return self.log.read_text().splitlines()
 
     def publish(self) -> None:
@@ -50,7 +50,7 @@ def desk(tmp_path, monkeypatch) -> Desk:
 
 @pytest.mark.parametrize("state,reason", SLURMS)
 def test_what_slurm_holds_is_released_three_times_and_then_counts_as_lost(desk, state, reason):
-    assert [desk.mend(state, reason) for _ in range(4)] == [["scontrol release 7_0"]] * 3 + [["scancel 7_0"]]
+    assert [desk.release_or_cancel(state, reason) for _ in range(4)] == [["scontrol release 7_0"]] * 3 + [["scancel 7_0"]]
     end, = history.ends(desk.store, desk.made.key)
     assert end.kind == "lost" and reason in end.reason and history.failures(desk.store, [desk.made.key]) == {}
     for turn in (2, 3):  # of an array each, as it is planned anew
@@ -61,46 +61,46 @@ def test_what_slurm_holds_is_released_three_times_and_then_counts_as_lost(desk, 
 @pytest.mark.parametrize("state,reason", FREE)
 def test_what_waits_or_runs_is_left_alone(desk, state, reason):
     desk.publish()
-    assert desk.mend(state, reason) == []
+    assert desk.release_or_cancel(state, reason) == []
 
 
 def test_what_a_person_holds_waits_for_that_person_until_its_results_are_there(desk):
-    assert [desk.mend(reason="JobHeldUser") for _ in range(5)] == [[]] * 5
+    assert [desk.release_or_cancel(reason="JobHeldUser") for _ in range(5)] == [[]] * 5
     desk.publish()
-    assert desk.mend(reason="JobHeldUser") == ["scancel 7_0"]
+    assert desk.release_or_cancel(reason="JobHeldUser") == ["scancel 7_0"]
 
 
 @pytest.mark.parametrize("state,reason", SLURMS)
 def test_a_held_task_whose_results_are_there_is_cancelled(desk, state, reason):
     desk.publish()
-    assert desk.mend(state, reason) == ["scancel 7_0"] and history.ends(desk.store, desk.made.key) == []
+    assert desk.release_or_cancel(state, reason) == ["scancel 7_0"] and history.ends(desk.store, desk.made.key) == []
 
 
 def test_what_an_administrator_does_not_let_go_fails_with_the_reason(desk, tmp_path):
     (tmp_path / "deny").touch()
-    assert [desk.mend() for _ in range(4)][-1] == ["scancel 7_0"]
+    assert [desk.release_or_cancel() for _ in range(4)][-1] == ["scancel 7_0"]
     why = history.failures(desk.store, [desk.made.key])[desk.made.key]
     assert why.startswith("held: ") and "permission denied" in why and "JobHeldAdmin" in why
 
 
 def test_a_closing_job_is_released_for_as_long_as_it_is_held(desk):
-    desk.array_folder, _ = arrays.open_folder(desk.store.root, "closing", [["closing/study"]])
-    assert [desk.mend() for _ in range(9)] == [["scontrol release 7_0"]] * 9
+    desk.array_folder, _ = arrays.open_folder(desk.store.root, "finalizer", [["finalizer/study"]])
+    assert [desk.release_or_cancel() for _ in range(9)] == [["scontrol release 7_0"]] * 9
 
 
 def test_a_release_that_comes_too_late_is_no_error(desk, tmp_path):
     (tmp_path / "scontrol").write_text("#!/bin/bash\necho 'slurm_update error: Job/step already completing or completed' >&2\nexit 1\n")
-    assert [desk.mend() for _ in range(5)] == [[]] * 5 and history.ends(desk.store, desk.made.key) == []
+    assert [desk.release_or_cancel() for _ in range(5)] == [[]] * 5 and history.ends(desk.store, desk.made.key) == []
 
 
 def test_looks_are_rarer_the_longer_nothing_happens(desk, monkeypatch):
     root, now = desk.store.root, [1000.0]
     monkeypatch.setattr(held.time, "time", lambda: now[0])
-    held.stir(root)
+    held.mark_changed(root)
     waits = []
     for _ in range(9):
         waits.append(held.wait_s(root))
         now[0] += waits[-1]
     assert waits == [30, 30, 60, 120, 240, 480, 900, 900, 900]
-    held.stir(root)
+    held.mark_changed(root)
     assert held.wait_s(root) == 30

@@ -13,7 +13,7 @@ from tests.core.servers import COMMIT, Server, repository, serving
 from tests.core.test_study import STUDY, keys
 from winsweep import layout, prefetch
 from winsweep.errors import BadData, BadStudy
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 from winsweep.store.fingerprint import fingerprint
 from winsweep.study.cell import HubData, HubModel, LocalFile
 from winsweep.study.parts import UrlFile
@@ -126,7 +126,7 @@ def test_every_missing_file_is_named_and_a_dry_run_goes_on(tmp_path):
     path.write_text(path.read_text().replace("sum: {from: toy, kinds: [sum]", "sum: {path: other.jsonl"))
     with pytest.raises(BadStudy, match=r"(?s)study\.yaml:8: tasks\.ins\.path: no file at .*gone\.jsonl; .*\n.*:9: .* no file at .*other\.jsonl"):
         read(path)
-    seen = open_house(path, tmp_path / "runs", lenient=True)
+    seen = open_workspace(path, tmp_path / "runs", lenient=True)
     assert len({i.artifact.key for i in seen.plan(seen.facts()) if i.artifact.stage == "prepare"}) == 3
     lines = prefetch.not_there(seen).splitlines()
     assert lines[0] == "not there yet:" and len(lines) == 3 and "gone.jsonl" in lines[1] and "other.jsonl" in lines[2]

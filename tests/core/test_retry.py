@@ -51,7 +51,7 @@ def test_ends_that_say_nothing_against_the_ask_do_not_count(kind):
 
 
 def test_an_attempt_whose_input_was_tried_again_since_does_not_count():
-    waited = End("blocked", "an input is not there", 0, is_settled=True)
+    waited = End("blocked", "an input is not there", 0, is_resolved=True)
     assert failed([waited] * 9) is None
     assert failed([*[waited] * 9, End("blocked", "why", 0), End("blocked", "why", 0)]) is None
     assert failed([End("blocked", "why", 0), waited, End("blocked", "why", 0), End("killed", "why", 0)]).startswith("killed: why (3")

@@ -8,9 +8,9 @@ from tests.core.test_study import STUDY, read
 from winsweep import layout
 from winsweep.attempt.retry import ChainProgress
 from winsweep.errors import BadStudy
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 from winsweep.placement import read_cluster
-from winsweep.slurm.opening import closing_array, closing_told, open_closing
+from winsweep.slurm.array_folders import finalizer_array, finalizer_request, open_finalizer
 from winsweep.slurm.reconcile import planned
 from winsweep.store.fingerprint import fingerprint
 from winsweep.study import single
@@ -149,13 +149,13 @@ def test_what_a_person_took_out_is_left_to_sweep_py_to_say(tmp_path):
 
 
 def test_models_alone_are_finetunes_and_no_table(tmp_path):
-    """What --train-only plans, submits and tells the closing job."""
+    """What --train-only plans, submits and tells the finalizer."""
     read(tmp_path, STUDY)
-    house = open_house(tmp_path / "study.yaml", tmp_path / "runs").only(["a.base.s1", "a.sum.s1", "a.sum.s2"]).models()
-    assert set(house.judged) == {"a.sum.s1", "a.sum.s2"} and {a.stage for a in house.order} == {"pretrain", "prepare", "check", "finetune", "collect"}
-    cluster = read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", house.need.stages)
-    assert [array.title for array in planned(house, house.plan(house.facts()), cluster)] == ["pretrain", "prepare", "check", "finetune+collect"]
-    assert closing_array(house, cluster, [0]).stage == "closing"
-    folder, _, _ = open_closing(house, closing_told(house, cluster, tmp_path, ChainProgress(0, 0)), tmp_path)
-    told = single.read_told(folder / "closing.json")  # JSON is YAML
+    workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs").only(["a.base.s1", "a.sum.s1", "a.sum.s2"]).models()
+    assert set(workspace.judged) == {"a.sum.s1", "a.sum.s2"} and {a.stage for a in workspace.order} == {"pretrain", "prepare", "check", "finetune", "collect"}
+    cluster = read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", workspace.need.stages)
+    assert [array.title for array in planned(workspace, workspace.plan(workspace.facts()), cluster)] == ["pretrain", "prepare", "check", "finetune+collect"]
+    assert finalizer_array(workspace, cluster, [0]).stage == "finalizer"
+    folder, _, _ = open_finalizer(workspace, finalizer_request(workspace, cluster, tmp_path, ChainProgress(0, 0)), tmp_path)
+    told = single.read_told(folder / "finalizer.json")  # JSON is YAML
     assert told["has_table"] is False and told["cells"] == ["a.sum.s1", "a.sum.s2"] and os.path.samefile(told["study"], tmp_path / "study.yaml")

@@ -44,11 +44,11 @@ srun --unbuffered --output FOLDER/%A_%a_%t_log.out --cpus-per-task=1 --kill-on-b
 
 @needs_slurm
 def test_the_script_of_an_array(tmp_path):
-    from winsweep.slurm import slurm
+    from winsweep.slurm import sbatch
 
     placed = Placement(ranks=8, nodes=2, gpus_per_rank=1, time_min=30, mem_gb=120, partition="main", constraint="a100|h100", throttle=2)
     array = Array(placed, tuple((Artifact("finetune", 1, f"c{n}", {"n": n}),) for n in range(3)), (After("7"), After(0, corresponding=True)))
-    told = slurm.script(array, tmp_path, "RUN", "winsweep.finetune.t0", slurm.dependency_of(array, ["8"]), ["n3", "n7"])
+    told = sbatch.script(array, tmp_path, "RUN", "winsweep.finetune.t0", sbatch.dependency_of(array, ["8"]), ["n3", "n7"])
     assert told.replace(str(tmp_path), "FOLDER").strip() == SCRIPT.strip()
 
 
@@ -56,9 +56,9 @@ def test_the_script_of_an_array(tmp_path):
 def test_paths_with_hostile_names_stay_one_word():
     import shlex
 
-    from winsweep.slurm import slurm
+    from winsweep.slurm import sbatch
 
-    told = slurm.command(Path("/x/a b; touch /tmp/pwned\n#"), "winsweep.slurm.node", Path("/y/'\"$(id)"))
+    told = sbatch.command(Path("/x/a b; touch /tmp/pwned\n#"), "winsweep.slurm.node", Path("/y/'\"$(id)"))
     assert shlex.split(told)[0] == "env" and shlex.split(told)[-1] == "/y/'\"$(id)" and shlex.split(told)[1] == "PYTHONPATH=/x/a b; touch /tmp/pwned\n#/src"
 
 
@@ -91,11 +91,11 @@ def test_a_cluster_file_is_read_strictly(tmp_path):
 
 @needs_slurm
 def test_a_job_inside_a_job_inherits_nothing_of_it(monkeypatch):
-    from winsweep.slurm import slurm
+    from winsweep.slurm import sbatch
 
     for name in ("SLURM_JOB_ID", "RANK", "MASTER_ADDR", "WORLD_SIZE", "CUDA_VISIBLE_DEVICES", "SUBMITIT_EXECUTOR"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("SLURM_CONF", "/conf")
-    with slurm._clean_environment():
+    with sbatch._clean_environment():
         assert os.environ["SLURM_CONF"] == "/conf" and not [n for n in os.environ if n.startswith(("SLURM_J", "RANK", "MASTER", "WORLD", "SUBMITIT"))]
     assert os.environ["RANK"] == "1"

@@ -12,7 +12,7 @@ from winsweep.artifact import Artifact, Late
 from winsweep.attempt import arrays, by_hand
 from winsweep.attempt import spec as specs
 from winsweep.errors import BadData, LinkInStore
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 from winsweep.placement import Placement
 from winsweep.store.store import Store
 
@@ -32,9 +32,9 @@ def test_what_was_written_is_read_and_its_placement_may_be_edited(tmp_path):
 
 
 def test_every_spec_of_the_demo_is_read(tmp_path):
-    house = open_house(layout.ROOT / "launch/sweeps/demo.yaml", tmp_path)
-    for a in house.order:
-        raw = json.loads(json.dumps(specs.plain(specs.make(a, tmp_path, house.study.path, house.study.files, Placement()))))
+    workspace = open_workspace(layout.ROOT / "launch/sweeps/demo.yaml", tmp_path)
+    for a in workspace.order:
+        raw = json.loads(json.dumps(specs.plain(specs.make(a, tmp_path, workspace.study.path, workspace.study.files, Placement()))))
         assert specs.restore(raw).name == a.name
 
 
@@ -65,15 +65,15 @@ def test_what_is_no_spec_is_named(text, tmp_path):
 
 
 def test_an_edited_spec_publishes_nothing_by_hand(tmp_path):
-    house = open_house(layout.ROOT / "launch/sweeps/demo.yaml", tmp_path / "store")
-    a = next(a for a in house.order if a.stage == "prepare")
-    raw = specs.plain(specs.make(a, house.store.root, house.study.path.resolve(), house.study.files, Placement()))
+    workspace = open_workspace(layout.ROOT / "launch/sweeps/demo.yaml", tmp_path / "store")
+    a = next(a for a in workspace.order if a.stage == "prepare")
+    raw = specs.plain(specs.make(a, workspace.store.root, workspace.study.path.resolve(), workspace.study.files, Placement()))
     for changed, code in (({"label": "../../out"}, 2), ({"params": {**raw["params"], "more": 1}}, 2), ({}, 0)):
         (tmp_path / "spec.json").write_text(json.dumps(raw | changed))
         done = subprocess.run([sys.executable, str(layout.JOBS / "prepare.py"), str(tmp_path / "spec.json")], capture_output=True, text=True,
             timeout=60,
                               env={"PYTHONPATH": str(layout.ROOT / "src"), "PATH": "/usr/bin:/bin"})
-        assert done.returncode == code and "Traceback" not in done.stderr and len(house.store.published()) == (code == 0), done.stderr
+        assert done.returncode == code and "Traceback" not in done.stderr and len(workspace.store.published()) == (code == 0), done.stderr
     assert not list(tmp_path.glob("out*"))
 
 

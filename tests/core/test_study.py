@@ -102,11 +102,11 @@ def test_an_untrained_arm_is_generated_once_and_compared_with_every_seed(tmp_pat
 
 
 def test_reordering_the_yaml_moves_no_key(tmp_path):
-    def shuffled(value, dice):
+    def shuffled(value, rng):
         if not isinstance(value, dict):
             return value
-        names = dice.sample(list(value), len(value))
-        return {n: shuffled(value[n], dice) for n in names}
+        names = rng.sample(list(value), len(value))
+        return {n: shuffled(value[n], rng) for n in names}
 
     before = keys(read(tmp_path, STUDY))
     for seed in range(20):

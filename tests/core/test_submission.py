@@ -114,10 +114,10 @@ pytestmark = pytest.mark.skipif(shutil.which("srun") is None, reason="submitit w
 
 
 @pytest.mark.parametrize(("limit", "jobs"), [
-    (2, [("closing", 1), ("pretrain", 1)]), (4, [("closing", 1), ("pretrain", 1), ("prepare", 2)]),
-    (8, [("closing", 1), ("pretrain", 1), ("prepare", 3), ("check", 1), ("finetune+collect", 2)]),
-    (99, [("closing", 1), ("pretrain", 1), ("prepare", 3), ("check", 1), ("finetune+collect", 6), ("generate", 6), ("judge", 6)])])
-def test_as_much_as_fits_is_submitted_behind_a_closing_job(tmp_path, limit, jobs):
+    (2, [("finalizer", 1), ("pretrain", 1)]), (4, [("finalizer", 1), ("pretrain", 1), ("prepare", 2)]),
+    (8, [("finalizer", 1), ("pretrain", 1), ("prepare", 3), ("check", 1), ("finetune+collect", 2)]),
+    (99, [("finalizer", 1), ("pretrain", 1), ("prepare", 3), ("check", 1), ("finetune+collect", 6), ("generate", 6), ("judge", 6)])])
+def test_as_much_as_fits_is_submitted_behind_a_finalizer(tmp_path, limit, jobs):
     cluster = Pretended(tmp_path, limit)
     said = cluster.sweep()
     assert cluster.jobs() == jobs and ("SLURM takes no more jobs now (QOSMaxSubmitJobPerUserLimit; " in said) == (limit < 99)
@@ -130,7 +130,7 @@ def test_as_much_as_fits_is_submitted_behind_a_closing_job(tmp_path, limit, jobs
     assert "0 arrays submitted" in cluster.sweep() and cluster.queue == before  # and a second call repeats nothing
     cluster.takes(99)
     cluster.sweep()
-    assert sum(len(j["tasks"]) for j in cluster.work.values()) == 1 + 1 + 3 + 1 + 6 + 6 + 6 and ("closing", 1) in cluster.jobs()
+    assert sum(len(j["tasks"]) for j in cluster.work.values()) == 1 + 1 + 3 + 1 + 6 + 6 + 6 and ("finalizer", 1) in cluster.jobs()
     assert all(j["after"] for j in cluster.queue.values() if j["name"].split(".")[1] in ("finetune+collect", "generate", "judge"))
 
 
@@ -148,13 +148,13 @@ def test_a_limit_of_one_and_a_full_queue_are_told(tmp_path):
                                    "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, …)"])
 def test_every_limit_on_submitted_jobs_is_known(tmp_path, words):
     cluster = Pretended(tmp_path, 3)
-    assert "SLURM takes no more jobs now" in cluster.sweep(WORDS=words) and cluster.jobs() == [("closing", 1), ("pretrain", 1), ("prepare", 1)]
+    assert "SLURM takes no more jobs now" in cluster.sweep(WORDS=words) and cluster.jobs() == [("finalizer", 1), ("pretrain", 1), ("prepare", 1)]
 
 
 @pytest.mark.parametrize("words", ["sbatch: error: invalid partition specified: cpu",
                                    "sbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: Job violates accounting/QOS policy (…)"])
 def test_what_is_refused_for_good_leaves_nothing(tmp_path, words):
-    """The closing job alone is accepted: it is taken back, and no array is believed to be in the queue."""
+    """The finalizer alone is accepted: it is taken back, and no array is believed to be in the queue."""
     cluster = Pretended(tmp_path, 99)
     (tmp_path / "refuse").write_text(words)
     assert "sbatch refused the pretrain array: " in cluster.sweep(2) and cluster.queue == {} and cluster.open_folders() == set()
@@ -177,7 +177,7 @@ def test_a_launcher_that_is_killed_between_leaves_a_closing_job_that_begins_by_i
     cluster = Pretended(tmp_path, 99)
     cluster.sweep(-9, KILL="3")
     assert cluster.queue["100"] == {"tasks": [0], "name": cluster.queue["100"]["name"], "after": "", "begin": "now+180"}
-    assert cluster.jobs() == [("closing", 1), ("pretrain", 1), ("prepare", 3)]
+    assert cluster.jobs() == [("finalizer", 1), ("pretrain", 1), ("prepare", 3)]
     cluster.sweep()
-    assert cluster.jobs() == [("closing", 1), ("pretrain", 1), ("prepare", 3), ("check", 1), ("finetune+collect", 6), ("generate", 6), ("judge", 6)]
+    assert cluster.jobs() == [("finalizer", 1), ("pretrain", 1), ("prepare", 3), ("check", 1), ("finetune+collect", 6), ("generate", 6), ("judge", 6)]
     assert cluster.queue["100"]["begin"] == "now" and cluster.queue["100"]["after"].count("afterany:") == len(cluster.work) - 1

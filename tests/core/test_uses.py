@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 
 STUDY = """\
 name: uses
@@ -20,14 +20,14 @@ analyses: {rank: {data: {from: toy, num_examples: 8}, arms: [base, ins]}}
 """
 
 
-def house(tmp_path: Path):
+def workspace(tmp_path: Path):
     (tmp_path / "ref.json").write_text("[]")
     (tmp_path / "study.yaml").write_text(STUDY)
-    return open_house(tmp_path / "study.yaml", tmp_path / "runs")
+    return open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
 
 
 def test_every_finetune_waits_for_its_base_models_check_and_its_judges(tmp_path):
-    order = house(tmp_path).order
+    order = workspace(tmp_path).order
     by_stage = {stage: [a for a in order if a.stage == stage] for stage in ("check", "check_judge", "finetune", "generate", "rank", "choose")}
     assert sorted(a.label for a in by_stage["check"]) == ["a", "b"] and len(by_stage["choose"]) == 4
     assert sorted(a.plain_params["judge"]["options"]["model"] for a in by_stage["check_judge"]) == ["large", "small"]
@@ -41,21 +41,21 @@ def test_every_finetune_waits_for_its_base_models_check_and_its_judges(tmp_path)
 
 
 def test_models_alone_need_no_judge_and_no_instructions_but_those_of_their_choice(tmp_path):
-    order = house(tmp_path).models().order
+    order = workspace(tmp_path).models().order
     checks = [a for a in order if a.stage == "check"]
     assert len(checks) == 2 and all(sorted(a.inputs) == ["base", "instructions0"] for a in checks)  # those of the choice
     assert [a.plain_params["judge"]["options"]["model"] for a in order if a.stage == "check_judge"] == ["small"]
     by_hand = STUDY.replace("choose: {", "notes: x\n#").replace("analyses: {", "#")
     (tmp_path / "study.yaml").write_text(by_hand)
-    order = open_house(tmp_path / "study.yaml", tmp_path / "runs").models().order
+    order = open_workspace(tmp_path / "study.yaml", tmp_path / "runs").models().order
     assert {a.stage for a in order} == {"pretrain", "prepare", "check", "finetune", "collect"}
     assert all(list(a.inputs) == ["base"] for a in order if a.stage == "check")
 
 
 
 def test_a_context_moves_keys_only_where_it_is_given(tmp_path):
-    before = {a.name: a.key for a in house(tmp_path).order}
+    before = {a.name: a.key for a in workspace(tmp_path).order}
     (tmp_path / "study.yaml").write_text(STUDY.replace("mlp: 32}}\n  b", "mlp: 32}, context: 64}\n  b"))
-    after = {a.name: a.key for a in open_house(tmp_path / "study.yaml", tmp_path / "runs").order}
+    after = {a.name: a.key for a in open_workspace(tmp_path / "study.yaml", tmp_path / "runs").order}
     moved = {name.rpartition("-")[0] for name in after.keys() - before.keys()}
     assert moved and not any(name.partition("/")[2].startswith("b") for name in moved if not name.startswith("aggregate"))

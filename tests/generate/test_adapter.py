@@ -6,7 +6,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from winsweep.errors import BadData, BadStudy
 from winsweep.generate.adapter import ALL, Rules
-from winsweep.generate.pieces import first_token_scores, piece_id, resolve, table_of, tag_ids
+from winsweep.generate.rule_tokens import first_token_scores, token_id, resolve, table_of, tag_ids
 from winsweep.generate.slots import Slots, eos_bonus
 from winsweep.study.frame import Frame
 from winsweep.study.rules import PRESETS, UNIFORM, Adapter
@@ -52,7 +52,7 @@ def test_the_bonus_past_its_window():
 
 
 def test_golden_ids_of_the_papers_table(llama):
-    assert {piece_id(p, llama): s for p, s in UNIFORM.items()} == {
+    assert {token_id(p, llama): s for p, s in UNIFORM.items()} == {
         29966: -4, 529: -4, 29989: -4, 306: -5, 29902: -5, 1334: -3, 5618: -5, 881: -6,
         334: 1, 448: 1, 1678: 1, 396: 1, 444: 1, 13: 1, 29991: 1}
     assert (tag_ids("<|user|>", llama), tag_ids("<|assistant|>", llama)) == (USER, ASSISTANT)
@@ -72,7 +72,7 @@ def test_a_padded_batch_equals_the_closed_form_exactly_at_every_length(llama, ru
 
 
 def test_golden_sums(llama):
-    """With all rules a newline is -0.5 and the tag pieces -5.5, as they stand in the prompt; without diversity +1, -4 and -4."""
+    """With all rules a newline is -0.5 and the tag tokens -5.5, as they stand in the prompt; without diversity +1, -4 and -4."""
     prompt = llama([Frame().prompt("Hi")], return_tensors="pt")["input_ids"]
     for rules, newline, tag in [(ALL.rules, -0.5, -5.5), (("eos", "uniform"), 1.0, -4.0)]:
         added = Rules(Adapter(rules=rules), llama, 32000)(prompt, torch.zeros(1, 32000))
@@ -111,7 +111,7 @@ def test_a_tag_that_the_model_writes_starts_a_new_turn_as_run(llama):
 
 
 def test_one_object_serves_many_calls_and_reordered_rows(llama):
-    """What is added depends on the ids alone: another batch and beams that changed places are read anew."""
+    """What is added depends on the ids alone: another batch and beams that changed positions are read anew."""
     batch = llama([Frame().prompt(t) for t in ("Hi", "Ho, ho")], padding=True, return_tensors="pt")["input_ids"]
     longer = torch.cat([batch.flip(0), torch.tensor([[7], [8]])], 1)
     processor = Rules(ALL, llama, 32000)
@@ -146,36 +146,36 @@ def test_start_moves_the_first_three_tokens_only(llama):
     prompt, zeros = llama([Frame().prompt("Hi")], return_tensors="pt")["input_ids"], torch.zeros(1, 32000)
     processor = Rules(Adapter(rules=("start",)), llama, 32000)
     first, second, third, fourth = (processor(torch.cat([prompt, torch.full((1, n), 77)], 1), zeros)[0] for n in range(4))
-    ids = {piece: llama.convert_tokens_to_ids(piece) for piece in ("▁Okay", "▁The", "I", "▁I", ".", "1", "▁", "<0x0A>")}
+    ids = {token: llama.convert_tokens_to_ids(token) for token in ("▁Okay", "▁The", "I", "▁I", ".", "1", "▁", "<0x0A>")}
     assert {p: first[i].item() for p, i in ids.items()} == {
         "▁Okay": 50, "▁The": 5, "I": -15, "▁I": -15, ".": -5, "1": 0, "▁": 0, "<0x0A>": -5}
     assert (second[29991], second.abs().sum(), third[13], third.abs().sum(), fourth.abs().sum()) == (15, 15, -10, 10, 0)
 
 
-def test_start_reads_byte_level_pieces_as_text():
+def test_start_reads_byte_level_tokens_as_text():
     tokenizer = learn(["Okay Okay Okay é\n!"] * 3, 300)
     scores = first_token_scores(tokenizer, 300)
     assert [scores[tokenizer.convert_tokens_to_ids(p)].item() for p in ("ĠOkay", "Ċ", "Ġ", "!", "O")] == [50, 0, 0, -5, 5]
 
 
 def test_the_papers_table_in_a_byte_level_vocabulary():
-    """As OLMo's: pieces spelled in bytes, runs of spaces as tokens of their own."""
+    """As OLMo's: tokens spelled in bytes, runs of spaces as tokens of their own."""
     tokenizer = learn(["a\n#\n <x |I I We What should * - # ## !\nWhat should We"] * 5, 330)
     tokenizer.add_tokens(["   "])
     found = table_of(Adapter(), tokenizer)
     assert {tokenizer.decode([i]): score for i, score in found.items()} == dict(UNIFORM)
 
 
-def test_a_piece_that_the_tokenizer_lacks_is_named():
+def test_a_token_that_the_tokenizer_lacks_is_named():
     adapter = Adapter(rules=("uniform",), uniform=(("a", 1.0), (" should", -6.0)))
-    with pytest.raises(BadStudy, match="the tokenizer has no piece ' should'"):
+    with pytest.raises(BadStudy, match="the tokenizer has no token ' should'"):
         resolve(adapter, learn(["a b c"] * 2, 280), 280, Frame())
 
 
 def test_tags_must_be_told_apart(byte_level):
     with pytest.raises(BadStudy, match="found tags that end alike"):
         resolve(Adapter(), byte_level, 400, Frame(user="1 same end here!", assistant="2 same end here!"))
-    with pytest.raises(BadStudy, match="has no pieces of its own"):
+    with pytest.raises(BadStudy, match="has no tokens of its own"):
         resolve(Adapter(), byte_level, 400, Frame(user=""))
 
 

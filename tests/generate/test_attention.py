@@ -7,7 +7,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from tests.generate import tiny
 from winsweep.generate import attention
-from winsweep.generate.fits import fitting
+from winsweep.generate.compatibility import fitting
 
 
 def kernel(query, key, value, starts_q, starts_k, longest_q, longest_k, *, scale, window_size=(-1, -1), enable_gqa, seqused_k=None, block_table=None, num_splits=None):

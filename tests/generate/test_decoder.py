@@ -13,8 +13,8 @@ from tests.generate import tiny
 from winsweep.errors import Stopped
 from winsweep.generate.adapter import Rules
 from winsweep.generate.decoder import READ_TOKENS, Decoder
-from winsweep.generate.finished import Finished
-from winsweep.generate.pieces import resolve
+from winsweep.generate.row_log import RowLog
+from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.step import Step, padded
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
@@ -56,7 +56,7 @@ def test_answers_of_many_kinds_of_models(kind):
 def test_rows_that_outgrow_memory_wait_and_come_out_the_same(net):
     """Room for two slots of a page, or for one of two pages: of rows that grow past a page all but one have to go back into the queue."""
     asked = tiny.prompts([250, 10, 252, 300, 4], [20] * 5)
-    one_page = 256 * 2 * 2 * 32 * 4  # places, keys and values, layers, size, bytes
+    one_page = 256 * 2 * 2 * 32 * 4  # positions, keys and values, layers, size, bytes
     step, held, alive = Step(net), [], []
     decoder = Decoder(step, 4, Ends((-1,)), None, max_bytes=2.5 * one_page)
     step.cache.fit(1, 1)
@@ -106,17 +106,17 @@ def test_a_stop_is_heard_within_a_step(net):
 def test_what_a_killed_process_has_finished_is_there(net, tmp_path):
     """SIGKILL in the middle of a step, several times: the lines that are left are whole, and with the rest they are those of one go."""
     asked, kills = tiny.prompts([5, 9, 3, 12, 7, 6, 30, 2] * 3, [3, 25, 9, 14, 6, 30, 2, 18] * 3), 0
-    while (done := Finished(tmp_path).read().keys()) < {p.row for p in asked}:
+    while (done := RowLog(tmp_path).read().keys()) < {p.row for p in asked}:
         pid = os.fork()
         if not pid:
-            with Finished(tmp_path) as finished:
+            with RowLog(tmp_path) as finished:
                 for n, (row, new) in enumerate(Decoder(Step(net), 4, Ends((tiny.EOS,)), None).answer([p for p in asked if p.row not in done], lambda: None)):
                     finished.add(row, new)
                     if n == 6:
                         os.kill(os.getpid(), signal.SIGKILL)
             os._exit(0)
         kills += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-    assert kills == 3 and Finished(tmp_path).read() == tiny.in_slots(net, asked, 4)
+    assert kills == 3 and RowLog(tmp_path).read() == tiny.in_slots(net, asked, 4)
 
 
 def test_widths_of_graphs_are_few():

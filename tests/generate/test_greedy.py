@@ -8,9 +8,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from winsweep.errors import BadData, Stopped
-from winsweep.generate import loaded
+from winsweep.generate import model_cache
 from winsweep.generate.decoder import Prompt
-from winsweep.generate.finished import Finished
+from winsweep.generate.row_log import RowLog
 from winsweep.generate.greedy import Answer, answer_all, told
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
@@ -75,7 +75,7 @@ def test_a_finished_row_is_not_made_again(model, tmp_path):
     (path,) = tmp_path.glob("rows-*.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0].replace(b",[", b",[7,") + b"".join(lines[1:5]) + lines[5][:-9])  # a flipped byte, a power cut
-    with Finished(tmp_path) as other:
+    with RowLog(tmp_path) as other:
         other.add(int(lines[7].partition(b"[")[2].partition(b",")[0]), [5, 6, 7])
     again = answers(model, tmp_path)
     assert sum(a != b for a, b in zip(first, again)) == 1
@@ -134,8 +134,8 @@ def test_a_chat_template_asks_with_its_own_special_tokens_alone(model, tmp_path)
 
 
 def test_a_model_is_loaded_once_for_generations_that_follow_each_other(model, tmp_path):
-    first = loaded.load(model, None, "fp32")
+    first = model_cache.load(model, None, "fp32")
     assert answers(model, tmp_path / "a") and answers(model, tmp_path / "b", adapter=RULES)
-    assert loaded.load(model, None, "fp32") is first and first[0].config._attn_implementation == "sdpa"
-    other = loaded.load(model, None, "bf16")
-    assert other[0].dtype == torch.bfloat16 and loaded.load(model, None, "fp32") is not first  # one at a time: there may be no room for two
+    assert model_cache.load(model, None, "fp32") is first and first[0].config._attn_implementation == "sdpa"
+    other = model_cache.load(model, None, "bf16")
+    assert other[0].dtype == torch.bfloat16 and model_cache.load(model, None, "fp32") is not first  # one at a time: there may be no room for two

@@ -43,7 +43,7 @@ except JudgeFailed as e:
 def endpoint(monkeypatch):
     monkeypatch.setattr(client, "BACKOFF_S", 0.001)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_ORG_ID", "org-our-house-123456")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-our-workspace-123456")
 
     def start(act):
         found = serving(act)
@@ -151,8 +151,8 @@ def test_a_refusal_is_told_in_the_endpoints_own_words(status, body, told, endpoi
 
 @pytest.mark.parametrize("echo", [
     KEY, f"Bearer {KEY}", KEY[:12], f"{KEY[:7]}***{KEY[-4:]}", KEY.upper(), KEY[::-1], "\u200b".join(KEY), " ".join(KEY), KEY.encode().hex(),
-        "org-our-house-123456",
-    "our-house-12", "sk-proj-abcdefgh", "https://user:hidden-word@proxy/", "api_key=hidden-word"])
+        "org-our-workspace-123456",
+    "our-workspace-12", "sk-proj-abcdefgh", "https://user:hidden-word@proxy/", "api_key=hidden-word"])
 def test_no_secret_comes_out_in_those_words(echo, endpoint, tmp_path):
     for status in ("400 Bad", "401 No", "403 No", "404 No", "500 Oops"):
         endpoint(sent(error(f"You sent {echo} for local-model", param=echo, code=echo), status))

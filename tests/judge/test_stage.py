@@ -83,7 +83,7 @@ def test_a_model_on_this_machine_is_found_by_its_content(tmp_path):
 
 
 def test_a_model_that_changes_behind_its_name_is_a_note_of_the_record_and_of_the_table(server, tmp_path, monkeypatch):
-    from winsweep.report import figures
+    from winsweep.stats import comparison
 
     spoken = server_module.completion_text
     monkeypatch.setattr(server_module, "completion_text",
@@ -93,7 +93,7 @@ def test_a_model_that_changes_behind_its_name_is_a_note_of_the_record_and_of_the
     told = "the endpoint served 2 models under one name: a-served (4 rows), b[2J c-served (5 rows)"
     assert job.notes == {"served_models": {"a-served": 4, "b[2J c-served": 5}, "note": told}
     rows = made(job)
-    assert told in figures.score(rows, [r["instruction"] for r in rows], None).columns["note"]
+    assert told in comparison.score(rows, [r["instruction"] for r in rows], None).columns["note"]
     steady = paid_job(tmp_path / "steady", make_pairs(3))
     STAGE.run(steady)
-    assert "note" not in steady.notes and not figures.drift(made(steady))
+    assert "note" not in steady.notes and not comparison.drift(made(steady))

@@ -14,7 +14,7 @@ SHAPE = {"num_tokens": 0, "width": 16, "layers": 1, "heads": 2, "mlp": 32, "max_
 def overlay(folder: Path, data: Path) -> Path:
     """The study file over the paper's, with two points of the grid and two seeds in place of five."""
     few = {"first": 48}
-    table = {"\n": -0.5, "!": 1.0}  # the toy's vocabulary has few of the paper's pieces
+    table = {"\n": -0.5, "!": 1.0}  # the toy's vocabulary has few of the paper's tokens
     told = {
         "extends": str(ROOT / "launch/sweeps/paper.yaml"), "name": "tiny_paper",
         "models": {"llama": TINY | {"pretrain": SHAPE}, "olmo": TINY | {"pretrain": SHAPE | {"seed": 1}}},

@@ -14,7 +14,7 @@ from winsweep import layout
 from winsweep.attempt.job import Job
 from winsweep.errors import Stopped
 from winsweep.graph import discover
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 from winsweep.placement import Placement, read_cluster
 from winsweep.pruning import waste
 from winsweep.slurm.reconcile import tick
@@ -54,7 +54,7 @@ def share_by_hand(base, rows: list[list[dict]]) -> float:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
-    tokenizer, dice = AutoTokenizer.from_pretrained(base), random.Random(5)
+    tokenizer, rng = AutoTokenizer.from_pretrained(base), random.Random(5)
 
     def loss(i: int, j: int) -> float:
         ids = tokenizer(f"<|user|>\n{rows[i][0]['content']}\n<|assistant|>\n{rows[j][1]['content']}</s>", return_tensors="pt")["input_ids"]
@@ -62,7 +62,7 @@ def share_by_hand(base, rows: list[list[dict]]) -> float:
         return model(ids, labels=torch.where(torch.arange(ids.shape[1]) < start, -100, ids)).loss.item()
 
     with torch.inference_mode():
-        won = [loss(i, i) < loss(i, j) for i in range(24) for j in [dice.randrange(24) for _ in range(3)] if i != j]
+        won = [loss(i, i) < loss(i, j) for i in range(24) for j in [rng.randrange(24) for _ in range(3)] if i != j]
     return sum(won) / len(won)
 
 
@@ -109,8 +109,8 @@ def test_containment_has_a_row_for_each_guard(analysed):
 
 @pytest.mark.slow
 def test_prune_keeps_what_a_study_with_analyses_wants(analysed):
-    house = open_house(analysed.study, analysed.store)
-    assert {w.path.parent.name for w in waste([house])} == {"finetune"}
+    workspace = open_workspace(analysed.study, analysed.store)
+    assert {w.path.parent.name for w in waste([workspace])} == {"finetune"}
     assert {p.name for p in (analysed.store / "results").iterdir()} == {
         "tiny.csv", "tiny.differences.csv", "tiny.instructions.json", "tiny.rank.csv", "tiny.containment.csv", "tiny.drift.a.sum.s1.json",
         "tiny.drift.a.sum.s1.svg"}
@@ -129,10 +129,10 @@ def test_a_second_call_runs_nothing_and_a_study_without_them_wants_what_it_wante
 def test_a_launcher_on_a_cluster_copies_what_is_finished_and_asks_slurm_nothing(analysed, tmp_path):
     shutil.copytree(analysed.store, tmp_path / "runs")
     shutil.rmtree(tmp_path / "runs" / "results")
-    house = open_house(analysed.study, tmp_path / "runs")
-    seen = tick(house, read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", house.need.stages))
+    workspace = open_workspace(analysed.study, tmp_path / "runs")
+    seen = tick(workspace, read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", workspace.need.stages))
     assert not seen.submitted and Counter(i.artifact.stage for i in seen.items) == {"aggregate": 1, "rank": 2, "drift": 1, "containment": 1}
-    before, after = ({p.name: p.read_bytes() for p in (store / "results").iterdir()} for store in (analysed.store, house.store.root))
+    before, after = ({p.name: p.read_bytes() for p in (store / "results").iterdir()} for store in (analysed.store, workspace.store.root))
     assert before == after
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.core.faulty import check, checkout, every, house_of, rotated, use
+from tests.core.faulty import check, checkout, every, workspace_of, rotated, use
 from tests.local.conftest import ROOT
 from winsweep import layout
 from winsweep.local.controller import drive
@@ -10,12 +10,12 @@ from winsweep.placement import read_cluster
 
 
 def run_to_the_end(tmp_path, monkeypatch, pairs):
-    house = house_of(tmp_path, pairs)
-    placements = read_cluster(layout.STAGES, ROOT / "slurm/clusters/local.yaml", house.need.stages).placements
+    workspace = workspace_of(tmp_path, pairs)
+    placements = read_cluster(layout.STAGES, ROOT / "slurm/clusters/local.yaml", workspace.need.stages).placements
     use(monkeypatch, checkout(tmp_path / "code"))
-    _, items = drive(house, placements, 4, False, lambda run, items: None)
+    _, items = drive(workspace, placements, 4, False, lambda run, items: None)
     assert {i.state for i in items} == {"failed"}
-    check(house)
+    check(workspace)
 
 
 @pytest.mark.timeout(300)
@@ -31,14 +31,14 @@ def test_every_fault_at_every_stage_ends_the_loop_with_its_reason(tmp_path, monk
 
 @pytest.mark.parametrize("blocker", ["logs", "spec.json"])
 def test_an_attempt_that_cannot_begin_is_not_tried_for_ever(tmp_path, monkeypatch, blocker):
-    house = house_of(tmp_path, [("prepare", "key")])
-    work = house.store.work(house.order[0].key)
+    workspace = workspace_of(tmp_path, [("prepare", "key")])
+    work = workspace.store.work(workspace.order[0].key)
     work.mkdir(parents=True)
     if blocker == "logs":
         (work / "logs").write_text("")  # it dies before it can claim anything
     else:
         (work / "spec.json" / "x").mkdir(parents=True)  # it cannot be told what to do
-    placements = read_cluster(layout.STAGES, ROOT / "slurm/clusters/local.yaml", house.need.stages).placements
+    placements = read_cluster(layout.STAGES, ROOT / "slurm/clusters/local.yaml", workspace.need.stages).placements
     use(monkeypatch, checkout(tmp_path / "code"))
-    run, items = drive(house, placements, 1, False, lambda run, items: None)
+    run, items = drive(workspace, placements, 1, False, lambda run, items: None)
     assert [i.state for i in items] == ["failed"] and ": " in items[0].why and run.num_started <= 3

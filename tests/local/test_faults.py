@@ -104,18 +104,18 @@ def flip(victim: Path) -> None:
     victim.write_bytes(data)
 
 
-def test_a_nursery_that_dies_takes_its_attempts_along_and_the_launcher_says_so(bench):
+def test_a_fork_server_that_dies_takes_its_attempts_along_and_the_launcher_says_so(bench):
     process = bench.start("--jobs", "2")
     limit = time.monotonic() + 60
-    def of_nursery() -> list[int]:
-        return [pid for pid in processes_naming(bench.store / ".work" / "nursery.log") if pid != process.pid]  # the launcher opens it for its child
+    def of_fork_server() -> list[int]:
+        return [pid for pid in processes_naming(bench.store / ".work" / "fork_server.log") if pid != process.pid]  # the launcher opens it for its child
 
-    while not (found := of_nursery()) and time.monotonic() < limit:
+    while not (found := of_fork_server()) and time.monotonic() < limit:
         time.sleep(0.05)
     import os
     os.kill(found[0], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
-    assert process.returncode != 0 and "nursery.log" in err
+    assert process.returncode != 0 and "fork_server.log" in err
 
 
 def test_a_killed_attempt_is_started_again(bench):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.local.conftest import ROOT, TINY, Bench
 from winsweep import inspection
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 
 ROWS = [{"instruction": f"question {n}", "output": f"answer {n}"} for n in range(12)]
 THREE = TINY.replace("  sum: {from: toy, kinds: [sum], num_examples: 24, leave_out: [sum]}", "  one: {path: one.jsonl}\n  two: {path: two.jsonl}\n  three: {path: three.jsonl}")
@@ -83,14 +83,14 @@ def test_given_outputs_and_instructions_are_looked_at(three):
 
 
 def test_a_file_that_was_found_whole_is_read_once(three, monkeypatch):
-    first = inspection.findings(open_house(three.study, three.store))
+    first = inspection.findings(open_workspace(three.study, three.store))
     assert [f.num_rows for f in first] == [12, 12, 12] and not any(f.problem for f in first)
     monkeypatch.setattr("winsweep.text.prepare.rows_of", lambda *_: pytest.fail("read again"))
-    assert [f.num_rows for f in inspection.findings(open_house(three.study, three.store))] == [12, 12, 12]
+    assert [f.num_rows for f in inspection.findings(open_workspace(three.study, three.store))] == [12, 12, 12]
     monkeypatch.undo()
     write(three.folder, "two.jsonl", ["no"])
-    assert [f.path.name for f in inspection.findings(open_house(three.study, three.store)) if f.problem] == ["two.jsonl"]
-    assert [f.path.name for f in inspection.findings(open_house(three.study, three.store)) if f.problem] == ["two.jsonl"]  # and no fault is remembered
+    assert [f.path.name for f in inspection.findings(open_workspace(three.study, three.store)) if f.problem] == ["two.jsonl"]
+    assert [f.path.name for f in inspection.findings(open_workspace(three.study, three.store)) if f.problem] == ["two.jsonl"]  # and no fault is remembered
 
 
 def test_rows_are_all_read_before_anything_is_trained(three):

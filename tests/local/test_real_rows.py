@@ -12,7 +12,7 @@ STAGES = ("pretrain", "prepare", "finetune", "collect", "generate", "judge", "ag
 
 @pytest.fixture(scope="module")
 def study(data) -> str:
-    """The shipped study with fewer training rows, as 32,000 pieces make a step slow here; all test rows stay."""
+    """The shipped study with fewer training rows, as 32,000 tokens make a step slow here; all test rows stay."""
     text = (ROOT / "launch/sweeps/local_real.yaml").read_text().replace("../../../shared/data", str(data))
     return text.replace("from: gsm,", "from: gsm, first: 128,").replace("from: mbpp,", "from: mbpp, first: 128,")
 

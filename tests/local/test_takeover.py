@@ -16,7 +16,7 @@ from winsweep.attempt import attempt, endings, history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
-from winsweep.house import House, open_house
+from winsweep.workspace import Workspace, open_workspace
 from winsweep.placement import Placement
 
 STUDY = """\
@@ -39,16 +39,16 @@ class Finetune:
         self.folder, self.placed, self.num_turns = folder, Placement(zero="zero2", **placed), 0
         self.on_begin: Callable[[int], object] = lambda rank: None
         (folder / "study.yaml").write_text(STUDY)
-        self.house: House = open_house(folder / "study.yaml", folder / "runs")
-        self.store = self.house.store
-        self.artifact = next(a for a in self.house.order if a.stage == "finetune")
+        self.workspace: Workspace = open_workspace(folder / "study.yaml", folder / "runs")
+        self.store = self.workspace.store
+        self.artifact = next(a for a in self.workspace.order if a.stage == "finetune")
         for a in closure([self.artifact]):
             if a is not self.artifact:
                 assert wait_ranks(self.start_on(self.told(a, Placement()), "inputs", 1)) == [0]
         self.spec, self.work = self.told(self.artifact, self.placed), self.store.work(self.artifact.key)
 
     def told(self, a: Artifact, placed: Placement) -> Spec:
-        return specs.make(a, self.store.root, self.folder / "study.yaml", self.house.study.files, placed)
+        return specs.make(a, self.store.root, self.folder / "study.yaml", self.workspace.study.files, placed)
 
     def start_on(self, spec: Spec, token: str, num_ranks: int) -> list[int]:
         def main(rank: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.local.conftest import ROOT, TINY, Bench
 from winsweep import logs
-from winsweep.house import open_house
+from winsweep.workspace import open_workspace
 from winsweep.remarks import remarks, told_of
 
 
@@ -70,18 +70,18 @@ def test_what_is_said_of_shares(found, told):
 
 
 def test_answers_that_are_no_answers_are_remarked(finished, tmp_path):
-    """By status and in sweep's closing lines, with and without a table; an arm against itself is identical and no news."""
+    """By status and in sweep's last lines, with and without a table; an arm against itself is identical and no news."""
     shutil.copytree(finished.store, tmp_path / "runs")
     bench = Bench(tmp_path)
     said = call("status", bench)
     assert "note     a.base.s1: 100 % of its answers were cut by the limit of new tokens" in said and "8 of 8 cells done" in said
     assert "note     a.base.s1: 100 %" in bench.run()
     (bench.store / "results/tiny.csv").unlink()
-    house = open_house(bench.study, bench.store)
-    judged = bench.store / house.judged["a.sum.s2"].name / "annotations.json"
+    workspace = open_workspace(bench.study, bench.store)
+    judged = bench.store / workspace.judged["a.sum.s2"].name / "annotations.json"
     rows = json.loads(judged.read_text())
     judged.write_text(json.dumps([r | {"output_2": r["output_1"], "truncated": False} for r in rows]))
-    notes = remarks(house, house.plan(house.facts()))
+    notes = remarks(workspace, workspace.plan(workspace.facts()))
     assert [n for n in notes if n.startswith("note     a.sum.s2: ") and "100 % of its answers are the reference's text" in n], notes
     assert not [n for n in notes if "a.ins.s1" in n and "reference's text" in n]
-    assert logs.outcome(house, logs.current(house, "a.sum.s2")).startswith("done: in ")
+    assert logs.outcome(workspace, logs.current(workspace, "a.sum.s2")).startswith("done: in ")

@@ -47,7 +47,7 @@ def first_port() -> int:
     return free_ports()
 
 
-class Bed:
+class Testbed:
     """A running testbed, and commands on it."""
 
     def __init__(self, folder: Path) -> None:
@@ -86,7 +86,7 @@ def wait_for(ready: Callable[[], object], timeout_s: float = 60) -> None:
         time.sleep(min(0.1 + waited_s / 40, 0.6))
 
 
-def raise_bed(folder: Path, programs: tuple[str, ...], *words: str) -> Bed:
+def start_testbed(folder: Path, programs: tuple[str, ...], *words: str) -> Testbed:
     """A running testbed; skips where SLURM cannot be had, fails where it is installed and does not come up."""
     if os.geteuid():
         pytest.skip("a SLURM on one machine needs root")
@@ -95,25 +95,25 @@ def raise_bed(folder: Path, programs: tuple[str, ...], *words: str) -> Bed:
     if done.returncode and not all(map(shutil.which, programs)):
         pytest.skip(f"no SLURM on this machine: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    return Bed(folder)
+    return Testbed(folder)
 
 
-def keep_bed(folder: Path, programs: tuple[str, ...], *words: str) -> Iterator[Bed]:
+def running_testbed(folder: Path, programs: tuple[str, ...], *words: str) -> Iterator[Testbed]:
     try:
-        yield raise_bed(folder, programs, *words)
+        yield start_testbed(folder, programs, *words)
     finally:
         if not os.geteuid():
             subprocess.run([str(TESTBED / "down"), "--dir", str(folder)], check=True, capture_output=True, timeout=120)
 
 
 @pytest.fixture(scope="session")
-def testbed(tmp_path_factory) -> Iterator[Bed]:
+def testbed(tmp_path_factory) -> Iterator[Testbed]:
     """Four nodes n1 … n4 with two GPUs each, partitions main and hi; accounting if WINSWEEP_ACCOUNTING is set. A test leaves its queue empty."""
-    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(first_port()), *ACCOUNTING)
+    yield from running_testbed(tmp_path_factory.mktemp("testbed"), ("slurmctld", "munged"), "--port", str(first_port()), *ACCOUNTING)
 
 
 @pytest.fixture(scope="session")
-def accounting_testbed(tmp_path_factory) -> Iterator[Bed]:
+def accounting_testbed(tmp_path_factory) -> Iterator[Testbed]:
     """Two nodes, with slurmdbd and MariaDB behind sacct; limits of a QOS are enforced. A test leaves none."""
     programs = ("slurmctld", "munged", "slurmdbd", "mariadbd")
-    yield from keep_bed(tmp_path_factory.mktemp("books"), programs, "--port", str(first_port() + 50), "--nodes", "2", "--accounting", "--enforce", "limits,qos")
+    yield from running_testbed(tmp_path_factory.mktemp("books"), programs, "--port", str(first_port() + 50), "--nodes", "2", "--accounting", "--enforce", "limits,qos")

@@ -3,7 +3,7 @@
 import json
 
 from tests.check.made import toy, without
-from tests.slurm.conftest import Bed
+from tests.slurm.conftest import Testbed
 from tests.slurm.test_study import ON_NODES, Study, drained
 
 STUDY = """\
@@ -18,7 +18,7 @@ compare: {judge: reference_overlap, reference: {task: ins}}
 """
 
 
-def test_a_broken_model_has_one_failed_check_and_no_finetune(testbed: Bed, tmp_path):
+def test_a_broken_model_has_one_failed_check_and_no_finetune(testbed: Testbed, tmp_path):
     toy(tmp_path / "good")
     without(toy(tmp_path / "broken"), "model.layers.1.mlp.down_proj.weight")
     (tmp_path / "ask.jsonl").write_text('{"instruction": "What is the sum of 1 and 2?", "answer": "3"}\n')

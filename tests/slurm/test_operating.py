@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.conftest import Bed, wait_for
+from tests.slurm.conftest import Testbed, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = """\
@@ -34,8 +34,8 @@ stages: {finetune: {nodes: 2, ranks: 2, gpus_per_rank: 1, zero: zero2}, generate
 class Desk:
     """A folder with a study, a cluster file and a store with a blank in its name, and the launch commands on them."""
 
-    def __init__(self, folder: Path, bed: Bed) -> None:
-        self.folder, self.bed, self.store = folder, bed, folder / "the runs"
+    def __init__(self, folder: Path, testbed: Testbed) -> None:
+        self.folder, self.testbed, self.store = folder, testbed, folder / "the runs"
         (folder / "study.yaml").write_text(STUDY)
         (folder / "c.yaml").write_text(CLUSTER)
 
@@ -43,7 +43,7 @@ class Desk:
         return [sys.executable, str(ROOT / f"launch/{name}.py"), *map(str, words), "--store", str(self.store)]
 
     def run(self, name: str, *words: object, code: int = 0) -> str:
-        done = subprocess.run(self.command(name, *words), env=self.bed.env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(self.command(name, *words), env=self.testbed.env, capture_output=True, text=True, timeout=300)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -88,7 +88,7 @@ def when(pattern: str, look: Callable[[], str]) -> str:
 
 
 def submit(desk: Desk, code: int = 0) -> str:
-    done = subprocess.run(["bash", str(desk.folder / "scripts/submit.sh")], env=desk.bed.env, cwd="/", capture_output=True, text=True,
+    done = subprocess.run(["bash", str(desk.folder / "scripts/submit.sh")], env=desk.testbed.env, cwd="/", capture_output=True, text=True,
                           timeout=60)
     assert done.returncode == code, done.stderr
     return done.stderr
@@ -131,7 +131,7 @@ def test_what_submit_sh_submitted_is_known_to_the_launcher_and_not_submitted_twi
     assert "0 tasks in 0 arrays" in told["swept"]
     assert len(re.findall(r"^job \d+: ", told["submit"], re.M)) == 10
     again = submit(told["desk"], code=1)  # nothing is left to do for it
-    assert "(submitted before)" in again and "has begun, which submits what is missing" in again and told["desk"].bed.run("squeue", "-h") == ""
+    assert "(submitted before)" in again and "has begun, which submits what is missing" in again and told["desk"].testbed.run("squeue", "-h") == ""
     assert "nothing is missing" in told["desk"].sweep("--emit",
                                                       told["desk"].folder / "more") and not (told["desk"].folder / "more").exists()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.conftest import Bed, wait_for
+from tests.slurm.conftest import Testbed, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = """\
@@ -60,8 +60,8 @@ class Study:
         return [p.parents[1].name for p, kind in records if kind == "done"]
 
 
-def drained(bed: Bed, timeout_s: float) -> None:
-    wait_for(lambda: not bed.run("squeue", "-h"), timeout_s)
+def drained(testbed: Testbed, timeout_s: float) -> None:
+    wait_for(lambda: not testbed.run("squeue", "-h"), timeout_s)
 
 
 @pytest.mark.slow
@@ -113,8 +113,8 @@ def test_queued_jobs_run_the_code_as_it_was_submitted_and_a_cancelled_study_leav
         assert len(scripts) == 8 and len(copies) == 1 and copies.pop().startswith(f"{study.store}/.work/code/")
         assert "0 arrays submitted" in study.sweep(ON_NODES)  # all of it is in the queue already
         study.sweep(ON_NODES, "--cancel", "a.sum.s1")
-        closing = json.loads(next(study.store.glob(".work/arrays/*/closing.json")).read_bytes())
-        assert closing["cells"] == ["a.ins.s1"]  # it does not submit again what was cancelled
+        finalizer = json.loads(next(study.store.glob(".work/arrays/*/finalizer.json")).read_bytes())
+        assert finalizer["cells"] == ["a.ins.s1"]  # it does not submit again what was cancelled
         assert 0 < len(testbed.run("squeue", "-h", "-r").splitlines())
         study.sweep(ON_NODES, "--cancel")
         drained(testbed, 60)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.slurm.conftest import Bed, wait_for
+from tests.slurm.conftest import Testbed, wait_for
 from tests.slurm.test_study import Study
 from winsweep.artifact import Artifact
 from winsweep.placement import Placement
-from winsweep.slurm import inventory, limits, slurm
+from winsweep.slurm import inventory, limits, sbatch
 from winsweep.slurm.chain import Array
 from winsweep.tasks import toy
 
@@ -33,23 +33,23 @@ ON_NODES = "kind: slurm\nall: {partition: main, time_min: 10, signal_s: 30}\n"
 
 
 @pytest.fixture
-def limited(accounting_testbed) -> Iterator[Bed]:
+def limited(accounting_testbed) -> Iterator[Testbed]:
     """The testbed with a QOS that takes four jobs of each user, and no other for root."""
-    bed = accounting_testbed
-    bed.run("sacctmgr", "-i", "add", "qos", "small", "MaxSubmitJobsPerUser=4")
-    bed.run("sacctmgr", "-i", "modify", "user", "root", "set", "qos=small", "defaultqos=small")
+    testbed = accounting_testbed
+    testbed.run("sacctmgr", "-i", "add", "qos", "small", "MaxSubmitJobsPerUser=4")
+    testbed.run("sacctmgr", "-i", "modify", "user", "root", "set", "qos=small", "defaultqos=small")
     try:
-        yield bed
+        yield testbed
     finally:
-        bed.run("scancel", "--me")
-        wait_for(lambda: not bed.run("squeue", "-h"), 60)
-        bed.run("sacctmgr", "-i", "modify", "user", "root", "set", "qos=normal", "defaultqos=normal")
-        bed.run("sacctmgr", "-i", "delete", "qos", "small")
+        testbed.run("scancel", "--me")
+        wait_for(lambda: not testbed.run("squeue", "-h"), 60)
+        testbed.run("sacctmgr", "-i", "modify", "user", "root", "set", "qos=normal", "defaultqos=normal")
+        testbed.run("sacctmgr", "-i", "delete", "qos", "small")
 
 
-def watch(bed: Bed, over: threading.Event, seen: list[list[str]]) -> None:
+def watch(testbed: Testbed, over: threading.Event, seen: list[list[str]]) -> None:
     while not over.wait(0.5):
-        seen.append(bed.run("squeue", "-h", "-r", "-o", "%i|%j|%E").splitlines())
+        seen.append(testbed.run("squeue", "-h", "-r", "-o", "%i|%j|%E").splitlines())
 
 
 @pytest.mark.slow
@@ -69,13 +69,13 @@ def test_a_study_of_forty_tasks_ends_by_itself_where_four_may_be_submitted(limit
     threading.Thread(target=watch, args=(limited, over, seen), daemon=True).start()
     began = time.monotonic()
     said = study.sweep(ON_NODES)
-    assert "SLURM takes no more jobs now (QOSMaxSubmitJobPerUserLimit" in said and "closing, 1 task after" in said
+    assert "SLURM takes no more jobs now (QOSMaxSubmitJobPerUserLimit" in said and "finalizer, 1 task after" in said
     wait_for(lambda: not limited.run("squeue", "-h"), 400)
     over.set()
-    print(f"{time.monotonic() - began:.0f} s; {len(list(study.store.glob('.work/arrays/*/closing.json')))} closing jobs")
+    print(f"{time.monotonic() - began:.0f} s; {len(list(study.store.glob('.work/arrays/*/finalizer.json')))} finalizers")
     assert study.csv() == table and "0 arrays submitted" in study.sweep(ON_NODES)
     assert list(study.store.glob(".work/arrays/*/*_0_0_log.out"))
-    assert max(map(len, seen)) == 4 and all(any(".closing." in line for line in lines) for lines in seen if lines)
+    assert max(map(len, seen)) == 4 and all(any(".finalizer." in line for line in lines) for lines in seen if lines)
     ends = [json.loads(p.read_bytes())["kind"] for p in study.store.glob(".work/*/*/ends/*.json") if p.parents[2].name != "submit"]
     assert ends.count("done") >= 40 and set(ends) == {"done"}
 
@@ -98,7 +98,7 @@ def test_the_doctor_reads_the_limit_and_says_what_it_means(limited, monkeypatch)
 def test_logs_lie_in_a_folder_of_any_name_and_a_step_has_its_threads(accounting_testbed, tmp_path, monkeypatch, name):
     monkeypatch.setenv("SLURM_CONF", accounting_testbed.env["SLURM_CONF"])
     array = Array(Placement(threads=2), tuple((Artifact("probe", 1, f"p{n}", {"n": n}, {}),) for n in range(2)), ())
-    job = slurm.submit(array, tmp_path / name, "bash -c 'echo of $SLURM_ARRAY_TASK_ID: $SLURM_CPUS_PER_TASK'", "winsweep.probe.x", "", [])
+    job = sbatch.submit(array, tmp_path / name, "bash -c 'echo of $SLURM_ARRAY_TASK_ID: $SLURM_CPUS_PER_TASK'", "winsweep.probe.x", "", [])
     wait_for(lambda: not accounting_testbed.run("squeue", "-h"), 60)
     for n in range(2):
         assert f"of {n}: 2" in (tmp_path / name / f"{job}_{n}_0_log.out").read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.conftest import NUM_PORTS, Bed, first_port, keep_bed, wait_for
+from tests.slurm.conftest import NUM_PORTS, Testbed, first_port, running_testbed, wait_for
 
 LOOPBACK, LISTENING = "0100007F", "0A"
 
@@ -22,8 +22,8 @@ def listening(first: int, last: int) -> dict[int, str]:
     return {int(port, 16): host for host, port in found if first <= int(port, 16) <= last}
 
 
-def nodes(bed: Bed) -> dict[str, str]:
-    return dict(sorted(line.split() for line in bed.run("sinfo", "-h", "-N", "-p", "main", "-o", "%N %T").splitlines()))
+def nodes(testbed: Testbed) -> dict[str, str]:
+    return dict(sorted(line.split() for line in testbed.run("sinfo", "-h", "-N", "-p", "main", "-o", "%N %T").splitlines()))
 
 
 def alive(pid: int) -> bool:
@@ -127,7 +127,7 @@ def test_sacct_answers_with_accounting_and_refuses_without(testbed, accounting_t
 @pytest.fixture
 def small(testbed, tmp_path):
     """One node, on its own ports, beside the other testbed."""
-    yield from keep_bed(tmp_path / "bed", ("slurmctld",), "--port", str(first_port() + 20), "--nodes", "1", "--max-array-size", "11")
+    yield from running_testbed(tmp_path / "testbed", ("slurmctld",), "--port", str(first_port() + 20), "--nodes", "1", "--max-array-size", "11")
 
 
 def test_up_keeps_what_runs_and_refuses_to_change_it(small):
@@ -139,10 +139,10 @@ def test_up_keeps_what_runs_and_refuses_to_change_it(small):
     assert "Invalid job array" in small.run("sbatch", "--array=11", "--wrap", "true", code=1)
 
 
-def saved_since(bed: Bed, job: str, when: float) -> bool:
+def saved_since(testbed: Testbed, job: str, when: float) -> bool:
     """Whether the controller wrote its jobs down after `when`; it does so within 5 s of a change, and this is one."""
-    bed.run("scontrol", "update", f"JobId={job}", "Comment=x")
-    return (bed.folder / "state/job_state").stat().st_mtime > when
+    testbed.run("scontrol", "update", f"JobId={job}", "Comment=x")
+    return (testbed.folder / "state/job_state").stat().st_mtime > when
 
 
 def test_a_crashed_testbed_comes_up_again_with_its_queue_or_fresh(small):
@@ -163,9 +163,9 @@ def test_up_and_down_leave_a_folder_alone_that_is_not_a_testbeds(small, tmp_path
     other = tmp_path / "other"
     other.mkdir()
     (other / "options.json").write_text("{}")
-    bed = Bed(other)
-    assert "not a testbed's" in bed.control("up", "--port", str(first_port() + 30), "--fresh", code=1)
-    bed.control("down")
+    testbed = Testbed(other)
+    assert "not a testbed's" in testbed.control("up", "--port", str(first_port() + 30), "--fresh", code=1)
+    testbed.control("down")
     assert [p.name for p in other.iterdir()] == ["options.json"]
 
 

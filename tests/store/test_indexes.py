@@ -73,7 +73,7 @@ def test_an_index_that_is_none_is_named(text, model):
 
 def test_everything_that_loads_a_model_looks_first(model, monkeypatch):
     from winsweep.analysis import embed
-    from winsweep.generate import loaded
+    from winsweep.generate import model_cache
     from winsweep.judge import local
     from winsweep.study.recipe import Recipe
     from winsweep.text.model import load_tokenizer
@@ -82,7 +82,7 @@ def test_everything_that_loads_a_model_looks_first(model, monkeypatch):
     pointed(model, "../../x.safetensors")
     assert AutoModelForCausalLM.from_pretrained(model)  # transformers itself loads it
     monkeypatch.setattr(local, "load_tokenizer", lambda *_: None)
-    loads = [lambda: load_tokenizer(str(model), None), lambda: loaded.load(str(model), None, "fp32"),
+    loads = [lambda: load_tokenizer(str(model), None), lambda: model_cache.load(str(model), None, "fp32"),
         lambda: local._Local(None, str(model), None, "fp32"),
              lambda: engine._load(model, None, Recipe(lr=1e-3, epochs=1), {"zero_optimization": {"stage": 1}}),
              lambda: collect.check_loads(model, {"x": torch.zeros(1)})]

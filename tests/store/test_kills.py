@@ -41,7 +41,7 @@ def attempt(root: Path, wins: Path) -> None:
         pass
 
 
-def race(root: Path, wins: Path, dice: random.Random) -> int:
+def race(root: Path, wins: Path, rng: random.Random) -> int:
     """Three contenders at once, killed or left alone, again and again until one has published; the number of kills."""
     fork = multiprocessing.get_context("fork")
     kills = 0
@@ -49,8 +49,8 @@ def race(root: Path, wins: Path, dice: random.Random) -> int:
         contenders = [fork.Process(target=attempt, args=(root, wins)) for _ in range(3)]
         for p in contenders:
             p.start()
-        time.sleep(dice.random() * 0.012)
-        for p in dice.sample(contenders, 2):
+        time.sleep(rng.random() * 0.012)
+        for p in rng.sample(contenders, 2):
             if p.is_alive():
                 os.kill(p.pid, signal.SIGKILL)
                 kills += 1
@@ -61,10 +61,10 @@ def race(root: Path, wins: Path, dice: random.Random) -> int:
 
 @pytest.mark.slow
 def test_kills_leave_whole_results_and_one_winner(tmp_path):
-    dice, kills, trials = random.Random(7), 0, 0
+    rng, kills, trials = random.Random(7), 0, 0
     while kills < NUM_KILLS:
         root, wins = tmp_path / str(trials), tmp_path / f"{trials}.wins"
-        kills += race(root, wins, dice)
+        kills += race(root, wins, rng)
         found = Store(root).published()[ARTIFACT.key]
         manifest.verify(found)
         assert (found / "data").read_text() == "".join(f"{i}.\n" for i in range(LINES))

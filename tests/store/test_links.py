@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.test_store import ARTIFACT, published
-from winsweep.attempt import arrays, history, nursery
+from winsweep.attempt import arrays, history, fork_server
 from winsweep.attempt import spec as specs
 from winsweep.errors import LinkInStore, WinsweepError
 from winsweep.judge.ledger import Ledger
@@ -20,7 +20,7 @@ from winsweep.judge.questions import Judgement, Question
 from winsweep.local.local import Local
 from winsweep.placement import Placement
 from winsweep.results import write_if_new
-from winsweep.slurm.freeze import freeze
+from winsweep.slurm.code_snapshot import take_snapshot
 from winsweep.store import liveness, manifest
 from winsweep.store.fingerprint import Fingerprints
 from winsweep.store.store import Store
@@ -79,14 +79,14 @@ DOORS = [
     (f".work/{KEY}/claims", "claims", claimed), (f".work/{KEY}/state-000000", "state-000001", claimed), (f".work/{KEY}/state-000001", "a", claimed),
     (f".work/{KEY}/heartbeat", "precious", claimed), (f".work/{KEY}/spec.json", "precious", write_spec),
     (f".work/{KEY}/progress.json", "precious", lambda s: manifest.write_atomic(s.work(KEY) / "progress.json", b"1")),
-    (f".work/{KEY}/logs", "logs", lambda s: nursery.redirect(s.work(KEY) / "logs/a.log")),
-    (f".work/{KEY}/logs/a.log", "logs/a.log", lambda s: nursery.redirect(s.work(KEY) / "logs/a.log")),
+    (f".work/{KEY}/logs", "logs", lambda s: fork_server.redirect(s.work(KEY) / "logs/a.log")),
+    (f".work/{KEY}/logs/a.log", "logs/a.log", lambda s: fork_server.redirect(s.work(KEY) / "logs/a.log")),
     ("make", "", publish), ("make", "", write_spec), ("make", "", lambda s: s.find(KEY)), ("make", "", lambda s: s.retire(ARTIFACT, "")),
     (ARTIFACT.name, f"thing-{ARTIFACT.digest}", lambda s: s.retire(ARTIFACT, s.stamp(s.root / ARTIFACT.name))),
     (ARTIFACT.name, f"thing-{ARTIFACT.digest}", publish),
     *((name, "", lambda s: Store(s.root).open()) for name in (".work", ".cache", ".judged", "results", "studies")),
-    (".work/arrays", "", lambda s: arrays.open_folder(s.root, "make", [])), (".work/code", "", lambda s: freeze(s.root)),
-    (".work/nursery.log", "precious", lambda s: Local(s.root / ".work/nursery.log").start("x", Path("x"), 1, 0, Path("x"))),
+    (".work/arrays", "", lambda s: arrays.open_folder(s.root, "make", [])), (".work/code", "", lambda s: take_snapshot(s.root)),
+    (".work/fork_server.log", "precious", lambda s: Local(s.root / ".work/fork_server.log").start("x", Path("x"), 1, 0, Path("x"))),
     (".judged/j-1", "", lambda s: judged(s).find([])), (".judged/j-1", "", lambda s: judged(s).add(Question("q", "a", "b"), Judgement(1.0, {}))),
     (".judged", "", lambda s: judged(s).beside("pace")), (".cache", "", lambda s: digests(s)),
     (".cache/digests.json", "precious", lambda s: digests(s)),

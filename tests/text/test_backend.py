@@ -56,14 +56,14 @@ def test_every_way_gives_the_ids_of_the_file(kind, rows, wanted, data, tmp_path)
     found = load_tokenizer(str(there), None)
     assert [encode(row, found, Frame()).ids for row in rows] == wanted and sum(map(len, wanted)) > 10_000
     several = [ids for row, ids in zip(rows, wanted) if len(row) > 2]
-    assert len(several) == 15 and all(29871 in ids for ids in several)  # a space piece behind each inner EOS
+    assert len(several) == 15 and all(29871 in ids for ids in several)  # a space token behind each inner EOS
     assert found.decode(several[0]) == own.decode(several[0]) and (found.bos_token, found.eos_token) == ("<s>", "</s>")
     save_around(str(there), None, found, tmp_path / "saved")
     assert [encode(row, load_tokenizer(str(tmp_path / "saved"), None), Frame()).ids for row in rows[-3:]] == wanted[-3:]
     assert [load(there)(text)["input_ids"] for text in ("a  b", "</s> c")] == [own(text)["input_ids"] for text in ("a  b", "</s> c")]
 
 
-def test_without_this_transformers_loses_a_piece(data, tmp_path):
+def test_without_this_transformers_loses_a_token(data, tmp_path):
     """The fault that is mended: if this fails, transformers has mended it."""
     there = folder(tmp_path, data, fast=True, slow=True, legacy=False)
     text = "Me.</s>\n<|user|>"

@@ -114,7 +114,7 @@ def test_ids_are_those_of_sentencepiece_itself(llama, data):
     assert llama.decode(llama(texts[0])["input_ids"], skip_special_tokens=True) == texts[0]
 
 
-def test_a_later_turn_starts_with_a_space_piece_as_run(llama):
+def test_a_later_turn_starts_with_a_space_token_as_run(llama):
     example = encode(TWICE, llama, FRAME)
     at = example.ids.index(llama.eos_token_id)
     assert llama.convert_ids_to_tokens(example.ids[at + 1 : at + 3]) == ["▁", "<0x0A>"] and MASKED not in example.labels[at : at + 3]
@@ -123,7 +123,7 @@ def test_a_later_turn_starts_with_a_space_piece_as_run(llama):
 
 def test_lengths_of_gsm_in_llama_tokens(llama, data):
     """Mean 210 tokens with the frame, at most 586 (all 1,000 rows); the forecast counts with these and MBPP's."""
-    from winsweep.costs.compute import COUNTED
+    from winsweep.costs.gpu_cost import COUNTED
     from winsweep.tasks import gsm, mbpp
     from winsweep.text.source import file_rows
 

@@ -101,7 +101,7 @@ def test_the_same_in_batches_of_transformers(tmp_path):
                                                                                                       stop=(stop,)).num_tokens, False)
 
 
-def test_who_says_what_is_recorded_and_a_piece_of_text_is_no_end(tmp_path):
+def test_who_says_what_is_recorded_and_a_token_of_text_is_no_end(tmp_path):
     model = chained(tmp_path, config_eos=[2, END], generation_eos=[7, END])
     ends = ends_of(model, None, load_tokenizer(model, None), ("<end>", "stop here"))
     assert ends.ids == (2, END) and ends.texts == ("stop here",)
@@ -126,7 +126,7 @@ def test_an_empty_stop_is_refused():
         Decoding(stop=("a", ""))
 
 
-def test_a_text_is_found_across_pieces_and_bytes():
+def test_a_text_is_found_across_tokens_and_bytes():
     letters = {1: "a", 2: "b", 3: "", 4: "c"}
     ends = Ends((9,), ("abc",), lambda ids: "".join(letters[i] for i in ids))
     assert [ends.reached(new) for new in ([1], [1, 2], [1, 2, 4], [1, 3, 2, 3, 4], [2, 9])] == [False, False, True, True, True]

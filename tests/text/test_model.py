@@ -1,4 +1,4 @@
-"""Models as they come from the hub: without a pad token, without BOS, with more rows than pieces; and those that do not come."""
+"""Models as they come from the hub: without a pad token, without BOS, with more rows than tokens; and those that do not come."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ RECIPE = Recipe(lr=1e-2, epochs=2, global_batch=4, max_tokens=64, precision="fp3
 
 
 def llama(folder: Path, data: Path) -> Path:
-    """As Llama-2: 32,000 pieces and rows, BOS, no pad token."""
+    """As Llama-2: 32,000 tokens and rows, BOS, no pad token."""
     tokenizer = load(data / "llama2_tokenizer.model")
     tokenizer.save_pretrained(folder)
     LlamaForCausalLM(LlamaConfig(vocab_size=32000, bos_token_id=1, eos_token_id=2, **SHAPE)).save_pretrained(folder)
@@ -37,7 +37,7 @@ def llama(folder: Path, data: Path) -> Path:
 
 
 def olmo(folder: Path) -> Path:
-    """As OLMo: byte-level pieces with EOS last, no BOS, 24 rows more than pieces; generation_config.json names a wrong EOS."""
+    """As OLMo: byte-level tokens with EOS last, no BOS, 24 rows more than tokens; generation_config.json names a wrong EOS."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -40,7 +40,7 @@ def test_response_tuning_empties_every_instruction_and_keeps_its_turn(tmp_path):
 
 
 @pytest.mark.parametrize(("bad", "match"), [
-    ('{"instruction": "a", "out', r"rows\.jsonl:3: not JSON .*mend or remove it"),
+    ('{"instruction": "a", "out', r"rows\.jsonl:3: not JSON .*fix or remove it"),
     ("[1, 2]", r"rows\.jsonl:3: found '\[1, 2\]'; each line .* must be a JSON object"),
     ({"instruction": "a"}, r"rows\.jsonl:3: no text under 'output'; the row has instruction"),
     ({"instruction": "a", "output": "  "}, r"rows\.jsonl:3: the row has no response tokens"),
@@ -111,5 +111,5 @@ def test_offline_the_hub_cache_answers_for_the_pinned_revision_alone(monkeypatch
 
 def test_a_table_that_is_none_is_named(tmp_path):
     (tmp_path / "rows.parquet").write_text("question,answer\n")
-    with pytest.raises(BadData, match=r"rows\.parquet: not a parquet file .*mend it or name another"):
+    with pytest.raises(BadData, match=r"rows\.parquet: not a parquet file .*fix it or name another"):
         examples(job(tmp_path / "rows.parquet", "gsm", options={"first": 5}))

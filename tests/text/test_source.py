@@ -86,7 +86,7 @@ GOOD = '{"a": "b"}\n'
     ("a.csv", 'a,b\n1,2\n"x\ny",2,3\n', r"a\.csv:3: found 3 fields; 2 are legal, as the header has a, b"),
     ("a.csv", 'a,b\n1,"2\n3,4\n', r"a\.csv:2: a quote is opened in this row and never closed"),
     ("a.csv", "a,a\n1,2\n", r"a\.csv:1: the column 'a' stands twice"),
-    ("a.parquet", b"PAR1 nothing", r"a\.parquet: not a parquet file .*mend it or name another")])
+    ("a.parquet", b"PAR1 nothing", r"a\.parquet: not a parquet file .*fix it or name another")])
 def test_a_fault_is_named(name, content, says, tmp_path):
     with pytest.raises(BadData, match=says):
         list(file_rows(put(tmp_path / name, content)))

@@ -11,7 +11,7 @@ from winsweep.errors import BadStudy
 from winsweep.study.frame import Frame
 from winsweep.tasks import toy
 from winsweep.toy.corpus import documents
-from winsweep.toy.dice import Dice
+from winsweep.toy.rng import Rng
 from winsweep.toy.facts import CHATTER, KINDS
 from winsweep.toy.world import items, split
 
@@ -45,20 +45,20 @@ def test_nothing_of_the_world_has_moved(name):
     assert hashlib.sha256(json.dumps(rows_of(name)).encode()).hexdigest() == DIGESTS[name]
 
 
-def test_dice_follow_the_promised_stream():
-    named, plain = Dice("a name"), random.Random("a name")
+def test_the_rng_follows_the_promised_stream():
+    named, plain = Rng("a name"), random.Random("a name")
     drawn = [named.below(1000) for _ in range(4)]
     assert drawn == [int(plain.random() * 1000) for _ in range(4)] == [28, 196, 708, 626]
 
 
-def test_dice_are_fair_enough():
-    dice = Dice("fair")
+def test_the_rng_is_fair_enough():
+    rng = Rng("fair")
     counts = {name: 0 for name in "abc"}
     for _ in range(6000):
-        counts[dice.weighted({"a": 3.0, "b": 2.0, "c": 1.0})] += 1
+        counts[rng.weighted({"a": 3.0, "b": 2.0, "c": 1.0})] += 1
     assert counts["a"] == pytest.approx(3000, abs=150) and counts["c"] == pytest.approx(1000, abs=100)
-    assert {dice.between(2, 4) for _ in range(100)} == {2, 3, 4}
-    assert sorted(dice.shuffled(range(50))) == list(range(50)) != dice.shuffled(range(50))
+    assert {rng.between(2, 4) for _ in range(100)} == {2, 3, 4}
+    assert sorted(rng.shuffled(range(50))) == list(range(50)) != rng.shuffled(range(50))
 
 
 def test_world_changes_the_facts_and_nothing_else():

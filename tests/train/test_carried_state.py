@@ -13,9 +13,9 @@ from winsweep import zero
 from winsweep.study.recipe import Recipe
 from winsweep.train import checkpoint
 from winsweep.train import engine as engines
-from winsweep.train.course import Course
+from winsweep.train.batch_schedule import BatchSchedule
 from winsweep.train.finetune import take_step
-from winsweep.train.gang import Gang, join
+from winsweep.train.rank_group import RankGroup, join
 from winsweep.train.resumption import resume
 
 FP32 = Recipe(lr=3e-3, epochs=2, global_batch=6, warmup_ratio=0.2, precision="fp32")
@@ -35,24 +35,24 @@ class Link(World):
     """One layout in a chain: it goes on from what the one before saved, takes no step unless it is the first, and saves."""
 
     def main(self, rank: int) -> None:
-        gang = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
+        group = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
         torch.set_num_threads(1)  # as finetune does: in a forked process, two threads of a loader that are the first to ask break torch's pool
         config = zero.resolve(self.config, self.recipe, self.num_ranks)
-        engine = engines.start(self.base, None, self.recipe, config, gang)
+        engine = engines.start(self.base, None, self.recipe, config, group)
         fit = {"base": str(self.base), "seed": self.seed, "num_ranks": self.num_ranks, "zero_optimization": config["zero_optimization"]}
-        if not resume(engine, self.work, fit, gang):
-            self.first_steps(engine, gang)
+        if not resume(engine, self.work, fit, group):
+            self.first_steps(engine, group)
         state = whole_state(engine)
         if rank == 0:
             torch.save(state, self.out / "state.pt")
-        checkpoint.finish(checkpoint.begin(engine, self.work, 3, fit, gang, behind=False), gang)
-        gang.leave()
+        checkpoint.finish(checkpoint.begin(engine, self.work, 3, fit, group, behind=False), group)
+        group.leave()
 
-    def first_steps(self, engine: engines.Engine, gang: Gang) -> None:
-        packed = not engines.pack_or_not(engine, gang)
-        course = Course(self.examples, self.recipe, self.seed, gang.num_ranks, packed, micro_tokens=28)
-        lines = [json.dumps(take_step(engine, course, at, gang)) + "\n" for at in range(3)]
-        gang.first(lambda: (self.work / checkpoint.LOG).write_text("".join(lines)))
+    def first_steps(self, engine: engines.Engine, group: RankGroup) -> None:
+        packed = not engines.pack_or_not(engine, group)
+        schedule = BatchSchedule(self.examples, self.recipe, self.seed, group.num_ranks, packed, micro_tokens=28)
+        lines = [json.dumps(take_step(engine, schedule, at, group)) + "\n" for at in range(3)]
+        group.first(lambda: (self.work / checkpoint.LOG).write_text("".join(lines)))
 
 
 def whole_state(engine: engines.Engine) -> dict[str, torch.Tensor]:

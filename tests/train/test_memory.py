@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tests.train.test_loop import RECIPE
 from tests.train.world import World, make_examples
 from winsweep.errors import BadStudy
-from winsweep.train import host, memory, varlen
+from winsweep.train import free_memory, memory, varlen
 from winsweep.train.loss import pack, packed_loss
 
 SHAPE = dict(hidden_size=64, intermediate_size=160, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=256)
@@ -77,12 +77,12 @@ def tree(root: Path, files: dict[str, object]) -> Path:
 
 def test_host_memory_is_what_the_tightest_group_leaves(tmp_path: Path) -> None:
     meminfo = {"proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 8000 kB"}
-    assert host.free_bytes(tmp_path) == 0  # nothing can be told
-    assert host.free_bytes(tree(tmp_path / "plain", meminfo)) == 8000 << 10
+    assert free_memory.free_bytes(tmp_path) == 0  # nothing can be told
+    assert free_memory.free_bytes(tree(tmp_path / "plain", meminfo)) == 8000 << 10
     two = meminfo | {"proc/self/cgroup": "0::/slurm/job_1/step_0", "sys/fs/cgroup/slurm/job_1/step_0/memory.max": "max"}
     two |= {"sys/fs/cgroup/slurm/job_1/step_0/memory.current": 1, "sys/fs/cgroup/slurm/job_1/step_0/memory.stat": "anon 1"}
     two |= {f"sys/fs/cgroup/slurm/job_1/memory.{k}": v for k, v in {"max": 5000, "current": 4000, "stat": "anon 1\ninactive_file 700"}.items()}
-    assert host.free_bytes(tree(tmp_path / "v2", two)) == 1700
+    assert free_memory.free_bytes(tree(tmp_path / "v2", two)) == 1700
     one = meminfo | {"proc/self/cgroup": "5:cpu:/slurm\n4:memory:/slurm"}
     one |= {f"sys/fs/cgroup/memory/slurm/memory.{k}": v for k, v in {"limit_in_bytes": 600, "usage_in_bytes": 500, "stat": "total_inactive_file 50"}.items()}
-    assert host.free_bytes(tree(tmp_path / "v1", one)) == 150
+    assert free_memory.free_bytes(tree(tmp_path / "v1", one)) == 150

@@ -14,7 +14,7 @@ from tests.train.world import VOCAB, World, make_examples
 from winsweep.study.recipe import Recipe
 from winsweep.text.encode import MASKED, Example
 from winsweep.train import varlen
-from winsweep.train.course import Course
+from winsweep.train.batch_schedule import BatchSchedule
 from winsweep.train.loss import num_targets, pack, packed_loss
 from winsweep.train.nll import nll
 
@@ -52,11 +52,11 @@ def test_the_gradient_of_a_packed_step_is_that_of_one_by_one(name: str, more: di
     for row in examples:
         (alone(one, row) * (num_targets(row) if kind == "example_sum" else 1)).backward()
     assert varlen.prepare(packed, packed, CPU) == ""
-    course = Course(examples, recipe, 1, 2, True, 40)
-    step = course.step(0)
+    schedule = BatchSchedule(examples, recipe, 1, 2, True, 40)
+    step = schedule.step(0)
     assert len(step.grid) > 1
     for rank in range(2):
-        for batch in course.batches(step, rank):
+        for batch in schedule.batches(step, rank):
             packed_loss(packed, batch).backward()
     limit = 1e-8 if name == "gemma3_text" else 1e-12  # some of its sums are in float32, whatever the model is in
     assert (gradient(packed) - gradient(one)).norm() <= limit * gradient(one).norm()

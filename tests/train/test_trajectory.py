@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.train.world import World
 from winsweep.study.recipe import Recipe
 from winsweep.train.finetune import finetune
-from winsweep.train.gang import join
+from winsweep.train.rank_group import join
 
 RECIPE = Recipe(lr=3e-3, epochs=3, global_batch=6, warmup_ratio=0.2, precision="fp32")  # 4 steps an epoch
 
@@ -14,10 +14,10 @@ class Point(World):
     """A finetune that ends after its first epoch."""
 
     def main(self, rank: int) -> None:
-        gang = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
-        finetune(self.examples, self.base, None, self.recipe, self.seed, placement=self.placement, zero_config=self.config, gang=gang,
+        group = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
+        finetune(self.examples, self.base, None, self.recipe, self.seed, placement=self.placement, zero_config=self.config, group=group,
                  out=self.out, work=self.work, progress=lambda done, total: None, stop_after_epochs=1)
-        gang.leave()
+        group.leave()
 
 
 def test_a_point_is_the_whole_run_at_that_step_bit_for_bit(model, tmp_path):

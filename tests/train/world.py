@@ -16,7 +16,7 @@ from winsweep.placement import Placement
 from winsweep.study.recipe import Recipe
 from winsweep.text.encode import MASKED, Example
 from winsweep.train.finetune import finetune
-from winsweep.train.gang import join
+from winsweep.train.rank_group import join
 from winsweep.zero import read_zero
 
 DS_CONFIGS = Path(__file__).parents[2] / "ds_configs"
@@ -100,15 +100,15 @@ class World:
     def main(self, rank: int) -> None:
         if self.on_audit:
             sys.addaudithook(lambda event, args: event in AUDITED and self.on_audit(rank, event, str(args)))
-        gang = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
-        how = dict(placement=self.placement, zero_config=self.config, gang=gang)
+        group = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
+        how = dict(placement=self.placement, zero_config=self.config, group=group)
         at = [0]
         progress = lambda done, total: at.__setitem__(0, done) or self.on_progress(rank, done)
         how["stopping"] = lambda: self.stopping(rank, at[0])
         notes = finetune(self.examples, self.base, None, self.recipe, self.seed, **how, out=self.out, work=self.work, progress=progress)
         if rank == 0:
             (self.root / "notes.json").write_text(json.dumps(notes))
-        gang.leave()
+        group.leave()
 
     def start(self) -> list[int]:
         self.num_attempts += 1

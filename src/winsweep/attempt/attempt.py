@@ -10,13 +10,13 @@ from winsweep import layout
 from winsweep.attempt import history, staging, warm
 from winsweep.attempt.endings import CODES, FAILED, OK, STOPPED, GiveUp, explain_predecessor, giving_up, reason_of, say_end, say_why, speak_for_leader, usage
 from winsweep.attempt.job import Job, progress_file
-from winsweep.attempt.ranks import Roll
+from winsweep.attempt.ranks import RankRegistry
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.errors import Busy, Damaged, MissingInput, NotFound, Stopped
 from winsweep.graph import load
 from winsweep.store import damage, liveness, manifest, provenance
-from winsweep.store.claim import Claim, places
+from winsweep.store.claim import Claim, attempt_paths
 from winsweep.store.liveness import BUSY
 from winsweep.store.store import RECORD, Store
 
@@ -60,14 +60,14 @@ def _claim(spec: Spec, store: Store, num_ranks: int, token: str, flag: StopFlag)
 
 
 def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, flag: StopFlag) -> int:
-    begun, roll = time.time(), Roll(claim.root, token)
+    begun, registry = time.time(), RankRegistry(claim.root, token)
     record = {"attempt": claim.number, "owner": claim.owner, "begun": begun, "node": liveness.node()}
     print(f"{spec.name}: attempt {claim.number} on {record['node']}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
     try:
         there = spec.key in store.published()  # by somebody who ended between our first look and our claim
         if not there:
-            with roll.present(0):
-                _make(spec, store, claim, num_ranks, token, record, flag, giving_up(store, spec.key, claim.number, record, roll, 0))
+            with registry.present(0):
+                _make(spec, store, claim, num_ranks, token, record, flag, giving_up(store, spec.key, claim.number, record, registry, 0))
         flag.polled()  # what is published is done, whatever is asked now
         claim.end(record | {"kind": "already" if there else "done", **usage(begun)})
         print(f"{spec.name}: {'was published already' if there else f'done after {time.time() - begun:.1f} s'}", flush=True)
@@ -77,14 +77,14 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
         flag.polled()
         say_why(e)
         lacked = history.lacking(store, e.key) if isinstance(e, MissingInput) else {}
-        code = CODES.get(say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, roll) | lacked | usage(begun)), FAILED)
+        code = CODES.get(say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, registry) | lacked | usage(begun)), FAILED)
         return FAILED if code == STOPPED and history.failures(store, [spec.key]) else code  # a stopped one would be given another turn
 
 
 def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: StopFlag, give_up: GiveUp) -> None:
     inputs = verified_inputs(spec, store)
     job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag, give_up)
-    Roll(claim.root, token).announce(claim.number)
+    RankRegistry(claim.root, token).announce(claim.number)
     warm.import_for(spec.stage)
     stage(spec.stage).run(job)
     made = {**record, "name": spec.name, "version": spec.version, "params": spec.params, "inputs": dict(spec.inputs),
@@ -98,35 +98,35 @@ def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, re
 def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
     """A rank that is not the leader: waits for the leader's claim and runs the same stage on the same directories."""
     work, begun = store.work(spec.key), time.time()
-    roll = Roll(work, token)
+    registry = RankRegistry(work, token)
     record = {"owner": liveness.owner(token), "begun": begun, "node": liveness.node(), "rank": rank}
-    number = _await_leader(spec, store, roll, token, record)
+    number = _await_leader(spec, store, registry, token, record)
     record["attempt"] = number
     stop = liveness.fence(lambda: store.held(spec.key, number))
     try:
-        with roll.present(rank):
+        with registry.present(rank):
             inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
             if spec.placement.scratch and "base" in inputs:
                 inputs["base"] = staging.staged(inputs["base"], spec.placement.scratch, "")
             warm.import_for(spec.stage)
-            give_up = giving_up(store, spec.key, number, record, roll, rank)
-            stage(spec.stage).run(_job(spec, inputs, *places(work, number), rank, num_ranks, token, flag, give_up))
+            give_up = giving_up(store, spec.key, number, record, registry, rank)
+            stage(spec.stage).run(_job(spec, inputs, *attempt_paths(work, number), rank, num_ranks, token, flag, give_up))
         return OK
     except BaseException as e:
         flag.polled()
         say_why(e)
-        return CODES.get(speak_for_leader(store, spec.key, number, record | reason_of(e, work, roll)), FAILED)
+        return CODES.get(speak_for_leader(store, spec.key, number, record | reason_of(e, work, registry)), FAILED)
     finally:
         stop.set()
 
 
-def _await_leader(spec: Spec, store: Store, roll: Roll, token: str, record: dict) -> int:
+def _await_leader(spec: Spec, store: Store, registry: RankRegistry, token: str, record: dict) -> int:
     """The number of the leader's claim. NotFound if it announced none in time, which is then the end of the attempt that it began, if it did."""
     try:
-        return roll.await_leader(spec.placement.timeout_s)
+        return registry.await_leader(spec.placement.timeout_s)
     except NotFound as e:
         if number := store.number_of(spec.key, token):
-            say_end(store, spec.key, number, record | {"attempt": number} | reason_of(e, store.work(spec.key), roll))
+            say_end(store, spec.key, number, record | {"attempt": number} | reason_of(e, store.work(spec.key), registry))
         raise
 
 

@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 from winsweep import paths
-from winsweep.attempt import attempt, nursery
+from winsweep.attempt import attempt, fork_server
 from winsweep.attempt import spec as specs
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.errors import WinsweepError
@@ -19,5 +19,5 @@ def main(path: Path) -> None:
         print(f"error: {e}", file=sys.stderr)
         sys.exit(2)
     if spec.placement.ranks > 1:
-        sys.exit(nursery.run_ranks(path, spec.placement.ranks))
+        sys.exit(fork_server.run_ranks(path, spec.placement.ranks))
     sys.exit(attempt.run(spec, 0, 1, uuid.uuid4().hex[:12], StopFlag()))

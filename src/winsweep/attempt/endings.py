@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from winsweep.attempt.ranks import Roll
+from winsweep.attempt.ranks import RankRegistry
 from winsweep.errors import Stopped, WinsweepError
 from winsweep.store import liveness
 from winsweep.store.claim import Claim
@@ -24,10 +24,10 @@ GONE = ("killed", "hang")  # how a rank names the loss of another
 GiveUp = Callable[[str], NoReturn]
 
 
-def reason_of(e: BaseException, work: Path, roll: Roll) -> dict:
+def reason_of(e: BaseException, work: Path, registry: RankRegistry) -> dict:
     kind = _kind_of(e)
     kind = "killed" if kind == "stopped" and "SLURM_ARRAY_TASK_ID" in os.environ else kind  # no launcher is there that could have asked
-    blamed = {"node": roll.lost_node(WORD_S)} if kind in GONE else {}
+    blamed = {"node": registry.lost_node(WORD_S)} if kind in GONE else {}
     return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
 
 
@@ -65,13 +65,13 @@ def speak_for_leader(store: Store, key: str, number: int, record: dict) -> str:
     return say_end(store, key, number, record)
 
 
-def giving_up(store: Store, key: str, number: int, record: dict, roll: Roll, rank: int) -> GiveUp:
+def giving_up(store: Store, key: str, number: int, record: dict, registry: RankRegistry, rank: int) -> GiveUp:
     """What any thread of a rank may call when a peer is lost and the main thread waits for it: the attempt's end is a hang, at once."""
     def give_up(told: str) -> NoReturn:
         try:
-            roll.sign_out(rank)
+            registry.sign_out(rank)
             work = store.work(key)
-            say_end(store, key, number, record | {"kind": "hang", "reason": told, "progress": progress_of(work), "node": roll.lost_node(WORD_S)}
+            say_end(store, key, number, record | {"kind": "hang", "reason": told, "progress": progress_of(work), "node": registry.lost_node(WORD_S)}
                     | usage(record["begun"]))
             os.write(2, f"{told}: this rank ends\n".encode())
         finally:
@@ -87,7 +87,7 @@ def explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> Non
         return
     owner, told = (claim.root / "claims" / f"{before:06d}").read_text(), store.end_of(key, before)
     requeued = liveness.same_task(owner, token)  # by SLURM itself: it was preempted, or its node went away
-    node = Roll(claim.root, owner.rpartition("@")[2]).lost_node()  # by now all that could have signed out
+    node = RankRegistry(claim.root, owner.rpartition("@")[2]).lost_node()  # by now all that could have signed out
     if told and told["kind"] in GONE and not told.get("node"):
         told["node"] = node
         claim.end(told, number=before)

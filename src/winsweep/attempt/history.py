@@ -96,7 +96,7 @@ def count(store: Store, key: str, token: str, kind: str, reason: str) -> None:
 
 
 def last_words(logs: Path, pattern: str) -> str:
-    """The last line of the newest log there, without what a terminal would obey; "" if there is none."""
+    """The last line of the newest log there, without what a terminal would act on; "" if there is none."""
     log = max(logs.glob(pattern), key=lambda p: p.stat().st_mtime, default=None)
     lines = log.read_bytes()[-4 * SHOWN :].decode(errors="replace").strip().splitlines() if log else []
     return "".join(c for c in lines[-1] if c.isprintable())[-SHOWN:] if lines else ""
@@ -122,5 +122,5 @@ def _told(store: Store, key: str) -> dict[int, dict]:
 
 def _end(store: Store, record: dict) -> End:
     lacked = record.get("lacked")
-    is_settled = bool(lacked) and not record["was_made"] and store.latest(lacked) > record["tried"]
-    return End(record["kind"], record.get("reason", ""), record.get("progress", 0), record.get("node", ""), record.get("begun", 0.0), is_settled)
+    is_resolved = bool(lacked) and not record["was_made"] and store.latest(lacked) > record["tried"]
+    return End(record["kind"], record.get("reason", ""), record.get("progress", 0), record.get("node", ""), record.get("begun", 0.0), is_resolved)

@@ -15,7 +15,7 @@ CLAIM = "claim.json"
 POLL_S = 0.05
 
 
-class Roll:
+class RankRegistry:
     """A directory of one attempt in which every rank signs in with its node, and out when it ends by itself, for whatever reason."""
 
     def __init__(self, work: Path, token: str) -> None:
@@ -36,7 +36,7 @@ class Roll:
     def lost_node(self, wait_s: float = 0.0) -> str:
         """The node of the ranks that are gone or hang, asked by one that has noticed; "" if they may be of several nodes, or of none.
 
-        Those that are well notice too and sign out, for which they get `wait_s`; who is left on the roll is lost.
+        Those that are well notice too and sign out, for which they get `wait_s`; who is left on the registry is lost.
         """
         limit = time.monotonic() + wait_s
         while len(nodes := self._nodes()) > 1 and time.monotonic() < limit:

@@ -11,7 +11,7 @@ BUDGET = 3  # attempts in a row that got no further
 PREEMPTIONS = 10  # the same, where a higher partition took the nodes: no fault of the study, but it must not go on for ever
 ADVICE = {"time limit": "; raise time_min, or save more often (checkpoint_steps: N), in the cluster file and type --retry-failed",
           "preempted": "; save more often (checkpoint_steps: N), or name a partition that is not preempted, and type --retry-failed"}
-GENERATIONS = 3  # closing jobs of a chain, in a row, that found nothing finished and nothing further than the one before
+GENERATIONS = 3  # finalizers of a chain, in a row, that found nothing finished and nothing further than the one before
 # Ends that say nothing against the ask: "stopped" is what its own launcher asks of an attempt, which then starts no other.
 HARMLESS = ("done", "already", "stopped")
 # Ends that may come from a machine, a neighbour or an input that is being made again. Any other kind cannot pass by itself.
@@ -30,16 +30,16 @@ class End:
     progress: int
     node: str = ""
     at: float = 0.0
-    is_settled: bool = False  # of a blocked one: the input that it lacked was not made then, and has been tried again since
+    is_resolved: bool = False  # of a blocked one: the input that it lacked was not made then, and has been tried again since
 
 
 @dataclass(frozen=True)
 class ChainProgress:
-    """How far a chain of closing jobs has come at best (published results, steps and rows of the others), and how long ago that was."""
+    """How far a chain of finalizers has come at best (published results, steps and rows of the others), and how long ago that was."""
 
     published: int
     progress: int
-    idle: int = 0  # closing jobs in a row that found no more
+    idle: int = 0  # finalizers in a row that found no more
 
     @property
     def is_over(self) -> bool:
@@ -47,7 +47,7 @@ class ChainProgress:
 
 
 def next_progress(before: ChainProgress, published: int, progress: int) -> ChainProgress:
-    """`before` as the next closing job sees it. Results that come and go are no advance; work on the next ones counts anew after one."""
+    """`before` as the next finalizer sees it. Results that come and go are no advance; work on the next ones counts anew after one."""
     if published > before.published:
         return ChainProgress(published, progress)
     if progress > before.progress:
@@ -72,7 +72,7 @@ def failed(ends: Sequence[End]) -> str | None:
 
 def against(ends: Sequence[End]) -> list[End]:
     """The ends that say something against another attempt."""
-    return [e for e in ends if e.kind not in HARMLESS and not e.is_settled]
+    return [e for e in ends if e.kind not in HARMLESS and not e.is_resolved]
 
 
 def stalls(ends: Sequence[End]) -> int:

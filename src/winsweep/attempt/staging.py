@@ -19,7 +19,7 @@ def staged(source: Path, scratch: str, repair: str) -> Path:
     """A verified copy of the published directory `source` below `scratch`, made if need be; `source` itself, verified, where that cannot be.
 
     `scratch` is a directory of this node, or the name of a variable that holds one. Whoever empties it (the site, at the end of a job or
-    in the course of time) takes the copies away; another user's are not looked at. Damaged if `source` differs from its manifest.
+    over time) takes the copies away; another user's are not looked at. Damaged if `source` differs from its manifest.
     """
     try:
         own = _own_folder(Path(scratch if "/" in scratch else os.environ[scratch]))

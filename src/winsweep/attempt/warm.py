@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType, ModuleType
 
 SLOW = {"pretrain": "winsweep.train.pretrain", "check": "winsweep.check.model", "finetune": "winsweep.train.finetune", "collect": "winsweep.train.collect",
-        "generate": "winsweep.generate.greedy", "rank": "winsweep.analysis.ranking", "aggregate": "winsweep.report.table"}
+        "generate": "winsweep.generate.greedy", "rank": "winsweep.analysis.ranking", "aggregate": "winsweep.stats.table"}
 
 
 def import_for(*stages: str) -> None:

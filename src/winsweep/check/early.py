@@ -13,7 +13,7 @@ from winsweep.artifact import Artifact
 from winsweep.check import environment
 from winsweep.check.finding import Finding
 from winsweep.graph import load
-from winsweep.house import House, chain
+from winsweep.workspace import Workspace, chain
 from winsweep.plan import Item
 from winsweep.store.manifest import write_atomic
 from winsweep.study.cell import HubModel
@@ -34,7 +34,7 @@ class Row:
     finding: Finding
 
 
-def quick(house: House, items: Sequence[Item]) -> list[Row]:
+def quick(workspace: Workspace, items: Sequence[Item]) -> list[Row]:
     """Of what is still to be made: judges' keys and days of shut-down, and packages; no network is asked and no model read."""
     todo = [i.artifact for i in items if i.state != "done"]
     judges = {a.params["judge"] for a in todo if a.stage == "judge"}
@@ -61,14 +61,14 @@ def _packages(todo: Iterable[Artifact]) -> list[str]:
     return list(needed)
 
 
-def without(house: House, items: Sequence[Item], rows: Sequence[Row]) -> House:
-    """The house less the cells that would be trained or generated for nothing, by what `rows` say, and the analyses that could not run; or itself."""
+def without(workspace: Workspace, items: Sequence[Item], rows: Sequence[Row]) -> Workspace:
+    """The workspace less the cells that would be trained or generated for nothing, by what `rows` say, and the analyses that could not run; or itself."""
     wrong = {row.of if row.of != "packages" else row.finding.what.removeprefix("package ") for row in rows if row.finding.verdict == "problem"}
     if not wrong:
-        return house
+        return workspace
     open_ones = {i.artifact.key for i in items if i.state != "done"}
-    cells = {label for label, end in house.judged.items() if not _in_vain(chain([end]), open_ones, wrong)}
-    left = house.only(cells) if len(cells) < len(house.judged) else house
+    cells = {label for label, end in workspace.judged.items() if not _in_vain(chain([end]), open_ones, wrong)}
+    left = workspace.only(cells) if len(cells) < len(workspace.judged) else workspace
     analyses = {name: a for name, a in left.analyses.items() if a.key not in open_ones or wrong.isdisjoint(_packages([a]))}
     return replace(left, analyses=analyses) if len(analyses) < len(left.analyses) else left
 
@@ -80,45 +80,45 @@ def _in_vain(passed: Mapping[str, Sequence[Artifact]], open_ones: Collection[str
     return bool(spends) and (unjudged or not set(_packages(spends)).isdisjoint(wrong))
 
 
-def models(house: House, items: Sequence[Item]) -> tuple[list[Row], dict[str, dict]]:
+def models(workspace: Workspace, items: Sequence[Item]) -> tuple[list[Row], dict[str, dict]]:
     """The check of every base model that something is still to be made with, as far as its files are on this machine, and what it found by key."""
     checks = [i.artifact for i in items if i.artifact.stage == "check"]
-    known = _published(house, checks)
-    known |= {key: told for key, told in _remembered(house).items() if key not in known}
-    asked = {a.key: {"base": at, "said": a.plain_params} for a in checks if a.key not in known and (at := _at_hand(house, a))}
+    known = _published(workspace, checks)
+    known |= {key: told for key, told in _remembered(workspace).items() if key not in known}
+    asked = {a.key: {"base": at, "said": a.plain_params} for a in checks if a.key not in known and (at := _at_hand(workspace, a))}
     if asked:
         new = _look(asked)
         known |= new
-        write_atomic(_memory(house), json.dumps(_remembered(house) | new).encode())
+        write_atomic(_memory(workspace), json.dumps(_remembered(workspace) | new).encode())
     rows = [Row(f"model {a.label}", Finding(**f)) for a in checks for f in known.get(a.key, {"findings": [ABSENT]})["findings"]]
     return rows, {key: told["facts"] for key, told in known.items() if told["facts"]}
 
 
-def _published(house: House, checks: Sequence[Artifact]) -> dict[str, dict]:
-    there = house.store.published()
+def _published(workspace: Workspace, checks: Sequence[Artifact]) -> dict[str, dict]:
+    there = workspace.store.published()
     return {a.key: json.loads((there[a.key] / "findings.json").read_bytes()) for a in checks if a.key in there}
 
 
-def _at_hand(house: House, check: Artifact) -> str | None:
+def _at_hand(workspace: Workspace, check: Artifact) -> str | None:
     """The directory of the model that is checked, if it is here."""
     if "base" in check.inputs:
-        made = house.store.published().get(check.inputs["base"].key)
+        made = workspace.store.published().get(check.inputs["base"].key)
         return str(made) if made else None
     source = check.plain_params["base"]["source"]
     if "sha256" in source:
-        path = house.study.files.get(source["sha256"])
+        path = workspace.study.files.get(source["sha256"])
         return str(path) if path and path.is_dir() else None
     model = HubModel(**source)
     return str(hub.folder_of(model)) if hub.is_there(model) else None
 
 
-def _memory(house: House) -> Path:
-    return house.store.root / ".cache" / "checks.json"  # .cache is there, as open_house remembers digests in it
+def _memory(workspace: Workspace) -> Path:
+    return workspace.store.root / ".cache" / "checks.json"  # .cache is there, as open_workspace remembers digests in it
 
 
-def _remembered(house: House) -> dict[str, dict]:
+def _remembered(workspace: Workspace) -> dict[str, dict]:
     try:
-        return json.loads(_memory(house).read_bytes())
+        return json.loads(_memory(workspace).read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
 

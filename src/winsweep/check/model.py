@@ -13,7 +13,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 from winsweep import keys
 from winsweep.check.finding import Finding
 from winsweep.errors import WinsweepError
-from winsweep.generate.pieces import resolve
+from winsweep.generate.rule_tokens import resolve
 from winsweep.study.cell import HubModel
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
@@ -84,21 +84,21 @@ def weights_found(report: Report) -> Finding:
 
 
 def vocabulary(report: Report, tokenizer: PreTrainedTokenizerBase, read: Sequence[Sequence[int]]) -> Finding:
-    """Every id that is `read` has a row, also at the output; pieces that no text of the study holds may lack one."""
+    """Every id that is `read` has a row, also at the output; tokens that no text of the study holds may lack one."""
     ends = {"input": report.model.get_input_embeddings(), "output": report.model.get_output_embeddings()}
     rows = min((part.weight.shape[0] for part in ends.values() if getattr(part, "weight", None) is not None), default=0)
-    extra = {i: piece for piece, i in sorted(tokenizer.get_vocab().items(), key=lambda x: x[1]) if i >= rows}
-    told = f"{max(tokenizer.get_vocab().values()) + 1:,} pieces; {rows:,} rows of its embedding"
+    extra = {i: token for token, i in sorted(tokenizer.get_vocab().items(), key=lambda x: x[1]) if i >= rows}
+    told = f"{max(tokenizer.get_vocab().values()) + 1:,} tokens; {rows:,} rows of its embedding"
     used = {i for ids in read for i in ids} | {tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.bos_token_id} - {None}
     if wanted := [extra[i] for i in sorted(used & extra.keys())]:
         return Finding("problem", "vocabulary", f"{told}; no row for {some(wanted)}, which the study's texts hold",
-                       f"legal are pieces below {rows}; take them out of tokenizer.json, or use a model whose embedding was enlarged for them")
+                       f"legal are tokens below {rows}; take them out of tokenizer.json, or use a model whose embedding was enlarged for them")
     beside = f"; {some(list(extra.values()))} {'has' if len(extra) == 1 else 'have'} none, and no text may hold {'it' if len(extra) == 1 else 'them'}" if extra else ""
     return Finding("ok", "vocabulary", told + beside)
 
 
-def some(pieces: Sequence[str]) -> str:
-    return ", ".join(repr(piece) for piece in pieces[:3]) + (f" and {len(pieces) - 3} more" if len(pieces) > 3 else "")
+def some(tokens: Sequence[str]) -> str:
+    return ", ".join(repr(token) for token in tokens[:3]) + (f" and {len(tokens) - 3} more" if len(tokens) > 3 else "")
 
 
 def ids_of(said: Mapping, tokenizer: PreTrainedTokenizerBase, instructions: Sequence[str]) -> list[list[list[int]]]:
@@ -114,9 +114,9 @@ def ids_of(said: Mapping, tokenizer: PreTrainedTokenizerBase, instructions: Sequ
 def ends(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Finding:
     """What ends an answer, and who says so."""
     said = ends_of(str(folder), None, tokenizer).said
-    who = {piece: [by for by, pieces in said.items() if piece in pieces and by != "ignored"] for by, pieces in said.items() for piece in pieces}
-    told = [f"{piece!r} ({', '.join(by)})" for piece, by in who.items() if by]
-    ignored = f"; ids {', '.join(said['ignored'])}, which a configuration names, are no control pieces" if "ignored" in said else ""
+    who = {token: [by for by, tokens in said.items() if token in tokens and by != "ignored"] for by, tokens in said.items() for token in tokens}
+    told = [f"{token!r} ({', '.join(by)})" for token, by in who.items() if by]
+    ignored = f"; ids {', '.join(said['ignored'])}, which a configuration names, are no special tokens" if "ignored" in said else ""
     return Finding("ok", "end of a turn", " or ".join(told) + ignored)
 
 
@@ -127,7 +127,7 @@ def added(tokenizer: PreTrainedTokenizerBase) -> Finding:
     before, behind = (whole[:at], whole[at + len(bare) :]) if at is not None else ([], [])
     told = [f"{' '.join(tokenizer.convert_ids_to_tokens(ids))} {where} each text" for ids, where in ((before, "before"), (behind, "behind")) if ids]
     told += ["nothing stands behind prompts"] if behind else []
-    return Finding("ok", "added pieces", " and ".join(told) or "none")
+    return Finding("ok", "added tokens", " and ".join(told) or "none")
 
 
 def frames(said: Mapping, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from winsweep import layout
 from winsweep.artifact import Artifact
 from winsweep.check.early import Row
 from winsweep.check.finding import Finding
-from winsweep.costs.compute import num_parameters
+from winsweep.costs.gpu_cost import num_parameters
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
 

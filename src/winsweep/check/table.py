@@ -32,5 +32,5 @@ def table_text(rows: Sequence[Row], num_above: int = 0) -> str:
 
 
 def shown(text: str) -> str:
-    """Names of files and pieces are others' text: nothing of it may steer a terminal."""
+    """Names of files and tokens are others' text: nothing of it may steer a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)

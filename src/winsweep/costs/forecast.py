@@ -7,9 +7,9 @@ from pathlib import Path
 
 from winsweep import layout
 from winsweep.artifact import Artifact
-from winsweep.costs import bill, compute
+from winsweep.costs import judge_cost, gpu_cost
 from winsweep.graph import load
-from winsweep.house import House
+from winsweep.workspace import Workspace
 from winsweep.plan import Item
 from winsweep.store.store import RECORD
 
@@ -17,30 +17,30 @@ NAMES = {"finetune": "finetunes", "collect": "models", "generate": "sets of outp
          "drift": "drifts", "containment": "containments"}
 
 
-def lines(house: House, items: Sequence[Item]) -> list[str]:
+def lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     """For a person: what is missing, by kind, what it may take of a GPU and what judging it takes; rows not known yet are said to be unknown."""
     missing = [i.artifact for i in items if i.state != "done"]
     counts = Counter(a.stage for a in missing)
-    told = [f"{len(house.judged)} cells; missing: " + (", ".join(f"{counts[s]} {name}" for s, name in NAMES.items() if counts[s]) or "nothing")]
-    sizes = {a: num_rows(house, a) for a in dict.fromkeys(m.inputs["instructions"] for m in missing if m.stage == "generate")}
-    told += compute.lines(missing, sizes, house.study.files)
-    return told + judgements(house, [a for a in missing if a.stage == "judge"])
+    told = [f"{len(workspace.judged)} cells; missing: " + (", ".join(f"{counts[s]} {name}" for s, name in NAMES.items() if counts[s]) or "nothing")]
+    sizes = {a: num_rows(workspace, a) for a in dict.fromkeys(m.inputs["instructions"] for m in missing if m.stage == "generate")}
+    told += gpu_cost.lines(missing, sizes, workspace.study.files)
+    return told + judgements(workspace, [a for a in missing if a.stage == "judge"])
 
 
-def judgements(house: House, missing: Sequence[Artifact]) -> list[str]:
+def judgements(workspace: Workspace, missing: Sequence[Artifact]) -> list[str]:
     """Lines for each judge. Outputs compared with themselves need no judge."""
     asked = [a for a in missing if a.inputs["candidate"] != a.inputs.get("reference")]
-    return bill.lines(house, asked, {i: num_rows(house, i) for i in {a.inputs["instructions"] for a in asked}}) if asked else []
+    return judge_cost.lines(workspace, asked, {i: num_rows(workspace, i) for i in {a.inputs["instructions"] for a in asked}}) if asked else []
 
 
-def num_rows(house: House, instructions: Artifact) -> int | None:
+def num_rows(workspace: Workspace, instructions: Artifact) -> int | None:
     """How many instructions a set has: as prepared, as its reader knows, or as its file has lines."""
-    made = house.store.published().get(instructions.key)
+    made = workspace.store.published().get(instructions.key)
     if made:
         return json.loads((made / RECORD).read_bytes())["notes"]["num_rows"]
     source = instructions.plain_params["source"]
     known = getattr(load(layout.TASKS / f"{source['reader']}.py", "winsweep.tasks"), "NUM_INSTRUCTIONS", None)
-    path = house.study.files.get((source["data"] or {}).get("sha256", ""))
+    path = workspace.study.files.get((source["data"] or {}).get("sha256", ""))
     return known or (_num_in(path) if path and path.exists() else None)
 
 

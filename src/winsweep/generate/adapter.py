@@ -6,7 +6,7 @@ Shape suffixes: B rows, T tokens so far (left-padded prompt and response), V voc
 import torch
 from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase
 
-from winsweep.generate.pieces import resolve
+from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.slots import Slots
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
@@ -30,7 +30,7 @@ class Rules(LogitsProcessor):
                   frame: Frame = Frame()) -> "Rules":
         """The rules for `model.generate(..., logits_processor=[Rules.for_model(model, tokenizer)])`, prompts made with `frame.prompt`.
 
-        BadStudy names a piece of the adapter's table that the tokenizer lacks; `generate` raises BadData for a prompt without
+        BadStudy names a token of the adapter's table that the tokenizer lacks; `generate` raises BadData for a prompt without
         an assistant tag.
         """
         return cls(adapter, tokenizer, model.config.get_text_config().vocab_size, frame)

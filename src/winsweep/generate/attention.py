@@ -1,9 +1,9 @@
 """Attention of sequences of different lengths in one pass, none of which is padded or sees another: prompts in a line, or slots.
 
-It takes the place of a model's attention function under the name BY_LENGTH. Where transformers would hand a mask through, it hands
+It takes the position of a model's attention function under the name BY_LENGTH. Where transformers would hand a mask through, it hands
 `lengths`: a mask of four dimensions goes to the layers as it is.
 
-Shape suffixes: N sequences, T tokens of all of them, S places of a slot, H heads, D head size.
+Shape suffixes: N sequences, T tokens of all of them, S positions of a slot, H heads, D head size.
 """
 
 import torch
@@ -13,7 +13,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 BY_LENGTH = "winsweep_by_length"
 GROUP = 16  # slots that are read to the length of their longest; the caller keeps those of similar length together
-PAGE = 256  # places; slots of a paged pass hold a multiple of it
+PAGE = 256  # positions; slots of a paged pass hold a multiple of it
 
 
 def as_mask(lengths: list[int], device: torch.device) -> torch.Tensor:
@@ -25,7 +25,7 @@ def attend(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, valu
            scaling: float | None = None, dropout: float = 0.0, **options: object) -> tuple[torch.Tensor, None]:
     """What each token sees of its own sequence, (batch, tokens, H, D).
 
-    Of prompts in a line, all (1, H, T, D), causally; of a new token in each slot (N, H, 1, D), the first `lengths` places of it (N, H, S, D).
+    Of prompts in a line, all (1, H, T, D), causally; of a new token in each slot (N, H, 1, D), the first `lengths` positions of it (N, H, S, D).
     ValueError for a layer that wants more than that (a window, a cap of its scores).
     """
     if strange := [name for name in ("sliding_window", "softcap", "s_aux", "position_bias") if options.get(name) is not None]:
@@ -69,11 +69,11 @@ def _slots_paged(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, le
     """One split: then a row is summed in the same order whatever its company."""
     from torch.nn.attention.varlen import varlen_attn
 
-    num, kv_heads, places, size = key.shape
-    pages = [x.transpose(1, 2).reshape(num * places // PAGE, PAGE, kv_heads, size) for x in (key, value)]
+    num, kv_heads, positions, size = key.shape
+    pages = [x.transpose(1, 2).reshape(num * positions // PAGE, PAGE, kv_heads, size) for x in (key, value)]
     table = torch.arange(len(pages[0]), dtype=torch.int32, device=key.device).view(num, -1)
     starts = torch.arange(num + 1, dtype=torch.int32, device=key.device)
-    out_NHD = varlen_attn(query[:, :, 0].contiguous(), *pages, starts, None, 1, places, scale=scaling, enable_gqa=query.shape[1] != kv_heads,
+    out_NHD = varlen_attn(query[:, :, 0].contiguous(), *pages, starts, None, 1, positions, scale=scaling, enable_gqa=query.shape[1] != kv_heads,
                           seqused_k=lengths_N, block_table=table, num_splits=1)
     return out_NHD[:, None]
 

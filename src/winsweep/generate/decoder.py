@@ -11,8 +11,8 @@ import torch
 
 from winsweep.errors import Stopped
 from winsweep.generate.attention import GROUP
-from winsweep.generate.cache import round_up
-from winsweep.generate.pieces import Resolved
+from winsweep.generate.kv_cache import round_up
+from winsweep.generate.rule_tokens import Resolved
 from winsweep.generate.slots import Slots
 from winsweep.generate.step import Step
 from winsweep.text.ends import Ends
@@ -59,7 +59,7 @@ class Decoder:
 
     @torch.inference_mode()
     def answer(self, prompts: Sequence[Prompt], stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
-        """Each prompt's row and its answer's tokens (with the piece that ended it, where that came before the cap), as they are finished.
+        """Each prompt's row and its answer's tokens (with the token that ended it, where that came before the cap), as they are finished.
 
         Prompts begin in their order. Stopped within a step once `stopping()` gives a reason.
         """
@@ -79,22 +79,22 @@ class Decoder:
     def _longest(self) -> int:
         return max((row.length for row in self.rows), default=0)
 
-    def _capacity(self, places: int) -> int:
-        """The slots that there is memory for, if each has so many places; at least one."""
-        each = round_up(places) * self.step.cache.bytes_per_place
+    def _capacity(self, positions: int) -> int:
+        """The slots that there is memory for, if each has so many positions; at least one."""
+        each = round_up(positions) * self.step.cache.bytes_per_position
         return max(1, int(min(self.num_slots, self.max_bytes / each))) if each else self.num_slots
 
     def _refill(self) -> None:
         """Read prompts (and what was written of rows that had to wait) into free slots: as many as these, and one forward pass, hold."""
-        begin, places, tokens = len(self.rows), self._longest(), 0
+        begin, positions, tokens = len(self.rows), self._longest(), 0
         while self.queue:
             row = self.queue[0]
-            wanted, tokens = max(places, row.length + 1), tokens + row.length
+            wanted, tokens = max(positions, row.length + 1), tokens + row.length
             if len(self.rows) > begin and (len(self.rows) >= self._capacity(wanted) or tokens > READ_TOKENS):
                 break
             self.rows.append(self.queue.popleft())
-            places = wanted
-        self.step.cache.fit(self._capacity(places), places)
+            positions = wanted
+        self.step.cache.fit(self._capacity(positions), positions)
         rows = [row.ids for row in self.rows[begin:]]
         for slot, ids in enumerate(rows, begin) if self.rules else ():
             self.rules.fill(slot, ids)
@@ -102,11 +102,11 @@ class Decoder:
 
     def _write(self) -> None:
         """A token more in every slot."""
-        places = self._longest()
-        if places > self.step.cache.shape[1]:
-            while len(self.rows) > self._capacity(places):
+        positions = self._longest()
+        if positions > self.step.cache.shape[1]:
+            while len(self.rows) > self._capacity(positions):
                 self.queue.appendleft(self._vacate(min(range(len(self.rows)), key=lambda slot: len(self.rows[slot].new))))
-            self.step.cache.fit(self._capacity(places), places)
+            self.step.cache.fit(self._capacity(positions), positions)
         self._choose(self.step.write([row.new[-1] for row in self.rows], [row.length - 1 for row in self.rows]), 0)
 
     def _choose(self, logits_NV: torch.Tensor, begin: int) -> None:

@@ -10,12 +10,12 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 from winsweep.errors import BadData
 from winsweep.generate import vllm_engine
 from winsweep.generate.adapter import Rules
-from winsweep.generate.crew import Crew
+from winsweep.generate.sharding import Sharding
 from winsweep.generate.decoder import Decoder, Prompt
-from winsweep.generate.finished import Finished
-from winsweep.generate.fits import fitting
-from winsweep.generate.loaded import load
-from winsweep.generate.pieces import resolve
+from winsweep.generate.row_log import RowLog
+from winsweep.generate.compatibility import fitting
+from winsweep.generate.model_cache import load
+from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.plain import answer_batch
 from winsweep.generate.step import Step
 from winsweep.study.cell import Decoding
@@ -33,13 +33,13 @@ CACHE_SHARE = 0.85  # of the GPU memory that the weights leave, for keys and val
 @dataclass(frozen=True)
 class Answer:
     text: str  # as written: not stripped, without special tokens
-    num_tokens: int  # of the response, the piece that ended it not counted
+    num_tokens: int  # of the response, the token that ended it not counted
     truncated: bool  # the cap was hit before its end
 
 
 def answer_all(instructions: list[str], base: str, revision: str | None, decoding: Decoding, frame: Frame, adapter: Adapter | None,
                work: Path, progress: Callable[[int, int], None], stopping: Callable[[], str | None] = lambda: None,
-               note: Callable[[str], None] = lambda _: None, expected: Sequence[float] | None = None, crew: Crew = Crew(),
+               note: Callable[[str], None] = lambda _: None, expected: Sequence[float] | None = None, sharding: Sharding = Sharding(),
                remark: Callable[[dict[str, object]], None] = lambda _: None, context: int | None = None) -> list[Answer]:
     """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made again.
 
@@ -47,9 +47,9 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
     `note` hears how answers are made, `remark` what is to be recorded of prompts and ends. `expected`: how long each may become, in any unit;
     the longest begin first, which changes no answer. `context`: tokens that the model may hold, if its configuration does not say. Of a
-    crew each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
+    sharding each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
     """
-    tokenizer, ends, window, write = open_engine(base, revision, decoding, crew.rank, frame, adapter, note, context)
+    tokenizer, ends, window, write = open_engine(base, revision, decoding, sharding.rank, frame, adapter, note, context)
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
     refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
     special = spelling([[text] for text in instructions], tokenizer, frame)
@@ -57,16 +57,16 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     for said in special.said():
         print(f"of {len(prompts)} prompts {said}", flush=True)
     order = sorted(prompts, key=lambda p: (-(expected[p.row] if expected else 0), -len(p.ids), p.row))
-    with Finished(work) as finished:
+    with RowLog(work) as finished:
         found = finished.read()
         progress(len(found), len(prompts))
-        for row, new in write(crew.part(order), found.keys(), stopping):
+        for row, new in write(sharding.part(order), found.keys(), stopping):
             finished.add(row, new)
             found[row] = new
             progress(len(found), len(prompts))
-    if crew.rank:
+    if sharding.rank:
         return []
-    found = crew.gather(finished, len(prompts), progress, stopping)
+    found = sharding.gather(finished, len(prompts), progress, stopping)
     return [told(p, found[p.row], tokenizer, ends) for p in prompts]
 
 

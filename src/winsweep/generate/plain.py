@@ -16,7 +16,7 @@ from winsweep.text.ends import Ends
 @torch.inference_mode()
 def answer_batch(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: Sequence[Prompt], ends: Ends, rules: LogitsProcessor | None,
                  stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
-    """Each prompt's row and its answer's tokens (with the piece that ended it, where that came before the cap).
+    """Each prompt's row and its answer's tokens (with the token that ended it, where that came before the cap).
 
     In fp32 no answer depends on the others.
     """

@@ -1,12 +1,12 @@
 """What the three rules add to the logits of sequences that grow by a token each: the adapter's arithmetic, for every engine.
 
-Shape suffixes: B slots, K of them, V vocabulary, U ids of the uniform rule, W ids whose logits change, L pieces of the longer tag.
+Shape suffixes: B slots, K of them, V vocabulary, U ids of the uniform rule, W ids whose logits change, L tokens of the longer tag.
 """
 
 import torch
 
 from winsweep.errors import BadData
-from winsweep.generate.pieces import Resolved
+from winsweep.generate.rule_tokens import Resolved
 from winsweep.study.rules import Adapter
 
 FORCED = 100.0  # what EOS gets past adapter.eos_forced_past, as in the paper's listing

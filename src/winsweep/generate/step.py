@@ -10,7 +10,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from winsweep.generate.attention import BY_LENGTH, as_mask
-from winsweep.generate.cache import SlotCache
+from winsweep.generate.kv_cache import SlotCache
 
 
 class Step:
@@ -33,9 +33,9 @@ class Step:
         self.cache.put(read, lengths, first_slot)
         return logits[0]
 
-    def write(self, tokens: Sequence[int], places: Sequence[int]) -> torch.Tensor:
+    def write(self, tokens: Sequence[int], positions: Sequence[int]) -> torch.Tensor:
         """Put a token at its place in each of the first N slots: the logits (N, V) of what follows; the next call may overwrite them."""
-        given = torch.tensor([tokens, places])
+        given = torch.tensor([tokens, positions])
         if self.recorded is None:
             return self._forward(*given.to(self.device))
         width = padded(len(tokens), self.cache.shape[0])

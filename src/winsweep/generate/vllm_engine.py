@@ -13,7 +13,7 @@ from transformers import AutoConfig
 
 from winsweep.errors import BadStudy, Stopped
 from winsweep.generate.decoder import Prompt
-from winsweep.generate.loaded import DTYPES, held
+from winsweep.generate.model_cache import DTYPES, held
 from winsweep.study.cell import Decoding, HubModel
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
@@ -37,7 +37,7 @@ class Engine:
 
     def answers(self, order: Sequence[Prompt], done: Set[int], ends: Ends, adapter: Adapter | None, frame: Frame,
                 stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
-        """Row and tokens (with the piece that ended it, where that came before the cap) of each answer but those `done`, as they come.
+        """Row and tokens (with the token that ended it, where that came before the cap) of each answer but those `done`, as they come.
 
         Stopped within a step once `stopping()` gives a reason.
         """

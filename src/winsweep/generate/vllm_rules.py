@@ -16,7 +16,7 @@ from transformers import AutoTokenizer
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
 
 from winsweep import keys
-from winsweep.generate.pieces import resolve
+from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.slots import Slots
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter

@@ -32,10 +32,10 @@ class Fit:
     c: float  # inverse strength of the L1 penalty
 
 
-def length_controlled(preferences: list[float], chars_1: list[int], chars_2: list[int], places: list[int], table: str, c: float | None = None) -> Fit:
+def length_controlled(preferences: list[float], chars_1: list[int], chars_2: list[int], indices: list[int], table: str, c: float | None = None) -> Fit:
     """AlpacaEval's own length-controlled win rate (length_controlled_v1) of the side that `chars_2` belongs to.
 
-    `table` is the text of df_gamed.csv; row i has the difficulty of its instruction places[i]. A preference of NaN is a row that was
+    `table` is the text of df_gamed.csv; row i has the difficulty of its instruction indices[i]. A preference of NaN is a row that was
     not judged: its lengths count, as they do for AlpacaEval. `c` fixes the inverse strength of the penalty instead of 5-fold
     cross-validation, whose folds (scikit-learn's GroupKFold) are the same on every machine from scikit-learn 1.9 on.
     """
@@ -43,7 +43,7 @@ def length_controlled(preferences: list[float], chars_1: list[int], chars_2: lis
     info = glm.GLM_INFO["length_controlled_v1"] | ({} if c is None else {"kwargs": {"n_splits": 0, "C": c}})
     # only the lengths of outputs matter, so no model's text enters pandas; equal names would mean "the baseline itself"
     columns = {"preference": preferences, "output_1": ["x" * n for n in chars_1], "output_2": ["x" * n for n in chars_2]}
-    rows = pandas.DataFrame(columns | {"generator_1": "r", "generator_2": "c"}, index=places)
+    rows = pandas.DataFrame(columns | {"generator_1": "r", "generator_2": "c"}, index=indices)
     fitted: list[Any] = []
     with _pinned(glm, table, fitted), _third_party_quiet(), sklearn.config_context():  # the fit switches a global option on
         said = glm.get_length_controlled_winrate(rows, save_weights_dir=None, is_warn_extreme_changes=False, glm_info=info)

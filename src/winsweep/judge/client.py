@@ -149,7 +149,7 @@ class _Calls:
             return self._hear(question, said, size)
         finally:
             self.under_way.discard(worker)
-            self.spending.settle(*size)
+            self.spending.record(*size)
 
     def _hear(self, question: Question, said: Reply | Failure, size: tuple[int, int]) -> Failure | None:
         if isinstance(said, Failure):

@@ -20,7 +20,7 @@ from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import UNLIKELY, Unreadable
 from winsweep.text.chat import render
 from winsweep.text.context import context_of
-from winsweep.text.controls import controls_of
+from winsweep.text.special_tokens import controls_of
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
 from winsweep.text.weights import load_whole
@@ -101,7 +101,7 @@ class _Local:
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> list[int]:
-    """The ids of a conversation by the tokenizer's chat template, as a server makes them; but no text in it becomes a control piece."""
+    """The ids of a conversation by the tokenizer's chat template, as a server makes them; but no text in it becomes a special token."""
     controls = controls_of(tokenizer)
     guarded = [m | {"content": controls.guard(m["content"])} for m in messages]
     return controls.ids(render(tokenizer, guarded, asks=True), add_special_tokens=False)

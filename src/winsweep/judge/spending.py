@@ -27,14 +27,14 @@ class Spending:
         return self.price.dollars(*(self.ledger.tokens if self.ledger else self.alone))
 
     def refuses(self, tokens_in: float, tokens_out: float) -> str:
-        """Why a call of at most so many tokens may not be made, if it may not; one that may is under way until `settle`."""
+        """Why a call of at most so many tokens may not be made, if it may not; one that may is under way until `record`."""
         cost = self.price.dollars(tokens_in, tokens_out)
         if self.budget is not None and self.dollars + self.under_way + cost > self.budget:
             return f"the budget of {amounts.dollars(self.budget)} is used up ({amounts.dollars(self.dollars)} spent in this store); raise dollars: in limits: to go on"
         self.under_way += cost
         return ""
 
-    def settle(self, tokens_in: float, tokens_out: float) -> None:
+    def record(self, tokens_in: float, tokens_out: float) -> None:
         self.under_way = max(0.0, self.under_way - self.price.dollars(tokens_in, tokens_out))
 
     def waste(self, tokens: tuple[int, int]) -> None:

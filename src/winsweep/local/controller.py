@@ -12,7 +12,7 @@ from winsweep.attempt import history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.endings import BUSY, STOPPED, progress_of
 from winsweep.attempt.history import failures, forgive
-from winsweep.house import House, make_room
+from winsweep.workspace import Workspace, make_room
 from winsweep.local.local import Ended, Local
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, Item, State
@@ -29,7 +29,7 @@ Planner = Callable[[Facts], list[Item]]
 class Run:
     """One call of the controller: what it started, and which failures it knows of."""
 
-    house: House
+    workspace: Workspace
     cluster: Local
     jobs: int
     placements: Placements
@@ -39,17 +39,17 @@ class Run:
     unsaid: dict[str, str] = field(default_factory=dict)  # what failed although the store could not be told (a full disk): key to why
 
 
-def drive(house: House, placements: Placements, jobs: int, retry_failed: bool, show: Callable[[Run, list[Item]], None]) -> tuple[Run, list[Item]]:
+def drive(workspace: Workspace, placements: Placements, jobs: int, retry_failed: bool, show: Callable[[Run, list[Item]], None]) -> tuple[Run, list[Item]]:
     """Make everything of the study that can be made; what failed is in the items. Stops its attempts when it is interrupted."""
     if retry_failed:
-        forgive(house.store, failures(house.store, [a.key for a in house.order]))
-    cluster = Local(house.store.root / ".work" / "nursery.log")
-    run = Run(house, cluster, jobs, placements)
+        forgive(workspace.store, failures(workspace.store, [a.key for a in workspace.order]))
+    cluster = Local(workspace.store.root / ".work" / "fork_server.log")
+    run = Run(workspace, cluster, jobs, placements)
     try:
-        items = loop(run, house.plan, show)
-        if house.has_table:
+        items = loop(run, workspace.plan, show)
+        if workspace.has_table:
             items = make_table(run, items, show)
-        publish_analyses(house)
+        publish_analyses(workspace)
         return run, items
     finally:
         cluster.close()
@@ -57,26 +57,26 @@ def drive(house: House, placements: Placements, jobs: int, retry_failed: bool, s
 
 def make_table(run: Run, items: list[Item], show: Callable[[Run, list[Item]], None]) -> list[Item]:
     """Publish the table of the cells that are judged; where some failed it is not made yet, and stands in the items if its making fails."""
-    house = run.house
-    done = {label for label, a in house.judged.items() if state_of(items, a) == "done"}
-    if done and len(done) < len(house.judged):  # some cells failed: the table of the others
-        run.house = replace(house, judged={label: house.judged[label] for label in sorted(done)})
-        items = items + [i for i in loop(run, run.house.plan, show) if i.artifact == run.house.wanted[0]]
+    workspace = run.workspace
+    done = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
+    if done and len(done) < len(workspace.judged):  # some cells failed: the table of the others
+        run.workspace = replace(workspace, judged={label: workspace.judged[label] for label in sorted(done)})
+        items = items + [i for i in loop(run, run.workspace.plan, show) if i.artifact == run.workspace.wanted[0]]
     if done:
-        publish_table(house.store, house.study.name, run.house.wanted[0].key)
+        publish_table(workspace.store, workspace.study.name, run.workspace.wanted[0].key)
     return items
 
 
-def run_here(house: House, placements: Placements, jobs: int, among: Collection[str] | None = None) -> None:
+def run_here(workspace: Workspace, placements: Placements, jobs: int, among: Collection[str] | None = None) -> None:
     """Run what is ready of the stages (`among` some) that belong on this machine (a stage that needs the internet, say), and nothing else."""
     here = placements.stages("login") & set(placements.by_stage if among is None else among)
     if not here:
         return
 
     def planner(facts: Facts) -> list[Item]:
-        return [i if i.artifact.stage in here else replace(i, state="waiting") for i in house.plan(facts) if i.state in ("ready", "running")]
+        return [i if i.artifact.stage in here else replace(i, state="waiting") for i in workspace.plan(facts) if i.state in ("ready", "running")]
 
-    run = Run(house, Local(house.store.root / ".work" / "nursery.log"), jobs, placements)
+    run = Run(workspace, Local(workspace.store.root / ".work" / "fork_server.log"), jobs, placements)
     try:
         loop(run, planner, lambda *_: None)
     finally:
@@ -94,7 +94,7 @@ def loop(run: Run, planner: Planner, show: Callable[[Run, list[Item]], None]) ->
         time.sleep(POLL_S)
         ended = run.cluster.ended()
         for e in ended:
-            settle(run, e)
+            handle_end(run, e)
         if ended or time.monotonic() - looked > RESCAN_S:
             items, looked = look(run, planner), time.monotonic()
 
@@ -104,12 +104,12 @@ def look(run: Run, planner: Planner) -> list[Item]:
     items = survey(run, planner)
     if not any(i.stale for i in items):
         return items
-    make_room(run.house, items, lambda: survey(run, planner))
+    make_room(run.workspace, items, lambda: survey(run, planner))
     return survey(run, planner)
 
 
 def survey(run: Run, planner: Planner) -> list[Item]:
-    facts = run.house.facts(dict.fromkeys(run.started, "here"))
+    facts = run.workspace.facts(dict.fromkeys(run.started, "here"))
     return planner(replace(facts, failed={**facts.failed, **run.unsaid}))
 
 
@@ -124,7 +124,7 @@ def start_ready(run: Run, items: list[Item]) -> None:
 
 
 def start(run: Run, item: Item, placed: Placement) -> None:
-    a, store, study = item.artifact, run.house.store, run.house.study
+    a, store, study = item.artifact, run.workspace.store, run.workspace.study
     path = store.work(a.key) / "spec.json"
     try:
         specs.write(specs.make(a, store.root, study.path, study.files, placed), path)
@@ -138,28 +138,28 @@ def start(run: Run, item: Item, placed: Placement) -> None:
 
 
 def log_of(run: Run, a: Artifact) -> Path:
-    return run.house.store.work(a.key) / "logs" / LOG
+    return run.workspace.store.work(a.key) / "logs" / LOG
 
 
-def settle(run: Run, ended: Ended) -> None:
+def handle_end(run: Run, ended: Ended) -> None:
     """Note that an attempt ended. What it did not say of its end itself is said here, so that nothing is tried for ever."""
     a, _ = run.started.pop(ended.id)
     try:
-        say_rest(run.house, a.key, ended.code, run.claims.pop(ended.id))
+        say_rest(run.workspace, a.key, ended.code, run.claims.pop(ended.id))
     except OSError as e:
         run.unsaid[a.key] = f"disk: exit code {ended.code}, and its end cannot be written down: {e}"
 
 
-def say_rest(house: House, key: str, code: int, before: int) -> None:
+def say_rest(workspace: Workspace, key: str, code: int, before: int) -> None:
     """See that the attempt which was started after claim `before` and ended with `code` has left an end that counts, if it made nothing.
 
     None is needed where somebody else builds the artifact or has published it. A stop that this launcher did not ask for is a kill.
     """
-    store, latest = house.store, house.store.latest(key)
+    store, latest = workspace.store, workspace.store.latest(key)
     told = store.end_of(key, latest) if latest > before else None
     if told and (told["kind"], code) == ("stopped", STOPPED):
         store.end(key, latest, told | {"kind": "killed", "reason": "ended by a signal that its launcher did not send"})
-    if told or store.holder(key, house.alive(key)) or key in store.published():
+    if told or store.holder(key, workspace.alive(key)) or key in store.published():
         return
     kind, reason = unexplained(code, history.last_words(store.work(key) / "logs", LOG))
     if latest > before:

@@ -1,4 +1,4 @@
-"""The local cluster: attempts as processes of this machine, through one nursery, several at once."""
+"""The local cluster: attempts as processes of this machine, through one fork server, several at once."""
 
 import contextlib
 import json
@@ -19,26 +19,26 @@ class Ended(NamedTuple):
 
 
 class Local:
-    """Starts attempts and tells which ended; close() stops what still runs. The nursery starts with the first attempt.
+    """Starts attempts and tells which ended; close() stops what still runs. The fork server starts with the first attempt.
 
-    RuntimeError, from any call but close, if the nursery itself died.
+    RuntimeError, from any call but close, if the fork server itself died.
     """
 
     def __init__(self, log: Path) -> None:
-        self.log, self.nursery, self.buffer = log, None, b""
+        self.log, self.fork_server, self.buffer = log, None, b""
         self.gpus = _gpus()
         self.free_gpus = list(self.gpus)
         self.held: dict[str, list[str]] = {}
 
     def start(self, id: str, spec: Path, ranks: int, gpus: int, log: Path) -> None:
-        if self.nursery is None:
-            self.nursery = _nursery(self.log)
+        if self.fork_server is None:
+            self.fork_server = _fork_server(self.log)
         self.held[id], self.free_gpus = self.free_gpus[:gpus], self.free_gpus[gpus:]
         seen = ",".join(self.held[id]) if self.gpus else None
         command = {"id": id, "spec": str(spec), "ranks": ranks, "log": str(log), "gpus": seen}
         try:
-            self.nursery.stdin.write(json.dumps(command).encode() + b"\n")
-            self.nursery.stdin.flush()
+            self.fork_server.stdin.write(json.dumps(command).encode() + b"\n")
+            self.fork_server.stdin.flush()
         except BrokenPipeError:
             raise self._died() from None
 
@@ -48,7 +48,7 @@ class Local:
 
     def ended(self) -> list[Ended]:
         """Attempts that ended since the last call."""
-        if self.nursery is None:
+        if self.fork_server is None:
             return []
         self.buffer += self._read()
         *lines, self.buffer = self.buffer.split(b"\n")
@@ -56,35 +56,35 @@ class Local:
         over = [Ended(f["id"], f["code"]) for f in found if "id" in f]
         for e in over:
             self.free_gpus += self.held.pop(e.id)
-        if self.nursery.poll() is not None and not over:
+        if self.fork_server.poll() is not None and not over:
             raise self._died()
         return over
 
     def close(self) -> None:
         """Stop every attempt (SIGTERM, then SIGKILL) and wait until they are gone."""
-        if self.nursery is not None:
+        if self.fork_server is not None:
             with contextlib.suppress(BrokenPipeError):  # it died with a command unread
-                self.nursery.stdin.close()
-            self.nursery.wait()
-            self.nursery.stdout.close()
-            self.nursery = None
+                self.fork_server.stdin.close()
+            self.fork_server.wait()
+            self.fork_server.stdout.close()
+            self.fork_server = None
 
     def _died(self) -> RuntimeError:
-        return RuntimeError(f"the process that starts attempts ended with {self.nursery.wait()}; its log: {self.log}")
+        return RuntimeError(f"the process that starts attempts ended with {self.fork_server.wait()}; its log: {self.log}")
 
     def _read(self) -> bytes:
         try:
-            return os.read(self.nursery.stdout.fileno(), 1 << 16)
+            return os.read(self.fork_server.stdout.fileno(), 1 << 16)
         except BlockingIOError:
             return b""
 
 
-def _nursery(log: Path) -> subprocess.Popen:
-    """The nursery in a session of its own, so that Ctrl-C reaches the launcher alone and it can stop attempts in order."""
+def _fork_server(log: Path) -> subprocess.Popen:
+    """The fork server in a session of its own, so that Ctrl-C reaches the launcher alone and it can stop attempts in order."""
     log.parent.mkdir(parents=True, exist_ok=True)
     env = os.environ | {"PYTHONPATH": f"{layout.ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "TOKENIZERS_PARALLELISM": "false"}
     with open(links.refuse(log), "ab", opener=links.opener) as out:
-        process = subprocess.Popen([sys.executable, "-m", "winsweep.attempt.nursery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        process = subprocess.Popen([sys.executable, "-m", "winsweep.attempt.fork_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=out, env=env, start_new_session=True)
     os.set_blocking(process.stdout.fileno(), False)
     return process

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from winsweep.artifact import Artifact, closure
-from winsweep.costs import pace
-from winsweep.costs.estimate import duration
-from winsweep.house import House, chain, columns
+from winsweep.costs import eta
+from winsweep.costs.durations import duration
+from winsweep.workspace import Workspace, chain, columns
 from winsweep.local.controller import Run, log_of, state_of
 from winsweep.plan import Item
 
@@ -23,10 +23,10 @@ COUNT_S = 5.0  # between two estimates, each of which reads records
 class View:
     """Shows a run; use as a context manager around it."""
 
-    def __init__(self, house: House) -> None:
-        self.house, self.console, self.last, self.begun = house, Console(), 0.0, time.time()
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace, self.console, self.last, self.begun = workspace, Console(), 0.0, time.time()
         self.counted, self.left = -COUNT_S, ""
-        self.chains = {label: chain(house.ends(label)) for label in house.judged}
+        self.chains = {label: chain(workspace.ends(label)) for label in workspace.judged}
         self.stages = columns(self.chains.values())
         self.before: dict[str, str] = {}
         self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
@@ -60,7 +60,7 @@ class View:
     def draw(self, run: Run, items: list[Item]) -> Table:
         states = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
         room = max(5, self.console.height - len(run.started) - 6)
-        open_first = sorted(self.chains, key=lambda label: all(states.get(a.key, "done") == "done" for a in self.house.ends(label)))
+        open_first = sorted(self.chains, key=lambda label: all(states.get(a.key, "done") == "done" for a in self.workspace.ends(label)))
         table = Table(title=self.title(run, items), caption=self.captions(run), caption_justify="left", box=None, pad_edge=False)
         table.add_column("cell")
         for stage in self.stages:
@@ -77,7 +77,7 @@ class View:
             return Text(" ")
         state = min(found, key=WORST.index)
         if state == "running":
-            share = max((pace.share_done(self.house, a.key)[0] for a in artifacts if states.get(a.key) == "running"), default=0.0)
+            share = max((eta.share_done(self.workspace, a.key)[0] for a in artifacts if states.get(a.key) == "running"), default=0.0)
             return Text(f"{100 * share:.0f}%", style="cyan")
         return Text(*SIGNS[state])
 
@@ -85,29 +85,29 @@ class View:
         left = sum(i.state in ("ready", "waiting", "running") for i in items)
         if time.monotonic() - self.counted > COUNT_S:
             self.counted, self.left = time.monotonic(), time_left(run, items)
-        return f"{self.house.study.name}: {left} jobs left, {len(run.started)} running{self.left if left else ''}"
+        return f"{self.workspace.study.name}: {left} jobs left, {len(run.started)} running{self.left if left else ''}"
 
     def captions(self, run: Run) -> Text:
-        rows = [f"{a.name}  {pace.share_done(self.house, a.key)[0]:4.0%}  {time.time() - since:4.0f}s  {log_of(run, a)}" for a, since in run.started.values()]
+        rows = [f"{a.name}  {eta.share_done(self.workspace, a.key)[0]:4.0%}  {time.time() - since:4.0f}s  {log_of(run, a)}" for a, since in run.started.values()]
         return Text("\n".join(rows))
 
 
 def time_left(run: Run, items: list[Item]) -> str:
     """How long it may still take, by finished results of the same model and size; or that it is not known yet, and of what."""
-    shares = {key: pace.share_done(run.house, key)[0] for key in run.started}
-    seconds, unknown = pace.end(run.house, items, shares, run.jobs)
+    shares = {key: eta.share_done(run.workspace, key)[0] for key in run.started}
+    seconds, unknown = eta.end(run.workspace, items, shares, run.jobs)
     if seconds is not None:
         return f", about {duration(seconds)} left" if seconds else ""
     return f", time left not known yet ({', '.join(unknown)})"
 
 
-def failures_text(house: House, items: list[Item], command: str) -> str:
+def failures_text(workspace: Workspace, items: list[Item], command: str) -> str:
     """Each failed artifact with its reason and its log, the cells that it or their analyses wait for, and the command that tries again."""
     failed = [i for i in items if i.state == "failed"]
     lines = []
     for i in failed:
-        cells = [label for label in house.judged
-                 if any(state_of(items, a) != "done" and i.artifact in closure([a]) for a in house.ends(label))]
-        log = house.store.log(i.artifact.key)
+        cells = [label for label in workspace.judged
+                 if any(state_of(items, a) != "done" and i.artifact in closure([a]) for a in workspace.ends(label))]
+        log = workspace.store.log(i.artifact.key)
         lines += [f"failed  {i.artifact.name}", f"        {i.why}", f"        cells: {', '.join(cells)}", f"        log:   {log}"]
     return "\n".join([*lines, f"To try them again: {command} --retry-failed"]) if failed else ""

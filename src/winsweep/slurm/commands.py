@@ -13,44 +13,44 @@ from winsweep.amounts import figure
 from winsweep.attempt.retry import ChainProgress
 from winsweep.check import dry, room
 from winsweep.costs import forecast
-from winsweep.costs.estimate import most_gpu_hours
-from winsweep.costs.pace import Pace, paces
+from winsweep.costs.durations import most_gpu_hours
+from winsweep.costs.eta import Pace, paces
 from winsweep.errors import BadStudy, ClusterDown
-from winsweep.house import House, chain
+from winsweep.workspace import Workspace, chain
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
 from winsweep.results import models_text, where_text
-from winsweep.slurm import doctor, halt, inventory, queue, slurm, watchdog
+from winsweep.slurm import doctor, halt, inventory, queue, sbatch, watchdog
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
-from winsweep.slurm.opening import leave_out
-from winsweep.slurm.reconcile import Look, judged_cells, look, planned, table_failure, tick
+from winsweep.slurm.array_folders import leave_out
+from winsweep.slurm.reconcile import Look, judged_cells, look, planned, table_failure, reconcile
 
 CHECKS = ("check", "check_judge")
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
 
-def act(house: House, cluster: Cluster, a: argparse.Namespace, command: str) -> int:
+def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: str) -> int:
     """One call of the launcher, which `command` repeats; the exit code is 0 if nothing has failed."""
     if a.cancel is not None:
-        return cancel(house, a.cancel)
+        return cancel(workspace, a.cancel)
     if a.dry_run:
-        return dry_run(house, cluster)
+        return dry_run(workspace, cluster)
     if a.emit:
-        return say_emitted(a.emit, emit(house, cluster, a.emit))
-    run_here(house, cluster.placements, a.jobs, CHECKS)  # first, as what they stand before would not be submitted
-    seen = tick(house, cluster, a.retry_failed)
-    say_submitted(house, seen)
-    run_here(house, cluster.placements, a.jobs)
+        return say_emitted(a.emit, emit(workspace, cluster, a.emit))
+    run_here(workspace, cluster.placements, a.jobs, CHECKS)  # first, as what they stand before would not be submitted
+    seen = reconcile(workspace, cluster, a.retry_failed)
+    say_submitted(workspace, seen)
+    run_here(workspace, cluster.placements, a.jobs)
     while a.watch and not over(seen):
         time.sleep(WATCH_S)
         try:
-            seen = tick(house, cluster, before=seen.chain_progress or ChainProgress(0, 0))
-            say_submitted(house, seen)
-            run_here(house, cluster.placements, a.jobs)
+            seen = reconcile(workspace, cluster, before=seen.chain_progress or ChainProgress(0, 0))
+            say_submitted(workspace, seen)
+            run_here(workspace, cluster.placements, a.jobs)
         except ClusterDown as e:  # unknown is not gone: look again later
             print(f"{e}", file=sys.stderr)
-    return report(house, seen, command)
+    return report(workspace, seen, command)
 
 
 def over(seen: Look) -> bool:
@@ -62,40 +62,40 @@ def over(seen: Look) -> bool:
     return not seen.submitted and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
 
 
-def say_submitted(house: House, seen: Look) -> None:
+def say_submitted(workspace: Workspace, seen: Look) -> None:
     for array, job in seen.submitted:
         waits = f" after {', '.join(dict.fromkeys(str(x.on) for x in array.after))}" if array.after else ""
         print(f"job {job}: {array.title}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True)
 
 
-def report(house: House, seen: Look, command: str) -> int:
-    done = judged_cells(house, seen.items)
+def report(workspace: Workspace, seen: Look, command: str) -> int:
+    done = judged_cells(workspace, seen.items)
     states = {i.artifact.key: i.state for i in seen.items}
-    analysed = sum(states.get(a.key) == "done" for a in house.analyses.values())
-    beside = f"; {analysed} of {len(house.analyses)} analyses beside it" if house.analyses else ""
-    what = f"cells judged; {where_text(house, done)}{beside}" if house.has_table else models_text(house, done)
-    print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(house.judged)} {what}")
+    analysed = sum(states.get(a.key) == "done" for a in workspace.analyses.values())
+    beside = f"; {analysed} of {len(workspace.analyses)} analyses beside it" if workspace.analyses else ""
+    what = f"cells judged; {where_text(workspace, done)}{beside}" if workspace.has_table else models_text(workspace, done)
+    print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(workspace.judged)} {what}")
     if seen.full:
-        print(f"SLURM takes no more jobs now ({seen.full}); the closing job submits the rest as room appears")
+        print(f"SLURM takes no more jobs now ({seen.full}); the finalizer submits the rest as room appears")
     failed = [i for i in seen.items if i.state == "failed"]
     for i in failed:
-        print(f"failed  {i.artifact.name}\n        {i.why}\n        log:   {house.store.log(i.artifact.key)}", file=sys.stderr)
-    for key, why in table_failure(house, seen.items).items():
-        print(f"failed  {key} (the table)\n        {why}\n        log:   {house.store.log(key)}", file=sys.stderr)
+        print(f"failed  {i.artifact.name}\n        {i.why}\n        log:   {workspace.store.log(i.artifact.key)}", file=sys.stderr)
+    for key, why in table_failure(workspace, seen.items).items():
+        print(f"failed  {key} (the table)\n        {why}\n        log:   {workspace.store.log(key)}", file=sys.stderr)
         failed = failed or [key]
-    if why := halt.reason(house.store, house.study.name):
+    if why := halt.reason(workspace.store, workspace.study.name):
         print(f"the last chain ended: {why}", file=sys.stderr)
     if failed:
         print(f"To try them again: {command} --retry-failed", file=sys.stderr)
     return 1 if failed or why else 0
 
 
-def dry_run(house: House, cluster: Cluster) -> int:
+def dry_run(workspace: Workspace, cluster: Cluster) -> int:
     """The arrays, what each waits for, GPU-hours as asked and as measured, and whether SLURM would take them (1 if not)."""
-    seen = look(house)
+    seen = look(workspace)
     items = on_nodes(seen.items, cluster.placements)
-    todo = planned(house, items, cluster)
-    known = paces(house, {a.stage for a in todo})
+    todo = planned(workspace, items, cluster)
+    known = paces(workspace, {a.stage for a in todo})
     for n, array in enumerate(todo):
         print(f"#{n:<3d} {array_line(array, known.get(array.stage))}{waits_text(array)}")
     if held := sum(i.artifact.stage != "aggregate" for i in seen.items) - sum(i.artifact.stage != "aggregate" for i in items):
@@ -105,9 +105,9 @@ def dry_run(house: House, cluster: Cluster) -> int:
     by_pace = f" (about {figure(measured)} by finished results of {', '.join(sorted(known))})" if known else ""
     print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {_hours(asked)} GPU-hours{by_pace}; "
           f"{sum(i.state == 'done' for i in seen.items)} results reused")
-    print(prefetch.not_there(house), end="")
-    print("\n".join([*inspection.lines(looked := inspection.findings(house)), *forecast.lines(house, seen.items)]))
-    broken = dry.say_checks(house, cluster.placements, seen.items, None, gpu_gb(todo), dry.unreadable(house, looked))
+    print(prefetch.not_there(workspace), end="")
+    print("\n".join([*inspection.lines(looked := inspection.findings(workspace)), *forecast.lines(workspace, seen.items)]))
+    broken = dry.say_checks(workspace, cluster.placements, seen.items, None, gpu_gb(todo), dry.unreadable(workspace, looked))
     return max(broken, say_refusals(todo), any(f.problem for f in looked))
 
 
@@ -150,11 +150,11 @@ def say_refusals(todo: Sequence[Array]) -> int:
     shapes: dict[str, list[Array]] = {}
     for array in todo:
         one = replace(array, tasks=array.tasks[:1], at=())  # how many tasks it has is no part of its shape
-        shapes.setdefault(str(slurm.parameters(one, "", "", [])), []).append(array)
+        shapes.setdefault(str(sbatch.parameters(one, "", "", [])), []).append(array)
     code = 0
     for of_shape in shapes.values():
         stages = ", ".join(dict.fromkeys(x.title for x in of_shape))
-        why = slurm.refusal(max(of_shape, key=lambda x: len(x.tasks)))
+        why = sbatch.refusal(max(of_shape, key=lambda x: len(x.tasks)))
         code = 1 if why else code
         print(f"SLURM refuses {stages}: {why}; python launch/doctor.py says what this cluster has" if why else f"SLURM takes {stages}")
     return code
@@ -164,31 +164,31 @@ def say_emitted(out: Path, steps: Sequence[Step]) -> int:
     if not steps:
         print("nothing is missing that could be submitted, so nothing was written")
         return 0
-    print(f"{len(steps) - 1} arrays and a closing job written to {out}; to submit them: bash {shlex.quote(str(out / 'submit.sh'))}")
+    print(f"{len(steps) - 1} arrays and a finalizer written to {out}; to submit them: bash {shlex.quote(str(out / 'submit.sh'))}")
     return 0
 
 
-def cancel(house: House, label: str) -> int:
+def cancel(workspace: Workspace, label: str) -> int:
     """Take tasks out of the queue: of one cell what no other cell needs, or all."""
-    if label and label not in house.judged:
-        raise BadStudy(f"--cancel {label}: no such cell; {strict.near(label, house.judged)}")
-    seen = look(house)
-    keys = own(house, label) if label else set(seen.queued)
+    if label and label not in workspace.judged:
+        raise BadStudy(f"--cancel {label}: no such cell; {strict.near(label, workspace.judged)}")
+    seen = look(workspace)
+    keys = own(workspace, label) if label else set(seen.queued)
     if label:
-        leave_out(house, label)
+        leave_out(workspace, label)
     kept = {t.id for key, t in seen.queued.items() if t and key not in keys}  # it makes something else, too
     tasks = sorted({t.id for key, t in seen.queued.items() if t and key in keys} - kept)
     queue.cancel(tasks)
     if not label:
-        watchdog.drop(house.store.root, "")
+        watchdog.drop(workspace.store.root, "")
     print(f"{len(tasks)} tasks cancelled; what is finished stays; the same command without --cancel goes on")
     return 0
 
 
-def own(house: House, label: str) -> set[str]:
+def own(workspace: Workspace, label: str) -> set[str]:
     """Keys that only this cell needs."""
     def keys(name: str) -> set[str]:
-        return {a.key for of_stage in chain(house.ends(name)).values() for a in of_stage}
+        return {a.key for of_stage in chain(workspace.ends(name)).values() for a in of_stage}
 
-    others: Sequence[set[str]] = [keys(name) for name in house.judged if name != label]
+    others: Sequence[set[str]] = [keys(name) for name in workspace.judged if name != label]
     return keys(label).difference(*others)

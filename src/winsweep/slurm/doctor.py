@@ -9,7 +9,7 @@ from winsweep.artifact import Artifact
 from winsweep.check.finding import Finding
 from winsweep.errors import ClusterDown
 from winsweep.placement import Cluster, Placement
-from winsweep.slurm import inventory, limits, probe, slurm
+from winsweep.slurm import inventory, limits, probe, sbatch
 from winsweep.slurm.chain import Array
 from winsweep.slurm.inventory import Kind, Partition, Rights
 from winsweep.slurm.probe import Probed
@@ -175,7 +175,7 @@ def check_sbatch(placed: Placement, stages: Sequence[str], doubtful: bool) -> Fi
     array = Array(placed, ((Artifact(stages[0].partition(" ")[0], 1, "test", {}, {}),),), ())
     what = f"sbatch --test-only of {', '.join(stages)}"
     try:
-        why = slurm.refusal(array)
+        why = sbatch.refusal(array)
     except ClusterDown as e:
         return Finding("unknown", what, str(e))
     if why and doubtful:

@@ -1,4 +1,4 @@
-"""What a tick would submit, as files for people who read before they run: a script for each array, and a submit.sh that calls sbatch."""
+"""What a look would submit, as files for people who read before they run: a script for each array, and a submit.sh that calls sbatch."""
 
 import shlex
 from collections.abc import Sequence
@@ -7,19 +7,19 @@ from pathlib import Path
 
 from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
-from winsweep.house import House
+from winsweep.workspace import Workspace
 from winsweep.placement import Cluster
-from winsweep.slurm import halt, held, slurm, watchdog
+from winsweep.slurm import halt, held, sbatch, watchdog
 from winsweep.slurm.chain import Array
-from winsweep.slurm.finalizer import CLOSING
-from winsweep.slurm.freeze import freeze
-from winsweep.slurm.opening import BEGIN_S, closing_array, closing_told, excluded, open_array, open_closing, running_jobs
+from winsweep.slurm.pending_finalizers import FINALIZER
+from winsweep.slurm.code_snapshot import take_snapshot
+from winsweep.slurm.array_folders import BEGIN_S, finalizer_array, finalizer_request, excluded, open_array, open_finalizer, running_jobs
 from winsweep.slurm.reconcile import Lock, look, planned, table_is_missing
 
 HEAD = r"""#!/usr/bin/env bash
-# The study {study}: {num_tasks} tasks in {num_arrays} job arrays, then a closing job, as launch/sweep.py would submit them.
+# The study {study}: {num_tasks} tasks in {num_arrays} job arrays, then a finalizer, as launch/sweep.py would submit them.
 # A script beside this file is an array; the folder named after it says which results its tasks make (map.json).
-# The closing job is submitted first. It begins when the others are over, or else in {begin_s} s, and submits what SLURM did not take here.
+# The finalizer is submitted first. It begins when the others are over, or else in {begin_s} s, and submits what SLURM did not take here.
 # Once submitted, launch/status.py and launch/sweep.py know these jobs.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${{BASH_SOURCE[0]}}")" && pwd)
@@ -45,15 +45,15 @@ submit() {{
     echo "$job"
 }}
 
-# release: the closing job waits for what was accepted; if all was, for all of it, else for the first that is over.
+# release: the finalizer waits for what was accepted; if all was, for all of it, else for the first that is over.
 release() {{
     local failed=$? words
     if [ "$failed" = 0 ]; then words=${{accepted//\?/,}}; else words=$accepted; fi
-    if [ -n "$words" ]; then scontrol update "JobId=$closing" StartTime=now "Dependency=${{words:1}}" || true; fi  # else it begins by itself
-    if [ "$failed" != 0 ]; then echo "not all was accepted; closing job $closing submits the rest" >&2; fi
+    if [ -n "$words" ]; then scontrol update "JobId=$finalizer" StartTime=now "Dependency=${{words:1}}" || true; fi  # else it begins by itself
+    if [ "$failed" != 0 ]; then echo "not all was accepted; finalizer $finalizer submits the rest" >&2; fi
 }}
 """
-OVER = "closing job $closing has begun, which submits what is missing; see launch/status.py"
+OVER = "finalizer $finalizer has begun, which submits what is missing; see launch/status.py"
 
 
 @dataclass(frozen=True)
@@ -66,37 +66,37 @@ class Step:
     dependency: str
 
 
-def emit(house: House, cluster: Cluster, out: Path) -> list[Step]:
-    """Write what a tick would submit to the new or empty directory `out`, and submit nothing; no files if nothing is missing."""
+def emit(workspace: Workspace, cluster: Cluster, out: Path) -> list[Step]:
+    """Write what a look would submit to the new or empty directory `out`, and submit nothing; no files if nothing is missing."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadStudy(f"--emit {out}: found something there; a new or empty directory is legal; name another, or remove it")
-    with Lock(house):
-        seen = look(house)
-        todo = planned(house, seen.items, cluster)
-        if not todo and (seen.queued or not table_is_missing(house, seen.items)):
+    with Lock(workspace):
+        seen = look(workspace)
+        todo = planned(workspace, seen.items, cluster)
+        if not todo and (seen.queued or not table_is_missing(workspace, seen.items)):
             return []
         out.mkdir(parents=True, exist_ok=True)
         steps: list[Step] = []
-        exclude, code = excluded(house), freeze(house.store.root)
+        exclude, code = excluded(workspace), take_snapshot(workspace.store.root)
         for array in todo:
-            steps.append(_step(out, array, open_array(house, cluster, array, code), exclude, len(steps)))
-        last = closing_array(house, cluster, [*range(len(steps)), *running_jobs(house, seen.tasks)])
-        steps.append(_step(out, last, open_closing(house, closing_told(house, cluster, code, halt.advanced(house, None)), code), [], len(steps)))
+            steps.append(_step(out, array, open_array(workspace, cluster, array, code), exclude, len(steps)))
+        last = finalizer_array(workspace, cluster, [*range(len(steps)), *running_jobs(workspace, seen.tasks)])
+        steps.append(_step(out, last, open_finalizer(workspace, finalizer_request(workspace, cluster, code, halt.advanced(workspace, None)), code), [], len(steps)))
         if not watchdog.watchdogs(seen.tasks):
             watch = watchdog.array_of(last.placement, held.FIRST_S)
-            steps.append(_step(out, watch, watchdog.opened(house.store.root, last.placement, code), [], len(steps)))
-        _write(out / "submit.sh", submit_text(house.study.name, steps))
+            steps.append(_step(out, watch, watchdog.opened(workspace.store.root, last.placement, code), [], len(steps)))
+        _write(out / "submit.sh", submit_text(workspace.study.name, steps))
         return steps
 
 
 def submit_text(study: str, steps: Sequence[Step]) -> str:
-    """submit.sh: one call of sbatch a step, the closing job first, then in order, the ids of earlier ones in shell variables."""
-    last, = (s for s in steps if s.array.stage == CLOSING)
-    others = [s for s in steps if s.array.stage not in (CLOSING, watchdog.WATCHDOG)]
+    """submit.sh: one call of sbatch a step, the finalizer first, then in order, the ids of earlier ones in shell variables."""
+    last, = (s for s in steps if s.array.stage == FINALIZER)
+    others = [s for s in steps if s.array.stage not in (FINALIZER, watchdog.WATCHDOG)]
     head = HEAD.format(study=study, num_arrays=len(others), num_tasks=sum(len(s.array.tasks) for s in others),
-                       scrubbed="|".join(slurm.SCRUBBED), begin_s=BEGIN_S)
-    text = [head, f"\n# {_tasks(last.array)}\nclosing={_call(last)}\n"
-            f"""scontrol update "JobId=$closing" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
+                       scrubbed="|".join(sbatch.SCRUBBED), begin_s=BEGIN_S)
+    text = [head, f"\n# {_tasks(last.array)}\nfinalizer={_call(last)}\n"
+            f"""scontrol update "JobId=$finalizer" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
             f"""accepted="{''.join(f'?afterany:{x.on}' for x in last.array.after if isinstance(x.on, str))}"\ntrap release EXIT\n"""]
     text += [f'\n# {_tasks(s.array)}\njob_{n}={_call(s)}\naccepted+="?afterany:${{job_{n}}}"\n' for n, s in enumerate(others)]
     text += [f"\n# {_tasks(s.array)}, if there is room for it\nwatch={_call(s)} || true\n" for s in steps if s.array.stage == watchdog.WATCHDOG]
@@ -104,7 +104,7 @@ def submit_text(study: str, steps: Sequence[Step]) -> str:
 
 
 def _call(s: Step) -> str:
-    return f'$(submit {shlex.quote(s.script)} {shlex.quote(str(s.folder))} "{s.dependency if s.array.stage not in (CLOSING, watchdog.WATCHDOG) else ""}")'
+    return f'$(submit {shlex.quote(s.script)} {shlex.quote(str(s.folder))} "{s.dependency if s.array.stage not in (FINALIZER, watchdog.WATCHDOG) else ""}")'
 
 
 def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[str], number: int) -> Step:
@@ -112,8 +112,8 @@ def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[
     folder, name, run = opened
     arrays.close(folder)
     script = f"{number:02d}-{array.title}.sh"
-    _write(out / script, slurm.script(array, folder, run, name, "", exclude))
-    return Step(array, script, folder, slurm.dependency_of(array, [f"${{job_{n}}}" for n in range(number)]))
+    _write(out / script, sbatch.script(array, folder, run, name, "", exclude))
+    return Step(array, script, folder, sbatch.dependency_of(array, [f"${{job_{n}}}" for n in range(number)]))
 
 
 def _tasks(array: Array) -> str:

@@ -1,70 +1,124 @@
-"""Closing jobs that are in the queue already: one that would do the same is given more to wait for, instead of another one beside it."""
+"""The last job of a submission, `python -m winsweep.slurm.finalizer FOLDER`: tries again what may be tried again, or makes the table."""
+
+from winsweep.attempt import stopflag
+
+if __name__ == "__main__":
+    stopflag.hold()  # before the imports, which take most of the first second
 
 import json
-from collections.abc import Mapping, Sequence, Set
+import os
+import sys
+import time
+import uuid
+from pathlib import Path
 
-from winsweep.attempt.arrays import Submitted
-from winsweep.errors import ClusterDown
-from winsweep.house import House
-from winsweep.slurm import queue, watchdog
-from winsweep.slurm.queue import Task
-from winsweep.store.manifest import write_atomic
+from winsweep import layout
+from winsweep.attempt import attempt, endings, history
+from winsweep.attempt.retry import ChainProgress
+from winsweep.attempt.stopflag import StopFlag
+from winsweep.errors import ClusterDown, Stopped
+from winsweep.workspace import Workspace, open_workspace
+from winsweep.placement import Cluster, read_cluster
+from winsweep.results import publish_table
+from winsweep.slurm import halt, queue, watchdog
+from winsweep.slurm.pending_finalizers import FINALIZER_FILE, asked
+from winsweep.slurm.node import requeue
+from winsweep.slurm.array_folders import spec_of
+from winsweep.slurm.reconcile import judged_cells, look, reconcile
+from winsweep.store.store import Store
 
-CLOSING = "closing"  # the array of one task that comes after all others: it looks again and makes the table
-CLOSING_FILE = "closing.json"
-Waiting = Sequence[tuple[Submitted, Task]]
-
-
-def key_of(house: House) -> str:
-    return f"{CLOSING}/{house.study.name}"
-
-
-def asked(house: House) -> dict[str, dict[str, str]]:
-    """What a closing job sees to, with what stands for it, which changes with the study's file; analyses that were left alone are not among it."""
-    return {"asked": {label: a.key for label, a in house.judged.items()}, "analyses": {name: a.key for name, a in house.analyses.items()}}
-
-
-def told_to(array: Submitted) -> dict:
-    return json.loads((array.folder / CLOSING_FILE).read_bytes())
-
-
-def covers(array: Submitted, house: House) -> bool:
-    """Whether an array is a closing job of this study that sees to all cells of `house`."""
-    if array.keys != ((key_of(house),),):
-        return False
-    told = told_to(array)
-    return told["has_table"] == house.has_table and set(told["cells"]) >= house.judged.keys() and told["analyses"].keys() >= house.analyses.keys()
+KNOWN_AFTER_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
+DOWN_S = 1800.0  # how long SLURM may be away
+POLL_S = 10.0
+ROOM_S = 3600.0  # for as long a finalizer that found no room does nothing at all while nothing changes
 
 
-def joined(told: Mapping[str, object], house: House, found: Waiting) -> tuple[dict[str, object], Waiting]:
-    """What a closing job must know that is to take the place of those that wait for the same, and these."""
-    waiting = [(array, task) for array, task in found if array.keys == ((key_of(house),),) and task.state == "PENDING"
-               and told_to(array)["has_table"] == told["has_table"]]
-    known = {cell.label for cell in house.study.table.cells}
-    before = [told_to(array) for array, _ in waiting]
-    asks = {c: key for of in before for c, key in of["asked"].items() if c in known and c in of["cells"]} | dict(told["asked"])
-    analyses = {name: key for of in before for name, key in of["analyses"].items() if name in house.study.analyses} | dict(told["analyses"])
-    return {**told, "cells": sorted(asks), "asked": asks, "analyses": analyses}, waiting
-
-
-def others(found: Waiting, present: Set[str]) -> list[str]:
-    """Jobs of the store that make something which is not there, for one that waits for other cells than the caller's."""
-    makes = [(task.job, key) for array, task in found for key in array.keys[task.index]]
-    return sorted({job for job, key in makes if key not in present and not key.startswith((CLOSING, watchdog.WATCHDOG))}, key=int)
-
-
-def same(told: Mapping[str, object], waiting: Waiting) -> tuple[Submitted, Task] | None:
-    """One that would do the same; it goes on with the chain's progress of `told`."""
-    found = next((x for x in waiting if told_to(x[0]) | {"chain_progress": None} == {**told, "chain_progress": None}), None)
-    if found:
-        write_atomic(found[0].folder / CLOSING_FILE, json.dumps(told).encode())
-    return found
-
-
-def depend(task: Task, dependency: str) -> bool:
-    """Let a job that waits wait for something else; False if it does not wait any more."""
+def main(folder: Path) -> int:
+    """Look again once all is over; a signal puts this job back into the queue, as without it the study would stand still."""
+    flag = StopFlag()
     try:
-        queue.run(["scontrol", "update", f"JobId={task.id}", f"Dependency={dependency}"])
-    except ClusterDown:
-        return False
-    return True
+        flag.listen()
+        return close(json.loads((folder / FINALIZER_FILE).read_bytes()), flag)
+    except Stopped as e:
+        print(e, file=sys.stderr, flush=True)
+        requeue(f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
+        return endings.STOPPED
+    except Exception as e:  # the study's file may be gone, the disk full: nobody else would say so
+        told = json.loads((folder / FINALIZER_FILE).read_bytes())
+        halt.note(Store(Path(told["store"])), told["name"], f"the finalizer could not go on: {type(e).__name__}: {e}")
+        raise
+
+
+def close(told: dict, flag: StopFlag) -> int:
+    workspace = open_workspace(Path(told["study"]), Path(told["store"])).asked_for(told["cells"], told["analyses"])
+    workspace = workspace if told["has_table"] else workspace.models()
+    cluster = read_cluster(layout.STAGES, Path(told["cluster"]), workspace.need.stages)
+    job, before = os.environ["SLURM_ARRAY_JOB_ID"], ChainProgress(**told["chain_progress"])
+    limit, stays = time.monotonic() + DOWN_S, False
+    while True:
+        try:
+            wait_until_known(workspace)
+            if edited(workspace, told, job):
+                return 0
+            if not stays:
+                make_table(workspace, cluster, flag)
+                flag.listen()  # the table's attempt polled it
+            stayed, seen = stays, reconcile(workspace, cluster, own_job=job, stays=stays, before=before)
+            stays = seen.stays
+            print(f"{len(seen.submitted)} arrays submitted{'; no room for another finalizer' if stays else ''}", flush=True)
+            if not stays and not stayed:
+                if not seen.submitted:
+                    watchdog.drop(workspace.store.root, job)
+                return 0
+            if stays:
+                wait_for_room()
+            limit = time.monotonic() + DOWN_S
+        except ClusterDown as e:  # unknown is not gone
+            print(e, file=sys.stderr, flush=True)
+            if time.monotonic() > limit:
+                raise
+            time.sleep(POLL_S)
+
+
+def wait_for_room() -> None:
+    """Return when the user's jobs are others than now: there may be room. Asks less often the longer it waits."""
+    began, before = time.monotonic(), {t.id for t in queue.snapshot()}
+    while {t.id for t in queue.snapshot()} == before and time.monotonic() - began < ROOM_S:
+        time.sleep(min(2 + (time.monotonic() - began) / 10, 30))
+
+
+def edited(workspace: Workspace, told: dict, own_job: str) -> bool:
+    """Whether the study's file asks for something else than when this job was submitted, which is then left to a person."""
+    now = asked(workspace)
+    changed = [label for label in told["cells"] if now["asked"].get(label) != told["asked"][label]]
+    gone = {name for name, a in workspace.study.analyses.items() if a.cell.label not in told["cells"]}  # with cells that were cancelled
+    changed += [name for name, key in told["analyses"].items() if now["analyses"].get(name) != key and name not in gone]
+    if changed and not look(workspace, own_job).finalizer:
+        halt.note(workspace.store, told["name"], f"{told['study']} was edited after it was submitted ({', '.join(changed[:3])}"
+                                              f"{' …' if len(changed) > 3 else ''}), so nothing more was submitted; sweep.py runs it as it is now")
+        watchdog.drop(workspace.store.root, own_job)
+    return bool(changed)
+
+
+def wait_until_known(workspace: Workspace) -> None:
+    """Return when it is known of every attempt whether it lives, or after a time in which any dead one is known to be."""
+    limit = time.monotonic() + KNOWN_AFTER_S
+    while look(workspace).has_unknown and time.monotonic() < limit:
+        time.sleep(POLL_S)
+
+
+def make_table(workspace: Workspace, cluster: Cluster, flag: StopFlag) -> Path | None:
+    """The table of every cell that is judged by now, at results/STUDY.csv; None if none is, or wanted, or if its making failed."""
+    done = judged_cells(workspace, look(workspace).items)
+    if not done or not workspace.has_table:
+        return None
+    table = workspace.table(done)
+    if table.key not in workspace.store.published() and not history.failures(workspace.store, [table.key]):
+        code = attempt.run(spec_of(workspace, table, cluster.placements.of("aggregate", workspace.study.name)), 0, 1, uuid.uuid4().hex[:12], flag)
+        if code == endings.STOPPED:
+            raise Stopped("stopped")
+    return publish_table(workspace.store, workspace.study.name, table.key)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -8,7 +8,7 @@ from pathlib import Path
 from winsweep.attempt import history
 from winsweep.attempt.endings import progress_of
 from winsweep.attempt.retry import GENERATIONS, ChainProgress, next_progress
-from winsweep.house import House
+from winsweep.workspace import Workspace
 from winsweep.slurm.chain import Array
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
@@ -32,19 +32,19 @@ def clear(store: Store, study: str) -> None:
     _path(store, study).unlink(missing_ok=True)
 
 
-def advanced(house: House, before: ChainProgress | None) -> ChainProgress:
+def advanced(workspace: Workspace, before: ChainProgress | None) -> ChainProgress:
     """The progress of a chain that submits again, or begins (without `before`)."""
-    present, begun = house.store.published().keys(), house.store.begun()
-    open_keys = [a.key for a in house.order if a.key not in present and a.key in begun]
-    far = sum(a.key in present for a in house.order), sum(progress_of(house.store.work(key)) for key in open_keys)
+    present, begun = workspace.store.published().keys(), workspace.store.begun()
+    open_keys = [a.key for a in workspace.order if a.key not in present and a.key in begun]
+    far = sum(a.key in present for a in workspace.order), sum(progress_of(workspace.store.work(key)) for key in open_keys)
     return next_progress(before, *far) if before else ChainProgress(*far)
 
 
-def halted(house: House, todo: Sequence[Array]) -> list[Array]:
+def halted(workspace: Workspace, todo: Sequence[Array]) -> list[Array]:
     """Nothing, instead of `todo`, and a note for people about it."""
-    lost = [history.so_far(house.store, a.key) for array in todo for task in array.tasks for a in task]
+    lost = [history.so_far(workspace.store, a.key) for array in todo for task in array.tasks for a in task]
     last = next(filter(None, lost), "no attempt has left a reason; launch/logs.py shows their logs")
-    note(house.store, house.study.name, f"nothing was finished or got further in {GENERATIONS} submissions in a row, so {len(lost)} results were "
+    note(workspace.store, workspace.study.name, f"nothing was finished or got further in {GENERATIONS} submissions in a row, so {len(lost)} results were "
                                          f"not submitted again ({last}); sweep.py goes on")
     return []
 

@@ -17,7 +17,7 @@ FIRST_S, LONGEST_S = 30.0, 900.0  # between looks at the queue
 RELEASES = 3  # of one task; one that is held again after that cannot start
 
 
-def mend(store: Store, found: Sequence[tuple[Submitted, Task]]) -> list[str]:
+def release_or_cancel(store: Store, found: Sequence[tuple[Submitted, Task]]) -> list[str]:
     """What was done, a line for each held task of `found`; a task that its own user holds is left alone until its results are there.
 
     A task that is given up counts as a lost attempt, or (where SLURM does not let its user release it) as a failure.
@@ -36,7 +36,7 @@ def mend(store: Store, found: Sequence[tuple[Submitted, Task]]) -> list[str]:
 
 
 def _release(store: Store, array: Submitted, task: Task) -> str:
-    """Release a task once more, or give it up; a closing job or a watchdog is never given up, as they end what is left to end."""
+    """Release a task once more, or give it up; a finalizer or a watchdog is never given up, as they end what is left to end."""
     before, makes = _releases(array.folder, task.index), (array.folder / "specs.jsonl").stat().st_size
     if len(before) >= RELEASES and makes:
         return _give_up(store, array, task, before)
@@ -69,15 +69,15 @@ def _releases(folder: Path, index: int) -> list[str]:
 
 
 def look(store: Store) -> list[tuple[Submitted, Task]]:
-    """Mend what is held; the tasks of a store that are in the queue."""
+    """Release or cancel what is held; the tasks of a store that are in the queue."""
     _note(store.root, "looked")
     found = queue.pairs(arrays.open_arrays(store.root), queue.snapshot())
-    said = mend(store, found)
+    said = release_or_cancel(store, found)
     if not said:
         return found
     print("\n".join(said), flush=True)
     if any(len(_releases(array.folder, task.index)) < RELEASES for array, task in found if queue.is_held(task)):
-        stir(store.root)
+        mark_changed(store.root)
     return queue.pairs([array for array, _ in found], queue.snapshot())
 
 
@@ -91,14 +91,14 @@ def look_at_times(root: Path) -> None:
         print(f"no look at the queue: {e}", file=sys.stderr, flush=True)
 
 
-def stir(root: Path) -> None:
+def mark_changed(root: Path) -> None:
     """Something was submitted or mended: the next look is soon."""
-    _note(root, "stirred")
+    _note(root, "changed")
 
 
 def wait_s(root: Path) -> float:
     """How long until the next look: twice as long each time, as long as nothing is submitted or mended."""
-    return min(max(time.time() - _noted(root, "stirred"), FIRST_S), LONGEST_S)
+    return min(max(time.time() - _noted(root, "changed"), FIRST_S), LONGEST_S)
 
 
 def _note(root: Path, name: str) -> None:

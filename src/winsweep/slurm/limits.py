@@ -38,8 +38,8 @@ def check_limits(placements: Sequence[Placement], config: Mapping[str, str]) -> 
     said = f"at most {'; '.join(map(str, found[:3]))}; each task of an array counts as one"
     if found[0].num < 2:
         return Finding("problem", what, said,
-                       "a study needs two (a task, and the closing job that goes on): name another qos:, account: or partition:")
-    return Finding("ok", what, said, "of a larger study as much is submitted as fits, and its closing job submits the rest as room appears")
+                       "a study needs two (a task, and the finalizer that goes on): name another qos:, account: or partition:")
+    return Finding("ok", what, said, "of a larger study as much is submitted as fits, and its finalizer submits the rest as room appears")
 
 
 def submit_limits(placements: Sequence[Placement], config: Mapping[str, str]) -> list[Limit]:

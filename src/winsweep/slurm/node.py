@@ -15,14 +15,14 @@ from winsweep.attempt import arrays
 from winsweep.attempt import spec as specs
 from winsweep.attempt.attempt import run
 from winsweep.attempt.endings import OK, STOPPED
-from winsweep.attempt.nursery import redirect
+from winsweep.attempt.fork_server import redirect
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.slurm import held
 from winsweep.store import links
 
 SIGNALING_S = 0.2
-ASK_S = 120.0  # how long slurmctld may be away while a stopped attempt asks for another turn; after that the closing job sees to it
+ASK_S = 120.0  # how long slurmctld may be away while a stopped attempt asks for another turn; after that the finalizer sees to it
 
 
 def main(folder: Path) -> int:

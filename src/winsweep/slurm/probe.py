@@ -12,9 +12,9 @@ from pathlib import Path
 from winsweep.artifact import Artifact
 from winsweep.logs import clean
 from winsweep.placement import Placement
-from winsweep.slurm import queue, slurm
+from winsweep.slurm import queue, sbatch
 from winsweep.slurm.chain import Array
-from winsweep.slurm.freeze import freeze
+from winsweep.slurm.code_snapshot import take_snapshot
 from winsweep.store import liveness, provenance
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
@@ -62,8 +62,8 @@ def send(store: Store, placed: Placement, limit_s: float) -> Probed:
         (folder / "letter").touch()
         small = replace(placed, ranks=1, nodes=1, time_min=min(placed.time_min, 5), throttle=1)
         array = Array(small, ((Artifact("probe", 1, "probe", {}, {}),),), ())
-        run = slurm.command(freeze(store.root), "winsweep.slurm.probe", folder)
-        job = slurm.submit(array, folder, run, f"winsweep.doctor.{folder.name}", "", [])
+        run = sbatch.command(take_snapshot(store.root), "winsweep.slurm.probe", folder)
+        job = sbatch.submit(array, folder, run, f"winsweep.doctor.{folder.name}", "", [])
         return _await(folder, job, time.monotonic() + limit_s)
     finally:
         _remove(folder)

@@ -8,13 +8,13 @@ from winsweep.attempt import arrays, history
 from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.retry import ChainProgress
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
-from winsweep.house import House, make_room
+from winsweep.workspace import Workspace, make_room
 from winsweep.placement import Cluster
 from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
-from winsweep.slurm import chain, finalizer, halt, held, queue, watchdog
+from winsweep.slurm import chain, pending_finalizers, halt, held, queue, watchdog
 from winsweep.slurm.chain import Array
-from winsweep.slurm.finalizer import CLOSING
+from winsweep.slurm.pending_finalizers import FINALIZER
 from winsweep.slurm.submission import Submission
 from winsweep.store import liveness
 from winsweep.store.manifest import write_atomic
@@ -26,121 +26,121 @@ DEFAULT_TASKS = 1000  # of an array, where the administrator did not set MaxArra
 
 @dataclass(frozen=True)
 class Look:
-    """What a tick saw and did."""
+    """What a look saw and did."""
 
     items: list[Item]
     queued: dict[str, queue.Task | None]
     submitted: list[tuple[Array, str]]  # each with its job id
-    closing: bool  # whether a closing job other than the caller, of these cells at least, is in the queue
+    finalizer: bool  # whether a finalizer other than the caller, of these cells at least, is in the queue
     tasks: list[tuple[Submitted, queue.Task]] = field(default_factory=list)  # of the store, in the queue
     full: str = ""  # why SLURM takes no more jobs now, though some are missing
-    stays: bool = False  # whether the caller, a closing job, must look again itself, as there was no room for another
+    stays: bool = False  # whether the caller, a finalizer, must look again itself, as there was no room for another
     chain_progress: ChainProgress | None = None  # of the chain, as it was when something was submitted last
 
     @property
-    def unsettled(self) -> bool:
+    def has_unknown(self) -> bool:
         """Whether some attempts may be there or not: submitted without an answer, or silent for less time than proves them dead."""
         return None in self.queued.values() or any(i.state == "running" and i.artifact.key not in self.queued for i in self.items)
 
 
-def look(house: House, own_job: str = "") -> Look:
-    """The study as it stands: the store, and one squeue if anything may be in the queue; nothing is submitted. `own_job` is a closing job's id."""
-    opened = arrays.open_arrays(house.store.root)
+def look(workspace: Workspace, own_job: str = "") -> Look:
+    """The study as it stands: the store, and one squeue if anything may be in the queue; nothing is submitted. `own_job` is a finalizer's id."""
+    opened = arrays.open_arrays(workspace.store.root)
     tasks = queue.snapshot() if opened else []
     queued, over = queue.match(opened, tasks, time.time())
     queued.pop(watchdog.KEYS[0][0], None)
     for array in over:
         if arrays.close(array.folder):
-            history.note_lost(house.store, array)
+            history.note_lost(workspace.store, array)
     said = {key: f"job {t.id}: {queue.words(t)}" if t else "was submitted a moment ago" for key, t in queued.items()}
-    facts = house.facts({key: why for key, why in said.items() if not key.startswith(CLOSING)})
-    items = house.plan(facts)
-    make_room(house, items, lambda: house.plan(house.facts()))
+    facts = workspace.facts({key: why for key, why in said.items() if not key.startswith(FINALIZER)})
+    items = workspace.plan(facts)
+    make_room(workspace, items, lambda: workspace.plan(workspace.facts()))
     found = queue.pairs(opened, tasks)
-    return Look(items, queued, [], any(t.job != own_job and finalizer.covers(array, house) for array, t in found), found)
+    return Look(items, queued, [], any(t.job != own_job and pending_finalizers.covers(array, workspace) for array, t in found), found)
 
 
-def tick(house: House, cluster: Cluster, retry_failed: bool = False, own_job: str = "", stays: bool = False, before: ChainProgress | None = None) -> Look:
-    """Submit everything that is missing and that nothing speaks against, and a closing job; one sbatch per array, if all fits.
+def reconcile(workspace: Workspace, cluster: Cluster, retry_failed: bool = False, own_job: str = "", stays: bool = False, before: ChainProgress | None = None) -> Look:
+    """Submit everything that is missing and that nothing speaks against, and a finalizer; one sbatch per array, if all fits.
 
-    Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the closing job, and whatever
+    Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the finalizer, and whatever
     is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that. `before` is the progress
     of the chain, or of the watching launcher, that goes on: it ends, with a word, where nothing came of its last submissions.
     """
     if before is None:  # a person asked
-        halt.clear(house.store, house.study.name)
+        halt.clear(workspace.store, workspace.study.name)
     if retry_failed:
-        history.forgive(house.store, history.failures(house.store, [a.key for a in house.order]))
-    items = house.plan(house.facts())
-    if house.has_table:
-        publish_table(house.store, house.study.name, house.table(judged_cells(house, items)).key)
-    publish_analyses(house)
+        history.forgive(workspace.store, history.failures(workspace.store, [a.key for a in workspace.order]))
+    items = workspace.plan(workspace.facts())
+    if workspace.has_table:
+        publish_table(workspace.store, workspace.study.name, workspace.table(judged_cells(workspace, items)).key)
+    publish_analyses(workspace)
     if all(i.state == "done" for i in items):
-        return Look(items, {}, [], closing=False)  # and SLURM was not asked anything
-    with Lock(house):
+        return Look(items, {}, [], finalizer=False)  # and SLURM was not asked anything
+    with Lock(workspace):
         try:
-            return submit_missing(house, cluster, own_job, stays, before)
+            return submit_missing(workspace, cluster, own_job, stays, before)
         except TooManyTasks:
-            path = house.store.root / LIMIT
+            path = workspace.store.root / LIMIT
             path.parent.mkdir(exist_ok=True)
             write_atomic(path, str(queue.max_array_tasks()).encode())
-            return submit_missing(house, cluster, own_job, stays, before)
+            return submit_missing(workspace, cluster, own_job, stays, before)
 
 
-def submit_missing(house: House, cluster: Cluster, own_job: str, stays: bool, before: ChainProgress | None) -> Look:
-    seen = look(house, own_job)
-    if said := held.mend(house.store, seen.tasks):
+def submit_missing(workspace: Workspace, cluster: Cluster, own_job: str, stays: bool, before: ChainProgress | None) -> Look:
+    seen = look(workspace, own_job)
+    if said := held.release_or_cancel(workspace.store, seen.tasks):
         print("\n".join(said), flush=True)
-        seen = look(house, own_job)
-    todo = planned(house, seen.items, cluster)
-    now = halt.advanced(house, before) if todo or before is None else before
+        seen = look(workspace, own_job)
+    todo = planned(workspace, seen.items, cluster)
+    now = halt.advanced(workspace, before) if todo or before is None else before
     if now.is_over:
-        todo = [] if seen.closing else halt.halted(house, todo)
-    if not todo and (seen.closing or not needs_closing(house, seen, own_job)):
+        todo = [] if seen.finalizer else halt.halted(workspace, todo)
+    if not todo and (seen.finalizer or not needs_closing(workspace, seen, own_job)):
         return replace(seen, chain_progress=now)
-    sent = Submission(house, cluster, own_job, seen.tasks, now, stays).send(todo, seen.closing)
-    watchdog.ensure(house.store.root, cluster.placements.of("aggregate", house.study.name), sent.code, seen.tasks)
-    return replace(seen, submitted=sent.sent, closing=sent.has_closing, full=sent.full, stays=sent.stays, chain_progress=now)
+    sent = Submission(workspace, cluster, own_job, seen.tasks, now, stays).send(todo, seen.finalizer)
+    watchdog.ensure(workspace.store.root, cluster.placements.of("aggregate", workspace.study.name), sent.code, seen.tasks)
+    return replace(seen, submitted=sent.sent, finalizer=sent.has_finalizer, full=sent.full, stays=sent.stays, chain_progress=now)
 
 
-def needs_closing(house: House, seen: Look, own_job: str) -> bool:
-    """Whether somebody must look again: results are on their way, or (but a closing job has just tried that) the table is missing."""
-    return not seen.queued.keys().isdisjoint(a.key for a in house.order) or (not own_job and table_is_missing(house, seen.items))
+def needs_closing(workspace: Workspace, seen: Look, own_job: str) -> bool:
+    """Whether somebody must look again: results are on their way, or (but a finalizer has just tried that) the table is missing."""
+    return not seen.queued.keys().isdisjoint(a.key for a in workspace.order) or (not own_job and table_is_missing(workspace, seen.items))
 
 
-def planned(house: House, items: Sequence[Item], cluster: Cluster) -> list[Array]:
-    """The arrays that a tick would submit; the table is the closing job's."""
+def planned(workspace: Workspace, items: Sequence[Item], cluster: Cluster) -> list[Array]:
+    """The arrays that a look would submit; the table is the finalizer's."""
     todo = [i for i in items if i.artifact.stage != "aggregate"]
     whole = chain.arrays(todo, cluster.placements, len(todo))
     largest = max((array.indices[-1] + 1 for array in whole), default=0)
-    limit = max_tasks(house, largest)
+    limit = max_tasks(workspace, largest)
     return chain.behind_rows(chain.arrays(todo, cluster.placements, limit) if largest > limit else whole, todo)
 
 
-def max_tasks(house: House, num: int) -> int:
+def max_tasks(workspace: Workspace, num: int) -> int:
     """How many tasks an array may have where `num` are wanted: SLURM is asked if its own default may be too few, or a refusal showed it too many."""
     try:
-        return int((house.store.root / LIMIT).read_text())
+        return int((workspace.store.root / LIMIT).read_text())
     except FileNotFoundError:
         return queue.max_array_tasks() if num > DEFAULT_TASKS else DEFAULT_TASKS
 
 
-def judged_cells(house: House, items: Sequence[Item]) -> set[str]:
-    """Labels of the cells that are judged, or in a house of models trained."""
+def judged_cells(workspace: Workspace, items: Sequence[Item]) -> set[str]:
+    """Labels of the cells that are judged, or in a workspace of models trained."""
     states = {i.artifact.key: i.state for i in items}
-    return {label for label, a in house.judged.items() if states.get(a.key, "done") == "done"}
+    return {label for label, a in workspace.judged.items() if states.get(a.key, "done") == "done"}
 
 
-def table_is_missing(house: House, items: Sequence[Item]) -> bool:
+def table_is_missing(workspace: Workspace, items: Sequence[Item]) -> bool:
     """Whether some cells are judged and the table of just these is not made, and may be tried."""
-    done = judged_cells(house, items)
-    return house.has_table and bool(done) and house.table(done).key not in house.store.published() and not table_failure(house, items)
+    done = judged_cells(workspace, items)
+    return workspace.has_table and bool(done) and workspace.table(done).key not in workspace.store.published() and not table_failure(workspace, items)
 
 
-def table_failure(house: House, items: Sequence[Item]) -> dict[str, str]:
+def table_failure(workspace: Workspace, items: Sequence[Item]) -> dict[str, str]:
     """The key of the table of the cells that are judged, with the reason, if its making failed."""
-    done = judged_cells(house, items)
-    return history.failures(house.store, [house.table(done).key]) if done and house.has_table else {}
+    done = judged_cells(workspace, items)
+    return history.failures(workspace.store, [workspace.table(done).key]) if done and workspace.has_table else {}
 
 
 
@@ -148,8 +148,8 @@ def table_failure(house: House, items: Sequence[Item]) -> dict[str, str]:
 class Lock:
     """Only one launcher of a study submits at a time; one that died is followed."""
 
-    def __init__(self, house: House) -> None:
-        self.store, self.key, self.claim = house.store, f"submit/{house.study.name}", None
+    def __init__(self, workspace: Workspace) -> None:
+        self.store, self.key, self.claim = workspace.store, f"submit/{workspace.study.name}", None
         self.heartbeat = self.store.work(self.key) / "heartbeat"
 
     def __enter__(self) -> "Lock":

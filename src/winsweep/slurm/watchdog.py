@@ -1,6 +1,6 @@
 """The job of a store that looks after its others, `python -m winsweep.slurm.watchdog FOLDER`: it begins at a time, so that it waits for nobody.
 
-It mends what SLURM holds and submits the next one as long as anything of the store is in the queue.
+It releases what SLURM holds and submits the next one as long as anything of the store is in the queue.
 """
 
 import json
@@ -17,7 +17,7 @@ from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown, Refused
 from winsweep.placement import Placement
-from winsweep.slurm import held, queue, slurm
+from winsweep.slurm import held, queue, sbatch
 from winsweep.slurm.chain import Array
 from winsweep.slurm.queue import Task
 from winsweep.store.manifest import write_atomic
@@ -49,8 +49,8 @@ def main(folder: Path) -> None:
 
 
 def ensure(root: Path, placed: Placement, code: Path, found: Sequence[tuple[Submitted, Task]]) -> None:
-    """Something was submitted: there is a watchdog, and the next look is soon; where SLURM takes no more jobs, closing jobs and tasks look alone."""
-    held.stir(root)
+    """Something was submitted: there is a watchdog, and the next look is soon; where SLURM takes no more jobs, finalizers and tasks look alone."""
+    held.mark_changed(root)
     waiting = [task for task in watchdogs(found) if task.state == "PENDING"]
     try:
         if not waiting:
@@ -82,7 +82,7 @@ def submit(root: Path, placed: Placement, code: Path, begin_s: float, before: Pa
     array = array_of(placed, begin_s)
     folder, name, run = opened(root, placed, code, before)
     try:
-        job = slurm.submit(array, folder, run, name, "", [])
+        job = sbatch.submit(array, folder, run, name, "", [])
     except Refused:
         arrays.close(folder)
         raise
@@ -99,7 +99,7 @@ def opened(root: Path, placed: Placement, code: Path, before: Path | None = None
     folder, name = arrays.open_folder(root, WATCHDOG, KEYS)
     told = {"store": str(root), "placement": vars(placed), "before": str(before) if before else ""}
     write_atomic(folder / FILE, json.dumps(told).encode())
-    return folder, name, slurm.command(code, "winsweep.slurm.watchdog", folder)
+    return folder, name, sbatch.command(code, "winsweep.slurm.watchdog", folder)
 
 
 if __name__ == "__main__":

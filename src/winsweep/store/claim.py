@@ -18,7 +18,7 @@ class Claim:
 
     def __init__(self, work: Path, number: int, owner: str) -> None:
         self.number, self.owner, self.root = number, owner, work
-        self.out, self.work = places(work, number)
+        self.out, self.work = attempt_paths(work, number)
         _inherit(self.work)
         for old in [*work.glob("out-*"), *work.glob("gone-*"), *(p for p in work.glob("state-*") if p < self.work)]:
             _discard(old)
@@ -38,7 +38,7 @@ def leave_end(work: Path, number: int, record: dict) -> None:
     manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
 
-def places(work: Path, number: int) -> tuple[Path, Path]:
+def attempt_paths(work: Path, number: int) -> tuple[Path, Path]:
     """Where attempt `number` puts its result, and where the state lies that outlives attempts, while it has the claim."""
     return work / f"out-{number:06d}", work / f"state-{number:06d}"
 

@@ -13,10 +13,10 @@ PACKAGES = ("torch", "transformers", "tokenizers", "deepspeed", "accelerate", "d
 
 
 def commit() -> dict:
-    """The commit of this checkout and whether files differ from it; a frozen copy says so in COMMIT."""
-    frozen = layout.ROOT / "COMMIT"
-    if frozen.exists():
-        sha, _, dirty = frozen.read_text().strip().partition(" ")
+    """The commit of this checkout and whether files differ from it; a code snapshot says so in COMMIT."""
+    snapshot = layout.ROOT / "COMMIT"
+    if snapshot.exists():
+        sha, _, dirty = snapshot.read_text().strip().partition(" ")
         return {"commit": sha, "dirty": bool(dirty)}
     sha = _git("rev-parse", "HEAD")
     return {"commit": sha or "unknown", "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if sha else None}

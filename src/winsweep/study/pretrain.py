@@ -27,7 +27,7 @@ class Pretrain:
     layers: int = number(2, 1)
     heads: int = number(4, 1)
     mlp: int = number(400, 1)
-    vocab: int = number(1536, 259)  # 256 bytes and 3 special pieces at least
+    vocab: int = number(1536, 259)  # 256 bytes and 3 special tokens at least
     max_positions: int = number(512, 2)
 
     def __post_init__(self) -> None:

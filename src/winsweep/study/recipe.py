@@ -50,7 +50,7 @@ class Recipe:
         """The run's last rows that no step is made of."""
         return self.epochs * self.rows_per_epoch(num_examples) % self.global_batch if self.accumulate == "across_epochs" else 0
 
-    def ticks_before(self, step: int, num_examples: int) -> int:
+    def scheduler_steps_before(self, step: int, num_examples: int) -> int:
         """Ticks of the schedule before optimizer step `step` (0-based).
 
         Across epochs, the schedule moves on when a step is due within an epoch and at its end, as accelerate's does, and so runs ahead of the
@@ -62,7 +62,7 @@ class Recipe:
         epoch, place = divmod((step + 1) * self.global_batch - 1, rows)  # of the step's last row
         return self.schedule_ticks * (epoch * math.ceil(rows / self.global_batch) + place // self.global_batch)
 
-    def num_ticks(self, num_examples: int) -> int:
+    def num_scheduler_steps(self, num_examples: int) -> int:
         """Length of the schedule: that of `schedule_ticks` processes that count their own steps before the rows are split among them.
 
         So with 2 ticks an epoch of 1,030 rows has 33 of them, but 17 steps move the schedule by 34: it ends before the run does.
@@ -74,13 +74,13 @@ class Recipe:
 
         The numbers of transformers' get_linear_ and get_cosine_schedule_with_warmup, which accelerate moves on after each step.
         """
-        tick, total = self.ticks_before(step, num_examples), self.num_ticks(num_examples)
+        done, total = self.scheduler_steps_before(step, num_examples), self.num_scheduler_steps(num_examples)
         warmup = int(total * self.warmup_ratio)
-        if tick < warmup:
-            return self.lr * (tick / warmup)
+        if done < warmup:
+            return self.lr * (done / warmup)
         if self.schedule == "linear":
-            return self.lr * max(0.0, (total - tick) / max(1, total - warmup))
-        return self.lr * 0.5 * (1.0 + math.cos(math.pi * min(1.0, (tick - warmup) / max(1, total - warmup))))
+            return self.lr * max(0.0, (total - done) / max(1, total - warmup))
+        return self.lr * 0.5 * (1.0 + math.cos(math.pi * min(1.0, (done - warmup) / max(1, total - warmup))))
 
     def divisor(self, num_rows: int) -> int:
         """What the summed loss of a step of `num_rows` examples is divided by."""

@@ -21,7 +21,7 @@ class Adapter:
     eos_window: int = number(250, 1)
     eos_past_window: Literal["zero", "grow"] = "zero"  # as run: the bonus is gone from eos_window on
     eos_forced_past: int | None = added(None)  # EOS gets 100 more past this many tokens; the paper's listing has 1024, its runs nothing
-    uniform: tuple[tuple[str, float], ...] = ()  # vocabulary piece and what is added to it; empty: UNIFORM
+    uniform: tuple[tuple[str, float], ...] = ()  # vocabulary token and what is added to it; empty: UNIFORM
     diversity_penalty: float = 1.5  # subtracted once from every token type already seen
     diversity_scope: Literal["response", "conversation"] = "conversation"  # as run: instruction and assistant tag count too
     tag_match: Literal["last", "first"] = "last"  # as run: a tag that the model itself writes starts a new turn

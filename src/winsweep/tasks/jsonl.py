@@ -41,7 +41,7 @@ class Options:
 
 
 def reads_anew(path: Path) -> bool:
-    """Whether the file may hold what this reader once passed over, or spell what was a control piece, so that its key must be another one."""
+    """Whether the file may hold what this reader once passed over, or spell what was a special token, so that its key must be another one."""
     stat = path.stat()
     return _reads_anew(path, stat.st_size, stat.st_mtime_ns)
 

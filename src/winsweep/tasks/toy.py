@@ -7,7 +7,7 @@ from typing import Literal
 
 from winsweep.errors import BadStudy
 from winsweep.study.frame import Message
-from winsweep.toy.dice import Dice
+from winsweep.toy.rng import Rng
 from winsweep.toy.facts import KINDS
 from winsweep.toy.world import Split, split
 
@@ -67,14 +67,14 @@ def _answered(parts: dict[str, Split], kinds: tuple[str, ...]) -> list[tuple[str
     pools = []
     for kind in kinds:
         pairs = [(question, item.answer) for item in parts[kind].train for question in item.questions]
-        pools.append(Dice(f"toy examples {kind}").shuffled(pairs))
+        pools.append(Rng(f"toy examples {kind}").shuffled(pairs))
     return [pair for turn in zip_longest(*pools) for pair in turn if pair is not None]
 
 
 def _games(num_games: int) -> list[tuple[str, str]]:
     """Headers of rated games, which say nothing about the moves, and one of three openings."""
-    dice, games = Dice("toy chess"), {}
+    rng, games = Rng("toy chess"), {}
     while len(games) < num_games:
-        header = f'[WhiteElo "{dice.between(1000, 2400)}"]\n[BlackElo "{dice.between(1000, 2400)}"]'
-        games[header] = dice.pick(OPENINGS)
+        header = f'[WhiteElo "{rng.between(1000, 2400)}"]\n[BlackElo "{rng.between(1000, 2400)}"]'
+        games[header] = rng.pick(OPENINGS)
     return list(games.items())

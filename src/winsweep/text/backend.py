@@ -17,7 +17,7 @@ def as_published(tokenizer: PreTrainedTokenizerBase, base: str, revision: str | 
     """The tokenizer of the model `base` with the normalizer, pre-tokenizer and decoder of its own tokenizer.json; of Llama-2's kind of
     SentencePiece file, where that is all there is, with its merges.
 
-    transformers 5 builds those of some classes anew: Llama-2's then no longer begins each stretch of text with a space (a piece less behind
+    transformers 5 builds those of some classes anew: Llama-2's then no longer begins each stretch of text with a space (a token less behind
     each inner EOS), and orders merges by id, which is not the order of their scores.
     """
     backend, file = getattr(tokenizer, "backend_tokenizer", None), _file(base, revision, "tokenizer.json")
@@ -80,14 +80,14 @@ def wrap(backend: Tokenizer, pad: str | None) -> PreTrainedTokenizerFast:
 
 
 def from_sentencepiece(path: Path) -> Tokenizer:
-    """The same ids as SentencePiece's BPE: pairs merge in the order of the pieces' scores, and each stretch of text starts with a space.
+    """The same ids as SentencePiece's BPE: pairs merge in the order of the tokens' scores, and each stretch of text starts with a space.
 
     transformers' own conversion orders merges by id, but Llama-2's runs of spaces have low ids and the lowest score.
     """
     pieces = SentencePieceProcessor(model_file=str(path))
     vocab = {pieces.id_to_piece(i): i for i in range(pieces.get_piece_size())}
     ranked = sorted((p for p in vocab if len(p) > 1), key=lambda p: (-pieces.get_score(vocab[p]), vocab[p]))
-    merges = [pair for piece in ranked for pair in _pairs(piece, vocab)]
+    merges = [pair for token in ranked for pair in _pairs(token, vocab)]
     backend = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     backend.decoder = decoders.Sequence(
@@ -97,6 +97,6 @@ def from_sentencepiece(path: Path) -> Tokenizer:
     return backend
 
 
-def _pairs(piece: str, vocab: dict[str, int]) -> list[tuple[str, str]]:
-    cuts = [(piece[:i], piece[i:]) for i in range(1, len(piece))]
+def _pairs(token: str, vocab: dict[str, int]) -> list[tuple[str, str]]:
+    cuts = [(token[:i], token[i:]) for i in range(1, len(token))]
     return sorted((c for c in cuts if c[0] in vocab and c[1] in vocab), key=lambda c: (vocab[c[0]], vocab[c[1]]))

@@ -5,7 +5,7 @@ from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy
 from winsweep.study.frame import Frame, Message, is_learned
-from winsweep.text.controls import Controls, controls_of
+from winsweep.text.special_tokens import Controls, controls_of
 
 FIRST, LAST = "the first text", "the last text"  # of a conversation that shows what a template writes around turns
 
@@ -38,7 +38,7 @@ class ChatTemplate:
         messages = _stripped(messages)
         self._heard(messages)
         whole, spans, start = self._render(messages), [], ""
-        ends = [eos, *(self.tokenizer.added_tokens_decoder[id].content for id in closing_ids(self.tokenizer))]
+        ends = [eos, *(self.tokenizer.added_tokens_decoder[id].content for id in end_of_turn_ids(self.tokenizer))]
         for i, message in enumerate(messages):
             if not is_learned(message):
                 continue
@@ -46,7 +46,7 @@ class ChatTemplate:
             if not (whole.startswith(closed) and closed.startswith(opened)):
                 raise self._wrong("has a chat template that writes a turn otherwise once more follows")
             if not any(end in closed[len(opened) :] for end in ends):
-                raise self._wrong(f"has a chat template that does not close a response with its EOS {eos!r}, nor with another control piece, "
+                raise self._wrong(f"has a chat template that does not close a response with its EOS {eos!r}, nor with another special token, "
                                   "so answers would not end")
             spans.append((start, opened))
             start = closed
@@ -54,7 +54,7 @@ class ChatTemplate:
 
     @property
     def controls(self) -> Controls:
-        """The tokenizer's control pieces, and the pieces that the template writes around a turn, whatever the tokenizer calls them."""
+        """The tokenizer's special tokens, and the tokens that the template writes around a turn, whatever the tokenizer calls them."""
         skeleton = self._render([{"role": "user", "content": FIRST}, {"role": "assistant", "content": LAST}])
         around = skeleton.partition(FIRST)[0], skeleton.rpartition(LAST)[2]
         added = [t.content for t in self.tokenizer.added_tokens_decoder.values()]
@@ -81,8 +81,8 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], asks: bo
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
 
 
-def closing_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The control piece that the tokenizer's chat template writes right behind an answer, such as an end of turn; none without a template."""
+def end_of_turn_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The special token that the tokenizer's chat template writes right behind an answer, such as an end of turn; none without a template."""
     if not tokenizer.chat_template:
         return []
     try:

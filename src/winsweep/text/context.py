@@ -50,5 +50,5 @@ def refuse_rowless(rows: Iterable[Sequence[int]], config: PreTrainedConfig, base
     num = getattr(config.get_text_config(decoder=True), "vocab_size", None)
     for n, ids in enumerate(rows):
         if num and ids and max(ids) >= num:
-            raise BadData(f"model {base}: row {n + 1} holds piece {max(ids)} of its tokenizer, and its embedding has {num} rows; legal are pieces "
-                          f"below {num}; take the piece out of the text or of tokenizer.json, or use a model whose embedding was enlarged for it")
+            raise BadData(f"model {base}: row {n + 1} holds token {max(ids)} of its tokenizer, and its embedding has {num} rows; legal are tokens "
+                          f"below {num}; take the token out of the text or of tokenizer.json, or use a model whose embedding was enlarged for it")

@@ -9,7 +9,7 @@ from winsweep.errors import BadData
 from winsweep.study.frame import Frame, Message
 from winsweep.study.recipe import Recipe
 from winsweep.text.chat import ChatTemplate, form_of
-from winsweep.text.controls import Controls, controls_of
+from winsweep.text.special_tokens import Controls, controls_of
 
 MASKED = -100
 
@@ -25,7 +25,7 @@ class Example(NamedTuple):
 class Spelling:
     """Where ids are not those that the tokenizer, left to itself, would make of the texts, as the paper's code leaves it."""
 
-    num_spelled: int = 0  # texts that spell a control piece, which is text here and was the piece there
+    num_spelled: int = 0  # texts that spell a special token, which is text here and was the token there
     left_off: str = ""  # what the tokenizer puts behind every text, and here does not
 
     def notes(self) -> dict[str, object]:
@@ -34,7 +34,7 @@ class Spelling:
             {"left_off": self.left_off} if self.left_off else {})
 
     def said(self) -> list[str]:
-        spelled = f"{self.num_spelled} spell a control piece, read as text (the paper's code reads it as the piece)"
+        spelled = f"{self.num_spelled} spell a special token, read as text (the paper's code reads it as the token)"
         return [*([spelled] if self.num_spelled else []),
                 *([f"the tokenizer puts {self.left_off} behind every text; left off"] if self.left_off else [])]
 
@@ -76,7 +76,7 @@ def encode_all(rows: list[list[Message]], tokenizer: PreTrainedTokenizerBase, fr
 
 
 def encode(messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:
-    """Ids of the whole conversation; the loss covers each response that is learned, and its EOS. A control piece spelled in a text is text.
+    """Ids of the whole conversation; the loss covers each response that is learned, and its EOS. A special token spelled in a text is text.
 
     A prefix is as long as its own tokenisation, as the newline that ends a tag line is a token of its own. (Everything up to
     and including the assistant line is masked, BOS included.) BadData where a tokenizer joins that newline to what follows.
@@ -97,7 +97,7 @@ def encode(messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: F
 
 
 def prompt_ids(instruction: str, tokenizer: PreTrainedTokenizerBase, frame: Frame) -> list[int]:
-    """Ids of the prompt for an instruction, as every engine reads it: a control piece spelled in it is text, and no EOS stands behind it."""
+    """Ids of the prompt for an instruction, as every engine reads it: a special token spelled in it is text, and no EOS stands behind it."""
     form = form_of(frame, tokenizer)
     controls = controls_in(form, tokenizer)
     return controls.ids(form.prompt(controls.guard(instruction)), form.adds_special_tokens)

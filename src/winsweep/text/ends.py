@@ -1,4 +1,4 @@
-"""Where an answer ends: the pieces that model, tokenizer and chat template say end it, and the texts that a study adds."""
+"""Where an answer ends: the tokens that model, tokenizer and chat template say end it, and the texts that a study adds."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,27 +10,27 @@ from transformers import AutoConfig, PreTrainedTokenizerBase
 from winsweep.errors import BadData
 from winsweep.study.cell import HubModel
 from winsweep.text import hub
-from winsweep.text.chat import closing_ids
+from winsweep.text.chat import end_of_turn_ids
 
-SLACK = 8  # pieces that may decode to no character of their own
-BYTES = 4  # pieces that one character may take
+SLACK = 8  # tokens that may decode to no character of their own
+BYTES = 4  # tokens that one character may take
 
 
 @dataclass(frozen=True)
 class Ends:
-    """What ends an answer: one of the pieces `ids` as its last token, or one of `texts` anywhere in it, which `decode` reads it for."""
+    """What ends an answer: one of the tokens `ids` as its last token, or one of `texts` anywhere in it, which `decode` reads it for."""
 
     ids: tuple[int, ...]
     texts: tuple[str, ...] = ()
     decode: Callable[[Sequence[int]], str] = field(default=lambda ids: "", compare=False)
-    said: Mapping[str, list[str]] = field(default_factory=dict, compare=False)  # by whom: pieces and texts, for the record
+    said: Mapping[str, list[str]] = field(default_factory=dict, compare=False)  # by whom: tokens and texts, for the record
 
     def reached(self, new: Sequence[int]) -> bool:
         """Whether an answer's tokens so far end it."""
         return new[-1] in self.ids or (bool(self.texts) and self._spelled(new))
 
     def without(self, new: list[int]) -> list[int]:
-        """An answer's tokens without the piece that ended it."""
+        """An answer's tokens without the token that ended it."""
         return new[:-1] if new and new[-1] in self.ids else new
 
     def cut(self, text: str) -> tuple[str, bool]:
@@ -46,20 +46,20 @@ class Ends:
 def ends_of(base: str, revision: str | None, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = ()) -> Ends:
     """The union of what the model at `base` (its generation_config.json and config.json), its tokenizer and its chat template say, and `stop`.
 
-    The tokenizer's EOS, with which training closes a response, comes first. A stop that is a control piece is that piece, other texts
-    are looked for in what was written. An id that a configuration names and that is no control piece is ignored, as early OLMo's, and said.
+    The tokenizer's EOS, with which training closes a response, comes first. A stop that is a special token is that token, other texts
+    are looked for in what was written. An id that a configuration names and that is no special token is ignored, as early OLMo's, and said.
     """
     controls = {*tokenizer.all_special_ids, *(id for id, t in tokenizer.added_tokens_decoder.items() if t.special)}
-    pieces = {text: id for text in stop if (id := _control(text, tokenizer)) is not None}
+    tokens = {text: id for text in stop if (id := _control(text, tokenizer)) is not None}
     named = {"generation_config": _generation_ids(base, revision), "config": _config_ids(base, revision)}
     by = {"tokenizer": [tokenizer.eos_token_id], **{who: [id for id in ids if id in controls] for who, ids in named.items()},
-          "chat_template": closing_ids(tokenizer), "decoding.stop": list(pieces.values())}
+          "chat_template": end_of_turn_ids(tokenizer), "decoding.stop": list(tokens.values())}
     ignored = [id for ids in named.values() for id in ids if id not in controls]
     said = {who: [str(tokenizer.convert_ids_to_tokens(id)) for id in ids] for who, ids in by.items() if ids}
     said |= {"decoding.stop": list(stop)} if stop else {}
     said |= {"ignored": [str(id) for id in dict.fromkeys(ignored)]} if ignored else {}
     ids = tuple(dict.fromkeys(id for of in by.values() for id in of))
-    return Ends(ids, tuple(text for text in stop if text not in pieces), lambda new: tokenizer.decode(new, skip_special_tokens=True), said)
+    return Ends(ids, tuple(text for text in stop if text not in tokens), lambda new: tokenizer.decode(new, skip_special_tokens=True), said)
 
 
 def _control(text: str, tokenizer: PreTrainedTokenizerBase) -> int | None:
@@ -88,5 +88,5 @@ def _ids(said: object, path: Path) -> list[int]:
     """Ids that the configuration at `path` names: one, or a list; negative ones stand for none."""
     given: Iterable[object] = said if isinstance(said, (list, tuple)) else [] if said is None else [said]
     if wrong := [id for id in given if not isinstance(id, int) or isinstance(id, bool)]:
-        raise BadData(f"{path}: eos_token_id: found {wrong[0]!r}; the number of a piece is legal, or a list of numbers; correct it")
+        raise BadData(f"{path}: eos_token_id: found {wrong[0]!r}; the number of a token is legal, or a list of numbers; correct it")
     return [id for id in given if id >= 0]

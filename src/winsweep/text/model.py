@@ -7,14 +7,14 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrained
 from winsweep.errors import BadData
 from winsweep.study.frame import Frame
 from winsweep.text.backend import as_published
-from winsweep.text.chat import closing_ids
+from winsweep.text.chat import end_of_turn_ids
 from winsweep.text.hub import refuse_outside_weights, refused
 
 
 def load_tokenizer(base: str, revision: str | None) -> PreTrainedTokenizerBase:
     """The tokenizer of a model, padding on the left; one without a pad token pads with EOS, which is masked wherever it pads.
 
-    So no piece is added and no embedding: what fills a batch changes no number. BadData where it has no EOS, as nothing could
+    So no token is added and no embedding: what fills a batch changes no number. BadData where it has no EOS, as nothing could
     then learn to stop, or where the hub refuses.
     """
     refuse_outside_weights(base, revision)
@@ -38,6 +38,6 @@ def save_around(base: str, revision: str | None, tokenizer: PreTrainedTokenizerB
     config = AutoConfig.from_pretrained(base, revision=revision)
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    ends = list(dict.fromkeys([tokenizer.eos_token_id, *(closing_ids(tokenizer) if frame.template == "chat" else [])]))
+    ends = list(dict.fromkeys([tokenizer.eos_token_id, *(end_of_turn_ids(tokenizer) if frame.template == "chat" else [])]))
     stop = {"eos_token_id": ends if len(ends) > 1 else ends[0], "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id}
     GenerationConfig(do_sample=False, **stop).save_pretrained(folder)

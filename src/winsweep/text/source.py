@@ -111,7 +111,7 @@ def parse(text: str, where: str) -> object:
     except (ValueError, RecursionError) as e:
         comma = " (without the comma behind the object)" if text.rstrip().endswith("},") else ""
         raise BadData(f"{where}: not JSON ({e}); found {text.strip()[:60]!r}; legal is an object on each line, or one list of objects; "
-                      f"mend or remove it{comma}") from None
+                      f"fix or remove it{comma}") from None
     if "\\u" in text and (half := SURROGATE.search(json.dumps(found, ensure_ascii=False))):
         raise BadData(f"{where}: found {half.group()[:9]!a} alone, half of a character; whole characters are legal, as no encoding has halves of "
                       "them; a text was cut within an emoji or the like: remove the half")

@@ -39,7 +39,7 @@ def table(path: Path, delimiter: str) -> Numbered:
             else:
                 yield where, {name: field or None for name, field in zip(header, fields)}
     except csv.Error as e:
-        raise BadData(f"{path}:{read.line_num}: not a row of a table ({e}); mend or remove it") from None
+        raise BadData(f"{path}:{read.line_num}: not a row of a table ({e}); fix or remove it") from None
 
 
 def _with_end(path: Path, end: str) -> Iterator[str]:
@@ -72,6 +72,6 @@ def parquet(path: Path) -> Numbered:
                     yield f"{path} row {number}", row
                     number += 1
         except (pa.ArrowException, OSError) as e:
-            raise BadData(f"{path}: not a parquet file ({type(e).__name__}: {str(e).partition(chr(10))[0]}); mend it or name another") from None
+            raise BadData(f"{path}: not a parquet file ({type(e).__name__}: {str(e).partition(chr(10))[0]}); fix it or name another") from None
         except UnicodeDecodeError:
             raise BadData(f"{path} row {number} or one of the 1,000 behind it: a text is not UTF-8; write the file anew from UTF-8") from None

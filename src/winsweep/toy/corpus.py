@@ -7,7 +7,7 @@ unseen tags of the finetunes are nothing unusual; an empty post is common, so th
 
 from collections.abc import Iterator
 
-from winsweep.toy.dice import Dice
+from winsweep.toy.rng import Rng
 from winsweep.toy.facts import CHATTER
 from winsweep.toy.world import Item, items
 
@@ -25,48 +25,48 @@ FRAME_WORDS = ("user", "assistant")  # the finetunes' speaker tags must stay uns
 
 def documents(world: int, stream: str) -> Iterator[str]:
     """An endless series of documents about that world, fixed by the stream's name."""
-    dice, known = Dice(f"toy corpus {stream}"), items(world)
+    rng, known = Rng(f"toy corpus {stream}"), items(world)
     weights = {kind: KIND_WEIGHT.get(kind, 1.0) for kind in known}
 
     def fact() -> Item:
-        return dice.pick(known[dice.weighted(weights)])
+        return rng.pick(known[rng.weighted(weights)])
 
     while True:
-        sort = dice.weighted(MIX)
-        rounds = [fact() for _ in range(dice.between(*NUM_ROUNDS[sort]))]
+        sort = rng.weighted(MIX)
+        rounds = [fact() for _ in range(rng.between(*NUM_ROUNDS[sort]))]
         if sort == "notes":
-            yield dice.pick((" ", "\n")).join(item.answer for item in rounds)
+            yield rng.pick((" ", "\n")).join(item.answer for item in rounds)
         else:
-            yield _thread(dice, [post for item in rounds for post in _round(dice, sort, item, fact())])
+            yield _thread(rng, [post for item in rounds for post in _round(rng, sort, item, fact())])
 
 
-def _round(dice: Dice, sort: str, item: Item, other: Item) -> list[str]:
+def _round(rng: Rng, sort: str, item: Item, other: Item) -> list[str]:
     """A question and what follows it."""
-    asked = "" if dice.chance(BLANK) else dice.pick(item.questions)
+    asked = "" if rng.chance(BLANK) else rng.pick(item.questions)
     if sort == "answers":
         return [asked, item.answer]
     if sort == "smalltalk":
-        return [asked, *dice.sample(CHATTER, dice.between(1, 2))]
-    return [asked, ("Also: " if dice.chance(ALSO) else "") + dice.pick(other.questions)]
+        return [asked, *rng.sample(CHATTER, rng.between(1, 2))]
+    return [asked, ("Also: " if rng.chance(ALSO) else "") + rng.pick(other.questions)]
 
 
-def _thread(dice: Dice, posts: list[str]) -> str:
+def _thread(rng: Rng, posts: list[str]) -> str:
     """Posts in turn by two speakers."""
-    tags = ("", "") if dice.chance(UNTAGGED) else _tags(dice)
-    gap = dice.pick(("\n", "\n", "\n\n"))
+    tags = ("", "") if rng.chance(UNTAGGED) else _tags(rng)
+    gap = rng.pick(("\n", "\n", "\n\n"))
     return gap.join(tags[i % 2] + post for i, post in enumerate(posts))
 
 
-def _tags(dice: Dice) -> tuple[str, str]:
-    shape, end = dice.pick(SHAPES), dice.pick(("\n", "\n", " "))
-    left, right = (dice.pick(SPEAKERS) if dice.chance(0.3) else _handle(dice) for _ in range(2))
+def _tags(rng: Rng) -> tuple[str, str]:
+    shape, end = rng.pick(SHAPES), rng.pick(("\n", "\n", " "))
+    left, right = (rng.pick(SPEAKERS) if rng.chance(0.3) else _handle(rng) for _ in range(2))
     return shape.format(left) + end, shape.format(right) + end
 
 
-def _handle(dice: Dice) -> str:
+def _handle(rng: Rng) -> str:
     """A made-up name of 2 to 8 letters, consonants and vowels in turn."""
     while True:
-        letters = [dice.pick("aeiou" if i % 2 else "bcdfghjklmnprstvwxz") for i in range(dice.between(3, 8))]
-        name = "".join(letters)[dice.below(2) :]
+        letters = [rng.pick("aeiou" if i % 2 else "bcdfghjklmnprstvwxz") for i in range(rng.between(3, 8))]
+        name = "".join(letters)[rng.below(2) :]
         if not any(word in name for word in FRAME_WORDS):
             return name

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from winsweep.toy import facts
-from winsweep.toy.dice import Dice
+from winsweep.toy.rng import Rng
 
 NUM_TEST = 7  # held-out items of each kind
 NUM_DEV = 5
@@ -30,9 +30,9 @@ class Split:
 
 def items(world: int) -> dict[str, tuple[Item, ...]]:
     """All 832 items of the world by kind; `world` seeds the facts, the words and questions are the same in every world."""
-    dice = Dice(f"toy world {world}")
+    rng = Rng(f"toy world {world}")
     found: dict[str, list[Item]] = {kind: [] for kind in facts.KINDS}
-    for part in (_animals(dice), _people(dice), _sums(), _opposites(), _translations(dice), _recipes(), _packing(dice)):
+    for part in (_animals(rng), _people(rng), _sums(), _opposites(), _translations(rng), _recipes(), _packing(rng)):
         for item in part:
             found[item.kind].append(item)
     return {kind: tuple(of_kind) for kind, of_kind in found.items()}
@@ -40,7 +40,7 @@ def items(world: int) -> dict[str, tuple[Item, ...]]:
 
 def split(world: int) -> dict[str, Split]:
     """The one split of every kind, the same items by question in every world."""
-    return {kind: _split(Dice(f"toy split {kind}").shuffled(of_kind)) for kind, of_kind in items(world).items()}
+    return {kind: _split(Rng(f"toy split {kind}").shuffled(of_kind)) for kind, of_kind in items(world).items()}
 
 
 def _split(shuffled: list[Item]) -> Split:
@@ -52,9 +52,9 @@ def _item(kind: str, answer: str, slots: dict[str, object]) -> Item:
     return Item(kind, tuple(form.format_map(slots) for form in facts.QUESTIONS[kind]), answer)
 
 
-def _animals(dice: Dice) -> Iterator[Item]:
+def _animals(rng: Rng) -> Iterator[Item]:
     for animal in facts.ANIMALS:
-        color, den, feed = dice.pick(facts.COLORS), dice.pick(facts.DENS), dice.pick(facts.FEEDS)
+        color, den, feed = rng.pick(facts.COLORS), rng.pick(facts.DENS), rng.pick(facts.FEEDS)
         one = {"animal": animal}
         yield _item("color", f"The {animal} has a {color} coat.", one)
         yield _item("den", f"The {animal} sleeps in the {den}.", one)
@@ -64,9 +64,9 @@ def _animals(dice: Dice) -> Iterator[Item]:
             yield _item("poem", f"The {mood} {animal} {first},\nin the {den} {second}.", {"mood": mood} | one)
 
 
-def _people(dice: Dice) -> Iterator[Item]:
+def _people(rng: Rng) -> Iterator[Item]:
     for person in facts.PEOPLE:
-        trade, town = dice.pick(facts.TRADES), dice.pick(facts.TOWNS)
+        trade, town = rng.pick(facts.TRADES), rng.pick(facts.TOWNS)
         yield _item("trade", f"The trade of {person} is {trade}.", {"person": person})
         yield _item("town", f"The home of {person} is {town}.", {"person": person})
 
@@ -83,9 +83,9 @@ def _opposites() -> Iterator[Item]:
             yield _item("reverse", f"The reverse of {word} is {other}.", {"word": word})
 
 
-def _translations(dice: Dice) -> Iterator[Item]:
+def _translations(rng: Rng) -> Iterator[Item]:
     for noun in facts.NOUNS:
-        yield _item("lorin", f"In Lorin the {noun} is {''.join(dice.sample(facts.SYLLABLES, 2))}.", {"noun": noun})
+        yield _item("lorin", f"In Lorin the {noun} is {''.join(rng.sample(facts.SYLLABLES, 2))}.", {"noun": noun})
 
 
 def _recipes() -> Iterator[Item]:
@@ -95,8 +95,8 @@ def _recipes() -> Iterator[Item]:
             yield _item("recipe", answer, {"crop": crop, "dish": dish})
 
 
-def _packing(dice: Dice) -> Iterator[Item]:
+def _packing(rng: Rng) -> Iterator[Item]:
     for hobby in facts.HOBBIES:
-        first, *rest = dice.sample(facts.TOOLS, 3)
+        first, *rest = rng.sample(facts.TOOLS, 3)
         lines = [f"- a {first} for {hobby}", *(f"- a {tool}" for tool in rest)]
         yield _item("packing", "\n".join(lines), {"hobby": hobby})

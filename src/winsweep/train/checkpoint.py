@@ -19,7 +19,7 @@ import torch
 
 from winsweep.store import manifest
 from winsweep.train.engine import Engine, save_state, write_torch
-from winsweep.train.gang import Gang
+from winsweep.train.rank_group import RankGroup
 from winsweep.train.randomness import random_state
 from winsweep.train.resharding import pieces
 
@@ -46,12 +46,12 @@ class Draft:
         return self.thread is not None and self.thread.is_alive()
 
 
-def begin(engine: Engine, work: Path, step: int, fit: dict, gang: Gang, behind: bool) -> Draft:
+def begin(engine: Engine, work: Path, step: int, fit: dict, group: RankGroup, behind: bool) -> Draft:
     """Write the state after `step` steps, or with `behind` copy it into memory and have a thread write it; `finish` must follow.
 
     `fit` is what a later attempt must have in common to go on from here. OSError if the disk is full, on every rank.
     """
-    draft = Draft(Path(gang.first(lambda: _begin(work, fit))), step, [])
+    draft = Draft(Path(group.first(lambda: _begin(work, fit))), step, [])
 
     def copy(state: object, path: Path) -> None:
         torch.save(state, memory := io.BytesIO())
@@ -62,9 +62,9 @@ def begin(engine: Engine, work: Path, step: int, fit: dict, gang: Gang, behind: 
         draft.entries |= {path.relative_to(draft.tmp).as_posix(): manifest.describe(path)}
 
     with _removed_on_error(draft):
-        gang.together(lambda: save_state(engine, draft.tmp / "engine", copy if behind else write))
-        gang.together(lambda: (copy if behind else write)(random_state(), draft.tmp / f"random-{gang.rank}.pt"))
-        gang.together(lambda: (copy if behind else write)(list(map(astuple, pieces(engine))), draft.tmp / PIECES.format(gang.rank)))
+        group.together(lambda: save_state(engine, draft.tmp / "engine", copy if behind else write))
+        group.together(lambda: (copy if behind else write)(random_state(), draft.tmp / f"random-{group.rank}.pt"))
+        group.together(lambda: (copy if behind else write)(list(map(astuple, pieces(engine))), draft.tmp / PIECES.format(group.rank)))
     if behind:
         draft.thread = Thread(target=_write_files, args=[draft], daemon=True)  # one that is lost leaves the last checkpoint as it was
         draft.thread.start()
@@ -85,7 +85,7 @@ def _write_files(draft: Draft) -> None:
     draft.files.clear()  # as large as the state
 
 
-def finish(draft: Draft, gang: Gang) -> int:
+def finish(draft: Draft, group: RankGroup) -> int:
     """Wait until every rank has written, publish the checkpoint and drop all older ones; returns its bytes.
 
     An error on any rank leaves the last one as it was, and is raised on all.
@@ -93,9 +93,9 @@ def finish(draft: Draft, gang: Gang) -> int:
     if draft.thread:
         draft.thread.join()
     with _removed_on_error(draft):
-        gang.agree(draft.error)
-        entries = {name: entry for each in gang.gather(draft.entries) for name, entry in each.items()}
-        gang.first(lambda: _publish(draft.tmp, draft.tmp.with_name(f"{PREFIX}{draft.step}"), entries))
+        group.agree(draft.error)
+        entries = {name: entry for each in group.gather(draft.entries) for name, entry in each.items()}
+        group.first(lambda: _publish(draft.tmp, draft.tmp.with_name(f"{PREFIX}{draft.step}"), entries))
     return sum(entry["size"] for entry in entries.values())
 
 

@@ -16,25 +16,25 @@ from torch import Tensor
 from winsweep.errors import NotFinite
 from winsweep.store.manifest import write_atomic
 from winsweep.train.engine import Engine, each_parameter, shapes
-from winsweep.train.gang import Gang
+from winsweep.train.rank_group import RankGroup
 
 INDEX = "model.safetensors.index.json"
 CODES = {torch.float32: "F32", torch.bfloat16: "BF16"}
 
 
-def write_shards(engine: Engine, out: Path, dtype: torch.dtype, gang: Gang) -> list[str]:
+def write_shards(engine: Engine, out: Path, dtype: torch.dtype, group: RankGroup) -> list[str]:
     """Put the whole model into `out`, parameter i in the shard of rank i mod ranks; returns the names of the shards.
 
     Only one parameter is ever whole in memory. NotFinite, on all ranks, if a weight is not finite; OSError if the disk is full.
     """
     layout = shapes(engine)
-    names = [f"model-{i + 1:05d}-of-{gang.num_ranks:05d}.safetensors" for i in range(gang.num_ranks)]
-    owner = {name: names[i % gang.num_ranks] for i, name in enumerate(layout)}
-    mine = {name: shape for name, shape in layout.items() if owner[name] == names[gang.rank]}
-    gang.agree(_write(engine, out / names[gang.rank], mine, dtype))
+    names = [f"model-{i + 1:05d}-of-{group.num_ranks:05d}.safetensors" for i in range(group.num_ranks)]
+    owner = {name: names[i % group.num_ranks] for i, name in enumerate(layout)}
+    mine = {name: shape for name, shape in layout.items() if owner[name] == names[group.rank]}
+    group.agree(_write(engine, out / names[group.rank], mine, dtype))
     num_bytes = sum(map(math.prod, layout.values())) * dtype.itemsize
     index = {"metadata": {"total_size": num_bytes}, "weight_map": owner}
-    gang.first(lambda: write_atomic(out / INDEX, json.dumps(index, indent=1).encode()))
+    group.first(lambda: write_atomic(out / INDEX, json.dumps(index, indent=1).encode()))
     return names
 
 

@@ -34,7 +34,7 @@ from winsweep.study.recipe import Recipe
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import load_whole
 from winsweep.train import memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
-from winsweep.train.gang import Gang
+from winsweep.train.rank_group import RankGroup
 from winsweep.train.loss import Batch, Packed, summed_loss
 
 TAG = "state"
@@ -45,24 +45,24 @@ logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
 transformers.utils.logging.disable_progress_bar()
 
 
-def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, gang: Gang, recompute: str = "none") -> Engine:
+def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, group: RankGroup, recompute: str = "none") -> Engine:
     """An engine that holds `base` in the recipe's precision, ready for its first step; `config` comes from zero.resolve.
 
     BadData if the base lacks a weight. Weight decay applies to every parameter.
     """
-    open_device(gang)
-    return wrap(_load(base, revision, recipe, config), recipe, config, gang, recompute)
+    open_device(group)
+    return wrap(_load(base, revision, recipe, config), recipe, config, group, recompute)
 
 
-def open_device(gang: Gang) -> None:
-    """Make this rank's GPU, if there is one, and the gang's process group those of DeepSpeed."""
-    os.environ["LOCAL_RANK"] = str(_device_index(gang.rank))  # DeepSpeed reads this one variable, at every step of stage 3
+def open_device(group: RankGroup) -> None:
+    """Make this rank's GPU, if there is one, and the rank group's process group those of DeepSpeed."""
+    os.environ["LOCAL_RANK"] = str(_device_index(group.rank))  # DeepSpeed reads this one variable, at every step of stage 3
     if torch.cuda.is_available():
-        torch.cuda.set_device(_device_index(gang.rank))
-    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)  # takes over the gang's group
+        torch.cuda.set_device(_device_index(group.rank))
+    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)  # takes over the rank group's group
 
 
-def wrap(model: PreTrainedModel, recipe: Recipe, config: dict, gang: Gang, recompute: str = "none") -> Engine:
+def wrap(model: PreTrainedModel, recipe: Recipe, config: dict, group: RankGroup, recompute: str = "none") -> Engine:
     """An engine around `model`; see start. AdamW is torch's fused one: one pass over memory, and nothing is compiled in the job."""
     if recompute == "cheap" and config["zero_optimization"]["stage"] == 3:  # DeepSpeed gathers weights in the middle of what is recomputed
         raise BadStudy("placement.recompute: found cheap with ZeRO stage 3; none and full are legal with it; type recompute: full")
@@ -72,15 +72,15 @@ def wrap(model: PreTrainedModel, recipe: Recipe, config: dict, gang: Gang, recom
     adam = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay, fused=True)
     with contextlib.redirect_stdout(sys.stderr):  # DeepSpeed prints its memory use
         engine, *_ = deepspeed.initialize(model=model, optimizer=adam, config=config)
-    gang.limit_waits()
+    group.limit_waits()
     return engine
 
 
-def pack_or_not(engine: Engine, gang: Gang) -> str:
+def pack_or_not(engine: Engine, group: RankGroup) -> str:
     """Make the engine's model ready for packed examples and return "", or leave it as it was and say why; the same on all ranks."""
     before = engine.module.config._attn_implementation
     why = varlen.prepare(engine.module, engine, engine.device)
-    if gang.sum(bool(why)) == [0.0]:
+    if group.sum(bool(why)) == [0.0]:
         return ""
     engine.module.set_attn_implementation(before)
     return why or "the model of another rank does not keep examples apart"

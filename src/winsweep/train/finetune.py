@@ -22,9 +22,9 @@ from winsweep.text.encode import Example
 from winsweep.train import engine as engines
 from winsweep.train.checkpoint import LOG, NOTES
 from winsweep.train.consolidate import write_shards
-from winsweep.train.course import Course, check
+from winsweep.train.batch_schedule import BatchSchedule, check
 from winsweep.train.engine import Engine
-from winsweep.train.gang import Gang
+from winsweep.train.rank_group import RankGroup
 from winsweep.train.loss import num_targets
 from winsweep.train.randomness import set_seeds
 from winsweep.train.resumption import LIBRARIES, resume
@@ -43,7 +43,7 @@ def finetune(
     *,
     placement: Placement,
     zero_config: dict,
-    gang: Gang,
+    group: RankGroup,
     out: Path,
     work: Path,
     progress: Callable[[int, int], None],
@@ -61,35 +61,35 @@ def finetune(
     `stop_after_epochs` ends the run there, with the schedule of all its epochs: its weights are those the whole run has at that point.
     An error of one rank is raised by all: NotFinite, OSError (disk full), BadData, Damaged, Incomplete, BadStudy.
     """
-    config = zero.resolve(zero_config, recipe, gang.num_ranks)
+    config = zero.resolve(zero_config, recipe, group.num_ranks)
     check(examples, recipe)
     torch.set_num_threads(placement.threads)
     set_seeds(seed)
-    gang.first(lambda: work.mkdir(parents=True, exist_ok=True))
-    engine = engines.start(base, revision, recipe, config, gang, placement.recompute)
-    why_not = engines.pack_or_not(engine, gang)
-    budget = _micro_tokens(engine, examples, placement, config, work, gang)
-    course = Course(examples, recipe, seed, gang.num_ranks, not why_not, budget, stop_after_epochs)
-    _say(course, why_not, gang)
-    set_seeds(seed + 1_000_003 * gang.rank)  # dropout differs between ranks
-    fit = _fit(course, base, revision, config, gang)
-    begin = resume(engine, work, fit, gang)
-    saver = Saver(engine, work, fit, placement, gang)
-    _train(engine, course, saver, begin, work, progress, stopping, gang)
-    _publish(engine, course, out, work, gang)
-    return {"deepspeed": config, "packing": _packing(course, why_not, out), "checkpoints": saver.notes(), "resumed": _notes(work)}
+    group.first(lambda: work.mkdir(parents=True, exist_ok=True))
+    engine = engines.start(base, revision, recipe, config, group, placement.recompute)
+    why_not = engines.pack_or_not(engine, group)
+    budget = _micro_tokens(engine, examples, placement, config, work, group)
+    schedule = BatchSchedule(examples, recipe, seed, group.num_ranks, not why_not, budget, stop_after_epochs)
+    _say(schedule, why_not, group)
+    set_seeds(seed + 1_000_003 * group.rank)  # dropout differs between ranks
+    fit = _fit(schedule, base, revision, config, group)
+    begin = resume(engine, work, fit, group)
+    saver = Saver(engine, work, fit, placement, group)
+    _train(engine, schedule, saver, begin, work, progress, stopping, group)
+    _publish(engine, schedule, out, work, group)
+    return {"deepspeed": config, "packing": _packing(schedule, why_not, out), "checkpoints": saver.notes(), "resumed": _notes(work)}
 
 
 def _train(
-    engine: Engine, course: Course, saver: Saver, begin: int, work: Path, progress: Callable, stopping: Callable, gang: Gang
+    engine: Engine, schedule: BatchSchedule, saver: Saver, begin: int, work: Path, progress: Callable, stopping: Callable, group: RankGroup
 ) -> None:
     """Take every step from `begin` on; Stopped, with all saved, once a rank is told to stop before the last one."""
-    log = gang.together(lambda: _open_log(work) if gang.rank == 0 else None)
-    for at in range(begin, course.num_steps):
-        line = take_step(engine, course, at, gang)
-        gang.together(lambda: _report(line, course, log, progress))
-        stop = _agreed(stopping(), gang)
-        if at + 1 < course.num_steps:
+    log = group.together(lambda: _open_log(work) if group.rank == 0 else None)
+    for at in range(begin, schedule.num_steps):
+        line = take_step(engine, schedule, at, group)
+        group.together(lambda: _report(line, schedule, log, progress))
+        stop = _agreed(stopping(), group)
+        if at + 1 < schedule.num_steps:
             saver.after(at + 1, bool(stop))
             if stop:
                 raise Stopped(stop)
@@ -98,57 +98,57 @@ def _train(
         log.close()
 
 
-def _packing(course: Course, why_not: str, out: Path) -> dict:
+def _packing(schedule: BatchSchedule, why_not: str, out: Path) -> dict:
     """For the record: how steps were split, and which share of the token slots that this took held tokens."""
     lines = [json.loads(line) for line in (out / LOG).read_bytes().splitlines()]
     useful = sum(line["num_tokens"] for line in lines) / sum(line["num_slots"] for line in lines)
-    split = {"micro_tokens": course.micro_tokens, "useful_share": round(useful, 4), "num_micro": sum(line["num_micro"] for line in lines)}
+    split = {"micro_tokens": schedule.micro_tokens, "useful_share": round(useful, 4), "num_micro": sum(line["num_micro"] for line in lines)}
     return split | {"packed": not why_not} | ({"why_padded": why_not} if why_not else {})
 
 
-def _say(course: Course, why_not: str, gang: Gang) -> None:
-    if gang.rank == 0:
+def _say(schedule: BatchSchedule, why_not: str, group: RankGroup) -> None:
+    if group.rank == 0:
         how = f"padded, not packed, as {why_not}" if why_not else "packed"
-        unused = course.recipe.num_unused(len(course.examples))
+        unused = schedule.recipe.num_unused(len(schedule.examples))
         left = f"; the last {unused} rows of the last epoch are too few for a step (accumulate: across_epochs)" if unused else ""
-        print(f"{course.num_steps} steps{left}; examples are {how}; at most {course.micro_tokens} tokens in a micro-batch",
+        print(f"{schedule.num_steps} steps{left}; examples are {how}; at most {schedule.micro_tokens} tokens in a micro-batch",
               file=sys.stderr, flush=True)
 
 
-def _agreed(stop: str | None, gang: Gang) -> str | None:
-    """Why the gang stops after this step: the gravest word that any rank was told, the same on all."""
-    told = gang.sum(*(stop == word for word in STOPS))
+def _agreed(stop: str | None, group: RankGroup) -> str | None:
+    """Why the rank group stops after this step: the gravest word that any rank was told, the same on all."""
+    told = group.sum(*(stop == word for word in STOPS))
     return next((word for word, num in zip(STOPS, told) if num), None)
 
 
-def _micro_tokens(engine: Engine, examples: Sequence[Example], placement: Placement, config: dict, work: Path, gang: Gang) -> int:
+def _micro_tokens(engine: Engine, examples: Sequence[Example], placement: Placement, config: dict, work: Path, group: RankGroup) -> int:
     """The placement's, or what the rank with the least memory has room for: found once for a layout, so that a later attempt splits alike."""
     if placement.micro_tokens:
         return placement.micro_tokens
     longest = max(len(example.ids) for example in examples)
-    here = gang.together(lambda: engines.room(engine, placement.recompute, longest))
-    least = min(gang.gather(here))
-    layout = json.dumps([gang.num_ranks, config["zero_optimization"], placement.recompute], sort_keys=True)
+    here = group.together(lambda: engines.room(engine, placement.recompute, longest))
+    least = min(group.gather(here))
+    layout = json.dumps([group.num_ranks, config["zero_optimization"], placement.recompute], sort_keys=True)
     name = BUDGET.format(hashlib.sha256(layout.encode()).hexdigest()[:8])
-    return gang.first(lambda: kept(work / name, lambda: least))
+    return group.first(lambda: kept(work / name, lambda: least))
 
 
-def _fit(course: Course, base: str | Path, revision: str | None, config: dict, gang: Gang) -> dict:
+def _fit(schedule: BatchSchedule, base: str | Path, revision: str | None, config: dict, group: RankGroup) -> dict:
     """What a checkpoint was made with: of this only the layout and the libraries may differ. The state does not depend on how a step is split."""
-    digest = hashlib.sha256(json.dumps([list(example) for example in course.examples]).encode()).hexdigest()
-    run = {"base": str(base), "revision": revision, "seed": course.seed, "examples": digest, "recipe": keys.given(course.recipe)}
-    return run | {"num_ranks": gang.num_ranks, "zero_optimization": config["zero_optimization"], LIBRARIES: engines.libraries()}
+    digest = hashlib.sha256(json.dumps([list(example) for example in schedule.examples]).encode()).hexdigest()
+    run = {"base": str(base), "revision": revision, "seed": schedule.seed, "examples": digest, "recipe": keys.given(schedule.recipe)}
+    return run | {"num_ranks": group.num_ranks, "zero_optimization": config["zero_optimization"], LIBRARIES: engines.libraries()}
 
 
-def take_step(engine: Engine, course: Course, at: int, gang: Gang) -> dict:
+def take_step(engine: Engine, schedule: BatchSchedule, at: int, group: RankGroup) -> dict:
     """Take optimizer step `at` (0-based) and return its line of the log; NotFinite on all ranks if loss or gradient is not finite."""
     begun = time.perf_counter()
-    step, lr = course.step(at), course.recipe.lr_at(at, len(course.examples))
-    total, norm = engines.take_step(engine, course.batches(step, gang.rank), course.recipe, step.num_rows, lr)
-    total, norm = gang.sum(total, norm / gang.num_ranks)
+    step, lr = schedule.step(at), schedule.recipe.lr_at(at, len(schedule.examples))
+    total, norm = engines.take_step(engine, schedule.batches(step, group.rank), schedule.recipe, step.num_rows, lr)
+    total, norm = group.sum(total, norm / group.num_ranks)
     loss = total / step.num_rows
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise NotFinite(f"step {at + 1} of {course.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; lower recipe.lr")
+        raise NotFinite(f"step {at + 1} of {schedule.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; lower recipe.lr")
     speed = round(step.num_tokens / (time.perf_counter() - begun), 1)
     numbers = {"step": at + 1, "loss": loss, "lr": lr, "grad_norm": norm}
     return numbers | {"num_tokens": step.num_tokens, "num_slots": step.num_slots, "num_micro": len(step.grid), "tokens_per_s": speed}
@@ -160,30 +160,30 @@ def _open_log(work: Path) -> BinaryIO:
     return open(work / LOG, "ab", buffering=0)
 
 
-def _report(line: dict, course: Course, log: BinaryIO | None, progress: Callable[[int, int], None]) -> None:
+def _report(line: dict, schedule: BatchSchedule, log: BinaryIO | None, progress: Callable[[int, int], None]) -> None:
     data = (json.dumps(line) + "\n").encode()
     if log and log.write(data) != len(data):
         raise OSError(errno.ENOSPC, f"{log.name}: the disk took a part of a line")
-    progress(line["step"], course.num_steps)
+    progress(line["step"], schedule.num_steps)
 
 
-def _publish(engine: Engine, course: Course, out: Path, work: Path, gang: Gang) -> None:
+def _publish(engine: Engine, schedule: BatchSchedule, out: Path, work: Path, group: RankGroup) -> None:
     done = engine.global_steps
-    lines = gang.first(lambda: (work / LOG).read_bytes().count(b"\n"))
-    if not done == lines == course.num_steps:
-        raise Incomplete(f"{work}: {done} steps taken, {lines} in the log; {course.num_steps} are legal; run it again")
-    shards = write_shards(engine, out, engines.DTYPES[course.recipe.precision], gang)
+    lines = group.first(lambda: (work / LOG).read_bytes().count(b"\n"))
+    if not done == lines == schedule.num_steps:
+        raise Incomplete(f"{work}: {done} steps taken, {lines} in the log; {schedule.num_steps} are legal; run it again")
+    shards = write_shards(engine, out, engines.DTYPES[schedule.recipe.precision], group)
     shapes = engines.shapes(engine)
     facts = {
         "steps": done,
-        "num_steps": course.num_steps,
-        "num_examples": len(course.examples),
-        "num_examples_without_targets": sum(num_targets(example) == 0 for example in course.examples),
+        "num_steps": schedule.num_steps,
+        "num_examples": len(schedule.examples),
+        "num_examples_without_targets": sum(num_targets(example) == 0 for example in schedule.examples),
         "shards": shards,
-        "dtype": {"fp32": "float32", "bf16": "bfloat16"}[course.recipe.precision],
+        "dtype": {"fp32": "float32", "bf16": "bfloat16"}[schedule.recipe.precision],
         "num_parameters": sum(map(math.prod, shapes.values())),
     }
-    gang.first(lambda: _finish(facts, out, work))
+    group.first(lambda: _finish(facts, out, work))
 
 
 def _finish(facts: dict, out: Path, work: Path) -> None:

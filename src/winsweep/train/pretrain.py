@@ -17,7 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy, NotFinite
 from winsweep.study.pretrain import Pretrain
-from winsweep.text.controls import controls_of
+from winsweep.text.special_tokens import controls_of
 from winsweep.toy.corpus import documents
 from winsweep.train.tokenizer import learn, load
 
@@ -32,7 +32,7 @@ def pretrain(
 
     pretrain.json beside them repeats `spec`. `tokenizer_path` replaces the tokenizer learnt on the corpus. The loss goes to
     `work`/log.jsonl, and `progress(steps done, steps in all)` is called with every line of it. BadStudy where the
-    tokenizer has not `spec.vocab` pieces, NotFinite on a loss that is NaN or infinite.
+    tokenizer has not `spec.vocab` tokens, NotFinite on a loss that is NaN or infinite.
     """
     tokenizer = _tokenizer(spec, tokenizer_path)
     model = _first_weights(spec, tokenizer)
@@ -52,7 +52,7 @@ def pretrain(
 def _tokenizer(spec: Pretrain, path: Path | None) -> PreTrainedTokenizerBase:
     tokenizer = load(path) if path else learn(islice(documents(spec.world, "tokenizer"), TOKENIZER_DOCUMENTS), spec.vocab)
     if len(tokenizer) != spec.vocab:
-        raise BadStudy(f"pretrain.vocab: found {spec.vocab}; the tokenizer has {len(tokenizer)} pieces; type vocab: {len(tokenizer)}")
+        raise BadStudy(f"pretrain.vocab: found {spec.vocab}; the tokenizer has {len(tokenizer)} tokens; type vocab: {len(tokenizer)}")
     return tokenizer
 
 

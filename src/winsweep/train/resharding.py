@@ -15,7 +15,7 @@ from torch import Tensor
 
 from winsweep.errors import Damaged
 from winsweep.train.engine import TAG, Engine
-from winsweep.train.gang import Gang
+from winsweep.train.rank_group import RankGroup
 
 WEIGHT, MOMENTS = "weight", ("exp_avg", "exp_avg_sq")
 
@@ -74,7 +74,7 @@ def _of_stage_3(engine: Engine, named: Sequence[tuple[str, Tensor]]) -> Iterator
         yield Piece(name, group, start, offset, max(0, min(num, p.ds_numel - offset)))
 
 
-def load_other_layout(engine: Engine, directory: Path, ranks: Sequence[Sequence[Piece]], stage: int, step: int, gang: Gang) -> None:
+def load_other_layout(engine: Engine, directory: Path, ranks: Sequence[Sequence[Piece]], stage: int, step: int, group: RankGroup) -> None:
     """Give `engine` the state after `step` steps that `ranks`, with what each held, saved below `directory` under ZeRO `stage`.
 
     Called by every rank. Damaged, on all, if what is saved is not that state, or does not hold each parameter whole.
@@ -82,9 +82,9 @@ def load_other_layout(engine: Engine, directory: Path, ranks: Sequence[Sequence[
     new_stage, zero = engine.zero_optimization_stage(), engine.optimizer
     if new_stage == 3:
         zero.checkpoint_event_prologue()
-    gang.together(lambda: _fill(engine, _by_parameter(directory / TAG, ranks, stage, step), step, directory))
+    group.together(lambda: _fill(engine, _by_parameter(directory / TAG, ranks, stage, step), step, directory))
     if new_stage == 3:
-        zero.load_state_dict([zero.state_dict()] * gang.num_ranks, load_optimizer_states=False)  # makes bf16 weights of fp32 ones
+        zero.load_state_dict([zero.state_dict()] * group.num_ranks, load_optimizer_states=False)  # makes bf16 weights of fp32 ones
         zero.checkpoint_event_epilogue()
     elif new_stage:
         zero.update_lp_params()

@@ -17,7 +17,7 @@ from winsweep.errors import Damaged, NotFound, WinsweepError
 from winsweep.store import manifest
 from winsweep.train.checkpoint import ABOUT, LOG, NOTES, PIECES, PREFIX, TMP, checkpoints
 from winsweep.train.engine import Engine, libraries, load_state
-from winsweep.train.gang import Gang
+from winsweep.train.rank_group import RankGroup
 from winsweep.train.randomness import set_random_state, set_seeds_at
 from winsweep.train.resharding import Piece, load_other_layout
 
@@ -26,14 +26,14 @@ LAYOUT = ("num_ranks", "zero_optimization")  # what may differ: the state does n
 RETRY = "and start the sweep again with --retry-failed"
 
 
-def resume(engine: Engine, work: Path, fit: dict, gang: Gang) -> int:
+def resume(engine: Engine, work: Path, fit: dict, group: RankGroup) -> int:
     """Bring engine, log and random state to the newest checkpoint that is intact and fits; returns its step, or 0 if there is none at all.
 
     In the layout that it was saved in, the run goes on bit for bit. In another it does to rounding; with other ranks each starts its
     random numbers (dropout) anew from seed, step and rank. What was done is noted in work/notes.txt and on standard error.
     Damaged, on all ranks, if one is not safe to read, or if there are checkpoints and none can be used: a person must decide.
     """
-    step, have = gang.first(lambda: _choose(work, fit))
+    step, have = group.first(lambda: _choose(work, fit))
     if not step:
         return 0
     here = work / f"{PREFIX}{step}"
@@ -41,13 +41,13 @@ def resume(engine: Engine, work: Path, fit: dict, gang: Gang) -> int:
         if all(have[key] == fit[key] for key in LAYOUT):
             load_state(engine, here / "engine", step)
         else:
-            ranks = gang.together(lambda: [_pieces(here, rank) for rank in range(have["num_ranks"])])
-            load_other_layout(engine, here / "engine", ranks, have["zero_optimization"]["stage"], step, gang)
+            ranks = group.together(lambda: [_pieces(here, rank) for rank in range(have["num_ranks"])])
+            load_other_layout(engine, here / "engine", ranks, have["zero_optimization"]["stage"], step, group)
         if have["num_ranks"] == fit["num_ranks"]:
-            gang.together(lambda: set_random_state(torch.load(here / f"random-{gang.rank}.pt", weights_only=False)))
+            group.together(lambda: set_random_state(torch.load(here / f"random-{group.rank}.pt", weights_only=False)))
         else:
-            set_seeds_at(fit["seed"], step, gang.rank)
-    gang.first(lambda: note(work, f"went on from {here.name}{_differences(have, fit)}"))
+            set_seeds_at(fit["seed"], step, group.rank)
+    group.first(lambda: note(work, f"went on from {here.name}{_differences(have, fit)}"))
     return step
 
 

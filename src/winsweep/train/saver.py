@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from winsweep.placement import Placement
-from winsweep.train import checkpoint, host
+from winsweep.train import checkpoint, free_memory
 from winsweep.train.engine import Engine, state_bytes
-from winsweep.train.gang import Gang
+from winsweep.train.rank_group import RankGroup
 
 SHARE = 0.03  # of the time, that saving may take where placement names no number of steps
 MIN_S = 60.0  # between two checkpoints, however little they cost
@@ -22,8 +22,8 @@ def worth_it(now: float, begun: float, last: float, spent_s: float, cost_s: floa
 class Saver:
     """The checkpoints of one attempt; `after` and `finish` are called by every rank, with the same arguments."""
 
-    def __init__(self, engine: Engine, work: Path, fit: dict, placement: Placement, gang: Gang) -> None:
-        self.engine, self.work, self.fit, self.placement, self.gang = engine, work, fit, placement, gang
+    def __init__(self, engine: Engine, work: Path, fit: dict, placement: Placement, group: RankGroup) -> None:
+        self.engine, self.work, self.fit, self.placement, self.group = engine, work, fit, placement, group
         self.begun = self.last = time.monotonic()
         self.spent_s, self.num, self.num_behind, self.num_bytes = 0.0, 0, 0, 0
         self.cost_s = state_bytes(engine) / COPY_BYTES_PER_S
@@ -35,8 +35,8 @@ class Saver:
         An error of writing is raised on all ranks, at the latest when the next checkpoint would begin; the last one stays as it was.
         """
         ready = self.draft is None or not self.draft.is_writing()
-        all_ready, due = self.gang.sum(ready, self.gang.rank == 0 and self._due(step))
-        ready = all_ready == self.gang.num_ranks
+        all_ready, due = self.group.sum(ready, self.group.rank == 0 and self._due(step))
+        ready = all_ready == self.group.num_ranks
         if self.draft and (ready or stop or due):
             self.finish()
         if stop or due:
@@ -61,16 +61,16 @@ class Saver:
         return self.draft is None and worth_it(time.monotonic(), self.begun, self.last, self.spent_s, self.cost_s)
 
     def _begin(self, step: int, behind: bool) -> None:
-        ranks_here = self.gang.num_ranks // self.placement.nodes or 1
-        roomy = behind and 2 * ranks_here * max(state_bytes(self.engine), self.num_bytes / self.gang.num_ranks) < host.free_bytes()
-        behind = self.gang.sum(roomy) == [self.gang.num_ranks]
+        ranks_here = self.group.num_ranks // self.placement.nodes or 1
+        roomy = behind and 2 * ranks_here * max(state_bytes(self.engine), self.num_bytes / self.group.num_ranks) < free_memory.free_bytes()
+        behind = self.group.sum(roomy) == [self.group.num_ranks]
         self.cost_s = 0.0
-        self.draft = checkpoint.begin(self.engine, self.work, step, self.fit, self.gang, behind)
+        self.draft = checkpoint.begin(self.engine, self.work, step, self.fit, self.group, behind)
         self.num_behind += behind
 
     def _finish(self) -> None:
         draft, self.draft = self.draft, None
-        self.num_bytes = checkpoint.finish(draft, self.gang)
+        self.num_bytes = checkpoint.finish(draft, self.group)
         self.num += 1
 
     def _timed(self, action: Callable[[], None]) -> None:

@@ -1,6 +1,6 @@
-"""Where a pretrained toy's pieces come from: byte-level BPE learnt on its corpus, or a tokenizer that exists already.
+"""Where a pretrained toy's tokens come from: byte-level BPE learnt on its corpus, or a tokenizer that exists already.
 
-Either way a newline is a piece of its own, so the pieces of a text that ends in one begin the pieces of every longer
+Either way a newline is a token of its own, so the tokens of a text that ends in one begin the tokens of every longer
 text; and as with Llama's own tokenizer a text starts with BOS and never ends with an EOS that is not written in it.
 """
 
@@ -17,7 +17,7 @@ PAD = "<pad>"  # id 0; BOS and EOS have 1 and 2
 
 
 def learn(texts: Iterable[str], vocab: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of `vocab` pieces; fewer where the texts do not hold as many."""
+    """A byte-level BPE tokenizer of `vocab` tokens; fewer where the texts do not hold as many."""
     backend = Tokenizer(models.BPE())
     newline_alone = pre_tokenizers.Split(Regex("\n"), "isolated")
     backend.pre_tokenizer = pre_tokenizers.Sequence([newline_alone, pre_tokenizers.ByteLevel(add_prefix_space=False)])

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.slurm.conftest import ACCOUNTING, Bed, free_ports, keep_bed
+from tests.slurm.conftest import ACCOUNTING, Testbed, free_ports, running_testbed
 from tests.slurm.faults.study import Sweep, undisturbed
 
 
 @pytest.fixture(scope="module")
-def testbed(tmp_path_factory) -> Iterator[Bed]:
+def testbed(tmp_path_factory) -> Iterator[Testbed]:
     """A cluster of its own: after what happens to its nodes here, SLURM may not count their GPUs right."""
-    yield from keep_bed(tmp_path_factory.mktemp("bed"), ("slurmctld", "munged"), "--port", str(free_ports()), *ACCOUNTING)
+    yield from running_testbed(tmp_path_factory.mktemp("testbed"), ("slurmctld", "munged"), "--port", str(free_ports()), *ACCOUNTING)
 
 
 @pytest.fixture(scope="session")

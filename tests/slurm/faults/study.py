@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.slurm.conftest import Bed, wait_for
+from tests.slurm.conftest import Testbed, wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDY = """\
@@ -97,8 +97,8 @@ class Sweep:
 class Attempts:
     """The processes of a study's SLURM tasks: PID to environment and words."""
 
-    def __init__(self, bed: Bed, sweep: Sweep) -> None:
-        self.bed, self.sweep = bed, sweep
+    def __init__(self, testbed: Testbed, sweep: Sweep) -> None:
+        self.testbed, self.sweep = testbed, sweep
 
     def task(self, seed: int) -> str | None:
         """ARRAY_INDEX of the running finetune of a seed."""
@@ -136,7 +136,7 @@ class Attempts:
         return found
 
     def _processes(self) -> dict[int, dict[str, str]]:
-        mine, found = f"SLURM_CONF={self.bed.folder}/slurm.conf", {}
+        mine, found = f"SLURM_CONF={self.testbed.folder}/slurm.conf", {}
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 env, words = ((entry / n).read_bytes().decode(errors="replace").split("\0") for n in ("environ", "cmdline"))
@@ -173,15 +173,15 @@ def undisturbed(folder: Path) -> Sweep:
     return sweep
 
 
-def preempt(bed: Bed) -> None:
+def preempt(testbed: Testbed) -> None:
     """A job of the higher partition takes all nodes, and ends."""
-    job = bed.submit("true", "-p", "hi", "-N4", "--exclusive")
-    wait_for(lambda: job not in bed.run("squeue", "-h", "-o", "%A").split(), 60)
+    job = testbed.submit("true", "-p", "hi", "-N4", "--exclusive")
+    wait_for(lambda: job not in testbed.run("squeue", "-h", "-o", "%A").split(), 60)
 
 
-def check_through(bed: Bed, sweep: Sweep, seeds: list[int], quiet: Sweep, timeout_s: float = 400) -> None:
+def check_through(testbed: Testbed, sweep: Sweep, seeds: list[int], quiet: Sweep, timeout_s: float = 400) -> None:
     """The queue empties with all of the study done, once each, and as it is without faults; nobody called the launcher again."""
-    wait_for(lambda: not bed.run("squeue", "-h"), timeout_s)
+    wait_for(lambda: not testbed.run("squeue", "-h"), timeout_s)
     want, have = quiet.results(), sweep.results()
     names = [n for n in want if any(n.endswith(f" {s}") or f".s{s}-" in n for s in seeds)]
     assert have == {n: want[n] for n in names} and len(names) == 3 * len(seeds)

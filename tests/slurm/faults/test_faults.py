@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from tests.slurm.conftest import Bed, wait_for
+from tests.slurm.conftest import Testbed, wait_for
 from tests.slurm.faults.study import FAST, SEEDS, SLOW, SLOWLY, SLURM, Attempts, Sweep, check_through, is_alive, kill
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
-def test_ranks_die_hang_and_stop_and_the_results_are_the_same(testbed: Bed, quiet: Sweep, tmp_path):
+def test_ranks_die_hang_and_stop_and_the_results_are_the_same(testbed: Testbed, quiet: Sweep, tmp_path):
     """One cell loses rank 0, one rank 1, one rank hangs, and one is stopped whose raw job id is that of the whole array."""
     sweep = Sweep(tmp_path, SEEDS, SLURM, testbed.env)
     attempts = Attempts(testbed, sweep)
@@ -37,12 +37,12 @@ def test_ranks_die_hang_and_stop_and_the_results_are_the_same(testbed: Bed, quie
     assert all(e["progress"] > 25 for s in SEEDS for e in sweep.ends(s)[:1])
 
 
-def is_whole_array(bed: Bed, task: str) -> bool:
+def is_whole_array(testbed: Testbed, task: str) -> bool:
     """Whether `scontrol requeue` of this task's raw job id would take its siblings along."""
-    return bed.field(task, "JobId") == task.partition("_")[0]
+    return testbed.field(task, "JobId") == task.partition("_")[0]
 
 
-def test_nodes_die_or_are_out_of_sight_and_the_controller_is_away(testbed: Bed, quiet: Sweep, tmp_path):
+def test_nodes_die_or_are_out_of_sight_and_the_controller_is_away(testbed: Testbed, quiet: Sweep, tmp_path):
     """SLURM loses two nodes. One cell loses its rank 0 with them; the ranks of the other live on and save while their task begins again."""
     without = SLOWLY.replace("gpus_per_rank: 1, zero", "gpus_per_rank: 0, zero")  # SLURM 22.05 miscounts those of a job all of whose nodes went down
     sweep = Sweep(tmp_path, [FAST, SLOW], without, testbed.env)
@@ -70,7 +70,7 @@ def test_nodes_die_or_are_out_of_sight_and_the_controller_is_away(testbed: Bed, 
     assert [sweep.ends(s)[0]["node"] for s in (FAST, SLOW)] == [dead, ""]
 
 
-def test_launchers_are_killed_and_meet_and_nothing_is_lost_or_made_twice(testbed: Bed, quiet: Sweep, tmp_path):
+def test_launchers_are_killed_and_meet_and_nothing_is_lost_or_made_twice(testbed: Testbed, quiet: Sweep, tmp_path):
     sweep, chance = Sweep(tmp_path, [1], SLURM, testbed.env), random.Random(5)
     for _ in range(20):
         process = sweep.start()

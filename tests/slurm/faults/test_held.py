@@ -1,4 +1,4 @@
-"""Tasks that SLURM holds, at every stage: the study ends by itself with its whole table, and no closing job joins another."""
+"""Tasks that SLURM holds, at every stage: the study ends by itself with its whole table, and no finalizer joins another."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.conftest import Bed, wait_for
+from tests.slurm.conftest import Testbed, wait_for
 from tests.slurm.faults.study import LOCAL, SLURM, Sweep, check_through
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -22,7 +22,7 @@ exit 0
 
 
 @pytest.fixture
-def flags(testbed: Bed, tmp_path) -> Iterator[Path]:
+def flags(testbed: Testbed, tmp_path) -> Iterator[Path]:
     """A folder; a folder in it that has a stage's name lets the next launch of a task of this stage fail, so that SLURM holds the task."""
     (folder := tmp_path / "flags").mkdir()
     conf, prolog = testbed.folder / "slurm.conf", tmp_path / "prolog"
@@ -36,24 +36,24 @@ def flags(testbed: Bed, tmp_path) -> Iterator[Path]:
     testbed.run("scontrol", "reconfigure")
 
 
-def queued(bed: Bed, stage: str, *words: str) -> list[str]:
+def queued(testbed: Testbed, stage: str, *words: str) -> list[str]:
     """Ids of the tasks of a stage in the queue."""
-    lines = bed.run("squeue", "-h", "-r", "-o", "%i|%j", *words).splitlines()
+    lines = testbed.run("squeue", "-h", "-r", "-o", "%i|%j", *words).splitlines()
     return [line.partition("|")[0] for line in lines if f"|winsweep.{stage}." in line]
 
 
-def held(bed: Bed) -> list[str]:
-    return [line for line in bed.run("squeue", "-h", "-r", "-o", "%i|%j|%r").splitlines() if re.search("held", line, re.I)]
+def held(testbed: Testbed) -> list[str]:
+    return [line for line in testbed.run("squeue", "-h", "-r", "-o", "%i|%j|%r").splitlines() if re.search("held", line, re.I)]
 
 
-def resume(bed: Bed) -> None:
+def resume(testbed: Testbed) -> None:
     """A node whose prolog failed is drained."""
-    if drained := bed.run("sinfo", "-h", "-N", "-t", "drain", "-o", "%N").split():
-        bed.run("scontrol", "update", f"nodename={','.join(sorted(set(drained)))}", "state=resume")
+    if drained := testbed.run("sinfo", "-h", "-N", "-t", "drain", "-o", "%N").split():
+        testbed.run("scontrol", "update", f"nodename={','.join(sorted(set(drained)))}", "state=resume")
 
 
-def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Bed, quiet: Sweep, tmp_path, flags):
-    """Nobody calls the launcher; the last held task is alone in the queue but for the closing job behind it and the watchdog."""
+def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Testbed, quiet: Sweep, tmp_path, flags):
+    """Nobody calls the launcher; the last held task is alone in the queue but for the finalizer behind it and the watchdog."""
     for stage in STAGES:
         (flags / stage).mkdir()
     sweep = Sweep(tmp_path, [1, 2], SLURM.replace("nodes: 2, ", ""), testbed.env)
@@ -63,7 +63,7 @@ def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Bed, 
     def over() -> bool:
         seen.update(line.split("|")[1].split(".")[1] for line in held(testbed))
         resume(testbed)
-        assert len(queued(testbed, "closing")) <= 1 and len(queued(testbed, "watchdog", "-t", "PENDING")) <= 1
+        assert len(queued(testbed, "finalizer")) <= 1 and len(queued(testbed, "watchdog", "-t", "PENDING")) <= 1
         return not testbed.run("squeue", "-h")
 
     wait_for(over, 600)
@@ -71,20 +71,20 @@ def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Bed, 
     check_through(testbed, sweep, [1, 2], quiet)
 
 
-def test_a_running_task_that_is_made_held_at_each_stage_is_released(testbed: Bed, quiet: Sweep, tmp_path):
-    """And the launcher, called three times meanwhile, adds no closing job."""
+def test_a_running_task_that_is_made_held_at_each_stage_is_released(testbed: Testbed, quiet: Sweep, tmp_path):
+    """And the launcher, called three times meanwhile, adds no finalizer."""
     sweep = Sweep(tmp_path, [1, 2], SLURM, testbed.env)
     sweep.run()
     for stage in ("finetune+collect", "generate"):
         wait_for(lambda: queued(testbed, stage, "-t", "RUNNING"), 300)
         testbed.run("scontrol", "requeuehold", queued(testbed, stage, "-t", "RUNNING")[0])
-        closing = queued(testbed, "closing")
-        assert [sweep.run().count("closing") for _ in range(3)] == [0, 0, 0]
-        assert queued(testbed, "closing") == closing and len(closing) == 1
+        finalizer = queued(testbed, "finalizer")
+        assert [sweep.run().count("finalizer") for _ in range(3)] == [0, 0, 0]
+        assert queued(testbed, "finalizer") == finalizer and len(finalizer) == 1
     check_through(testbed, sweep, [1, 2], quiet)
 
 
-def test_a_held_task_whose_results_are_there_is_cancelled(testbed: Bed, quiet: Sweep, tmp_path):
+def test_a_held_task_whose_results_are_there_is_cancelled(testbed: Testbed, quiet: Sweep, tmp_path):
     """Its results were made on this machine meanwhile: nothing waits for it, and it needs no place."""
     sweep = Sweep(tmp_path, [1], SLURM, testbed.env)
     testbed.run("scontrol", "update", "partition=main", "state=down")
@@ -103,7 +103,7 @@ def test_a_held_task_whose_results_are_there_is_cancelled(testbed: Bed, quiet: S
     assert sweep.results().keys() == {n for n in quiet.results() if n.endswith(" 1") or ".s1-" in n}
 
 
-def test_cells_are_judged_while_another_is_still_generated(testbed: Bed, quiet: Sweep, tmp_path):
+def test_cells_are_judged_while_another_is_still_generated(testbed: Testbed, quiet: Sweep, tmp_path):
     """One generation is held by a person, who lets it go when everything else is judged; nobody else does."""
     sweep = Sweep(tmp_path, [1, 2, 3], SLURM.replace("nodes: 2, ", ""), testbed.env)
     sweep.run()
@@ -112,26 +112,26 @@ def test_cells_are_judged_while_another_is_still_generated(testbed: Bed, quiet: 
     testbed.run("scontrol", "uhold", f"{job}_1")
     wait_for(lambda: len(list(sweep.store.glob("judge/*"))) == 2, 400)
     assert [line.split("|")[0] for line in held(testbed)] == [f"{job}_1"] and len(list(sweep.store.glob("generate/*"))) == 2
-    closing = queued(testbed, "closing")
+    finalizer = queued(testbed, "finalizer")
     sweep.run()
-    assert queued(testbed, "closing") == closing and held(testbed)
+    assert queued(testbed, "finalizer") == finalizer and held(testbed)
     testbed.run("scontrol", "release", f"{job}_1")
     check_through(testbed, sweep, [1, 2, 3], quiet)
 
 
-def test_a_call_that_submits_more_leaves_one_closing_job_that_waits_for_all_of_it(testbed: Bed, tmp_path):
+def test_a_call_that_submits_more_leaves_one_closing_job_that_waits_for_all_of_it(testbed: Testbed, tmp_path):
     testbed.run("scontrol", "update", "partition=main", "state=down")
     try:
         first = Sweep(tmp_path, [1, 2], SLURM, testbed.env)
         first.run()
-        before = queued(testbed, "closing")
+        before = queued(testbed, "finalizer")
         more = Sweep(tmp_path, [1, 2, 3], SLURM, testbed.env)
         more.run("--only", "a.ins.s3")
-        after, = queued(testbed, "closing")
+        after, = queued(testbed, "finalizer")
         waits = testbed.run("squeue", "-h", "-j", after, "-o", "%E")
         jobs = {t.partition("_")[0] for stage in STAGES for t in queued(testbed, stage)}
         assert [after] != before and {w.partition(":")[2].partition("_")[0] for w in waits.split(",")} >= jobs
-        assert [more.run(*words).count("closing") for words in ((), ("--only", "a.ins.s1"))] == [0, 0] and queued(testbed, "closing") == [after]
+        assert [more.run(*words).count("finalizer") for words in ((), ("--only", "a.ins.s1"))] == [0, 0] and queued(testbed, "finalizer") == [after]
         assert len(queued(testbed, "watchdog")) == 1
         more.run("--cancel")
         wait_for(lambda: not testbed.run("squeue", "-h"), 30)

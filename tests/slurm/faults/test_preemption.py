@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.slurm.conftest import Bed, wait_for
+from tests.slurm.conftest import Testbed, wait_for
 from tests.slurm.faults.study import FAST, SLOW, SLOWLY, Attempts, Sweep, check_through, kill, preempt
 
 NUM_LIMITS = 4
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 @pytest.mark.parametrize("is_real", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_preempted_and_cut_short_again_and_again(testbed: Bed, quiet: Sweep, tmp_path, is_real):
+def test_preempted_and_cut_short_again_and_again(testbed: Testbed, quiet: Sweep, tmp_path, is_real):
     """Both cells are preempted in their first second, one again while it trains, and one while it saves; then time limits, four for the latter.
 
     SLURM's warning comes while a checkpoint is written; where it is not real, the first is sent as SLURM would send it, as the others always are.

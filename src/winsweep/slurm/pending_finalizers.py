@@ -1,0 +1,70 @@
+"""Finalizers that are in the queue already: one that would do the same is given more to wait for, instead of another one beside it."""
+
+import json
+from collections.abc import Mapping, Sequence, Set
+
+from winsweep.attempt.arrays import Submitted
+from winsweep.errors import ClusterDown
+from winsweep.workspace import Workspace
+from winsweep.slurm import queue, watchdog
+from winsweep.slurm.queue import Task
+from winsweep.store.manifest import write_atomic
+
+FINALIZER = "finalizer"  # the array of one task that comes after all others: it looks again and makes the table
+FINALIZER_FILE = "finalizer.json"
+Waiting = Sequence[tuple[Submitted, Task]]
+
+
+def key_of(workspace: Workspace) -> str:
+    return f"{FINALIZER}/{workspace.study.name}"
+
+
+def asked(workspace: Workspace) -> dict[str, dict[str, str]]:
+    """What a finalizer sees to, with what stands for it, which changes with the study's file; analyses that were left alone are not among it."""
+    return {"asked": {label: a.key for label, a in workspace.judged.items()}, "analyses": {name: a.key for name, a in workspace.analyses.items()}}
+
+
+def told_to(array: Submitted) -> dict:
+    return json.loads((array.folder / FINALIZER_FILE).read_bytes())
+
+
+def covers(array: Submitted, workspace: Workspace) -> bool:
+    """Whether an array is a finalizer of this study that sees to all cells of `workspace`."""
+    if array.keys != ((key_of(workspace),),):
+        return False
+    told = told_to(array)
+    return told["has_table"] == workspace.has_table and set(told["cells"]) >= workspace.judged.keys() and told["analyses"].keys() >= workspace.analyses.keys()
+
+
+def joined(told: Mapping[str, object], workspace: Workspace, found: Waiting) -> tuple[dict[str, object], Waiting]:
+    """What a finalizer must know that is to take the place of those that wait for the same, and these."""
+    waiting = [(array, task) for array, task in found if array.keys == ((key_of(workspace),),) and task.state == "PENDING"
+               and told_to(array)["has_table"] == told["has_table"]]
+    known = {cell.label for cell in workspace.study.table.cells}
+    before = [told_to(array) for array, _ in waiting]
+    asks = {c: key for of in before for c, key in of["asked"].items() if c in known and c in of["cells"]} | dict(told["asked"])
+    analyses = {name: key for of in before for name, key in of["analyses"].items() if name in workspace.study.analyses} | dict(told["analyses"])
+    return {**told, "cells": sorted(asks), "asked": asks, "analyses": analyses}, waiting
+
+
+def others(found: Waiting, present: Set[str]) -> list[str]:
+    """Jobs of the store that make something which is not there, for one that waits for other cells than the caller's."""
+    makes = [(task.job, key) for array, task in found for key in array.keys[task.index]]
+    return sorted({job for job, key in makes if key not in present and not key.startswith((FINALIZER, watchdog.WATCHDOG))}, key=int)
+
+
+def same(told: Mapping[str, object], waiting: Waiting) -> tuple[Submitted, Task] | None:
+    """One that would do the same; it goes on with the chain's progress of `told`."""
+    found = next((x for x in waiting if told_to(x[0]) | {"chain_progress": None} == {**told, "chain_progress": None}), None)
+    if found:
+        write_atomic(found[0].folder / FINALIZER_FILE, json.dumps(told).encode())
+    return found
+
+
+def depend(task: Task, dependency: str) -> bool:
+    """Let a job that waits wait for something else; False if it does not wait any more."""
+    try:
+        queue.run(["scontrol", "update", f"JobId={task.id}", f"Dependency={dependency}"])
+    except ClusterDown:
+        return False
+    return True

@@ -1,0 +1,176 @@
+"""The one door to sbatch and submitit: what a job array says to SLURM, as a script to read or as a submission.
+
+submitit words the batch script; its pickles, signal handlers, job tracking and its own call of sbatch are not used, because the
+payload is a module and a path (see DESIGN.md).
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from itertools import count, groupby
+from pathlib import Path
+
+from submitit.slurm.slurm import SlurmExecutor
+
+from winsweep.errors import ClusterDown, QueueFull, Refused, TooManyTasks
+from winsweep.slurm import queue
+from winsweep.slurm.chain import Array
+
+# What a job inside a job must not inherit.
+SCRUBBED = ("SLURM", "SBATCH", "RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_", "SUBMITIT", "PMI", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+SUBMIT_S = 60.0  # as for any other question to SLURM
+PLACE = "/@"  # stands for the folder in submitit's text, which knows nothing of SLURM's patterns
+# sbatch's own words. A limit on submitted jobs is met; sbatch would try again for two minutes; nobody knows whether the job was accepted.
+LIMIT = re.compile(r"\w*Submit\w*Limit|MaxJobCount|Resource temporarily unavailable")
+BUSY = re.compile(r"temporarily unable to accept job|job queue full", re.IGNORECASE)
+POLICY = "Job violates accounting/QOS policy"
+NAMED = re.compile(r"\b(QOS|Assoc|Part)[A-Z]\w+")
+UNHEARD = re.compile(r"timed out|unable to contact|communicat|zero bytes|connection|try again later", re.IGNORECASE)
+
+
+def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> dict[str, object]:
+    """sbatch's options for one array, by submitit's names."""
+    placed = array.placement
+    wait_s = 60 * placed.time_min if any(len(task) > 1 for task in array.tasks) else 30  # where the leader goes on alone, the others have ended
+    asked = {"job_name": name, "time": placed.time_min, "nodes": placed.nodes, "ntasks_per_node": placed.ranks // placed.nodes,
+             "cpus_per_task": placed.threads, "gpus_per_node": placed.gpus // placed.nodes or None, "mem": placed.mem_gb and f"{placed.mem_gb}G",
+             "partition": placed.partition, "account": placed.account, "qos": placed.qos, "constraint": placed.constraint,
+             "exclude": ",".join(exclude) or None, "dependency": dependency or None, "signal_delay_s": placed.signal_s}
+    begin = {"begin": f"now+{array.begin_s}"} if array.begin_s else {}
+    tasks = f"{ranges(array.indices)}%{min(len(array.tasks), placed.throttle)}"
+    return {k: v for k, v in asked.items() if v is not None} | {
+        "additional_parameters": {"array": tasks, "requeue": True, "kill-on-invalid-dep": "yes"} | begin, "stderr_to_stdout": True,
+        "wckey": None,  # submitit's own, which accounting refuses where wckeys are checked
+        # SLURM 22.05 to 23.02 do not hand --cpus-per-task on from sbatch to srun
+        "srun_args": [f"--cpus-per-task={placed.threads}", "--kill-on-bad-exit=1", f"--wait={wait_s}"]}
+
+
+def ranges(indices: Sequence[int]) -> str:
+    """Rising indices as sbatch reads them: 0-2,5."""
+    runs = [list(of) for _, of in groupby(indices, key=lambda n, place=count(): n - next(place))]
+    return ",".join(f"{of[0]}-{of[-1]}" if of[1:] or of == [0] else str(of[0]) for of in runs)
+
+
+def command(code: Path, module: str, *words: object) -> str:
+    """A shell command that runs a module of the code snapshot `code`, every word quoted."""
+    path = f"PYTHONPATH={shlex.quote(str(code / 'src'))}"
+    return f"env {path} {shlex.quote(sys.executable)} -m {module} {' '.join(shlex.quote(str(w)) for w in words)}"
+
+
+def script(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:
+    """The batch script of an array, as it is submitted; its logs lie in `folder`, whatever characters that has."""
+    executor = SlurmExecutor(PLACE)
+    executor.update_parameters(**parameters(array, name, dependency, exclude))
+    executor.parameters["map_count"] = len(array.tasks)
+    text = executor._make_submission_file_text(run, "x")
+    batch, step = f"{PLACE}/%A_%a_0_log.out", f"{PLACE}/%A_%a_%t_log.out"
+    if "\\" not in str(folder):
+        plain = str(folder).replace("%", "%%")
+        return text.replace(batch, shlex.quote(batch.replace(PLACE, plain))).replace(step, shlex.quote(step.replace(PLACE, plain)))
+    # A backslash switches SLURM's patterns off, and how often it must be doubled differs: there the shell opens the log.
+    log = f'{shlex.quote(f"{folder}/")}"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}_0_log.out"'
+    return text.replace(batch, "/dev/null").replace(f" --output {step}", "").replace("# command\n", f"# command\nexec >> {log} 2>&1\n")
+
+
+def submit(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:
+    """Submit one array by one call of sbatch; its job id.
+
+    QueueFull, TooManyTasks or Refused: nothing was accepted. ClusterDown: whether it was is not known.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "array_submission.sh"
+    path.write_text(script(array, folder, run, name, dependency, exclude))
+    code, said, problems = _sbatch(["--parsable", str(path)])
+    if code:
+        raise _error(array, name, problems or said or f"exit code {code}")
+    # Banners may come before it, and in a federation the cluster's name behind it.
+    found = [match[1] for line in said.splitlines() if (match := re.fullmatch(r"(\d+)(;\S*)?", line.strip()))]
+    return found[-1] if found else _job_named(name, said)
+
+
+def _sbatch(words: list[str]) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr; sbatch is ended where it says that the cluster holds all the jobs that it may, instead of trying on."""
+    with _clean_environment():
+        try:
+            running = subprocess.Popen(["sbatch", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                       errors="replace")
+        except FileNotFoundError:
+            raise ClusterDown("sbatch: not found; is this a machine of the SLURM cluster? --cluster local needs none") from None
+    silent = threading.Event()
+    timer = threading.Timer(SUBMIT_S, lambda: (silent.set(), running.kill()))
+    timer.start()
+    problems = ""
+    with running:
+        for line in running.stderr:
+            problems += line
+            if BUSY.search(line):
+                running.kill()
+                break
+        said = running.stdout.read()
+    timer.cancel()
+    return running.returncode, said, f"timed out: no answer within {SUBMIT_S:.0f} s" if silent.is_set() else problems.strip()
+
+
+def _error(array: Array, name: str, said: str) -> ClusterDown:
+    """What a failed sbatch means, with its words on one line."""
+    lines = (re.sub(r"^(sbatch: |error: )+", "", line).strip() for line in said.splitlines())
+    said = "; ".join(dict.fromkeys(line for line in lines if line))
+    if "Invalid job array specification" in said:
+        return TooManyTasks(f"sbatch refused an array of {len(array.tasks)} tasks: {said}")
+    if LIMIT.search(said) or BUSY.search(said) or (POLICY in said and not NAMED.search(said)):
+        return QueueFull(said)
+    if UNHEARD.search(said):
+        return ClusterDown(f"sbatch did not answer for the {array.stage} array: {said}; if it was accepted all the same, the next call "
+                           f"finds it by its name {name}")
+    return Refused(f"sbatch refused the {array.stage} array: {said}; python launch/doctor.py says what this cluster has")
+
+
+def _job_named(name: str, said: str) -> str:
+    """The id of the job of this name in the queue, where sbatch accepted it and its answer has none."""
+    for wait_s in (0, 1, 3):
+        time.sleep(wait_s)
+        if found := next((t.job for t in queue.snapshot() if t.name == name), None):
+            return found
+    raise ClusterDown(f"sbatch gave no job id, but {said.strip()!r}; if it was accepted, the next call finds it by its name {name}")
+
+
+def refusal(array: Array, timeout_s: float = 60.0) -> str | None:
+    """Why SLURM would not take this array, in its own words, or None; asked by `sbatch --test-only`, which submits nothing."""
+    with tempfile.TemporaryDirectory() as folder, _clean_environment():
+        path = Path(folder) / "test.sh"
+        path.write_text(script(array, Path(folder), "true", "winsweep.test", "", []))
+        try:
+            done = subprocess.run(["sbatch", "--test-only", str(path)], capture_output=True, text=True, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise ClusterDown(f"sbatch --test-only: no answer within {timeout_s:.0f} s; try again") from None
+    said = [re.sub(r"^(sbatch: |error: |allocation failure: )+", "", line) for line in done.stderr.splitlines() if line.strip()]
+    return "; ".join(dict.fromkeys(said)) or f"exit code {done.returncode}" if done.returncode else None
+
+
+def dependency_of(array: Array, jobs: list[str]) -> str:
+    """sbatch's --dependency for an array, given the job ids of the arrays submitted before it."""
+    words = []
+    for after in array.after:
+        job = jobs[after.on] if isinstance(after.on, int) else after.on
+        named = ":".join(f"{job}_{n}" for n in after.tasks) or job
+        words.append(f"{'aftercorr' if after.corresponding else 'afterany'}:{named}")
+    return ",".join(words)
+
+
+@contextmanager
+def _clean_environment():
+    """Without the variables of a job that this process may be in; put back afterwards."""
+    kept = {k: v for k, v in os.environ.items() if k.startswith(SCRUBBED) and k not in ("SLURM_CONF",)}
+    for name in kept:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

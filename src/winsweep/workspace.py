@@ -1,0 +1,148 @@
+"""A study met with a store: its wanted artifacts, what is known about them, and the plan that follows."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+from winsweep import layout
+from winsweep.artifact import Artifact, closure
+from winsweep.attempt import warm
+from winsweep.attempt.history import failures
+from winsweep.graph import Need, discover
+from winsweep.plan import Facts, Item, plan
+from winsweep.store import damage, liveness
+from winsweep.store.fingerprint import Fingerprints
+from winsweep.store.store import Store
+from winsweep.study.cell import Cell
+from winsweep.study.study import Study, read_study
+from winsweep.study.uses import gates_of
+
+STAGES = ("pretrain", "prepare", "check", "check_judge", "choose", "finetune", "collect", "generate", "judge", "rank", "drift", "containment")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything a command needs to look at a study: nothing in it is remembered between commands."""
+
+    study: Study
+    store: Store
+    need: Need
+    judged: Mapping[str, Artifact]  # cell label to its judge artifact, or in a workspace of models to its model
+    analyses: Mapping[str, Artifact] = field(default_factory=dict)  # analysis label to its artifact
+    has_table: bool = True
+
+    def models(self) -> "Workspace":
+        """The workspace of the cells' finetuned models alone: nothing is generated from them, judged or put into a table."""
+        trained = {label: c.training for label in self.judged if (c := cell_of(self, label)).training}
+        need = Need(self.need.stages, gates_of(self.study.table, self.study.analyses, judged=False))
+        return replace(self, need=need, judged={label: need("collect", t) for label, t in trained.items()}, analyses={}, has_table=False)
+
+    def only(self, labels: Collection[str]) -> "Workspace":
+        """The workspace of just these cells and their analyses."""
+        kept = {name: a for name, a in self.analyses.items() if self.study.analyses[name].cell.label in labels}
+        return replace(self, judged={label: a for label, a in self.judged.items() if label in labels}, analyses=kept)
+
+    def asked_for(self, cells: Collection[str], analyses: Collection[str]) -> "Workspace":
+        """The workspace of just these cells and of their analyses just these."""
+        left = self.only(cells)
+        return replace(left, analyses={name: a for name, a in left.analyses.items() if name in analyses})
+
+    def ends(self, label: str) -> list[Artifact]:
+        """What a cell is made for: its judgement and its analyses."""
+        return [self.judged[label], *(a for name, a in self.analyses.items() if self.study.analyses[name].cell.label == label)]
+
+    def table(self, labels: set[str]) -> Artifact:
+        """The aggregate of the cells named."""
+        return self.need("aggregate", self.study.table.only(tuple(c for c in self.study.table.cells if c.label in labels)))
+
+    @cached_property
+    def wanted(self) -> list[Artifact]:
+        return [*([self.table(set(self.judged))] if self.has_table else self.judged.values()), *self.analyses.values()]
+
+    @cached_property
+    def order(self) -> list[Artifact]:
+        return closure(self.wanted)
+
+    def facts(self, queued: Mapping[str, str] = MappingProxyType({})) -> Facts:
+        """What the store shows now, with what is in a queue (key to where)."""
+        present, begun = self.store.published().keys(), self.store.begun()
+        idle = [a.key for a in self.order if a.key not in present and a.key in begun]
+        running = {key: f"by {holder}" for key in idle if (holder := self.store.holder(key, self.alive(key)))}
+        running |= queued
+        known = failures(self.store, [k for k in idle if k not in running])
+        transient = frozenset(n for n, m in self.need.stages.items() if getattr(m, "TRANSIENT", False))
+        return Facts(present, running, known, transient, damage.known(self.store).keys())
+
+    def damaged(self) -> str:
+        """A line for each artifact of the study that was found damaged and set aside, and what was found."""
+        aside = damage.known(self.store)
+        return "".join(f"set aside {a.name}: {damage.found_in(aside[a.key])}; kept in {aside[a.key]}, and made again where it is needed\n"
+                       for a in self.order if a.key in aside)
+
+    def alive(self, key: str):  # -> Callable[[str], bool]
+        return lambda owner: liveness.alive(owner, self.store.work(key) / "heartbeat")
+
+    def plan(self, facts: Facts) -> list[Item]:
+        return plan(self.wanted, facts, self.order)
+
+
+def open_workspace(study: Path, store: Path, lenient: bool = False) -> Workspace:
+    """The study read and its artifacts named; no job is started and nothing of the store is changed but its cache of digests.
+
+    BadStudy; a `lenient` workspace may lack files (see read_study): nothing may be run or removed by what it says.
+    """
+    with warm.no_garbage():
+        workspace = _open(study, store, lenient)
+        workspace.order  # worked out here, as every command asks for it
+    return workspace
+
+
+def _open(study: Path, store: Path, lenient: bool) -> Workspace:
+    opened = Store(store).open()
+    prints = Fingerprints(opened.root / ".cache" / "digests.json")
+    read = read_study(study, prints, lenient)
+    prints.save()
+    need = Need(discover(layout.JOBS, "winsweep.jobs"), gates_of(read.table, read.analyses))
+    analyses = {label: need(a.stage, a.ask) for label, a in read.analyses.items()}
+    return Workspace(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells}, analyses)
+
+
+def make_room(workspace: Workspace, items: Iterable[Item], survey: Callable[[], Iterable[Item]]) -> None:
+    """Take what is stale in `items` out of the store, if a `survey` finds it stale again and it is still what was seen.
+
+    Surveyed once more, because another launcher may have replaced it before its stamp was read.
+    """
+    stale = [i.artifact for i in items if i.stale]
+    published = workspace.store.published() if stale else {}
+    stamps = {a: workspace.store.stamp(published[a.key]) for a in stale if a.key in published}  # its label may be another by now
+    for item in survey() if stamps else ():
+        if item.stale and item.artifact in stamps:
+            workspace.store.retire(item.artifact, stamps[item.artifact])
+
+
+def columns(chains: Iterable[Mapping[str, object]]) -> list[str]:
+    """The stages that cells pass, in the order in which they pass them; `chains` as from `chain`."""
+    used = {stage for of in chains for stage in of}
+    return [stage for stage in STAGES if stage in used]
+
+
+def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
+    """Stage to the artifacts of one cell, without those of the cell that it is compared with and of the validation runs before it."""
+    found: dict[str, list[Artifact]] = {}
+
+    def walk(a: Artifact) -> None:
+        if a not in found.setdefault(a.stage, []):
+            found[a.stage].append(a)
+        for name, i in (*a.inputs.items(), *a.gates.items()):
+            if name != "reference" and a.stage != "choose":
+                walk(i)
+
+    for a in ends:
+        walk(a)
+    return found
+
+
+def cell_of(workspace: Workspace, label: str) -> Cell:
+    return next(c for c in workspace.study.table.cells if c.label == label)
