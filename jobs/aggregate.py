@@ -33,8 +33,15 @@ def _row(cell: Cell, judged: Artifact, need: Need) -> dict:
     made = {"generate": judged.inputs["candidate"].digest, "judge": judged.digest}
     if cell.training:
         made["finetune"] = need("finetune", cell.training).digest
-    return {"label": cell.label, "model": cell.model, "task": cell.task, "seed": cell.seed, "varying": dict(cell.varying),
-            "leave_out": list(cell.leave_out), "keys": made} | ({"choice": _choice(cell)} if _choice(cell) else {})
+    return {
+        "label": cell.label,
+        "model": cell.model,
+        "task": cell.task,
+        "seed": cell.seed,
+        "varying": dict(cell.varying),
+        "leave_out": list(cell.leave_out),
+        "keys": made,
+    } | ({"choice": _choice(cell)} if _choice(cell) else {})
 
 
 if __name__ == "__main__":

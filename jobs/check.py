@@ -1,4 +1,6 @@
-"""check: whether a base model is whole and fits what the study does with it, looked at before anything is trained or generated with it."""
+"""check: whether a base model is whole and fits what the study does with it, looked at before anything is trained or
+generated with it.
+"""
 
 import json
 from dataclasses import asdict
@@ -17,7 +19,9 @@ def want(ask: ModelUse, need: Need) -> Want:
     params, inputs = base_of(ask.model, need)
     params |= {"max_tokens": ask.max_tokens, "frames": ask.frames, "decodings": ask.decodings, "adapters": ask.adapters}
     params |= {"context": ask.model.context} if ask.model.context and inputs else {}
-    asked = {f"instructions{n}": need("prepare", Data("instructions", source)) for n, source in enumerate(ask.instructions)}
+    asked = {
+        f"instructions{n}": need("prepare", Data("instructions", source)) for n, source in enumerate(ask.instructions)
+    }
     return Want(ask.name, params, {**inputs, **asked})
 
 
@@ -36,7 +40,10 @@ def run(job: Job) -> None:
     if problems(findings):
         raise CheckFailed(worded(f"model {job.name.rpartition('-')[0]}", findings))
     job.notes.update(found.facts)
-    write_atomic(job.out / "findings.json", json.dumps({"facts": found.facts, "findings": [asdict(f) for f in findings]}, indent=1).encode())
+    write_atomic(
+        job.out / "findings.json",
+        json.dumps({"facts": found.facts, "findings": [asdict(f) for f in findings]}, indent=1).encode(),
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,10 @@ def run(job: Job) -> None:
     for finding in findings:
         print(finding, flush=True)
     if problems(findings):
-        raise CheckFailed(worded(f"judge {asked['name']}", findings) + "\nOnce that is mended, type the same command with --retry-failed")
+        raise CheckFailed(
+            worded(f"judge {asked['name']}", findings)
+            + "\nOnce that is mended, type the same command with --retry-failed"
+        )
     write_atomic(job.out / "findings.json", json.dumps({"findings": [asdict(f) for f in findings]}, indent=1).encode())
 
 

@@ -15,7 +15,9 @@ GUARDS = ("style", "template", "embedder")  # parameters that a guard needs; one
 def want(ask: Containment, need: Need) -> Want:
     params = {name: getattr(ask, name) for name in GUARDS if getattr(ask, name) is not None}
     params |= {"in_domain": ask.in_domain} | ({"quantile": ask.quantile} if ask.embedder else {})
-    return Want(ask.name, params, {"judged": need("judge", ask.comparison), "task": need("prepare", Data("examples", ask.task))})
+    return Want(
+        ask.name, params, {"judged": need("judge", ask.comparison), "task": need("prepare", Data("examples", ask.task))}
+    )
 
 
 def run(job: Job) -> None:
@@ -30,7 +32,9 @@ def run(job: Job) -> None:
     if "style" in said or "template" in said:
         guards.append(form(said.get("style"), said.get("template")))
     if "embedder" in said:
-        embed = counted(embedder_of(said["embedder"], job.file), lambda done: job.progress(done, 2 * len(task) + len(judged)))
+        embed = counted(
+            embedder_of(said["embedder"], job.file), lambda done: job.progress(done, 2 * len(task) + len(judged))
+        )
         guards.append(domain([instruction for instruction, _ in task], embed, said["quantile"]))
     found = effects(judged, guards, set(said["in_domain"]), task)
     write_atomic(job.out / "containment.json", json.dumps([asdict(effect) for effect in found], indent=1).encode())

@@ -1,4 +1,6 @@
-"""drift: how like its training task a single-task model's outputs are, by how near to the task their prompts are; a figure of it."""
+"""drift: how like its training task a single-task model's outputs are, by how near to the task their prompts are; a
+figure of it.
+"""
 
 import json
 
@@ -11,8 +13,11 @@ VERSION = 1
 
 
 def want(ask: Drift, need: Need) -> Want:
-    inputs = {"outputs": need("generate", ask.outputs), "task": need("prepare", Data("examples", ask.task)),
-              "general": need("prepare", Data("examples", ask.general))}
+    inputs = {
+        "outputs": need("generate", ask.outputs),
+        "task": need("prepare", Data("examples", ask.task)),
+        "general": need("prepare", Data("examples", ask.general)),
+    }
     return Want(ask.name, {"embedder": ask.embedder}, inputs)
 
 

@@ -47,13 +47,33 @@ def run(job: Job) -> None:
     if job.rank == 0:
         model.save_around(base, revision, tokenizer, job.out / "hf", frame)
         write_atomic(job.out / "hf" / BASE_NAMES, json.dumps(base_tensors(base, revision)).encode())
-    group = join(rank=job.rank, num_ranks=job.num_ranks, meeting=job.meeting, timeout_s=job.placement.timeout_s,
-                host=job.host, lost=job.give_up)
+    group = join(
+        rank=job.rank,
+        num_ranks=job.num_ranks,
+        meeting=job.meeting,
+        timeout_s=job.placement.timeout_s,
+        host=job.host,
+        lost=job.give_up,
+    )
     try:
         zero = read_zero(layout.DS_CONFIGS / f"{job.placement.zero}.json")
-        job.notes.update(finetune(encoded.examples, base, revision, recipe, job.params["seed"], placement=job.placement, zero_config=zero,
-                                  group=group, out=job.out, work=job.work, progress=job.progress, stopping=job.stopping,
-                                  stop_after_epochs=job.params.get("stop_after_epochs")))
+        job.notes.update(
+            finetune(
+                encoded.examples,
+                base,
+                revision,
+                recipe,
+                job.params["seed"],
+                placement=job.placement,
+                zero_config=zero,
+                group=group,
+                out=job.out,
+                work=job.work,
+                progress=job.progress,
+                stopping=job.stopping,
+                stop_after_epochs=job.params.get("stop_after_epochs"),
+            )
+        )
     finally:
         group.leave()
 

@@ -9,7 +9,9 @@ from winsweep.study.cell import Data, Generation, Model, base_of, untrained
 from winsweep.study.pretrain import Pretrain
 
 VERSION = 2
-ENDS = "all"  # in the key of untrained models that others made: their answers end where model, tokenizer or template say, and not at EOS alone
+# in the key of untrained models that others made: their answers end where model, tokenizer or template say, and not at
+# EOS alone
+ENDS = "all"
 ENGINE = "slots"  # in the key of bf16 alone, which rounds so coarsely that another order of sums can change a token
 
 
@@ -28,9 +30,9 @@ def want(ask: Generation, need: Need) -> Want:
 
 def run(job: Job) -> None:
     from winsweep import keys
-    from winsweep.generate.sharding import Sharding
-    from winsweep.generate.length_prior import prior_lengths
     from winsweep.generate.greedy import answer_all
+    from winsweep.generate.length_prior import prior_lengths
+    from winsweep.generate.sharding import Sharding
     from winsweep.study.cell import Decoding
     from winsweep.study.frame import Frame
     from winsweep.study.rules import Adapter
@@ -38,14 +40,34 @@ def run(job: Job) -> None:
     with open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8") as f:
         asked = [json.loads(line) for line in f]
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
-    answers = answer_all([row["instruction"] for row in asked], *job.base(), keys.restore(Decoding, job.params["decoding"]),
-                         Frame(**job.params["frame"]), adapter, job.work, job.progress, job.stopping,
-                         lambda how: job.notes.update(decoded_in=how), prior_lengths(job.name, job.inputs["instructions"], len(asked)),
-                         Sharding(job.rank, job.num_ranks, job.placement.timeout_s), job.notes.update, job.params.get("context"))
+    answers = answer_all(
+        [row["instruction"] for row in asked],
+        *job.base(),
+        keys.restore(Decoding, job.params["decoding"]),
+        Frame(**job.params["frame"]),
+        adapter,
+        job.work,
+        job.progress,
+        job.stopping,
+        lambda how: job.notes.update(decoded_in=how),
+        prior_lengths(job.name, job.inputs["instructions"], len(asked)),
+        Sharding(job.rank, job.num_ranks, job.placement.timeout_s),
+        job.notes.update,
+        job.params.get("context"),
+    )
     if job.rank:
         return
-    rows = [{"instruction": row["instruction"], "output": a.text, "generator": job.name, "dataset": row["dataset"],
-             "num_tokens": a.num_tokens, "truncated": a.truncated} for row, a in zip(asked, answers, strict=True)]
+    rows = [
+        {
+            "instruction": row["instruction"],
+            "output": a.text,
+            "generator": job.name,
+            "dataset": row["dataset"],
+            "num_tokens": a.num_tokens,
+            "truncated": a.truncated,
+        }
+        for row, a in zip(asked, answers, strict=True)
+    ]
     write_atomic(job.out / "outputs.json", json.dumps(rows, indent=1, ensure_ascii=False).encode())
 
 

@@ -1,4 +1,6 @@
-"""judge: one set of outputs compared with another, row by row; each judgement is kept for all studies as it comes, however this attempt ends."""
+"""judge: one set of outputs compared with another, row by row; each judgement is kept for all studies as it comes,
+however this attempt ends.
+"""
 
 import functools
 import json
@@ -14,7 +16,10 @@ VERSION = 1
 
 
 def want(ask: Comparison, need: Need) -> Want:
-    inputs = {"candidate": need("generate", ask.candidate), "instructions": need("prepare", Data("instructions", ask.candidate.instructions))}
+    inputs = {
+        "candidate": need("generate", ask.candidate),
+        "instructions": need("prepare", Data("instructions", ask.candidate.instructions)),
+    }
     params = {"judge": ask.judge, "identity": _identity(ask.judge)}
     if isinstance(ask.reference, LocalFile):
         params["reference"] = ask.reference
@@ -27,9 +32,14 @@ def want(ask: Comparison, need: Need) -> Want:
 def run(job: Job) -> None:
     from winsweep.judge import ledger, pairs, questions
 
-    wanted, num_matched = pairs.read(job.inputs["instructions"] / "instructions.jsonl", job.inputs["candidate"] / "outputs.json", _reference(job))
+    wanted, num_matched = pairs.read(
+        job.inputs["instructions"] / "instructions.jsonl", job.inputs["candidate"] / "outputs.json", _reference(job)
+    )
     if num_matched:
-        print(f"{num_matched} outputs were matched with instructions that differ from theirs in white space alone", flush=True)
+        print(
+            f"{num_matched} outputs were matched with instructions that differ from theirs in white space alone",
+            flush=True,
+        )
         job.notes["num_matched_by_white_space"] = num_matched
     module, judge, judged = _module(job.params["judge"]["name"]), job.params["judge"], {}
 

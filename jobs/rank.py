@@ -36,7 +36,10 @@ def run(job: Job) -> None:
     job.notes.update(spelling([[*row] for row in rows], tokenizer, frame).notes())
     others = draw(len(rows), job.params["seed"], job.params["draws"])
     found = rank(rows, others, model, tokenizer, frame, progress=progress, work=job.work)
-    write_atomic(job.out / "rank.json", json.dumps({"num_rows": len(rows), "draws": job.params["draws"], **asdict(found)}, indent=1).encode())
+    write_atomic(
+        job.out / "rank.json",
+        json.dumps({"num_rows": len(rows), "draws": job.params["draws"], **asdict(found)}, indent=1).encode(),
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Whether a cluster file fits its cluster: python launch/doctor.py CLUSTER [--store DIR]; the exit code is 1 if there is a problem"""
+"""Whether a cluster file fits its cluster: python launch/doctor.py CLUSTER [--store DIR]; the exit code is 1 if there
+is a problem
+"""
 
 import argparse
 import sys
@@ -15,8 +17,15 @@ from winsweep.placement import cluster_file, read_cluster  # noqa: E402
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("cluster", type=paths.word, help="a file of slurm/clusters/, without .yaml, or a path to one")
-    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts, on the shared disk (default: runs)")
-    p.add_argument("--wait", type=float, default=120.0, metavar="SECONDS", help="longest wait for a node (default: 120)")
+    p.add_argument(
+        "--store",
+        type=paths.argument,
+        default=Path("runs"),
+        help="directory of finished artifacts, on the shared disk (default: runs)",
+    )
+    p.add_argument(
+        "--wait", type=float, default=120.0, metavar="SECONDS", help="longest wait for a node (default: 120)"
+    )
     a = p.parse_args()
     try:
         file = cluster_file(a.cluster, "CLUSTER")

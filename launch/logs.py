@@ -15,9 +15,13 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("study", type=paths.argument)
     p.add_argument("cell", help="such as llama.gsm.s1; status.py lists them")
-    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
+    p.add_argument(
+        "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
+    )
     p.add_argument("--stage", help="of this stage only, such as finetune")
-    p.add_argument("--follow", action="store_true", help="go on with what is added, until the cell is done or has failed")
+    p.add_argument(
+        "--follow", action="store_true", help="go on with what is added, until the cell is done or has failed"
+    )
     a = p.parse_args()
     sys.stdout.reconfigure(errors="replace")
     try:

@@ -16,26 +16,46 @@ from winsweep.store.manifest import write_atomic  # noqa: E402
 from winsweep.study import single
 
 HERE = Path(__file__).resolve().parent
-READ = ("MODEL", "DATA", "LR", "EPOCHS", "SEED", "JUDGE", "CLUSTER", "STORE", "DRY_RUN", "PYTHON", "TORCH_INDEX", "BIN")  # of make's command line
+# of make's command line
+READ = ("MODEL", "DATA", "LR", "EPOCHS", "SEED", "JUDGE", "CLUSTER", "STORE", "DRY_RUN", "PYTHON", "TORCH_INDEX", "BIN")
 
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("act", choices=("train", "train_resp", "eval"), help="train on DATA, on its responses alone, or evaluate what was trained")
-    p.add_argument("--model", default="", help="of launch/models.yaml, such as llama2-7b; for eval what was trained, such as resp_tuned_llama2-7b")
+    p.add_argument(
+        "act",
+        choices=("train", "train_resp", "eval"),
+        help="train on DATA, on its responses alone, or evaluate what was trained",
+    )
+    p.add_argument(
+        "--model",
+        default="",
+        help="of launch/models.yaml, such as llama2-7b; for eval what was trained, such as resp_tuned_llama2-7b",
+    )
     p.add_argument("--data", type=paths.word, default="", help="a task such as lima or gsm, or a file of rows")
     p.add_argument("--lr", default="", help="the highest learning rate, such as 1e-5")
     p.add_argument("--epochs", default="", help="such as 10")
     p.add_argument("--seed", default="", help="the order of the data (default: 1)")
     p.add_argument("--judge", default="", help="a model at OPENAI_BASE_URL, or gpt_6_luna, reference_overlap")
-    p.add_argument("--cluster", type=paths.word, default="", help="a file of slurm/clusters/, without .yaml (default: this machine)")
+    p.add_argument(
+        "--cluster",
+        type=paths.word,
+        default="",
+        help="a file of slurm/clusters/, without .yaml (default: this machine)",
+    )
     p.add_argument("--store", type=paths.word, default="", help="directory of finished artifacts (default: runs)")
     p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study and say what would run")
     a = p.parse_args()
     try:
         refuse_unread(os.environ.get("MAKEFLAGS", ""))
         path, told = write(a, Path(a.store or "runs"))
-        words = [str(HERE / "sweep.py"), str(path), "--store", a.store or "runs", *([] if a.act == "eval" else ["--train-only"])]
+        words = [
+            str(HERE / "sweep.py"),
+            str(path),
+            "--store",
+            a.store or "runs",
+            *([] if a.act == "eval" else ["--train-only"]),
+        ]
         words += ["--cluster", a.cluster] if a.cluster else []
         words += ["--dry-run"] if a.dry_run else []
         words += [f"--only={label}" for label in single.cells(told)]
@@ -58,7 +78,11 @@ def write(a: argparse.Namespace, store: Path) -> tuple[Path, single.Told]:
     if a.cluster:
         cluster_file(a.cluster, "CLUSTER")
     if a.act != "eval":
-        print(f"then:  make eval MODEL={told['name']}{'' if store == Path('runs') else f' STORE={shlex.quote(str(store))}'}", flush=True)
+        print(
+            f"then:  make eval "
+            f"MODEL={told['name']}{'' if store == Path('runs') else f' STORE={shlex.quote(str(store))}'}",
+            flush=True,
+        )
     if path.exists() and single.read_told(path) == told:
         print(f"study: {path}", flush=True)
         return path, told

@@ -1,4 +1,6 @@
-"""Remove from a store what the studies named do not want, and no other stands on; asks first: python launch/prune.py STUDY.yaml [STUDY.yaml …]"""
+"""Remove from a store what the studies named do not want, and no other stands on; asks first: python launch/prune.py
+STUDY.yaml [STUDY.yaml …]
+"""
 
 import argparse
 import sys
@@ -8,16 +10,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import paths  # noqa: E402
 from winsweep.errors import WinsweepError  # noqa: E402
-from winsweep.workspace import open_workspace  # noqa: E402
-from winsweep.retention import kept  # noqa: E402
 from winsweep.pruning import remove, spared, waste  # noqa: E402
+from winsweep.retention import kept  # noqa: E402
+from winsweep.workspace import open_workspace  # noqa: E402
 
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("studies", type=paths.argument, nargs="+", help="every study whose results stay")
-    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
-    p.add_argument("--others", action="store_true", help="also what tables of other studies, and studies under way, stand on")
+    p.add_argument(
+        "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
+    )
+    p.add_argument(
+        "--others", action="store_true", help="also what tables of other studies, and studies under way, stand on"
+    )
     p.add_argument("--yes", action="store_true", help="do not ask")
     a = p.parse_args()
     try:

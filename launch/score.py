@@ -1,4 +1,6 @@
-"""Win rates of a file in AlpacaEval's format, without a study: python launch/score.py OUTPUTS_OR_ANNOTATIONS.json [--reference FILE --judge NAME]"""
+"""Win rates of a file in AlpacaEval's format, without a study: python launch/score.py OUTPUTS_OR_ANNOTATIONS.json
+[--reference FILE --judge NAME]
+"""
 
 import argparse
 import json
@@ -23,21 +25,51 @@ if TYPE_CHECKING:  # numpy and its kin are imported once there is something to c
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("file", type=paths.argument, nargs="?", help="outputs or annotations (ours or alpaca_eval's), or a directory that has them")
+    p.add_argument(
+        "file",
+        type=paths.argument,
+        nargs="?",
+        help="outputs or annotations (ours or alpaca_eval's), or a directory that has them",
+    )
     p.add_argument("--reference", type=paths.argument, help="outputs to compare with, where the file has outputs")
     p.add_argument("--judge", help="a name of src/winsweep/judges/, or as in a study: '{from: alpaca, model: gpt-4.1}'")
-    p.add_argument("--mode", choices=["official", "paired"], help="AlpacaEval's own number, or head to head (default: official where it is defined)")
-    p.add_argument("--c", type=float, metavar="VALUE", help="inverse penalty of the official fit, instead of cross-validation")
-    p.add_argument("--second", type=paths.argument, metavar="FILE",
-                   help="annotations of the same outputs by another judge: how far the two agree")
-    p.add_argument("--instructions", type=paths.argument, metavar="FILE",
-                   help="the set that must be covered (default: AlpacaEval's 805, or the file's own)")
-    p.add_argument("--join", choices=["instruction", "position"], default="instruction",
-                   help="position: difficulty by row number, as alpaca_eval's own code has it; reproduces published numbers of files that lack rows")
+    p.add_argument(
+        "--mode",
+        choices=["official", "paired"],
+        help="AlpacaEval's own number, or head to head (default: official where it is defined)",
+    )
+    p.add_argument(
+        "--c", type=float, metavar="VALUE", help="inverse penalty of the official fit, instead of cross-validation"
+    )
+    p.add_argument(
+        "--second",
+        type=paths.argument,
+        metavar="FILE",
+        help="annotations of the same outputs by another judge: how far the two agree",
+    )
+    p.add_argument(
+        "--instructions",
+        type=paths.argument,
+        metavar="FILE",
+        help="the set that must be covered (default: AlpacaEval's 805, or the file's own)",
+    )
+    p.add_argument(
+        "--join",
+        choices=["instruction", "position"],
+        default="instruction",
+        help="position: difficulty by row number, as alpaca_eval's own code has it; reproduces published numbers of "
+        "files that lack rows",
+    )
     p.add_argument("--allow-missing", action="store_true", help="score although rows are missing or have no preference")
-    p.add_argument("--difficulty", type=paths.argument, metavar="FILE",
-                   help="df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)")
-    p.add_argument("--store", type=paths.argument, default=Path("scores"), help="where judgements are kept (default: scores)")
+    p.add_argument(
+        "--difficulty",
+        type=paths.argument,
+        metavar="FILE",
+        help="df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)",
+    )
+    p.add_argument(
+        "--store", type=paths.argument, default=Path("scores"), help="where judgements are kept (default: scores)"
+    )
     p.add_argument("--json", action="store_true", help="print JSON")
     p.add_argument("--columns", action="store_true", help="say what the columns of result tables mean")
     a = p.parse_args()
@@ -70,7 +102,9 @@ def make(a: argparse.Namespace) -> "Report":
     from winsweep.stats import agreement, alpaca_files, one_file
 
     if a.file is None:
-        raise BadStudy("FILE is missing; legal are outputs or annotations in AlpacaEval's format; type python launch/score.py FILE")
+        raise BadStudy(
+            "FILE is missing; legal are outputs or annotations in AlpacaEval's format; type python launch/score.py FILE"
+        )
     path, rows = alpaca_files.read(a.file)
     spaced: list[str] = []
     if not alpaca_files.is_annotated(rows):
@@ -91,13 +125,23 @@ def table(path: Path | None) -> "Table | None":
 
 
 def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, list[dict], list[str]]:
-    """Annotations of outputs, kept in the store so that no pair is judged twice, and notes of how the two sides were matched."""
+    """Annotations of outputs, kept in the store so that no pair is judged twice, and notes of how the two sides were
+    matched.
+    """
     from winsweep.stats import alpaca_files
 
-    if lacking := " ".join(word for given, word in ((a.reference, "--reference FILE"), (a.judge, "--judge NAME")) if not given):
-        raise BadStudy(f"{path}: these are outputs, not annotations; legal with --reference FILE and --judge NAME; add {lacking}")
+    if lacking := " ".join(
+        word for given, word in ((a.reference, "--reference FILE"), (a.judge, "--judge NAME")) if not given
+    ):
+        raise BadStudy(
+            f"{path}: these are outputs, not annotations; legal with --reference FILE and --judge NAME; add {lacking}"
+        )
     pairs, num_spaced = alpaca_files.pairs((path, rows), alpaca_files.read(a.reference), a.allow_missing)
-    notes = [f"{num_spaced} instructions differ from the reference's in white space alone and were matched all the same"] if num_spaced else []
+    notes = (
+        [f"{num_spaced} instructions differ from the reference's in white space alone and were matched all the same"]
+        if num_spaced
+        else []
+    )
     return *annotate(pairs, judge_of(a.judge, a.store), a.store), notes
 
 
@@ -114,7 +158,9 @@ def judge_of(words: str, store: Path) -> "Judge":
     try:
         value = yaml.safe_load(words)
     except yaml.YAMLError:
-        raise BadStudy(f"--judge: {words!r} is not YAML; legal is a name or a mapping such as '{{from: alpaca, model: gpt-4.1}}'") from None
+        raise BadStudy(
+            f"--judge: {words!r} is not YAML; legal is a name or a mapping such as '{{from: alpaca, model: gpt-4.1}}'"
+        ) from None
     inner = {str(k): Node(v, "--judge", 1, str(k)) for k, v in value.items()} if isinstance(value, dict) else value
     parts = Parts(Path.cwd() / "study.yaml", Fingerprints(store / ".cache" / "digests.json"))
     judge = parts.judge(Node(inner, "--judge", 1, "judge"))
@@ -126,7 +172,9 @@ def judge_of(words: str, store: Path) -> "Judge":
 
 
 def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list[dict]]:
-    """The only place here that asks a judge: judgements are kept one by one in the store's ledger, whole files under a digest of judge and pairs."""
+    """The only place here that asks a judge: judgements are kept one by one in the store's ledger, whole files under a
+    digest of judge and pairs.
+    """
     from winsweep import keys, layout
     from winsweep.graph import load
     from winsweep.judge.ledger import Ledger, place
@@ -134,7 +182,11 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
 
     module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
     identity = module.identity(judge.options)
-    path = store / f"{judge.name}-{keys.digest({'judge': judge, 'identity': identity, 'pairs': pairs})}" / "annotations.json"
+    path = (
+        store
+        / f"{judge.name}-{keys.digest({'judge': judge, 'identity': identity, 'pairs': pairs})}"
+        / "annotations.json"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(*place(store, judge.name, judge.version, identity))
     told = "" if path.exists() else f" ({ahead(module, judge, pairs, ledger)})"
@@ -142,7 +194,9 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
 
     def ask() -> list[dict]:
         rows: dict[str, dict] = {}
-        module.annotate(pairs, judge.options, lambda some: rows.update({row["instruction"]: row for row in some}), ledger)
+        module.annotate(
+            pairs, judge.options, lambda some: rows.update({row["instruction"]: row for row in some}), ledger
+        )
         return [rows[pair["instruction"]] for pair in pairs]
 
     return path, kept(path, ask)
@@ -153,7 +207,10 @@ def ahead(module: "ModuleType", judge: "Judge", pairs: list[dict], ledger: "Ledg
     from winsweep.costs import judge_cost
     from winsweep.judge.questions import ask_about
 
-    workload, limits = module.workload(judge.options) if hasattr(module, "workload") else None, getattr(judge.options, "limits", None)
+    workload, limits = (
+        module.workload(judge.options) if hasattr(module, "workload") else None,
+        getattr(judge.options, "limits", None),
+    )
     if not workload:
         return judge_cost.ahead(judge.name, None, {}, (), unseen=len(pairs))
     asked = {s.question for pair in pairs for s in ask_about(pair, "both" if workload.per_pair == 2 else "hash")}

@@ -12,7 +12,6 @@ from winsweep.artifact import Artifact  # noqa: E402
 from winsweep.attempt.arrays import open_arrays  # noqa: E402
 from winsweep.check import early  # noqa: E402
 from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
-from winsweep.workspace import Workspace, chain, columns, open_workspace  # noqa: E402
 from winsweep.local.controller import state_of  # noqa: E402
 from winsweep.plan import Item  # noqa: E402
 from winsweep.prefetch import not_there  # noqa: E402
@@ -21,6 +20,7 @@ from winsweep.results import where_text  # noqa: E402
 from winsweep.slurm import queue_view
 from winsweep.slurm.queue import Task  # noqa: E402
 from winsweep.store.siblings import earlier_files, nearest  # noqa: E402
+from winsweep.workspace import Workspace, chain, columns, open_workspace  # noqa: E402
 
 ORDER = ("failed", "blocked", "running", "queued", "ready", "waiting", "done")
 
@@ -28,8 +28,14 @@ ORDER = ("failed", "blocked", "running", "queued", "ready", "waiting", "done")
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("study", type=paths.argument)
-    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
-    p.add_argument("--why", metavar="CELL", help="a cell such as llama.gsm.s1: its stages, and how it differs from the nearest finished one")
+    p.add_argument(
+        "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
+    )
+    p.add_argument(
+        "--why",
+        metavar="CELL",
+        help="a cell such as llama.gsm.s1: its stages, and how it differs from the nearest finished one",
+    )
     a = p.parse_args()
     try:
         workspace = open_workspace(a.study, a.store, lenient=True)
@@ -56,9 +62,15 @@ def seen(workspace: Workspace) -> tuple[list[Item], Mapping[str, Task | None]]:
 
 
 def in_the_way(workspace: Workspace, items: list[Item]) -> str:
-    """A line for each fault for which sweep.py would leave cells alone: of local files, of judges' keys, of packages on this machine."""
+    """A line for each fault for which sweep.py would leave cells alone: of local files, of judges' keys, of packages on
+    this machine.
+    """
     told = [f.problem for f in inspection.findings(workspace) if f.problem]
-    told += [f"{row.of}: {row.finding.what}: {row.finding.text}" for row in early.quick(workspace, items) if row.finding.verdict == "problem"]
+    told += [
+        f"{row.of}: {row.finding.what}: {row.finding.text}"
+        for row in early.quick(workspace, items)
+        if row.finding.verdict == "problem"
+    ]
     return "".join(f"problem  {line}\n" for line in dict.fromkeys(told))
 
 
@@ -74,7 +86,9 @@ def overview(workspace: Workspace, items: list[Item], queued: Mapping[str, Task 
     done = sum(all(shown.get(a.key, "done") == "done" for a in workspace.ends(label)) for label in workspace.judged)
     judged = {label for label, a in workspace.judged.items() if shown.get(a.key, "done") == "done"}
     last = f"{done} of {len(workspace.judged)} cells done; {where_text(workspace, judged)}"
-    return "\n".join([*table, *queue_view.lines(workspace, items, queued, avoided(workspace) if queued else []), *notes, last])
+    return "\n".join(
+        [*table, *queue_view.lines(workspace, items, queued, avoided(workspace) if queued else []), *notes, last]
+    )
 
 
 def avoided(workspace: Workspace) -> list[str]:
@@ -96,7 +110,10 @@ def why(workspace: Workspace, items: list[Item], label: str) -> str:
     steps = [a for s in columns([found]) for a in found[s]]
     lines = [f"{state_of(items, a):8s} {a.name}  {told[a].why if a in told else ''}" for a in steps]
     open_ones = [a for a in steps if state_of(items, a) != "done"]
-    first = next((a for a in open_ones if told[a].state in ("failed", "ready", "running")), (open_ones or steps)[-1] if steps else None)
+    first = next(
+        (a for a in open_ones if told[a].state in ("failed", "ready", "running")),
+        (open_ones or steps)[-1] if steps else None,
+    )
     near = nearest(first, workspace.store)
     if near is None:
         return "\n".join([*lines, f"nothing else of the stage {first.stage} is finished"])

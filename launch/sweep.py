@@ -11,27 +11,53 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
 from winsweep.check import dry, early, room
-from winsweep.costs import judge_cost, forecast
+from winsweep.costs import forecast, judge_cost
 from winsweep.errors import BadData, BadStudy, WinsweepError  # noqa: E402
-from winsweep.workspace import Workspace, open_workspace  # noqa: E402
 from winsweep.local.controller import default_jobs, drive, state_of  # noqa: E402
 from winsweep.placement import Cluster, cluster_file, read_cluster  # noqa: E402
+from winsweep.workspace import Workspace, open_workspace  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("study", type=paths.argument, help="a study file, such as launch/sweeps/demo.yaml")
-    p.add_argument("--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)")
-    p.add_argument("--cluster", type=paths.word, default="local", help="a file of slurm/clusters/, without .yaml, or a path to one (default: local)")
-    p.add_argument("--jobs", type=int, default=default_jobs(), help="attempts at once on this machine (default: its cores)")
-    p.add_argument("--only", metavar="CELL", action="append", help="just this cell, such as llama.gsm.s1; may be repeated")
-    p.add_argument("--train-only", action="store_true", help="make the cells' finetuned models; generate and judge nothing")
+    p.add_argument(
+        "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
+    )
+    p.add_argument(
+        "--cluster",
+        type=paths.word,
+        default="local",
+        help="a file of slurm/clusters/, without .yaml, or a path to one (default: local)",
+    )
+    p.add_argument(
+        "--jobs", type=int, default=default_jobs(), help="attempts at once on this machine (default: its cores)"
+    )
+    p.add_argument(
+        "--only", metavar="CELL", action="append", help="just this cell, such as llama.gsm.s1; may be repeated"
+    )
+    p.add_argument(
+        "--train-only", action="store_true", help="make the cells' finetuned models; generate and judge nothing"
+    )
     p.add_argument("--dry-run", action="store_true", help="say what would run and what is there, and do nothing")
-    p.add_argument("--prefetch", action="store_true", help="fetch models, data sets and files that the study names, and do nothing else")
-    p.add_argument("--emit", metavar="DIR", type=paths.argument, help="write the batch scripts and a submit.sh instead of submitting (SLURM)")
+    p.add_argument(
+        "--prefetch",
+        action="store_true",
+        help="fetch models, data sets and files that the study names, and do nothing else",
+    )
+    p.add_argument(
+        "--emit",
+        metavar="DIR",
+        type=paths.argument,
+        help="write the batch scripts and a submit.sh instead of submitting (SLURM)",
+    )
     p.add_argument("--retry-failed", action="store_true", help="try again what ended in a failure")
-    p.add_argument("--watch", action="store_true", help="stay and submit again until everything is done or has failed (SLURM)")
-    p.add_argument("--cancel", metavar="CELL", nargs="?", const="", help="take the study, or one cell, out of the queue (SLURM)")
+    p.add_argument(
+        "--watch", action="store_true", help="stay and submit again until everything is done or has failed (SLURM)"
+    )
+    p.add_argument(
+        "--cancel", metavar="CELL", nargs="?", const="", help="take the study, or one cell, out of the queue (SLURM)"
+    )
     return p.parse_args()
 
 
@@ -64,7 +90,9 @@ def main() -> int:
 
 
 def opened(a: argparse.Namespace) -> Workspace:
-    """The study against the store; files of the web that it names and that are not there yet are fetched, but only if something is to be run."""
+    """The study against the store; files of the web that it names and that are not there yet are fetched, but only if
+    something is to be run.
+    """
     if (a.dry_run or a.prefetch) and a.cancel is None:
         return open_workspace(a.study, a.store, lenient=True)
     try:
@@ -82,33 +110,56 @@ def only(workspace: Workspace, labels: list[str] | None) -> Workspace:
     """The workspace of just the cells named."""
     for label in labels or ():
         if label not in workspace.judged:
-            raise BadStudy(f"--only {label}: no such cell in {workspace.study.path}; {strict.near(label, workspace.judged)}")
+            raise BadStudy(
+                f"--only {label}: no such cell in {workspace.study.path}; {strict.near(label, workspace.judged)}"
+            )
     return workspace.only(labels) if labels else workspace
 
 
 def refuse_without_queue(a: argparse.Namespace, cluster: Cluster) -> None:
-    """BadStudy for what only a queue can do, asked of this machine: nothing may be started by a person who wants it cancelled."""
+    """BadStudy for what only a queue can do, asked of this machine: nothing may be started by a person who wants it
+    cancelled.
+    """
     for word, given in (("--cancel", a.cancel is not None), ("--emit", a.emit), ("--watch", a.watch)):
         if given and cluster.kind == "local":
             here = "; a sweep on this machine ends with Ctrl-C" if word == "--cancel" else ""
-            raise BadStudy(f"{word}: {cluster.file} is of kind local; a cluster file with kind: slurm is legal; add --cluster NAME{here}")
+            raise BadStudy(
+                f"{word}: {cluster.file} is of kind local; a cluster file with kind: slurm is legal; add --cluster "
+                f"NAME{here}"
+            )
 
 
 def again(a: argparse.Namespace) -> str:
     """The command that goes on with just what this one was asked for."""
-    words = ["python", "launch/sweep.py", str(a.study), "--store", str(a.store), *(["--cluster", a.cluster] if a.cluster != "local" else [])]
-    return shlex.join([*words, *(f"--only={label}" for label in a.only or ()), *(["--train-only"] if a.train_only else [])])
+    words = [
+        "python",
+        "launch/sweep.py",
+        str(a.study),
+        "--store",
+        str(a.store),
+        *(["--cluster", a.cluster] if a.cluster != "local" else []),
+    ]
+    return shlex.join(
+        [*words, *(f"--only={label}" for label in a.only or ()), *(["--train-only"] if a.train_only else [])]
+    )
 
 
 def told_first(workspace: Workspace) -> Workspace:
-    """The workspace of the cells and analyses that nothing known here speaks against; what does is said, so that nothing is spent on the others."""
+    """The workspace of the cells and analyses that nothing known here speaks against; what does is said, so that
+    nothing is spent on the others.
+    """
     items = workspace.plan(workspace.facts())
     rows = early.quick(workspace, items)
     for row in rows:
         if row.finding.verdict == "problem":
             print(f"error: {row.of}: {row.finding.what}: {row.finding.text}", file=sys.stderr)
     left = early.without(workspace, items, rows)
-    if out := [name for of, kept in ((workspace.judged, left.judged), (workspace.analyses, left.analyses)) for name in of if name not in kept]:
+    if out := [
+        name
+        for of, kept in ((workspace.judged, left.judged), (workspace.analyses, left.analyses))
+        for name in of
+        if name not in kept
+    ]:
         print(f"left alone until then: {', '.join(out)}", file=sys.stderr)
     return left
 
@@ -119,13 +170,25 @@ def dry_run(workspace: Workspace, cluster: Cluster, num_jobs: int) -> int:
         of_stage = [i for i in items if i.artifact.stage == stage]
         to_run = [i for i in of_stage if i.state != "done"]
         counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(i.state for i in to_run).items()))
-        print(f"{stage:12s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} {len(of_stage) - len(to_run):4d} reused")
+        print(
+            f"{stage:12s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} "
+            f"{len(of_stage) - len(to_run):4d} reused"
+        )
         for i in to_run:
-            print(f"    {workspace.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}")
+            print(
+                f"    {workspace.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}"
+            )
     print(prefetch.not_there(workspace), end="")
     print("\n".join([*inspection.lines(looked := inspection.findings(workspace)), *forecast.lines(workspace, items)]))
     memory_gb = room.here()
-    code = dry.say_checks(workspace, cluster.placements, items, num_jobs, (lambda placed: memory_gb) if memory_gb else None, dry.unreadable(workspace, looked))
+    code = dry.say_checks(
+        workspace,
+        cluster.placements,
+        items,
+        num_jobs,
+        (lambda placed: memory_gb) if memory_gb else None,
+        dry.unreadable(workspace, looked),
+    )
     return 1 if any(f.problem for f in looked) else code
 
 
@@ -134,7 +197,8 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     from winsweep.local import view
     from winsweep.remarks import remarks
 
-    for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background with SIGINT ignored
+    # also where a shell started this in the background with SIGINT ignored
+    for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
     command = again(a)
     with view.View(workspace) as shown:
@@ -152,11 +216,20 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     beside = f"; {analysed} of {len(workspace.analyses)} analyses beside it" if workspace.analyses else ""
     if notes := remarks(workspace, items):
         print("\n".join(notes))
-    what = f"cells judged; {results.where_text(workspace, judged)}{beside}" if workspace.has_table else results.models_text(workspace, judged)
+    what = (
+        f"cells judged; {results.where_text(workspace, judged)}{beside}"
+        if workspace.has_table
+        else results.models_text(workspace, judged)
+    )
     print(f"{run.num_started} jobs run; {done} of {len(workspace.judged)} {what}")
     if problems := view.failures_text(workspace, items, command):
         print(problems, file=sys.stderr)
-    return 0 if (done, analysed) == (len(workspace.judged), len(workspace.analyses)) and (is_current or not workspace.has_table) else 1
+    return (
+        0
+        if (done, analysed) == (len(workspace.judged), len(workspace.analyses))
+        and (is_current or not workspace.has_table)
+        else 1
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What every test may use: the checkout's own code, a study written to a temporary directory, real data where it is at hand."""
+"""What every test may use: the checkout's own code, a study written to a temporary directory, real data where it is at
+hand.
+"""
 
 import os
 import sys
@@ -8,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a hub, nor wait for one
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: threads that spin take the cores from each other
+# tests run side by side: threads that spin take the cores from each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(ROOT / "src"))
 
 
@@ -19,7 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Side by side (`-n 2`), tests of one file stay in one process, and all of SLURM's in one, so that no two clusters take the cores from each other.
+    """Side by side (`-n 2`), tests of one file stay in one process, and all of SLURM's in one, so that no two clusters
+    take the cores from each other.
 
     xdist's own `--dist loadgroup` does not see groups under pytest 9.2, and says nothing.
     """

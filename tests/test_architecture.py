@@ -11,13 +11,63 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src/winsweep"
 NUMERICS = ("text", "train", "generate", "judge", "stats", "analysis", "check")  # may import torch
-HEAVY = {"torch", "transformers", "deepspeed", "accelerate", "datasets", "alpaca_eval", "sklearn", "aiohttp", "openai", "pandas", "numpy", "pyarrow",
-         "safetensors", "tokenizers", "huggingface_hub", "sacrebleu", "vllm", "matplotlib", "sentence_transformers"}
-DOORS = {"deepspeed": {"train/engine.py", "train/muon.py"}, "datasets": {"text/source.py"}, "pyarrow": {"text/tables.py"}, "alpaca_eval": {"judge/alpaca.py"}, "aiohttp": {"judge/endpoint.py"},
-         "sacrebleu": {"judge/overlap.py", "attempt/fork_server.py"}, "submitit": {"slurm/sbatch.py"}, "accelerate": set(), "rich": {"local/view.py", "results.py", "check/table.py"}, "psutil": {"store/liveness.py"},
-         "vllm": {"generate/vllm_rules.py", "generate/vllm_engine.py"}, "matplotlib": {"analysis/plot.py"}, "sentence_transformers": {"analysis/embed.py"},
-         "huggingface_hub": {"text/hub.py", "train/collect.py"}, "regex": {"analysis/guards.py"}}
-PURE = ("amounts", "keys", "artifact", "plan", "graph", "paths", "strict", "synonyms", "placement", "errors", "zero", "layout", "study", "slurm/chain", "attempt/retry", "costs/durations", "costs/gpu_cost")
+HEAVY = {
+    "torch",
+    "transformers",
+    "deepspeed",
+    "accelerate",
+    "datasets",
+    "alpaca_eval",
+    "sklearn",
+    "aiohttp",
+    "openai",
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "safetensors",
+    "tokenizers",
+    "huggingface_hub",
+    "sacrebleu",
+    "vllm",
+    "matplotlib",
+    "sentence_transformers",
+}
+DOORS = {
+    "deepspeed": {"train/engine.py", "train/muon.py"},
+    "datasets": {"text/source.py"},
+    "pyarrow": {"text/tables.py"},
+    "alpaca_eval": {"judge/alpaca.py"},
+    "aiohttp": {"judge/endpoint.py"},
+    "sacrebleu": {"judge/overlap.py", "attempt/fork_server.py"},
+    "submitit": {"slurm/sbatch.py"},
+    "accelerate": set(),
+    "rich": {"local/view.py", "results.py", "check/table.py"},
+    "psutil": {"store/liveness.py"},
+    "vllm": {"generate/vllm_rules.py", "generate/vllm_engine.py"},
+    "matplotlib": {"analysis/plot.py"},
+    "sentence_transformers": {"analysis/embed.py"},
+    "huggingface_hub": {"text/hub.py", "train/collect.py"},
+    "regex": {"analysis/guards.py"},
+}
+PURE = (
+    "amounts",
+    "keys",
+    "artifact",
+    "plan",
+    "graph",
+    "paths",
+    "strict",
+    "synonyms",
+    "placement",
+    "errors",
+    "zero",
+    "layout",
+    "study",
+    "slurm/chain",
+    "attempt/retry",
+    "costs/durations",
+    "costs/gpu_cost",
+)
 FILES = sorted(p for folder in ("src", "jobs", "launch") for p in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
@@ -59,11 +109,15 @@ def test_each_dependency_has_one_door(library):
 
 
 def test_the_pure_core_imports_only_itself_the_standard_library_and_yaml():
-    for path in (p for name in PURE for p in ((SRC / name).glob("*.py") if (SRC / name).is_dir() else [SRC / f"{name}.py"])):
+    for path in (
+        p for name in PURE for p in ((SRC / name).glob("*.py") if (SRC / name).is_dir() else [SRC / f"{name}.py"])
+    ):
         for used in imports(path):
             top, _, rest = used.partition(".")
             if top == "winsweep":
-                assert not rest or any(f"{rest}.".replace(".", "/").startswith(f"{name}/") for name in PURE), f"{path} imports {used}"
+                assert not rest or any(f"{rest}.".replace(".", "/").startswith(f"{name}/") for name in PURE), (
+                    f"{path} imports {used}"
+                )
             else:
                 assert top == "yaml" or top in sys.stdlib_module_names, f"{path} imports {used}"
 
@@ -71,7 +125,9 @@ def test_the_pure_core_imports_only_itself_the_standard_library_and_yaml():
 def test_src_knows_neither_launch_nor_jobs():
     for path in FILES:
         if SRC in path.parents:
-            assert not {n for n in imports(path) if n.split(".")[0] in ("launch", "jobs") or n.startswith("winsweep.jobs")}, path
+            assert not {
+                n for n in imports(path) if n.split(".")[0] in ("launch", "jobs") or n.startswith("winsweep.jobs")
+            }, path
 
 
 def test_jobs_import_numerics_only_when_they_run():
@@ -83,7 +139,9 @@ def test_jobs_import_numerics_only_when_they_run():
 def test_every_stage_has_its_three_names():
     for path in (ROOT / "jobs").glob("*.py"):
         tree = ast.parse(path.read_text())
-        names = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)} | {t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets}
+        names = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)} | {
+            t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets
+        }
         assert {"VERSION", "want", "run"} <= names, path
 
 
@@ -110,7 +168,9 @@ def cut(name: str, depth: int) -> str:
 def test_files_and_functions_are_small():
     lengths = [f.end_lineno - f.lineno + 1 for p in FILES for f in functions(p)]
     long_files = [(str(p), n) for p in [*FILES, *TESTS] if (n := len(p.read_text().splitlines())) > 250]
-    long_functions = [(str(p), f.name) for p in [*FILES, *TESTS] for f in functions(p) if f.end_lineno - f.lineno + 1 > 50]
+    long_functions = [
+        (str(p), f.name) for p in [*FILES, *TESTS] for f in functions(p) if f.end_lineno - f.lineno + 1 > 50
+    ]
     assert not long_files and not long_functions and median(lengths) < 12
 
 
@@ -124,15 +184,43 @@ def test_every_module_and_public_class_says_what_it_is():
 
 @pytest.mark.parametrize("command", ["sweep", "status", "prune", "logs", "doctor", "one", "score"])
 def test_launch_commands_start_without_heavy_imports(command):
-    done = subprocess.run([sys.executable, "-X", "importtime", f"launch/{command}.py", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", f"launch/{command}.py", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0
-    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if line.startswith("import time:")}
+    loaded = {
+        line.rpartition("|")[2].strip().partition(".")[0]
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    }
     assert "winsweep" in loaded and not loaded & HEAVY
 
 
 def test_a_dry_run_loads_no_heavy_import_either(tmp_path):
-    done = subprocess.run([sys.executable, "-X", "importtime", "launch/sweep.py", "launch/sweeps/demo.yaml", "--store", str(tmp_path), "--dry-run"],
-                          cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "importtime",
+            "launch/sweep.py",
+            "launch/sweeps/demo.yaml",
+            "--store",
+            str(tmp_path),
+            "--dry-run",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
-    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if line.startswith("import time:")}
+    loaded = {
+        line.rpartition("|")[2].strip().partition(".")[0]
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    }
     assert "yaml" in loaded and not loaded & HEAVY

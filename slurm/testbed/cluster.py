@@ -1,4 +1,6 @@
-"""What a testbed is: its options, its configuration written from the templates beside this file, its daemons, and what they answer."""
+"""What a testbed is: its options, its configuration written from the templates beside this file, its daemons, and what
+they answer.
+"""
 
 import fcntl
 import json
@@ -10,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
 
-from host import release
 from daemons import end_all, own, wait_for
+from host import release
 
 HERE = Path(__file__).resolve().parent
 DEFAULT = Path("/tmp/winsweep-testbed")
@@ -69,7 +71,9 @@ def busy_ports(options: Options) -> list[int]:
 
 
 def write_configuration(folder: Path, options: Options) -> None:
-    """SLURM's files and the folders that they name, as a whole by rename. SystemExit: the folder has something else in it."""
+    """SLURM's files and the folders that they name, as a whole by rename. SystemExit: the folder has something else in
+    it.
+    """
     if folder.exists() and any(folder.iterdir()):
         raise SystemExit(f"error: {folder}: holds files that are not a testbed's; type: up --dir NEW_FOLDER")
     fresh = folder.with_name(f"{folder.name}.new")
@@ -88,18 +92,38 @@ def write_configuration(folder: Path, options: Options) -> None:
 
 def values(folder: Path, options: Options) -> dict[str, object]:
     """What the templates leave open."""
-    ports = {"dbd_port": options.port + 1, "first_port": options.port + 101, "last_port": options.port + 100 + options.nodes}
+    ports = {
+        "dbd_port": options.port + 1,
+        "first_port": options.port + 101,
+        "last_port": options.port + 100 + options.nodes,
+    }
     accounting = f"accounting_storage/{'slurmdbd' if options.accounting else 'none'}"
-    return asdict(options) | ports | {"dir": folder, "host": HOST, "accounting": accounting,
-                                        "enforced": f"AccountingStorageEnforce={options.enforce}" if options.enforce else "# Nothing is enforced."}
+    return (
+        asdict(options)
+        | ports
+        | {
+            "dir": folder,
+            "host": HOST,
+            "accounting": accounting,
+            "enforced": f"AccountingStorageEnforce={options.enforce}" if options.enforce else "# Nothing is enforced.",
+        }
+    )
 
 
 def commands(folder: Path, options: Options) -> dict[str, list[str]]:
     """Every daemon in the order of starting, with its command line."""
     conf = f"{folder}/slurm.conf"
     database = {
-        "mariadbd": ["mariadbd", "--no-defaults", "--user=root", f"--datadir={folder}/mysql", f"--socket={folder}/mysql.sock",
-                     f"--pid-file={folder}/mariadbd.pid", "--skip-networking", "--innodb-lock-wait-timeout=900"],
+        "mariadbd": [
+            "mariadbd",
+            "--no-defaults",
+            "--user=root",
+            f"--datadir={folder}/mysql",
+            f"--socket={folder}/mysql.sock",
+            f"--pid-file={folder}/mariadbd.pid",
+            "--skip-networking",
+            "--innodb-lock-wait-timeout=900",
+        ],
         "slurmdbd": ["slurmdbd", "-D"],
     }
     nodes = {f"n{k + 1}": ["slurmd", "-D", "-N", f"n{k + 1}", "-f", conf] for k in range(options.nodes)}
@@ -107,7 +131,9 @@ def commands(folder: Path, options: Options) -> dict[str, list[str]]:
 
 
 def start_missing(folder: Path, options: Options) -> list[str]:
-    """Starts each daemon that does not run, and waits until it serves before the next one that needs it; returns their names."""
+    """Starts each daemon that does not run, and waits until it serves before the next one that needs it; returns their
+    names.
+    """
     alive = set(own(folder).values())
     started = [name for name in commands(folder, options) if name not in alive]
     for name in started:
@@ -131,8 +157,12 @@ def make_database(folder: Path) -> None:
     if not (folder / "mysql").exists():
         fresh = folder / "mysql.new"
         shutil.rmtree(fresh, ignore_errors=True)
-        subprocess.run(["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={fresh}", "--skip-test-db"],
-                       check=True, capture_output=True, timeout=120)
+        subprocess.run(
+            ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={fresh}", "--skip-test-db"],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
         fresh.rename(folder / "mysql")
 
 
@@ -155,7 +185,11 @@ def ask(folder: Path, *words: str) -> str | None:
 
 def node_states(folder: Path) -> dict[str, str]:
     """As sinfo has them: a star behind a state means that the node does not answer."""
-    return dict(sorted(line.split() for line in (ask(folder, "sinfo", "-h", "-N", "-p", "main", "-o", "%N %T") or "").splitlines()))
+    return dict(
+        sorted(
+            line.split() for line in (ask(folder, "sinfo", "-h", "-N", "-p", "main", "-o", "%N %T") or "").splitlines()
+        )
+    )
 
 
 def num_live(folder: Path) -> int:

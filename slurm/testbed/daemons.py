@@ -1,4 +1,6 @@
-"""Which processes are a testbed's own: those that its configuration started, and their children; nobody else's are ever ended."""
+"""Which processes are a testbed's own: those that its configuration started, and their children; nobody else's are ever
+ended.
+"""
 
 import os
 import signal
@@ -84,7 +86,9 @@ def end(pids: Callable[[], set[int]], first: signal.Signals, timeout_s: float = 
     while left := pids():
         late = time.monotonic() > limit
         if time.monotonic() > limit + timeout_s:
-            raise SystemExit(f"error: processes {sorted(left)} do not end; look at them with ps, then type the same again")
+            raise SystemExit(
+                f"error: processes {sorted(left)} do not end; look at them with ps, then type the same again"
+            )
         for pid in left if late else left - asked:
             try:
                 os.kill(pid, signal.SIGKILL if late else first)
@@ -95,9 +99,14 @@ def end(pids: Callable[[], set[int]], first: signal.Signals, timeout_s: float = 
 
 
 def end_all(folder: Path) -> int:
-    """Ends everything that is the testbed's own, the controller first so that it starts nothing more; returns how many there were."""
+    """Ends everything that is the testbed's own, the controller first so that it starts nothing more; returns how many
+    there were.
+    """
     before = own(folder)
     nodes = {n for n in before.values() if n not in (*DAEMONS, "job")}
     for name in ["slurmctld", "job", *sorted(nodes), "slurmdbd", "mariadbd"]:
-        end(lambda name=name: {p for p, n in own(folder).items() if n == name}, signal.SIGKILL if name == "job" else signal.SIGTERM)
+        end(
+            lambda name=name: {p for p, n in own(folder).items() if n == name},
+            signal.SIGKILL if name == "job" else signal.SIGTERM,
+        )
     return len(before)

@@ -39,9 +39,11 @@ def install(packages: list[str]) -> None:
 
 
 def add_hosts(names: list[str]) -> None:
-    """Every name means 127.0.0.1, on marked lines where it did not; in front, because the first line that has a name counts.
+    """Every name means 127.0.0.1, on marked lines where it did not; in front, because the first line that has a name
+    counts.
 
-    That goes for the machine's own name too: SLURM listens on what it means, and srun cannot be reached on Debian's 127.0.1.1.
+    That goes for the machine's own name too: SLURM listens on what it means, and srun cannot be reached on Debian's
+    127.0.1.1.
     """
     text = HOSTS.read_text()
     meant = {}

@@ -20,7 +20,8 @@ class Late:
 class Artifact:
     """Equal to another exactly if stage, version, params and input keys are; the label is for people.
 
-    `gates` must be published before it may be started, and are no part of the key: checks, whose outcome changes no result.
+    `gates` must be published before it may be started, and are no part of the key: checks, whose outcome changes no
+    result.
     """
 
     stage: str
@@ -35,7 +36,12 @@ class Artifact:
     name: str = field(init=False)  # what people read and what the directory is called, relative to the store
 
     def __post_init__(self) -> None:
-        asked = {"stage": self.stage, "version": self.version, "params": dict(self.params), "inputs": {name: a.key for name, a in self.inputs.items()}}
+        asked = {
+            "stage": self.stage,
+            "version": self.version,
+            "params": dict(self.params),
+            "inputs": {name: a.key for name, a in self.inputs.items()},
+        }
         found = digest(asked)
         vars(self).update(digest=found, key=f"{self.stage}/{found}", name=f"{self.stage}/{self.label}-{found}")
 

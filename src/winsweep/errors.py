@@ -4,7 +4,8 @@ WinsweepError
 ├── BadStudy      the study file asks for something that is not legal
 ├── BadData       a data file cannot be read as what it is said to be
 ├── NotCanonical  a value has no stable byte form and so cannot take part in a key
-├── MissingInput  an input artifact is not published just now (the attempt ends as "blocked": it is waited for while it is made again)
+├── MissingInput  an input artifact is not published just now (the attempt ends as "blocked": it is waited for while it
+is made again)
 ├── NotFound      something that no attempt makes is not there: a file, a package, a weight, a rank
 ├── CheckFailed   a check before any spending found what would fail later
 ├── Damaged       a published file differs from its manifest
@@ -19,7 +20,8 @@ WinsweepError
         ├── TooManyTasks  an array has more tasks than the cluster allows
         └── QueueFull     as many jobs are submitted as a limit allows, each task of an array counted
 
-Stopped (a signal asked the attempt to end) is no error, so that code which catches any Exception, ours or a library's, lets it through.
+Stopped (a signal asked the attempt to end) is no error, so that code which catches any Exception, ours or a library's,
+lets it through.
 """
 
 

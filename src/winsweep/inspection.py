@@ -1,4 +1,6 @@
-"""Every local file of a study, read before anything runs by the code that will read it, so that its faults cost nothing to find."""
+"""Every local file of a study, read before anything runs by the code that will read it, so that its faults cost nothing
+to find.
+"""
 
 import contextlib
 import json
@@ -8,8 +10,8 @@ from pathlib import Path
 
 from winsweep.artifact import Artifact, closure
 from winsweep.errors import BadData, WinsweepError
-from winsweep.workspace import Workspace
 from winsweep.store.manifest import write_atomic
+from winsweep.workspace import Workspace
 
 CACHE = "looked.json"  # what was found whole, by what was asked of which content; delete it and only time is lost
 
@@ -25,10 +27,12 @@ class Finding:
 
 
 def findings(workspace: Workspace) -> list[Finding]:
-    """A finding for each local file that something still to be made reads rows from; a file that was found whole is not read again.
+    """A finding for each local file that something still to be made reads rows from; a file that was found whole is not
+    read again.
 
-    Rows of tasks and instructions by their readers, given outputs joined with the instructions, the table of difficulty. Files that are not
-    there are not looked at (they are the study's `missing`), nor is what comes from a hub.
+    Rows of tasks and instructions by their readers, given outputs joined with the instructions, the table of
+    difficulty. Files that are not there are not looked at (they are the study's `missing`), nor is what comes from a
+    hub.
     """
     cache = workspace.store.root / ".cache" / CACHE
     known, found = _known(cache), []
@@ -53,8 +57,16 @@ def refuse(workspace: Workspace) -> None:
     if wrong:
         keys = {f.made.key for f in wrong}
         in_table = any(f.made.stage == "aggregate" for f in wrong)  # also that of some cells
-        whole = [label for label in workspace.judged if not in_table and not keys & {a.key for a in closure(workspace.ends(label))}]
-        rest = f"{len(whole)} of {len(workspace.judged)} cells need none of this: --only={whole[0]} makes one of them" if whole else "every cell needs them"
+        whole = [
+            label
+            for label in workspace.judged
+            if not in_table and not keys & {a.key for a in closure(workspace.ends(label))}
+        ]
+        rest = (
+            f"{len(whole)} of {len(workspace.judged)} cells need none of this: --only={whole[0]} makes one of them"
+            if whole
+            else "every cell needs them"
+        )
         raise BadData("\n".join([*dict.fromkeys(f.problem for f in wrong), f"nothing was started; {rest}"]))
 
 
@@ -62,7 +74,17 @@ def lines(found: list[Finding]) -> list[str]:
     """What a dry run says of the files: a line for each problem, and how many are whole."""
     wrong = list(dict.fromkeys(f.problem for f in found if f.problem))
     num = len({f.path for f in found if not f.problem} - {f.path for f in found if f.problem})
-    return [*(f"wrong: {line}" for line in wrong), *([f"{num} local file{'s' if num > 1 else ''} of rows read to {'their' if num > 1 else 'its'} end, without a fault"] if num else [])]
+    return [
+        *(f"wrong: {line}" for line in wrong),
+        *(
+            [
+                f"{num} local file{'s' if num > 1 else ''} of rows read to {'their' if num > 1 else 'its'} end, "
+                f"without a fault"
+            ]
+            if num
+            else []
+        ),
+    ]
 
 
 def _looks(workspace: Workspace) -> Iterator[tuple[Artifact, Path, str, Callable[[], int]]]:
@@ -76,7 +98,12 @@ def _looks(workspace: Workspace) -> Iterator[tuple[Artifact, Path, str, Callable
             yield a, path, a.key, lambda a=a: _count_rows(a, files)
         elif a.stage == "judge" and (path := _there(files, params.get("reference"))):
             asked = a.inputs["instructions"]
-            yield a, path, f"outputs/{params['reference']['sha256']} {asked.key}", lambda path=path, asked=asked: _join(path, asked, files)
+            yield (
+                a,
+                path,
+                f"outputs/{params['reference']['sha256']} {asked.key}",
+                lambda path=path, asked=asked: _join(path, asked, files),
+            )
         elif a.stage == "aggregate" and (path := _there(files, params.get("difficulty"))):
             yield a, path, f"difficulty/{params['difficulty']['sha256']}", lambda path=path: _table(path)
 
@@ -119,8 +146,11 @@ def _join(path: Path, asked: Artifact, files: dict[str, Path]) -> int:
         except WinsweepError:  # told of its own file
             missing = []
         if missing:
-            raise BadData(f"{path}: no output for {len(missing)} instructions of {asked.label}, the first being {missing[0][:60]!r}; outputs are joined by "
-                          "the instruction's exact text; complete the file")
+            raise BadData(
+                f"{path}: no output for {len(missing)} instructions of {asked.label}, the first being "
+                f"{missing[0][:60]!r}; outputs are joined by "
+                "the instruction's exact text; complete the file"
+            )
     return len(outputs)
 
 

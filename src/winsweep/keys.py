@@ -19,7 +19,8 @@ At = tuple[str, ...]  # where a value lies within another
 
 
 def canonical(value: object) -> str:
-    """The same JSON text, in ASCII, for equal values, whatever the order of their mappings; NotCanonical names the path of what has none.
+    """The same JSON text, in ASCII, for equal values, whatever the order of their mappings; NotCanonical names the path
+    of what has none.
 
     A dataclass becomes the mapping of its fields, less those marked `name_only()` and those that hold the value
     under which a later field `added(default)` is left out, so that keys made before the field existed still stand.
@@ -56,7 +57,9 @@ def _text(value: object, at: At) -> str:
         return f"[{','.join([_text(v, (*at, f'[{i}]')) for i, v in enumerate(value)])}]"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return getattr(value, TEXT, None) or _fields_text(value, at)
-    raise _refuse(at, f"a {type(value).__qualname__} has no canonical form; use text, numbers, lists, mappings or dataclasses")
+    raise _refuse(
+        at, f"a {type(value).__qualname__} has no canonical form; use text, numbers, lists, mappings or dataclasses"
+    )
 
 
 def _mapping(items: Iterable[tuple[str, object]], at: At) -> str:
@@ -75,7 +78,11 @@ def _fields_text(value: object, at: At) -> str:
 @functools.cache
 def _fields(kind: type) -> list[tuple[str, object]]:
     """The fields of a dataclass that are not for people alone, by name, with the value under which they are left out."""
-    return sorted((f.name, f.metadata.get("absent", dataclasses.MISSING)) for f in dataclasses.fields(kind) if f.metadata.get("identity", True))
+    return sorted(
+        (f.name, f.metadata.get("absent", dataclasses.MISSING))
+        for f in dataclasses.fields(kind)
+        if f.metadata.get("identity", True)
+    )
 
 
 def _finite(value: float, at: At) -> float:
@@ -96,7 +103,9 @@ def _refuse(at: At, why: str) -> NotCanonical:
 
 
 def given(value: object) -> dict[str, object]:
-    """The fields of a dataclass that a key of it would hold, by name: younger ones are left out where they hold what they had before they were."""
+    """The fields of a dataclass that a key of it would hold, by name: younger ones are left out where they hold what
+    they had before they were.
+    """
     return {name: v for name, absent in _fields(type(value)) if (v := getattr(value, name)) != absent}
 
 
@@ -111,7 +120,9 @@ def added(default):  # -> dataclasses.Field
 
 
 def worked_out_once(kind: type[T]) -> type[T]:
-    """A frozen dataclass whose objects remember their hash and canonical text, which go through all that they hold: for what many others hold."""
+    """A frozen dataclass whose objects remember their hash and canonical text, which go through all that they hold: for
+    what many others hold.
+    """
     through = kind.__hash__
 
     def __hash__(self) -> int:

@@ -1,4 +1,6 @@
-"""The logs of a cell's attempts for a person: which one matters now, and its text without anything that a terminal would act on."""
+"""The logs of a cell's attempts for a person: which one matters now, and its text without anything that a terminal
+would act on.
+"""
 
 import json
 import re
@@ -10,24 +12,30 @@ from winsweep import strict
 from winsweep.artifact import Artifact, closure
 from winsweep.attempt.history import failures
 from winsweep.errors import BadStudy, NotFound
-from winsweep.workspace import Workspace, chain
 from winsweep.local.controller import state_of
 from winsweep.store.store import RECORD
+from winsweep.workspace import Workspace, chain
 
 CHUNK = 1 << 20  # bytes of a log that are held at a time
 POLL_S = 0.5
-ESCAPE = re.compile("\x1b\\[[0-?]{0,99}[ -/]{0,9}[@-~]|\x1b[\\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\\\)|\x1b[ -/]{0,9}[0-~]")
+ESCAPE = re.compile(
+    "\x1b\\[[0-?]{0,99}[ -/]{0,9}[@-~]|\x1b[\\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\\\)|\x1b[ -/]{0,9}[0-~]"
+)
 # Other control characters, and those that turn the direction of text or are no line break to a reader.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def clean(text: str) -> str:
-    """`text` with line breaks and tabs, and without terminal escapes and other control characters; a carriage return breaks a line."""
+    """`text` with line breaks and tabs, and without terminal escapes and other control characters; a carriage return
+    breaks a line.
+    """
     return CONTROL.sub("", ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def steps(workspace: Workspace, label: str, stage: str | None = None) -> list[Artifact]:
-    """What a cell is made from, inputs first, without what belongs to the cell that it is compared with; of one stage if it is named."""
+    """What a cell is made from, inputs first, without what belongs to the cell that it is compared with; of one stage
+    if it is named.
+    """
     if label not in workspace.judged:
         raise BadStudy(f"{workspace.study.path}: no cell {label!r}; {strict.near(label, workspace.judged)}")
     own = chain(workspace.ends(label))
@@ -53,13 +61,21 @@ def early(root: Path, key: str) -> list[Path]:
 
 
 def current(workspace: Workspace, label: str, stage: str | None = None) -> Path:
-    """The log of the attempt that runs, else of the one that failed (another cell's, if that holds this one up), else the last."""
+    """The log of the attempt that runs, else of the one that failed (another cell's, if that holds this one up), else
+    the last.
+    """
     items = workspace.plan(workspace.facts())
     own = steps(workspace, label, stage)
     failed = [a for a in closure(workspace.ends(label)) if state_of(items, a) == "failed"]
-    found = [(state_of(items, a), path) for a in [*own, *(failed if stage is None else [])] for path in logs(workspace, a)[-1:]]
+    found = [
+        (state_of(items, a), path)
+        for a in [*own, *(failed if stage is None else [])]
+        for path in logs(workspace, a)[-1:]
+    ]
     if not found:
-        why = next((f"{i.artifact.name}: {i.state}, {i.why}" for i in items if i.artifact in own), "its logs were removed")
+        why = next(
+            (f"{i.artifact.name}: {i.state}, {i.why}" for i in items if i.artifact in own), "its logs were removed"
+        )
         raise NotFound(f"{label}: no attempt has written a log yet; {why}; --follow waits for one")
     return max(found, key=lambda pair: (pair[0] == "running", pair[0] == "failed", pair[1].stat().st_mtime))[1]
 
@@ -71,7 +87,9 @@ def title(path: Path) -> str:
 
 
 def outcome(workspace: Workspace, path: Path) -> str:
-    """A line that says how the attempts whose log is at `path` ended, if they did: why they failed, or where and how fast the result was made."""
+    """A line that says how the attempts whose log is at `path` ended, if they did: why they failed, or where and how
+    fast the result was made.
+    """
     try:
         key = path.resolve().parents[1].relative_to(workspace.store.root / ".work").as_posix()
     except ValueError:  # what SLURM wrote down
@@ -84,12 +102,18 @@ def outcome(workspace: Workspace, path: Path) -> str:
         record = json.loads((made / RECORD).read_bytes())
     except FileNotFoundError:
         return ""
-    notes = "".join(f"; {name} {value}" for name, value in record["notes"].items() if isinstance(value, (int, float, str)))
+    notes = "".join(
+        f"; {name} {value}" for name, value in record["notes"].items() if isinstance(value, (int, float, str))
+    )
     return clean(f"done: in {record['seconds']:.1f} s on {record.get('node') or record['host']}{notes}"[:1000] + "\n")
 
 
-def follow(workspace: Workspace, label: str, stage: str | None, say: Callable[[str], None], poll_s: float = POLL_S) -> bool:
-    """Say the current log, then what is added to any log of the cell, until the cell is done (True) or has failed (False)."""
+def follow(
+    workspace: Workspace, label: str, stage: str | None, say: Callable[[str], None], poll_s: float = POLL_S
+) -> bool:
+    """Say the current log, then what is added to any log of the cell, until the cell is done (True) or has failed
+    (False).
+    """
     own = steps(workspace, label, stage)
     shown = _current_or_reason(workspace, label, stage, say)
     seen = {path: path.stat().st_size for a in own for path in logs(workspace, a) if path != shown}
@@ -98,7 +122,8 @@ def follow(workspace: Workspace, label: str, stage: str | None, say: Callable[[s
     while True:
         over = end(workspace, own, workspace.ends(label))  # before reading: what was written until then is read below
         paths = sorted((p for a in own for p in logs(workspace, a)), key=lambda p: p.stat().st_mtime)
-        for path in paths if over is not False else [*paths, current(workspace, label, stage)]:  # a failure may be another cell's
+        # a failure may be another cell's
+        for path in paths if over is not False else [*paths, current(workspace, label, stage)]:
             while text := new_text(path, seen, last=over is not None):
                 say(text if path == shown else f"{title(path)}\n{text}")
                 shown = path
@@ -116,12 +141,18 @@ def _current_or_reason(workspace: Workspace, label: str, stage: str | None, say:
 
 
 def end(workspace: Workspace, own: Sequence[Artifact], ends: Sequence[Artifact]) -> bool | None:
-    """Whether the steps named are done (True), or something that the cell needs has failed (False); None while neither is so."""
+    """Whether the steps named are done (True), or something that the cell needs has failed (False); None while neither
+    is so.
+    """
     present = workspace.store.published()
     if any(all(a.key in present for a in of) for of in (ends, own)):
         return True
     missing = [a.key for a in closure(ends) if a.key not in present]
-    return False if failures(workspace.store, [k for k in missing if not workspace.store.holder(k, workspace.alive(k))]) else None
+    return (
+        False
+        if failures(workspace.store, [k for k in missing if not workspace.store.holder(k, workspace.alive(k))])
+        else None
+    )
 
 
 def new_text(path: Path, seen: dict[Path, int], last: bool = False) -> str:

@@ -1,4 +1,6 @@
-"""Which paths winsweep takes: those that stand on one line of a script, a log or a table as what they are. Every command asks here, at its door."""
+"""Which paths winsweep takes: those that stand on one line of a script, a log or a table as what they are. Every
+command asks here, at its door.
+"""
 
 import argparse
 import os
@@ -7,12 +9,15 @@ from pathlib import Path
 
 from winsweep.errors import BadStudy
 
-# Control characters, line and paragraph separators, what turns the direction of text, and bytes that are no UTF-8 (surrogates, PEP 383).
+# Control characters, line and paragraph separators, what turns the direction of text, and bytes that are no UTF-8
+# (surrogates, PEP 383).
 REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def checked(path: str | Path, where: str) -> Path:
-    """`path`, unchanged; BadStudy, beginning with `where`, if it, or the directory that it is relative to, has a character that is REFUSED."""
+    """`path`, unchanged; BadStudy, beginning with `where`, if it, or the directory that it is relative to, has a
+    character that is REFUSED.
+    """
     if fault := _fault(str(path)):
         raise BadStudy(f"{where}: {fault}")
     return Path(path)
@@ -33,8 +38,11 @@ def word(text: str) -> str:
 def _fault(text: str) -> str:
     for whole in (text, os.path.abspath(text) if "\0" not in text else text, _resolved(text)):
         if found := REFUSED.search(whole):
-            return (f"found {ascii(whole)}, with the character U+{ord(found[0]):04X}; legal are paths without line breaks and other control "
-                    f"characters; rename the file or directory, or name another")
+            return (
+                f"found {ascii(whole)}, with the character U+{ord(found[0]):04X}; legal are paths without line breaks "
+                f"and other control "
+                f"characters; rename the file or directory, or name another"
+            )
     return ""
 
 

@@ -11,7 +11,8 @@ from typing import Literal
 from winsweep import layout, strict
 from winsweep.errors import BadStudy
 
-LIKE = {"check_judge": "judge"}  # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
+# stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
+LIKE = {"check_judge": "judge"}
 WORD = re.compile(r"[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")
 
 
@@ -24,24 +25,32 @@ class Placement:
     gpus_per_rank: int = strict.number(0, 0)  # a machine without GPUs runs everything on its CPUs
     threads: int = strict.number(1, 1)  # CPU threads of each rank; fixed, because sums depend on it in the last bit
     zero: str = "zero1"  # a file of ds_configs/, without .json
-    micro_tokens: int = strict.number(0, 0)  # tokens of one forward pass on one rank; 0: as many as fit into a GPU, or 2,048 on a CPU
-    recompute: Literal["none", "cheap", "full"] = "none"  # activations that the backward pass makes again: less memory, same numbers
-    checkpoint_steps: int = strict.number(0, 0)  # optimizer steps between full-state checkpoints; 0: as often as costs 3 % of the time
-    checkpoint_behind: bool = True  # write them behind the next steps, from a copy in the node's memory if there is room for one
-    timeout_s: float = strict.number(600.0, 1)  # longest wait of a rank for the others; a hung rank ends the attempt after it
-    scratch: str | None = None  # a directory of each node, or a variable that names one (TMPDIR): base models are copied there and read from there
+    # tokens of one forward pass on one rank; 0: as many as fit into a GPU, or 2,048 on a CPU
+    micro_tokens: int = strict.number(0, 0)
+    # activations that the backward pass makes again: less memory, same numbers
+    recompute: Literal["none", "cheap", "full"] = "none"
+    # optimizer steps between full-state checkpoints; 0: as often as costs 3 % of the time
+    checkpoint_steps: int = strict.number(0, 0)
+    # write them behind the next steps, from a copy in the node's memory if there is room for one
+    checkpoint_behind: bool = True
+    # longest wait of a rank for the others; a hung rank ends the attempt after it
+    timeout_s: float = strict.number(600.0, 1)
+    # a directory of each node, or a variable that names one (TMPDIR): base models are copied there and read from there
+    scratch: str | None = None
     # What follows is SLURM's.
     time_min: int = strict.number(60, 1)
-    signal_s: int = strict.number(90, 1)  # how long before the limit an attempt is told to save; SLURM may tell it a minute earlier
+    # how long before the limit an attempt is told to save; SLURM may tell it a minute earlier
+    signal_s: int = strict.number(90, 1)
     mem_gb: int | None = None  # of each node
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None
     throttle: int = strict.number(256, 1)  # tasks of one array that run at once
-    # login: on the machine of the launcher, for stages that need the internet. with_input: right after the finetune or model that it
-    # is made from and in the same task, if that is submitted at the same time (then only ranks, threads and timeout_s of this count);
-    # else in one task with what its stage makes of the same model, so that this is loaded once for all of them.
+    # login: on the machine of the launcher, for stages that need the internet. with_input: right after the finetune or
+    # model that it is made from and in the same task, if that is submitted at the same time (then only ranks, threads
+    # and timeout_s of this count); else in one task with what its stage makes of the same model, so that this is loaded
+    # once for all of them.
     where: Literal["nodes", "login", "with_input"] = "nodes"
 
     @property
@@ -58,7 +67,9 @@ class Placements:
     by_label: tuple[tuple[str, str, Placement], ...] = ()  # (pattern, stage, placement)
 
     def of(self, stage: str, label: str) -> Placement:
-        return next((p for pattern, s, p in self.by_label if s == stage and fnmatchcase(label, pattern)), self.by_stage[stage])
+        return next(
+            (p for pattern, s, p in self.by_label if s == stage and fnmatchcase(label, pattern)), self.by_stage[stage]
+        )
 
     def stages(self, where: str) -> set[str]:
         return {stage for stage, placed in self.by_stage.items() if placed.where == where}
@@ -74,7 +85,9 @@ class Cluster:
 
 
 def cluster_file(name: str, word: str = "--cluster") -> Path:
-    """The file that a person names with `word`: one of slurm/clusters/, without .yaml, or a path to one; BadStudy lists those that there are."""
+    """The file that a person names with `word`: one of slurm/clusters/, without .yaml, or a path to one; BadStudy lists
+    those that there are.
+    """
     names = sorted(p.stem for p in layout.CLUSTERS.glob("*.yaml"))
     if not name.endswith(".yaml") and name not in names:
         raise BadStudy(f"{word}: found {name!r}; {strict.near(name, names)}, or the path of such a file")
@@ -82,7 +95,8 @@ def cluster_file(name: str, word: str = "--cluster") -> Path:
 
 
 def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster:
-    """For a stage the word of `file`'s labels: decides, then of its stages:, then of its all:, then of `defaults`, then the type's own.
+    """For a stage the word of `file`'s labels: decides, then of its stages:, then of its all:, then of `defaults`, then
+    the type's own.
 
     BadStudy says file, line and what is legal; a value that could be more than a word to SLURM's shell is refused.
     """
@@ -102,8 +116,12 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         return seen.of(_placement, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root)
 
     by_stage = {stage: placed(stage) for stage in stages}
-    by_label = tuple((pattern, stage, placed(stage, node)) for pattern, of in patterns for stage, node in (seen.of(of.mapping) or {}).items()
-                     if stage in stages)
+    by_label = tuple(
+        (pattern, stage, placed(stage, node))
+        for pattern, of in patterns
+        for stage, node in (seen.of(of.mapping) or {}).items()
+        if stage in stages
+    )
     seen.stop()
     return Cluster(kind, file, Placements(by_stage, by_label))
 

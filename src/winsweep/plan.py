@@ -11,13 +11,16 @@ State = Literal["done", "running", "ready", "waiting", "failed", "blocked"]
 
 @dataclass(frozen=True)
 class Facts:
-    """What was seen: published keys, running keys (with who runs them), failed keys (with why), stages whose output may be dropped."""
+    """What was seen: published keys, running keys (with who runs them), failed keys (with why), stages whose output may
+    be dropped.
+    """
 
     present: Set[str] = frozenset()
     running: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     transient: Set[str] = frozenset()
-    set_aside: Set[str] = frozenset()  # keys that were found damaged: what was made from them before is as good as it was
+    # keys that were found damaged: what was made from them before is as good as it was
+    set_aside: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,9 @@ class Item:
 def plan(wanted: Sequence[Artifact], facts: Facts, order: Sequence[Artifact] = ()) -> list[Item]:
     """Every artifact that matters to `wanted`, inputs first, with its state; the same facts give the same plan.
 
-    Done means published with everything that it was made from still there; the output of a transient stage may be
-    gone once its users are done. Gates count for what is not done alone. The inputs and gates of a done artifact do not appear. `order` is
-    the closure of `wanted`, for those who have it already.
+    Done means published with everything that it was made from still there; the output of a transient stage may be gone
+    once its users are done. Gates count for what is not done alone. The inputs and gates of a done artifact do not
+    appear. `order` is the closure of `wanted`, for those who have it already.
     """
     order = order or closure(wanted)
     done = _done(order, facts)
@@ -48,7 +51,9 @@ def plan(wanted: Sequence[Artifact], facts: Facts, order: Sequence[Artifact] = (
 def _done(order: Sequence[Artifact], facts: Facts) -> set[str]:
     sound: set[str] = set()
     for a in order:
-        if (a.key in facts.present or a.stage in facts.transient or a.key in facts.set_aside) and all([i.key in sound for i in a.inputs.values()]):
+        if (a.key in facts.present or a.stage in facts.transient or a.key in facts.set_aside) and all(
+            [i.key in sound for i in a.inputs.values()]
+        ):
             sound.add(a.key)
     return sound & facts.present
 

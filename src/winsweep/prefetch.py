@@ -1,4 +1,6 @@
-"""What a study needs from elsewhere (the hub's models and data sets, files of the web): what of it is not there, and how it is fetched."""
+"""What a study needs from elsewhere (the hub's models and data sets, files of the web): what of it is not there, and
+how it is fetched.
+"""
 
 import hashlib
 import os
@@ -10,25 +12,32 @@ from typing import BinaryIO
 
 from winsweep.artifact import Artifact
 from winsweep.errors import BadData
-from winsweep.workspace import Workspace
 from winsweep.study import parts
 from winsweep.study.cell import HubData, HubModel
 from winsweep.study.parts import UrlFile
 from winsweep.text import hub
+from winsweep.workspace import Workspace
 
 PIECE = 1 << 20
 TIMEOUT_S = 60.0  # of silence
 
 
 def not_there(workspace: Workspace) -> str:
-    """Lines that name what is missing on this machine for what is still to be made, by a look at files alone; no text if nothing is."""
+    """Lines that name what is missing on this machine for what is still to be made, by a look at files alone; no text
+    if nothing is.
+    """
     todo = [i.artifact for i in workspace.plan(workspace.facts()) if i.state != "done"]
-    lines = [*workspace.study.missing.values(), *(f"{hub.title(p)}: not in {hub.cache()}" for p in on_hub(todo) if not hub.is_there(p))]
+    lines = [
+        *workspace.study.missing.values(),
+        *(f"{hub.title(p)}: not in {hub.cache()}" for p in on_hub(todo) if not hub.is_there(p)),
+    ]
     return "".join(f"{line}\n" for line in ["not there yet:", *(f"    {line}" for line in lines)]) if lines else ""
 
 
 def fetch_urls(workspace: Workspace) -> int:
-    """Bring the study's files of the web that are not there into the cache, a line for each; how many came. BadData if one does not come."""
+    """Bring the study's files of the web that are not there into the cache, a line for each; how many came. BadData if
+    one does not come.
+    """
     lacking = {path: file for path, file in workspace.study.urls.items() if path in workspace.study.missing}
     for file in lacking.values():
         num = download(file)
@@ -37,12 +46,19 @@ def fetch_urls(workspace: Workspace) -> int:
 
 
 def fetch(workspace: Workspace) -> int:
-    """Bring everything that the study names into caches, a line for each; 0 if all of it is there then, also without a network."""
+    """Bring everything that the study names into caches, a line for each; 0 if all of it is there then, also without a
+    network.
+    """
     study = workspace.study
-    done = [_say(file.url, partial(download, file) if path in study.missing else lambda: 0) for path, file in study.urls.items()]
+    done = [
+        _say(file.url, partial(download, file) if path in study.missing else lambda: 0)
+        for path, file in study.urls.items()
+    ]
     done += [_say(hub.title(part), partial(hub.fetch, part)) for part in on_hub(workspace.order)]
-    print(f"Nodes without internet need HF_HUB_OFFLINE=1, HF_HUB_CACHE={hub.cache()} (by default $HF_HOME/hub) and "
-          f"WINSWEEP_CACHE={parts.cache()} in their environment, on a disk that they see.")
+    print(
+        f"Nodes without internet need HF_HUB_OFFLINE=1, HF_HUB_CACHE={hub.cache()} (by default $HF_HOME/hub) and "
+        f"WINSWEEP_CACHE={parts.cache()} in their environment, on a disk that they see."
+    )
     lost = [text for path, text in study.missing.items() if path not in study.urls]
     print("".join(f"{line}\n" for line in ["not there yet, and no url is known:", *lost]) if lost else "", end="")
     return 0 if all(done) and not lost else 1
@@ -76,7 +92,8 @@ def _size(num: int) -> str:
 
 
 def download(file: UrlFile) -> int:
-    """Put the file in its place in the cache, whole and with the content that its digest names; the number of its bytes.
+    """Put the file in its place in the cache, whole and with the content that its digest names; the number of its
+    bytes.
 
     BadData otherwise, and nothing is kept.
     """
@@ -88,8 +105,11 @@ def download(file: UrlFile) -> int:
             found, num = _receive(file.url, out)
             os.fsync(out.fileno())
         if found != file.sha256:
-            raise BadData(f"{file.url}: found content with sha256 {found}; legal is that of the study, {file.sha256}; nothing is kept; "
-                          f"if the new content is meant, correct sha256:")
+            raise BadData(
+                f"{file.url}: found content with sha256 {found}; legal is that of the study, {file.sha256}; nothing is "
+                f"kept; "
+                f"if the new content is meant, correct sha256:"
+            )
         os.replace(tmp, path)
     finally:
         tmp.unlink(missing_ok=True)
@@ -97,7 +117,9 @@ def download(file: UrlFile) -> int:
 
 
 def _receive(url: str, out: BinaryIO) -> tuple[str, int]:
-    """Write what the server sends to `out`: its sha256 and its number of bytes. BadData if it does not come, or not to its end."""
+    """Write what the server sends to `out`: its sha256 and its number of bytes. BadData if it does not come, or not to
+    its end.
+    """
     from http.client import HTTPException  # with the next, a tenth of a second, and most commands fetch nothing
     from urllib.request import urlopen
 
@@ -109,7 +131,10 @@ def _receive(url: str, out: BinaryIO) -> tuple[str, int]:
                 num += out.write(piece)
             said = answer.headers.get("Content-Length")
     except (OSError, HTTPException, ValueError) as e:
-        raise BadData(f"{url}: cannot be fetched ({type(e).__name__}: {e}); try again, correct the url, or give a path to a local copy") from e
+        raise BadData(
+            f"{url}: cannot be fetched ({type(e).__name__}: {e}); try again, correct the url, or give a path to a "
+            f"local copy"
+        ) from e
     if said is not None and num != int(said):
         raise BadData(f"{url}: cut off after {num} of {said} bytes; nothing is kept; try again")
     return digest.hexdigest(), num

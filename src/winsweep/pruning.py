@@ -1,4 +1,6 @@
-"""What of a store nobody wants any more: results that no named study asks for, and checkpoints whose model is collected."""
+"""What of a store nobody wants any more: results that no named study asks for, and checkpoints whose model is
+collected.
+"""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -7,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from winsweep.artifact import closure
-from winsweep.workspace import Workspace
 from winsweep.store import damage, links
+from winsweep.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,9 @@ class Waste:
 
 
 def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProxyType({})) -> list[Waste]:
-    """Everything of the workspaces' one store that their studies do not need; nothing that a live attempt works on, and no key that is `kept`."""
+    """Everything of the workspaces' one store that their studies do not need; nothing that a live attempt works on, and
+    no key that is `kept`.
+    """
     store = workspaces[0].store
     wanted = {a.key for h in workspaces for a in closure(h.wanted)}
     needed = {i.artifact.key for h in workspaces for i in h.plan(h.facts())}

@@ -1,4 +1,6 @@
-"""Where a study's results.csv and its analyses lie, whether they are those that were asked for, and how a person reads the table on a terminal."""
+"""Where a study's results.csv and its analyses lie, whether they are those that were asked for, and how a person reads
+the table on a terminal.
+"""
 
 import csv
 import io
@@ -7,28 +9,55 @@ from collections.abc import Collection
 from pathlib import Path
 
 from winsweep.attempt.history import failures
-from winsweep.workspace import Workspace
 from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 from winsweep.store.provenance import commit_text
 from winsweep.store.store import RECORD, Store
 from winsweep.study.analyses import Analysis
+from winsweep.workspace import Workspace
 
-HEADS = {"lc_win_rate_pct": "LC win %", "lc_standard_error_pct": "±", "lc_formula": "LC formula", "win_rate_pct": "win %",
-         "standard_error_pct": "± ", "lc_std_pct": "LC std", "paired_win_rate_pct": "paired %", "paired_low_pct": "from", "paired_high_pct": "to",
-         "position_bias_pct": "order bias", "published_pct": "published", "difference_pct": "difference",
-         "mean_chars": "chars", "mean_chars_reference": "ref chars", "share_truncated": "cut", "share_empty": "empty", "chrf": "chrF"}
+HEADS = {
+    "lc_win_rate_pct": "LC win %",
+    "lc_standard_error_pct": "±",
+    "lc_formula": "LC formula",
+    "win_rate_pct": "win %",
+    "standard_error_pct": "± ",
+    "lc_std_pct": "LC std",
+    "paired_win_rate_pct": "paired %",
+    "paired_low_pct": "from",
+    "paired_high_pct": "to",
+    "position_bias_pct": "order bias",
+    "published_pct": "published",
+    "difference_pct": "difference",
+    "mean_chars": "chars",
+    "mean_chars_reference": "ref chars",
+    "share_truncated": "cut",
+    "share_empty": "empty",
+    "chrf": "chrF",
+}
 LEFT = ("model", "task", "lc_formula")
 TABLE = "results.csv"
-HIDDEN = ("num_seeds", "std_pct", "paired_std_pct", "paired_standard_error_pct", "paired_formula", "lc_c", "share_ties", "share_identical",
-          "published_std_pct", "note")  # in the file only
+HIDDEN = (
+    "num_seeds",
+    "std_pct",
+    "paired_std_pct",
+    "paired_standard_error_pct",
+    "paired_formula",
+    "lc_c",
+    "share_ties",
+    "share_identical",
+    "published_std_pct",
+    "note",
+)  # in the file only
 BELOW = ("judge", "judge_model", "commit")  # said once under the table
 
 
 def publish_table(store: Store, name: str, key: str) -> Path | None:
-    """Put the finished aggregate `key` at results/NAME.csv, and what belongs to it at results/NAME.{differences,choices}.csv and NAME.instructions.json.
+    """Put the finished aggregate `key` at results/NAME.csv, and what belongs to it at
+    results/NAME.{differences,choices}.csv and NAME.instructions.json.
 
-    Each file is there whole or not at all, and is not touched if it is there already; None if the aggregate is not finished.
+    Each file is there whole or not at all, and is not touched if it is there already; None if the aggregate is not
+    finished.
     """
     made = store.published().get(key)
     if made is None:
@@ -54,7 +83,9 @@ def is_current(workspace: Workspace, labels: Collection[str]) -> bool:
 
 
 def where_text(workspace: Workspace, labels: Collection[str]) -> str:
-    """Where the table of the judged cells `labels` is, in words; if another lies there, or making it failed, that is said."""
+    """Where the table of the judged cells `labels` is, in words; if another lies there, or making it failed, that is
+    said.
+    """
     path = path_of(workspace)
     earlier = f"; {path} is of an earlier run" if path.exists() else ""
     if is_current(workspace, labels):
@@ -63,21 +94,31 @@ def where_text(workspace: Workspace, labels: Collection[str]) -> str:
         return f"table: not made yet{earlier}" if earlier else f"table: {path}, not made yet"
     key = workspace.table(set(labels)).key
     why = failures(workspace.store, [key]).get(key)
-    state = f"the table of these cells could not be made: {why}\n        log: {workspace.store.log(key)}" if why else "the table of these cells is not made yet"
+    state = (
+        f"the table of these cells could not be made: {why}\n        log: {workspace.store.log(key)}"
+        if why
+        else "the table of these cells is not made yet"
+    )
     return state + earlier
 
 
 def models_text(workspace: Workspace, labels: Collection[str]) -> str:
     """How many models of a workspace of models are made, and where they lie."""
     published = workspace.store.published()
-    where = [str(published[workspace.judged[label].key]) for label in sorted(labels) if workspace.judged[label].key in published]
+    where = [
+        str(published[workspace.judged[label].key])
+        for label in sorted(labels)
+        if workspace.judged[label].key in published
+    ]
     return f"models made{': ' if where else ''}{where[0] if len(where) == 1 else f'{workspace.store.root}/collect/' if where else ''}"
 
 
 def publish_analyses(workspace: Workspace) -> None:
-    """Put every finished analysis of the study, whoever asked for it, at results/NAME.{rank,containment}.csv or NAME.drift.CELL.{json,svg}.
+    """Put every finished analysis of the study, whoever asked for it, at results/NAME.{rank,containment}.csv or
+    NAME.drift.CELL.{json,svg}.
 
-    Each file is there whole or not at all, and is not touched if it is there already. (No folders: in a store these are results.)
+    Each file is there whole or not at all, and is not touched if it is there already. (No folders: in a store these are
+    results.)
     """
     study, published, tables = workspace.study, workspace.store.published(), {"rank": [], "containment": []}
     for analysis in study.analyses.values():
@@ -86,24 +127,48 @@ def publish_analyses(workspace: Workspace) -> None:
             tables[analysis.stage] += (rank_rows if analysis.stage == "rank" else containment_rows)(analysis, made)
         elif made:
             for suffix in ("json", "svg"):
-                copy_if_new(made / f"drift.{suffix}", workspace.store.root / "results" / f"{study.name}.drift.{analysis.ask.name}.{suffix}")
+                copy_if_new(
+                    made / f"drift.{suffix}",
+                    workspace.store.root / "results" / f"{study.name}.drift.{analysis.ask.name}.{suffix}",
+                )
     for stage, rows in tables.items():
         if rows:
             write_if_new(csv_bytes(rows), workspace.store.root / "results" / f"{study.name}.{stage}.csv")
 
 
 def rank_rows(analysis: Analysis, made: Path) -> list[dict[str, object]]:
-    """A model's response ranking: the share of comparisons that the true response wins and its 95 % interval, both ways of scoring."""
+    """A model's response ranking: the share of comparisons that the true response wins and its 95 % interval, both ways
+    of scoring.
+    """
     found = json.loads((made / "rank.json").read_bytes())
     row = {"num_rows": found["num_rows"], "num_comparisons": found["per_token"]["num"]}
-    return [names(analysis) | row | pct("per_token", found["per_token"]) | pct("sequence", found["sequence"]) | origin("rank", made)]
+    return [
+        names(analysis)
+        | row
+        | pct("per_token", found["per_token"])
+        | pct("sequence", found["sequence"])
+        | origin("rank", made)
+    ]
 
 
 def containment_rows(analysis: Analysis, made: Path) -> list[dict[str, object]]:
-    """A model without a guard and behind each: what it answers off its domain, how often like a generalist, what it refuses in its domain."""
-    rows = [{"guard": e["guard"], "num_off_domain": e["answered"]["num"], **pct("answered", e["answered"]), **pct("generalist", e["generalist"]),
-             "win_rate_pct": f"{100 * e['win_rate']:.4f}", "in_domain": e["in_domain"], "num_in_domain": e["refused"]["num"],
-             **pct("refused", e["refused"]), "setting": e["setting"]} for e in json.loads((made / "containment.json").read_bytes())]
+    """A model without a guard and behind each: what it answers off its domain, how often like a generalist, what it
+    refuses in its domain.
+    """
+    rows = [
+        {
+            "guard": e["guard"],
+            "num_off_domain": e["answered"]["num"],
+            **pct("answered", e["answered"]),
+            **pct("generalist", e["generalist"]),
+            "win_rate_pct": f"{100 * e['win_rate']:.4f}",
+            "in_domain": e["in_domain"],
+            "num_in_domain": e["refused"]["num"],
+            **pct("refused", e["refused"]),
+            "setting": e["setting"],
+        }
+        for e in json.loads((made / "containment.json").read_bytes())
+    ]
     return [names(analysis) | row | origin("containment", made) for row in rows]
 
 
@@ -114,16 +179,24 @@ def names(analysis: Analysis) -> dict[str, object]:
 
 def pct(name: str, share: dict[str, float]) -> dict[str, str]:
     """A share and its interval as columns in percent."""
-    return {f"{name}_{end}pct": f"{100 * share[key]:.4f}" for end, key in (("", "share"), ("low_", "low"), ("high_", "high"))}
+    return {
+        f"{name}_{end}pct": f"{100 * share[key]:.4f}"
+        for end, key in (("", "share"), ("low_", "low"), ("high_", "high"))
+    }
 
 
 def origin(stage: str, made: Path) -> dict[str, str]:
-    return {f"{stage}_key": made.name.rpartition("-")[2], "commit": commit_text(json.loads((made / RECORD).read_bytes()))}
+    return {
+        f"{stage}_key": made.name.rpartition("-")[2],
+        "commit": commit_text(json.loads((made / RECORD).read_bytes())),
+    }
 
 
 def csv_bytes(rows: list[dict[str, object]]) -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), restval="", lineterminator="\n")
+    writer = csv.DictWriter(
+        text, list(dict.fromkeys(name for row in rows for name in row)), restval="", lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
@@ -141,7 +214,9 @@ def write_if_new(data: bytes, target: Path) -> None:
 
 
 def table_text(path: Path, notes: str) -> str:
-    """The rows of a results file, without keys and empty columns, then what all rows share and what the study says of its table."""
+    """The rows of a results file, without keys and empty columns, then what all rows share and what the study says of
+    its table.
+    """
     from rich.console import Console  # 60 ms that a job on a node need not spend
     from rich.table import Table
     from rich.text import Text
@@ -158,7 +233,13 @@ def table_text(path: Path, notes: str) -> str:
     with console.capture() as captured:
         console.print(table)
     shared = [f"{name}: {', '.join(sorted({r[name] for r in rows}))}" for name in BELOW if any(r[name] for r in rows)]
-    return "\n".join([*(line.rstrip() for line in captured.get().splitlines()), "; ".join(shared), *([notes.strip()] if notes else [])])
+    return "\n".join(
+        [
+            *(line.rstrip() for line in captured.get().splitlines()),
+            "; ".join(shared),
+            *([notes.strip()] if notes else []),
+        ]
+    )
 
 
 def short(value: str) -> str:

@@ -1,4 +1,6 @@
-"""What other studies of a store stand on: their last tables and analyses, what of them runs or waits, and what `make train` wrote."""
+"""What other studies of a store stand on: their last tables and analyses, what of them runs or waits, and what `make
+train` wrote.
+"""
 
 import csv
 import json
@@ -8,13 +10,15 @@ from pathlib import Path
 from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays, specs_of
 from winsweep.errors import WinsweepError
-from winsweep.workspace import Workspace, open_workspace
 from winsweep.results import TABLE
 from winsweep.store.store import RECORD
+from winsweep.workspace import Workspace, open_workspace
 
 
 def kept(workspaces: Collection[Workspace]) -> dict[str, str]:
-    """Key to the study that it is kept for, of everything in the workspaces' one store that a study not among them stands on."""
+    """Key to the study that it is kept for, of everything in the workspaces' one store that a study not among them
+    stands on.
+    """
     store, names = next(iter(workspaces)).store, {h.study.name for h in workspaces}
     published, paths = store.published(), {h.study.path.resolve() for h in workspaces}
     found: dict[str, str] = {}
@@ -23,7 +27,11 @@ def kept(workspaces: Collection[Workspace]) -> dict[str, str]:
             found |= {k: f"results/{name}.csv" for k in _below([key], published) if k not in found}
     for study, keys in _under_way(next(iter(workspaces))).items():
         if study.resolve() not in paths:
-            found |= {k: f"{study}, which is under way" for k in (*_asked(study, store.root), *_below(keys, published)) if k not in found}
+            found |= {
+                k: f"{study}, which is under way"
+                for k in (*_asked(study, store.root), *_below(keys, published))
+                if k not in found
+            }
     for study in sorted((store.root / "studies").glob("*.yaml")):
         if study.resolve() not in paths:
             found |= {k: str(study.relative_to(store.root)) for k in _asked(study, store.root) if k not in found}
@@ -31,16 +39,31 @@ def kept(workspaces: Collection[Workspace]) -> dict[str, str]:
 
 
 def _tables(root: Path, published: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
-    """Name of a study, and the key of what a file of results/ was copied from or names: of its table, the latest where none is the same."""
+    """Name of a study, and the key of what a file of results/ was copied from or names: of its table, the latest where
+    none is the same.
+    """
     for file in sorted((root / "results").glob("*.csv")):
         name = file.name.removesuffix(".csv")
-        made = {key: path for key, path in published.items() if key.startswith("aggregate/") and path.name.rpartition("-")[0] == name}
-        same = [key for key, path in made.items() if (path / TABLE).is_file() and (path / TABLE).read_bytes() == file.read_bytes()]
+        made = {
+            key: path
+            for key, path in published.items()
+            if key.startswith("aggregate/") and path.name.rpartition("-")[0] == name
+        }
+        same = [
+            key
+            for key, path in made.items()
+            if (path / TABLE).is_file() and (path / TABLE).read_bytes() == file.read_bytes()
+        ]
         yield from ((name, key) for key in same or sorted(made, key=lambda key: made[key].stat().st_mtime)[-1:])
         yield from ((name.partition(".")[0], key) for key in _named(file))
     for file in sorted((root / "results").glob("*.drift.*.json")):
-        copies = [key for key, path in published.items() if key.startswith("drift/") and (path / "drift.json").is_file()
-                  and (path / "drift.json").read_bytes() == file.read_bytes()]
+        copies = [
+            key
+            for key, path in published.items()
+            if key.startswith("drift/")
+            and (path / "drift.json").is_file()
+            and (path / "drift.json").read_bytes() == file.read_bytes()
+        ]
         yield from ((file.name.partition(".")[0], key) for key in copies)
 
 
@@ -48,7 +71,11 @@ def _named(file: Path) -> Iterator[str]:
     """Keys that the rows of a table name (finetune_key and its like), also where its aggregate is gone."""
     with open(file, encoding="utf-8", newline="", errors="replace") as f:
         for row in csv.DictReader(f):
-            yield from (f"{column[:-4]}/{value}" for column, value in row.items() if column and column.endswith("_key") and isinstance(value, str) and value)
+            yield from (
+                f"{column[:-4]}/{value}"
+                for column, value in row.items()
+                if column and column.endswith("_key") and isinstance(value, str) and value
+            )
 
 
 def _below(keys: Iterable[str], published: Mapping[str, Path]) -> set[str]:
@@ -66,11 +93,21 @@ def _below(keys: Iterable[str], published: Mapping[str, Path]) -> set[str]:
 def _under_way(workspace: Workspace) -> dict[Path, list[str]]:
     """Study file to the keys that are being made for it, or wait in a queue, and those that they are made from."""
     store, found = workspace.store, {}
-    specs = [json.loads((store.work(key) / "spec.json").read_bytes()) for key in sorted(store.begun())
-             if (store.work(key) / "spec.json").is_file() and store.holder(key, workspace.alive(key)) is not None]
-    specs += [vars(spec) for array in open_arrays(store.root) for n in range(len(array.keys)) for spec in specs_of(array.folder, n)]
+    specs = [
+        json.loads((store.work(key) / "spec.json").read_bytes())
+        for key in sorted(store.begun())
+        if (store.work(key) / "spec.json").is_file() and store.holder(key, workspace.alive(key)) is not None
+    ]
+    specs += [
+        vars(spec)
+        for array in open_arrays(store.root)
+        for n in range(len(array.keys))
+        for spec in specs_of(array.folder, n)
+    ]
     for told in specs:
-        found.setdefault(Path(told["study"]), []).extend([f"{told['stage']}/{told['digest']}", *told["inputs"].values()])
+        found.setdefault(Path(told["study"]), []).extend(
+            [f"{told['stage']}/{told['digest']}", *told["inputs"].values()]
+        )
     return found
 
 

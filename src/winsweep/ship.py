@@ -1,4 +1,6 @@
-"""Makes the base models that travel with the code: `python -m winsweep.ship STUDY.yaml` remakes those that a study pretrains."""
+"""Makes the base models that travel with the code: `python -m winsweep.ship STUDY.yaml` remakes those that a study
+pretrains.
+"""
 
 import shutil
 import sys
@@ -7,18 +9,24 @@ from pathlib import Path
 
 from winsweep import layout
 from winsweep.graph import Need, discover
-from winsweep.workspace import open_workspace
 from winsweep.store import manifest
 from winsweep.study.pretrain import Pretrain
+from winsweep.workspace import open_workspace
 
 
 def ship(study: Path) -> list[Path]:
-    """Pretrain every model of `study` that is made here and put it at shipped/DIGEST, with its manifest, in place of what was there."""
+    """Pretrain every model of `study` that is made here and put it at shipped/DIGEST, with its manifest, in place of
+    what was there.
+    """
     need = Need(discover(layout.JOBS, "winsweep.jobs"))
     with tempfile.TemporaryDirectory() as scratch:
         workspace = open_workspace(study, Path(scratch) / "store")
         models = {c.comparison.candidate.model for c in workspace.study.table.cells if not c.training}
-        return [make(need("pretrain", m).digest, m.source, Path(scratch)) for m in sorted(models, key=lambda m: m.name) if isinstance(m.source, Pretrain)]
+        return [
+            make(need("pretrain", m).digest, m.source, Path(scratch))
+            for m in sorted(models, key=lambda m: m.name)
+            if isinstance(m.source, Pretrain)
+        ]
 
 
 def make(digest: str, spec: Pretrain, scratch: Path) -> Path:
@@ -27,7 +35,13 @@ def make(digest: str, spec: Pretrain, scratch: Path) -> Path:
     out, work = scratch / digest, scratch / f"{digest}-work"
     out.mkdir()
     work.mkdir()
-    pretrain(out, spec=spec, tokenizer_path=None, work=work, progress=lambda done, total: print(f"\r{digest} {done}/{total}", end="", flush=True))
+    pretrain(
+        out,
+        spec=spec,
+        tokenizer_path=None,
+        work=work,
+        progress=lambda done, total: print(f"\r{digest} {done}/{total}", end="", flush=True),
+    )
     manifest.seal(out)
     target = layout.SHIPPED / digest
     shutil.rmtree(target, ignore_errors=True)

@@ -80,15 +80,21 @@ def read_yaml(path: Path) -> Node:
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise BadStudy(f"{path}: not YAML: {e}{TABS if TAB in str(e) else ''}") from None
     except RecursionError:
-        raise BadStudy(f"{path}: too many lists and mappings lie in each other; a few are legal; write the file anew") from None
+        raise BadStudy(
+            f"{path}: too many lists and mappings lie in each other; a few are legal; write the file anew"
+        ) from None
     try:
         return _node(root, str(path), "") if root else Node(None, str(path), 1, "")
     except RecursionError:
-        raise BadStudy(f"{path}: an entry holds itself, by an alias (*) within its own anchor (&); remove the alias") from None
+        raise BadStudy(
+            f"{path}: an entry holds itself, by an alias (*) within its own anchor (&); remove the alias"
+        ) from None
 
 
 def _compose(text: str) -> yaml.Node | None:
-    """The graph of a YAML text: by libyaml where it is there, ten times as fast; what it refuses, the slow parser explains better."""
+    """The graph of a YAML text: by libyaml where it is there, ten times as fast; what it refuses, the slow parser
+    explains better.
+    """
     try:
         return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
@@ -112,7 +118,13 @@ def _mapping(raw: yaml.MappingNode, file: str, path: str) -> dict[str, Node]:
         if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
             seen.found.append(str(here.error(f"the key {key.value!r} is not text", "keys are names", "quote it")))
         elif key.value in out:
-            seen.found.append(str(here.error("the key is given twice", f"it stands at line {out[key.value].line} already", "remove one")))
+            seen.found.append(
+                str(
+                    here.error(
+                        "the key is given twice", f"it stands at line {out[key.value].line} already", "remove one"
+                    )
+                )
+            )
         else:
             out[key.value] = seen.of(_node, value, file, here.path)
     seen.stop()
@@ -120,23 +132,30 @@ def _mapping(raw: yaml.MappingNode, file: str, path: str) -> dict[str, Node]:
 
 
 def overlay(below: Node, over: Node) -> Node:
-    """`below` with what `over` says instead: mappings are merged key by key, a key without a value (key: null) is taken out."""
+    """`below` with what `over` says instead: mappings are merged key by key, a key without a value (key: null) is taken
+    out.
+    """
     if not isinstance(below.value, dict) or not isinstance(over.value, dict):
         return over
     merged = {k: overlay(v, over.value[k]) if k in over.value else v for k, v in below.value.items()} | {
-        k: v for k, v in over.value.items() if k not in below.value}
+        k: v for k, v in over.value.items() if k not in below.value
+    }
     return Node({k: v for k, v in merged.items() if v.value is not None}, over.file, over.line, over.path)
 
 
 def read(kind: object, node: Node) -> typing.Any:
-    """The value of `node` as `kind`: a scalar type, Literal, X | None, tuple[X, ...], a tuple of pairs (a mapping), or a dataclass."""
+    """The value of `node` as `kind`: a scalar type, Literal, X | None, tuple[X, ...], a tuple of pairs (a mapping), or
+    a dataclass.
+    """
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         inner = next(a for a in args if a is not type(None))
         return None if node.value is None else read(inner, node)
     if origin is typing.Literal:
         if node.value not in args:
-            raise node.error(f"found {show(node.value)}", f"legal: {', '.join(map(str, args))}", _near(node.value, args))
+            raise node.error(
+                f"found {show(node.value)}", f"legal: {', '.join(map(str, args))}", _near(node.value, args)
+            )
         return node.value
     if origin is tuple and typing.get_origin(args[0]) is tuple:
         return tuple(sorted(zip(given := node.mapping(), _all(typing.get_args(args[0])[1], given.values()))))
@@ -160,7 +179,9 @@ def _hints(kind: type) -> dict[str, object]:
 
 
 def read_fields(kind: type, given: dict[str, Node], at: Node) -> typing.Any:
-    """A dataclass from the mapping `given`: unknown keys are refused, missing ones take their default or are named, all at once."""
+    """A dataclass from the mapping `given`: unknown keys are refused, missing ones take their default or are named, all
+    at once.
+    """
     hints, seen = _hints(kind), Findings()
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
     seen.of(refuse_unknown, given, fields, at)
@@ -168,7 +189,11 @@ def read_fields(kind: type, given: dict[str, Node], at: Node) -> typing.Any:
         if name not in given and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             what = "COMMIT, of its page on the hub (main is legal too, and moves)" if name == "revision" else "…"
             seen.found.append(str(at.error(f"{name} is missing", f"{name} has no default", f"add {name}: {what}")))
-    values = {name: seen.of(_field, hints[name], node, fields[name].metadata) for name, node in given.items() if name in fields}
+    values = {
+        name: seen.of(_field, hints[name], node, fields[name].metadata)
+        for name, node in given.items()
+        if name in fields
+    }
     seen.stop()
     return kind(**values)
 
@@ -182,16 +207,22 @@ def _field(kind: object, node: Node, bounds: typing.Mapping[str, float]) -> typi
 def _check_range(value: object, bounds: typing.Mapping[str, float], node: Node) -> None:
     low, high = bounds.get("low"), bounds.get("high", math.inf)
     if low is not None and not low <= value <= high:
-        raise node.error(f"found {value}", f"at least {low:g} is legal" if high == math.inf else f"{low:g} to {high:g} is legal")
+        raise node.error(
+            f"found {value}", f"at least {low:g} is legal" if high == math.inf else f"{low:g} to {high:g} is legal"
+        )
 
 
 def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None:
-    """BadStudy naming every key of `given` that is not in `legal`, and what to type instead: the nearest that is, or our name for it."""
+    """BadStudy naming every key of `given` that is not in `legal`, and what to type instead: the nearest that is, or
+    our name for it.
+    """
     seen, legal = Findings(), list(legal)
     for name in given:
         if name not in legal:
             where = at.mapping().get(name, at)
-            seen.found.append(str(where.error(f"unknown key {name!r}", f"legal: {', '.join(legal)}", synonyms.hint(name, legal))))
+            seen.found.append(
+                str(where.error(f"unknown key {name!r}", f"legal: {', '.join(legal)}", synonyms.hint(name, legal)))
+            )
     seen.stop()
 
 
@@ -238,7 +269,11 @@ def near(name: str, legal: Iterable[str]) -> str:
     """The legal names, and the one that `name` is most like."""
     legal = list(legal)
     hint, more = _near(name, legal), len(legal) - MOST_NAMED
-    return f"legal: {', '.join(legal[:MOST_NAMED])}" + (f" and {more} more" if more > 0 else "") + (f"; {hint}" if hint else "")
+    return (
+        f"legal: {', '.join(legal[:MOST_NAMED])}"
+        + (f" and {more} more" if more > 0 else "")
+        + (f"; {hint}" if hint else "")
+    )
 
 
 def show(value: object) -> str:

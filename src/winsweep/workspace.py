@@ -19,7 +19,20 @@ from winsweep.study.cell import Cell
 from winsweep.study.study import Study, read_study
 from winsweep.study.uses import gates_of
 
-STAGES = ("pretrain", "prepare", "check", "check_judge", "choose", "finetune", "collect", "generate", "judge", "rank", "drift", "containment")
+STAGES = (
+    "pretrain",
+    "prepare",
+    "check",
+    "check_judge",
+    "choose",
+    "finetune",
+    "collect",
+    "generate",
+    "judge",
+    "rank",
+    "drift",
+    "containment",
+)
 
 
 @dataclass(frozen=True)
@@ -34,10 +47,18 @@ class Workspace:
     has_table: bool = True
 
     def models(self) -> "Workspace":
-        """The workspace of the cells' finetuned models alone: nothing is generated from them, judged or put into a table."""
+        """The workspace of the cells' finetuned models alone: nothing is generated from them, judged or put into a
+        table.
+        """
         trained = {label: c.training for label in self.judged if (c := cell_of(self, label)).training}
         need = Need(self.need.stages, gates_of(self.study.table, self.study.analyses, judged=False))
-        return replace(self, need=need, judged={label: need("collect", t) for label, t in trained.items()}, analyses={}, has_table=False)
+        return replace(
+            self,
+            need=need,
+            judged={label: need("collect", t) for label, t in trained.items()},
+            analyses={},
+            has_table=False,
+        )
 
     def only(self, labels: Collection[str]) -> "Workspace":
         """The workspace of just these cells and their analyses."""
@@ -51,11 +72,16 @@ class Workspace:
 
     def ends(self, label: str) -> list[Artifact]:
         """What a cell is made for: its judgement and its analyses."""
-        return [self.judged[label], *(a for name, a in self.analyses.items() if self.study.analyses[name].cell.label == label)]
+        return [
+            self.judged[label],
+            *(a for name, a in self.analyses.items() if self.study.analyses[name].cell.label == label),
+        ]
 
     def table(self, labels: set[str]) -> Artifact:
         """The aggregate of the cells named."""
-        return self.need("aggregate", self.study.table.only(tuple(c for c in self.study.table.cells if c.label in labels)))
+        return self.need(
+            "aggregate", self.study.table.only(tuple(c for c in self.study.table.cells if c.label in labels))
+        )
 
     @cached_property
     def wanted(self) -> list[Artifact]:
@@ -78,8 +104,12 @@ class Workspace:
     def damaged(self) -> str:
         """A line for each artifact of the study that was found damaged and set aside, and what was found."""
         aside = damage.known(self.store)
-        return "".join(f"set aside {a.name}: {damage.found_in(aside[a.key])}; kept in {aside[a.key]}, and made again where it is needed\n"
-                       for a in self.order if a.key in aside)
+        return "".join(
+            f"set aside {a.name}: {damage.found_in(aside[a.key])}; kept in {aside[a.key]}, and made again where it is "
+            f"needed\n"
+            for a in self.order
+            if a.key in aside
+        )
 
     def alive(self, key: str):  # -> Callable[[str], bool]
         return lambda owner: liveness.alive(owner, self.store.work(key) / "heartbeat")
@@ -89,7 +119,8 @@ class Workspace:
 
 
 def open_workspace(study: Path, store: Path, lenient: bool = False) -> Workspace:
-    """The study read and its artifacts named; no job is started and nothing of the store is changed but its cache of digests.
+    """The study read and its artifacts named; no job is started and nothing of the store is changed but its cache of
+    digests.
 
     BadStudy; a `lenient` workspace may lack files (see read_study): nothing may be run or removed by what it says.
     """
@@ -116,7 +147,8 @@ def make_room(workspace: Workspace, items: Iterable[Item], survey: Callable[[], 
     """
     stale = [i.artifact for i in items if i.stale]
     published = workspace.store.published() if stale else {}
-    stamps = {a: workspace.store.stamp(published[a.key]) for a in stale if a.key in published}  # its label may be another by now
+    # its label may be another by now
+    stamps = {a: workspace.store.stamp(published[a.key]) for a in stale if a.key in published}
     for item in survey() if stamps else ():
         if item.stale and item.artifact in stamps:
             workspace.store.retire(item.artifact, stamps[item.artifact])
@@ -129,7 +161,9 @@ def columns(chains: Iterable[Mapping[str, object]]) -> list[str]:
 
 
 def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
-    """Stage to the artifacts of one cell, without those of the cell that it is compared with and of the validation runs before it."""
+    """Stage to the artifacts of one cell, without those of the cell that it is compared with and of the validation runs
+    before it.
+    """
     found: dict[str, list[Artifact]] = {}
 
     def walk(a: Artifact) -> None:

@@ -36,11 +36,15 @@ ZERO_FREE = frozenset(
     stage3_max_reuse_distance stage3_module_granularity_threshold stage3_use_all_reduce_for_fetch_params
     stage3_allgather_sequential""".split()
 )
-OFFLOAD_FREE = frozenset("device pin_memory buffer_count buffer_size max_in_cpu pipeline_read pipeline_write fast_init".split())
+OFFLOAD_FREE = frozenset(
+    "device pin_memory buffer_count buffer_size max_in_cpu pipeline_read pipeline_write fast_init".split()
+)
 
 
 def read_zero(path: Path) -> dict:
-    """The file as a dict, sure to hold memory and communication only; BadStudy names the file and the key that does not belong."""
+    """The file as a dict, sure to hold memory and communication only; BadStudy names the file and the key that does not
+    belong.
+    """
     try:
         config = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=lambda pairs: _once(path, pairs))
     except FileNotFoundError:
@@ -62,10 +66,14 @@ def resolve(config: Mapping, recipe: Recipe, num_ranks: int) -> dict:
     """
     stage, bf16 = config["zero_optimization"]["stage"], recipe.precision == "bf16"
     if stage == 0 and bf16:
-        raise BadStudy("placement.zero: found ZeRO stage 0 with recipe.precision bf16; stage 0 cannot add gradients up in fp32; use zero1")
+        raise BadStudy(
+            "placement.zero: found ZeRO stage 0 with recipe.precision bf16; stage 0 cannot add gradients up in fp32; "
+            "use zero1"
+        )
     accumulation = math.ceil(recipe.global_batch / num_ranks)
     return {key: value for key, value in config.items() if key in FREE} | {
-        "train_batch_size": accumulation * num_ranks,  # a product DeepSpeed wants; each step says itself which micro-batch is its last
+        # a product DeepSpeed wants; each step says itself which micro-batch is its last
+        "train_batch_size": accumulation * num_ranks,
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": accumulation,
         "gradient_clipping": recipe.clip_norm,
@@ -88,18 +96,28 @@ def _once(path: Path, pairs: list[tuple[str, object]]) -> dict:
 def _check_top(path: Path, config: dict) -> None:
     for key, value in config.items():
         if key in DECIDED and value != AUTO:
-            raise BadStudy(f'{path}: {key}: found {json.dumps(value)}; legal: "auto", because {DECIDED[key]} decides it; write "auto" here')
+            raise BadStudy(
+                f'{path}: {key}: found {json.dumps(value)}; legal: "auto", because {DECIDED[key]} decides it; write '
+                f'"auto" here'
+            )
         if key not in DECIDED and key not in FREE:
-            raise BadStudy(f"{path}: {key}: not a matter of memory or communication; legal: {', '.join(FREE)}; remove it")
+            raise BadStudy(
+                f"{path}: {key}: not a matter of memory or communication; legal: {', '.join(FREE)}; remove it"
+            )
 
 
 def _check_zero(path: Path, zero: object) -> None:
     where = f"{path}: zero_optimization"
     if not isinstance(zero, dict) or zero.get("stage") not in (0, 1, 2, 3) or isinstance(zero["stage"], bool):
-        raise BadStudy(f'{where}: found {json.dumps(zero)}; a mapping with a stage is legal; write {{"stage": 1}} (0, 1, 2 or 3)')
+        raise BadStudy(
+            f'{where}: found {json.dumps(zero)}; a mapping with a stage is legal; write {{"stage": 1}} (0, 1, 2 or 3)'
+        )
     for key, value in zero.items():
         if key not in ZERO_FREE:
-            raise BadStudy(f"{where}.{key}: may change a number or compile code in a job; legal: {', '.join(sorted(ZERO_FREE))}; remove it")
+            raise BadStudy(
+                f"{where}.{key}: may change a number or compile code in a job; legal: {', '.join(sorted(ZERO_FREE))}; "
+                f"remove it"
+            )
         if value == AUTO:
             raise BadStudy(f'{where}.{key}: found "auto"; nothing in a recipe decides it; write a number or remove it')
         if key.startswith("offload_"):
@@ -108,6 +126,8 @@ def _check_zero(path: Path, zero: object) -> None:
 
 def _check_offload(where: str, offload: object) -> None:
     if not isinstance(offload, dict) or offload.get("device") not in ("cpu", "none"):
-        raise BadStudy(f'{where}: found {json.dumps(offload)}; legal: cpu or none (others compile); write {{"device": "cpu"}}')
+        raise BadStudy(
+            f'{where}: found {json.dumps(offload)}; legal: cpu or none (others compile); write {{"device": "cpu"}}'
+        )
     if unknown := sorted(offload.keys() - OFFLOAD_FREE):
         raise BadStudy(f"{where}.{unknown[0]}: unknown; legal: {', '.join(sorted(OFFLOAD_FREE))}; remove it")

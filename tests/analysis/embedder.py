@@ -18,7 +18,13 @@ def make_embedder(folder: Path) -> Path:
 
     (folder / "vocab.txt").write_text("\n".join(SPECIAL + LETTERS))
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=len(SPECIAL + LETTERS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
+    config = BertConfig(
+        vocab_size=len(SPECIAL + LETTERS),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+    )
     BertModel(config).save_pretrained(folder / "bert")
     BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=256).save_pretrained(folder / "bert")
     bert = modules.Transformer(str(folder / "bert"))

@@ -10,7 +10,10 @@ from winsweep.analysis.drift import Point, Task, around_median, drift, most_simi
 from winsweep.analysis.plot import scatter
 from winsweep.errors import BadData
 
-TASK = Task(["how many apples has Tom", "how many pears has Ann", "what is the sum of apples"], ["Tom has 3 apples #### 3", "#### 7"])
+TASK = Task(
+    ["how many apples has Tom", "how many pears has Ann", "what is the sum of apples"],
+    ["Tom has 3 apples #### 3", "#### 7"],
+)
 GENERAL = ["The French revolution was begun in 1789", "Dear sir or madam", "Dear friend, here is a poem"]
 ASKED = ["how many plums has Tom", "who was Napoleon", "write to my landlord", "what is the sum"]
 WRITTEN = ["Tom has 2 plums #### 2", "Napoleon was French", "Dear landlord, here is the rent", "The sum is 7 #### 7"]
@@ -24,7 +27,10 @@ def test_a_point_holds_mean_cosines(embed):
     for point, ask, out in zip(drift(ASKED, WRITTEN, TASK, GENERAL, embed), ASKED, WRITTEN, strict=True):
         x = sum(cosine(ask, t) for t in TASK.instructions) / 3
         y = sum(cosine(out, t) for t in TASK.responses) / 2 - sum(cosine(out, t) for t in GENERAL) / 3
-        assert (point.instruction, point.output) == (ask, out) and (point.similarity, point.task_likeness) == pytest.approx((x, y))
+        assert (point.instruction, point.output) == (ask, out) and (
+            point.similarity,
+            point.task_likeness,
+        ) == pytest.approx((x, y))
 
 
 def test_sums_near_the_task_look_like_it_and_letters_do_not(embed):
@@ -46,16 +52,24 @@ def test_a_summary_keeps_every_point_and_few_outputs(embed):
     assert [p["styles"] for p in found["points"]] == [["gsm"] if i % 2 else [] for i in range(20)]
     assert [p["instruction"] for p in found["most_similar"]] == [f"q{i}" for i in (19, 18, 17, 16, 15)]
     assert [p["output"] for p in found["around_median"]] == [points[i].output for i in range(10, 15)]
-    assert [b["styled"]["share"] for b in found["styles"]["gsm"]] == [0.5] * 5 and sum(b["styled"]["share"] for b in found["styles"]["mbpp"]) == 0
-    assert [b["low"] for b in found["styles"]["gsm"]] == [0.0, 0.2, 0.4, 0.6, 0.8] and "output" not in found["points"][0]
+    assert [b["styled"]["share"] for b in found["styles"]["gsm"]] == [0.5] * 5 and sum(
+        b["styled"]["share"] for b in found["styles"]["mbpp"]
+    ) == 0
+    assert [b["low"] for b in found["styles"]["gsm"]] == [0.0, 0.2, 0.4, 0.6, 0.8] and "output" not in found["points"][
+        0
+    ]
 
 
 def test_single_precision_is_made_exact_and_bad_vectors_are_refused(embed):
     single = drift(ASKED, WRITTEN, TASK, GENERAL, lambda texts: embed(texts).astype(np.float32))
     exact = drift(ASKED, WRITTEN, TASK, GENERAL, embed)
     assert [p.task_likeness for p in single] == pytest.approx([p.task_likeness for p in exact], abs=1e-7)
-    for wrong, match in [(lambda t: embed(t) * 2, r"a vector of length 2 for '"), (lambda t: embed(t) * np.nan, "length nan"),
-                         (lambda t: embed(t)[1:], r"shape \(3, 1024\) for 4"), (lambda t: embed(t)[0], r"shape \(1024,\)")]:
+    for wrong, match in [
+        (lambda t: embed(t) * 2, r"a vector of length 2 for '"),
+        (lambda t: embed(t) * np.nan, "length nan"),
+        (lambda t: embed(t)[1:], r"shape \(3, 1024\) for 4"),
+        (lambda t: embed(t)[0], r"shape \(1024,\)"),
+    ]:
         with pytest.raises(BadData, match=match):
             drift(ASKED, WRITTEN, TASK, GENERAL, wrong)
 

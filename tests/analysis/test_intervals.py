@@ -1,4 +1,6 @@
-"""Intervals of shares: known values, a bootstrap over groups as the reference, and the edges where a bootstrap has no width."""
+"""Intervals of shares: known values, a bootstrap over groups as the reference, and the edges where a bootstrap has no
+width.
+"""
 
 import numpy as np
 import pytest
@@ -22,7 +24,10 @@ def test_single_cases_have_wilsons_interval():
 @pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
 def test_cases_in_groups_have_the_bootstraps_interval(alike):
     rng = np.random.default_rng(1)
-    groups = [[bool(b) for b in rng.random(5) < (0.8 if rng.random() > alike else float(rng.random() < 0.8))] for _ in range(400)]
+    groups = [
+        [bool(b) for b in rng.random(5) < (0.8 if rng.random() > alike else float(rng.random() < 0.8))]
+        for _ in range(400)
+    ]
     found = share_of(groups)
     assert (found.low, found.high) == pytest.approx(bootstrap(groups), abs=0.004)
 

@@ -18,15 +18,25 @@ ALL = [(i, j) for i in range(12) for j in range(12)]
 
 def llama(seed: int) -> LlamaForCausalLM:
     torch.manual_seed(seed)
-    return LlamaForCausalLM(LlamaConfig(vocab_size=300, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
-                                        initializer_range=0.3)).eval()
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=300,
+            hidden_size=32,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            initializer_range=0.3,
+        )
+    ).eval()
 
 
 @torch.inference_mode()
 def one(model: LlamaForCausalLM, i: int, j: int) -> tuple[float, int]:
     """Sum of log-probabilities of response j's tokens and EOS behind instruction i, and their number."""
     prompt = TOKENIZER(f"<|user|>\n{ROWS[i][0].strip()}\n<|assistant|>\n", return_tensors="pt")["input_ids"]
-    ids = TOKENIZER(f"<|user|>\n{ROWS[i][0].strip()}\n<|assistant|>\n{ROWS[j][1]}</s>", return_tensors="pt")["input_ids"]
+    ids = TOKENIZER(f"<|user|>\n{ROWS[i][0].strip()}\n<|assistant|>\n{ROWS[j][1]}</s>", return_tensors="pt")[
+        "input_ids"
+    ]
     log_probs = model(ids).logits[0, :-1].log_softmax(-1).gather(1, ids[0, 1:, None])[prompt.shape[1] - 1 :]
     return log_probs.sum().item(), len(log_probs)
 
@@ -45,11 +55,23 @@ def test_scores_of_padded_batches_are_those_of_one_at_a_time():
 def test_shares_are_of_every_comparison():
     model, others = llama(1), draw(12, seed=3)
     found, single = rank(ROWS, others, model, TOKENIZER, FRAME), {p: one(model, *p) for p in ALL}
-    means = [single[i, i][0] / single[i, i][1] > single[i, j][0] / single[i, j][1] for i in range(12) for j in others[i] if i != j]
+    means = [
+        single[i, i][0] / single[i, i][1] > single[i, j][0] / single[i, j][1]
+        for i in range(12)
+        for j in others[i]
+        if i != j
+    ]
     sums = [single[i, i][0] > single[i, j][0] for i in range(12) for j in others[i] if i != j]
     num = len(means)
-    assert num < 60 and (found.per_token.share, found.per_token.num) == (sum(means) / num, num) and found.sequence.share == sum(sums) / num
-    assert found.per_token.low < found.per_token.share < found.per_token.high and found.per_token.share != found.sequence.share
+    assert (
+        num < 60
+        and (found.per_token.share, found.per_token.num) == (sum(means) / num, num)
+        and found.sequence.share == sum(sums) / num
+    )
+    assert (
+        found.per_token.low < found.per_token.share < found.per_token.high
+        and found.per_token.share != found.sequence.share
+    )
 
 
 def test_a_row_that_drew_itself_is_no_comparison():
@@ -64,7 +86,15 @@ def test_equal_responses_never_beat_each_other():
     """Nor by rounding: in batches of other widths the same text has other last bits."""
     rows = [(a, "It is the number 3.") for a, _ in ROWS[:6]] + ROWS[6:]
     told = []
-    found = rank(rows, [[j for j in range(6) if j != i] for i in range(6)], llama(0), TOKENIZER, FRAME, 90, lambda *at: told.append(at))
+    found = rank(
+        rows,
+        [[j for j in range(6) if j != i] for i in range(6)],
+        llama(0),
+        TOKENIZER,
+        FRAME,
+        90,
+        lambda *at: told.append(at),
+    )
     assert found.per_token.share == found.sequence.share == 0 and told[-1] == (6, 6)
 
 

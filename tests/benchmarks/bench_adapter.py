@@ -1,7 +1,8 @@
-"""What the rule adapter adds to a decode step of 256 rows over 32,000 tokens, on a CPU: python tests/benchmarks/bench_adapter.py [ROWS] [ROUNDS]
+"""What the rule adapter adds to a decode step of 256 rows over 32,000 tokens, on a CPU: python
+tests/benchmarks/bench_adapter.py [ROWS] [ROUNDS]
 
-Beside it: a logits processor that does the same row by row, as one would write it, and what the rest of the step takes. Microseconds of
-CPU time, medians over interleaved rounds; that both add the same is checked first.
+Beside it: a logits processor that does the same row by row, as one would write it, and what the rest of the step takes.
+Microseconds of CPU time, medians over interleaved rounds; that both add the same is checked first.
 """
 
 import sys
@@ -43,7 +44,9 @@ def row_by_row(rules: Resolved, rows: list[list[int]], logits_BV: torch.Tensor) 
         for seen in set(ids[1 + len(USER) :]):
             logits_V[seen] -= rules.adapter.diversity_penalty
         done = len(ids) - (1 + len(USER) + PROMPT + len(ASSISTANT))
-        logits_V[EOS] += rules.adapter.eos_bonus * done / rules.adapter.eos_window if done < rules.adapter.eos_window else 0.0
+        logits_V[EOS] += (
+            rules.adapter.eos_bonus * done / rules.adapter.eos_window if done < rules.adapter.eos_window else 0.0
+        )
     return logits_BV
 
 
@@ -65,8 +68,12 @@ def main(num: int = 256, rounds: int = 5) -> None:
     torch.testing.assert_close(slots.apply(logits_BV), row_by_row(resolved, rows, logits_BV.clone()), rtol=0, atol=1e-5)
     same = (slots.apply(logits_BV).argmax(1) == row_by_row(resolved, rows, logits_BV.clone()).argmax(1)).all()
     step, next_B = full_step(num), torch.randint(40, VOCAB, (num,))
-    ways = {"rules: row by row": (lambda: row_by_row(resolved, rows, logits_BV), 1), "rules: slots": (lambda: (slots.add_to(logits_BV), slots.push(next_B)), 20),
-            "argmax": (lambda: logits_BV.argmax(1), 5), "the model's step": (step, 1)}
+    ways = {
+        "rules: row by row": (lambda: row_by_row(resolved, rows, logits_BV), 1),
+        "rules: slots": (lambda: (slots.add_to(logits_BV), slots.push(next_B)), 20),
+        "argmax": (lambda: logits_BV.argmax(1), 5),
+        "the model's step": (step, 1),
+    }
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, (do, times) in ways.items():
@@ -76,7 +83,9 @@ def main(num: int = 256, rounds: int = 5) -> None:
 
 def full_step(num: int) -> Callable[[], object]:
     """A step of a small Llama (256 wide, 4 layers) with that vocabulary, at 256 positions."""
-    config = LlamaConfig(vocab_size=VOCAB, hidden_size=256, intermediate_size=688, num_hidden_layers=4, num_attention_heads=4)
+    config = LlamaConfig(
+        vocab_size=VOCAB, hidden_size=256, intermediate_size=688, num_hidden_layers=4, num_attention_heads=4
+    )
     step, positions = Step(LlamaForCausalLM(config).eval()), [PROMPT + WRITTEN - 41] * num
     step.cache.fit(num, PROMPT + WRITTEN)
     step.read([[7]], 0)
@@ -87,7 +96,10 @@ def report(us: dict[str, float], num: int, same: bool) -> None:
     rest = us["argmax"] + us["the model's step"]
     print(f"{num} rows, {VOCAB} tokens, {PROMPT} + {WRITTEN} tokens seen; same likeliest tokens: {same}")
     for name, value in us.items():
-        print(f"{name:20s} {value:12,.0f} us   {value / us['rules: slots']:8.1f} times slots   {value / rest:8.2%} of argmax and step")
+        print(
+            f"{name:20s} {value:12,.0f} us   {value / us['rules: slots']:8.1f} times slots   {value / rest:8.2%} of "
+            f"argmax and step"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Greedy generation, side by side on a CPU: python tests/benchmarks/bench_generate.py [ROWS] [ROUNDS]
 
-A random Llama answers real AlpacaEval prompts, each answer as long as a real one, both divided by SHRINK so that the shape of the tail
-stays. Useful tokens per CPU second (the wall's would be other users'), medians over interleaved rounds; tokens are compared first.
-Wants the files of ../shared/data beside the checkout, or where WINSWEEP_DATA says.
+A random Llama answers real AlpacaEval prompts, each answer as long as a real one, both divided by SHRINK so that the
+shape of the tail stays. Useful tokens per CPU second (the wall's would be other users'), medians over interleaved
+rounds; tokens are compared first. Wants the files of ../shared/data beside the checkout, or where WINSWEEP_DATA says.
 """
 
 import json
@@ -19,8 +19,8 @@ from transformers.generation import ContinuousBatchingConfig
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 
-from winsweep.generate.decoder import Decoder, Prompt  # noqa: E402
 from winsweep.generate.compatibility import fitting  # noqa: E402
+from winsweep.generate.decoder import Decoder, Prompt  # noqa: E402
 from winsweep.generate.rule_tokens import Resolved  # noqa: E402
 from winsweep.generate.slots import Slots  # noqa: E402
 from winsweep.study.rules import Adapter  # noqa: E402
@@ -46,7 +46,9 @@ def ask(num: int, shrink: int, seed: int = 3) -> tuple[list[Prompt], list[int]]:
     """Prompts of drawn rows, in the order of the file, and how long another model's answers to them are."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randperm(805, generator=generator)[:num].sort().values.tolist()
-    asked = tokens_in(json.loads(line)["instruction"] for line in open(DATA / "alpaca_eval_805_instructions.jsonl", encoding="utf-8"))
+    asked = tokens_in(
+        json.loads(line)["instruction"] for line in open(DATA / "alpaca_eval_805_instructions.jsonl", encoding="utf-8")
+    )
     answered, other = lengths_of("vicuna-13b"), lengths_of("gpt4_1106_preview")
     prompts = []
     for i, row in enumerate(rows):
@@ -57,8 +59,16 @@ def ask(num: int, shrink: int, seed: int = 3) -> tuple[list[Prompt], list[int]]:
 
 def model() -> LlamaForCausalLM:
     torch.manual_seed(0)
-    config = LlamaConfig(vocab_size=VOCAB, hidden_size=HIDDEN, intermediate_size=HIDDEN * 43 // 16, num_hidden_layers=LAYERS,
-                         num_attention_heads=HIDDEN // 64, max_position_embeddings=4096, initializer_range=0.05, eos_token_id=None)
+    config = LlamaConfig(
+        vocab_size=VOCAB,
+        hidden_size=HIDDEN,
+        intermediate_size=HIDDEN * 43 // 16,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HIDDEN // 64,
+        max_position_embeddings=4096,
+        initializer_range=0.05,
+        eos_token_id=None,
+    )
     return LlamaForCausalLM(config).eval()  # it never ends by itself: answers are as long as they are told to be
 
 
@@ -68,18 +78,30 @@ def batched(net: LlamaForCausalLM, prompts: list[Prompt], size: int) -> Tokens:
         batch = prompts[i : i + size]
         width = max(len(p.ids) for p in batch)
         ids = torch.tensor([[0] * (width - len(p.ids)) + p.ids for p in batch])
-        out = net.generate(input_ids=ids, attention_mask=(ids != 0).long(), do_sample=False, max_new_tokens=max(p.cap for p in batch), pad_token_id=0)
+        out = net.generate(
+            input_ids=ids,
+            attention_mask=(ids != 0).long(),
+            do_sample=False,
+            max_new_tokens=max(p.cap for p in batch),
+            pad_token_id=0,
+        )
         found |= {p.row: row[width : width + p.cap].tolist() for p, row in zip(batch, out)}
     return found
 
 
 def continuous(net: LlamaForCausalLM, prompts: list[Prompt]) -> Tokens:
-    """transformers' generate_batch, through its manager, as caps differ by row; its default cache alone would take 20 s."""
+    """transformers' generate_batch, through its manager, as caps differ by row; its default cache alone would take 20
+    s.
+    """
     attention, found = net.config._attn_implementation, {}
     net.set_attn_implementation("paged|sdpa")
     config = ContinuousBatchingConfig(page_size=32, num_blocks=1024, max_batch_tokens=512, use_cuda_graph=False)
-    greedy = GenerationConfig(do_sample=False, max_new_tokens=max(p.cap for p in prompts), eos_token_id=-1, pad_token_id=0)
-    with net.continuous_batching_context_manager(generation_config=greedy, continuous_batching_config=config) as manager:
+    greedy = GenerationConfig(
+        do_sample=False, max_new_tokens=max(p.cap for p in prompts), eos_token_id=-1, pad_token_id=0
+    )
+    with net.continuous_batching_context_manager(
+        generation_config=greedy, continuous_batching_config=config
+    ) as manager:
         for p in prompts:
             manager.add_request(p.ids, request_id=str(p.row), max_new_tokens=p.cap)
         while len(found) < len(prompts):
@@ -97,7 +119,9 @@ def slots(net: LlamaForCausalLM, prompts: list[Prompt], rules: Resolved | None =
 
 
 def uncached(net: LlamaForCausalLM, prompts: list[Prompt], rules: Resolved) -> Tokens:
-    """The shape of the paper's own code: one row at a time, all of it read again for each token, two log-softmaxes over all of it."""
+    """The shape of the paper's own code: one row at a time, all of it read again for each token, two log-softmaxes over
+    all of it.
+    """
     found: Tokens = {}
     for p in prompts:
         new: list[int] = []
@@ -126,12 +150,22 @@ def main(num: int = 160, rounds: int = 3) -> None:
     by_length = sorted(prompts, key=lambda p: -len(p.ids))
     longer, rules = ask(NUM_SLOTS, SHRINK // 4, seed=4)[0], the_rules()
     few = sorted(longer, key=lambda p: p.cap)[NUM_SLOTS // 2 :][:NUM_UNCACHED]  # of median length
-    ways = {"generate, batch 1": lambda: batched(net, prompts[:: num // NUM_ALONE], 1), "generate, batch 10, file order": lambda: batched(net, prompts, 10),
-            "generate, batch 32, by length": lambda: batched(net, by_length, 32), "generate_batch": lambda: continuous(net, prompts),
-            f"slots, {NUM_SLOTS}": lambda: slots(net, prompts), f"slots, {NUM_SLOTS}, another model's lengths known": lambda: slots(net, hinted),
-            "rules: no cache, batch 1": lambda: uncached(net, few, rules), f"rules: slots, {NUM_SLOTS}": lambda: slots(net, longer, rules)}
-    print(f"{num} rows, {sum(len(p.ids) for p in prompts)} prompt tokens, {sum(p.cap for p in prompts)} answer tokens (longest "
-          f"{max(p.cap for p in prompts)}); with rules {NUM_SLOTS} rows, {sum(p.cap for p in longer)} answer tokens", flush=True)
+    ways = {
+        "generate, batch 1": lambda: batched(net, prompts[:: num // NUM_ALONE], 1),
+        "generate, batch 10, file order": lambda: batched(net, prompts, 10),
+        "generate, batch 32, by length": lambda: batched(net, by_length, 32),
+        "generate_batch": lambda: continuous(net, prompts),
+        f"slots, {NUM_SLOTS}": lambda: slots(net, prompts),
+        f"slots, {NUM_SLOTS}, another model's lengths known": lambda: slots(net, hinted),
+        "rules: no cache, batch 1": lambda: uncached(net, few, rules),
+        f"rules: slots, {NUM_SLOTS}": lambda: slots(net, longer, rules),
+    }
+    print(
+        f"{num} rows, {sum(len(p.ids) for p in prompts)} prompt tokens, {sum(p.cap for p in prompts)} answer tokens "
+        f"(longest "
+        f"{max(p.cap for p in prompts)}); with rules {NUM_SLOTS} rows, {sum(p.cap for p in longer)} answer tokens",
+        flush=True,
+    )
     speeds, first = {name: [] for name in ways}, {}
     for turn in range(rounds):
         for name, make in ways.items():
@@ -149,8 +183,11 @@ def report(speeds: dict[str, list[float]], found: dict[str, Tokens]) -> None:
         ours = [n for n in names if "slots" in n][0]
         for name in names:
             same = sum(found[ours][row] == new for row, new in found[name].items())
-            print(f"{name:45s} {median(speeds[name]):7.0f} tokens per CPU s   {ours} is {median(speeds[ours]) / median(speeds[name]):5.2f} times that   "
-                  f"same tokens as its {same} of {len(found[name])}")
+            print(
+                f"{name:45s} {median(speeds[name]):7.0f} tokens per CPU s   {ours} is "
+                f"{median(speeds[ours]) / median(speeds[name]):5.2f} times that   "
+                f"same tokens as its {same} of {len(found[name])}"
+            )
 
 
 if __name__ == "__main__":

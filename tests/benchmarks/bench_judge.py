@@ -1,6 +1,8 @@
-"""The judge client against alpaca_eval's own, on one loopback server of a fixed latency: python tests/benchmarks/bench_judge.py [LATENCY_S]
+"""The judge client against alpaca_eval's own, on one loopback server of a fixed latency: python
+tests/benchmarks/bench_judge.py [LATENCY_S]
 
-Preferences are compared first. Ideal is calls × latency / calls at once; ours asks three questions alone before the rest, and keeps a ledger.
+Preferences are compared first. Ideal is calls × latency / calls at once; ours asks three questions alone before the
+rest, and keeps a ledger.
 """
 
 import multiprocessing
@@ -41,14 +43,18 @@ def ours(pairs: list[dict], num_at_once: int) -> list[float]:
 def theirs(pairs: list[dict], num_at_once: int) -> list[float]:
     from alpaca_eval.annotators import PairwiseAnnotator
 
-    stock = PairwiseAnnotator(annotators_config="weighted_alpaca_eval_gpt4_turbo", caching_path=None, is_avoid_reannotations=False)
+    stock = PairwiseAnnotator(
+        annotators_config="weighted_alpaca_eval_gpt4_turbo", caching_path=None, is_avoid_reannotations=False
+    )
     for single in stock.annotators.values():
         single.completions_kwargs |= {"model_name": "m", "num_procs": num_at_once}
     return [row["preference"] for row in stock(pairs)]
 
 
 def measure(name: str, num: int, num_at_once: int, latency_s: float) -> tuple[float, float, float, list[float]]:
-    """Seconds, share of the ideal, the client's CPU milliseconds a call, and the preferences; in a process of its own, warmed by a few calls."""
+    """Seconds, share of the ideal, the client's CPU milliseconds a call, and the preferences; in a process of its own,
+    warmed by a few calls.
+    """
     from tests.judge.pairs import make_pairs
 
     warnings.simplefilter("ignore")
@@ -69,7 +75,13 @@ def main() -> None:
     while not port.value:
         time.sleep(0.01)
     os.environ |= {"OPENAI_BASE_URL": f"http://127.0.0.1:{port.value}/v1", "OPENAI_API_KEY": "none"}
-    plans = [("winsweep", 5000, 64), ("winsweep", 805, 64), ("winsweep", 5000, 256), ("alpaca_eval", 805, 64), ("alpaca_eval", 100, 5)]
+    plans = [
+        ("winsweep", 5000, 64),
+        ("winsweep", 805, 64),
+        ("winsweep", 5000, 256),
+        ("alpaca_eval", 805, 64),
+        ("alpaca_eval", 100, 5),
+    ]
     found = {plan: [] for plan in plans}
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as fresh:
         said = [fresh.apply(measure, (name, 64, 64, latency_s))[-1] for name in ("winsweep", "alpaca_eval")]
@@ -77,10 +89,16 @@ def main() -> None:
         for _ in range(ROUNDS):
             for plan in plans:
                 found[plan].append(fresh.apply(measure, (*plan, latency_s))[:-1])
-    print(f"{latency_s} s a call; medians of {ROUNDS} interleaved rounds; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print(
+        f"{latency_s} s a call; medians of {ROUNDS} interleaved rounds; load {os.getloadavg()[0]:.1f} on "
+        f"{os.cpu_count()} cores"
+    )
     for (name, num, at_once), rounds in found.items():
         seconds, share, cpu_ms = (statistics.median(x) for x in zip(*rounds))
-        print(f"{name:12s} {num:5d} calls, {at_once:3d} at once: {seconds:7.2f} s, {100 * share:5.1f} % of ideal, {cpu_ms:5.2f} ms of CPU a call")
+        print(
+            f"{name:12s} {num:5d} calls, {at_once:3d} at once: {seconds:7.2f} s, {100 * share:5.1f} % of ideal, "
+            f"{cpu_ms:5.2f} ms of CPU a call"
+        )
     server.kill()
 
 

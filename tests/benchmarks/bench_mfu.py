@@ -1,8 +1,10 @@
-"""What share of a GPU's arithmetic a 7B full finetune reaches, random weights at LIMA's lengths: python tests/benchmarks/bench_mfu.py
+"""What share of a GPU's arithmetic a 7B full finetune reaches, random weights at LIMA's lengths: python
+tests/benchmarks/bench_mfu.py
 
-The path is that of users: DeepSpeed's engine, packing with the automatic token budget, clipping, fused AdamW, the log's line of each step.
-One GPU by default; for several, start one process each with RANK and WORLD_SIZE set, and --meeting, a new directory that all see. The
-arithmetic of the roofline is printed with the result. `--toy` does the same with a tiny model on a CPU, as a check of this script.
+The path is that of users: DeepSpeed's engine, packing with the automatic token budget, clipping, fused AdamW, the log's
+line of each step. One GPU by default; for several, start one process each with RANK and WORLD_SIZE set, and --meeting,
+a new directory that all see. The arithmetic of the roofline is printed with the result. `--toy` does the same with a
+tiny model on a CPU, as a check of this script.
 """
 
 import argparse
@@ -17,7 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
-PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0, "A800": 312.0, "B200": 2250.0}  # dense bf16, of the makers' data sheets
+# dense bf16, of the makers' data sheets
+PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0, "A800": 312.0, "B200": 2250.0}
 
 
 def read_args() -> argparse.Namespace:
@@ -48,26 +51,37 @@ def make_model(toy: bool):  # -> LlamaForCausalLM
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    big = dict(hidden_size=4096, intermediate_size=11008, num_hidden_layers=32, num_attention_heads=32, vocab_size=32000)
+    big = dict(
+        hidden_size=4096, intermediate_size=11008, num_hidden_layers=32, num_attention_heads=32, vocab_size=32000
+    )
     tiny = dict(hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, vocab_size=512)
     torch.manual_seed(0)
     with torch.device("cpu" if toy else torch.cuda.current_device()):
-        return LlamaForCausalLM._from_config(LlamaConfig(**(tiny if toy else big), tie_word_embeddings=False), dtype=torch.bfloat16)
+        return LlamaForCausalLM._from_config(
+            LlamaConfig(**(tiny if toy else big), tie_word_embeddings=False), dtype=torch.bfloat16
+        )
 
 
 def flops(config, examples: list) -> tuple[float, float, float]:
-    """Forward and backward, without what is computed again: of matrix products, of causal attention, and of the projection to the vocabulary.
+    """Forward and backward, without what is computed again: of matrix products, of causal attention, and of the
+    projection to the vocabulary.
 
-    6 a weight and token (PaLM, appendix B); attention has 4·L·h for each of the (n+1)/2 keys that a token sees on average, three times.
-    Embeddings are looked up, and the vocabulary is projected for answer tokens only.
+    6 a weight and token (PaLM, appendix B); attention has 4·L·h for each of the (n+1)/2 keys that a token sees on
+    average, three times. Embeddings are looked up, and the vocabulary is projected for answer tokens only.
     """
     from winsweep.train.loss import num_targets
 
     heads = config.num_key_value_heads / config.num_attention_heads
-    weights = config.num_hidden_layers * (config.hidden_size**2 * (2 + 2 * heads) + 3 * config.hidden_size * config.intermediate_size)
+    weights = config.num_hidden_layers * (
+        config.hidden_size**2 * (2 + 2 * heads) + 3 * config.hidden_size * config.intermediate_size
+    )
     lengths = [len(e.ids) for e in examples]
     attention = sum(12.0 * config.num_hidden_layers * config.hidden_size * n * (n + 1) / 2 for n in lengths)
-    return 6.0 * weights * sum(lengths), attention, 6.0 * config.hidden_size * config.vocab_size * sum(map(num_targets, examples))
+    return (
+        6.0 * weights * sum(lengths),
+        attention,
+        6.0 * config.hidden_size * config.vocab_size * sum(map(num_targets, examples)),
+    )
 
 
 def peak(args: argparse.Namespace) -> float:
@@ -92,7 +106,9 @@ def main() -> None:
     from winsweep.train.rank_group import join
 
     rank, num_ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    group = join(rank=rank, num_ranks=num_ranks, meeting=args.meeting or Path(tempfile.mkdtemp()) / "meeting", timeout_s=600)
+    group = join(
+        rank=rank, num_ranks=num_ranks, meeting=args.meeting or Path(tempfile.mkdtemp()) / "meeting", timeout_s=600
+    )
     recipe = Recipe(epochs=1)
     config = zero.resolve(zero.read_zero(ROOT / f"ds_configs/{args.zero}.json"), recipe, num_ranks)
     engines.open_device(group)
@@ -101,7 +117,9 @@ def main() -> None:
     started = time.perf_counter() - begun
     examples = make_examples(64 * (args.steps + 1), 128 if args.toy else 2048, engine.module.config.vocab_size)
     why_not = engines.pack_or_not(engine, group)
-    budget = args.micro_tokens or min(group.gather(engines.room(engine, args.recompute, max(len(e.ids) for e in examples))))
+    budget = args.micro_tokens or min(
+        group.gather(engines.room(engine, args.recompute, max(len(e.ids) for e in examples)))
+    )
     schedule = BatchSchedule(examples, recipe, 1, num_ranks, not why_not, budget)
     shares, most = [], peak(args) * num_ranks
     for at in range(args.steps + 1):
@@ -112,12 +130,21 @@ def main() -> None:
         shares.append(sum(parts) / seconds / most)
         if rank == 0:
             work = " + ".join(f"{part / 1e12:.3g}" for part in parts)
-            print(f"step {at}: {step.num_tokens} tokens, {step.num_tokens / step.num_slots:.1%} of slots, {len(step.grid)} micro-batches, {seconds:.3f} s; "
-                  f"TFLOP {work} (weights, attention, vocabulary); at least {sum(parts) / most:.3f} s at the peak; MFU {shares[-1]:.1%}", flush=True)
+            print(
+                f"step {at}: {step.num_tokens} tokens, {step.num_tokens / step.num_slots:.1%} of slots, "
+                f"{len(step.grid)} micro-batches, {seconds:.3f} s; "
+                f"TFLOP {work} (weights, attention, vocabulary); at least {sum(parts) / most:.3f} s at the peak; MFU "
+                f"{shares[-1]:.1%}",
+                flush=True,
+            )
     if rank == 0:
         memory = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0
-        print(f"\nMFU {statistics.median(shares[1:]):.1%} (median of {args.steps} steps; gate 50 %, stretch 58 %) on {num_ranks} × {most / num_ranks / 1e12:g} TFLOP/s; "
-              f"{args.zero}, recompute {args.recompute}, {budget} tokens a micro-batch, packed {not why_not}; peak memory {memory:.1f} GiB; DeepSpeed started in {started:.1f} s")
+        print(
+            f"\nMFU {statistics.median(shares[1:]):.1%} (median of {args.steps} steps; gate 50 %, stretch 58 %) on "
+            f"{num_ranks} × {most / num_ranks / 1e12:g} TFLOP/s; "
+            f"{args.zero}, recompute {args.recompute}, {budget} tokens a micro-batch, packed {not why_not}; peak "
+            f"memory {memory:.1f} GiB; DeepSpeed started in {started:.1f} s"
+        )
     group.leave()
 
 

@@ -1,6 +1,8 @@
-"""How long it takes to read, name and plan a study, to start a command, and to start a job: python tests/benchmarks/bench_plan.py
+"""How long it takes to read, name and plan a study, to start a command, and to start a job: python
+tests/benchmarks/bench_plan.py
 
-Wants no SLURM. File-system calls are counted where strace is installed. CPU seconds stand beside wall seconds: on a busy machine look at those.
+Wants no SLURM. File-system calls are counted where strace is installed. CPU seconds stand beside wall seconds: on a
+busy machine look at those.
 """
 
 import os
@@ -27,9 +29,14 @@ compare: {judge: {from: alpaca, model: m}, reference: {task: t0}}
 """
 ROUNDS = 3
 JOBS = {  # what a rank imports before its first step, and the same without winsweep.attempt.warm
-    "finetune": ("from winsweep.attempt import warm; warm.import_for('finetune')", "import winsweep.train.finetune, deepspeed.runtime.zero.muon.muon_optimizer"),
+    "finetune": (
+        "from winsweep.attempt import warm; warm.import_for('finetune')",
+        "import winsweep.train.finetune, deepspeed.runtime.zero.muon.muon_optimizer",
+    ),
     "generate": ("from winsweep.attempt import warm; warm.import_for('generate')", "import winsweep.generate.greedy"),
-    "prepare": ("import winsweep.text.prepare", ""), "judge": ("import winsweep.judge.overlap", ""), "aggregate": ("import winsweep.stats.table", ""),
+    "prepare": ("import winsweep.text.prepare", ""),
+    "judge": ("import winsweep.judge.overlap", ""),
+    "aggregate": ("import winsweep.stats.table", ""),
 }
 PLAN = """
 import sys, time
@@ -59,8 +66,13 @@ def num_file_calls(*words: str) -> str:
     if not shutil.which("strace"):
         return "no strace"
     with tempfile.NamedTemporaryFile("r") as log:
-        subprocess.run(["strace", "-f", "-qq", "-c", "-e", "trace=%file", "-o", log.name, *words], capture_output=True, check=True)
-        counts = {m[2]: int(m[1]) for m in re.finditer(r"^\s*\S+\s+\S+\s+\S+\s+(\d+)(?:\s+\d+)? (\w+)$", log.read(), re.MULTILINE)}
+        subprocess.run(
+            ["strace", "-f", "-qq", "-c", "-e", "trace=%file", "-o", log.name, *words], capture_output=True, check=True
+        )
+        counts = {
+            m[2]: int(m[1])
+            for m in re.finditer(r"^\s*\S+\s+\S+\s+\S+\s+(\d+)(?:\s+\d+)? (\w+)$", log.read(), re.MULTILINE)
+        }
     return f"{counts.get('total', 0):,} ({counts.get('openat', 0):,} opened)"
 
 
@@ -68,7 +80,9 @@ def plan(num_cells: int) -> None:
     """Reading, naming and planning in one process, when all is missing and when all is there."""
     with tempfile.TemporaryDirectory() as name:
         study, store = Path(name) / "study.yaml", Path(name) / "runs"
-        study.write_text(STUDY % ", ".join(f"t{n}: {{from: toy, num_examples: {n + 1}}}" for n in range(num_cells // 10)))
+        study.write_text(
+            STUDY % ", ".join(f"t{n}: {{from: toy, num_examples: {n + 1}}}" for n in range(num_cells // 10))
+        )
         for what, words in (("all missing", []), ("all there", ["make"])):
             if words:
                 call(sys.executable, "-c", PLAN, str(study), str(store), *words)
@@ -81,15 +95,22 @@ def start() -> None:
     """The commands that a person types, from the shell's side."""
     demo, python = str(ROOT / "launch/sweeps/demo.yaml"), sys.executable
     with tempfile.TemporaryDirectory() as store:
-        commands = {"--help": ("sweep.py", "--help"), "--dry-run": ("sweep.py", demo, "--store", store, "--dry-run"), "status": ("status.py", demo, "--store", store)}
+        commands = {
+            "--help": ("sweep.py", "--help"),
+            "--dry-run": ("sweep.py", demo, "--store", store, "--dry-run"),
+            "status": ("status.py", demo, "--store", store),
+        }
         called: dict[str, list] = {name: [] for name in commands}
         for _ in range(3 * ROUNDS):
             for name, (script, *words) in commands.items():
                 called[name].append(call(python, str(ROOT / "launch" / script), *words)[:2])
         for name, times in called.items():
             script, *words = commands[name]
-            print(f"start, {name:10s} {median(t[0] for t in times):6.3f} s  {median(t[1] for t in times):6.3f} s CPU  file-system calls "
-                  f"{num_file_calls(python, str(ROOT / 'launch' / script), *words)}")
+            print(
+                f"start, {name:10s} {median(t[0] for t in times):6.3f} s  {median(t[1] for t in times):6.3f} s CPU  "
+                f"file-system calls "
+                f"{num_file_calls(python, str(ROOT / 'launch' / script), *words)}"
+            )
 
 
 def jobs() -> None:
@@ -101,8 +122,11 @@ def jobs() -> None:
                 called[code].append(call(sys.executable, "-c", code)[:2])
         for code, times in called.items():
             how = "as it is" if code == codes[0] else "plainly"
-            print(f"imports, {stage:9s} {how:8s} {median(t[0] for t in times):6.2f} s  {median(t[1] for t in times):5.2f} s CPU  file-system calls "
-                  f"{num_file_calls(sys.executable, '-c', code)}")
+            print(
+                f"imports, {stage:9s} {how:8s} {median(t[0] for t in times):6.2f} s  "
+                f"{median(t[1] for t in times):5.2f} s CPU  file-system calls "
+                f"{num_file_calls(sys.executable, '-c', code)}"
+            )
 
 
 if __name__ == "__main__":

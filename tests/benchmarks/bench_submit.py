@@ -1,7 +1,9 @@
-"""Planning and submitting 1,000 cells on a real SLURM, with the RPCs that slurmctld counted: python tests/benchmarks/bench_submit.py
+"""Planning and submitting 1,000 cells on a real SLURM, with the RPCs that slurmctld counted: python
+tests/benchmarks/bench_submit.py
 
-Wants a running cluster (`eval "$(slurm/testbed/up)"`). Nothing is waited for: the arrays are cancelled at the end. Beside it what submitit
-itself needs for one stage of as many cells, as one array and one by one, and exca, a sweep manager (`--peers 200` for fewer, 0 for none).
+Wants a running cluster (`eval "$(slurm/testbed/up)"`). Nothing is waited for: the arrays are cancelled at the end.
+Beside it what submitit itself needs for one stage of as many cells, as one array and one by one, and exca, a sweep
+manager (`--peers 200` for fewer, 0 for none).
 """
 
 import argparse
@@ -32,13 +34,27 @@ CLUSTER = "kind: slurm\nall: {partition: main, time_min: 10}\n"
 def rpcs() -> dict[str, int]:
     """RPC type to count, as slurmctld has it since its statistics were reset."""
     text = subprocess.run(["sdiag"], capture_output=True, text=True, check=True).stdout
-    return {name: int(count) for name, count in re.findall(r"^\s+(\w+)\s+\(\s*\d+\) count:(\d+)", text.split("by message type")[1].split("by user")[0], re.MULTILINE)}
+    return {
+        name: int(count)
+        for name, count in re.findall(
+            r"^\s+(\w+)\s+\(\s*\d+\) count:(\d+)", text.split("by message type")[1].split("by user")[0], re.MULTILINE
+        )
+    }
 
 
 def sweep(folder: Path, *words: str) -> tuple[float, str]:
     """Wall seconds and output of one call of the launcher."""
     begun = time.perf_counter()
-    command = [sys.executable, str(ROOT / "launch/sweep.py"), str(folder / "study.yaml"), "--store", str(folder / "runs"), "--cluster", str(folder / "c.yaml"), *words]
+    command = [
+        sys.executable,
+        str(ROOT / "launch/sweep.py"),
+        str(folder / "study.yaml"),
+        "--store",
+        str(folder / "runs"),
+        "--cluster",
+        str(folder / "c.yaml"),
+        *words,
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     return time.perf_counter() - begun, done.stdout + done.stderr
 
@@ -62,9 +78,16 @@ def step(folder: Path, what: str, num_tasks: int, num_seeds: int) -> None:
 
 
 def tell(what: str, num_cells: int, seconds: float, num_sbatch: int) -> None:
-    counted = {k: v for k, v in rpcs().items() if k not in ("REQUEST_STATS_INFO", "MESSAGE_NODE_REGISTRATION_STATUS", "REQUEST_PING")}
+    counted = {
+        k: v
+        for k, v in rpcs().items()
+        if k not in ("REQUEST_STATS_INFO", "MESSAGE_NODE_REGISTRATION_STATUS", "REQUEST_PING")
+    }
     own = sum(v for k, v in counted.items() if "SUBMIT" in k or "JOB_INFO" in k or "BUILD_INFO" in k)
-    print(f"{what:34s} {num_cells:6d} cells {seconds:7.2f} s  {num_sbatch:4d} sbatch  {own:4d} RPCs of ours  {counted}", flush=True)
+    print(
+        f"{what:34s} {num_cells:6d} cells {seconds:7.2f} s  {num_sbatch:4d} sbatch  {own:4d} RPCs of ours  {counted}",
+        flush=True,
+    )
 
 
 def peers(folder: Path, num_cells: int) -> None:
@@ -72,8 +95,10 @@ def peers(folder: Path, num_cells: int) -> None:
     import submitit
 
     cells = list(range(num_cells))
-    for what, submit in (("submitit map_array, one stage", lambda e: len(e.map_array(abs, cells)) and 1),
-                         ("submitit one by one, one stage", lambda e: len([e.submit(abs, n) for n in cells]))):
+    for what, submit in (
+        ("submitit map_array, one stage", lambda e: len(e.map_array(abs, cells)) and 1),
+        ("submitit one by one, one stage", lambda e: len([e.submit(abs, n) for n in cells])),
+    ):
         executor = submitit.SlurmExecutor(folder / what.replace(" ", "_"))
         executor.update_parameters(partition="main", time=10)
         subprocess.run(["sdiag", "--reset"], check=True, capture_output=True)
@@ -84,7 +109,9 @@ def peers(folder: Path, num_cells: int) -> None:
 
 
 def manager(folder: Path, num_cells: int) -> None:
-    """exca for one stage, and again while all of it is in the queue; left out where it is not installed (`pip install exca==0.6.0`)."""
+    """exca for one stage, and again while all of it is in the queue; left out where it is not installed (`pip install
+    exca==0.6.0`).
+    """
     try:
         import exca
     except ModuleNotFoundError:
@@ -95,7 +122,9 @@ def manager(folder: Path, num_cells: int) -> None:
     (folder / "bin").mkdir()
     for name in ("sbatch", "squeue", "sacct", "scontrol"):  # exca hides SLURM's variables, and SLURM_CONF with them
         wrapper = folder / "bin" / name
-        wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={shlex.quote(os.environ["SLURM_CONF"])} exec {shutil.which(name)} "$@"\n')
+        wrapper.write_text(
+            f'#!/bin/sh\nSLURM_CONF={shlex.quote(os.environ["SLURM_CONF"])} exec {shutil.which(name)} "$@"\n'
+        )
         wrapper.chmod(0o755)
     os.environ["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
@@ -109,7 +138,10 @@ def manager(folder: Path, num_cells: int) -> None:
 
     logging.disable()  # submitit says for each cell that there is no sacct
     for what, num_sbatch in (("exca job_array, one stage", 1), ("exca again, all of it in the queue", 0)):
-        cell = Cell(n=-1, infra={"folder": str(folder / "exca"), "cluster": "slurm", "slurm_partition": "main", "timeout_min": 10})
+        cell = Cell(
+            n=-1,
+            infra={"folder": str(folder / "exca"), "cluster": "slurm", "slurm_partition": "main", "timeout_min": 10},
+        )
         subprocess.run(["sdiag", "--reset"], check=True, capture_output=True)
         begun = time.perf_counter()
         with cell.infra.job_array(max_workers=num_cells) as cells:
@@ -120,12 +152,15 @@ def manager(folder: Path, num_cells: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peers", type=int, default=1000, metavar="N", help="cells that submitit submits by itself (default: 1000)")
+    parser.add_argument(
+        "--peers", type=int, default=1000, metavar="N", help="cells that submitit submits by itself (default: 1000)"
+    )
     num_peers = parser.parse_args().peers
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "c.yaml").write_text(CLUSTER)
-        subprocess.run(["scontrol", "update", "partition=main", "state=down"], check=True)  # so that nothing starts meanwhile
+        # so that nothing starts meanwhile
+        subprocess.run(["scontrol", "update", "partition=main", "state=down"], check=True)
         try:
             step(folder, "first submission", 100, 10)
             step(folder, "again, all of it in the queue", 100, 10)

@@ -1,10 +1,11 @@
 """Finetuning a tiny Llama on a CPU, ours beside others', on the same examples: python tests/benchmarks/bench_train.py
 
-Ours is what users get: DeepSpeed's engine (ZeRO 1, one rank), clipping, AdamW and the log's line of each step. The others are HF's Trainer,
-padded to the longest of 8 and length-grouped, and TRL's SFTTrainer without and with packing, in steps of 64 examples as they count them.
-Lengths are LIMA's in the paper's frame (lima_lengths.json: tokens of the whole and of its answers) times --scale. Every variant trains in a
-process and on a thread of its own, round after round; a table of medians follows, of CPU seconds, which other load moves little. TRL is no dependency of winsweep: where it is not installed
-(`pip install trl==1.16.0`) its rows are left out. Gradients and losses are compared first.
+Ours is what users get: DeepSpeed's engine (ZeRO 1, one rank), clipping, AdamW and the log's line of each step. The
+others are HF's Trainer, padded to the longest of 8 and length-grouped, and TRL's SFTTrainer without and with packing,
+in steps of 64 examples as they count them. Lengths are LIMA's in the paper's frame (lima_lengths.json: tokens of the
+whole and of its answers) times --scale. Every variant trains in a process and on a thread of its own, round after
+round; a table of medians follows, of CPU seconds, which other load moves little. TRL is no dependency of winsweep:
+where it is not installed (`pip install trl==1.16.0`) its rows are left out. Gradients and losses are compared first.
 """
 
 import argparse
@@ -25,8 +26,20 @@ os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_
 VARIANTS = ("ours", "one_by_one", "hf_padded", "hf_grouped", "trl", "trl_packing")
 GATES = {"trl": 3.0, "hf_padded": 2.2, "trl_packing": 1.4}
 VOCAB = 8192
-RULED = dict(learning_rate=1e-5, weight_decay=0.0, num_train_epochs=1, max_grad_norm=1.0, seed=1, use_cpu=True, report_to=[], disable_tqdm=True,
-             save_strategy="no", logging_steps=1, per_device_train_batch_size=8, gradient_accumulation_steps=8)
+RULED = dict(
+    learning_rate=1e-5,
+    weight_decay=0.0,
+    num_train_epochs=1,
+    max_grad_norm=1.0,
+    seed=1,
+    use_cpu=True,
+    report_to=[],
+    disable_tqdm=True,
+    save_strategy="no",
+    logging_steps=1,
+    per_device_train_batch_size=8,
+    gradient_accumulation_steps=8,
+)
 
 
 def read_args() -> argparse.Namespace:
@@ -58,9 +71,13 @@ def make_model():  # -> LlamaForCausalLM
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    shape = dict(hidden_size=256, intermediate_size=688, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4)
+    shape = dict(
+        hidden_size=256, intermediate_size=688, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4
+    )
     ids = dict(bos_token_id=1, eos_token_id=2, pad_token_id=0)
-    return LlamaForCausalLM(LlamaConfig(**shape, **ids, vocab_size=VOCAB, max_position_embeddings=4096, tie_word_embeddings=False)).train()
+    return LlamaForCausalLM(
+        LlamaConfig(**shape, **ids, vocab_size=VOCAB, max_position_embeddings=4096, tie_word_embeddings=False)
+    ).train()
 
 
 def ours(args: argparse.Namespace, examples: list, folder: Path) -> tuple[float, float]:
@@ -70,13 +87,15 @@ def ours(args: argparse.Namespace, examples: list, folder: Path) -> tuple[float,
     from winsweep.train import engine as engines
     from winsweep.train import finetune
     from winsweep.train.batch_schedule import BatchSchedule
-    from winsweep.train.rank_group import join
     from winsweep.train.memory import CPU_TOKENS
+    from winsweep.train.rank_group import join
 
     make_model().save_pretrained(folder / "base")
     recipe = Recipe(epochs=1, precision="fp32", warmup_ratio=0.0, schedule_ticks=1)
     group = join(rank=0, num_ranks=1, meeting=folder / "meeting", timeout_s=60)
-    engine = engines.start(folder / "base", None, recipe, zero.resolve(zero.read_zero(ROOT / "ds_configs/zero1.json"), recipe, 1), group)
+    engine = engines.start(
+        folder / "base", None, recipe, zero.resolve(zero.read_zero(ROOT / "ds_configs/zero1.json"), recipe, 1), group
+    )
     assert engines.pack_or_not(engine, group) == ""
     schedule = BatchSchedule(examples, recipe, 1, 1, True, args.micro_tokens or CPU_TOKENS)
     begun = time.process_time()
@@ -92,7 +111,10 @@ def one_by_one(args: argparse.Namespace, examples: list, folder: Path) -> tuple[
     adam = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
     begun = time.process_time()
     for at, example in enumerate(examples):
-        loss = model(input_ids=torch.tensor([example.ids]), labels=torch.tensor([example.labels]), use_cache=False).loss / 64
+        loss = (
+            model(input_ids=torch.tensor([example.ids]), labels=torch.tensor([example.labels]), use_cache=False).loss
+            / 64
+        )
         loss.backward()
         losses.append(loss.item())
         if at % 64 == 63:
@@ -109,9 +131,15 @@ def hf(args: argparse.Namespace, examples: list, folder: Path, how: dict) -> tup
     def pad(rows: list[dict]) -> dict:
         width = max(len(row["input_ids"]) for row in rows)
         filled = lambda name, by: torch.tensor([row[name] + [by] * (width - len(row[name])) for row in rows])
-        return {"input_ids": filled("input_ids", 0), "labels": filled("labels", -100), "attention_mask": filled("attention_mask", 0)}
+        return {
+            "input_ids": filled("input_ids", 0),
+            "labels": filled("labels", -100),
+            "attention_mask": filled("attention_mask", 0),
+        }
 
-    data = Dataset.from_list([{"input_ids": e.ids, "labels": e.labels, "attention_mask": [1] * len(e.ids)} for e in examples])
+    data = Dataset.from_list(
+        [{"input_ids": e.ids, "labels": e.labels, "attention_mask": [1] * len(e.ids)} for e in examples]
+    )
     ruled = TrainingArguments(**RULED, **how, output_dir=str(folder))
     return timed(Trainer(model=make_model(), args=ruled, train_dataset=data, data_collator=pad))
 
@@ -124,13 +152,24 @@ def trl(args: argparse.Namespace, examples: list, folder: Path, packing: bool) -
 
     words = Tokenizer(models.WordLevel({f"t{i}": i for i in range(VOCAB)}, unk_token="t3"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="t0", bos_token="t1", eos_token="t2", unk_token="t3")
-    data = Dataset.from_list([{"input_ids": e.ids, "completion_mask": [int(label >= 0) for label in e.labels]} for e in examples])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="t0", bos_token="t1", eos_token="t2", unk_token="t3"
+    )
+    data = Dataset.from_list(
+        [{"input_ids": e.ids, "completion_mask": [int(label >= 0) for label in e.labels]} for e in examples]
+    )
     width = int(2048 * args.scale)
     num_rows = round(sum(len(e.ids) for e in examples) / width / args.steps)
     sizes = dict(per_device_train_batch_size=1, gradient_accumulation_steps=max(1, num_rows)) if packing else {}
-    ruled = SFTConfig(**RULED | sizes, output_dir=str(folder), max_length=width, packing=packing, completion_only_loss=True, bf16=False,
-                      gradient_checkpointing=False)
+    ruled = SFTConfig(
+        **RULED | sizes,
+        output_dir=str(folder),
+        max_length=width,
+        packing=packing,
+        completion_only_loss=True,
+        bf16=False,
+        gradient_checkpointing=False,
+    )
     return timed(SFTTrainer(model=make_model(), args=ruled, train_dataset=data, processing_class=tokenizer))
 
 
@@ -153,14 +192,18 @@ def timed(trainer) -> tuple[float, float]:
 def train(name: str, args: argparse.Namespace, folder: Path) -> tuple[float, float]:
     examples = make_examples(64 * args.steps, args.scale)
     if name.startswith("hf"):
-        return hf(args, examples, folder, {"train_sampling_strategy": "group_by_length"} if name == "hf_grouped" else {})
+        return hf(
+            args, examples, folder, {"train_sampling_strategy": "group_by_length"} if name == "hf_grouped" else {}
+        )
     if name.startswith("trl"):
         return trl(args, examples, folder, name == "trl_packing")
     return {"ours": ours, "one_by_one": one_by_one}[name](args, examples, folder)
 
 
 def gradients(args: argparse.Namespace) -> tuple[float, float, float]:
-    """Of 64 examples in float64: how far the packed gradient is from one by one, relative; the loss per example, and per token."""
+    """Of 64 examples in float64: how far the packed gradient is from one by one, relative; the loss per example, and
+    per token.
+    """
     import torch
 
     from winsweep.study.recipe import Recipe
@@ -183,12 +226,25 @@ def gradients(args: argparse.Namespace) -> tuple[float, float, float]:
         (packed_loss(packed, batch) / 64).backward()
     counts = [num_targets(example) for example in examples]
     per_token = sum(mean.item() * num for mean, num in zip(means, counts)) / sum(counts)
-    return ((flat(alone) - flat(packed)).norm() / flat(alone).norm()).item(), sum(mean.item() for mean in means) / 64, per_token
+    return (
+        ((flat(alone) - flat(packed)).norm() / flat(alone).norm()).item(),
+        sum(mean.item() for mean in means) / 64,
+        per_token,
+    )
 
 
 def run(name: str, args: argparse.Namespace, num_steps: int) -> dict:
     """One variant in a process of its own: seconds and the first loss."""
-    words = ["--one", name, "--steps", str(num_steps), "--scale", str(args.scale), "--micro-tokens", str(args.micro_tokens)]
+    words = [
+        "--one",
+        name,
+        "--steps",
+        str(num_steps),
+        "--scale",
+        str(args.scale),
+        "--micro-tokens",
+        str(args.micro_tokens),
+    ]
     done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stderr[-2000:]}")
@@ -202,7 +258,10 @@ def compare(names: list[str], args: argparse.Namespace) -> None:
     for name in [name for name in names if name != "trl_packing"]:
         want = per_example if name in ("ours", "one_by_one") else per_token
         got = run(name, args, 1)["loss"]
-        print(f"{name:12} loss of the first 64 examples {got:.6f}, in float64 {want:.6f} (mean per {'example' if want == per_example else 'token'})")
+        print(
+            f"{name:12} loss of the first 64 examples {got:.6f}, in float64 {want:.6f} (mean per "
+            f"{'example' if want == per_example else 'token'})"
+        )
         assert abs(got - want) < 1e-4 * want
     if "trl_packing" in names:
         print("trl_packing  is not compared: its steps hold other examples, which see each other")

@@ -1,4 +1,6 @@
-"""What an endpoint's list of models says, asked over HTTP: reachable or not, the key, the model, its end; nothing of it is believed blindly."""
+"""What an endpoint's list of models says, asked over HTTP: reachable or not, the key, the model, its end; nothing of it
+is believed blindly.
+"""
 
 import json
 import threading
@@ -42,20 +44,37 @@ def listing(**more: object) -> bytes:
     return json.dumps({"data": [{"id": "other"}, {"id": "mine", **more}]}).encode()
 
 
-@pytest.mark.parametrize("status, body, verdict, words", [
-    (200, listing(), "ok", "answers and serves mine"),
-    (200, json.dumps({"data": [{"id": "other"}]}).encode(), "unknown", "does not list mine"),
-    (404, b"no such page", "ok", "answers"), (405, b"", "ok", "answers"), (500, b"", "ok", "answers"),
-    (200, b"[" * 100_000, "ok", "answers"), (200, b"\xff\x00", "ok", "answers"), (200, b'{"data": 3}', "ok", "answers"),
-    (401, b"wrong key sk-not-to-be-shown", "problem", "HTTP 401 Unauthorized; check OPENAI_API_KEY"),
-    (302, b"", "problem", "HTTP 302"),
-])
+@pytest.mark.parametrize(
+    "status, body, verdict, words",
+    [
+        (200, listing(), "ok", "answers and serves mine"),
+        (200, json.dumps({"data": [{"id": "other"}]}).encode(), "unknown", "does not list mine"),
+        (404, b"no such page", "ok", "answers"),
+        (405, b"", "ok", "answers"),
+        (500, b"", "ok", "answers"),
+        (200, b"[" * 100_000, "ok", "answers"),
+        (200, b"\xff\x00", "ok", "answers"),
+        (200, b'{"data": 3}', "ok", "answers"),
+        (401, b"wrong key sk-not-to-be-shown", "problem", "HTTP 401 Unauthorized; check OPENAI_API_KEY"),
+        (302, b"", "problem", "HTTP 302"),
+    ],
+)
 def test_what_an_endpoint_answers(monkeypatch, status, body, verdict, words):
     said = look(monkeypatch, status, body)["endpoint"]
     assert said[0] == verdict and words in said[1]
 
 
-@pytest.mark.parametrize("said, verdict", [("2020-01-02", "problem"), (1577923200, "problem"), ("2999-01-01T00:00:00Z", "unknown"), (4e30, None), ({"a": 1}, None), (None, None)])
+@pytest.mark.parametrize(
+    "said, verdict",
+    [
+        ("2020-01-02", "problem"),
+        (1577923200, "problem"),
+        ("2999-01-01T00:00:00Z", "unknown"),
+        (4e30, None),
+        ({"a": 1}, None),
+        (None, None),
+    ],
+)
 def test_a_day_of_shut_down_in_the_list(monkeypatch, said, verdict):
     assert look(monkeypatch, 200, listing(shutdown_date=said)).get("model mine", (None,))[0] == verdict
 

@@ -8,7 +8,13 @@ import pytest
 from tests.check.made import toy, with_tokens, without
 from winsweep.check import model
 
-SAID = {"base": {}, "max_tokens": [128], "frames": [{"user": "<|user|>", "assistant": "<|assistant|>"}], "decodings": [{"max_new_tokens": 8}], "adapters": []}
+SAID = {
+    "base": {},
+    "max_tokens": [128],
+    "frames": [{"user": "<|user|>", "assistant": "<|assistant|>"}],
+    "decodings": [{"max_new_tokens": 8}],
+    "adapters": [],
+}
 
 
 def problems(folder, instructions=("What is 1 and 2?",), **said) -> str:
@@ -20,7 +26,11 @@ def test_a_sound_model_has_no_problem_and_tells_its_numbers(tmp_path):
     found = model.look(str(toy(tmp_path / "m")), None, SAID, ["What is 1 and 2?"])
     told = {f.what: f.found for f in found.findings}
     assert {f.verdict for f in found.findings} == {"ok"} and found.facts["num_parameters"] == 835_360
-    assert told["end of a turn"] == "'</s>' (tokenizer, generation_config, config)" and told["added tokens"] == "<s> before each text" and told["context"] == "512 tokens; max_tokens 128"
+    assert (
+        told["end of a turn"] == "'</s>' (tokenizer, generation_config, config)"
+        and told["added tokens"] == "<s> before each text"
+        and told["context"] == "512 tokens; max_tokens 128"
+    )
 
 
 def edit(folder, **said) -> None:
@@ -28,21 +38,51 @@ def edit(folder, **said) -> None:
     path.write_text(json.dumps(json.loads(path.read_bytes()) | said))
 
 
-@pytest.mark.parametrize("fault, words", [
-    (lambda m: without(m, "model.layers.1.mlp.down_proj.weight"), "weights: has no weights for model.layers.1.mlp.down_proj.weight; legal is .*fetch it again"),
-    (lambda m: (m / "model.safetensors").write_bytes((m / "model.safetensors").read_bytes()[:-9]), "weights: .*model.safetensors: cannot be read"),
-    (lambda m: (m / "model.safetensors").write_bytes((m / "model.safetensors").read_bytes()[:-9]), r"found 1,672,855 bytes of 1,672,864\); legal is a whole"),
-    (lambda m: (m / "model.safetensors").write_bytes(b"{"), r"weights: .*cannot be read .*; 1 bytes\); legal is a whole file"),
-    (lambda m: (m / "model.safetensors").unlink(), "weights: .*has no weights"),
-    (lambda m: (m / "generation_config.json").write_text('{"eos_token_id": [2,'), "end of a turn: .*generation_config.json: cannot be read .*or remove the file"),
-    (lambda m: (m / "generation_config.json").write_text("[2]"), "end of a turn: .*generation_config.json: cannot be read .*legal is a JSON object"),
-    (lambda m: (m / "generation_config.json").write_text('{"eos_token_id": "2"}'), "end of a turn: .*eos_token_id: found '2'; the number of a token is legal"),
-    (lambda m: edit(m, num_attention_heads=7), "configuration: .*7.*give the model a config.json"),
-    (lambda m: edit(m, max_position_embeddings="512"), "configuration: .*max_position_embeddings.*give the model a config.json"),
-    (lambda m: (m / "config.json").write_text("{}"), "configuration: .*give the model a config.json"),
-    (lambda m: (m / "tokenizer.json").unlink(), "tokenizer: "),
-    (lambda m: with_tokens(m, "<|user|>"), r"vocabulary: 1,537 tokens; 1,536 rows of its embedding; no row for '<\|user\|>'"),
-])
+@pytest.mark.parametrize(
+    "fault, words",
+    [
+        (
+            lambda m: without(m, "model.layers.1.mlp.down_proj.weight"),
+            "weights: has no weights for model.layers.1.mlp.down_proj.weight; legal is .*fetch it again",
+        ),
+        (
+            lambda m: (m / "model.safetensors").write_bytes((m / "model.safetensors").read_bytes()[:-9]),
+            "weights: .*model.safetensors: cannot be read",
+        ),
+        (
+            lambda m: (m / "model.safetensors").write_bytes((m / "model.safetensors").read_bytes()[:-9]),
+            r"found 1,672,855 bytes of 1,672,864\); legal is a whole",
+        ),
+        (
+            lambda m: (m / "model.safetensors").write_bytes(b"{"),
+            r"weights: .*cannot be read .*; 1 bytes\); legal is a whole file",
+        ),
+        (lambda m: (m / "model.safetensors").unlink(), "weights: .*has no weights"),
+        (
+            lambda m: (m / "generation_config.json").write_text('{"eos_token_id": [2,'),
+            "end of a turn: .*generation_config.json: cannot be read .*or remove the file",
+        ),
+        (
+            lambda m: (m / "generation_config.json").write_text("[2]"),
+            "end of a turn: .*generation_config.json: cannot be read .*legal is a JSON object",
+        ),
+        (
+            lambda m: (m / "generation_config.json").write_text('{"eos_token_id": "2"}'),
+            "end of a turn: .*eos_token_id: found '2'; the number of a token is legal",
+        ),
+        (lambda m: edit(m, num_attention_heads=7), "configuration: .*7.*give the model a config.json"),
+        (
+            lambda m: edit(m, max_position_embeddings="512"),
+            "configuration: .*max_position_embeddings.*give the model a config.json",
+        ),
+        (lambda m: (m / "config.json").write_text("{}"), "configuration: .*give the model a config.json"),
+        (lambda m: (m / "tokenizer.json").unlink(), "tokenizer: "),
+        (
+            lambda m: with_tokens(m, "<|user|>"),
+            r"vocabulary: 1,537 tokens; 1,536 rows of its embedding; no row for '<\|user\|>'",
+        ),
+    ],
+)
 def test_a_fault_of_the_files_is_named(fault, words, tmp_path):
     folder = toy(tmp_path / "m")
     fault(folder)
@@ -50,17 +90,28 @@ def test_a_fault_of_the_files_is_named(fault, words, tmp_path):
 
 
 def test_shapes_and_context_against_the_study(tmp_path):
-    assert "weights: has model.embed_tokens.weight of shape [1536, 160] where its configuration makes [1600, 160]" in problems(toy(tmp_path / "a", vocab_size=1600))
+    assert (
+        "weights: has model.embed_tokens.weight of shape [1536, 160] where its configuration makes [1600, 160]"
+        in problems(toy(tmp_path / "a", vocab_size=1600))
+    )
     short = toy(tmp_path / "b", max_position_embeddings=32)
-    assert problems(short) == "context: recipe.max_tokens 128, and the model holds 32 tokens; legal are 32 or less; type recipe: {max_tokens: 32} at the model in the study"
-    assert "prompts: instruction 2 has " in problems(short, ["a", "one two three four five six seven eight nine ten " * 9], max_tokens=[32])
+    assert (
+        problems(short)
+        == "context: recipe.max_tokens 128, and the model holds 32 tokens; legal are 32 or less; type recipe: "
+        "{max_tokens: 32} at the model in the study"
+    )
+    assert "prompts: instruction 2 has " in problems(
+        short, ["a", "one two three four five six seven eight nine ten " * 9], max_tokens=[32]
+    )
     assert "legal is 512 or less; type context: 512" in problems(toy(tmp_path / "c"), base={"context": 4096})
 
 
 def test_a_token_that_no_text_holds_needs_no_row(tmp_path):
     folder = with_tokens(toy(tmp_path / "m"), "<image_soft_token>")
     assert problems(folder, ["see <image_soft_token>"]) == ""  # in an instruction it is text
-    assert "no row for '<image_soft_token>'" in problems(folder, frames=[{"user": "<image_soft_token>", "assistant": "<|assistant|>"}])
+    assert "no row for '<image_soft_token>'" in problems(
+        folder, frames=[{"user": "<image_soft_token>", "assistant": "<|assistant|>"}]
+    )
 
 
 def test_what_ends_a_turn_and_what_is_added_is_told(tmp_path):
@@ -71,5 +122,8 @@ def test_what_ends_a_turn_and_what_is_added_is_told(tmp_path):
     (folder / "tokenizer.json").write_text(json.dumps(told))
     (folder / "generation_config.json").write_text('{"eos_token_id": [2, 7]}')
     found = {f.what: f.found for f in model.look(str(folder), None, SAID, None).findings}
-    assert found["added tokens"] .startswith("<s> before each text and </s> behind each text") and "ids 7, which a configuration names" in found["end of a turn"]
+    assert (
+        found["added tokens"].startswith("<s> before each text and </s> behind each text")
+        and "ids 7, which a configuration names" in found["end of a turn"]
+    )
     assert "frame: frame.template: found chat" in problems(folder, frames=[{"template": "chat"}])

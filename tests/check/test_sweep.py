@@ -1,4 +1,6 @@
-"""The checks of a study through the real launcher: what is known is told first, a broken model stops its own cells alone."""
+"""The checks of a study through the real launcher: what is known is told first, a broken model stops its own cells
+alone.
+"""
 
 import json
 import os
@@ -11,8 +13,8 @@ import pytest
 from tests.check.made import toy, without
 from tests.judge.server import JudgeServer
 from tests.local.conftest import Bench
-from winsweep.check.finding import Finding
 from winsweep.check.early import Row
+from winsweep.check.finding import Finding
 from winsweep.check.table import table_text
 
 STUDY = """\
@@ -47,21 +49,45 @@ def begun(bench: Bench) -> set[str]:
 
 def test_a_broken_model_stops_its_own_cells_alone(bench):
     said = bench.run("--dry-run", code=1)
-    assert "problem  has no weights for" in said and said.count("all 835,360 parameters there") == 1 and "1 problem found before anything runs" in said
+    assert (
+        "problem  has no weights for" in said
+        and said.count("all 835,360 parameters there") == 1
+        and "1 problem found before anything runs" in said
+    )
     said = bench.run(code=1)
     assert "2 of 4 cells" in said and "failed  check/broken-" in said and "cells: broken.base.s1, broken.ins.s1" in said
     assert bench.csv("two").decode().count("\ngood.") == 0 and bench.csv("two").decode().count("good") >= 2
-    assert [n for n in bench.published() if "broken" in n] == [] and len(list(bench.store.glob(".work/finetune/*/spec.json"))) == 1
-    assert sum(n.startswith("finetune/") for n in bench.published()) == 1 and len(list(bench.store.glob(".work/check/*/ends/*.json"))) == 2  # one for each model
+    assert [n for n in bench.published() if "broken" in n] == [] and len(
+        list(bench.store.glob(".work/finetune/*/spec.json"))
+    ) == 1
+    # one for each model
+    assert (
+        sum(n.startswith("finetune/") for n in bench.published()) == 1
+        and len(list(bench.store.glob(".work/check/*/ends/*.json"))) == 2
+    )
     assert "0 jobs run; 2 of 4 cells" in bench.run(code=1)
 
 
 def test_a_dry_run_imports_no_torch_itself_and_a_second_remembers_what_models_hold(bench):
-    done = subprocess.run([sys.executable, "-X", "importtime", *bench.command("--dry-run")[1:]], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1 and " torch\n" not in done.stderr and " transformers\n" not in done.stderr and "remembered" not in done.stdout
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *bench.command("--dry-run")[1:]],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (
+        done.returncode == 1
+        and " torch\n" not in done.stderr
+        and " transformers\n" not in done.stderr
+        and "remembered" not in done.stdout
+    )
     kept = json.loads((bench.store / ".cache/checks.json").read_bytes())
     assert len(kept) == 2
-    (bench.store / ".cache/checks.json").write_text(json.dumps({k: v | {"findings": [{"verdict": "ok", "what": "remembered", "found": "yes"}]} for k, v in kept.items()}))
+    (bench.store / ".cache/checks.json").write_text(
+        json.dumps(
+            {k: v | {"findings": [{"verdict": "ok", "what": "remembered", "found": "yes"}]} for k, v in kept.items()}
+        )
+    )
     assert "remembered" in bench.run("--dry-run")
 
 
@@ -69,7 +95,11 @@ def test_a_key_that_is_not_set_is_told_first_and_the_same_command_goes_on(bench,
     bench.write(PAID)
     assert re.search("OPENAI_API_KEY +problem +not set", bench.run("--dry-run"))
     said = bench.run(code=2)
-    assert "error: judge alpaca: OPENAI_API_KEY: not set; legal is your key" in said and "left alone until then: good.ins.s1" in said and not begun(bench)
+    assert (
+        "error: judge alpaca: OPENAI_API_KEY: not set; legal is your key" in said
+        and "left alone until then: good.ins.s1" in said
+        and not begun(bench)
+    )
     with JudgeServer() as server:
         monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
@@ -82,8 +112,16 @@ def test_an_endpoint_that_nobody_serves_stops_before_training(bench, monkeypatch
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     said = bench.run(code=1)
-    assert "judge alpaca: endpoint: cannot be reached from here" in said and "check OPENAI_BASE_URL" in said and "--retry-failed" in said
-    assert not [n for n in bench.published() if n.startswith(("finetune", "generate"))] and "finetune" not in begun(bench) and "sk-x" not in said
+    assert (
+        "judge alpaca: endpoint: cannot be reached from here" in said
+        and "check OPENAI_BASE_URL" in said
+        and "--retry-failed" in said
+    )
+    assert (
+        not [n for n in bench.published() if n.startswith(("finetune", "generate"))]
+        and "finetune" not in begun(bench)
+        and "sk-x" not in said
+    )
 
 
 def test_an_engine_that_is_not_installed_is_told_first(bench):
@@ -91,7 +129,9 @@ def test_an_engine_that_is_not_installed_is_told_first(bench):
     try:
         import vllm  # noqa: F401
     except ImportError:
-        assert "error: packages: package vllm: not installed here; type engine: slots" in bench.run(code=2) and not begun(bench)
+        assert "error: packages: package vllm: not installed here; type engine: slots" in bench.run(
+            code=2
+        ) and not begun(bench)
 
 
 def test_a_package_that_does_not_import_is_told_before_anything_runs(bench, monkeypatch, tmp_path):
@@ -100,7 +140,11 @@ def test_a_package_that_does_not_import_is_told_before_anything_runs(bench, monk
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'stub'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     bench.write(ALONE + "analyses: {drift: {arms: [ins], against: ins, embedder: {path: good}}}\n")
     said = bench.run("--dry-run")
-    assert "package sentence_transformers" in said and "no such extra" in " ".join(said.split()) and "winsweep[analysis]" in said
+    assert (
+        "package sentence_transformers" in said
+        and "no such extra" in " ".join(said.split())
+        and "winsweep[analysis]" in said
+    )
     said = bench.run(code=1)
     assert "left alone until then: drift.good.ins.s1" in said and "1 of 1 cells" in said and "drift" not in begun(bench)
 
@@ -109,13 +153,33 @@ def test_a_package_that_does_not_import_is_told_before_anything_runs(bench, monk
 def test_a_model_without_a_context_asks_for_one(bench, tmp_path, context, code):
     from transformers import AutoTokenizer, BloomConfig, BloomForCausalLM
 
-    BloomForCausalLM(BloomConfig(hidden_size=32, n_layer=1, n_head=2, vocab_size=1536, bos_token_id=1, eos_token_id=2)).save_pretrained(tmp_path / "bloom")
+    BloomForCausalLM(
+        BloomConfig(hidden_size=32, n_layer=1, n_head=2, vocab_size=1536, bos_token_id=1, eos_token_id=2)
+    ).save_pretrained(tmp_path / "bloom")
     AutoTokenizer.from_pretrained(tmp_path / "good").save_pretrained(tmp_path / "bloom")
     bench.write(ALONE.replace("good: {path: good}", f"bloom: {{path: bloom{context}}}"))
     said = bench.run(code=code)
-    assert ("1 of 1 cells" in said) if context else ("type context: 2048, say, at the model in the study" in said and "finetune" not in begun(bench))
+    assert (
+        ("1 of 1 cells" in said)
+        if context
+        else ("type context: 2048, say, at the model in the study" in said and "finetune" not in begun(bench))
+    )
 
 
 def test_the_table_is_readable_in_a_file_and_nothing_in_it_steers_a_terminal():
-    text = table_text([Row("model x", Finding("problem", "weights", "has \x1b[31mno\x07 weights [bold]for[/bold] " + "layer " * 40, "fetch it"))])
-    assert "\x1b" not in text and "[bold]for[/bold]" in text and max(map(len, text.splitlines())) <= 100 and "1 problem found" in text
+    text = table_text(
+        [
+            Row(
+                "model x",
+                Finding(
+                    "problem", "weights", "has \x1b[31mno\x07 weights [bold]for[/bold] " + "layer " * 40, "fetch it"
+                ),
+            )
+        ]
+    )
+    assert (
+        "\x1b" not in text
+        and "[bold]for[/bold]" in text
+        and max(map(len, text.splitlines())) <= 100
+        and "1 problem found" in text
+    )

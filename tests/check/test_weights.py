@@ -1,4 +1,6 @@
-"""What headers alone tell of a checkpoint: the same as loading it, for every family; faults by name; loading never draws a weight."""
+"""What headers alone tell of a checkpoint: the same as loading it, for every family; faults by name; loading never
+draws a weight.
+"""
 
 import json
 
@@ -18,10 +20,16 @@ from winsweep.text.weights import load_whole, read_report
 def test_headers_say_what_loading_says(name, tmp_path):
     config = AutoConfig.from_pretrained(family(name, tmp_path))
     whole = read_report(tmp_path, config)
-    assert (whole.missing, whole.wrong, whole.unexpected) == ((), (), ()) and whole.num_parameters == AutoModelForCausalLM.from_pretrained(tmp_path).num_parameters()
+    assert (whole.missing, whole.wrong, whole.unexpected) == (
+        (),
+        (),
+        (),
+    ) and whole.num_parameters == AutoModelForCausalLM.from_pretrained(tmp_path).num_parameters()
     weights = load_file(tmp_path / "model.safetensors")
     gone, bent = [n for n in sorted(weights) if "layernorm" not in n and weights[n].dim() > 1][-2:]
-    weights[bent] = torch.zeros(weights.pop(gone).shape[0] + 1, *weights[bent].shape[1:] if weights[bent].dim() > 1 else ())
+    weights[bent] = torch.zeros(
+        weights.pop(gone).shape[0] + 1, *weights[bent].shape[1:] if weights[bent].dim() > 1 else ()
+    )
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     found = read_report(tmp_path, config)
     assert found.missing or found.wrong
@@ -29,7 +37,10 @@ def test_headers_say_what_loading_says(name, tmp_path):
         load_whole(tmp_path, None, torch.float32)
 
 
-@pytest.mark.parametrize("name, context", [("llama", 64), ("gpt2", 64), ("gemma3", 64), ("mpt", 64), ("opt", 64), ("bloom", None), ("mamba", None)])
+@pytest.mark.parametrize(
+    "name, context",
+    [("llama", 64), ("gpt2", 64), ("gemma3", 64), ("mpt", 64), ("opt", 64), ("bloom", None), ("mamba", None)],
+)
 def test_the_context_of_any_family(name, context):
     assert context_of(AutoConfig.for_model(name, **FAMILIES[name])) == context
 

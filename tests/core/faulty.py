@@ -23,14 +23,29 @@ compare: {judge: reference_overlap, reference: {task: ins}}
 """
 OURS = [name for name, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, errors.WinsweepError)]
 OTHERS = {
-    "enoent": f"raise OSError({errno.ENOENT}, 'no such file', 'gone.json')", "enospc": f"raise OSError({errno.ENOSPC}, 'no space left')",
-    "edquot": f"raise OSError({errno.EDQUOT}, 'quota exceeded')", "eio": f"raise OSError({errno.EIO}, 'input/output error')",
-    "import": "import a_package_that_nobody_has", "key": "raise KeyError('field')", "memory": "raise MemoryError('none left')",
-    "gpu": "import torch; raise torch.OutOfMemoryError('CUDA out of memory')", "nccl": "raise RuntimeError('NCCL: peer gone')",
-    "exit0": "raise SystemExit(0)", "exit3": "raise SystemExit(3)", "interrupt": "raise KeyboardInterrupt",
-    "hard0": "os._exit(0)", "hard3": "os._exit(3)", "hard75": "os._exit(75)", "hard80": "os._exit(80)",
-    "sigkill": "os.kill(os.getpid(), signal.SIGKILL)", "sigsegv": "os.kill(os.getpid(), signal.SIGSEGV)", "sigterm": "os.kill(os.getpid(), signal.SIGTERM)",
-    "stopped": "raise errors.Stopped()", "limit": "raise errors.Stopped('time limit')", "preempted": "raise errors.Stopped('preempted')"}
+    "enoent": f"raise OSError({errno.ENOENT}, 'no such file', 'gone.json')",
+    "enospc": f"raise OSError({errno.ENOSPC}, 'no space left')",
+    "edquot": f"raise OSError({errno.EDQUOT}, 'quota exceeded')",
+    "eio": f"raise OSError({errno.EIO}, 'input/output error')",
+    "import": "import a_package_that_nobody_has",
+    "key": "raise KeyError('field')",
+    "memory": "raise MemoryError('none left')",
+    "gpu": "import torch; raise torch.OutOfMemoryError('CUDA out of memory')",
+    "nccl": "raise RuntimeError('NCCL: peer gone')",
+    "exit0": "raise SystemExit(0)",
+    "exit3": "raise SystemExit(3)",
+    "interrupt": "raise KeyboardInterrupt",
+    "hard0": "os._exit(0)",
+    "hard3": "os._exit(3)",
+    "hard75": "os._exit(75)",
+    "hard80": "os._exit(80)",
+    "sigkill": "os.kill(os.getpid(), signal.SIGKILL)",
+    "sigsegv": "os.kill(os.getpid(), signal.SIGSEGV)",
+    "sigterm": "os.kill(os.getpid(), signal.SIGTERM)",
+    "stopped": "raise errors.Stopped()",
+    "limit": "raise errors.Stopped('time limit')",
+    "preempted": "raise errors.Stopped('preempted')",
+}
 FAULTS = {f"e-{name.lower()}": f"raise errors.{name}('the reason')" for name in OURS} | OTHERS
 JOB = '''\
 """A stage that ends as its label says."""
@@ -67,7 +82,9 @@ def workspace_of(folder: Path, pairs: list[tuple[str, str]]) -> Workspace:
     """A workspace that wants an artifact of each stage and fault, made from nothing."""
     (folder / "study.yaml").write_text(STUDY)
     workspace = open_workspace(folder / "study.yaml", folder / "runs")
-    return replace(workspace, judged={}, has_table=False, analyses={f"{s}/{f}": Artifact(s, 1, f, {"fault": f}) for s, f in pairs})
+    return replace(
+        workspace, judged={}, has_table=False, analyses={f"{s}/{f}": Artifact(s, 1, f, {"fault": f}) for s, f in pairs}
+    )
 
 
 def use(monkeypatch, code: Path) -> None:
@@ -92,7 +109,10 @@ def check(workspace: Workspace, most: int = 3) -> None:
     failed = workspace.facts().failed
     for a in workspace.order:
         kinds = [workspace.store.end_of(a.key, n) for n in range(1, workspace.store.latest(a.key) + 1)]
-        assert 1 <= len(kinds) <= (10 if a.label == "preempted" or most > 3 and a.label == "sigterm" else 3), (a.name, kinds)
+        assert 1 <= len(kinds) <= (10 if a.label == "preempted" or most > 3 and a.label == "sigterm" else 3), (
+            a.name,
+            kinds,
+        )
         assert ": " in failed.get(a.key, ""), (a.name, kinds)
         if a.label.startswith("e-"):
             assert "the reason" in failed[a.key] and len(kinds) in (1, 3), (a.name, failed[a.key])

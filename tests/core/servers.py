@@ -14,7 +14,9 @@ COMMIT = "ab" * 20
 
 @dataclass
 class Server:
-    """What is asked of a server, and what it says: `files` by path; `cut` are broken off; `gated` begin the paths that it refuses."""
+    """What is asked of a server, and what it says: `files` by path; `cut` are broken off; `gated` begin the paths that
+    it refuses.
+    """
 
     files: Mapping[str, bytes]
     cut: tuple[str, ...] = ()
@@ -34,14 +36,19 @@ def serving(server: Server) -> Iterator[Server]:
             if path.startswith(server.gated) and server.gated:
                 return self.reply(403, b"no", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
             body = server.files.get(path)
-            self.reply(404 if body is None else 200, body or b"", {} if body is None else {
-                "ETag": f'"{hashlib.sha1(body).hexdigest()}"', "X-Repo-Commit": COMMIT}, path in server.cut)
+            self.reply(
+                404 if body is None else 200,
+                body or b"",
+                {} if body is None else {"ETag": f'"{hashlib.sha1(body).hexdigest()}"', "X-Repo-Commit": COMMIT},
+                path in server.cut,
+            )
 
         do_HEAD = do_GET
 
         def reply(self, status: int, body: bytes, headers: Mapping[str, str], cut: bool = False) -> None:
             self.send_response(status)
-            said = {**headers, "Content-Length": str(len(body)), "Connection": "close"}  # a client told so does not ask again as it closes
+            # a client told so does not ask again as it closes
+            said = {**headers, "Content-Length": str(len(body)), "Connection": "close"}
             for name, value in said.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -63,9 +70,13 @@ def serving(server: Server) -> Iterator[Server]:
 
 def repository(kind: str, name: str, revision: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The paths under which a hub answers for a repository of one commit; kind is models or datasets."""
-    listing = [{"type": "file", "path": p, "size": len(b), "oid": hashlib.sha1(b).hexdigest()} for p, b in files.items()]
+    listing = [
+        {"type": "file", "path": p, "size": len(b), "oid": hashlib.sha1(b).hexdigest()} for p, b in files.items()
+    ]
     told = {"id": name, "sha": COMMIT, "siblings": [{"rfilename": p} for p in files]}
     root = f"/{'datasets/' if kind == 'datasets' else ''}{name}/resolve"
-    return {f"/api/{kind}/{name}/revision/{revision}": json.dumps(told).encode(),
-            f"/api/{kind}/{name}/tree/{COMMIT}": json.dumps(listing).encode(),
-            **{f"{root}/{at}/{p}": b for at in {revision, COMMIT} for p, b in files.items()}}
+    return {
+        f"/api/{kind}/{name}/revision/{revision}": json.dumps(told).encode(),
+        f"/api/{kind}/{name}/tree/{COMMIT}": json.dumps(listing).encode(),
+        **{f"{root}/{at}/{p}": b for at in {revision, COMMIT} for p, b in files.items()},
+    }

@@ -1,4 +1,6 @@
-"""The section analyses: of a study: which cells it names, what its results are made from, and every way in which it can be wrong."""
+"""The section analyses: of a study: which cells it names, what its results are made from, and every way in which it can
+be wrong.
+"""
 
 from collections import Counter
 
@@ -9,11 +11,11 @@ from winsweep import layout
 from winsweep.artifact import closure
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
-from winsweep.workspace import chain, columns, open_workspace
 from winsweep.placement import read_cluster
 from winsweep.slurm.reconcile import planned
 from winsweep.study.analyses import EMBEDDER, STYLED
 from winsweep.study.cell import CharNgrams, HubModel
+from winsweep.workspace import chain, columns, open_workspace
 
 BOTH = """\
 analyses:
@@ -36,10 +38,20 @@ def artifacts(study) -> dict:
 def test_each_is_of_a_cell_of_the_study(tmp_path):
     study = read(tmp_path, STUDY + BOTH)
     assert {label: a.cell.label for label, a in study.analyses.items()} == {
-        "rank.a.base": "a.base.s1", "rank.a.ins.s1": "a.ins.s1", "rank.b.base": "b.base.s1", "rank.b.ins.s1": "b.ins.s1",
-        "drift.a.sum.s2": "a.sum.s2"}
+        "rank.a.base": "a.base.s1",
+        "rank.a.ins.s1": "a.ins.s1",
+        "rank.b.base": "b.base.s1",
+        "rank.b.ins.s1": "b.ins.s1",
+        "drift.a.sum.s2": "a.sum.s2",
+    }
     rank, drift = study.analyses["rank.a.ins.s1"].ask, study.analyses["drift.a.sum.s2"].ask
-    assert (rank.draws, rank.seed, rank.precision, rank.rows.options.kinds, rank.frame.user) == (5, 0, "fp32", ("sum",), "<|user|>")
+    assert (rank.draws, rank.seed, rank.precision, rank.rows.options.kinds, rank.frame.user) == (
+        5,
+        0,
+        "fp32",
+        ("sum",),
+        "<|user|>",
+    )
     assert drift.outputs == study.analyses["drift.a.sum.s2"].cell.comparison.candidate and drift.embedder == EMBEDDER
     assert drift.task.options.kinds == ("sum",) and drift.general.options.kinds == ()
 
@@ -48,27 +60,54 @@ def test_they_are_made_from_what_the_table_is_made_from_and_little_more(tmp_path
     study = read(tmp_path, STUDY + BOTH)
     own, table = artifacts(study), set().union(*keys(study).values())
     assert keys(study) == keys(read(tmp_path, STUDY))
-    assert Counter(key.partition("/")[0] for key in {a.key for a in closure(own.values())} - table) == {"rank": 4, "drift": 1}
+    assert Counter(key.partition("/")[0] for key in {a.key for a in closure(own.values())} - table) == {
+        "rank": 4,
+        "drift": 1,
+    }
     assert {n: a.stage for n, a in own["rank.a.ins.s1"].inputs.items()} == {"base": "collect", "rows": "prepare"}
-    assert {n: a.stage for n, a in own["drift.a.sum.s2"].inputs.items()} == {"outputs": "generate", "task": "prepare", "general": "prepare"}
-    assert own["rank.b.base"].plain_params["base"]["source"]["hf_id"] == "some/model" and own["rank.a.base"].inputs["base"].stage == "pretrain"
+    assert {n: a.stage for n, a in own["drift.a.sum.s2"].inputs.items()} == {
+        "outputs": "generate",
+        "task": "prepare",
+        "general": "prepare",
+    }
+    assert (
+        own["rank.b.base"].plain_params["base"]["source"]["hf_id"] == "some/model"
+        and own["rank.a.base"].inputs["base"].stage == "pretrain"
+    )
 
 
-@pytest.mark.parametrize(("old", "new", "moved"), [
-    ("data: sum", "data: sum, draws: 3", {"rank"}), ("data: sum", "data: sum, draw_seed: 1", {"rank"}), ("data: sum", "data: ins", {"rank"}),
-    ("data: sum", "data: sum, precision: bf16", {"rank"}), ("data: sum", "data: {from: toy, kinds: [sum]}", set()),
-    ("against: ins", "against: sum", {"drift"}), ("against: ins", "against: ins, embedder: {hf_id: x/y, revision: z}", {"drift"}),
-    ("models: [a], seed: 2", "seed: 2, models: [a]", set()), ("data: sum", "data: sum, models: [b, a]", set()),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "moved"),
+    [
+        ("data: sum", "data: sum, draws: 3", {"rank"}),
+        ("data: sum", "data: sum, draw_seed: 1", {"rank"}),
+        ("data: sum", "data: ins", {"rank"}),
+        ("data: sum", "data: sum, precision: bf16", {"rank"}),
+        ("data: sum", "data: {from: toy, kinds: [sum]}", set()),
+        ("against: ins", "against: sum", {"drift"}),
+        ("against: ins", "against: ins, embedder: {hf_id: x/y, revision: z}", {"drift"}),
+        ("models: [a], seed: 2", "seed: 2, models: [a]", set()),
+        ("data: sum", "data: sum, models: [b, a]", set()),
+    ],
+)
 def test_keys_move_with_what_is_asked_alone(tmp_path, old, new, moved):
     before, after = (artifacts(read(tmp_path, STUDY + text)) for text in (BOTH, BOTH.replace(old, new)))
     assert {a.stage for label, a in before.items() if a.key != after[label].key} == moved
 
 
 def test_a_choice_of_recipe_and_a_grid_are_followed(tmp_path):
-    study = read(tmp_path, STUDY.replace("seeds: [1, 2]", "seeds: [2, 1]\ngrid: {epochs: [5, 10]}") + BOTH.replace("models: [a], seed: 2", "models: [a]"))
+    study = read(
+        tmp_path,
+        STUDY.replace("seeds: [1, 2]", "seeds: [2, 1]\ngrid: {epochs: [5, 10]}")
+        + BOTH.replace("models: [a], seed: 2", "models: [a]"),
+    )
     assert [label for label in study.analyses if ".a." in label] == [
-        "rank.a.base", "rank.a.ins.s2.epochs5", "rank.a.ins.s2.epochs10", "drift.a.sum.s2.epochs5", "drift.a.sum.s2.epochs10"]
+        "rank.a.base",
+        "rank.a.ins.s2.epochs5",
+        "rank.a.ins.s2.epochs10",
+        "drift.a.sum.s2.epochs5",
+        "drift.a.sum.s2.epochs10",
+    ]
 
 
 def test_an_embedder_may_lie_here(tmp_path):
@@ -79,25 +118,49 @@ def test_an_embedder_may_lie_here(tmp_path):
     assert not isinstance(embedder, HubModel) and study.files[embedder.sha256] == tmp_path / "own"
 
 
-@pytest.mark.parametrize(("old", "new", "match"), [
-    ("rank:", "ranks:", r"study\.yaml:16: analyses\.ranks: unknown key 'ranks'; legal: rank, drift, containment; did you mean rank\?"),
-    ("data: sum", "date: sum", r"analyses\.rank\.date: unknown key 'date'; .*did you mean data\?"),
-    ("data: sum, ", "", r"analyses\.rank: data is missing; .*add data:"),
-    ("data: sum", "data: summ", r"analyses\.rank\.data: no task or adapter 'summ' in this study; legal: ins, sum; did you mean sum\?"),
-    ("data: sum", "data: base", r"no task or adapter 'base' in this study; legal: ins, sum"),
-    ("data: sum", "data: {from: tyo}", r"no file tyo\.py in tasks/; .*did you mean toy\?"),
-    ("data: sum", "data: {from: toy, empty_instructions: true}", r"found rows whose instructions are emptied"),
-    ("data: sum", "data: sum, draws: 0", r"analyses\.rank\.draws: found 0; at least 1 is legal"),
-    ("[base, ins]", "[base, inns]", r"analyses\.rank\.arms: no task or adapter 'inns' in this study; .*did you mean ins\?"),
-    ("[base, ins]", "[ins, ins]", r"duplicate cell: the arm ins is listed twice"),
-    ("arms: [base, ins]", "seed: 1", r"analyses\.rank: arms is missing"),
-    ("arms: [sum]", "arms: [base]", r"analyses\.drift\.arms: no task or adapter 'base' in this study; legal: ins, sum"),
-    ("models: [a]", "models: [aa]", r"analyses\.drift\.models: no model 'aa' in this study; legal: a, b; did you mean a\?"),
-    ("seed: 2", "seed: 3", r"analyses\.drift\.seed: no seed 3 in this study; legal: 1, 2"),
-    ("against: ins, ", "", r"analyses\.drift: against is missing"),
-    ("against: ins", "against: ins, embedder: {hf_id: x/y}", r"analyses\.drift\.embedder: revision is missing"),
-    ("against: ins", "against: ins, embedder: {path: gone}", r"analyses\.drift\.embedder\.path: no file at"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        (
+            "rank:",
+            "ranks:",
+            r"study\.yaml:16: analyses\.ranks: unknown key 'ranks'; legal: rank, drift, containment; did you mean "
+            r"rank\?",
+        ),
+        ("data: sum", "date: sum", r"analyses\.rank\.date: unknown key 'date'; .*did you mean data\?"),
+        ("data: sum, ", "", r"analyses\.rank: data is missing; .*add data:"),
+        (
+            "data: sum",
+            "data: summ",
+            r"analyses\.rank\.data: no task or adapter 'summ' in this study; legal: ins, sum; did you mean sum\?",
+        ),
+        ("data: sum", "data: base", r"no task or adapter 'base' in this study; legal: ins, sum"),
+        ("data: sum", "data: {from: tyo}", r"no file tyo\.py in tasks/; .*did you mean toy\?"),
+        ("data: sum", "data: {from: toy, empty_instructions: true}", r"found rows whose instructions are emptied"),
+        ("data: sum", "data: sum, draws: 0", r"analyses\.rank\.draws: found 0; at least 1 is legal"),
+        (
+            "[base, ins]",
+            "[base, inns]",
+            r"analyses\.rank\.arms: no task or adapter 'inns' in this study; .*did you mean ins\?",
+        ),
+        ("[base, ins]", "[ins, ins]", r"duplicate cell: the arm ins is listed twice"),
+        ("arms: [base, ins]", "seed: 1", r"analyses\.rank: arms is missing"),
+        (
+            "arms: [sum]",
+            "arms: [base]",
+            r"analyses\.drift\.arms: no task or adapter 'base' in this study; legal: ins, sum",
+        ),
+        (
+            "models: [a]",
+            "models: [aa]",
+            r"analyses\.drift\.models: no model 'aa' in this study; legal: a, b; did you mean a\?",
+        ),
+        ("seed: 2", "seed: 3", r"analyses\.drift\.seed: no seed 3 in this study; legal: 1, 2"),
+        ("against: ins, ", "", r"analyses\.drift: against is missing"),
+        ("against: ins", "against: ins, embedder: {hf_id: x/y}", r"analyses\.drift\.embedder: revision is missing"),
+        ("against: ins", "against: ins, embedder: {path: gone}", r"analyses\.drift\.embedder\.path: no file at"),
+    ],
+)
 def test_what_is_refused(tmp_path, old, new, match):
     assert old in BOTH
     with pytest.raises(BadStudy, match=match):
@@ -107,26 +170,48 @@ def test_what_is_refused(tmp_path, old, new, match):
 def test_containment_is_made_from_judged_outputs_and_training_rows(tmp_path):
     study = read(tmp_path, WITH_RES + CONTAINED)
     asked, own = study.analyses["containment.a.sum.s2"].ask, artifacts(study)
-    assert asked.comparison == study.analyses["containment.a.sum.s2"].cell.comparison and (asked.template, asked.quantile) == (r".*\d+\.", 0.1)
-    assert asked.embedder == CharNgrams() and study.analyses["containment.a.res.s2"].ask.embedder is None  # its instructions are all empty
+    assert asked.comparison == study.analyses["containment.a.sum.s2"].cell.comparison and (
+        asked.template,
+        asked.quantile,
+    ) == (r".*\d+\.", 0.1)
+    # its instructions are all empty
+    assert asked.embedder == CharNgrams() and study.analyses["containment.a.res.s2"].ask.embedder is None
     assert {n: a.stage for n, a in own["containment.a.sum.s2"].inputs.items()} == {"judged": "judge", "task": "prepare"}
     table = set().union(*keys(study).values())
     assert {a.stage for a in closure(own.values()) if a.key not in table} == {"containment"}
-    paid = read(tmp_path, WITH_RES.replace("sum: {from: toy, kinds: [sum]", "sum: {from: gsm, leave_out: [helpful_base]")
-                + CONTAINED.replace("templates: {sum: '.*\\d+\\.'}, ", ""))
+    paid = read(
+        tmp_path,
+        WITH_RES.replace("sum: {from: toy, kinds: [sum]", "sum: {from: gsm, leave_out: [helpful_base]")
+        + CONTAINED.replace("templates: {sum: '.*\\d+\\.'}, ", ""),
+    )
     asked = paid.analyses["containment.a.sum.s2"].ask
     assert (asked.style, asked.template, asked.in_domain) == ("gsm", None, ("helpful_base",)) and STYLED[0] == "gsm"
 
 
-@pytest.mark.parametrize(("old", "new", "match"), [
-    ("sum, res", "sum, ins", r"analyses\.containment\.arms: ins is compared with itself; .*instruction-tuned sibling"),
-    ("sum, res", "base", r"no task or adapter 'base' in this study; legal: ins, res, sum"),
-    ("{sum: ", "{summ: ", r"containment\.templates\.summ: no arm 'summ' in this study; legal: res, sum; did you mean sum\?"),
-    (r"'.*\d+\.'", r"'(\d+'", r"containment\.templates\.sum: found '\(\\\\d\+', missing \), .*; a regular expression of Python is legal"),
-    ("quantile: 0.1", "quantile: 1.5", r"containment\.quantile: found 1\.5; 0 to less than 1 is legal"),
-    ("quantile: 0.1", "threshold: 0.1", r"unknown key 'threshold'; legal: templates, quantile"),
-    ("ngrams", "ngram", r"containment\.embedder: found the text 'ngram'"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        (
+            "sum, res",
+            "sum, ins",
+            r"analyses\.containment\.arms: ins is compared with itself; .*instruction-tuned sibling",
+        ),
+        ("sum, res", "base", r"no task or adapter 'base' in this study; legal: ins, res, sum"),
+        (
+            "{sum: ",
+            "{summ: ",
+            r"containment\.templates\.summ: no arm 'summ' in this study; legal: res, sum; did you mean sum\?",
+        ),
+        (
+            r"'.*\d+\.'",
+            r"'(\d+'",
+            r"containment\.templates\.sum: found '\(\\\\d\+', missing \), .*; a regular expression of Python is legal",
+        ),
+        ("quantile: 0.1", "quantile: 1.5", r"containment\.quantile: found 1\.5; 0 to less than 1 is legal"),
+        ("quantile: 0.1", "threshold: 0.1", r"unknown key 'threshold'; legal: templates, quantile"),
+        ("ngrams", "ngram", r"containment\.embedder: found the text 'ngram'"),
+    ],
+)
 def test_what_is_refused_of_a_containment(tmp_path, old, new, match):
     assert old in CONTAINED
     with pytest.raises(BadStudy, match=match):
@@ -135,7 +220,10 @@ def test_what_is_refused_of_a_containment(tmp_path, old, new, match):
 
 def test_a_containment_wants_a_sibling(tmp_path):
     (tmp_path / "others.json").write_text("[]")
-    with pytest.raises(BadStudy, match=r"res is compared with a file; an arm that is compared with its instruction-tuned sibling is legal"):
+    with pytest.raises(
+        BadStudy,
+        match=r"res is compared with a file; an arm that is compared with its instruction-tuned sibling is legal",
+    ):
         read(tmp_path, WITH_RES.replace("{task: ins}", "{outputs: others.json}") + CONTAINED)
 
 
@@ -144,8 +232,13 @@ def test_arms_that_have_no_likelihood_or_no_cell_are_refused(tmp_path):
     with pytest.raises(BadStudy, match=r"no task or adapter 'base' in this study; legal: ins, sum"):
         read(tmp_path, rules + BOTH)
     with pytest.raises(BadStudy, match=r"no cell of ins for a; .*remove ins or name its model"):
-        read(tmp_path, STUDY.replace("ins: {from: toy}", "ins: {from: toy, models: [b]}").replace("reference: {task: ins}", "reference: {task: sum}")
-             + BOTH.replace("data: sum", "data: sum, models: [a]"))
+        read(
+            tmp_path,
+            STUDY.replace("ins: {from: toy}", "ins: {from: toy, models: [b]}").replace(
+                "reference: {task: ins}", "reference: {task: sum}"
+            )
+            + BOTH.replace("data: sum", "data: sum, models: [a]"),
+        )
 
 
 def test_the_plan_the_arrays_and_the_columns_have_them(tmp_path):
@@ -153,14 +246,23 @@ def test_the_plan_the_arrays_and_the_columns_have_them(tmp_path):
     workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
     cluster = read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", workspace.need.stages)
     found = planned(workspace, workspace.plan(workspace.facts()), cluster)
-    assert {a.label for array in found for task in array.tasks for a in task if a.stage == "rank"} == {"a.base", "b.base", "a.ins.s1", "b.ins.s1"}
+    assert {a.label for array in found for task in array.tasks for a in task if a.stage == "rank"} == {
+        "a.base",
+        "b.base",
+        "a.ins.s1",
+        "b.ins.s1",
+    }
     assert [len(array.tasks) for array in found if array.stage == "drift"] == [1]
     chains = {label: chain(workspace.ends(label)) for label in workspace.judged}
-    assert columns(chains.values())[-3:] == ["judge", "rank", "drift"] and [c for c in chains if "drift" in chains[c]] == ["a.sum.s2"]
+    assert columns(chains.values())[-3:] == ["judge", "rank", "drift"] and [
+        c for c in chains if "drift" in chains[c]
+    ] == ["a.sum.s2"]
 
 
 def test_what_belongs_to_a_cell_goes_with_it(tmp_path):
     read(tmp_path, STUDY + BOTH)
     workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
     assert set(workspace.only(["a.ins.s1", "b.sum.s2"]).analyses) == {"rank.a.ins.s1"}
-    assert [a.stage for a in workspace.only(["a.sum.s2"]).wanted] == ["aggregate", "drift"] and len(workspace.wanted) == 1 + 5
+    assert [a.stage for a in workspace.only(["a.sum.s2"]).wanted] == ["aggregate", "drift"] and len(
+        workspace.wanted
+    ) == 1 + 5

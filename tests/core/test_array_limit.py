@@ -31,14 +31,32 @@ wc -l < "$HERE/accepted"
 @pytest.mark.skipif(shutil.which("srun") is None, reason="submitit wants srun on the PATH to write a script")
 def test_an_array_that_is_refused_as_too_large_is_split(tmp_path):
     """The SLURM commands are scripts that answer as those of such a cluster do."""
-    for name, text in (("sbatch", SBATCH), ("squeue", "#!/bin/bash\n"), ("scancel", "#!/bin/bash\n"), ("scontrol", "#!/bin/bash\necho 'MaxArraySize = 3'\n")):
+    for name, text in (
+        ("sbatch", SBATCH),
+        ("squeue", "#!/bin/bash\n"),
+        ("scancel", "#!/bin/bash\n"),
+        ("scontrol", "#!/bin/bash\necho 'MaxArraySize = 3'\n"),
+    ):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     (tmp_path / "study.yaml").write_text(STUDY)
     (tmp_path / "c.yaml").write_text("kind: slurm\n")
-    command = [sys.executable, str(ROOT / "launch/sweep.py"), str(tmp_path / "study.yaml"), "--store", str(tmp_path / "runs"), "--cluster", str(tmp_path / "c.yaml")]
+    command = [
+        sys.executable,
+        str(ROOT / "launch/sweep.py"),
+        str(tmp_path / "study.yaml"),
+        "--store",
+        str(tmp_path / "runs"),
+        "--cluster",
+        str(tmp_path / "c.yaml"),
+    ]
     env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HERE": str(tmp_path)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.findall(r"(finetune\+collect|judge), (\d) task", done.stdout) == [("finetune+collect", "3"), ("finetune+collect", "2"), ("judge", "3"), ("judge", "2")]
+    assert re.findall(r"(finetune\+collect|judge), (\d) task", done.stdout) == [
+        ("finetune+collect", "3"),
+        ("finetune+collect", "2"),
+        ("judge", "3"),
+        ("judge", "2"),
+    ]
     assert (tmp_path / "runs/.cache/max_array_tasks").read_text() == "3"

@@ -12,7 +12,9 @@ def task(name: str, index: int, job: str = "9", state: str = "RUNNING") -> Task:
 
 
 def test_a_line_of_squeue():
-    assert parse("12_3|winsweep.judge.ab|PENDING|Dependency||0:00|10:00") == Task("12", 3, "winsweep.judge.ab", "PENDING", "Dependency", "", "0:00", "10:00")
+    assert parse("12_3|winsweep.judge.ab|PENDING|Dependency||0:00|10:00") == Task(
+        "12", 3, "winsweep.judge.ab", "PENDING", "Dependency", "", "0:00", "10:00"
+    )
     assert parse("12|bash|RUNNING|None|n1|0:00|10:00") is None and parse("nonsense") is None
 
 
@@ -33,6 +35,8 @@ def test_a_fresh_array_that_is_not_to_be_seen_yet_is_not_submitted_again_until_i
 def test_an_array_that_left_the_queue_is_over(tmp_path):
     folder, name = arrays.open_folder(tmp_path, "judge", [["judge/a"]])
     arrays.know(folder, "9")
-    assert queue.match(arrays.open_arrays(tmp_path), [task("winsweep.judge.other", 0)], time.time())[1][0].folder == folder
+    assert (
+        queue.match(arrays.open_arrays(tmp_path), [task("winsweep.judge.other", 0)], time.time())[1][0].folder == folder
+    )
     arrays.close(folder)
     assert arrays.open_arrays(tmp_path) == []

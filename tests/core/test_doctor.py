@@ -26,43 +26,83 @@ def verdicts(**asked) -> list[str]:
 
 def test_partitions_as_sinfo_tells_them():
     assert [(p.name, p.is_default, p.is_up, p.max_min, p.max_nodes) for p in FOUND.values()] == [
-        ("cpu", True, True, 2880, math.inf), ("gpu", False, True, 720, 4), ("old", False, False, math.inf, math.inf)]
+        ("cpu", True, True, 2880, math.inf),
+        ("gpu", False, True, 720, 4),
+        ("old", False, False, math.inf, math.inf),
+    ]
     assert [(k.num, k.num_gpus, k.is_usable) for k in FOUND["gpu"].kinds] == [(6, 4, True), (2, 8, False)]
-    assert gpus_of("gpu:a100:4(S:0-1),gpu:v100:2,nvme:1") == {"a100": 4,
-                                                              "v100": 2} and gpus_of("gpu:2") == {"": 2} and gpus_of("(null)") == {}
+    assert (
+        gpus_of("gpu:a100:4(S:0-1),gpu:v100:2,nvme:1") == {"a100": 4, "v100": 2}
+        and gpus_of("gpu:2") == {"": 2}
+        and gpus_of("(null)") == {}
+    )
     assert [minutes(t) for t in ("30:00", "1:00:00", "1-12:00:00", "infinite")] == [30, 60, 2160, math.inf]
 
 
-@pytest.mark.parametrize("asked, said", [
-    ({"partition": "gpus"}, "problem  partition of x: 'gpus' does not exist; set partition: to one of cpu, gpu, old"),
-    ({"partition": "old"}, "problem  partition of x: old is down"),
-    ({"partition": "gpu", "time_min": 721}, "problem  time of x: 721 min; gpu allows 720; set time_min: 720 or less"),
-    ({"partition": "gpu", "time_min": 2, "signal_s": 90}, "problem  time of x: 2 min, and told to save 90 s"),
-    ({"partition": "gpu", "nodes": 5, "ranks": 5}, "problem  nodes of x: 5; a job in gpu may have 4"),
-    ({"gpus_per_rank": 1}, "problem  nodes of x: 1 with 1 GPUs, 1 CPUs asked; 0 of cpu fit: .*the most on one node is GPUs: 0"),
-    ({"partition": "gpu", "gpus_per_rank": 8, "mem_gb": 900}, r"unknown  nodes of x: .*2 of gpu fit, but only 0 are up"),
-    ({"partition": "gpu", "gpus_per_rank": 8, "nodes": 3, "ranks": 3}, "problem  nodes of x: .*2 of gpu fit: .*set nodes: to less"),
-    ({"partition": "gpu", "threads": 129}, "problem .*the most on one node is CPUs: 128"),
-    ({"partition": "gpu", "constraint": "v100"}, "problem .*no node has v100; constraint: may name a100, h100, ib"),
-    ({"partition": "gpu", "gpus_per_rank": 4, "constraint": "a100&ib", "nodes": 4, "ranks": 4},
-     "ok       nodes of x: 4 with 4 GPUs, 1 CPUs; 6 of gpu fit"),
-    ({"time_min": 2880}, "ok       time of x: 2880 min; cpu allows 2880"),
-])
+@pytest.mark.parametrize(
+    "asked, said",
+    [
+        (
+            {"partition": "gpus"},
+            "problem  partition of x: 'gpus' does not exist; set partition: to one of cpu, gpu, old",
+        ),
+        ({"partition": "old"}, "problem  partition of x: old is down"),
+        (
+            {"partition": "gpu", "time_min": 721},
+            "problem  time of x: 721 min; gpu allows 720; set time_min: 720 or less",
+        ),
+        ({"partition": "gpu", "time_min": 2, "signal_s": 90}, "problem  time of x: 2 min, and told to save 90 s"),
+        ({"partition": "gpu", "nodes": 5, "ranks": 5}, "problem  nodes of x: 5; a job in gpu may have 4"),
+        (
+            {"gpus_per_rank": 1},
+            "problem  nodes of x: 1 with 1 GPUs, 1 CPUs asked; 0 of cpu fit: .*the most on one node is GPUs: 0",
+        ),
+        (
+            {"partition": "gpu", "gpus_per_rank": 8, "mem_gb": 900},
+            r"unknown  nodes of x: .*2 of gpu fit, but only 0 are up",
+        ),
+        (
+            {"partition": "gpu", "gpus_per_rank": 8, "nodes": 3, "ranks": 3},
+            "problem  nodes of x: .*2 of gpu fit: .*set nodes: to less",
+        ),
+        ({"partition": "gpu", "threads": 129}, "problem .*the most on one node is CPUs: 128"),
+        ({"partition": "gpu", "constraint": "v100"}, "problem .*no node has v100; constraint: may name a100, h100, ib"),
+        (
+            {"partition": "gpu", "gpus_per_rank": 4, "constraint": "a100&ib", "nodes": 4, "ranks": 4},
+            "ok       nodes of x: 4 with 4 GPUs, 1 CPUs; 6 of gpu fit",
+        ),
+        ({"time_min": 2880}, "ok       time of x: 2880 min; cpu allows 2880"),
+    ],
+)
 def test_a_placement_against_the_partitions(asked, said):
     assert any(re.match(said, line) for line in verdicts(**asked)), verdicts(**asked)
 
 
 def test_a_constraint_that_is_more_than_words_is_left_to_sbatch():
     kind = FOUND["cpu"].kinds[0]
-    assert fits("intel&ib", kind) and fits("amd|ib", kind) and not fits("intel&amd", kind) and fits("[rack1*2&rack2*4]", kind)
+    assert (
+        fits("intel&ib", kind)
+        and fits("amd|ib", kind)
+        and not fits("intel&amd", kind)
+        and fits("[rack1*2&rack2*4]", kind)
+    )
 
 
 def test_accounts_and_qos():
     rights = Rights("ann", parse_rights(["lab|normal,long", "lab|gpu", "course|normal"]), enforced=True)
-    assert check_right("lab", "gpu", rights).verdict == check_right(None, "long", rights).verdict == check_right("course", None,
-                                                                                                                 rights).verdict == "ok"
-    assert str(check_right("lba", None, rights)) == "problem  account lba: ann may charge course, lab; set account: to one of these"
-    assert str(check_right("course", "long", rights)).startswith("problem  account course and QOS long: ann may ask for normal; set qos:")
+    assert (
+        check_right("lab", "gpu", rights).verdict
+        == check_right(None, "long", rights).verdict
+        == check_right("course", None, rights).verdict
+        == "ok"
+    )
+    assert (
+        str(check_right("lba", None, rights))
+        == "problem  account lba: ann may charge course, lab; set account: to one of these"
+    )
+    assert str(check_right("course", "long", rights)).startswith(
+        "problem  account course and QOS long: ann may ask for normal; set qos:"
+    )
     assert check_right("lba", None, Rights("ann", {}, enforced=False)).verdict == "unknown"
     assert "cannot be checked without accounting" in str(check_right("lab", None, None))
 
@@ -77,8 +117,11 @@ def test_what_a_node_saw():
     assert said(Probed(seen)) == ["ok"] * 4
     assert said(Probed({**seen, "finds_letter": False})) == ["ok", "problem", "ok", "ok"]
     assert said(Probed(seen), ahead_s=45.0) == ["ok", "ok", "ok", "problem"] == said(Probed({**seen, "ahead_s": -45.0}))
-    assert said(Probed(None, "waits for free nodes",
-                       waits=True)) == ["unknown"] and said(Probed(None, "env: python: no such file")) == ["problem"]
+    assert said(Probed(None, "waits for free nodes", waits=True)) == ["unknown"] and said(
+        Probed(None, "env: python: no such file")
+    ) == ["problem"]
     older = {**seen, "python": "3.10.2", "packages": {"torch": "2.12.0"}}
     assert str(compare("n1", here, older)).startswith(
-        "problem  Python of n1: Python 3.11.7 here, 3.10.2 there; numpy 2.4.6 here, missing there; torch 2.13.0 here, 2.12.0 there; use one")
+        "problem  Python of n1: Python 3.11.7 here, 3.10.2 there; numpy 2.4.6 here, missing there; torch 2.13.0 here, "
+        "2.12.0 there; use one"
+    )

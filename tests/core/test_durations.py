@@ -39,8 +39,11 @@ def test_chains_and_rooms_bound_the_end():
     # b takes the second room at once; c starts when a ends, although b still runs
     assert makespan_s({"a": 2.0, "b": 9.0, "c": 3.0}, {"c": ["a"]}, at_once=2) == 9.0
     # d needs both: it starts when the later of them ends, whichever was looked at last
-    assert makespan_s({"a": 2.0, "b": 9.0, "d": 1.0}, {"d": ["a", "b"]}, 2) == makespan_s({"a": 9.0, "b": 2.0, "d": 1.0},
-                                                                                          {"d": ["a", "b"]}, 2) == 10.0
+    assert (
+        makespan_s({"a": 2.0, "b": 9.0, "d": 1.0}, {"d": ["a", "b"]}, 2)
+        == makespan_s({"a": 9.0, "b": 2.0, "d": 1.0}, {"d": ["a", "b"]}, 2)
+        == 10.0
+    )
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.sets(st.integers(0, 11), max_size=3)), max_size=12), st.integers(1, 4))
@@ -54,6 +57,8 @@ def test_the_estimate_is_a_schedule_and_no_slower_than_one_after_the_other(work,
     assert least - 1e-9 <= makespan_s(needed, inputs, at_once) <= min(2 * least, sum(needed.values())) + 1e-9
 
 
-@pytest.mark.parametrize("seconds, said", [(0, "0 s"), (89.4, "89 s"), (90, "2 min"), (7199, "2 h 00 min"), (3 * 86400, "72 h 00 min")])
+@pytest.mark.parametrize(
+    "seconds, said", [(0, "0 s"), (89.4, "89 s"), (90, "2 min"), (7199, "2 h 00 min"), (3 * 86400, "72 h 00 min")]
+)
 def test_durations_in_words(seconds, said):
     assert duration(seconds) == said

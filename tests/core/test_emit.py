@@ -32,8 +32,10 @@ def login(*stages: str) -> Placements:
 
 def wanted() -> list[Artifact]:
     data = Artifact("prepare", 1, "d", {})
-    outputs = [Artifact("generate", 1, f"c{n}", {"n": n}, {"base": Artifact("finetune", 1, f"c{n}", {"n": n}, {"data": data})})
-               for n in range(2)]
+    outputs = [
+        Artifact("generate", 1, f"c{n}", {"n": n}, {"base": Artifact("finetune", 1, f"c{n}", {"n": n}, {"data": data})})
+        for n in range(2)
+    ]
     return [Artifact("judge", 1, o.label, {}, {"candidate": o}) for o in outputs]
 
 
@@ -52,7 +54,9 @@ def test_only_what_nodes_can_make_is_submitted():
 
 
 def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
-    """Run with an sbatch that writes down how it was called: a script, so what reaches it is what bash makes of submit.sh."""
+    """Run with an sbatch that writes down how it was called: a script, so what reaches it is what bash makes of
+    submit.sh.
+    """
     steps = []
     for n, stage in enumerate(("finetune", "collect", "finalizer")):
         folder = tmp_path / "runs of x" / f"a{n}"
@@ -60,15 +64,30 @@ def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
         (folder / "over").touch()
         after = ((), (After(0, corresponding=True),), (After(0), After(1), After("77")))[n]
         words = ("", "aftercorr:$job_0", "afterany:$job_0,afterany:$job_1,afterany:77")[n]
-        steps.append(Step(Array(Placement(), ((Artifact(stage, 1, "c\n$(touch pwned)", {}),),), after), f"0{n}-{stage}.sh", folder, words))
+        steps.append(
+            Step(
+                Array(Placement(), ((Artifact(stage, 1, "c\n$(touch pwned)", {}),),), after),
+                f"0{n}-{stage}.sh",
+                folder,
+                words,
+            )
+        )
     (tmp_path / "submit.sh").write_text(submit_text("s", steps))
     for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
 
     def call() -> subprocess.CompletedProcess:
-        env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HERE": str(tmp_path), "RANK": "3", "SLURM_CONF": "/c", "SLURM_JOB_ID": "9"}
-        return subprocess.run(["bash", str(tmp_path / "submit.sh")], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        env = {
+            "PATH": f"{tmp_path}:/usr/bin:/bin",
+            "HERE": str(tmp_path),
+            "RANK": "3",
+            "SLURM_CONF": "/c",
+            "SLURM_JOB_ID": "9",
+        }
+        return subprocess.run(
+            ["bash", str(tmp_path / "submit.sh")], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=30
+        )
 
     def updates() -> list[str]:
         return (tmp_path / "updates").read_text().splitlines()
@@ -78,12 +97,18 @@ def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
     (tmp_path / "down").unlink()
     (tmp_path / "full").touch()
     assert call().returncode == 1  # the finalizer (2) and the first array (3) are accepted, the second is not
-    assert updates() == ["update JobId=2 StartTime=now+180", "update JobId=2 StartTime=now Dependency=afterany:77?afterany:3"]
+    assert updates() == [
+        "update JobId=2 StartTime=now+180",
+        "update JobId=2 StartTime=now Dependency=afterany:77?afterany:3",
+    ]
     (tmp_path / "full").unlink()
     assert call().returncode == 0
     assert [line.replace(str(tmp_path), "DIR") for line in calls(tmp_path)[1:]] == [
-        "--parsable DIR/02-finalizer.sh RANK= CONF=/c", "--parsable DIR/00-finetune.sh RANK= CONF=/c",
-        "--parsable --dependency=aftercorr:3 DIR/01-collect.sh RANK= CONF=/c", "--parsable --dependency=aftercorr:3 DIR/01-collect.sh RANK= CONF=/c"]
+        "--parsable DIR/02-finalizer.sh RANK= CONF=/c",
+        "--parsable DIR/00-finetune.sh RANK= CONF=/c",
+        "--parsable --dependency=aftercorr:3 DIR/01-collect.sh RANK= CONF=/c",
+        "--parsable --dependency=aftercorr:3 DIR/01-collect.sh RANK= CONF=/c",
+    ]
     assert updates()[-1] == "update JobId=2 StartTime=now Dependency=afterany:77,afterany:3,afterany:5"
     assert [(s.folder / "job.json").read_text() for s in steps] == [f'{{"job": "{n}"}}' for n in (3, 5, 2)]
     assert not any((s.folder / "over").exists() for s in steps) and not (tmp_path / "pwned").exists()

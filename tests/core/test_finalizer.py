@@ -1,4 +1,6 @@
-"""However a task ends: SLURM's chain of finalizers tries it a few times at most, ends, and the reason is told. SLURM's commands are scripts."""
+"""However a task ends: SLURM's chain of finalizers tries it a few times at most, ends, and the reason is told. SLURM's
+commands are scripts.
+"""
 
 import json
 import os
@@ -7,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.faulty import STUDY, check, checkout, every, workspace_of, rotated, use
+from tests.core.faulty import STUDY, check, checkout, every, rotated, use, workspace_of
 from winsweep import layout
 from winsweep.attempt import history, warm
 from winsweep.attempt.retry import ChainProgress
-from winsweep.workspace import open_workspace
 from winsweep.placement import read_cluster
 from winsweep.slurm import finalizer, halt, node, reconcile
 from winsweep.slurm.pending_finalizers import FINALIZER_FILE
+from winsweep.workspace import open_workspace
 
 SBATCH = """\
 #!/usr/bin/env python3
@@ -57,7 +59,14 @@ def queue(tmp_path, monkeypatch) -> Path:
 
 def run_task(job: str, index: int, folder: Path, restarts: int, monkeypatch) -> None:
     """One turn of a task, as a child of this process."""
-    told = {"ARRAY_JOB_ID": job, "ARRAY_TASK_ID": index, "PROCID": 0, "NTASKS": 1, "JOB_ID": job, "RESTART_COUNT": restarts}
+    told = {
+        "ARRAY_JOB_ID": job,
+        "ARRAY_TASK_ID": index,
+        "PROCID": 0,
+        "NTASKS": 1,
+        "JOB_ID": job,
+        "RESTART_COUNT": restarts,
+    }
     child = os.fork()
     if child == 0:
         try:
@@ -89,8 +98,12 @@ def run_queue(queue: Path, monkeypatch) -> list[tuple[str, Path]]:
 
 
 def chain_of(tmp_path, queue, monkeypatch, pairs) -> int:
-    """The number of finalizers until the chain ends by itself; the table is made by finalizers, so that its stage has no tasks."""
-    workspace = workspace_of(tmp_path, sorted({("judge" if stage == "aggregate" else stage, fault) for stage, fault in pairs}))
+    """The number of finalizers until the chain ends by itself; the table is made by finalizers, so that its stage has
+    no tasks.
+    """
+    workspace = workspace_of(
+        tmp_path, sorted({("judge" if stage == "aggregate" else stage, fault) for stage, fault in pairs})
+    )
     cluster = read_cluster(layout.STAGES, tmp_path / "c.yaml", workspace.need.stages)
     use(monkeypatch, checkout(tmp_path / "code"))
     warm.import_for(*warm.SLOW)  # once, and not in each child
@@ -163,7 +176,9 @@ def test_a_closing_job_leaves_word_when_its_study_is_gone_or_asks_for_something_
 
 
 def test_an_analysis_that_was_left_alone_is_no_edit_of_the_study(tmp_path, queue, monkeypatch):
-    """What a launcher leaves out, as its package is not there, its finalizer leaves out, too; one that is asked for more sees to both."""
+    """What a launcher leaves out, as its package is not there, its finalizer leaves out, too; one that is asked for
+    more sees to both.
+    """
     (tmp_path / "study.yaml").write_text(STUDY + "analyses: {rank: {data: ins, arms: [ins]}}\n")
     workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
     cluster = read_cluster(layout.STAGES, tmp_path / "c.yaml", workspace.need.stages)

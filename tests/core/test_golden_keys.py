@@ -1,4 +1,6 @@
-"""Keys of the shipped studies stand still: a key that moves makes finished work run again, so moving one is a deliberate act."""
+"""Keys of the shipped studies stand still: a key that moves makes finished work run again, so moving one is a
+deliberate act.
+"""
 
 import json
 
@@ -26,15 +28,21 @@ def test_no_key_has_moved(name, tmp_path, request):
         request.getfixturevalue("data")
     found, golden = keys(name, tmp_path), json.loads(GOLDEN.read_text())
     moved = {label for label in found.keys() | golden[name].keys() if found.get(label) != golden[name].get(label)}
-    assert not moved, (f"{len(moved)} keys of {name} moved, such as {sorted(moved)[:3]}: finished results of users will be made again. "
-                       f"If that is meant: python -m tests.core.test_golden_keys, and say why in DESIGN.md")
+    assert not moved, (
+        f"{len(moved)} keys of {name} moved, such as {sorted(moved)[:3]}: finished results of users will be made "
+        f"again. "
+        f"If that is meant: python -m tests.core.test_golden_keys, and say why in DESIGN.md"
+    )
 
 
 def accept() -> None:
     from pathlib import Path
     from tempfile import mkdtemp
 
-    GOLDEN.write_text(json.dumps({name: keys(name, Path(mkdtemp())) for name in ("demo", "local_real")}, indent=1, sort_keys=True) + "\n")
+    GOLDEN.write_text(
+        json.dumps({name: keys(name, Path(mkdtemp())) for name in ("demo", "local_real")}, indent=1, sort_keys=True)
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

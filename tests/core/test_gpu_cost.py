@@ -21,8 +21,19 @@ def of(found: list, stage: str, label: str):
     return next(a for a in found if a.stage == stage and a.label == label)
 
 
-@pytest.mark.parametrize(("hf_id", "size"), [("meta-llama/Llama-2-7b-hf", 7e9), ("allenai/OLMo-7B-hf", 7e9), ("EleutherAI/pythia-160m", 160e6),
-                                             ("x/TinyLlama-1.1B-step", 1.1e9), ("x/8x7B", None), ("7b/some", None), ("x/gpt2", None), ("x/2b7", None)])
+@pytest.mark.parametrize(
+    ("hf_id", "size"),
+    [
+        ("meta-llama/Llama-2-7b-hf", 7e9),
+        ("allenai/OLMo-7B-hf", 7e9),
+        ("EleutherAI/pythia-160m", 160e6),
+        ("x/TinyLlama-1.1B-step", 1.1e9),
+        ("x/8x7B", None),
+        ("7b/some", None),
+        ("x/gpt2", None),
+        ("x/2b7", None),
+    ],
+)
 def test_a_size_is_told_by_a_models_own_name(hf_id, size, tmp_path):
     found = artifacts(read(tmp_path, STUDY.replace("some/model", hf_id)))
     for stage, label in [("generate", "b.base"), ("finetune", "b.ins.s1"), ("generate", "b.ins.s1")]:
@@ -37,22 +48,41 @@ def test_hours_are_those_of_the_arithmetic(tmp_path):
     tokens = 2 * 7 * 210_112 + 2 * 5 * 400_000  # two seeds each of GSM, and of what nobody counted
     tuning = 6 * 7e9 * tokens / (989e12 * 0.4) / 3600 + 4 * 0.1
     answering = 5 * (84 * 359 / 2000 / 3600 + 0.1)
-    assert said[0] == f"about {tuning + answering:,.0f} hours of one H100: {tuning:,.0f} for 4 finetunes (7 M tokens), {answering:,.0f} for 5 sets of outputs"
-    assert "for toy" in said[4] and said[-1].endswith("not counted: 9 finetunes and sets of outputs of models whose names tell no size")
+    assert (
+        said[0] == f"about {tuning + answering:,.0f} hours of one H100: {tuning:,.0f} for 4 finetunes (7 M tokens), "
+        f"{answering:,.0f} for 5 sets of outputs"
+    )
+    assert "for toy" in said[4] and said[-1].endswith(
+        "not counted: 9 finetunes and sets of outputs of models whose names tell no size"
+    )
     assert gpu_cost.lines([a for a in found if "b." not in a.label], {}, {}) == []
 
 
 def test_tokens_of_an_epoch(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"instruction": "a", "output": "b"}\n' * 100)
-    study = read(tmp_path, BIG.replace("ins: {from: toy}", "ins: {path: rows.jsonl}\n  few: {from: gsm, first: 100}\n  res: {from: lima, empty_instructions: true}"))
+    study = read(
+        tmp_path,
+        BIG.replace(
+            "ins: {from: toy}",
+            "ins: {path: rows.jsonl}\n  few: {from: gsm, first: 100}\n  res: {from: lima, empty_instructions: true}",
+        ),
+    )
     found = artifacts(study)
-    counts = {arm: gpu_cost.epoch_tokens(of(found, "finetune", f"b.{arm}.s1"), study.files) for arm in ("ins", "few", "res", "sum")}
+    counts = {
+        arm: gpu_cost.epoch_tokens(of(found, "finetune", f"b.{arm}.s1"), study.files)
+        for arm in ("ins", "few", "res", "sum")
+    }
     assert counts == {"ins": 36 * 100 / 4, "few": 210_112 / 10, "res": 708_332, "sum": 210_112}
 
 
 def test_epochs_that_are_chosen_are_the_middle_of_those_tried(tmp_path):
     (tmp_path / "others.json").write_text("[]")
     found = artifacts(read(tmp_path, BIG + CHOOSE))
-    assert gpu_cost.epochs(of(found, "finetune", "b.sum.s1")) == 7 and gpu_cost.epochs(of(found, "finetune", "b.sum.val.epochs10")) == 10
-    point = artifacts(read(tmp_path, BIG.replace("gsm, recipe: {epochs: 7}", "gsm, recipe: {epochs: 7}, trajectory: [2]")))
+    assert (
+        gpu_cost.epochs(of(found, "finetune", "b.sum.s1")) == 7
+        and gpu_cost.epochs(of(found, "finetune", "b.sum.val.epochs10")) == 10
+    )
+    point = artifacts(
+        read(tmp_path, BIG.replace("gsm, recipe: {epochs: 7}", "gsm, recipe: {epochs: 7}, trajectory: [2]"))
+    )
     assert gpu_cost.epochs(of(point, "finetune", "b.sum.s1@epoch2of7")) == 2

@@ -9,7 +9,9 @@ from winsweep.graph import Need, discover
 
 
 def stage(folder: Path, name: str, body: str) -> None:
-    (folder / f"{name}.py").write_text(f"from winsweep.graph import Want\nVERSION = 1\ndef want(ask, need):\n    return {body}\n")
+    (folder / f"{name}.py").write_text(
+        f"from winsweep.graph import Want\nVERSION = 1\ndef want(ask, need):\n    return {body}\n"
+    )
 
 
 def test_a_file_is_its_own_registration_and_an_answer_is_remembered(tmp_path):
@@ -25,7 +27,10 @@ def test_a_gate_is_an_artifact_that_no_key_holds(tmp_path):
     stage(tmp_path, "make", "Want(ask, {'ask': ask}, {})")
     stages = discover(tmp_path, "test_graph_g")
     need = Need(stages, lambda stage, ask: {"look": ("look", ask)} if stage == "make" else {})
-    assert need("make", "x").gates == {"look": need("look", "x")} and need("make", "x").key == Need(stages)("make", "x").key
+    assert (
+        need("make", "x").gates == {"look": need("look", "x")}
+        and need("make", "x").key == Need(stages)("make", "x").key
+    )
 
 
 def test_a_circle_is_named(tmp_path):

@@ -1,20 +1,35 @@
-"""What is done about a task that SLURM holds, asked of scripts that answer as SLURM's commands do; and how often the queue is looked at."""
+"""What is done about a task that SLURM holds, asked of scripts that answer as SLURM's commands do; and how often the
+queue is looked at.
+"""
 
 import os
 
 import pytest
 
+from winsweep.artifact import Artifact
 from winsweep.attempt import arrays, history
 from winsweep.attempt import spec as specs
-from winsweep.artifact import Artifact
 from winsweep.placement import Placement
 from winsweep.slurm import held, queue
 from winsweep.store.store import Store
 
 LINE = "7_0|winsweep.judge.{token}|{state}|{reason}||0:00|10:00"
-SLURMS = [("PENDING", "launch failed requeued held"), ("PENDING", "launch_failed_requeued_held"), ("PENDING", "job requeued in held state"),
-          ("PENDING", "JobHeldAdmin"), ("PENDING", "JobHoldMaxRequeue"), ("REQUEUE_HOLD", "None"), ("SPECIAL_EXIT", "job requeued in held state")]
-FREE = [("PENDING", "Priority"), ("PENDING", "Dependency"), ("PENDING", "DependencyNeverSatisfied"), ("RUNNING", "None"), ("PENDING", "BeginTime")]
+SLURMS = [
+    ("PENDING", "launch failed requeued held"),
+    ("PENDING", "launch_failed_requeued_held"),
+    ("PENDING", "job requeued in held state"),
+    ("PENDING", "JobHeldAdmin"),
+    ("PENDING", "JobHoldMaxRequeue"),
+    ("REQUEUE_HOLD", "None"),
+    ("SPECIAL_EXIT", "job requeued in held state"),
+]
+FREE = [
+    ("PENDING", "Priority"),
+    ("PENDING", "Dependency"),
+    ("PENDING", "DependencyNeverSatisfied"),
+    ("RUNNING", "None"),
+    ("PENDING", "BeginTime"),
+]
 
 
 class Desk:
@@ -23,8 +38,10 @@ class Desk:
     def __init__(self, folder, monkeypatch) -> None:
         self.log, self.store = folder / "calls", Store(folder / "runs").open()
         for name in ("scontrol", "scancel"):
-            (folder / name).write_text(f'#!/bin/bash\necho {name} "$@" >> {self.log}\n[ -e {folder}/deny ] && [ {name} = scontrol ] && '
-                                       'echo "slurm_update error: Access/permission denied" >&2 && exit 1\nexit 0\n')
+            (folder / name).write_text(
+                f'#!/bin/bash\necho {name} "$@" >> {self.log}\n[ -e {folder}/deny ] && [ {name} = scontrol ] && '
+                'echo "slurm_update error: Access/permission denied" >&2 && exit 1\nexit 0\n'
+            )
             (folder / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
         self.made = Artifact("judge", 1, "a", {})
@@ -50,8 +67,10 @@ def desk(tmp_path, monkeypatch) -> Desk:
 
 @pytest.mark.parametrize("state,reason", SLURMS)
 def test_what_slurm_holds_is_released_three_times_and_then_counts_as_lost(desk, state, reason):
-    assert [desk.release_or_cancel(state, reason) for _ in range(4)] == [["scontrol release 7_0"]] * 3 + [["scancel 7_0"]]
-    end, = history.ends(desk.store, desk.made.key)
+    assert [desk.release_or_cancel(state, reason) for _ in range(4)] == [["scontrol release 7_0"]] * 3 + [
+        ["scancel 7_0"]
+    ]
+    (end,) = history.ends(desk.store, desk.made.key)
     assert end.kind == "lost" and reason in end.reason and history.failures(desk.store, [desk.made.key]) == {}
     for turn in (2, 3):  # of an array each, as it is planned anew
         history.lose(desk.store, desk.made.key, f"{turn}_0", end.reason)
@@ -89,7 +108,9 @@ def test_a_closing_job_is_released_for_as_long_as_it_is_held(desk):
 
 
 def test_a_release_that_comes_too_late_is_no_error(desk, tmp_path):
-    (tmp_path / "scontrol").write_text("#!/bin/bash\necho 'slurm_update error: Job/step already completing or completed' >&2\nexit 1\n")
+    (tmp_path / "scontrol").write_text(
+        "#!/bin/bash\necho 'slurm_update error: Job/step already completing or completed' >&2\nexit 1\n"
+    )
     assert [desk.release_or_cancel() for _ in range(5)] == [[]] * 5 and history.ends(desk.store, desk.made.key) == []
 
 

@@ -1,4 +1,6 @@
-"""What a dry run says that judging will take: counted question by question where outputs are there, after what the ledger knows."""
+"""What a dry run says that judging will take: counted question by question where outputs are there, after what the
+ledger knows.
+"""
 
 import json
 import re
@@ -6,12 +8,12 @@ import re
 import pytest
 
 from tests.local.conftest import TINY
-from winsweep.costs import judge_cost, forecast
+from winsweep.costs import forecast, judge_cost
 from winsweep.errors import BadStudy
-from winsweep.workspace import Workspace, open_workspace
 from winsweep.judge import ledger, prices
 from winsweep.judge.questions import Judgement
 from winsweep.store.store import RECORD
+from winsweep.workspace import Workspace, open_workspace
 
 PAID = "judge: {from: alpaca, model: gpt-4.1, limits: {requests_per_minute: 100, dollars: 5}}"
 
@@ -30,11 +32,16 @@ def publish(workspace: Workspace, label: str, outputs: dict[str, str]) -> None:
     judged = workspace.judged[label]
     asked = workspace.store.root / judged.inputs["instructions"].name
     asked.mkdir(parents=True, exist_ok=True)
-    (asked / "instructions.jsonl").write_text("".join(json.dumps({"instruction": i, "dataset": "d"}) + "\n" for i in outputs))
+    (asked / "instructions.jsonl").write_text(
+        "".join(json.dumps({"instruction": i, "dataset": "d"}) + "\n" for i in outputs)
+    )
     (asked / RECORD).write_text(json.dumps({"notes": {"num_rows": len(outputs)}}))
     made = workspace.store.root / judged.inputs["candidate"].name
     made.mkdir(parents=True)
-    rows = [{"instruction": i, "output": o, "generator": label, "num_tokens": 1, "truncated": False} for i, o in outputs.items()]
+    rows = [
+        {"instruction": i, "output": o, "generator": label, "num_tokens": 1, "truncated": False}
+        for i, o in outputs.items()
+    ]
     (made / "outputs.json").write_text(json.dumps(rows))
 
 
@@ -42,8 +49,12 @@ def test_unseen_outputs_are_counted_by_instructions_and_seen_ones_by_question(tm
     workspace = opened(tmp_path)
     assert "0 judgements and those of 6 comparisons whose instructions cannot be counted yet; " in said(workspace)
     publish(workspace, "a.ins.s1", {f"Q{i}": "the reference" for i in range(10)})
-    assert re.search(r"judge alpaca: 60 judgements; about 0\.1 M tokens of prompts; about \$0\.\d\d of gpt-4\.1 by the prices of \d{4}-\d\d-\d\d, "
-                     r"budget \$5\.00; under a minute at its limits", said(workspace))
+    assert re.search(
+        r"judge alpaca: 60 judgements; about 0\.1 M tokens of prompts; about \$0\.\d\d of gpt-4\.1 by the prices of "
+        r"\d{4}-\d\d-\d\d, "
+        r"budget \$5\.00; under a minute at its limits",
+        said(workspace),
+    )
     publish(workspace, "a.sum.s1", {f"Q{i}": "the reference" if i < 3 else f"a sum {i}" for i in range(10)})
     assert "57 judgements" in said(workspace)  # three of the ten are ties without a question
 
@@ -59,7 +70,9 @@ def test_what_the_ledger_knows_is_not_asked_again(tmp_path):
     for pair in known:
         book.add(judge_cost.ask_about(pair, "hash")[0].question, Judgement(1.5, {"text": "m"}))
     assert "56 judgements, 4 more are known already; " in said(workspace)
-    assert "116 judgements, 4 more are known already; " in said(opened(tmp_path, PAID.replace("gpt-4.1,", "gpt-4.1, both_orders: true,")))
+    assert "116 judgements, 4 more are known already; " in said(
+        opened(tmp_path, PAID.replace("gpt-4.1,", "gpt-4.1, both_orders: true,"))
+    )
 
 
 def test_limits_move_no_key_and_reach_the_job(tmp_path):
@@ -76,15 +89,26 @@ def test_limits_move_no_key_and_reach_the_job(tmp_path):
     assert both.judged["a.sum.s1"].key != one.judged["a.sum.s1"].key
 
 
-@pytest.mark.parametrize(("judge", "told"), [
-    ("judge: {from: alpaca, limits: {in_flight: 0}}", "in_flight: found 0; 1 to 1024 is legal"),
-    ("judge: {from: alpaca, limits: {in_fligth: 8}}", "unknown key 'in_fligth'; legal: in_flight,.*did you mean in_flight"),
-    ("judge: {from: alpaca, limits: {dollars: ten}}", "dollars: found the text 'ten'; a number is legal here"),
-    ("judge: chain_of_thought", "model is missing"),
-    ("judge: local", "judge local: no model; exactly one of path: and hf_id"),
-    ("judge: {from: local, path: no/such/folder}", "no file at .*no/such/folder"),
-    ("judge: {from: local, hf_id: a/b}", "revision is missing"),
-    ("judge: gpt5", "no file gpt5.py in judges/; legal: alpaca, alpaca_eval_2, chain_of_thought, gpt_6_luna, local, reference_overlap")])
+@pytest.mark.parametrize(
+    ("judge", "told"),
+    [
+        ("judge: {from: alpaca, limits: {in_flight: 0}}", "in_flight: found 0; 1 to 1024 is legal"),
+        (
+            "judge: {from: alpaca, limits: {in_fligth: 8}}",
+            "unknown key 'in_fligth'; legal: in_flight,.*did you mean in_flight",
+        ),
+        ("judge: {from: alpaca, limits: {dollars: ten}}", "dollars: found the text 'ten'; a number is legal here"),
+        ("judge: chain_of_thought", "model is missing"),
+        ("judge: local", "judge local: no model; exactly one of path: and hf_id"),
+        ("judge: {from: local, path: no/such/folder}", "no file at .*no/such/folder"),
+        ("judge: {from: local, hf_id: a/b}", "revision is missing"),
+        (
+            "judge: gpt5",
+            "no file gpt5.py in judges/; legal: alpaca, alpaca_eval_2, chain_of_thought, gpt_6_luna, local, "
+            "reference_overlap",
+        ),
+    ],
+)
 def test_what_is_refused(tmp_path, judge, told):
     with pytest.raises(BadStudy, match=told):
         opened(tmp_path, judge)
@@ -107,18 +131,24 @@ def test_a_judge_on_this_machine_is_known_by_its_content_and_costs_no_dollars(tm
 
 def test_a_model_that_is_shut_down_is_said_before_anything_runs(tmp_path):
     assert judge_cost.warnings(opened(tmp_path)) == []
-    line, = judge_cost.warnings(opened(tmp_path, "judge: alpaca_eval_2"))
+    (line,) = judge_cost.warnings(opened(tmp_path, "judge: alpaca_eval_2"))
     assert "judge model gpt-4-1106-preview: OpenAI shut it down on 2026-03-26; name another judge" in line
 
 
 def test_the_table_of_prices_is_read_strictly_and_can_be_edited(tmp_path, monkeypatch):
     date, models = prices.table()
     assert date.year >= 2026 and models["gpt-4.1"].dollars(1e6, 1e6) == 10.0
-    assert prices.is_shut_down("gpt-4.1", models["gpt-4.1"].shut_down) is False and prices.is_shut_down("no such model") is False
+    assert (
+        prices.is_shut_down("gpt-4.1", models["gpt-4.1"].shut_down) is False
+        and prices.is_shut_down("no such model") is False
+    )
     own = tmp_path / "prices.yaml"
     monkeypatch.setattr(prices, "FILE", own)
-    for text, told in (("date: 2026-01-01\nmodels: {m: {input: -1}}", "found -1"), ("date: soon\nmodels: {}", "a date is legal"),
-                       ("date: 2026-01-01\nmodels: {m: {in: 1}}", "unknown key 'in'")):
+    for text, told in (
+        ("date: 2026-01-01\nmodels: {m: {input: -1}}", "found -1"),
+        ("date: soon\nmodels: {}", "a date is legal"),
+        ("date: 2026-01-01\nmodels: {m: {in: 1}}", "unknown key 'in'"),
+    ):
         own.write_text(text)
         with pytest.raises(BadStudy, match=told):
             prices.table.__wrapped__()

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from winsweep.errors import NotCanonical
 from winsweep.keys import added, canonical, digest, name_only, plain, restore, worked_out_once
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=8)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,4 +105,6 @@ def test_what_is_remembered_is_what_would_be_worked_out_again():
     told["parts"] = "changed by who was told"
     assert plain(one) == plain(one) == plain(same) == {"parts": [["a", 1]]} and plain(other) != plain(one)
     assert hash(one) == hash(same) and one == same and len({one, same, other}) == 2
-    assert plain(dataclasses.replace(one, parts=())) == {"parts": []} and hash(dataclasses.replace(one, parts=other.parts)) == hash(other)
+    assert plain(dataclasses.replace(one, parts=())) == {"parts": []} and hash(
+        dataclasses.replace(one, parts=other.parts)
+    ) == hash(other)

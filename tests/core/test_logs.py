@@ -51,12 +51,21 @@ def fail(workspace: Workspace, stage: str, label: str = CELL) -> None:
     workspace.store.explain(stage_of(workspace, stage, label).key, {"kind": "application", "reason": "boom"})
 
 
-@pytest.mark.parametrize("hostile, shown", [
-    ("\x1b[31mred\x1b[0m", "red"), ("\x1b]0;title\x07text", "text"), ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
-                                            ("\x1bPq...\x1b\\y", "y"),
-    ("\x1bc\x1b(B!", "!"), ("50%\r100%\r\nend", "50%\n100%\nend"), ("a\x00\x07\x08\x7f\x9b2Jb", "a2Jb"), ("\u202egnp.exe\u2066", "gnp.exe"),
-    ("\x1b[", ""), ("tab\tand äöü 漢字\n", "tab\tand äöü 漢字\n"),
-])
+@pytest.mark.parametrize(
+    "hostile, shown",
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07text", "text"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1bPq...\x1b\\y", "y"),
+        ("\x1bc\x1b(B!", "!"),
+        ("50%\r100%\r\nend", "50%\n100%\nend"),
+        ("a\x00\x07\x08\x7f\x9b2Jb", "a2Jb"),
+        ("\u202egnp.exe\u2066", "gnp.exe"),
+        ("\x1b[", ""),
+        ("tab\tand äöü 漢字\n", "tab\tand äöü 漢字\n"),
+    ],
+)
 def test_a_terminal_is_given_no_control_codes(hostile, shown):
     assert logs.clean(hostile) == shown
 
@@ -67,7 +76,9 @@ def test_cleaning_takes_time_in_proportion_to_the_text():
     assert time.perf_counter() - begun < 2
 
 
-def test_the_failed_attempt_comes_before_the_last_and_another_cells_failure_is_shown_where_it_holds_this_one_up(workspace):
+def test_the_failed_attempt_comes_before_the_last_and_another_cells_failure_is_shown_where_it_holds_this_one_up(
+    workspace,
+):
     with pytest.raises(NotFound, match=r"a\.sum\.s1: no attempt has written a log yet; .*ready"):
         logs.current(workspace, CELL)
     first, second = write(workspace, "finetune", "x"), write(workspace, "collect", "y")
@@ -112,9 +123,16 @@ def test_following_goes_from_stage_to_stage_and_loses_and_repeats_nothing(worksp
     before = write(workspace, "prepare", "before\n")
     os.utime(before, (1, 1))
     write(workspace, "finetune", "one\nhal")
-    told = threading.Thread(target=lambda: heard.append(str(logs.follow(workspace, CELL, None, heard.append, poll_s=0.01))))
+    told = threading.Thread(
+        target=lambda: heard.append(str(logs.follow(workspace, CELL, None, heard.append, poll_s=0.01)))
+    )
     told.start()
-    for stage, text in [("finetune", "f\ntwo\n"), ("collect", "three\n"), ("generate", "four\n"), ("judge", "five, no line end")]:
+    for stage, text in [
+        ("finetune", "f\ntwo\n"),
+        ("collect", "three\n"),
+        ("generate", "four\n"),
+        ("judge", "five, no line end"),
+    ]:
         time.sleep(0.1)
         write(workspace, stage, text)
     time.sleep(0.1)
@@ -123,8 +141,12 @@ def test_following_goes_from_stage_to_stage_and_loses_and_repeats_nothing(worksp
     said = "".join(heard[:-1])
     lines = [line for line in said.splitlines() if not line.startswith("==>")]
     assert lines == ["one", "half", "two", "three", "four", "five, no line end"] and heard[-1] == "True"
-    assert [line.split("/.work/")[1].split("/")[0] for line in said.splitlines() if line.startswith("==>")] == ["finetune", "collect",
-                                                                                                                "generate", "judge"]
+    assert [line.split("/.work/")[1].split("/")[0] for line in said.splitlines() if line.startswith("==>")] == [
+        "finetune",
+        "collect",
+        "generate",
+        "judge",
+    ]
 
 
 @pytest.mark.parametrize("cell", [CELL, "a.ins.s1"])

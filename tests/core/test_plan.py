@@ -1,4 +1,6 @@
-"""Plans: what is done shrinks them exactly, what is gone makes what hangs on it run again, what failed blocks only its users."""
+"""Plans: what is done shrinks them exactly, what is gone makes what hangs on it run again, what failed blocks only its
+users.
+"""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,7 +52,11 @@ def test_inputs_of_what_is_done_are_not_planned():
 
 def test_a_deleted_output_runs_again_with_what_hangs_on_it_and_nothing_else():
     gone = CELLS[0].inputs["candidate"]
-    items = [i for i in plan(CELLS, Facts(present={a.key for a in ALL} - {gone.key}, transient=TRANSIENT)) if i.state != "done"]
+    items = [
+        i
+        for i in plan(CELLS, Facts(present={a.key for a in ALL} - {gone.key}, transient=TRANSIENT))
+        if i.state != "done"
+    ]
     assert [(i.artifact, i.state, i.stale) for i in items] == [(gone, "ready", False), (CELLS[0], "waiting", True)]
 
 
@@ -60,7 +66,11 @@ def test_a_gate_is_waited_for_where_something_is_to_be_made_and_moves_no_key():
     gated = Artifact("finetune", 1, tuned.label, tuned.params, tuned.inputs, gates={"check": gate})
     data = tuned.inputs["examples"].key
     assert gated == tuned and [i.artifact for i in plan([gated], Facts(present={gated.key, data}))] == [gated]
-    assert {i.artifact.stage: i.state for i in plan([gated], Facts(present={data}))} == {"prepare": "done", "check": "ready", "finetune": "waiting"}
+    assert {i.artifact.stage: i.state for i in plan([gated], Facts(present={data}))} == {
+        "prepare": "done",
+        "check": "ready",
+        "finetune": "waiting",
+    }
     stopped = plan([gated], Facts(present={data}, failed={gate.key: "data: a weight is missing"}))
     assert [(i.state, i.why) for i in stopped if i.artifact == gated] == [("blocked", f"{gate.name} failed")]
     assert [i.state for i in plan([gated], Facts(present={data, gate.key}))] == ["done", "done", "ready"]
@@ -73,7 +83,10 @@ def test_a_dropped_checkpoint_is_not_missed_once_its_model_is_collected():
 
 def test_a_dropped_checkpoint_is_made_again_when_its_model_is_needed():
     gone = {a.key for a in closure([CELLS[0].inputs["candidate"].inputs["base"]])}
-    items = {i.artifact.stage: i.state for i in plan(CELLS[:1], Facts(present={a.key for a in ALL} - gone, transient=TRANSIENT))}
+    items = {
+        i.artifact.stage: i.state
+        for i in plan(CELLS[:1], Facts(present={a.key for a in ALL} - gone, transient=TRANSIENT))
+    }
     assert items["finetune"] == "waiting" and items["prepare"] == "ready"
 
 
@@ -81,12 +94,19 @@ def test_a_failure_blocks_its_users_only():
     failed = CELLS[0].inputs["candidate"].inputs["base"].inputs["finetune"]
     ready = {a.key for a in ALL if a.stage == "prepare"}
     got = states(Facts(present=ready, failed={failed.key: "NaN"}, transient=TRANSIENT))
-    assert got["gsm/finetune"] == "failed" and got["gsm/judge"] == "blocked" and got["mbpp/finetune"] == "ready" and got["mbpp/judge"] == "waiting"
+    assert (
+        got["gsm/finetune"] == "failed"
+        and got["gsm/judge"] == "blocked"
+        and got["mbpp/finetune"] == "ready"
+        and got["mbpp/judge"] == "waiting"
+    )
 
 
 def test_a_failed_reference_blocks_every_comparison():
     failed = REFERENCE.inputs["base"].inputs["finetune"]
-    got = states(Facts(present={a.key for a in ALL if a.stage == "prepare"}, failed={failed.key: "NaN"}, transient=TRANSIENT))
+    got = states(
+        Facts(present={a.key for a in ALL if a.stage == "prepare"}, failed={failed.key: "NaN"}, transient=TRANSIENT)
+    )
     assert {got[f"{t}/judge"] for t in ("gsm", "mbpp", "poetry")} == {"blocked"} and got["gsm/generate"] == "waiting"
 
 
@@ -97,7 +117,9 @@ def test_what_runs_is_not_started_again():
 
 def test_a_change_upstream_moves_every_key_below_it():
     a, b = cell("gsm", REFERENCE)[0], cell("gsm", REFERENCE, lr=3e-6)[0]
-    moved = {x.stage for x, y in zip(closure([a.inputs["candidate"]]), closure([b.inputs["candidate"]])) if x.key != y.key}
+    moved = {
+        x.stage for x, y in zip(closure([a.inputs["candidate"]]), closure([b.inputs["candidate"]])) if x.key != y.key
+    }
     assert a.key != b.key and moved == {"finetune", "collect", "generate"}
 
 
@@ -105,8 +127,13 @@ def test_what_was_set_aside_is_made_again_for_whom_is_not_done_and_for_nobody_el
     by = {(a.stage, a.label): a.key for a in ALL}
     gone = by["prepare", "gsm"]
     present = {a.key for a in ALL} - {gone}
-    assert plan(CELLS, Facts(present, transient=TRANSIENT))[0].artifact.key == gone  # as for a person's rm -r: all that hangs on it is stale
+    # as for a person's rm -r: all that hangs on it is stale
+    assert plan(CELLS, Facts(present, transient=TRANSIENT))[0].artifact.key == gone
     assert set(states(Facts(present, transient=TRANSIENT, set_aside={gone})).values()) == {"done"}
     left = present - {by["collect", "gsm"], by["generate", "gsm"], by["judge", "gsm"], by["finetune", "gsm"]}
     found = states(Facts(left, transient=TRANSIENT, set_aside={gone}))
-    assert found["gsm/prepare"] == "ready" and found["gsm/finetune"] == "waiting" and found["mbpp/judge"] == found["poetry/judge"] == "done"
+    assert (
+        found["gsm/prepare"] == "ready"
+        and found["gsm/finetune"] == "waiting"
+        and found["mbpp/judge"] == found["poetry/judge"] == "done"
+    )

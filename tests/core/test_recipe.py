@@ -13,7 +13,9 @@ REFERENCE = {"linear": get_linear_schedule_with_warmup, "cosine": get_cosine_sch
 
 
 def as_accelerate_does(recipe: Recipe, num_examples: int, num_steps: int, processes: int) -> list[float]:
-    """A scheduler made before the loader is split over `processes`, and moved on by each of them after every optimizer step."""
+    """A scheduler made before the loader is split over `processes`, and moved on by each of them after every optimizer
+    step.
+    """
     adam = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=recipe.lr)
     accumulation = recipe.global_batch // processes
     total = recipe.epochs * -(-num_examples // accumulation)
@@ -26,7 +28,10 @@ def as_accelerate_does(recipe: Recipe, num_examples: int, num_steps: int, proces
     return rates
 
 
-WITHIN = {"as_run": dataclasses.replace(PRESETS["as_run"], accumulate="within_epochs"), "as_written": PRESETS["as_written"]}
+WITHIN = {
+    "as_run": dataclasses.replace(PRESETS["as_run"], accumulate="within_epochs"),
+    "as_written": PRESETS["as_written"],
+}
 
 
 @pytest.mark.parametrize("epochs", [5, 7, 15, 20])
@@ -40,9 +45,25 @@ def test_learning_rates_within_epochs_are_those_of_the_reference(preset, process
     assert max(found) <= recipe.lr == 1e-5 and found[0] == 0.0
 
 
-@pytest.mark.parametrize(("num", "epochs", "steps"), [
-    (1030, 15, 241), (1030, 5, 80), (1030, 7, 112), (1029, 15, 241), (1029, 7, 112), (374, 15, 87), (374, 7, 40), (1000, 7, 109), (571, 15, 134),
-    (571, 5, 44), (1000, 20, 312), (1000, 15, 234), (103, 5, 8), (128, 5, 10)])
+@pytest.mark.parametrize(
+    ("num", "epochs", "steps"),
+    [
+        (1030, 15, 241),
+        (1030, 5, 80),
+        (1030, 7, 112),
+        (1029, 15, 241),
+        (1029, 7, 112),
+        (374, 15, 87),
+        (374, 7, 40),
+        (1000, 7, 109),
+        (571, 15, 134),
+        (571, 5, 44),
+        (1000, 20, 312),
+        (1000, 15, 234),
+        (103, 5, 8),
+        (128, 5, 10),
+    ],
+)
 def test_optimizer_steps_of_the_paper(num, epochs, steps):
     assert dataclasses.replace(PRESETS["as_run"], epochs=epochs).num_steps(num) == steps
 
@@ -91,4 +112,9 @@ def test_what_the_presets_say():
     assert run == Recipe(accumulate="across_epochs") and run.divisor(6) == 64 and written.divisor(6) == 6
     differ = {f.name for f in dataclasses.fields(Recipe) if getattr(run, f.name) != getattr(written, f.name)}
     assert differ == {"schedule", "warmup_ratio", "schedule_ticks", "loss", "short_step", "clip_norm", "accumulate"}
-    assert (written.schedule, written.warmup_ratio, written.loss, written.clip_norm) == ("cosine", 0.1, "example_sum", 0.0)
+    assert (written.schedule, written.warmup_ratio, written.loss, written.clip_norm) == (
+        "cosine",
+        0.1,
+        "example_sum",
+        0.0,
+    )

@@ -1,4 +1,6 @@
-"""A stopped task asks SLURM for another turn; what SLURM says of it comes from stand-ins of its two commands on the path."""
+"""A stopped task asks SLURM for another turn; what SLURM says of it comes from stand-ins of its two commands on the
+path.
+"""
 
 import os
 
@@ -11,7 +13,7 @@ from winsweep.slurm import node
 def slurm(tmp_path, monkeypatch):
     """Stand-ins: squeue says one line of `states` after the other, scontrol notes what it is asked."""
     (tmp_path / "squeue").write_text(f"#!/bin/sh\nhead -n1 {tmp_path}/states; sed -i 1d {tmp_path}/states\n")
-    (tmp_path / "scontrol").write_text(f"#!/bin/sh\necho \"$@\" >> {tmp_path}/asked\n")
+    (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
     for name in ("squeue", "scontrol"):
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")

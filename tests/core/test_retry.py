@@ -14,7 +14,9 @@ def test_a_bug_or_bad_input_is_not_tried_again(kind):
     assert failed(ends((kind, 0))) == f"{kind}: why"
 
 
-@pytest.mark.parametrize("kind", ["node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge", "lost", "busy", "blocked"])
+@pytest.mark.parametrize(
+    "kind", ["node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge", "lost", "busy", "blocked"]
+)
 def test_what_may_pass_is_tried_three_times_without_progress(kind):
     assert failed(ends((kind, 0), (kind, 0))) is None
     assert failed(ends((kind, 0), (kind, 0), (kind, 0))) == f"{kind}: why (3 attempts in a row got no further)"
@@ -23,19 +25,27 @@ def test_what_may_pass_is_tried_three_times_without_progress(kind):
 def test_three_time_limits_before_anything_was_gained_fail_and_say_what_to_do():
     assert failed(ends(("time limit", 0), ("time limit", 0))) is None
     said = failed(ends(("time limit", 7), ("time limit", 7), ("time limit", 7), ("time limit", 7)))
-    assert said.startswith("time limit: why (3 attempts in a row got no further; raise time_min, or save more often (checkpoint_steps: N), ")
+    assert said.startswith(
+        "time limit: why (3 attempts in a row got no further; raise time_min, or save more often (checkpoint_steps: "
+        "N), "
+    )
 
 
 def test_preemptions_before_anything_was_gained_count_only_when_there_are_many():
     assert failed(ends(*[("preempted", 0)] * 9)) is None
     said = failed(ends(*[("preempted", 0)] * 10))
-    assert said.startswith("preempted: why (10 attempts in a row got no further; save more often (checkpoint_steps: N), or name a partition ")
+    assert said.startswith(
+        "preempted: why (10 attempts in a row got no further; save more often (checkpoint_steps: N), or name a "
+        "partition "
+    )
     assert failed(ends(*[("preempted", 0)] * 9, ("preempted", 1), *[("preempted", 1)] * 9)) is None
 
 
 def test_preemptions_neither_use_up_nor_renew_the_budget_of_other_ends():
     assert failed(ends(("killed", 0), ("preempted", 0), ("killed", 0), ("preempted", 0))) is None
-    assert failed(ends(("killed", 0), ("preempted", 0), ("killed", 0), ("preempted", 0), ("killed", 0))).startswith("killed: why (5")
+    assert failed(ends(("killed", 0), ("preempted", 0), ("killed", 0), ("preempted", 0), ("killed", 0))).startswith(
+        "killed: why (5"
+    )
 
 
 def test_attempts_that_got_further_are_free():
@@ -54,12 +64,24 @@ def test_an_attempt_whose_input_was_tried_again_since_does_not_count():
     waited = End("blocked", "an input is not there", 0, is_resolved=True)
     assert failed([waited] * 9) is None
     assert failed([*[waited] * 9, End("blocked", "why", 0), End("blocked", "why", 0)]) is None
-    assert failed([End("blocked", "why", 0), waited, End("blocked", "why", 0), End("killed", "why", 0)]).startswith("killed: why (3")
+    assert failed([End("blocked", "why", 0), waited, End("blocked", "why", 0), End("killed", "why", 0)]).startswith(
+        "killed: why (3"
+    )
 
 
 def test_a_chain_in_which_nothing_came_further_ends_after_three_links():
     at = ChainProgress(5, 70)
-    for far, idle in (((5, 70), 1), ((4, 70), 2), ((6, 0), 0), ((6, 0), 1), ((5, 0), 2), ((5, 9), 0), ((5, 9), 1), ((6, 8), 2), ((2, 9), GENERATIONS)):
+    for far, idle in (
+        ((5, 70), 1),
+        ((4, 70), 2),
+        ((6, 0), 0),
+        ((6, 0), 1),
+        ((5, 0), 2),
+        ((5, 9), 0),
+        ((5, 9), 1),
+        ((6, 8), 2),
+        ((2, 9), GENERATIONS),
+    ):
         at = next_progress(at, *far)
         assert at.idle == idle and at.is_over == (idle >= GENERATIONS), far
 
@@ -72,8 +94,13 @@ def test_results_that_come_and_go_are_no_advance():
 
 
 def test_a_node_is_left_out_after_two_deaths_within_a_day():
-    died = [End("node", "", 0, "n1", 1000.0), End("hang", "", 0, "n1", 2000.0), End("node", "", 0, "n2", 2000.0), End("preempted", "", 0, "n3", 1.0),
-            End("preempted", "", 0, "n3", 1.0)]
+    died = [
+        End("node", "", 0, "n1", 1000.0),
+        End("hang", "", 0, "n1", 2000.0),
+        End("node", "", 0, "n2", 2000.0),
+        End("preempted", "", 0, "n3", 1.0),
+        End("preempted", "", 0, "n3", 1.0),
+    ]
     assert bad_nodes(died, now=3000.0) == ["n1"]
     assert bad_nodes(died, now=2000.0 + 86400.0 - 1) == []
 

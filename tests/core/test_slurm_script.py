@@ -12,7 +12,9 @@ from winsweep.errors import BadStudy
 from winsweep.placement import Placement, read_cluster
 from winsweep.slurm.chain import After, Array
 
-needs_slurm = pytest.mark.skipif(shutil.which("srun") is None, reason="submitit wants srun on the PATH to write a script")
+needs_slurm = pytest.mark.skipif(
+    shutil.which("srun") is None, reason="submitit wants srun on the PATH to write a script"
+)
 STAGES = [p.stem for p in (layout.ROOT / "jobs").glob("*.py")]
 SCRIPT = """\
 #!/bin/bash
@@ -46,9 +48,17 @@ srun --unbuffered --output FOLDER/%A_%a_%t_log.out --cpus-per-task=1 --kill-on-b
 def test_the_script_of_an_array(tmp_path):
     from winsweep.slurm import sbatch
 
-    placed = Placement(ranks=8, nodes=2, gpus_per_rank=1, time_min=30, mem_gb=120, partition="main", constraint="a100|h100", throttle=2)
-    array = Array(placed, tuple((Artifact("finetune", 1, f"c{n}", {"n": n}),) for n in range(3)), (After("7"), After(0, corresponding=True)))
-    told = sbatch.script(array, tmp_path, "RUN", "winsweep.finetune.t0", sbatch.dependency_of(array, ["8"]), ["n3", "n7"])
+    placed = Placement(
+        ranks=8, nodes=2, gpus_per_rank=1, time_min=30, mem_gb=120, partition="main", constraint="a100|h100", throttle=2
+    )
+    array = Array(
+        placed,
+        tuple((Artifact("finetune", 1, f"c{n}", {"n": n}),) for n in range(3)),
+        (After("7"), After(0, corresponding=True)),
+    )
+    told = sbatch.script(
+        array, tmp_path, "RUN", "winsweep.finetune.t0", sbatch.dependency_of(array, ["8"]), ["n3", "n7"]
+    )
     assert told.replace(str(tmp_path), "FOLDER").strip() == SCRIPT.strip()
 
 
@@ -59,7 +69,11 @@ def test_paths_with_hostile_names_stay_one_word():
     from winsweep.slurm import sbatch
 
     told = sbatch.command(Path("/x/a b; touch /tmp/pwned\n#"), "winsweep.slurm.node", Path("/y/'\"$(id)"))
-    assert shlex.split(told)[0] == "env" and shlex.split(told)[-1] == "/y/'\"$(id)" and shlex.split(told)[1] == "PYTHONPATH=/x/a b; touch /tmp/pwned\n#/src"
+    assert (
+        shlex.split(told)[0] == "env"
+        and shlex.split(told)[-1] == "/y/'\"$(id)"
+        and shlex.split(told)[1] == "PYTHONPATH=/x/a b; touch /tmp/pwned\n#/src"
+    )
 
 
 @pytest.mark.parametrize("value", ["main\n#SBATCH --uid=0", "a; rm -rf x", "$(id)", "a b", "`id`", ""])
@@ -77,11 +91,21 @@ def test_a_cluster_file_is_read_strictly(tmp_path):
         (tmp_path / "c.yaml").write_text(text)
         return read_cluster(layout.STAGES, tmp_path / "c.yaml", STAGES)
 
-    placed = read("kind: slurm\nall: {partition: p, time_min: 5}\nstages: {finetune: {time_min: 9, ranks: 4, nodes: 2}}\n").placements.by_stage
+    placed = read(
+        "kind: slurm\nall: {partition: p, time_min: 5}\nstages: {finetune: {time_min: 9, ranks: 4, nodes: 2}}\n"
+    ).placements.by_stage
     assert (placed["finetune"].time_min, placed["finetune"].partition, placed["judge"].time_min) == (9, "p", 5)
-    by_label = read('stages: {finetune: {zero: zero2}}\nlabels: {"b.*": {finetune: {zero: zero3, ranks: 2}}}\n').placements
-    assert (by_label.of("finetune", "a.x.s1").zero, by_label.of("finetune", "b.x.s1").zero, by_label.of("finetune", "b.x.s1").ranks) == ("zero2", "zero3", 2)
-    with pytest.raises(BadStudy, match=r"c\.yaml:1: stages\.finetune\.node: unknown key 'node'; .*did you mean nodes\?"):
+    by_label = read(
+        'stages: {finetune: {zero: zero2}}\nlabels: {"b.*": {finetune: {zero: zero3, ranks: 2}}}\n'
+    ).placements
+    assert (
+        by_label.of("finetune", "a.x.s1").zero,
+        by_label.of("finetune", "b.x.s1").zero,
+        by_label.of("finetune", "b.x.s1").ranks,
+    ) == ("zero2", "zero3", 2)
+    with pytest.raises(
+        BadStudy, match=r"c\.yaml:1: stages\.finetune\.node: unknown key 'node'; .*did you mean nodes\?"
+    ):
         read("stages: {finetune: {node: 2}}\n")
     with pytest.raises(BadStudy, match="unknown key 'finetun'"):
         read("stages: {finetun: {nodes: 2}}\n")
@@ -97,5 +121,7 @@ def test_a_job_inside_a_job_inherits_nothing_of_it(monkeypatch):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("SLURM_CONF", "/conf")
     with sbatch._clean_environment():
-        assert os.environ["SLURM_CONF"] == "/conf" and not [n for n in os.environ if n.startswith(("SLURM_J", "RANK", "MASTER", "WORLD", "SUBMITIT"))]
+        assert os.environ["SLURM_CONF"] == "/conf" and not [
+            n for n in os.environ if n.startswith(("SLURM_J", "RANK", "MASTER", "WORLD", "SUBMITIT"))
+        ]
     assert os.environ["RANK"] == "1"

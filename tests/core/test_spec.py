@@ -12,12 +12,17 @@ from winsweep.artifact import Artifact, Late
 from winsweep.attempt import arrays, by_hand
 from winsweep.attempt import spec as specs
 from winsweep.errors import BadData, LinkInStore
-from winsweep.workspace import open_workspace
 from winsweep.placement import Placement
 from winsweep.store.store import Store
+from winsweep.workspace import open_workspace
 
-ASKED = Artifact("make", 2, "m.ins.s1@epoch5of15_lr=1e-05", {"lr": 1e-5, "n": 3, "x": None, "of": [1, {"y": True}], "late": Late("i", "f")},
-                 {"made": Artifact("first", 1, "it", {})})
+ASKED = Artifact(
+    "make",
+    2,
+    "m.ins.s1@epoch5of15_lr=1e-05",
+    {"lr": 1e-5, "n": 3, "x": None, "of": [1, {"y": True}], "late": Late("i", "f")},
+    {"made": Artifact("first", 1, "it", {})},
+)
 
 
 def written(tmp_path: Path, **changed) -> Path:
@@ -34,16 +39,37 @@ def test_what_was_written_is_read_and_its_placement_may_be_edited(tmp_path):
 def test_every_spec_of_the_demo_is_read(tmp_path):
     workspace = open_workspace(layout.ROOT / "launch/sweeps/demo.yaml", tmp_path)
     for a in workspace.order:
-        raw = json.loads(json.dumps(specs.plain(specs.make(a, tmp_path, workspace.study.path, workspace.study.files, Placement()))))
+        raw = json.loads(
+            json.dumps(specs.plain(specs.make(a, tmp_path, workspace.study.path, workspace.study.files, Placement())))
+        )
         assert specs.restore(raw).name == a.name
 
 
-EDITED = [{"params": {"lr": 1.0}}, {"params": {**ASKED.plain_params, "n": 3.0}}, {"version": 3}, {"inputs": {}},
+EDITED = [
+    {"params": {"lr": 1.0}},
+    {"params": {**ASKED.plain_params, "n": 3.0}},
+    {"version": 3},
+    {"inputs": {}},
     {"inputs": {"made": "first/0123456789ab"}},
-          {"stage": "other"}, {"digest": "0" * 12}, {"params": {"a": float("nan")}}, {"params": None}, {"digest": None}]
-CLIMBING = [{"label": "../../elsewhere"}, {"label": ".."}, {"label": "."}, {"label": ""}, {"label": "/etc/x"}, {"label": "a/b"}, {"label": "a\nb"},
+    {"stage": "other"},
+    {"digest": "0" * 12},
+    {"params": {"a": float("nan")}},
+    {"params": None},
+    {"digest": None},
+]
+CLIMBING = [
+    {"label": "../../elsewhere"},
+    {"label": ".."},
+    {"label": "."},
+    {"label": ""},
+    {"label": "/etc/x"},
+    {"label": "a/b"},
+    {"label": "a\nb"},
     {"label": ".hidden"},
-            {"label": 7.5, "stage": "../x"}, {"stage": "../../evil"}, {"stage": ""}]
+    {"label": 7.5, "stage": "../x"},
+    {"stage": "../../evil"},
+    {"stage": ""},
+]
 BROKEN = ["", "[]", "{}", "7", '{"placement": {}}', "[" * 9999, '{"placement": 7}']
 
 
@@ -67,13 +93,23 @@ def test_what_is_no_spec_is_named(text, tmp_path):
 def test_an_edited_spec_publishes_nothing_by_hand(tmp_path):
     workspace = open_workspace(layout.ROOT / "launch/sweeps/demo.yaml", tmp_path / "store")
     a = next(a for a in workspace.order if a.stage == "prepare")
-    raw = specs.plain(specs.make(a, workspace.store.root, workspace.study.path.resolve(), workspace.study.files, Placement()))
+    raw = specs.plain(
+        specs.make(a, workspace.store.root, workspace.study.path.resolve(), workspace.study.files, Placement())
+    )
     for changed, code in (({"label": "../../out"}, 2), ({"params": {**raw["params"], "more": 1}}, 2), ({}, 0)):
         (tmp_path / "spec.json").write_text(json.dumps(raw | changed))
-        done = subprocess.run([sys.executable, str(layout.JOBS / "prepare.py"), str(tmp_path / "spec.json")], capture_output=True, text=True,
+        done = subprocess.run(
+            [sys.executable, str(layout.JOBS / "prepare.py"), str(tmp_path / "spec.json")],
+            capture_output=True,
+            text=True,
             timeout=60,
-                              env={"PYTHONPATH": str(layout.ROOT / "src"), "PATH": "/usr/bin:/bin"})
-        assert done.returncode == code and "Traceback" not in done.stderr and len(workspace.store.published()) == (code == 0), done.stderr
+            env={"PYTHONPATH": str(layout.ROOT / "src"), "PATH": "/usr/bin:/bin"},
+        )
+        assert (
+            done.returncode == code
+            and "Traceback" not in done.stderr
+            and len(workspace.store.published()) == (code == 0)
+        ), done.stderr
     assert not list(tmp_path.glob("out*"))
 
 

@@ -58,8 +58,11 @@ def test_a_judges_files_are_read_once_for_all_cells(tmp_path):
     """Ten thousand cells would otherwise read them ten thousand times."""
     config = tmp_path / "configs.yaml"
     (tmp_path / "prompt.txt").write_text("<|im_start|>user\n{instruction} {output_1} {output_2}<|im_end|>")
-    config.write_text(f"mine: {{prompt_template: {tmp_path}/prompt.txt, fn_completions: openai_completions, completions_kwargs: {{model_name: m, max_tokens: 9}}, "
-                      "completion_parser_kwargs: {outputs_to_match: {1: a, 2: b}}}")
+    config.write_text(
+        f"mine: {{prompt_template: {tmp_path}/prompt.txt, fn_completions: openai_completions, completions_kwargs: "
+        f"{{model_name: m, max_tokens: 9}}, "
+        "completion_parser_kwargs: {outputs_to_match: {1: a, 2: b}}}"
+    )
     study = read(tmp_path, STUDY.replace("reference_overlap", f"{{from: alpaca, config: {config}}}"))
     keys(study)
     config.unlink()
@@ -71,16 +74,27 @@ def test_the_grid_is_models_by_arms_by_seeds(tmp_path):
     assert labels == [f"{m}.{t}.s{s}" for m, t, s in itertools.product("ab", ("base", "ins", "sum"), (1, 2))]
 
 
-@pytest.mark.parametrize(("written", "meant"), [
-    ("{rules: [eos]}", {}),
-    ("{preset: as_run, rules: [eos]}", {}),
-    ("{preset: as_written, rules: [eos]}", {"eos_past_window": "grow", "diversity_scope": "response", "tag_match": "first"}),
-    ("{preset: as_written, rules: [eos], tag_match: last, eos_window: 9}", {"eos_past_window": "grow", "diversity_scope": "response", "eos_window": 9}),
-])
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{rules: [eos]}", {}),
+        ("{preset: as_run, rules: [eos]}", {}),
+        (
+            "{preset: as_written, rules: [eos]}",
+            {"eos_past_window": "grow", "diversity_scope": "response", "tag_match": "first"},
+        ),
+        (
+            "{preset: as_written, rules: [eos], tag_match: last, eos_window: 9}",
+            {"eos_past_window": "grow", "diversity_scope": "response", "eos_window": 9},
+        ),
+    ],
+)
 def test_an_adapter_starts_from_a_preset_and_explicit_fields_win(tmp_path, written, meant):
     adapter = read(tmp_path, STUDY.replace("{rules: []}", written)).table.cells[0].comparison.candidate.adapter
     what = dict(adapter.uniform).get("What")
-    assert dataclasses.replace(adapter, uniform=()) == Adapter(rules=("eos",), **meant) and what == (-3.0 if "as_written" in written else None)
+    assert dataclasses.replace(adapter, uniform=()) == Adapter(rules=("eos",), **meant) and what == (
+        -3.0 if "as_written" in written else None
+    )
 
 
 def test_a_recipe_is_the_studys_then_the_models_then_the_tasks(tmp_path):
@@ -116,8 +130,11 @@ def test_reordering_the_yaml_moves_no_key(tmp_path):
 
 def test_adding_a_cell_moves_no_other_key(tmp_path):
     before = keys(read(tmp_path, STUDY))
-    for old, new in [("seeds: [1, 2]", "seeds: [0, 1, 2, 3]"), ("  sum: {", "  poem: {from: toy, kinds: [poem]}\n  sum: {"),
-                     ("  a: {", "  c: {pretrain: {seed: 1}}\n  a: {")]:
+    for old, new in [
+        ("seeds: [1, 2]", "seeds: [0, 1, 2, 3]"),
+        ("  sum: {", "  poem: {from: toy, kinds: [poem]}\n  sum: {"),
+        ("  a: {", "  c: {pretrain: {seed: 1}}\n  a: {"),
+    ]:
         after = keys(read(tmp_path, STUDY.replace(old, new)))
         assert len(after) > len(before) and {label: after[label] for label in before} == before
 
@@ -141,15 +158,33 @@ def test_moving_a_data_file_moves_no_key_and_changing_it_moves_it(tmp_path):
 def test_every_identity_field_moves_a_key_and_no_placement_field_is_one(tmp_path):
     """Placement shares no field with anything that a key is made from; names for people are the only fields left out."""
     identity = [t for t in vars(cell).values() if dataclasses.is_dataclass(t) and t.__module__ == "winsweep.study.cell"]
-    named = {(t.__name__, f.name) for t in identity for f in dataclasses.fields(t) if not f.metadata.get("identity", True)}
+    named = {
+        (t.__name__, f.name) for t in identity for f in dataclasses.fields(t) if not f.metadata.get("identity", True)
+    }
     assert {name for _, name in named} == {"name"}
     recipe = {f.name for f in dataclasses.fields(type(read(tmp_path, STUDY).table.cells[2].training.recipe))}
     assert not recipe & {f.name for f in dataclasses.fields(Placement)}
     before = keys(read(tmp_path, STUDY))["a.ins.s1"]
-    for field, value in {"lr": "2.0e-5", "epochs": "6", "global_batch": "32", "max_tokens": "64", "schedule": "cosine", "warmup_ratio": "0.1",
-                         "clip_norm": "0.5", "weight_decay": "0.1", "beta1": "0.8", "beta2": "0.9", "eps": "1.0e-7", "precision": "fp32",
-                         "long_examples": "refuse", "schedule_ticks": "1", "loss": "example_sum", "short_step": "divide_by_rows",
-                         "accumulate": "within_epochs", "order": "constant"}.items():
+    for field, value in {
+        "lr": "2.0e-5",
+        "epochs": "6",
+        "global_batch": "32",
+        "max_tokens": "64",
+        "schedule": "cosine",
+        "warmup_ratio": "0.1",
+        "clip_norm": "0.5",
+        "weight_decay": "0.1",
+        "beta1": "0.8",
+        "beta2": "0.9",
+        "eps": "1.0e-7",
+        "precision": "fp32",
+        "long_examples": "refuse",
+        "schedule_ticks": "1",
+        "loss": "example_sum",
+        "short_step": "divide_by_rows",
+        "accumulate": "within_epochs",
+        "order": "constant",
+    }.items():
         text = STUDY.replace("recipe: {lr: 1.0e-5, epochs: 5, global_batch: 64}", f"recipe: {{{field}: {value}}}")
         assert keys(read(tmp_path, text))["a.ins.s1"] != before, field
         recipe.discard(field)
@@ -158,7 +193,11 @@ def test_every_identity_field_moves_a_key_and_no_placement_field_is_one(tmp_path
 
 def test_a_grid_crosses_recipe_values(tmp_path):
     study = read(tmp_path, STUDY.replace("seeds: [1, 2]", "seeds: [1]\ngrid: {epochs: [5, 10], lr: [1.0e-5, 2.0e-5]}"))
-    grid = {c.label: (c.training.recipe.epochs, c.training.recipe.lr) for c in study.table.cells if c.training and c.model == "a"}
+    grid = {
+        c.label: (c.training.recipe.epochs, c.training.recipe.lr)
+        for c in study.table.cells
+        if c.training and c.model == "a"
+    }
     assert len(grid) == 8 and grid["a.ins.s1.epochs10.lr2e-05"] == (10, 2e-5)
     assert [c.label for c in study.table.cells if not c.training] == ["a.base.s1", "b.base.s1"]
     other = next(c for c in study.table.cells if c.label == "a.sum.s1.epochs10.lr2e-05").comparison.reference
@@ -170,10 +209,19 @@ def test_the_papers_tasks_are_names(tmp_path):
     text = STUDY.replace("ins: {from: toy}", "ins: {from: lima}\n  res: {from: lima, empty_instructions: true}")
     for name in ("gsm", "mbpp", "poetry", "recipes", "chess"):
         text = text.replace("  sum: {", f"  {name}: {{from: {name}}}\n  sum: {{")
-    made = {c.task: c.training.task for c in read(tmp_path, text).table.cells if c.training and c.label.startswith("a.")}
+    made = {
+        c.task: c.training.task for c in read(tmp_path, text).table.cells if c.training and c.label.startswith("a.")
+    }
     assert {name: getattr(task.data, "hf_id", None) for name, task in made.items()} == {
-        "ins": "GAIR/lima", "res": "GAIR/lima", "gsm": "openai/gsm8k", "mbpp": "google-research-datasets/mbpp", "poetry": "merve/poetry",
-        "recipes": "Hieu-Pham/kaggle_food_recipes", "chess": "patrickfrank1/chess-pgn-games", "sum": None}
+        "ins": "GAIR/lima",
+        "res": "GAIR/lima",
+        "gsm": "openai/gsm8k",
+        "mbpp": "google-research-datasets/mbpp",
+        "poetry": "merve/poetry",
+        "recipes": "Hieu-Pham/kaggle_food_recipes",
+        "chess": "patrickfrank1/chess-pgn-games",
+        "sum": None,
+    }
     assert made["res"].empty_instructions and made["ins"].options == made["res"].options
 
 
@@ -195,51 +243,118 @@ def test_a_preset_says_what_nobody_else_does(tmp_path):
     written = STUDY.replace("recipe: {lr: 1.0e-5", "recipe: {preset: as_written, warmup_ratio: 0.2, lr: 1.0e-5")
     found = recipes(tmp_path, written)["a.sum.s1"]
     assert (found.schedule, found.warmup_ratio, found.loss, found.epochs) == ("cosine", 0.2, "example_sum", 7)
-    assert recipes(tmp_path, written.replace("recipe: {epochs: 7}", "recipe: {epochs: 7, preset: as_run}"))["a.sum.s1"].loss == "example_mean"
+    assert (
+        recipes(tmp_path, written.replace("recipe: {epochs: 7}", "recipe: {epochs: 7, preset: as_run}"))[
+            "a.sum.s1"
+        ].loss
+        == "example_mean"
+    )
     plain = keys(read(tmp_path, STUDY))
-    assert keys(read(tmp_path, STUDY.replace("recipe: {lr", "recipe: {preset: as_run, lr"))) == plain != keys(read(tmp_path, written))
+    assert (
+        keys(read(tmp_path, STUDY.replace("recipe: {lr", "recipe: {preset: as_run, lr")))
+        == plain
+        != keys(read(tmp_path, written))
+    )
 
 
 def test_presets_can_be_crossed(tmp_path):
     found = recipes(tmp_path, STUDY.replace("seeds: [1, 2]", "seeds: [1]\ngrid: {preset: [as_run, as_written]}"))
     assert {label: r.schedule for label, r in found.items() if ".ins." in label} == {
-        "a.ins.s1.presetas_run": "linear", "a.ins.s1.presetas_written": "cosine"}
+        "a.ins.s1.presetas_run": "linear",
+        "a.ins.s1.presetas_written": "cosine",
+    }
 
 
-@pytest.mark.parametrize(("old", "new", "match"), [
-    ("lr: 1.0e-5", "preset: as_ran", r"study\.yaml:11: recipe\.preset: found the text 'as_ran'; legal: as_run, as_written; did you"),
-    ("epochs: 5", "epochs: 20, keep_epochs: [5, 7]", r"recipe\.keep_epochs: .* epochs has a learning-rate schedule of its own, .* type grid"),
-    ("seeds: [1, 2]", "seeds: [1]\nframe: {template: chatml}", r"frame\.template: found the text 'chatml'; legal: tags, chat; did you"),
-    ("seeds: [1, 2]", "seeds: [1]\nframe: {user: <|A|>, template: chat}", r"frame: found tags and template: chat"),
-    ("base: {rules: []}", "base: {rules: [eos]}\nframe: {template: chat}", r"adapters\.base: found rules under frame: \{template: chat\}"),
-    ("seeds: [1, 2]", "seed: [1, 2]", r"study\.yaml:10: seed: unknown key 'seed'; legal: name, .*; did you mean seeds\?"),
-    ("seeds: [1, 2]", "seeds: [1, 99999999999999999999]", r"study\.yaml:10: seeds\[1\]: found 9{20}; a whole number is legal here; of 64 bits"),
-    ("lr: 1.0e-5", "lr: .nan", r"recipe\.lr: found nan; a number is legal here; of 64 bits at most, and finite$"),
-    ("seeds: [1, 2]", "\tseeds: [1, 2]", r"not YAML: [^;]*indent with spaces"),
-    ("seeds: [1, 2]", "seeds: &a [*a]", r"an entry holds itself, by an alias"),
-    ("epochs: 5", "epochs: five", r"study\.yaml:11: recipe\.epochs: found the text 'five'; a whole number is legal"),
-    ("lr: 1.0e-5", "lr: 1e-5", r"study\.yaml:11: recipe\.lr: found the text '1e-5'; a number is legal here; YAML reads this as text; type 1\.0e-05"),
-    ("seeds: [1, 2]", "seeds: [1, 1]", r"seeds: duplicate cell: the seed 1 is listed twice"),
-    ("seeds: [1, 2]", "seeds: 1", r"seeds: found 1; a list is legal here; type \[1\]"),
-    ("kinds: [sum], recipe: {epochs: 7}", "", r"duplicate cell: sum and ins ask for the same thing"),
-    ("sum: {from: toy", "sum: {from: tyo", r"no file tyo\.py in tasks/; legal: .*; did you mean toy\?"),
-    ("reference: {task: ins}", "reference: {task: inss}", r"no task or adapter 'inss' in this study; legal: .*; did you mean ins\?"),
-    ("rules: []", "preset: as_wrote", r"adapters\.base\.preset: found the text 'as_wrote'; legal: as_run, as_written; did you mean"),
-    ("ins: {from: toy}", "ins: {path: gone.jsonl}", r"tasks\.ins\.path: no file at .*gone\.jsonl"),
-    ("ins: {from: toy}", "ins: {from: jsonl}", r"path is missing; the reader jsonl has no data of its own"),
-    ("ins: {from: toy}", "ins: {from: lima_no_rephrase}", r"path is missing; .* add path: FILE\.jsonl with rows .*lima_rephrased\.jsonl"),
-    ("revision: \"12ab\", ", "", r"models\.b: revision is missing; .* add revision: COMMIT, of its page on the hub"),
-    ("a: {pretrain: {seed: 0}}", "a: {}", r"models\.a: found none of them; exactly one of hf_id, path, pretrain"),
-    ("judge: reference_overlap", "judge: reference_overlay", r"did you mean reference_overlap\?"),
-    ("name: small", "name: ../x", r"name: found '\.\./x'; letters, digits, - and _ are legal, a letter"),
-    ("decoding: {max_new_tokens: 48}", "decoding: {max_new_tokens: 48, max_new_tokens: 49}", r"the key is given twice"),
-    ("rules: []", "rules: [eos, unifrom]", r"found the text 'unifrom'; legal: eos, uniform, diversity, start; did you mean uniform\?"),
-    ("  a: {", "  no: {", r"models\.no: the key 'no' is not text"),
-    ("  a: {", "  =cmd: {", r"models\.=cmd: found '=cmd'; letters, digits"),
-    ("seeds: [1, 2]", "seeds: [1, 2", r"study\.yaml: not YAML"),
-    ("global_batch: 64", "global_batch: 0", r"recipe\.global_batch: found 0; at least 1 is legal"),
-    ("lr: 1.0e-5", "lr: .nan", r"recipe\.lr: found nan"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        (
+            "lr: 1.0e-5",
+            "preset: as_ran",
+            r"study\.yaml:11: recipe\.preset: found the text 'as_ran'; legal: as_run, as_written; did you",
+        ),
+        (
+            "epochs: 5",
+            "epochs: 20, keep_epochs: [5, 7]",
+            r"recipe\.keep_epochs: .* epochs has a learning-rate schedule of its own, .* type grid",
+        ),
+        (
+            "seeds: [1, 2]",
+            "seeds: [1]\nframe: {template: chatml}",
+            r"frame\.template: found the text 'chatml'; legal: tags, chat; did you",
+        ),
+        ("seeds: [1, 2]", "seeds: [1]\nframe: {user: <|A|>, template: chat}", r"frame: found tags and template: chat"),
+        (
+            "base: {rules: []}",
+            "base: {rules: [eos]}\nframe: {template: chat}",
+            r"adapters\.base: found rules under frame: \{template: chat\}",
+        ),
+        (
+            "seeds: [1, 2]",
+            "seed: [1, 2]",
+            r"study\.yaml:10: seed: unknown key 'seed'; legal: name, .*; did you mean seeds\?",
+        ),
+        (
+            "seeds: [1, 2]",
+            "seeds: [1, 99999999999999999999]",
+            r"study\.yaml:10: seeds\[1\]: found 9{20}; a whole number is legal here; of 64 bits",
+        ),
+        ("lr: 1.0e-5", "lr: .nan", r"recipe\.lr: found nan; a number is legal here; of 64 bits at most, and finite$"),
+        ("seeds: [1, 2]", "\tseeds: [1, 2]", r"not YAML: [^;]*indent with spaces"),
+        ("seeds: [1, 2]", "seeds: &a [*a]", r"an entry holds itself, by an alias"),
+        (
+            "epochs: 5",
+            "epochs: five",
+            r"study\.yaml:11: recipe\.epochs: found the text 'five'; a whole number is legal",
+        ),
+        (
+            "lr: 1.0e-5",
+            "lr: 1e-5",
+            r"study\.yaml:11: recipe\.lr: found the text '1e-5'; a number is legal here; YAML reads this as text; type "
+            r"1\.0e-05",
+        ),
+        ("seeds: [1, 2]", "seeds: [1, 1]", r"seeds: duplicate cell: the seed 1 is listed twice"),
+        ("seeds: [1, 2]", "seeds: 1", r"seeds: found 1; a list is legal here; type \[1\]"),
+        ("kinds: [sum], recipe: {epochs: 7}", "", r"duplicate cell: sum and ins ask for the same thing"),
+        ("sum: {from: toy", "sum: {from: tyo", r"no file tyo\.py in tasks/; legal: .*; did you mean toy\?"),
+        (
+            "reference: {task: ins}",
+            "reference: {task: inss}",
+            r"no task or adapter 'inss' in this study; legal: .*; did you mean ins\?",
+        ),
+        (
+            "rules: []",
+            "preset: as_wrote",
+            r"adapters\.base\.preset: found the text 'as_wrote'; legal: as_run, as_written; did you mean",
+        ),
+        ("ins: {from: toy}", "ins: {path: gone.jsonl}", r"tasks\.ins\.path: no file at .*gone\.jsonl"),
+        ("ins: {from: toy}", "ins: {from: jsonl}", r"path is missing; the reader jsonl has no data of its own"),
+        (
+            "ins: {from: toy}",
+            "ins: {from: lima_no_rephrase}",
+            r"path is missing; .* add path: FILE\.jsonl with rows .*lima_rephrased\.jsonl",
+        ),
+        ('revision: "12ab", ', "", r"models\.b: revision is missing; .* add revision: COMMIT, of its page on the hub"),
+        ("a: {pretrain: {seed: 0}}", "a: {}", r"models\.a: found none of them; exactly one of hf_id, path, pretrain"),
+        ("judge: reference_overlap", "judge: reference_overlay", r"did you mean reference_overlap\?"),
+        ("name: small", "name: ../x", r"name: found '\.\./x'; letters, digits, - and _ are legal, a letter"),
+        (
+            "decoding: {max_new_tokens: 48}",
+            "decoding: {max_new_tokens: 48, max_new_tokens: 49}",
+            r"the key is given twice",
+        ),
+        (
+            "rules: []",
+            "rules: [eos, unifrom]",
+            r"found the text 'unifrom'; legal: eos, uniform, diversity, start; did you mean uniform\?",
+        ),
+        ("  a: {", "  no: {", r"models\.no: the key 'no' is not text"),
+        ("  a: {", "  =cmd: {", r"models\.=cmd: found '=cmd'; letters, digits"),
+        ("seeds: [1, 2]", "seeds: [1, 2", r"study\.yaml: not YAML"),
+        ("global_batch: 64", "global_batch: 0", r"recipe\.global_batch: found 0; at least 1 is legal"),
+        ("lr: 1.0e-5", "lr: .nan", r"recipe\.lr: found nan"),
+    ],
+)
 def test_what_is_refused(tmp_path, old, new, match):
     refused(tmp_path, old, new, match)
 

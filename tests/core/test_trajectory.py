@@ -16,13 +16,20 @@ LONG = STUDY.replace("kinds: [sum], recipe: {epochs: 7}", "kinds: [sum], recipe:
 
 def test_points_are_cells_of_their_own_kind(tmp_path):
     cells = {c.label: c for c in read(tmp_path, LONG).table.cells}
-    assert [label for label in cells if label.startswith("a.sum.s1")] == ["a.sum.s1", "a.sum.s1@epoch2of7", "a.sum.s1@epoch5of7"]
+    assert [label for label in cells if label.startswith("a.sum.s1")] == [
+        "a.sum.s1",
+        "a.sum.s1@epoch2of7",
+        "a.sum.s1@epoch5of7",
+    ]
     whole, point = cells["a.sum.s1"], cells["a.sum.s1@epoch5of7"]
     assert point.task == "sum@epoch5of7" and point.comparison.reference == whole.comparison.reference
     assert point.training == dataclasses.replace(whole.training, name=point.label, stop_after_epochs=5)
     need = Need(discover(layout.JOBS, "winsweep.jobs"))
     params = need("finetune", point.training).plain_params
-    assert params == need("finetune", whole.training).plain_params | {"stop_after_epochs": 5} and params["recipe"]["epochs"] == 7
+    assert (
+        params == need("finetune", whole.training).plain_params | {"stop_after_epochs": 5}
+        and params["recipe"]["epochs"] == 7
+    )
     assert need("collect", point.training).key != need("collect", whole.training).key
 
 
@@ -30,7 +37,14 @@ def test_they_move_no_key_and_no_run_of_so_many_epochs_is_one(tmp_path):
     before, after = keys(read(tmp_path, STUDY)), keys(read(tmp_path, LONG))
     assert before.items() <= after.items() and len(after) == len(before) + 8
     short = keys(read(tmp_path, STUDY.replace("recipe: {epochs: 7}", "recipe: {epochs: 5}")))
-    assert not {k for k in short["a.sum.s1"] & after["a.sum.s1@epoch5of7"] if k.startswith(("finetune", "collect", "generate", "judge/"))} - after["a.ins.s1"]
+    assert (
+        not {
+            k
+            for k in short["a.sum.s1"] & after["a.sum.s1@epoch5of7"]
+            if k.startswith(("finetune", "collect", "generate", "judge/"))
+        }
+        - after["a.ins.s1"]
+    )
 
 
 def test_a_point_has_the_steps_of_its_epochs_and_the_rates_of_the_whole_run():
@@ -39,26 +53,45 @@ def test_a_point_has_the_steps_of_its_epochs_and_the_rates_of_the_whole_run():
     assert recipe.lr_at(84, 1030) > 6e-6 and Recipe(epochs=5).lr_at(84, 1030) == 0.0
 
 
-@pytest.mark.parametrize(("written", "match"), [
-    ("[7]", r"study\.yaml:\d+: tasks\.sum\.trajectory\[0\]: found 7; 1 to 6 is legal: the ends of epochs before the last of a\.sum\.s1"),
-    ("[0]", r"trajectory\[0\]: found 0; 1 to 6 is legal"), ("[2, 5.5]", r"trajectory\[1\]: found 5\.5; a whole number is legal"),
-    ("5", r"tasks\.sum\.trajectory: found 5; a list is legal here; type \[5\]"),
-])
+@pytest.mark.parametrize(
+    ("written", "match"),
+    [
+        (
+            "[7]",
+            r"study\.yaml:\d+: tasks\.sum\.trajectory\[0\]: found 7; 1 to 6 is legal: the ends of epochs before the "
+            r"last of a\.sum\.s1",
+        ),
+        ("[0]", r"trajectory\[0\]: found 0; 1 to 6 is legal"),
+        ("[2, 5.5]", r"trajectory\[1\]: found 5\.5; a whole number is legal"),
+        ("5", r"tasks\.sum\.trajectory: found 5; a list is legal here; type \[5\]"),
+    ],
+)
 def test_what_is_refused(tmp_path, written, match):
     with pytest.raises(BadStudy, match=match):
         read(tmp_path, LONG.replace("[2, 5]", written))
 
 
 def test_a_run_of_chosen_length_has_none_until_it_is_picked(tmp_path, monkeypatch):
-    with pytest.raises(BadStudy, match=r"trajectory\[0\]: found a trajectory of a run whose epochs choose: decides; .*picks: \{a\.sum: \{epochs: 3\}\}"):
+    with pytest.raises(
+        BadStudy,
+        match=r"trajectory\[0\]: found a trajectory of a run whose epochs choose: decides; .*picks: \{a\.sum: "
+        r"\{epochs: 3\}\}",
+    ):
         (tmp_path / "others.json").write_text("[]")
         read(tmp_path, LONG + CHOOSE)
     picks = "  picks: {a.sum: {epochs: 10}, b.sum: {epochs: 10}}\n"
     assert "a.sum.s1@epoch5of10" in [c.label for c in read(tmp_path, LONG + CHOOSE + picks).table.cells]
-    assert all(run.candidate.model.stop_after_epochs is None
-               for c in choosing(tmp_path).table.cells if c.training for run in (c.training.choice.runs if c.training.choice else ()))
+    assert all(
+        run.candidate.model.stop_after_epochs is None
+        for c in choosing(tmp_path).table.cells
+        if c.training
+        for run in (c.training.choice.runs if c.training.choice else ())
+    )
 
 
 def test_checkpoints_of_a_longer_run_are_refused_and_a_trajectory_is_offered(tmp_path):
-    with pytest.raises(BadStudy, match=r"each number of epochs has a learning-rate schedule of its own, .*trajectory: \[5\] beside from:"):
+    with pytest.raises(
+        BadStudy,
+        match=r"each number of epochs has a learning-rate schedule of its own, .*trajectory: \[5\] beside from:",
+    ):
         read(tmp_path, STUDY.replace("recipe: {epochs: 7}", "recipe: {epochs: 7, keep_epochs: true}"))

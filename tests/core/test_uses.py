@@ -1,4 +1,6 @@
-"""Which checks stand before what: of every base model and judge that a study comes to, validation runs included, and none for models alone."""
+"""Which checks stand before what: of every base model and judge that a study comes to, validation runs included, and
+none for models alone.
+"""
 
 from pathlib import Path
 
@@ -28,22 +30,32 @@ def workspace(tmp_path: Path):
 
 def test_every_finetune_waits_for_its_base_models_check_and_its_judges(tmp_path):
     order = workspace(tmp_path).order
-    by_stage = {stage: [a for a in order if a.stage == stage] for stage in ("check", "check_judge", "finetune", "generate", "rank", "choose")}
+    by_stage = {
+        stage: [a for a in order if a.stage == stage]
+        for stage in ("check", "check_judge", "finetune", "generate", "rank", "choose")
+    }
     assert sorted(a.label for a in by_stage["check"]) == ["a", "b"] and len(by_stage["choose"]) == 4
     assert sorted(a.plain_params["judge"]["options"]["model"] for a in by_stage["check_judge"]) == ["large", "small"]
     for a in by_stage["finetune"]:
-        assert {g.stage for g in a.gates.values()} == {"check", "check_judge"} and a.gates["check"].label == a.label.partition(".")[0]
+        assert {g.stage for g in a.gates.values()} == {"check", "check_judge"} and a.gates[
+            "check"
+        ].label == a.label.partition(".")[0]
     for a in (*by_stage["generate"], *by_stage["rank"]):
         assert ("check" in a.gates) == (".base" in a.label)
     for a in by_stage["check"]:
-        assert a.plain_params["max_tokens"] == [128] and sorted(n for n in a.inputs) == ["base", "instructions0", "instructions1"]
+        assert a.plain_params["max_tokens"] == [128] and sorted(n for n in a.inputs) == [
+            "base",
+            "instructions0",
+            "instructions1",
+        ]
     assert [a.stage for a in order if a.gates and a.stage not in ("finetune", "generate", "rank")] == []
 
 
 def test_models_alone_need_no_judge_and_no_instructions_but_those_of_their_choice(tmp_path):
     order = workspace(tmp_path).models().order
     checks = [a for a in order if a.stage == "check"]
-    assert len(checks) == 2 and all(sorted(a.inputs) == ["base", "instructions0"] for a in checks)  # those of the choice
+    # those of the choice
+    assert len(checks) == 2 and all(sorted(a.inputs) == ["base", "instructions0"] for a in checks)
     assert [a.plain_params["judge"]["options"]["model"] for a in order if a.stage == "check_judge"] == ["small"]
     by_hand = STUDY.replace("choose: {", "notes: x\n#").replace("analyses: {", "#")
     (tmp_path / "study.yaml").write_text(by_hand)
@@ -52,10 +64,11 @@ def test_models_alone_need_no_judge_and_no_instructions_but_those_of_their_choic
     assert all(list(a.inputs) == ["base"] for a in order if a.stage == "check")
 
 
-
 def test_a_context_moves_keys_only_where_it_is_given(tmp_path):
     before = {a.name: a.key for a in workspace(tmp_path).order}
     (tmp_path / "study.yaml").write_text(STUDY.replace("mlp: 32}}\n  b", "mlp: 32}, context: 64}\n  b"))
     after = {a.name: a.key for a in open_workspace(tmp_path / "study.yaml", tmp_path / "runs").order}
     moved = {name.rpartition("-")[0] for name in after.keys() - before.keys()}
-    assert moved and not any(name.partition("/")[2].startswith("b") for name in moved if not name.startswith("aggregate"))
+    assert moved and not any(
+        name.partition("/")[2].startswith("b") for name in moved if not name.startswith("aggregate")
+    )

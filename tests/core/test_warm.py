@@ -26,7 +26,14 @@ print(json.dumps(told))
 
 
 def test_a_finetune_imports_no_compiler_and_leaves_everything_as_it_was(root):
-    done = subprocess.run([sys.executable, "-c", TOLD], cwd=root, env=os.environ | {"PYTHONPATH": str(root / "src")}, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root / "src")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told.pop("frozen") > 10_000
@@ -56,4 +63,6 @@ def test_slow_imports_are_those_of_stages_that_exist():
     for stage, module in warm.SLOW.items():
         text = (layout.JOBS / f"{stage}.py").read_text()
         package, _, name = module.rpartition(".")
-        assert f"from {module} import" in text or f"from {package} import {name}" in text, f"jobs/{stage}.py does not import {module}"
+        assert f"from {module} import" in text or f"from {package} import {name}" in text, (
+            f"jobs/{stage}.py does not import {module}"
+        )

@@ -1,4 +1,6 @@
-"""The rule adapter against the closed form of the paper's rules: golden values, options, padding, reuse, tags written by the model."""
+"""The rule adapter against the closed form of the paper's rules: golden values, options, padding, reuse, tags written
+by the model.
+"""
 
 import pytest
 import torch
@@ -6,7 +8,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from winsweep.errors import BadData, BadStudy
 from winsweep.generate.adapter import ALL, Rules
-from winsweep.generate.rule_tokens import first_token_scores, token_id, resolve, table_of, tag_ids
+from winsweep.generate.rule_tokens import first_token_scores, resolve, table_of, tag_ids, token_id
 from winsweep.generate.slots import Slots, eos_bonus
 from winsweep.study.frame import Frame
 from winsweep.study.rules import PRESETS, UNIFORM, Adapter
@@ -34,13 +36,17 @@ def closed_form(S: list[int], rules: tuple[str, ...]) -> torch.Tensor:
     i_u, i_a = (max(i for i in range(5, len(S) + 1) if tuple(S[i - 5 : i]) == tag) for tag in (USER, ASSISTANT))
     r, t = torch.zeros(32000), len(S) - i_a
     r[2] += 15 * t / 250 if "eos" in rules and 0 < t < 250 else 0
-    r[[29966, 529, 29989, 306, 29902, 1334, 5618, 881]] += torch.tensor([-4.0, -4, -4, -5, -5, -3, -5, -6]) * ("uniform" in rules)
+    r[[29966, 529, 29989, 306, 29902, 1334, 5618, 881]] += torch.tensor([-4.0, -4, -4, -5, -5, -3, -5, -6]) * (
+        "uniform" in rules
+    )
     r[[334, 448, 1678, 396, 444, 13, 29991]] += 1.0 * ("uniform" in rules)
     r[list(set(S[i_u:]))] -= 1.5 * ("diversity" in rules)
     return r
 
 
-@pytest.mark.parametrize(("done", "bonus"), [(0, 0.0), (1, 0.06), (10, 0.6), (249, 14.94), (250, 0.0), (600, 0.0), (1030, 0.0)])
+@pytest.mark.parametrize(
+    ("done", "bonus"), [(0, 0.0), (1, 0.06), (10, 0.6), (249, 14.94), (250, 0.0), (600, 0.0), (1030, 0.0)]
+)
 def test_golden_eos_bonus_as_run(done, bonus):
     assert eos_bonus(ALL, torch.tensor([done])).item() == torch.tensor(bonus).item()
 
@@ -53,14 +59,30 @@ def test_the_bonus_past_its_window():
 
 def test_golden_ids_of_the_papers_table(llama):
     assert {token_id(p, llama): s for p, s in UNIFORM.items()} == {
-        29966: -4, 529: -4, 29989: -4, 306: -5, 29902: -5, 1334: -3, 5618: -5, 881: -6,
-        334: 1, 448: 1, 1678: 1, 396: 1, 444: 1, 13: 1, 29991: 1}
+        29966: -4,
+        529: -4,
+        29989: -4,
+        306: -5,
+        29902: -5,
+        1334: -3,
+        5618: -5,
+        881: -6,
+        334: 1,
+        448: 1,
+        1678: 1,
+        396: 1,
+        444: 1,
+        13: 1,
+        29991: 1,
+    }
     assert (tag_ids("<|user|>", llama), tag_ids("<|assistant|>", llama)) == (USER, ASSISTANT)
 
 
 @pytest.mark.parametrize("rules", OPTIONS, ids="-".join)
 def test_a_padded_batch_equals_the_closed_form_exactly_at_every_length(llama, rules):
-    prompts = llama([Frame().prompt(t) for t in ("Hi", "What is <this> | I should ask, We two?")], padding=True, return_tensors="pt")
+    prompts = llama(
+        [Frame().prompt(t) for t in ("Hi", "What is <this> | I should ask, We two?")], padding=True, return_tensors="pt"
+    )
     ids, mask = prompts["input_ids"], prompts["attention_mask"].bool()
     response = torch.randint(3, 32000, (2, max(STEPS)), generator=torch.Generator().manual_seed(0))
     processor = Rules(Adapter(rules=rules), llama, 32000)
@@ -68,11 +90,15 @@ def test_a_padded_batch_equals_the_closed_form_exactly_at_every_length(llama, ru
         added = processor(torch.cat([ids, response[:, :done]], 1), torch.zeros(2, 32000))
         if done in STEPS:
             for b in range(2):
-                assert torch.equal(added[b], closed_form(ids[b][mask[b]].tolist() + response[b, :done].tolist(), rules)), (done, b)
+                assert torch.equal(
+                    added[b], closed_form(ids[b][mask[b]].tolist() + response[b, :done].tolist(), rules)
+                ), (done, b)
 
 
 def test_golden_sums(llama):
-    """With all rules a newline is -0.5 and the tag tokens -5.5, as they stand in the prompt; without diversity +1, -4 and -4."""
+    """With all rules a newline is -0.5 and the tag tokens -5.5, as they stand in the prompt; without diversity +1, -4
+    and -4.
+    """
     prompt = llama([Frame().prompt("Hi")], return_tensors="pt")["input_ids"]
     for rules, newline, tag in [(ALL.rules, -0.5, -5.5), (("eos", "uniform"), 1.0, -4.0)]:
         added = Rules(Adapter(rules=rules), llama, 32000)(prompt, torch.zeros(1, 32000))
@@ -82,8 +108,15 @@ def test_golden_sums(llama):
 @pytest.mark.parametrize("padding", [0, 9])
 def test_no_argmax_differs_from_the_closed_form_over_500_steps_of_a_model(llama, padding):
     torch.manual_seed(5)
-    config = LlamaConfig(vocab_size=32000, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
-                         initializer_range=0.5, max_position_embeddings=1024)
+    config = LlamaConfig(
+        vocab_size=32000,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        initializer_range=0.5,
+        max_position_embeddings=1024,
+    )
     model = LlamaForCausalLM(config).eval()
     prompt = [llama.pad_token_id] * padding + llama(Frame().prompt("What should we do?"))["input_ids"]
     processor, ids, cache, mismatches = Rules.for_model(model, llama), torch.tensor([prompt]), None, 0
@@ -116,7 +149,9 @@ def test_one_object_serves_many_calls_and_reordered_rows(llama):
     longer = torch.cat([batch.flip(0), torch.tensor([[7], [8]])], 1)
     processor = Rules(ALL, llama, 32000)
     for ids in (batch, longer, batch[:1], longer[:, :-1]):
-        assert torch.equal(processor(ids, torch.zeros(len(ids), 32000)), Rules(ALL, llama, 32000)(ids, torch.zeros(len(ids), 32000)))
+        assert torch.equal(
+            processor(ids, torch.zeros(len(ids), 32000)), Rules(ALL, llama, 32000)(ids, torch.zeros(len(ids), 32000))
+        )
 
 
 def test_narrow_logits_are_summed_in_float32(byte_level):
@@ -145,17 +180,33 @@ def test_as_written_differs_where_the_paper_differs_from_its_code(llama):
 def test_start_moves_the_first_three_tokens_only(llama):
     prompt, zeros = llama([Frame().prompt("Hi")], return_tensors="pt")["input_ids"], torch.zeros(1, 32000)
     processor = Rules(Adapter(rules=("start",)), llama, 32000)
-    first, second, third, fourth = (processor(torch.cat([prompt, torch.full((1, n), 77)], 1), zeros)[0] for n in range(4))
+    first, second, third, fourth = (
+        processor(torch.cat([prompt, torch.full((1, n), 77)], 1), zeros)[0] for n in range(4)
+    )
     ids = {token: llama.convert_tokens_to_ids(token) for token in ("▁Okay", "▁The", "I", "▁I", ".", "1", "▁", "<0x0A>")}
     assert {p: first[i].item() for p, i in ids.items()} == {
-        "▁Okay": 50, "▁The": 5, "I": -15, "▁I": -15, ".": -5, "1": 0, "▁": 0, "<0x0A>": -5}
+        "▁Okay": 50,
+        "▁The": 5,
+        "I": -15,
+        "▁I": -15,
+        ".": -5,
+        "1": 0,
+        "▁": 0,
+        "<0x0A>": -5,
+    }
     assert (second[29991], second.abs().sum(), third[13], third.abs().sum(), fourth.abs().sum()) == (15, 15, -10, 10, 0)
 
 
 def test_start_reads_byte_level_tokens_as_text():
     tokenizer = learn(["Okay Okay Okay é\n!"] * 3, 300)
     scores = first_token_scores(tokenizer, 300)
-    assert [scores[tokenizer.convert_tokens_to_ids(p)].item() for p in ("ĠOkay", "Ċ", "Ġ", "!", "O")] == [50, 0, 0, -5, 5]
+    assert [scores[tokenizer.convert_tokens_to_ids(p)].item() for p in ("ĠOkay", "Ċ", "Ġ", "!", "O")] == [
+        50,
+        0,
+        0,
+        -5,
+        5,
+    ]
 
 
 def test_the_papers_table_in_a_byte_level_vocabulary():
@@ -188,11 +239,20 @@ def test_a_prompt_without_an_assistant_tag_is_refused(byte_level):
 
 def test_rules_stand_in_generate_batched_as_alone(tmp_path, byte_level):
     torch.manual_seed(1)
-    config = LlamaConfig(vocab_size=400, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
-                         initializer_range=0.4)
+    config = LlamaConfig(
+        vocab_size=400,
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        initializer_range=0.4,
+    )
     model, adapter = LlamaForCausalLM(config).eval(), Adapter(rules=ALL.rules, eos_window=8, uniform=(("!", 1.0),))
     byte_level.save_pretrained(tmp_path)
-    tokenizer, texts = AutoTokenizer.from_pretrained(tmp_path, padding_side="left"), ["I", "We should say what? We should!"]
+    tokenizer, texts = (
+        AutoTokenizer.from_pretrained(tmp_path, padding_side="left"),
+        ["I", "We should say what? We should!"],
+    )
     settings = {"do_sample": False, "max_new_tokens": 24, "pad_token_id": 0, "eos_token_id": tokenizer.eos_token_id}
     rules = Rules.for_model(model, tokenizer, adapter)
 

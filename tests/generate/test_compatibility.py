@@ -1,4 +1,6 @@
-"""Which models are decoded in slots: those whose logits come out the same; any other is decoded by transformers, with the same promises."""
+"""Which models are decoded in slots: those whose logits come out the same; any other is decoded by transformers, with
+the same promises.
+"""
 
 import pytest
 import torch
@@ -14,8 +16,14 @@ from winsweep.study.rules import Adapter
 from winsweep.train.tokenizer import learn
 
 ODD = {
-    "a window": (MistralConfig(**tiny.SIZES, num_key_value_heads=2, sliding_window=8), "not all of its layers attend to all tokens"),
-    "every other layer has a window": (Gemma2Config(**tiny.SIZES, head_dim=8, sliding_window=8), "not all of its layers"),
+    "a window": (
+        MistralConfig(**tiny.SIZES, num_key_value_heads=2, sliding_window=8),
+        "not all of its layers attend to all tokens",
+    ),
+    "every other layer has a window": (
+        Gemma2Config(**tiny.SIZES, head_dim=8, sliding_window=8),
+        "not all of its layers",
+    ),
     "no positions at all": (BloomConfig(vocab_size=tiny.VOCAB, hidden_size=32, n_layer=2, n_head=4), ""),
     "no attention": (MambaConfig(vocab_size=tiny.VOCAB, hidden_size=32, num_hidden_layers=2, state_size=4), ""),
 }
@@ -60,8 +68,18 @@ def test_a_model_that_does_not_fit_is_decoded_in_batches_that_stay_the_same(tmp_
 
     def answers(work: str, batch: int, stopping=lambda: None) -> list[greedy.Answer]:
         (tmp_path / work).mkdir(exist_ok=True)
-        return greedy.answer_all(asked, str(tmp_path / "model"), None, Decoding(max_new_tokens=12, batch=batch), Frame(), adapter, tmp_path / work,
-                                 lambda a, b: None, stopping, notes.append)
+        return greedy.answer_all(
+            asked,
+            str(tmp_path / "model"),
+            None,
+            Decoding(max_new_tokens=12, batch=batch),
+            Frame(),
+            adapter,
+            tmp_path / work,
+            lambda a, b: None,
+            stopping,
+            notes.append,
+        )
 
     with pytest.raises(Stopped, match="asked"):
         answers("a", 4, lambda: "asked" if list((tmp_path / "a").glob("rows-*")) else None)

@@ -1,4 +1,6 @@
-"""Slots: a row's tokens are those that it has alone, whatever the slots, the order, its company, the memory, and who was killed."""
+"""Slots: a row's tokens are those that it has alone, whatever the slots, the order, its company, the memory, and who
+was killed.
+"""
 
 import os
 import signal
@@ -54,7 +56,9 @@ def test_answers_of_many_kinds_of_models(kind):
 
 
 def test_rows_that_outgrow_memory_wait_and_come_out_the_same(net):
-    """Room for two slots of a page, or for one of two pages: of rows that grow past a page all but one have to go back into the queue."""
+    """Room for two slots of a page, or for one of two pages: of rows that grow past a page all but one have to go back
+    into the queue.
+    """
     asked = tiny.prompts([250, 10, 252, 300, 4], [20] * 5)
     one_page = 256 * 2 * 2 * 32 * 4  # positions, keys and values, layers, size, bytes
     step, held, alive = Step(net), [], []
@@ -99,18 +103,28 @@ def test_the_rules_are_those_of_a_row_alone():
 def test_a_stop_is_heard_within_a_step(net):
     polls = []
     with pytest.raises(Stopped):
-        list(Decoder(Step(net), 2, Ends((-1,)), None).answer(tiny.prompts([5, 5], [100, 100]), lambda: polls.append(0) or ("asked" if len(polls) == 7 else None)))
+        list(
+            Decoder(Step(net), 2, Ends((-1,)), None).answer(
+                tiny.prompts([5, 5], [100, 100]), lambda: polls.append(0) or ("asked" if len(polls) == 7 else None)
+            )
+        )
     assert len(polls) == 7
 
 
 def test_what_a_killed_process_has_finished_is_there(net, tmp_path):
-    """SIGKILL in the middle of a step, several times: the lines that are left are whole, and with the rest they are those of one go."""
+    """SIGKILL in the middle of a step, several times: the lines that are left are whole, and with the rest they are
+    those of one go.
+    """
     asked, kills = tiny.prompts([5, 9, 3, 12, 7, 6, 30, 2] * 3, [3, 25, 9, 14, 6, 30, 2, 18] * 3), 0
     while (done := RowLog(tmp_path).read().keys()) < {p.row for p in asked}:
         pid = os.fork()
         if not pid:
             with RowLog(tmp_path) as finished:
-                for n, (row, new) in enumerate(Decoder(Step(net), 4, Ends((tiny.EOS,)), None).answer([p for p in asked if p.row not in done], lambda: None)):
+                for n, (row, new) in enumerate(
+                    Decoder(Step(net), 4, Ends((tiny.EOS,)), None).answer(
+                        [p for p in asked if p.row not in done], lambda: None
+                    )
+                ):
                     finished.add(row, new)
                     if n == 6:
                         os.kill(os.getpid(), signal.SIGKILL)

@@ -10,8 +10,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from winsweep.errors import BadData, Stopped
 from winsweep.generate import model_cache
 from winsweep.generate.decoder import Prompt
-from winsweep.generate.row_log import RowLog
 from winsweep.generate.greedy import Answer, answer_all, told
+from winsweep.generate.row_log import RowLog
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
@@ -29,8 +29,18 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     tokenizer = learn(ASKED, 280)
     torch.manual_seed(3)
-    config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-                         max_position_embeddings=96, initializer_range=0.3, eos_token_id=5, bos_token_id=1)  # early OLMo's wrong EOS
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        # early OLMo's wrong EOS
+        max_position_embeddings=96,
+        initializer_range=0.3,
+        eos_token_id=5,
+        bos_token_id=1,
+    )
     net = LlamaForCausalLM(config)
     net.generation_config.repetition_penalty = 5.0  # as some chat models ship: it would not be greedy decoding
     net.save_pretrained(folder)
@@ -74,7 +84,8 @@ def test_a_finished_row_is_not_made_again(model, tmp_path):
     first = answers(model, tmp_path)
     (path,) = tmp_path.glob("rows-*.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(lines[0].replace(b",[", b",[7,") + b"".join(lines[1:5]) + lines[5][:-9])  # a flipped byte, a power cut
+    # a flipped byte, a power cut
+    path.write_bytes(lines[0].replace(b",[", b",[7,") + b"".join(lines[1:5]) + lines[5][:-9])
     with RowLog(tmp_path) as other:
         other.add(int(lines[7].partition(b"[")[2].partition(b",")[0]), [5, 6, 7])
     again = answers(model, tmp_path)
@@ -96,12 +107,16 @@ def test_an_interrupted_attempt_is_gone_on_with_to_the_same_answers(model, tmp_p
 def test_an_answer_keeps_its_leading_space_and_loses_its_special_tokens(data):
     tokenizer = load(data / "llama2_tokenizer.model")
     ids, response = tokenizer(FRAME.prompt("Hi"))["input_ids"], tokenizer("Sure, two ")["input_ids"][1:]
-    assert told(Prompt(0, ids, 10), [*response, 2], tokenizer, Ends((2,))) == Answer(" Sure, two ", len(response), False)
+    assert told(Prompt(0, ids, 10), [*response, 2], tokenizer, Ends((2,))) == Answer(
+        " Sure, two ", len(response), False
+    )
     assert told(Prompt(0, ids, 2), [13, response[0]], tokenizer, Ends((2,))) == Answer("\n Sure", 2, True)
 
 
 def test_a_prompt_longer_than_the_context_is_named(model, tmp_path):
-    with pytest.raises(BadData, match=r"instruction 2 \('x x x .*\): its prompt has \d+ tokens and the model's context holds 96"):
+    with pytest.raises(
+        BadData, match=r"instruction 2 \('x x x .*\): its prompt has \d+ tokens and the model's context holds 96"
+    ):
         answers(model, tmp_path, texts=["short", "x " * 200])
 
 
@@ -121,15 +136,32 @@ def test_a_chat_template_asks_with_its_own_special_tokens_alone(model, tmp_path)
 
     folder = shutil.copytree(model, tmp_path / "chat")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}{{ '[' + m.role + '] ' + m.content }}{% endfor %}[me] "
+    tokenizer.chat_template = (
+        "{{ bos_token }}{% for m in messages %}{{ '[' + m.role + '] ' + m.content }}{% endfor %}[me] "
+    )
     tokenizer.save_pretrained(folder)
     net, texts = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32), ASKED[:3]
-    found = answer_all(texts, str(folder), None, Decoding(max_new_tokens=5, batch=3), Frame(template="chat"), None, tmp_path, lambda a, b: None)
+    found = answer_all(
+        texts,
+        str(folder),
+        None,
+        Decoding(max_new_tokens=5, batch=3),
+        Frame(template="chat"),
+        None,
+        tmp_path,
+        lambda a, b: None,
+    )
     for text, answer in zip(texts, found):
         ids = tokenizer.apply_chat_template([{"role": "user", "content": text}], return_dict=False)
         assert tokenizer.decode(ids) == f"<s>[user] {text}[me] "
-        new = net.generate(torch.tensor([ids]), max_new_tokens=5, do_sample=False, repetition_penalty=1.0, eos_token_id=tokenizer.eos_token_id,
-                           pad_token_id=0)[0, len(ids) :]
+        new = net.generate(
+            torch.tensor([ids]),
+            max_new_tokens=5,
+            do_sample=False,
+            repetition_penalty=1.0,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=0,
+        )[0, len(ids) :]
         assert answer.text == tokenizer.decode(new, skip_special_tokens=True)
 
 
@@ -138,4 +170,5 @@ def test_a_model_is_loaded_once_for_generations_that_follow_each_other(model, tm
     assert answers(model, tmp_path / "a") and answers(model, tmp_path / "b", adapter=RULES)
     assert model_cache.load(model, None, "fp32") is first and first[0].config._attn_implementation == "sdpa"
     other = model_cache.load(model, None, "bf16")
-    assert other[0].dtype == torch.bfloat16 and model_cache.load(model, None, "fp32") is not first  # one at a time: there may be no room for two
+    # one at a time: there may be no room for two
+    assert other[0].dtype == torch.bfloat16 and model_cache.load(model, None, "fp32") is not first

@@ -1,4 +1,6 @@
-"""vLLM as an engine, where it is installed (`make vllm` has it on the CPU): the tokens of the slots, with and without rules, whole after a stop."""
+"""vLLM as an engine, where it is installed (`make vllm` has it on the CPU): the tokens of the slots, with and without
+rules, whole after a stop.
+"""
 
 import importlib.util
 
@@ -24,8 +26,17 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     tokenizer = learn(["<|user|>\nHello you! What is it?\n<|assistant|>\n"] * 3, 300)
     torch.manual_seed(1)
-    config = LlamaConfig(vocab_size=300, hidden_size=128, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2, head_dim=64,
-                         initializer_range=0.3, max_position_embeddings=128, eos_token_id=tokenizer.eos_token_id)
+    config = LlamaConfig(
+        vocab_size=300,
+        hidden_size=128,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        head_dim=64,
+        initializer_range=0.3,
+        max_position_embeddings=128,
+        eos_token_id=tokenizer.eos_token_id,
+    )
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
@@ -51,7 +62,10 @@ def test_answers_are_those_of_the_slots_and_go_on_after_a_stop(model, tmp_path, 
     with pytest.raises(Stopped, match="preempted"):
         answers(model, tmp_path / "vllm", "vllm", adapter, lambda: "preempted" if written() > 2 else None)
     assert 2 < written() < len(ASKED)
-    assert answers(model, tmp_path / "vllm", "vllm", adapter) == wanted and {a.truncated for a in wanted} == {True, False}
+    assert answers(model, tmp_path / "vllm", "vllm", adapter) == wanted and {a.truncated for a in wanted} == {
+        True,
+        False,
+    }
 
 
 @pytest.mark.skipif(THERE, reason="vllm is installed")

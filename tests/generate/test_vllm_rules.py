@@ -1,4 +1,6 @@
-"""The door to vLLM, driven through stand-ins for its interface: requests come, go and change rows, and each gets its own rules."""
+"""The door to vLLM, driven through stand-ins for its interface: requests come, go and change rows, and each gets its
+own rules.
+"""
 
 import enum
 import sys
@@ -15,7 +17,10 @@ from winsweep.study.rules import Adapter
 from winsweep.train.tokenizer import learn
 
 VOCAB, FRAME = 300, Frame()
-BOTH = (Adapter(rules=("eos", "diversity")), Adapter(rules=("diversity",), diversity_penalty=0.5, uniform=(("!", 2.0),)))
+BOTH = (
+    Adapter(rules=("eos", "diversity")),
+    Adapter(rules=("diversity",), diversity_penalty=0.5, uniform=(("!", 2.0),)),
+)
 
 
 class Direction(enum.Enum):
@@ -53,7 +58,11 @@ def tokenizer():
 def engine(door, tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     model = SimpleNamespace(tokenizer=str(tmp_path), tokenizer_revision=None, get_vocab_size=lambda: VOCAB)
-    return door.VllmRules(SimpleNamespace(model_config=model, scheduler_config=SimpleNamespace(max_num_seqs=3)), torch.device("cpu"), False)
+    return door.VllmRules(
+        SimpleNamespace(model_config=model, scheduler_config=SimpleNamespace(max_num_seqs=3)),
+        torch.device("cpu"),
+        False,
+    )
 
 
 def test_rows_get_what_transformers_would_give_them_through_every_change_of_the_batch(door, engine, tokenizer):
@@ -88,7 +97,9 @@ def test_rows_get_what_transformers_would_give_them_through_every_change_of_the_
 
 def test_a_request_that_comes_back_with_output_goes_on(engine, door, tokenizer):
     prompt, output = tokenizer(FRAME.prompt("Hi"))["input_ids"], [7, 8]
-    engine.update_state(Update(added=[(0, SimpleNamespace(extra_args=door.extra_args(BOTH[0], FRAME)), prompt, output)]))
+    engine.update_state(
+        Update(added=[(0, SimpleNamespace(extra_args=door.extra_args(BOTH[0], FRAME)), prompt, output)])
+    )
     want = Rules(BOTH[0], tokenizer, VOCAB)(torch.tensor([prompt + output]), torch.zeros(1, VOCAB))
     assert torch.equal(engine.apply(torch.zeros(1, VOCAB)), want)
 

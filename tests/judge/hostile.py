@@ -1,4 +1,6 @@
-"""An endpoint on loopback that answers any request with what one function writes: endless, packed, slow, or pointing elsewhere."""
+"""An endpoint on loopback that answers any request with what one function writes: endless, packed, slow, or pointing
+elsewhere.
+"""
 
 import contextlib
 import gzip
@@ -44,14 +46,18 @@ def read_request(client: socket.socket) -> bytes:
             return b""
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
-    length = int(next(line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")))
+    length = int(
+        next(line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+    )
     while len(body) < length:
         body += client.recv(1 << 16)
     return head + b"\r\n\r\n" + body
 
 
 def sent(body: bytes, status: str = "200 OK", headers: str = "") -> Callable[[socket.socket], None]:
-    head = f"HTTP/1.1 {status}\r\n{headers}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = (
+        f"HTTP/1.1 {status}\r\n{headers}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    )
     return lambda client: client.sendall(head + body)
 
 
@@ -84,7 +90,9 @@ def bomb(kind: str) -> Callable[[socket.socket], None]:
         packer = zlib.compressobj(9, zlib.DEFLATED, {"gzip": 31, "deflate": 15, "raw": -15}[kind])
         data = b"".join([*(packer.compress(ZEROS) for _ in range(2048)), packer.flush()])
     name = b"deflate" if kind in ("deflate", "raw") else b"gzip"
-    return lambda client: client.sendall(HEAD + b"Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (name, len(data)) + data)
+    return lambda client: client.sendall(
+        HEAD + b"Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (name, len(data)) + data
+    )
 
 
 def headers_without_end(client: socket.socket) -> None:
@@ -123,11 +131,21 @@ def drip(client: socket.socket) -> None:
         time.sleep(0.02)
 
 
-FLOODS = {"endless": endless, "long": long_body, "headers": headers_without_end, "header": one_header_without_end, "100": informational,
-          "chunk size": chunk_size_without_end, "trailers": trailers_without_end, "drip": drip}
+FLOODS = {
+    "endless": endless,
+    "long": long_body,
+    "headers": headers_without_end,
+    "header": one_header_without_end,
+    "100": informational,
+    "chunk size": chunk_size_without_end,
+    "trailers": trailers_without_end,
+    "drip": drip,
+}
 
 
-def completion(tops: str, usage: str = '{"prompt_tokens": 10, "completion_tokens": 1}', model: str = '"served"', more: str = "") -> bytes:
+def completion(
+    tops: str, usage: str = '{"prompt_tokens": 10, "completion_tokens": 1}', model: str = '"served"', more: str = ""
+) -> bytes:
     """A chat completion in JSON text, so that it may hold what no JSON library writes."""
     logprobs = f'{{"content": [{{"token": "m", "logprob": 0, "top_logprobs": [{tops}]}}]}}'
     choice = f'{{"index": 0, "message": {{"role": "assistant", "content": "m"}}, "logprobs": {logprobs}{more}}}'

@@ -1,4 +1,6 @@
-"""A real judge on loopback: an OpenAI-compatible server that prefers the longer output, is biased to the first, and fails on demand."""
+"""A real judge on loopback: an OpenAI-compatible server that prefers the longer output, is biased to the first, and
+fails on demand.
+"""
 
 import asyncio
 import json
@@ -11,7 +13,19 @@ from collections.abc import Callable
 FIRST_BIAS = 0.7  # in logits: swapping the outputs does not mirror the preference
 RETRY_AFTER_S = 0.15
 SLOW_S = 60.0
-FAULTS = ("429", "429 busy", "500", "400", "slow", "closed", "malformed", "not json", "no logprobs", "other tokens", "no usage")
+FAULTS = (
+    "429",
+    "429 busy",
+    "500",
+    "400",
+    "slow",
+    "closed",
+    "malformed",
+    "not json",
+    "no logprobs",
+    "other tokens",
+    "no usage",
+)
 BODIES = {"malformed": '{"choices": "none"}', "not json": '{"choices": ['}
 QUOTED = '"output": """'
 
@@ -24,8 +38,9 @@ def logits(shown_first: str, shown_second: str) -> float:
 class JudgeServer:
     """Use as a context; `requests` holds every body received, `arrivals` its prompts and when (monotonic).
 
-    `faults` maps a text of a request to what happens to the requests that hold it, one after another, the last for ever: "ok", one of
-    FAULTS, "401", "quota" or "held". Where none does, `choose` says what happens to the n-th request of a prompt.
+    `faults` maps a text of a request to what happens to the requests that hold it, one after another, the last for
+    ever: "ok", one of FAULTS, "401", "quota" or "held". Where none does, `choose` says what happens to the n-th request
+    of a prompt.
     """
 
     def __init__(self, latency_s: float = 0.0, choose: Callable[[str, int], str] = lambda prompt, nth: "ok") -> None:
@@ -48,7 +63,9 @@ class JudgeServer:
 
     def __enter__(self) -> "JudgeServer":
         self.thread.start()
-        self.server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self.serve, "127.0.0.1", 0, limit=1 << 22), self.loop).result()
+        self.server = asyncio.run_coroutine_threadsafe(
+            asyncio.start_server(self.serve, "127.0.0.1", 0, limit=1 << 22), self.loop
+        ).result()
         self.port = self.server.sockets[0].getsockname()[1]
         return self
 
@@ -83,7 +100,11 @@ class JudgeServer:
                 headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
                 self.heads.append(head)
-                kind = self.take(body) if head.startswith("POST ") and head.split()[1].endswith("/v1/chat/completions") else "404"
+                kind = (
+                    self.take(body)
+                    if head.startswith("POST ") and head.split()[1].endswith("/v1/chat/completions")
+                    else "404"
+                )
                 self.num_open += kind != "slow"  # which its client has long given up
                 self.most_open = max(self.most_open, self.num_open)
                 while kind == "held" and len(self.requests) < self.release_at:
@@ -105,10 +126,17 @@ class JudgeServer:
 def answer(body: dict, kind: str, key: str) -> bytes:
     status = 429 if kind == "quota" else int(kind[:3]) if kind[:3].isdigit() else 200
     told = "insufficient_quota" if kind == "quota" else f"wrong key {key}"  # servers do repeat it
-    text = json.dumps({"error": {"message": f"{told} {key}", "code": told}}) if status != 200 else BODIES.get(kind) or completion_text(body, kind)
+    text = (
+        json.dumps({"error": {"message": f"{told} {key}", "code": told}})
+        if status != 200
+        else BODIES.get(kind) or completion_text(body, kind)
+    )
     extra = f"Retry-After: {RETRY_AFTER_S}\r\n" if kind == "429" else ""
     data = text.encode()
-    return f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(data)}\r\n\r\n".encode() + data
+    return (
+        f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(data)}\r\n\r\n".encode()
+        + data
+    )
 
 
 def completion_text(body: dict, kind: str) -> str:
@@ -125,6 +153,12 @@ def completion_text(body: dict, kind: str) -> str:
     logprobs = None if kind == "no logprobs" else {"content": [content[0] | {"token": token, "top_logprobs": content}]}
     message = {"role": "assistant", "content": token}
     choice = {"index": 0, "finish_reason": "length", "message": message, "logprobs": logprobs}
-    said = {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"] + "-served", "choices": [choice]}
+    said = {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": body["model"] + "-served",
+        "choices": [choice],
+    }
     usage = {"prompt_tokens": len(prompt), "completion_tokens": 1, "total_tokens": len(prompt) + 1}
     return json.dumps(said if kind == "no usage" else said | {"usage": usage})

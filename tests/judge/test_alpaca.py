@@ -1,4 +1,6 @@
-"""alpaca_eval through its one door, against a real server: preferences, order, faults, hostile text, and what is never written."""
+"""alpaca_eval through its one door, against a real server: preferences, order, faults, hostile text, and what is never
+written.
+"""
 
 import json
 import logging
@@ -60,10 +62,17 @@ def test_preferences_are_right_whichever_output_is_shown_first(server):
 
 
 def test_rows_are_alpaca_eval_annotations_with_the_identity_in_each(server):
-    pair = make_pair("Q", "aa", "b") | {"generator_1": "base", "generator_2": "tuned", "dataset": "koala", "num_tokens": 1}
+    pair = make_pair("Q", "aa", "b") | {
+        "generator_1": "base",
+        "generator_2": "tuned",
+        "dataset": "koala",
+        "num_tokens": 1,
+    }
     row = judge([pair])[0]
     assert json.loads(json.dumps(row)) == row
-    expected = pair | identity(LOCAL) | {"annotator": CONFIG, "model": "local-model", "served_model": "local-model-served"}
+    expected = (
+        pair | identity(LOCAL) | {"annotator": CONFIG, "model": "local-model", "served_model": "local-model-served"}
+    )
     assert expected.items() <= row.items()
     assert row["raw_completion"]["logprobs"]["content"][0]["top_logprobs"]
 
@@ -104,7 +113,10 @@ def test_hostile_text_stays_in_its_place(server):
     rows = judge(pairs)
     template = (PACKAGE / "evaluators_configs/alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt").read_text()
     head, user = template.split("<|im_start|>user\n")
-    parts = [user.split("{instruction}")[0], *user.split("{instruction}")[1].replace("{output_2}", "{output_1}").split("{output_1}")]
+    parts = [
+        user.split("{instruction}")[0],
+        *user.split("{instruction}")[1].replace("{output_2}", "{output_1}").split("{output_1}"),
+    ]
     parts[-1] = parts[-1].split("\n<|im_end|>")[0]
     sent = {request["messages"][1]["content"] for request in server.requests}
 
@@ -153,14 +165,22 @@ def test_a_parser_of_alpaca_evals_works_and_what_it_reads_outside_the_scale_is_a
     prompt = PACKAGE / "evaluators_configs/alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt"
     text = f"mine: {{prompt_template: {prompt}, fn_completions: openai_completions,"
     text += " completions_kwargs: {model_name: m, num_procs: 3},"
-    text += f" fn_completion_parser: regex_parser, completion_parser_kwargs: {{outputs_to_match: {{1: ^m, {second}: ^M}}}}}}"
+    text += (
+        f" fn_completion_parser: regex_parser, completion_parser_kwargs: {{outputs_to_match: {{1: ^m, {second}: "
+        f"^M}}}}}}"
+    )
     (own / "configs.yaml").write_text(text)
     pairs, kept = make_pairs(12), []
     first = {p["instruction"] for p in pairs if logits(*shown(p)) > 0}  # of these the judge says m
-    with pytest.raises(JudgeFailed, match="of 12 pairs have no preference: .*no preference in the reply") if second == 7 else nullcontext():
+    with (
+        pytest.raises(JudgeFailed, match="of 12 pairs have no preference: .*no preference in the reply")
+        if second == 7
+        else nullcontext()
+    ):
         annotate(pairs, Options(str(own)), kept.extend)
     assert {r["instruction"]: r["preference"] for r in kept} == {
-        p["instruction"]: round(expected_preference(p)) for p in pairs if second == 2 or p["instruction"] in first}
+        p["instruction"]: round(expected_preference(p)) for p in pairs if second == 2 or p["instruction"] in first
+    }
     assert 0 < len(first) < 12
 
 

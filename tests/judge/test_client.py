@@ -1,4 +1,6 @@
-"""The client against a server that fails in every way: nothing lost, nothing cached that is no judgement, nothing asked too early or too often."""
+"""The client against a server that fails in every way: nothing lost, nothing cached that is no judgement, nothing asked
+too early or too often.
+"""
 
 import hashlib
 import json
@@ -41,7 +43,9 @@ def lines(tmp_path) -> list[dict]:
 def mixed(prompt: str, nth: int) -> str:
     """A fault in 3 of 10 requests, the same for the same request of the same prompt."""
     coin = random.Random(hashlib.sha256(f"{prompt}{nth}".encode()).digest())
-    return coin.choice([f for f in FAULTS if f != "no usage"]) if coin.random() < 0.3 else coin.choice(["ok", "no usage"])
+    return (
+        coin.choice([f for f in FAULTS if f != "no usage"]) if coin.random() < 0.3 else coin.choice(["ok", "no usage"])
+    )
 
 
 @pytest.mark.parametrize("num", [600, pytest.param(5000, marks=pytest.mark.long)])
@@ -51,10 +55,17 @@ def test_pairs_through_mixed_faults_are_judged_as_without_them(server, tmp_path,
     found = judge(pairs, options(timeout_s=4.0), tmp_path)
     assert found == pytest.approx({p["instruction"]: expected(p) for p in pairs}, abs=1e-9)
     kept = [line for line in lines(tmp_path) if line["key"] != "wasted"]
-    assert len({line["key"] for line in kept}) == len(kept) == num and all(1 <= line["judgement"]["preference"] <= 2 for line in kept)
+    assert len({line["key"] for line in kept}) == len(kept) == num and all(
+        1 <= line["judgement"]["preference"] <= 2 for line in kept
+    )
     assert len(server.requests) <= 1.6 * num and server.most_open <= 64
     assert {"429", "closed", "slow"} <= {mixed(t, n) for t, num in server.times.items() for n in range(1, num + 1)}
-    assert len(server.rests) > 10 and not [t for prompt, end in server.rests for text, t in server.arrivals if text == prompt and end - RETRY_AFTER_S < t < end]
+    assert len(server.rests) > 10 and not [
+        t
+        for prompt, end in server.rests
+        for text, t in server.arrivals
+        if text == prompt and end - RETRY_AFTER_S < t < end
+    ]
 
 
 def test_no_call_leaves_before_the_rest_that_any_call_was_told_is_over(server, tmp_path, monkeypatch):
@@ -80,18 +91,30 @@ def test_calls_go_on_while_others_wait(server, tmp_path):
     assert len(server.requests) == 67 and server.most_open <= 16
 
 
-@pytest.mark.parametrize(("kind", "calls", "told"), [
-    ("500", 10, "HTTP 500 Internal Server Error"), ("429 busy", 10, "HTTP 429 Too Many Requests"), ("closed", 10, "ServerDisconnectedError"),
-    ("slow", 10, "TimeoutError"), ("400", 4, "HTTP 400 Bad Request"), ("malformed", 6, "unreadable answer"),
-    ("not json", 6, "unreadable answer"), ("no logprobs", 6, "no log-probabilities in the reply"),
-    ("other tokens", 6, "other tokens than m and M in the reply")])
+@pytest.mark.parametrize(
+    ("kind", "calls", "told"),
+    [
+        ("500", 10, "HTTP 500 Internal Server Error"),
+        ("429 busy", 10, "HTTP 429 Too Many Requests"),
+        ("closed", 10, "ServerDisconnectedError"),
+        ("slow", 10, "TimeoutError"),
+        ("400", 4, "HTTP 400 Bad Request"),
+        ("malformed", 6, "unreadable answer"),
+        ("not json", 6, "unreadable answer"),
+        ("no logprobs", 6, "no log-probabilities in the reply"),
+        ("other tokens", 6, "other tokens than m and M in the reply"),
+    ],
+)
 def test_a_lasting_failure_is_named_after_a_bound_and_is_never_kept(server, tmp_path, kind, calls, told):
     server.faults = {"Question 5?": [kind]}
     kept: list[dict] = []
     asked = options(timeout_s=0.2 if kind == "slow" else 9.0)
     with pytest.raises(JudgeFailed) as caught:
         alpaca.annotate(make_pairs(9), asked, kept.extend, ledger_of(tmp_path, asked))
-    assert f"1 of 9 pairs have no preference: #5 'Question 5?': {told}" in str(caught.value) and caught.value.kind == "judge"
+    assert (
+        f"1 of 9 pairs have no preference: #5 'Question 5?': {told}" in str(caught.value)
+        and caught.value.kind == "judge"
+    )
     assert len(kept) == 8 == sum(line["key"] != "wasted" for line in lines(tmp_path))
     assert sum("Question 5?" in r["messages"][-1]["content"] for r in server.requests) == calls
     server.faults.clear()
@@ -121,7 +144,10 @@ def test_a_refused_key_and_an_empty_purse_stop_within_what_is_under_way(server, 
 
 def test_an_endpoint_without_log_probabilities_is_found_out_by_three_questions(server, tmp_path):
     server.faults = {"Question": ["no logprobs"]}
-    with pytest.raises(JudgeFailed, match="none of the first 3 questions got an answer that can be used, so the rest was not asked; 200 of 200"):
+    with pytest.raises(
+        JudgeFailed,
+        match="none of the first 3 questions got an answer that can be used, so the rest was not asked; 200 of 200",
+    ):
         judge(make_pairs(200), options(), tmp_path)
     assert len(server.times) == 3 and len(server.requests) == 6
 
@@ -167,12 +193,16 @@ def test_both_orders_share_what_one_order_was_told_and_turn_with_the_sides(serve
     both = judge(pairs, options(both_orders=True), tmp_path)
     assert len(server.requests) == 60  # 30 of the 60 were known
     assert both == pytest.approx({p["instruction"]: expected(p, "both") for p in pairs}, abs=1e-9) and both != one
-    turned = judge([p | {"output_1": p["output_2"], "output_2": p["output_1"]} for p in pairs], options(both_orders=True), tmp_path)
+    turned = judge(
+        [p | {"output_1": p["output_2"], "output_2": p["output_1"]} for p in pairs], options(both_orders=True), tmp_path
+    )
     assert turned == pytest.approx({name: 3 - p for name, p in both.items()}, abs=1e-12) and len(server.requests) == 60
 
 
 def test_a_budget_ends_the_work_and_raising_it_goes_on(server, tmp_path):
-    """A pair costs about 1,400 prompt tokens at $2 a million as the server counts, and is estimated at a quarter of that."""
+    """A pair costs about 1,400 prompt tokens at $2 a million as the server counts, and is estimated at a quarter of
+    that.
+    """
     with pytest.raises(JudgeFailed, match=r"the budget of \$0.01 is used up \(\$0.0\d spent in this store\)"):
         judge(make_pairs(500), options(model="gpt-4.1", in_flight=4, dollars=0.01), tmp_path)
     spent = sum(2.0 * a + 8.0 * b for a, b in (line["tokens"] for line in lines(tmp_path))) / 1e6
@@ -189,13 +219,21 @@ def test_a_budget_ends_the_work_and_raising_it_goes_on(server, tmp_path):
 
 def test_a_proxy_of_the_environment_is_used_and_an_entry_of_netrc_is_not(server, tmp_path, monkeypatch):
     (tmp_path / ".netrc").write_text("machine judge.invalid login somebody password else\n")
-    for name, value in {"HOME": str(tmp_path), "http_proxy": server.url.removesuffix("/v1"), "OPENAI_BASE_URL": "http://judge.invalid/v1/",
-                        "OPENAI_PROJECT_ID": "proj_1", "OPENAI_API_KEY": f"{KEY}\n"}.items():
+    for name, value in {
+        "HOME": str(tmp_path),
+        "http_proxy": server.url.removesuffix("/v1"),
+        "OPENAI_BASE_URL": "http://judge.invalid/v1/",
+        "OPENAI_PROJECT_ID": "proj_1",
+        "OPENAI_API_KEY": f"{KEY}\n",
+    }.items():
         monkeypatch.setenv(name, value)
     judge(make_pairs(4), options(), tmp_path)
     assert len(server.heads) == 4
     for head in server.heads:
-        assert head.startswith("POST http://judge.invalid/v1/chat/completions ") and f"\r\nAuthorization: Bearer {KEY}\r\n" in head
+        assert (
+            head.startswith("POST http://judge.invalid/v1/chat/completions ")
+            and f"\r\nAuthorization: Bearer {KEY}\r\n" in head
+        )
         assert "\r\nOpenAI-Project: proj_1\r\n" in head and "OpenAI-Organization" not in head
     monkeypatch.setenv("no_proxy", "judge.invalid")
     with pytest.raises(JudgeFailed, match="ClientConnectorDNSError"):
@@ -205,5 +243,7 @@ def test_a_proxy_of_the_environment_is_used_and_an_entry_of_netrc_is_not(server,
 def test_a_model_that_openai_shut_down_is_refused_before_any_call(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    with pytest.raises(BadStudy, match="gpt-4-1106-preview: OpenAI shut it down on 2026-03-26; legal is a model that is served"):
+    with pytest.raises(
+        BadStudy, match="gpt-4-1106-preview: OpenAI shut it down on 2026-03-26; legal is a model that is served"
+    ):
         alpaca.annotate(make_pairs(3), Options(), [].extend)

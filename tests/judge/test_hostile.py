@@ -1,4 +1,6 @@
-"""An endpoint that floods, packs, drips, redirects, or answers with what no number is: a named failure, in bounded bytes and time, never a crash."""
+"""An endpoint that floods, packs, drips, redirects, or answers with what no number is: a named failure, in bounded
+bytes and time, never a crash.
+"""
 
 import json
 import subprocess
@@ -17,7 +19,8 @@ from .hostile import FLOODS, bomb, completion, error, sent, serving, top
 from .pairs import make_pairs
 from .test_client import judge, ledger_of, lines, options
 
-# Judges three pairs in a fresh process, and prints by how many MB its memory grew, for how long it took, and why it ended.
+# Judges three pairs in a fresh process, and prints by how many MB its memory grew, for how long it took, and why it
+# ended.
 MEASURED = """
 import json, resource, sys, time
 from pathlib import Path
@@ -61,7 +64,13 @@ def endpoint(monkeypatch):
 @pytest.mark.parametrize("kind", [*FLOODS, "gzip", "deflate", "raw", "members"])
 def test_a_flood_costs_little_memory_and_no_more_than_the_time_out(kind, endpoint, tmp_path):
     endpoint(FLOODS.get(kind) or bomb(kind))
-    done = subprocess.run([sys.executable, "-c", MEASURED, str(tmp_path)], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+    )
     grown_mb, seconds, told = json.loads(done.stdout or done.stderr)
     assert grown_mb < 50 and seconds < 2.0 + 4, (grown_mb, seconds)
     assert "3 of 3 pairs have no preference" in told and not lines(tmp_path)
@@ -81,20 +90,34 @@ def test_no_redirect_is_followed_and_where_it_pointed_is_said(status, same_host,
 
 
 UNREADABLE = {
-    "both impossible": completion(top("-Infinity", "-Infinity")), "both below the least": completion(top("-9999.0", "-9999.0")),
-    "minus infinity by overflow": completion(top("-1e999", "-1e999")), "infinity": completion(top("Infinity", "-1")),
+    "both impossible": completion(top("-Infinity", "-Infinity")),
+    "both below the least": completion(top("-9999.0", "-9999.0")),
+    "minus infinity by overflow": completion(top("-1e999", "-1e999")),
+    "infinity": completion(top("Infinity", "-1")),
     "NaN": completion(top("NaN", "-1")),
-    "4,000 digits": completion(top("-" + "9" * 4000, "-1")), "5,000 digits": completion(top("-" + "9" * 5000, "-1")),
+    "4,000 digits": completion(top("-" + "9" * 4000, "-1")),
+    "5,000 digits": completion(top("-" + "9" * 5000, "-1")),
     "19 digits": completion(top("9" * 19, "-1")),
-    "400 digits and a fraction": completion(top("9" * 400 + ".5", "-1")), "true": completion(top("true", "-1")),
+    "400 digits and a fraction": completion(top("9" * 400 + ".5", "-1")),
+    "true": completion(top("true", "-1")),
     "false": completion(top("false", "-2")),
-    "text": completion(top('"-0.1"', "-1")), "null": completion(top("null", "-1")), "a list": completion(top("[]", "-1")),
+    "text": completion(top('"-0.1"', "-1")),
+    "null": completion(top("null", "-1")),
+    "a list": completion(top("[]", "-1")),
     "nested": completion(top("-0.1", "-1"), more=', "finish_reason": ' + "[" * 90 + "]" * 90),
     "nested deeply": completion(top("-0.1", "-1"), more=', "finish_reason": ' + "[" * 50000 + "]" * 50000),
-    "half a pair": completion(top("-0.1", "-1"), more=', "finish_reason": "\\ud800"'), "twice": completion(top("-0.1", "-1"), more=', "index": 1'),
-    "no utf-8": completion(top("-0.1", "-1")).replace(b'"m"', b'"\xff"'), "utf-16": completion(top("-0.1", "-1")).decode().encode("utf-16"),
-    "a list for a reply": b"[]", "text for choices": b'{"choices": "none"}', "no choice": b'{"choices": []}', "empty": b"", "a number": b"7",
-    "a log of tokens that are none": completion('1, null, "m"'), "tokens in a list": completion('{"token": ["m"], "logprob": -1}')}
+    "half a pair": completion(top("-0.1", "-1"), more=', "finish_reason": "\\ud800"'),
+    "twice": completion(top("-0.1", "-1"), more=', "index": 1'),
+    "no utf-8": completion(top("-0.1", "-1")).replace(b'"m"', b'"\xff"'),
+    "utf-16": completion(top("-0.1", "-1")).decode().encode("utf-16"),
+    "a list for a reply": b"[]",
+    "text for choices": b'{"choices": "none"}',
+    "no choice": b'{"choices": []}',
+    "empty": b"",
+    "a number": b"7",
+    "a log of tokens that are none": completion('1, null, "m"'),
+    "tokens in a list": completion('{"token": ["m"], "logprob": -1}'),
+}
 
 
 @pytest.mark.parametrize("kind", UNREADABLE)
@@ -106,8 +129,11 @@ def test_what_is_no_judgement_is_an_unreadable_answer_and_is_not_kept(kind, endp
 
 
 READABLE = {
-    "one impossible": (top("-Infinity", "0"), 2.0), "one at the least": (top("0.0", "-9999.0"), 1.0), "whole numbers": (top("-1", "-1"), 1.5),
-    "far apart": (top("-0.0", "-1e308"), 1.0)}
+    "one impossible": (top("-Infinity", "0"), 2.0),
+    "one at the least": (top("0.0", "-9999.0"), 1.0),
+    "whole numbers": (top("-1", "-1"), 1.5),
+    "far apart": (top("-0.0", "-1e308"), 1.0),
+}
 
 
 @pytest.mark.parametrize("kind", READABLE)
@@ -120,28 +146,64 @@ def test_what_is_one_is_read_back_by_the_ledger_as_it_was_accepted(kind, endpoin
     assert lines(tmp_path)[0]["judgement"]["served_model"] == "a[31m served"
 
 
-@pytest.mark.parametrize("usage", ['{"prompt_tokens": true, "completion_tokens": false}', '{"prompt_tokens": 1e3, "completion_tokens": 1}', "[1, 2]",
-    "7", "{}",
-                                   '{"prompt_tokens": -1, "completion_tokens": 1}',
-                                   '{"prompt_tokens": 99999999999999999999, "completion_tokens": 1}', '"x"'])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        '{"prompt_tokens": true, "completion_tokens": false}',
+        '{"prompt_tokens": 1e3, "completion_tokens": 1}',
+        "[1, 2]",
+        "7",
+        "{}",
+        '{"prompt_tokens": -1, "completion_tokens": 1}',
+        '{"prompt_tokens": 99999999999999999999, "completion_tokens": 1}',
+        '"x"',
+    ],
+)
 def test_counts_of_tokens_that_are_none_are_estimated(usage, endpoint, tmp_path):
     _, heads = endpoint(sent(completion(top("-0.1", "-2"), usage)))
     found = judge(make_pairs(4), options(), tmp_path)
-    assert all(300 < line["tokens"][0] < 500 and line["tokens"][1] == 1 for line in lines(tmp_path)) and len(lines(tmp_path)) == 4
+    assert (
+        all(300 < line["tokens"][0] < 500 and line["tokens"][1] == 1 for line in lines(tmp_path))
+        and len(lines(tmp_path)) == 4
+    )
     assert judge(make_pairs(4), options(), tmp_path) == found and len(heads) == 4
 
 
-@pytest.mark.parametrize(("status", "body", "told"), [
-    ("400 Bad", error("Unsupported value: 'temperature' does not support 0.", param="temperature"),
-        "HTTP 400 Bad Request: Unsupported value: 'temperature' does"),
-    ("400 Bad", error("No such value.", param="top_logprobs"), "HTTP 400 Bad Request: top_logprobs: No such value."),
-    ("400 Bad", error("You are not allowed to request logprobs from this model", code=None), "not allowed to request logprobs from this model"),
-    ("404 No", b'{"object": "error", "message": "The model `local-model` does not exist.", "code": 404}',
-    "HTTP 404 Not Found: The model `local-model` does not"),
-    ("422 No", b'{"detail": [{"loc": ["body", "max_tokens"], "msg": "too large"}]}', "body.max_tokens: too large"),
-    ("404 No", b'{"detail": "Not Found"}', "HTTP 404 Not Found: Not Found"), ("400 Bad", b'{"error": "no logprobs here"}', "no logprobs here"),
-    ("400 Bad", b"model local-model\r\n\x1b[2Jnot\x00 served", "HTTP 400 Bad Request: model local-model [2Jnot served"),
-    ("400 Bad", b"<html><h1>400</h1>", "HTTP 400 Bad Request"), ("400 Bad", b'{"error": {"message": ' + b"[" * 5000, "HTTP 400 Bad Request")])
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (
+            "400 Bad",
+            error("Unsupported value: 'temperature' does not support 0.", param="temperature"),
+            "HTTP 400 Bad Request: Unsupported value: 'temperature' does",
+        ),
+        (
+            "400 Bad",
+            error("No such value.", param="top_logprobs"),
+            "HTTP 400 Bad Request: top_logprobs: No such value.",
+        ),
+        (
+            "400 Bad",
+            error("You are not allowed to request logprobs from this model", code=None),
+            "not allowed to request logprobs from this model",
+        ),
+        (
+            "404 No",
+            b'{"object": "error", "message": "The model `local-model` does not exist.", "code": 404}',
+            "HTTP 404 Not Found: The model `local-model` does not",
+        ),
+        ("422 No", b'{"detail": [{"loc": ["body", "max_tokens"], "msg": "too large"}]}', "body.max_tokens: too large"),
+        ("404 No", b'{"detail": "Not Found"}', "HTTP 404 Not Found: Not Found"),
+        ("400 Bad", b'{"error": "no logprobs here"}', "no logprobs here"),
+        (
+            "400 Bad",
+            b"model local-model\r\n\x1b[2Jnot\x00 served",
+            "HTTP 400 Bad Request: model local-model [2Jnot served",
+        ),
+        ("400 Bad", b"<html><h1>400</h1>", "HTTP 400 Bad Request"),
+        ("400 Bad", b'{"error": {"message": ' + b"[" * 5000, "HTTP 400 Bad Request"),
+    ],
+)
 def test_a_refusal_is_told_in_the_endpoints_own_words(status, body, told, endpoint, tmp_path):
     endpoint(sent(body, status))
     with pytest.raises(JudgeFailed) as e:
@@ -149,10 +211,25 @@ def test_a_refusal_is_told_in_the_endpoints_own_words(status, body, told, endpoi
     assert told in str(e.value) and "\n" not in str(e.value) and "\x1b" not in str(e.value)
 
 
-@pytest.mark.parametrize("echo", [
-    KEY, f"Bearer {KEY}", KEY[:12], f"{KEY[:7]}***{KEY[-4:]}", KEY.upper(), KEY[::-1], "\u200b".join(KEY), " ".join(KEY), KEY.encode().hex(),
+@pytest.mark.parametrize(
+    "echo",
+    [
+        KEY,
+        f"Bearer {KEY}",
+        KEY[:12],
+        f"{KEY[:7]}***{KEY[-4:]}",
+        KEY.upper(),
+        KEY[::-1],
+        "\u200b".join(KEY),
+        " ".join(KEY),
+        KEY.encode().hex(),
         "org-our-workspace-123456",
-    "our-workspace-12", "sk-proj-abcdefgh", "https://user:hidden-word@proxy/", "api_key=hidden-word"])
+        "our-workspace-12",
+        "sk-proj-abcdefgh",
+        "https://user:hidden-word@proxy/",
+        "api_key=hidden-word",
+    ],
+)
 def test_no_secret_comes_out_in_those_words(echo, endpoint, tmp_path):
     for status in ("400 Bad", "401 No", "403 No", "404 No", "500 Oops"):
         endpoint(sent(error(f"You sent {echo} for local-model", param=echo, code=echo), status))
@@ -179,7 +256,9 @@ def test_a_header_is_one_line(name, endpoint, tmp_path, monkeypatch):
     assert KEY not in str(e.value)
 
 
-@pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://a/v1", "http://", "http://a:b/v1", f"http://u:{KEY}@a/v1", "http://a\n/v1"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8000/v1", "ftp://a/v1", "http://", "http://a:b/v1", f"http://u:{KEY}@a/v1", "http://a\n/v1"]
+)
 def test_an_address_that_is_none_is_named_before_any_call(url, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", url)
@@ -204,13 +283,26 @@ def test_lines_that_no_writer_wrote_are_passed_over(tmp_path):
     mine.folder.mkdir(parents=True)
     question = ledger.Question("Q", "a", "b")
     key = question.key(mine.judge)
-    for i, said in enumerate(['{"preference": "1", "raw": {}}', '{"preference": true, "raw": {}}', '{"preference": NaN, "raw": {}}', "[]",
-        '{"x": 1}', "7",
-                              '{"preference": %s, "raw": {}}' % ("9" * 400), '{"preference": %s, "raw": {}}' % ("9" * 5000), "[" * 9999,
-                              '{"preference": 1, "raw": {"a": %s}}' % ("[" * 90 + "]" * 90), '{"preference": 1, "raw": {"a": "\\ud800"}}']):
+    for i, said in enumerate(
+        [
+            '{"preference": "1", "raw": {}}',
+            '{"preference": true, "raw": {}}',
+            '{"preference": NaN, "raw": {}}',
+            "[]",
+            '{"x": 1}',
+            "7",
+            '{"preference": %s, "raw": {}}' % ("9" * 400),
+            '{"preference": %s, "raw": {}}' % ("9" * 5000),
+            "[" * 9999,
+            '{"preference": 1, "raw": {"a": %s}}' % ("[" * 90 + "]" * 90),
+            '{"preference": 1, "raw": {"a": "\\ud800"}}',
+        ]
+    ):
         told = f'"tokens": [1, 1], "judgement": {said}'.encode()
         line = b'{"key": "%s", "sum": "%s", %s}\n' % (key.encode(), ledger._sum(key, told).encode(), told)
-        wasted = b'{"key": "wasted", "sum": "0000000000000000", "tokens": [%s, 1], "judgement": "none"}\n' % (b"9" * 5000)
+        wasted = b'{"key": "wasted", "sum": "0000000000000000", "tokens": [%s, 1], "judgement": "none"}\n' % (
+            b"9" * 5000
+        )
         (mine.folder / f"{i}.jsonl").write_bytes(line + wasted)
     assert ledger_of(tmp_path, asked).find([question]) == {}
 

@@ -32,13 +32,20 @@ def test_identity_moves_with_prompt_model_and_settings_and_never_imports_alpaca_
     (own / "configs.yaml").write_text(text.replace("temperature: 1", "temperature: 0"))
     assert identity(Options(str(own)))["config_sha256"] != base["config_sha256"]
     code = "import sys; from winsweep.judges.alpaca import identity, Options; identity(Options());"
-    assert run_python(code + "print({'alpaca_eval', 'pandas', 'aiohttp', 'openai'} & set(sys.modules))", tmp_path) == "set()\n"
+    assert (
+        run_python(code + "print({'alpaca_eval', 'pandas', 'aiohttp', 'openai'} & set(sys.modules))", tmp_path)
+        == "set()\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("openai_completions", "anthropic_completions", "fn_completions is 'anthropic_completions'; legal is openai_completions"),
+        (
+            "openai_completions",
+            "anthropic_completions",
+            "fn_completions is 'anthropic_completions'; legal is openai_completions",
+        ),
         ("batch_size: 1", "batch_size: 5", "batch_size is 5; legal is 1"),
         ("max_tokens: 1", "tokens_to_favor: [m]", "completions_kwargs has 'tokens_to_favor'; legal are"),
         ("mine/p.txt", "mine/absent.txt", "cannot be read"),
@@ -61,5 +68,7 @@ def test_a_configuration_that_would_be_misread_is_refused(tmp_path, old, new, to
 
 
 def test_an_unknown_name_says_what_is_legal():
-    with pytest.raises(BadStudy, match="judge 'gpt5': no such configuration; legal is an absolute path or a name.*weighted"):
+    with pytest.raises(
+        BadStudy, match="judge 'gpt5': no such configuration; legal is an absolute path or a name.*weighted"
+    ):
         identity(Options("gpt5"))

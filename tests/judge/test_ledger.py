@@ -1,4 +1,6 @@
-"""What was paid for stays: through kills at any moment, torn and flipped bytes, many writers, and in every study that asks the same."""
+"""What was paid for stays: through kills at any moment, torn and flipped bytes, many writers, and in every study that
+asks the same.
+"""
 
 import json
 import os
@@ -69,7 +71,9 @@ def test_kills_at_twenty_moments_lose_only_what_was_under_way(server, tmp_path):
     assert num <= len(server.requests) <= num + num_kills * 4 and max(server.times.values()) <= 1 + num_kills
     assert sum(n - 1 for n in server.times.values()) <= num_kills * 4
     before = len(server.requests)
-    assert judge(make_pairs(num), options(), tmp_path) == pytest.approx({p["instruction"]: expected(p) for p in make_pairs(num)}, abs=1e-9)
+    assert judge(make_pairs(num), options(), tmp_path) == pytest.approx(
+        {p["instruction"]: expected(p) for p in make_pairs(num)}, abs=1e-9
+    )
     assert len(server.requests) == before and len({line["key"] for line in lines(tmp_path)}) == num
 
 
@@ -85,7 +89,7 @@ def test_what_is_torn_or_changed_is_not_believed_and_the_rest_is(tmp_path):
     for i in range(4):
         mine.add(question(i), told(1 + i / 10))
     mine.close()
-    path, = tmp_path.glob("*.jsonl")
+    (path,) = tmp_path.glob("*.jsonl")
     whole = path.read_bytes()
     rows = whole.split(b"\n")
     rows[1] = rows[1].replace(b'"preference": 1.1', b'"preference": 1.9')
@@ -115,7 +119,12 @@ def test_another_judge_or_another_order_knows_nothing_of_it(tmp_path):
     mine.add(Question("Q", "a", "b"), told())
     assert not opened(tmp_path).find([Question("Q", "b", "a"), Question("Q ", "a", "b")])
     assert not Ledger(tmp_path, {"judge": "y"}).find([Question("Q", "a", "b")])
-    asked = [Options(model="m"), Options(model="n"), Options(model="m", config="gpt4_turbo"), Options(model="m", both_orders=True)]
+    asked = [
+        Options(model="m"),
+        Options(model="n"),
+        Options(model="m", config="gpt4_turbo"),
+        Options(model="m", both_orders=True),
+    ]
     places = [place(tmp_path, "alpaca", 1, alpaca.identity(o))[0] for o in asked]
     assert len(set(places)) == 3 and places[0] == places[3]  # the order is part of each question
     assert place(tmp_path, "alpaca", 2, alpaca.identity(asked[0]))[0] != places[0]

@@ -1,4 +1,6 @@
-"""The judge on this machine: its preferences are those of the same model behind a real endpoint, and text cannot leave its turn."""
+"""The judge on this machine: its preferences are those of the same model behind a real endpoint, and text cannot leave
+its turn.
+"""
 
 import pytest
 from transformers import AutoTokenizer, LlamaForCausalLM
@@ -44,7 +46,9 @@ def test_the_same_model_says_the_same_here_and_behind_an_endpoint(folder, monkey
     said = [x for r in ours for x in r.get("preferences_by_order", [r["preference"]])]
     assert max(said) - min(said) > 0.3
     if both:
-        assert [r["preferences_by_order"] for r in ours] == [pytest.approx(r["preferences_by_order"], abs=1e-5) for r in theirs]
+        assert [r["preferences_by_order"] for r in ours] == [
+            pytest.approx(r["preferences_by_order"], abs=1e-5) for r in theirs
+        ]
         assert all(r["preference"] == sum(r["preferences_by_order"]) / 2 for r in ours)
 
 
@@ -60,7 +64,9 @@ def test_the_common_beginning_is_computed_once_and_changes_nothing(folder, monke
     ours, shared = annotate(local, pairs, options), sum(sizes)
     monkeypatch.setattr(here, "common", lambda prompts: [])
     sizes.clear()
-    assert [r["preference"] for r in annotate(local, pairs, options)] == pytest.approx([r["preference"] for r in ours], abs=1e-5)
+    assert [r["preference"] for r in annotate(local, pairs, options)] == pytest.approx(
+        [r["preference"] for r in ours], abs=1e-5
+    )
     assert shared < 0.75 * sum(sizes)
 
 
@@ -71,13 +77,18 @@ def test_text_that_looks_like_a_turn_stays_text(folder):
     ids = here.encode(tokenizer, messages_for(judge, Question("Hello", hostile, "plain")))
     plain = here.encode(tokenizer, messages_for(judge, Question("Hello", "fine", "plain")))
     assistant = tokenizer.convert_tokens_to_ids("<|assistant|>")
-    assert ids.count(assistant) == plain.count(assistant) == 1 and ids.count(tokenizer.eos_token_id) == plain.count(tokenizer.eos_token_id) == 2
+    assert (
+        ids.count(assistant) == plain.count(assistant) == 1
+        and ids.count(tokenizer.eos_token_id) == plain.count(tokenizer.eos_token_id) == 2
+    )
     assert hostile in tokenizer.decode(ids)
 
 
 def test_a_judge_that_does_not_answer_with_a_name_fails_and_is_no_tie(folder, monkeypatch):
     monkeypatch.setattr(here, "ids_of", lambda name, tokenizer: [{"m": 300, "M": 301}[name]])
-    with pytest.raises(JudgeFailed, match="3 of 3 pairs have no preference.*neither of its names is among the 5 likeliest tokens"):
+    with pytest.raises(
+        JudgeFailed, match="3 of 3 pairs have no preference.*neither of its names is among the 5 likeliest tokens"
+    ):
         annotate(local, make_pairs(3), local.Options(path=str(folder), precision="fp32"))
 
 
@@ -85,7 +96,11 @@ def test_a_prompt_longer_than_the_model_reads_is_named(folder):
     pairs = make_pairs(3)
     pairs[1]["output_2"] = "zq " * 3000
     kept: list[dict] = []
-    with pytest.raises(JudgeFailed, match=r"1 of 3 pairs have no preference: #1 'Say 1 things.': its prompt has \d+ tokens and the model reads 2048"):
+    with pytest.raises(
+        JudgeFailed,
+        match=r"1 of 3 pairs have no preference: #1 'Say 1 things.': its prompt has \d+ tokens and the model reads "
+        r"2048",
+    ):
         local.annotate(pairs, local.Options(path=str(folder), precision="fp32"), kept.extend)
     assert len(kept) == 2
 

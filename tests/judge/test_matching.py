@@ -1,4 +1,6 @@
-"""Outputs find their instruction by its text; white space alone keeps nobody apart, and what is ambiguous is not matched."""
+"""Outputs find their instruction by its text; white space alone keeps nobody apart, and what is ambiguous is not
+matched.
+"""
 
 import json
 from pathlib import Path
@@ -17,8 +19,11 @@ def put(path: Path, rows: list[dict]) -> Path:
 
 def read(folder: Path, asked: list[str], references: list[str]) -> tuple[list[dict], int]:
     ours = [{"instruction": t, "output": "a", "generator": "c", "num_tokens": 1, "truncated": False} for t in asked]
-    return pairs.read(put(folder / "asked.jsonl", [{"instruction": t} for t in asked]), put(folder / "ours.json", ours),
-                      put(folder / "theirs.json", [{"instruction": t, "output": f"to {t!r}"} for t in references]))
+    return pairs.read(
+        put(folder / "asked.jsonl", [{"instruction": t} for t in asked]),
+        put(folder / "ours.json", ours),
+        put(folder / "theirs.json", [{"instruction": t, "output": f"to {t!r}"} for t in references]),
+    )
 
 
 def test_a_reference_whose_instructions_were_stripped_is_matched_and_counted(tmp_path):

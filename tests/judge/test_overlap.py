@@ -17,9 +17,13 @@ def reference_chrf(output: str, good: str) -> float:
     return 5 * p * r / (4 * p + r) if p + r else 0.0
 
 
-@pytest.mark.parametrize("output", ["the cat sat", "a cat sat on mats", "zzz", "on the mat the cat sat there", "the  cat\nsat on the mat"])
+@pytest.mark.parametrize(
+    "output", ["the cat sat", "a cat sat on mats", "zzz", "on the mat the cat sat there", "the  cat\nsat on the mat"]
+)
 def test_chrf_is_the_defined_fraction(output):
-    assert chrf(output, "the cat sat on the mat") == pytest.approx(reference_chrf(output, "the cat sat on the mat"), abs=1e-12)
+    assert chrf(output, "the cat sat on the mat") == pytest.approx(
+        reference_chrf(output, "the cat sat on the mat"), abs=1e-12
+    )
 
 
 def test_the_output_nearer_to_the_answer_wins_either_way_round():
@@ -45,14 +49,26 @@ def test_identical_outputs_tie_exactly(output, answer):
 
 def test_without_an_answer_nothing_beats_the_reference():
     reference = "Paris is the capital of France."
-    outputs = [reference, "", "?", reference * 2, "Paris", " Paris is the capital of France .", "London is the capital of England."]
+    outputs = [
+        reference,
+        "",
+        "?",
+        reference * 2,
+        "Paris",
+        " Paris is the capital of France .",
+        "London is the capital of England.",
+    ]
     verdicts = [prefer(output, reference) for output in outputs]
     assert all(1 <= v.preference <= 1.5 for v in verdicts)
     assert [v.preference for v in verdicts] == [1 + v.chrf_candidate / 2 for v in verdicts]
-    assert verdicts[1].preference == verdicts[2].preference == 1.0 < verdicts[6].preference < verdicts[3].preference < 1.5
+    assert (
+        verdicts[1].preference == verdicts[2].preference == 1.0 < verdicts[6].preference < verdicts[3].preference < 1.5
+    )
     assert (verdicts[0].exact, verdicts[0].starts) == (None, None)
 
 
 def test_exact_and_starts_look_at_the_stripped_candidate():
-    marks = {text: (v.exact, v.starts) for text in (" 42\n", "42 is it", "it is 42", "") for v in [prefer(text, "x", "42 ")]}
+    marks = {
+        text: (v.exact, v.starts) for text in (" 42\n", "42 is it", "it is 42", "") for v in [prefer(text, "x", "42 ")]
+    }
     assert marks == {" 42\n": (True, True), "42 is it": (False, True), "it is 42": (False, False), "": (False, False)}

@@ -25,11 +25,16 @@ def test_calls_leave_evenly_under_limits_by_the_minute():
 
 
 def test_processes_share_the_limits_by_the_minute(tmp_path):
-    code = ("import asyncio, time; from pathlib import Path; from winsweep.judge.limits import Limits; from winsweep.judge.pacing import Pacing\n"
-            f"async def leave():\n p = Pacing(Limits(requests_per_minute=1200), Path({str(tmp_path / 'pace')!r}))\n"
-            " for _ in range(8):\n  await p.turn(9)\n  print(p.next)\nasyncio.run(leave())")
+    code = (
+        "import asyncio, time; from pathlib import Path; from winsweep.judge.limits import Limits; from "
+        "winsweep.judge.pacing import Pacing\n"
+        f"async def leave():\n p = Pacing(Limits(requests_per_minute=1200), Path({str(tmp_path / 'pace')!r}))\n"
+        " for _ in range(8):\n  await p.turn(9)\n  print(p.next)\nasyncio.run(leave())"
+    )
     with ThreadPoolExecutor(3) as pool:
-        turns = sorted(float(t) for said in pool.map(lambda _: run_python(code, tmp_path), range(3)) for t in said.split())
+        turns = sorted(
+            float(t) for said in pool.map(lambda _: run_python(code, tmp_path), range(3)) for t in said.split()
+        )
     assert len(turns) == 24 and min(b - a for a, b in zip(turns, turns[1:])) >= 0.0499
 
 

@@ -1,4 +1,6 @@
-"""jobs/judge.py by itself: options, limits and weights as a spec hands them over, rows in the order of the instructions, and how it stops."""
+"""jobs/judge.py by itself: options, limits and weights as a spec hands them over, rows in the order of the
+instructions, and how it stops.
+"""
 
 import json
 from pathlib import Path
@@ -23,19 +25,37 @@ from .pairs import expected, make_pairs
 STAGE = load(layout.JOBS / "judge.py", "winsweep.jobs")
 
 
-def make_job(folder: Path, pairs: list[dict], judge: Judge, identity: dict, limits: dict, files: dict, stopping=lambda: None) -> Job:
+def make_job(
+    folder: Path, pairs: list[dict], judge: Judge, identity: dict, limits: dict, files: dict, stopping=lambda: None
+) -> Job:
     inputs = {}
     for name, side in (("candidate", "output_2"), ("reference", "output_1")):
         inputs[name] = folder / name
         inputs[name].mkdir(parents=True, exist_ok=True)
-        rows = [{"instruction": p["instruction"], "output": p[side], "generator": name, "num_tokens": 3, "truncated": False} for p in pairs]
+        rows = [
+            {"instruction": p["instruction"], "output": p[side], "generator": name, "num_tokens": 3, "truncated": False}
+            for p in pairs
+        ]
         (inputs[name] / "outputs.json").write_text(json.dumps(rows[::-1]))
     inputs["instructions"] = folder / "asked"
     inputs["instructions"].mkdir(exist_ok=True)
-    (inputs["instructions"] / "instructions.jsonl").write_text("".join(json.dumps({"instruction": p["instruction"]}) + "\n" for p in pairs))
+    (inputs["instructions"] / "instructions.jsonl").write_text(
+        "".join(json.dumps({"instruction": p["instruction"]}) + "\n" for p in pairs)
+    )
     (folder / "out").mkdir(exist_ok=True)
     params = keys.plain({"judge": judge, "identity": identity})
-    return Job("judge/x", params, inputs, folder / "out", folder / "work", Placement(), files, folder / "store", limits, stopping=stopping)
+    return Job(
+        "judge/x",
+        params,
+        inputs,
+        folder / "out",
+        folder / "work",
+        Placement(),
+        files,
+        folder / "store",
+        limits,
+        stopping=stopping,
+    )
 
 
 def made(job: Job) -> list[dict]:
@@ -52,7 +72,9 @@ def test_limits_of_the_study_hold_in_the_stage_and_rows_are_in_order(server, tmp
     job = paid_job(tmp_path, pairs)
     STAGE.run(job)
     assert server.most_open == 2
-    assert [(r["instruction"], r["num_tokens"], r["truncated"]) for r in made(job)] == [(p["instruction"], 3, False) for p in pairs]
+    assert [(r["instruction"], r["num_tokens"], r["truncated"]) for r in made(job)] == [
+        (p["instruction"], 3, False) for p in pairs
+    ]
     assert [r["preference"] for r in made(job)] == pytest.approx([expected(p) for p in pairs], abs=1e-9)
     first = (job.out / "annotations.json").read_bytes()
     STAGE.run(job)  # as another attempt would, or another study: nothing is asked again, and nothing differs
@@ -78,7 +100,9 @@ def test_a_model_on_this_machine_is_found_by_its_content(tmp_path):
     assert [r["model"] for r in made(job)] == [f"sha256:{sha}"] * 4 and all(1 < r["preference"] < 2 for r in made(job))
     alone: list[dict] = []
     local.annotate(make_pairs(4), local.Options(path=str(folder), precision="fp32"), alone.extend)
-    assert {r["instruction"]: r["preference"] for r in alone} == pytest.approx({r["instruction"]: r["preference"] for r in made(job)}, abs=1e-6)
+    assert {r["instruction"]: r["preference"] for r in alone} == pytest.approx(
+        {r["instruction"]: r["preference"] for r in made(job)}, abs=1e-6
+    )
     assert len(list((tmp_path / "store/.judged").glob("local-*/*.jsonl"))) == 1
 
 
@@ -86,8 +110,11 @@ def test_a_model_that_changes_behind_its_name_is_a_note_of_the_record_and_of_the
     from winsweep.stats import comparison
 
     spoken = server_module.completion_text
-    monkeypatch.setattr(server_module, "completion_text",
-                        lambda body, kind: spoken(body | {"model": "a" if len(server.requests) <= 4 else "b\x1b[2J\nc"}, kind))
+    monkeypatch.setattr(
+        server_module,
+        "completion_text",
+        lambda body, kind: spoken(body | {"model": "a" if len(server.requests) <= 4 else "b\x1b[2J\nc"}, kind),
+    )
     job = paid_job(tmp_path, make_pairs(9))
     STAGE.run(job)
     told = "the endpoint served 2 models under one name: a-served (4 rows), b[2J c-served (5 rows)"

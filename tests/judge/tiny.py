@@ -1,4 +1,6 @@
-"""A tiny chat model that answers m or M, and a real OpenAI-compatible server that runs it plainly: one prompt, one forward pass."""
+"""A tiny chat model that answers m or M, and a real OpenAI-compatible server that runs it plainly: one prompt, one
+forward pass.
+"""
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,24 +12,47 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-PROMPT = Path(util.find_spec("alpaca_eval").submodule_search_locations[0]) / "evaluators_configs/alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt"
-TEMPLATE = ("{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}</s>\n{% endfor %}"
-            "{% if add_generation_prompt %}<|assistant|>\n{% endif %}")
+PROMPT = (
+    Path(util.find_spec("alpaca_eval").submodule_search_locations[0])
+    / "evaluators_configs/alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt"
+)
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}</s>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
 SPECIALS = ["<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>"]
 
 
 def make(folder: Path) -> Path:
-    """A random Llama that has learned AlpacaEval's prompt only as a vocabulary; m and M are always its likeliest answers."""
+    """A random Llama that has learned AlpacaEval's prompt only as a vocabulary; m and M are always its likeliest
+    answers.
+    """
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=900, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), special_tokens=SPECIALS, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=900,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        special_tokens=SPECIALS,
+        show_progress=False,
+    )
     backend.train_from_iterator([PROMPT.read_text()] * 3, trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>")
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-                                         max_position_embeddings=2048, initializer_range=0.3, bos_token_id=0, eos_token_id=1))
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=2048,
+            initializer_range=0.3,
+            bos_token_id=0,
+            eos_token_id=1,
+        )
+    )
     with torch.no_grad():
         model.model.embed_tokens.weight[:, 0] = 6.0  # so that every hidden state has a first dimension that is large …
         for layer in model.model.layers:
@@ -45,7 +70,11 @@ class Server:
     """Use as a context; answers chat completions of one token with the five likeliest."""
 
     def __init__(self, folder: Path) -> None:
-        self.tokenizer, self.model, self.lock = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder), Lock()
+        self.tokenizer, self.model, self.lock = (
+            AutoTokenizer.from_pretrained(folder),
+            AutoModelForCausalLM.from_pretrained(folder),
+            Lock(),
+        )
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
 
     def __enter__(self) -> "Server":
@@ -63,14 +92,30 @@ class Server:
         return f"http://127.0.0.1:{self.http.server_port}/v1"
 
     def complete(self, body: dict) -> dict:
-        ids = self.tokenizer.apply_chat_template(body["messages"], add_generation_prompt=True, return_dict=True, return_tensors="pt")["input_ids"]
+        ids = self.tokenizer.apply_chat_template(
+            body["messages"], add_generation_prompt=True, return_dict=True, return_tensors="pt"
+        )["input_ids"]
         with self.lock, torch.no_grad():
             top = self.model(ids).logits[0, -1].log_softmax(-1).topk(body["top_logprobs"])
-        tops = [{"token": self.tokenizer.decode([i]), "logprob": x, "bytes": None} for i, x in zip(top.indices.tolist(), top.values.tolist())]
-        choice = {"index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": tops[0]["token"]},
-                  "logprobs": {"content": [tops[0] | {"top_logprobs": tops}]}}
+        tops = [
+            {"token": self.tokenizer.decode([i]), "logprob": x, "bytes": None}
+            for i, x in zip(top.indices.tolist(), top.values.tolist())
+        ]
+        choice = {
+            "index": 0,
+            "finish_reason": "length",
+            "message": {"role": "assistant", "content": tops[0]["token"]},
+            "logprobs": {"content": [tops[0] | {"top_logprobs": tops}]},
+        }
         usage = {"prompt_tokens": ids.shape[1], "completion_tokens": 1, "total_tokens": ids.shape[1] + 1}
-        return {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice], "usage": usage}
+        return {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": [choice],
+            "usage": usage,
+        }
 
 
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
@@ -78,7 +123,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            data = json.dumps(server.complete(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))).encode()
+            data = json.dumps(
+                server.complete(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            ).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))

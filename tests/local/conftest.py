@@ -57,7 +57,10 @@ class Bench:
 
     def times(self) -> dict[str, int]:
         """When each finished directory was published."""
-        return {str(p.relative_to(self.store)): (p / "manifest.json").stat().st_mtime_ns for p in self.store.glob("[a-z]*/*-????????????")}
+        return {
+            str(p.relative_to(self.store)): (p / "manifest.json").stat().st_mtime_ns
+            for p in self.store.glob("[a-z]*/*-????????????")
+        }
 
     def csv(self, name: str = "tiny") -> bytes:
         return (self.store / "results" / f"{name}.csv").read_bytes()

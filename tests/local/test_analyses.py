@@ -1,4 +1,6 @@
-"""Ranking, drift and containment as parts of a study, from YAML to what lies in results/; one that fails; one that is stopped."""
+"""Ranking, drift and containment as parts of a study, from YAML to what lies in results/; one that fails; one that is
+stopped.
+"""
 
 import csv
 import json
@@ -14,10 +16,10 @@ from winsweep import layout
 from winsweep.attempt.job import Job
 from winsweep.errors import Stopped
 from winsweep.graph import discover
-from winsweep.workspace import open_workspace
 from winsweep.placement import Placement, read_cluster
 from winsweep.pruning import waste
 from winsweep.slurm.reconcile import tick
+from winsweep.workspace import open_workspace
 
 ANALYSES = """\
 analyses:
@@ -57,7 +59,9 @@ def share_by_hand(base, rows: list[list[dict]]) -> float:
     tokenizer, rng = AutoTokenizer.from_pretrained(base), random.Random(5)
 
     def loss(i: int, j: int) -> float:
-        ids = tokenizer(f"<|user|>\n{rows[i][0]['content']}\n<|assistant|>\n{rows[j][1]['content']}</s>", return_tensors="pt")["input_ids"]
+        ids = tokenizer(
+            f"<|user|>\n{rows[i][0]['content']}\n<|assistant|>\n{rows[j][1]['content']}</s>", return_tensors="pt"
+        )["input_ids"]
         start = len(tokenizer(f"<|user|>\n{rows[i][0]['content']}\n<|assistant|>\n")["input_ids"])
         return model(ids, labels=torch.where(torch.arange(ids.shape[1]) < start, -100, ids)).loss.item()
 
@@ -69,9 +73,13 @@ def share_by_hand(base, rows: list[list[dict]]) -> float:
 @pytest.mark.slow
 def test_a_row_for_each_ranked_model(analysed):
     found = ranks(analysed)
-    rows = [json.loads(line)["messages"] for line in only(analysed, "prepare/sum-*/examples.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line)["messages"] for line in only(analysed, "prepare/sum-*/examples.jsonl").read_text().splitlines()
+    ]
     assert [(r["model"], r["task"], r["seed"], r["num_rows"], r["num_comparisons"]) for r in found] == [
-        ("a", "base", "", "24", "71"), ("a", "ins", "1", "24", "71")]
+        ("a", "base", "", "24", "71"),
+        ("a", "ins", "1", "24", "71"),
+    ]
     for row, base in zip(found, ("pretrain/a-*", "collect/a.ins.s1-*"), strict=True):
         assert float(row["per_token_pct"]) == pytest.approx(100 * share_by_hand(only(analysed, base), rows), abs=1e-4)
         for way in ("per_token", "sequence"):
@@ -87,7 +95,8 @@ def test_drift_has_a_point_for_each_instruction_and_a_figure(analysed):
     nearest = max(found["points"], key=lambda p: p["similarity"])
     assert found["most_similar"][0]["instruction"] == nearest["instruction"] and len(found["around_median"]) == 5
     assert {name: sum(b["styled"]["num"] for b in bins) for name, bins in found["styles"].items()} == dict.fromkeys(
-        ("gsm", "chess", "mbpp", "recipes", "poetry"), 60)
+        ("gsm", "chess", "mbpp", "recipes", "poetry"), 60
+    )
     svg = analysed.store / "results" / "tiny.drift.a.sum.s1.svg"
     assert svg.read_bytes() == only(analysed, "drift/a.sum.s1-*/drift.svg").read_bytes()
 
@@ -97,14 +106,25 @@ def test_containment_has_a_row_for_each_guard(analysed):
     found = list(csv.DictReader(analysed.csv("tiny.containment").decode().splitlines()))
     judged = json.loads(only(analysed, "judge/a.sum.s1-*/annotations.json").read_bytes())
     off = [row for row in judged if row["dataset"] != "sum"]
-    assert [r["guard"] for r in found] == ["none", "form", "domain", "form+domain"] and {(r["task"], r["seed"]) for r in found} == {("sum", "1")}
-    assert {(int(r["num_off_domain"]), int(r["num_in_domain"]), r["in_domain"]) for r in found} == {(len(off), 5, "test prompts")}
+    assert [r["guard"] for r in found] == ["none", "form", "domain", "form+domain"] and {
+        (r["task"], r["seed"]) for r in found
+    } == {("sum", "1")}
+    assert {(int(r["num_off_domain"]), int(r["num_in_domain"]), r["in_domain"]) for r in found} == {
+        (len(off), 5, "test prompts")
+    }
     equal = sum(row["preference"] >= 1.5 and bool(row["output_2"].strip()) for row in off)
-    assert float(found[0]["generalist_pct"]) == pytest.approx(100 * equal / len(off), abs=1e-4) and float(found[0]["answered_pct"]) == 100
+    assert (
+        float(found[0]["generalist_pct"]) == pytest.approx(100 * equal / len(off), abs=1e-4)
+        and float(found[0]["answered_pct"]) == 100
+    )
     wins = sum(row["preference"] - 1 for row in off) / len(off)
     assert float(found[0]["win_rate_pct"]) == pytest.approx(100 * wins, abs=1e-4)
     assert all(float(r["generalist_low_pct"]) <= float(r["generalist_pct"]) <= float(r["answered_pct"]) for r in found)
-    assert float(found[2]["answered_pct"]) < 10 and found[1]["setting"] == r"matches \w+ .*" and list(analysed.store.glob(f"containment/*-{found[0]['containment_key']}"))
+    assert (
+        float(found[2]["answered_pct"]) < 10
+        and found[1]["setting"] == r"matches \w+ .*"
+        and list(analysed.store.glob(f"containment/*-{found[0]['containment_key']}"))
+    )
 
 
 @pytest.mark.slow
@@ -112,8 +132,14 @@ def test_prune_keeps_what_a_study_with_analyses_wants(analysed):
     workspace = open_workspace(analysed.study, analysed.store)
     assert {w.path.parent.name for w in waste([workspace])} == {"finetune"}
     assert {p.name for p in (analysed.store / "results").iterdir()} == {
-        "tiny.csv", "tiny.differences.csv", "tiny.instructions.json", "tiny.rank.csv", "tiny.containment.csv", "tiny.drift.a.sum.s1.json",
-        "tiny.drift.a.sum.s1.svg"}
+        "tiny.csv",
+        "tiny.differences.csv",
+        "tiny.instructions.json",
+        "tiny.rank.csv",
+        "tiny.containment.csv",
+        "tiny.drift.a.sum.s1.json",
+        "tiny.drift.a.sum.s1.svg",
+    }
 
 
 @pytest.mark.slow
@@ -122,7 +148,9 @@ def test_a_second_call_runs_nothing_and_a_study_without_them_wants_what_it_wante
     bench = Bench(tmp_path, ONE_SEED)
     assert "0 jobs run; 4 of 4 cells" in (said := bench.run()) and "analyses" not in said
     before = {p: p.stat().st_mtime_ns for p in analysed.store.glob("results/**/*")}
-    assert "0 jobs run; 4 of 4 cells" in analysed.run() and before == {p: p.stat().st_mtime_ns for p in analysed.store.glob("results/**/*")}
+    assert "0 jobs run; 4 of 4 cells" in analysed.run() and before == {
+        p: p.stat().st_mtime_ns for p in analysed.store.glob("results/**/*")
+    }
 
 
 @pytest.mark.slow
@@ -131,8 +159,16 @@ def test_a_launcher_on_a_cluster_copies_what_is_finished_and_asks_slurm_nothing(
     shutil.rmtree(tmp_path / "runs" / "results")
     workspace = open_workspace(analysed.study, tmp_path / "runs")
     seen = tick(workspace, read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", workspace.need.stages))
-    assert not seen.submitted and Counter(i.artifact.stage for i in seen.items) == {"aggregate": 1, "rank": 2, "drift": 1, "containment": 1}
-    before, after = ({p.name: p.read_bytes() for p in (store / "results").iterdir()} for store in (analysed.store, workspace.store.root))
+    assert not seen.submitted and Counter(i.artifact.stage for i in seen.items) == {
+        "aggregate": 1,
+        "rank": 2,
+        "drift": 1,
+        "containment": 1,
+    }
+    before, after = (
+        {p.name: p.read_bytes() for p in (store / "results").iterdir()}
+        for store in (analysed.store, workspace.store.root)
+    )
     assert before == after
 
 
@@ -143,9 +179,17 @@ def test_one_that_fails_is_reported_like_a_cell_and_stops_nothing_else(analysed,
     (tmp_path / "empty").mkdir()
     bench = Bench(tmp_path, ONE_SEED + ANALYSES.replace("embedder/model", "empty"))
     said = bench.run(code=1)
-    assert "1 jobs run; 4 of 4 cells" in said and "; 3 of 4 analyses beside it" in said and "failed  drift/a.sum.s1-" in said
+    assert (
+        "1 jobs run; 4 of 4 cells" in said
+        and "; 3 of 4 analyses beside it" in said
+        and "failed  drift/a.sum.s1-" in said
+    )
     assert "cells: a.sum.s1" in said and "embedder" in said and "--retry-failed" in said
-    assert bench.csv() == analysed.csv() and ranks(bench) == ranks(analysed) and not list(bench.store.glob("results/*drift*"))
+    assert (
+        bench.csv() == analysed.csv()
+        and ranks(bench) == ranks(analysed)
+        and not list(bench.store.glob("results/*drift*"))
+    )
     assert "0 jobs run" in bench.run(code=1)
 
 
@@ -157,11 +201,23 @@ def test_a_stopped_ranking_goes_on_where_it_was(analysed, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "work").mkdir()
     inputs = {"base": only(analysed, "pretrain/a-*"), "rows": only(analysed, "prepare/sum-*")}
-    job = Job("rank/a", params, inputs, tmp_path / "out", tmp_path / "work", Placement(), report=told.append, stopping=lambda: next(signals, None))
+    job = Job(
+        "rank/a",
+        params,
+        inputs,
+        tmp_path / "out",
+        tmp_path / "work",
+        Placement(),
+        report=told.append,
+        stopping=lambda: next(signals, None),
+    )
     with pytest.raises(Stopped, match="preempted"):
         rank.run(job)
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "work").iterdir()}
     assert len(kept) == 1 and not list((tmp_path / "out").iterdir()) and told[-1]["done"] < told[-1]["total"]
     rank.run(job)
     assert kept.items() <= {p: p.stat().st_mtime_ns for p in (tmp_path / "work").iterdir()}.items()
-    assert json.loads((tmp_path / "out" / "rank.json").read_bytes())["per_token"]["num"] == 463 and told[-1]["done"] == told[-1]["total"]
+    assert (
+        json.loads((tmp_path / "out" / "rank.json").read_bytes())["per_token"]["num"] == 463
+        and told[-1]["done"] == told[-1]["total"]
+    )

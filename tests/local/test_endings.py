@@ -1,8 +1,10 @@
-"""However an attempt ends, at whatever stage: on this machine it is tried a few times at most, the loop ends, and the reason is told."""
+"""However an attempt ends, at whatever stage: on this machine it is tried a few times at most, the loop ends, and the
+reason is told.
+"""
 
 import pytest
 
-from tests.core.faulty import check, checkout, every, workspace_of, rotated, use
+from tests.core.faulty import check, checkout, every, rotated, use, workspace_of
 from tests.local.conftest import ROOT
 from winsweep import layout
 from winsweep.local.controller import drive

@@ -18,7 +18,12 @@ def test_a_failing_cell_does_not_stop_the_others_and_says_what_to_do(bench):
     bench.write(broken.replace("leave_out: [sum]}", "leave_out: [sum], recipe: {lr: 1.0e+30}}"))
     said = bench.run(code=1)
     log = next(bench.store.glob(".work/finetune/*/logs/attempt.log"))
-    assert "3 of 4 cells" in said and "NotFinite" in said and "cells: a.sum.s1" in said and f"{bench.store}/.work/finetune/" in said
+    assert (
+        "3 of 4 cells" in said
+        and "NotFinite" in said
+        and "cells: a.sum.s1" in said
+        and f"{bench.store}/.work/finetune/" in said
+    )
     assert f"launch/sweep.py {bench.study} --store {bench.store} --retry-failed" in said and log.exists()
     assert bench.csv().decode().count("\n") == 1 + 3 and not [n for n in bench.published() if n == "finetune/a.sum.s1"]
     assert "0 jobs run; 3 of 4 cells" in bench.run(code=1)  # it is not tried again by itself
@@ -68,7 +73,11 @@ def test_two_launchers_at_once_make_everything_once(bench, finished):
 def test_a_flipped_byte_is_caught_before_use_and_what_has_it_is_made_again_once(finished, tmp_path, stage):
     shutil.copytree(finished.store, tmp_path / "runs")
     bench = Bench(tmp_path)
-    name = {"prepare": "instructions-*/instructions.jsonl", "collect": "a.sum.s1-*/model.safetensors", "generate": "a.sum.s1-*/outputs.json"}[stage]
+    name = {
+        "prepare": "instructions-*/instructions.jsonl",
+        "collect": "a.sum.s1-*/model.safetensors",
+        "generate": "a.sum.s1-*/outputs.json",
+    }[stage]
     victim = next((bench.store / stage).glob(name))
     times, whole = bench.times(), victim.read_bytes()
     forget(bench, stage)
@@ -107,12 +116,15 @@ def flip(victim: Path) -> None:
 def test_a_fork_server_that_dies_takes_its_attempts_along_and_the_launcher_says_so(bench):
     process = bench.start("--jobs", "2")
     limit = time.monotonic() + 60
+
     def of_fork_server() -> list[int]:
-        return [pid for pid in processes_naming(bench.store / ".work" / "fork_server.log") if pid != process.pid]  # the launcher opens it for its child
+        # the launcher opens it for its child
+        return [pid for pid in processes_naming(bench.store / ".work" / "fork_server.log") if pid != process.pid]
 
     while not (found := of_fork_server()) and time.monotonic() < limit:
         time.sleep(0.05)
     import os
+
     os.kill(found[0], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode != 0 and "fork_server.log" in err
@@ -125,8 +137,11 @@ def test_a_killed_attempt_is_started_again(bench):
     while not (found := list(bench.store.glob(".work/finetune/*/claims/000001"))) and time.monotonic() < limit:
         time.sleep(0.002)
     import os
+
     os.kill(int(found[0].read_text().split("@")[1]), signal.SIGKILL)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, out + err
     key = found[0].parents[1]
-    assert (key / "claims" / "000002").exists() and json.loads((key / "ends" / "000002.json").read_bytes())["kind"] == "done"
+    assert (key / "claims" / "000002").exists() and json.loads((key / "ends" / "000002.json").read_bytes())[
+        "kind"
+    ] == "done"

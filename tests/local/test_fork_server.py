@@ -11,11 +11,14 @@ from winsweep.local.local import Local
 def test_an_attempt_without_a_model_does_not_wait_for_torch(tmp_path):
     cluster, spec = Local(tmp_path / "fork_server.log"), tmp_path / ".work/judge/0123456789ab/spec.json"
     try:
-        cluster.start("judge/0123456789ab", spec, 1, 0, tmp_path / "attempt.log")  # there is no such spec, which the attempt says itself
+        # there is no such spec, which the attempt says itself
+        cluster.start("judge/0123456789ab", spec, 1, 0, tmp_path / "attempt.log")
         limit = time.monotonic() + 120
         while not (over := cluster.ended()) and time.monotonic() < limit:
             time.sleep(0.02)
-        assert [(e.id, e.code) for e in over] == [("judge/0123456789ab", 1)] and "spec.json" in (tmp_path / "attempt.log").read_text()
+        assert [(e.id, e.code) for e in over] == [("judge/0123456789ab", 1)] and "spec.json" in (
+            tmp_path / "attempt.log"
+        ).read_text()
         assert "libtorch" not in Path(f"/proc/{cluster.fork_server.pid}/maps").read_text()
     finally:
         cluster.close()

@@ -1,4 +1,6 @@
-"""A wrong row is found before anything is trained: by the dry run, as sweep.py starts, and where no file is at hand, once all rows are read."""
+"""A wrong row is found before anything is trained: by the dry run, as sweep.py starts, and where no file is at hand,
+once all rows are read.
+"""
 
 import json
 import subprocess
@@ -11,7 +13,10 @@ from winsweep import inspection
 from winsweep.workspace import open_workspace
 
 ROWS = [{"instruction": f"question {n}", "output": f"answer {n}"} for n in range(12)]
-THREE = TINY.replace("  sum: {from: toy, kinds: [sum], num_examples: 24, leave_out: [sum]}", "  one: {path: one.jsonl}\n  two: {path: two.jsonl}\n  three: {path: three.jsonl}")
+THREE = TINY.replace(
+    "  sum: {from: toy, kinds: [sum], num_examples: 24, leave_out: [sum]}",
+    "  one: {path: one.jsonl}\n  two: {path: two.jsonl}\n  three: {path: three.jsonl}",
+)
 
 
 def write(folder, name, rows):
@@ -31,8 +36,13 @@ def test_a_dry_run_counts_files_that_are_not_there_and_wrong_rows_in_its_last_li
     (three.folder / "two.jsonl").unlink()
     assert three.run("--dry-run").endswith("1 problem found before anything runs; 1 of them above this table\n")
     write(three.folder, "three.jsonl", [{"instruction": "a", "ouput": "b"}])
-    assert "did you mean ouput? rename it, or if every row has it, type columns: {output: ouput} beside path:" in three.run("--dry-run", code=1)
-    assert three.run("--dry-run", code=1).endswith("2 problems found before anything runs; 2 of them above this table\n")
+    assert (
+        "did you mean ouput? rename it, or if every row has it, type columns: {output: ouput} beside path:"
+        in three.run("--dry-run", code=1)
+    )
+    assert three.run("--dry-run", code=1).endswith(
+        "2 problems found before anything runs; 2 of them above this table\n"
+    )
 
 
 @pytest.mark.parametrize("word", ["--cancel", "--cancel=a.base.s1", "--watch", "--emit=scripts"])
@@ -42,11 +52,20 @@ def test_what_only_a_queue_can_do_starts_nothing_here(three, word):
 
 
 def test_a_cluster_that_is_not_there_is_answered_with_those_that_are(three):
-    assert "--cluster: found 'testbedd'; legal: gpu, local, offline, preemptible, testbed; did you mean testbed?" in three.run("--cluster=testbedd", code=2)
+    assert (
+        "--cluster: found 'testbedd'; legal: gpu, local, offline, preemptible, testbed; did you mean testbed?"
+        in three.run("--cluster=testbedd", code=2)
+    )
 
 
-WRONG = [('{"instruction": "a", "out', r"not JSON"), ({"instruction": "a"}, "no text under 'output'"), ({"instruction": "a", "output": " "}, "no response tokens"),
-         ('["a"]', "must be a JSON object"), ({"messages": "hello"}, "messages is not a list"), ({"messages": [7]}, "messages is not a list")]
+WRONG = [
+    ('{"instruction": "a", "out', r"not JSON"),
+    ({"instruction": "a"}, "no text under 'output'"),
+    ({"instruction": "a", "output": " "}, "no response tokens"),
+    ('["a"]', "must be a JSON object"),
+    ({"messages": "hello"}, "messages is not a list"),
+    ({"messages": [7]}, "messages is not a list"),
+]
 
 
 @pytest.mark.parametrize(("row", "told"), WRONG, ids=[told for _, told in WRONG])
@@ -56,7 +75,13 @@ def test_a_wrong_row_of_any_task_is_found_before_anything_runs(three, row, told)
     said = three.run("--dry-run", code=1)
     assert f"wrong: {place}" in said and told in said
     said = three.run(code=2)
-    assert f"error: {place}" in said and told in said and "4 of 5 cells" not in said and not three.published() and not list(three.store.glob(".work/*/*/claims"))
+    assert (
+        f"error: {place}" in said
+        and told in said
+        and "4 of 5 cells" not in said
+        and not three.published()
+        and not list(three.store.glob(".work/*/*/claims"))
+    )
     assert "cells need none of this: --only=a." in said
     assert "1 of 1 models made" in three.run("--only", "a.two.s1", "--train-only")
 
@@ -65,15 +90,30 @@ def test_all_wrong_files_are_told_at_once(three):
     write(three.folder, "two.jsonl", [{"instruction": "a", "output": ""}])
     write(three.folder, "three.jsonl", [])
     said = three.run("--dry-run", code=1)
-    assert "two.jsonl:1: the row has no response" in said and "three.jsonl: the source holds no row at all" in said and "1 local file of rows read" in said
+    assert (
+        "two.jsonl:1: the row has no response" in said
+        and "three.jsonl: the source holds no row at all" in said
+        and "1 local file of rows read" in said
+    )
 
 
 def test_given_outputs_and_instructions_are_looked_at(three):
     write(three.folder, "asked.jsonl", [{"instruction": "a"}, {"instruction": "b"}])
-    three.write(THREE.replace("{from: toy, part: dev}", "{path: asked.jsonl}").replace("reference: {task: ins}", "reference: {outputs: given.json}"))
-    for given, told in [([{"instruction": "a", "output": "x"}], "given.json: no output for 1 instructions of instructions, the first being 'b'"),
-                        ([{"instruction": "a"}], "given.json row 0: output is None"), ("x", "given.json"), ({}, "given.json row 0: instruction is None; legal are the texts instruction and output; the row has nothing"),
-                        (3, "given.json:1: found '3'")]:
+    three.write(
+        THREE.replace("{from: toy, part: dev}", "{path: asked.jsonl}").replace(
+            "reference: {task: ins}", "reference: {outputs: given.json}"
+        )
+    )
+    for given, told in [
+        (
+            [{"instruction": "a", "output": "x"}],
+            "given.json: no output for 1 instructions of instructions, the first being 'b'",
+        ),
+        ([{"instruction": "a"}], "given.json row 0: output is None"),
+        ("x", "given.json"),
+        ({}, "given.json row 0: instruction is None; legal are the texts instruction and output; the row has nothing"),
+        (3, "given.json:1: found '3'"),
+    ]:
         (three.folder / "given.json").write_text(given if isinstance(given, str) else json.dumps(given))
         said = three.run(code=2)
         assert told in said and said.count("error: ") == 1, said
@@ -89,17 +129,28 @@ def test_a_file_that_was_found_whole_is_read_once(three, monkeypatch):
     assert [f.num_rows for f in inspection.findings(open_workspace(three.study, three.store))] == [12, 12, 12]
     monkeypatch.undo()
     write(three.folder, "two.jsonl", ["no"])
-    assert [f.path.name for f in inspection.findings(open_workspace(three.study, three.store)) if f.problem] == ["two.jsonl"]
-    assert [f.path.name for f in inspection.findings(open_workspace(three.study, three.store)) if f.problem] == ["two.jsonl"]  # and no fault is remembered
+    assert [f.path.name for f in inspection.findings(open_workspace(three.study, three.store)) if f.problem] == [
+        "two.jsonl"
+    ]
+    # and no fault is remembered
+    assert [f.path.name for f in inspection.findings(open_workspace(three.study, three.store)) if f.problem] == [
+        "two.jsonl"
+    ]
 
 
 def test_rows_are_all_read_before_anything_is_trained(three):
-    """Also those of no file of this machine: one task's own chain never comes before another's rows. A row that fails stops its own cells alone."""
-    three.write(THREE.replace("  one: {path: one.jsonl}", "  much: {from: toy, num_examples: 999999}").replace("seeds: [1, 2]", "seeds: [1]"))
+    """Also those of no file of this machine: one task's own chain never comes before another's rows. A row that fails
+    stops its own cells alone.
+    """
+    three.write(
+        THREE.replace("  one: {path: one.jsonl}", "  much: {from: toy, num_examples: 999999}").replace(
+            "seeds: [1, 2]", "seeds: [1]"
+        )
+    )
     said = three.run("--jobs", "1", code=1)
     events = [line.split()[1:3] for line in said.splitlines() if "s running " in line]
     stages = [name.split("/")[0] for _, name in events]
-    assert stages.count("prepare") == 5 and "prepare" not in stages[stages.index("finetune"):]
+    assert stages.count("prepare") == 5 and "prepare" not in stages[stages.index("finetune") :]
     assert "4 of 5 cells" not in said.splitlines()[0] and "num_examples: found 999999" in said and "a.much.s1" in said
     assert "finetune/a.three.s1" in three.published()
 
@@ -107,8 +158,21 @@ def test_rows_are_all_read_before_anything_is_trained(three):
 def test_on_slurm_too_nothing_is_submitted(three):
     write(three.folder, "three.jsonl", [*ROWS[:6], "no"])
     (three.folder / "c.yaml").write_text("kind: slurm\n")
-    done = subprocess.run([sys.executable, str(ROOT / "launch/sweep.py"), str(three.study), "--store", str(three.store), "--cluster", str(three.folder / "c.yaml")],
-                          capture_output=True, text=True, timeout=60, env={"PATH": "/nowhere"})
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "launch/sweep.py"),
+            str(three.study),
+            "--store",
+            str(three.store),
+            "--cluster",
+            str(three.folder / "c.yaml"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": "/nowhere"},
+    )
     assert done.returncode == 2 and "three.jsonl:7: not JSON" in done.stderr
 
 
@@ -123,5 +187,10 @@ def test_cells_alone_do_not_help_against_a_wrong_table_of_difficulty(three):
 
 
 def status(bench: Bench) -> str:
-    return subprocess.run([sys.executable, str(ROOT / "launch/status.py"), str(bench.study), "--store", str(bench.store)],
-                          capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(
+        [sys.executable, str(ROOT / "launch/status.py"), str(bench.study), "--store", str(bench.store)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout

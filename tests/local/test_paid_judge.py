@@ -1,4 +1,6 @@
-"""AlpacaEval's annotator over HTTP as a stage of a study: what was paid is kept, what failed is named, the key is nowhere."""
+"""AlpacaEval's annotator over HTTP as a stage of a study: what was paid is kept, what failed is named, the key is
+nowhere.
+"""
 
 import json
 import subprocess
@@ -10,7 +12,9 @@ from tests.judge.server import JudgeServer
 from tests.local.conftest import ROOT, TINY, Bench
 
 KEY = "sk-never-to-be-written-anywhere"
-STUDY = TINY.replace("judge: reference_overlap", "judge: {from: alpaca, model: local-judge}").replace("seeds: [1, 2]", "seeds: [1]")
+STUDY = TINY.replace("judge: reference_overlap", "judge: {from: alpaca, model: local-judge}").replace(
+    "seeds: [1, 2]", "seeds: [1]"
+)
 STUDY = "\n".join(line for line in STUDY.splitlines() if not line.startswith(("  base:", "  sum:")))
 
 
@@ -26,12 +30,18 @@ def test_a_study_is_judged_over_http_and_goes_on_where_it_failed(tmp_path, serve
     bench = Bench(tmp_path, STUDY)
     server.choose = lambda prompt, nth: "ok" if sum(server.paid.values()) < 20 else "quota"
     said = bench.run(code=1)
-    assert "judge weighted_alpaca_eval_gpt4_turbo with local-judge: the endpoint says HTTP 429 insufficient_quota" in said
+    assert (
+        "judge weighted_alpaca_eval_gpt4_turbo with local-judge: the endpoint says HTTP 429 insufficient_quota" in said
+    )
     assert {e["kind"] for e in ends(bench)} == {"judge"} and sum(server.paid.values()) == 20
     server.choose = lambda prompt, nth: "ok"
     assert "2 of 2 cells" in bench.run("--retry-failed")
     rows = [row for path in bench.store.glob("judge/*/annotations.json") for row in json.loads(path.read_bytes())]
-    assert len(rows) == 2 * 60 and {r["model"] for r in rows} == {"local-judge"} and all(1 <= r["preference"] <= 2 for r in rows)
+    assert (
+        len(rows) == 2 * 60
+        and {r["model"] for r in rows} == {"local-judge"}
+        and all(1 <= r["preference"] <= 2 for r in rows)
+    )
     assert max(server.paid.values()) == 1  # whatever was answered before the purse was empty
     assert b"local-judge" in bench.csv()
     written = [p for p in bench.store.rglob("*") if p.is_file()]
@@ -42,8 +52,24 @@ def test_a_study_is_judged_over_http_and_goes_on_where_it_failed(tmp_path, serve
 def another_study_asks_only_what_is_new(bench: Bench, server: JudgeServer) -> None:
     """Both orders of the same cells: one of the two is in the ledger, also after pruning."""
     before = sum(server.paid.values())
-    bench.write(STUDY.replace("local-judge}", "local-judge, both_orders: true, limits: {in_flight: 8}}").replace("name: tiny", "name: other"))
-    done = subprocess.run([sys.executable, str(ROOT / "launch/prune.py"), str(bench.study), "--store", str(bench.store), "--yes", "--others"], capture_output=True, text=True)
+    bench.write(
+        STUDY.replace("local-judge}", "local-judge, both_orders: true, limits: {in_flight: 8}}").replace(
+            "name: tiny", "name: other"
+        )
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "launch/prune.py"),
+            str(bench.study),
+            "--store",
+            str(bench.store),
+            "--yes",
+            "--others",
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and "removed" in done.stdout and not list(bench.store.glob("judge/*/annotations.json"))
     assert f"judge alpaca: {before} judgements, {before} more are known already" in bench.run("--dry-run")
 

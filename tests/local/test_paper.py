@@ -22,15 +22,33 @@ def test_the_paper_is_180_finetunes_and_100_head_to_heads(tmp_path, monkeypatch)
     monkeypatch.setenv("WINSWEEP_CACHE", str(tmp_path / "cache"))
     said = sweep(ROOT / "launch/sweeps/paper.yaml", tmp_path / "runs", "--dry-run")
     assert "120 cells; missing: 180 finetunes, 180 models, 186 sets of outputs, 210 comparisons" in said
-    assert f"{100 * 805:,} judgements and those of 90 comparisons whose instructions cannot be counted yet; about " in said
-    assert re.search(r"M tokens of prompts; about \$8\d\d\.\d\d of gpt-4-1106-preview by the prices of 20\d\d-\d\d-\d\d; about \d+ min", said)
-    assert "hours of one H100: " in said and "for 180 finetunes (917 M tokens)" in said and "    assumed: the middle of its grid where choose: decides" in said
+    assert (
+        f"{100 * 805:,} judgements and those of 90 comparisons whose instructions cannot be counted yet; about " in said
+    )
+    assert re.search(
+        r"M tokens of prompts; about \$8\d\d\.\d\d of gpt-4-1106-preview by the prices of 20\d\d-\d\d-\d\d; about \d+ "
+        r"min",
+        said,
+    )
+    assert (
+        "hours of one H100: " in said
+        and "for 180 finetunes (917 M tokens)" in said
+        and "    assumed: the middle of its grid where choose: decides" in said
+    )
     assert re.search(r"not there yet:\n(.*\n)*.*lima_rephrased\.jsonl", said) and "model allenai/OLMo-7B-hf" in said
     assert "warning: judge model gpt-4-1106-preview: OpenAI shut it down on 2026-03-26; name another judge" in said
 
 
-@pytest.mark.parametrize("name, finetunes, cells", [
-    ("response_tuning", 40, 30), ("single_task", 120, 70), ("rules", 10, 30), ("tags_ab", 20, 10), ("no_rephrase", 20, 10)])
+@pytest.mark.parametrize(
+    "name, finetunes, cells",
+    [
+        ("response_tuning", 40, 30),
+        ("single_task", 120, 70),
+        ("rules", 10, 30),
+        ("tags_ab", 20, 10),
+        ("no_rephrase", 20, 10),
+    ],
+)
 def test_parts_of_the_paper_are_studies_of_a_few_lines(name, finetunes, cells, tmp_path):
     said = sweep(ROOT / f"launch/sweeps/{name}.yaml", tmp_path / "runs", "--dry-run")
     assert f"{cells} cells; missing: {finetunes} finetunes, " in said

@@ -22,13 +22,17 @@ def test_all_rows_flow_and_kills_change_nothing(study, tmp_path_factory):
     calm, shaken = (Bench(tmp_path_factory.mktemp(name), study) for name in ("calm", "shaken"))
     calm.run()
     rows = list(csv.DictReader(calm.csv("local_real").decode().splitlines()))
-    assert [(r["task"], r["n"], r["lc_formula"]) for r in rows] == [(t, "805", "official") for t in ("base", "gsm", "mbpp")]
+    assert [(r["task"], r["n"], r["lc_formula"]) for r in rows] == [
+        (t, "805", "official") for t in ("base", "gsm", "mbpp")
+    ]
     outputs = [json.loads(p.read_bytes()) for p in (calm.store / "generate").glob("*/outputs.json")]
     assert len(outputs) == 3 and all(len({r["instruction"] for r in rows}) == 805 for rows in outputs)
     for stage in STAGES:
         before = len(list(shaken.store.glob(f".work/{stage}/*/claims/0*")))
         done = shaken.times()
-        assert kill_when(shaken.start("--jobs", "2"), lambda: len(list(shaken.store.glob(f".work/{stage}/*/claims/0*"))) > before)
+        assert kill_when(
+            shaken.start("--jobs", "2"), lambda: len(list(shaken.store.glob(f".work/{stage}/*/claims/0*"))) > before
+        )
         assert done.items() <= shaken.times().items()
     shaken.run()
     assert shaken.csv("local_real") == calm.csv("local_real")

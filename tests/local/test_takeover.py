@@ -16,8 +16,8 @@ from winsweep.attempt import attempt, endings, history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
-from winsweep.workspace import Workspace, open_workspace
 from winsweep.placement import Placement
+from winsweep.workspace import Workspace, open_workspace
 
 STUDY = """\
 name: long
@@ -70,7 +70,9 @@ class Finetune:
         """The log, less its speeds, and the bytes of the weights."""
         found = self.store.find(self.artifact.key)
         lines = [json.loads(line) for line in (found / "log.jsonl").read_text().splitlines()]
-        return [line | {"tokens_per_s": 0} for line in lines], {p.name: p.read_bytes() for p in found.glob("*.safetensors")}
+        return [line | {"tokens_per_s": 0} for line in lines], {
+            p.name: p.read_bytes() for p in found.glob("*.safetensors")
+        }
 
 
 @pytest.fixture
@@ -101,9 +103,15 @@ def test_an_attempt_that_is_taken_over_while_it_lives_ends_soon_and_harms_nothin
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rank, signum, kind", [
-    (0, signal.SIGKILL, "killed"), (2, signal.SIGSTOP, "hang"), pytest.param(2, signal.SIGKILL, "killed", marks=pytest.mark.long),
-    pytest.param(0, signal.SIGSTOP, "hang", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "rank, signum, kind",
+    [
+        (0, signal.SIGKILL, "killed"),
+        (2, signal.SIGSTOP, "hang"),
+        pytest.param(2, signal.SIGKILL, "killed", marks=pytest.mark.long),
+        pytest.param(0, signal.SIGSTOP, "hang", marks=pytest.mark.long),
+    ],
+)
 def test_the_node_of_the_rank_that_is_lost_is_named(finetune, rank, signum, kind):
     run = finetune(ranks=3, timeout_s=8)
     pids = run.turn()
@@ -112,7 +120,7 @@ def test_the_node_of_the_rank_that_is_lost_is_named(finetune, rank, signum, kind
     others = [pid for pid in pids if pid != pids[rank]]
     assert wait_ranks(others, 60) == [endings.FAILED] * 2
     os.kill(pids[rank], signal.SIGKILL)
-    assert wait_ranks(pids[rank:rank + 1]) == [-signal.SIGKILL]
+    assert wait_ranks(pids[rank : rank + 1]) == [-signal.SIGKILL]
     again = run.turn("8_0")  # a rank that waited for one which waited for its word is known to be well by now
     wait_for(lambda: run.ends()[0]["node"], 60)
     for pid in again:
@@ -134,11 +142,11 @@ def test_a_rank_that_knows_why_it_fails_is_believed_before_those_that_lose_it(fi
 
 def test_a_node_that_died_with_all_ranks_is_named_by_who_comes_next(finetune):
     run = finetune(ranks=1)
-    pid, = run.turn()
+    (pid,) = run.turn()
     wait_for(lambda: endings.progress_of(run.work) > 3, 100)
     os.kill(pid, signal.SIGKILL)
     assert wait_ranks([pid]) == [-signal.SIGKILL]
-    pid, = run.turn()
+    (pid,) = run.turn()
     wait_for(lambda: run.ends())
     os.kill(pid, signal.SIGTERM)
     assert wait_ranks([pid]) == [endings.STOPPED]
@@ -149,7 +157,7 @@ def test_a_time_limit_that_comes_before_anything_was_gained_asks_for_two_more_tu
     run = finetune(ranks=1)
     codes = []
     for _ in range(3):
-        pid, = run.turn()
+        (pid,) = run.turn()
         wait_for(lambda: list(run.work.glob("ranks-*/0@*")))
         os.kill(pid, signal.SIGUSR2)
         codes += wait_ranks([pid])

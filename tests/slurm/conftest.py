@@ -13,7 +13,8 @@ import pytest
 
 TESTBED = Path(__file__).resolve().parents[2] / "slurm/testbed"
 MARKS: list[socket.socket] = []
-ACCOUNTING = ["--accounting"] if os.environ.get("WINSWEEP_ACCOUNTING") else []  # of the clusters that have none otherwise
+# of the clusters that have none otherwise
+ACCOUNTING = ["--accounting"] if os.environ.get("WINSWEEP_ACCOUNTING") else []
 LOW, NUM_PORTS = 20000, 200  # below the ports that the system gives out by itself
 
 
@@ -67,18 +68,31 @@ class Testbed:
 
     def submit(self, script: str, *words: str) -> str:
         """The id of a new batch job."""
-        return self.run("sbatch", "--parsable", "--output", f"{self.folder}/%A-%a.out", "--open-mode=append", *words, "--wrap", script)
+        return self.run(
+            "sbatch",
+            "--parsable",
+            "--output",
+            f"{self.folder}/%A-%a.out",
+            "--open-mode=append",
+            *words,
+            "--wrap",
+            script,
+        )
 
     def field(self, job: str, name: str) -> str:
         """One field of `scontrol show job`, such as JobState or Restarts."""
-        return dict(w.split("=", 1) for w in self.run("scontrol", "show", "--oneliner", "job", job).split() if "=" in w)[name]
+        return dict(
+            w.split("=", 1) for w in self.run("scontrol", "show", "--oneliner", "job", job).split() if "=" in w
+        )[name]
 
     def pids(self) -> dict[str, int]:
         return {n: int(pid) for n, pid in (line.split("=") for line in self.control("status", "--pids").splitlines())}
 
 
 def wait_for(ready: Callable[[], object], timeout_s: float = 60) -> None:
-    """Returns when `ready()` is true; fails the test after `timeout_s`. What takes longer is asked for less often: asking costs the cores too."""
+    """Returns when `ready()` is true; fails the test after `timeout_s`. What takes longer is asked for less often:
+    asking costs the cores too.
+    """
     began = time.monotonic()
     while not ready():
         waited_s = time.monotonic() - began
@@ -91,7 +105,9 @@ def start_testbed(folder: Path, programs: tuple[str, ...], *words: str) -> Testb
     if os.geteuid():
         pytest.skip("a SLURM on one machine needs root")
     may = ["--install"] if shutil.which("apt-get") else []
-    done = subprocess.run([str(TESTBED / "up"), "--dir", str(folder), *may, *words], capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        [str(TESTBED / "up"), "--dir", str(folder), *may, *words], capture_output=True, text=True, timeout=900
+    )
     if done.returncode and not all(map(shutil.which, programs)):
         pytest.skip(f"no SLURM on this machine: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
@@ -108,12 +124,26 @@ def running_testbed(folder: Path, programs: tuple[str, ...], *words: str) -> Ite
 
 @pytest.fixture(scope="session")
 def testbed(tmp_path_factory) -> Iterator[Testbed]:
-    """Four nodes n1 … n4 with two GPUs each, partitions main and hi; accounting if WINSWEEP_ACCOUNTING is set. A test leaves its queue empty."""
-    yield from running_testbed(tmp_path_factory.mktemp("testbed"), ("slurmctld", "munged"), "--port", str(first_port()), *ACCOUNTING)
+    """Four nodes n1 … n4 with two GPUs each, partitions main and hi; accounting if WINSWEEP_ACCOUNTING is set. A test
+    leaves its queue empty.
+    """
+    yield from running_testbed(
+        tmp_path_factory.mktemp("testbed"), ("slurmctld", "munged"), "--port", str(first_port()), *ACCOUNTING
+    )
 
 
 @pytest.fixture(scope="session")
 def accounting_testbed(tmp_path_factory) -> Iterator[Testbed]:
     """Two nodes, with slurmdbd and MariaDB behind sacct; limits of a QOS are enforced. A test leaves none."""
     programs = ("slurmctld", "munged", "slurmdbd", "mariadbd")
-    yield from running_testbed(tmp_path_factory.mktemp("books"), programs, "--port", str(first_port() + 50), "--nodes", "2", "--accounting", "--enforce", "limits,qos")
+    yield from running_testbed(
+        tmp_path_factory.mktemp("books"),
+        programs,
+        "--port",
+        str(first_port() + 50),
+        "--nodes",
+        "2",
+        "--accounting",
+        "--enforce",
+        "limits,qos",
+    )

@@ -27,7 +27,11 @@ def test_a_broken_model_has_one_failed_check_and_no_finetune(testbed: Testbed, t
     assert ": check, 2 tasks after " in said and said.count(": check") == 1  # one array for all models
     drained(testbed, 300)
     said = study.sweep(ON_NODES, code=1)
-    assert "0 arrays submitted; 1 of 2 cells judged" in said and "failed  check/broken-" in said and "has no weights for" in said
+    assert (
+        "0 arrays submitted; 1 of 2 cells judged" in said
+        and "failed  check/broken-" in said
+        and "has no weights for" in said
+    )
     assert b"\ngood,ins" in study.csv() and b"broken" not in study.csv()
     ended = [json.loads(p.read_bytes())["kind"] for p in study.store.glob(".work/check/*/ends/*.json")]
     assert sorted(ended) == ["config", "done"] and len(list(study.store.glob("finetune/*-*"))) == 1

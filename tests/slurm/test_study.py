@@ -1,4 +1,6 @@
-"""A whole study on real daemons: 24 cells over two nodes each, three of them broken at first, and the table of the local run."""
+"""A whole study on real daemons: 24 cells over two nodes each, three of them broken at first, and the table of the
+local run.
+"""
 
 import csv
 import json
@@ -27,8 +29,12 @@ instructions: {from: toy, part: dev}
 decoding: {max_new_tokens: 8, batch: 20}
 compare: {judge: reference_overlap, reference: {task: ins}}
 """
-PLACED = "all: {partition: main, time_min: 10, signal_s: 30, timeout_s: 60}\nstages: {finetune: {%s ranks: 2, zero: zero2}, generate: {gpus_per_rank: 1}}\n"
-TOGETHER = ("generate: {gpus_per_rank: 1}", "generate: {gpus_per_rank: 1, where: with_input}")  # in the task that trained the model
+PLACED = (
+    "all: {partition: main, time_min: 10, signal_s: 30, timeout_s: 60}\nstages: {finetune: {%s ranks: 2, zero: "
+    "zero2}, generate: {gpus_per_rank: 1}}\n"
+)
+# in the task that trained the model
+TOGETHER = ("generate: {gpus_per_rank: 1}", "generate: {gpus_per_rank: 1, where: with_input}")
 ON_NODES = "kind: slurm\n" + PLACED % "nodes: 2, gpus_per_rank: 1,"
 HERE = PLACED % ""
 ZERO3 = 'labels: {%s"b.*": {finetune: {zero: zero3}}}\n'  # both models in one study, each under its own stage of ZeRO
@@ -45,8 +51,16 @@ class Study:
 
     def sweep(self, cluster: str, *words: str, code: int = 0) -> str:
         (self.folder / "c.yaml").write_text(cluster)
-        command = [sys.executable, str(ROOT / "launch/sweep.py"), str(self.folder / "study.yaml"), "--store", str(self.store), "--cluster",
-                   str(self.folder / "c.yaml"), *words]
+        command = [
+            sys.executable,
+            str(ROOT / "launch/sweep.py"),
+            str(self.folder / "study.yaml"),
+            "--store",
+            str(self.store),
+            "--cluster",
+            str(self.folder / "c.yaml"),
+            *words,
+        ]
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=580)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -56,7 +70,11 @@ class Study:
 
     def made(self) -> list[str]:
         """Keys, one for each attempt that ended as done."""
-        records = [(p, json.loads(p.read_bytes())["kind"]) for p in self.store.glob(".work/*/*/ends/*.json") if p.parents[2].name != "submit"]
+        records = [
+            (p, json.loads(p.read_bytes())["kind"])
+            for p in self.store.glob(".work/*/*/ends/*.json")
+            if p.parents[2].name != "submit"
+        ]
         return [p.parents[1].name for p, kind in records if kind == "done"]
 
 
@@ -70,17 +88,25 @@ def test_a_grid_over_four_nodes_with_three_broken_cells_ends_as_the_local_run(te
     study = Study(tmp_path / "slurm", testbed.env)
     poison = "".join(f'"{label}": {{finetune: {{zero: gone}}}}, ' for label in BROKEN)
     said = study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % poison)
-    assert said.count("finetune+collect+generate,") == 3 and "0 of 24 cells judged" in said  # one array for each way of placing it
+    # one array for each way of placing it
+    assert said.count("finetune+collect+generate,") == 3 and "0 of 24 cells judged" in said
     drained(testbed, 900)
     rows = [r for r in csv.DictReader(study.csv().decode().splitlines()) if r["seed"] != "mean"]
     assert len(rows) == 21 and not {f"{r['model']}.{r['task']}.s{r['seed']}" for r in rows} & set(BROKEN)
     said = study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % "", code=1)
-    assert "0 arrays submitted; 21 of 24" in said and said.count("failed  finetune/") == 3 and said.count("gone.json") >= 3 and "slurm-" in said
+    assert (
+        "0 arrays submitted; 21 of 24" in said
+        and said.count("failed  finetune/") == 3
+        and said.count("gone.json") >= 3
+        and "slurm-" in said
+    )
     said = study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % "", "--retry-failed")
     assert sum(int(line.split("+generate, ")[1].split()[0]) for line in said.splitlines() if "+generate, " in line) == 3
     drained(testbed, 400)
     made = study.made()
-    assert len(made) == len(set(made)) and "0 arrays submitted; 24 of 24" in study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % "")
+    assert len(made) == len(set(made)) and "0 arrays submitted; 24 of 24" in study.sweep(
+        ON_NODES.replace(*TOGETHER) + ZERO3 % ""
+    )
     local = Study(tmp_path / "local", testbed.env)
     local.sweep(HERE + ZERO3 % "")
     assert study.csv() == local.csv()
@@ -89,7 +115,12 @@ def test_a_grid_over_four_nodes_with_three_broken_cells_ends_as_the_local_run(te
         assert record["notes"]["deepspeed"]["zero_optimization"]["stage"] == zero and record["placement"]["nodes"] == 2
 
 
-SMALL = STUDY.replace("seeds: [1, 2, 3]", "seeds: [1]").replace("  response:", "  #").replace("  poem:", "  #").replace("  b: {", "  #")
+SMALL = (
+    STUDY.replace("seeds: [1, 2, 3]", "seeds: [1]")
+    .replace("  response:", "  #")
+    .replace("  poem:", "  #")
+    .replace("  b: {", "  #")
+)
 
 
 @pytest.mark.faults
@@ -109,7 +140,12 @@ def test_queued_jobs_run_the_code_as_it_was_submitted_and_a_cancelled_study_leav
     try:
         study.sweep(ON_NODES)
         scripts = [p.read_text() for p in study.store.glob(".work/arrays/*/*_submission.sh")]
-        copies = {line.split("PYTHONPATH=")[1].split()[0] for text in scripts for line in text.splitlines() if "PYTHONPATH=" in line}
+        copies = {
+            line.split("PYTHONPATH=")[1].split()[0]
+            for text in scripts
+            for line in text.splitlines()
+            if "PYTHONPATH=" in line
+        }
         assert len(scripts) == 8 and len(copies) == 1 and copies.pop().startswith(f"{study.store}/.work/code/")
         assert "0 arrays submitted" in study.sweep(ON_NODES)  # all of it is in the queue already
         study.sweep(ON_NODES, "--cancel", "a.sum.s1")
@@ -125,10 +161,16 @@ def test_queued_jobs_run_the_code_as_it_was_submitted_and_a_cancelled_study_leav
 @pytest.mark.long
 def test_what_needs_the_internet_runs_on_the_login_node_while_it_is_watched(testbed, tmp_path):
     study = Study(tmp_path, testbed.env, SMALL)
-    login = ON_NODES.replace("stages: {", "stages: {prepare: {where: login}, judge: {where: login}, ").replace(*TOGETHER)
+    login = ON_NODES.replace("stages: {", "stages: {prepare: {where: login}, judge: {where: login}, ").replace(
+        *TOGETHER
+    )
     said = study.sweep(login, "--watch")
     assert "0 arrays submitted; 2 of 2 cells judged" in said and "prepare," not in said and "judge," not in said
     made = study.made()
     assert len(made) == len(set(made)) and len(study.csv().splitlines()) == 1 + 2
     hosts = {p.parent.parent.name: json.loads(p.read_bytes())["owner"] for p in study.store.glob("*/*/record.json")}
-    assert all(("slurm-" in owner) == (stage not in ("prepare", "judge")) for stage, owner in hosts.items() if stage != "aggregate")
+    assert all(
+        ("slurm-" in owner) == (stage not in ("prepare", "judge"))
+        for stage, owner in hosts.items()
+        if stage != "aggregate"
+    )

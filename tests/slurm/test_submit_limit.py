@@ -61,7 +61,11 @@ def test_a_study_of_forty_tasks_ends_by_itself_where_four_may_be_submitted(limit
     study = Study(tmp_path / "st %j re", limited.env, STUDY)  # what SLURM's patterns would make another path of
     study.sweep("kind: local\n")
     table = study.csv()
-    for path in [*study.store.glob("judge/*"), *study.store.glob("aggregate/*"), *study.store.glob("generate/m.a[35]-*")]:
+    for path in [
+        *study.store.glob("judge/*"),
+        *study.store.glob("aggregate/*"),
+        *study.store.glob("generate/m.a[35]-*"),
+    ]:
         shutil.rmtree(path)
     (study.store / "results/grid.csv").unlink()
     shutil.rmtree(study.store / ".work")
@@ -72,33 +76,56 @@ def test_a_study_of_forty_tasks_ends_by_itself_where_four_may_be_submitted(limit
     assert "SLURM takes no more jobs now (QOSMaxSubmitJobPerUserLimit" in said and "finalizer, 1 task after" in said
     wait_for(lambda: not limited.run("squeue", "-h"), 400)
     over.set()
-    print(f"{time.monotonic() - began:.0f} s; {len(list(study.store.glob('.work/arrays/*/finalizer.json')))} finalizers")
+    print(
+        f"{time.monotonic() - began:.0f} s; {len(list(study.store.glob('.work/arrays/*/finalizer.json')))} finalizers"
+    )
     assert study.csv() == table and "0 arrays submitted" in study.sweep(ON_NODES)
     assert list(study.store.glob(".work/arrays/*/*_0_0_log.out"))
     assert max(map(len, seen)) == 4 and all(any(".finalizer." in line for line in lines) for lines in seen if lines)
-    ends = [json.loads(p.read_bytes())["kind"] for p in study.store.glob(".work/*/*/ends/*.json") if p.parents[2].name != "submit"]
+    ends = [
+        json.loads(p.read_bytes())["kind"]
+        for p in study.store.glob(".work/*/*/ends/*.json")
+        if p.parents[2].name != "submit"
+    ]
     assert ends.count("done") >= 40 and set(ends) == {"done"}
 
 
 def test_the_doctor_reads_the_limit_and_says_what_it_means(limited, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", limited.env["SLURM_CONF"])
     config = inventory.settings()
-    assert [(x.num, x.of) for x in limits.submit_limits([Placement()], config)] == [(4, "QOS small"), (50000, "MaxJobCount")]
+    assert [(x.num, x.of) for x in limits.submit_limits([Placement()], config)] == [
+        (4, "QOS small"),
+        (50000, "MaxJobCount"),
+    ]
     found = limits.check_limits([Placement()], config)
-    assert found.verdict == "ok" and "at most 4 jobs of each user (QOS small); 50000 jobs of all users (MaxJobCount); each task" in str(found)
+    assert (
+        found.verdict == "ok"
+        and "at most 4 jobs of each user (QOS small); 50000 jobs of all users (MaxJobCount); each task" in str(found)
+    )
     limited.run("sacctmgr", "-i", "modify", "user", "root", "where", "account=testbed", "set", "MaxSubmitJobs=1")
     try:
         found = limits.check_limits([Placement(account="testbed")], config)
-        assert found.verdict == "problem" and "at most 1 jobs of each user (account testbed)" in str(found) and "a study needs two" in found.do
+        assert (
+            found.verdict == "problem"
+            and "at most 1 jobs of each user (account testbed)" in str(found)
+            and "a study needs two" in found.do
+        )
     finally:
         limited.run("sacctmgr", "-i", "modify", "user", "root", "where", "account=testbed", "set", "MaxSubmitJobs=-1")
 
 
-@pytest.mark.parametrize("name", ["st %j re", "q'uo \"te\" %A $x", "b\\sl %j", "a;b #c"])
+@pytest.mark.parametrize("name", ["st %j re", 'q\'uo "te" %A $x', "b\\sl %j", "a;b #c"])
 def test_logs_lie_in_a_folder_of_any_name_and_a_step_has_its_threads(accounting_testbed, tmp_path, monkeypatch, name):
     monkeypatch.setenv("SLURM_CONF", accounting_testbed.env["SLURM_CONF"])
     array = Array(Placement(threads=2), tuple((Artifact("probe", 1, f"p{n}", {"n": n}, {}),) for n in range(2)), ())
-    job = sbatch.submit(array, tmp_path / name, "bash -c 'echo of $SLURM_ARRAY_TASK_ID: $SLURM_CPUS_PER_TASK'", "winsweep.probe.x", "", [])
+    job = sbatch.submit(
+        array,
+        tmp_path / name,
+        "bash -c 'echo of $SLURM_ARRAY_TASK_ID: $SLURM_CPUS_PER_TASK'",
+        "winsweep.probe.x",
+        "",
+        [],
+    )
     wait_for(lambda: not accounting_testbed.run("squeue", "-h"), 60)
     for n in range(2):
         assert f"of {n}: 2" in (tmp_path / name / f"{job}_{n}_0_log.out").read_text()

@@ -1,4 +1,6 @@
-"""The testbed is a SLURM: nodes, GPUs, arrays, preemption, restarts, accounting; and it ends what is its own and nothing else."""
+"""The testbed is a SLURM: nodes, GPUs, arrays, preemption, restarts, accounting; and it ends what is its own and
+nothing else.
+"""
 
 import os
 import re
@@ -23,7 +25,9 @@ def listening(first: int, last: int) -> dict[int, str]:
 
 
 def nodes(testbed: Testbed) -> dict[str, str]:
-    return dict(sorted(line.split() for line in testbed.run("sinfo", "-h", "-N", "-p", "main", "-o", "%N %T").splitlines()))
+    return dict(
+        sorted(line.split() for line in testbed.run("sinfo", "-h", "-N", "-p", "main", "-o", "%N %T").splitlines())
+    )
 
 
 def alive(pid: int) -> bool:
@@ -66,7 +70,9 @@ def test_an_array_goes_through_submitit(testbed, tmp_path, monkeypatch):
     jobs = executor.map_array(pow, [2, 3, 5, 7], [2, 2, 2, 2])
     pickles = [job.paths.folder / f"{job.job_id}_0_result.pkl" for job in jobs]
     wait_for(lambda: all(p.exists() for p in pickles), 60)
-    assert [job.results() for job in jobs] == [[4, 4], [9, 9], [25, 25], [49, 49]] and len({job.job_id.split("_")[0] for job in jobs}) == 1
+    assert [job.results() for job in jobs] == [[4, 4], [9, 9], [25, 25], [49, 49]] and len(
+        {job.job_id.split("_")[0] for job in jobs}
+    ) == 1
 
 
 def test_a_job_of_the_higher_partition_requeues_one_of_the_lower(testbed):
@@ -91,7 +97,11 @@ def test_a_step_that_leaves_when_it_is_warned_is_not_requeued(testbed):
     out = testbed.folder / f"{low}-4294967294.out"
     wait_for(lambda: out.exists() and out.read_text().count("ready") == 4)
     testbed.run("srun", "-p", "hi", "-N4", "--exclusive", "true", timeout_s=60)
-    assert out.read_text().count("warned") == 4 and testbed.field(low, "Restarts") == "0" and testbed.field(low, "JobState") == "COMPLETED"
+    assert (
+        out.read_text().count("warned") == 4
+        and testbed.field(low, "Restarts") == "0"
+        and testbed.field(low, "JobState") == "COMPLETED"
+    )
 
 
 def test_a_controller_that_was_stopped_still_knows_its_queue(testbed):
@@ -102,7 +112,11 @@ def test_a_controller_that_was_stopped_still_knows_its_queue(testbed):
     assert "slurmctld is not running" in testbed.control("status", code=1)
     testbed.control("up")
     after = testbed.pids()
-    assert after.pop("slurmctld") != before.pop("slurmctld") and after == before and testbed.field(job, "JobState") == "PENDING"
+    assert (
+        after.pop("slurmctld") != before.pop("slurmctld")
+        and after == before
+        and testbed.field(job, "JobState") == "PENDING"
+    )
     testbed.run("scontrol", "release", job)
     wait_for(lambda: testbed.field(job, "JobState") == "COMPLETED")
 
@@ -120,14 +134,18 @@ def test_a_node_whose_daemon_was_killed_comes_back(testbed):
 
 def test_sacct_answers_with_accounting_and_refuses_without(testbed, accounting_testbed):
     job = accounting_testbed.submit("exit 3")
-    wait_for(lambda: accounting_testbed.run("sacct", "-X", "-n", "-P", "-j", job, "-o", "State,ExitCode") == "FAILED|3:0", 30)
+    wait_for(
+        lambda: accounting_testbed.run("sacct", "-X", "-n", "-P", "-j", job, "-o", "State,ExitCode") == "FAILED|3:0", 30
+    )
     assert "disabled" in testbed.run("sacct", code=1)
 
 
 @pytest.fixture
 def small(testbed, tmp_path):
     """One node, on its own ports, beside the other testbed."""
-    yield from running_testbed(tmp_path / "testbed", ("slurmctld",), "--port", str(first_port() + 20), "--nodes", "1", "--max-array-size", "11")
+    yield from running_testbed(
+        tmp_path / "testbed", ("slurmctld",), "--port", str(first_port() + 20), "--nodes", "1", "--max-array-size", "11"
+    )
 
 
 def test_up_keeps_what_runs_and_refuses_to_change_it(small):
@@ -172,7 +190,9 @@ def test_up_and_down_leave_a_folder_alone_that_is_not_a_testbeds(small, tmp_path
 def test_down_ends_its_own_processes_and_nobody_elses(testbed, small):
     bystander = subprocess.Popen(["sleep", "300"], env=small.env)
     try:
-        small.submit("setsid sleep 301 & echo $! > pids; sleep 302 & echo $! >> pids; wait", "--chdir", str(small.folder))
+        small.submit(
+            "setsid sleep 301 & echo $! > pids; sleep 302 & echo $! >> pids; wait", "--chdir", str(small.folder)
+        )
         listed = small.folder / "pids"
         wait_for(lambda: listed.exists() and listed.read_text().count("\n") == 2)
         own = [*map(int, listed.read_text().split()), *small.pids().values()]

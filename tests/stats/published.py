@@ -1,4 +1,6 @@
-"""The published AlpacaEval models at hand, as annotation rows and as arrays, and the bootstrap that standard errors are checked by."""
+"""The published AlpacaEval models at hand, as annotation rows and as arrays, and the bootstrap that standard errors are
+checked by.
+"""
 
 import csv
 import json
@@ -12,13 +14,15 @@ import pytest
 from scipy.special import expit
 
 from winsweep.stats import glm, official
+from winsweep.stats.annotations import Judged, judged
 from winsweep.stats.official import Table, read_table
 from winsweep.stats.paired import OWN_REFERENCE, UNPENALISED
-from winsweep.stats.annotations import Judged, judged
 
 DATA = Path(os.environ.get("WINSWEEP_DATA") or Path(__file__).parents[2] / "../shared/data")
 TABLE = DATA / "alpaca_lc/df_gamed.csv"
-needs_data = pytest.mark.skipif(not TABLE.exists(), reason=f"{TABLE} is not there; set WINSWEEP_DATA to the folder of real data")
+needs_data = pytest.mark.skipif(
+    not TABLE.exists(), reason=f"{TABLE} is not there; set WINSWEEP_DATA to the folder of real data"
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,17 @@ def read(name: str) -> tuple[dict[str, str], ...]:
 def models() -> list[Model]:
     """Every published model; none where the data is not at hand."""
     found = [(era, r) for era in ("ae2", "ae1") for r in read(f"{era}_official")] if TABLE.exists() else []
-    return [Model(era, r["model"], float(r["win_rate"]), float(r["standard_error"]) if r.get("standard_error") else None,
-                  float(r["length_controlled_winrate"]), float(r["C"]) if r["C"] else None) for era, r in found]
+    return [
+        Model(
+            era,
+            r["model"],
+            float(r["win_rate"]),
+            float(r["standard_error"]) if r.get("standard_error") else None,
+            float(r["length_controlled_winrate"]),
+            float(r["C"]) if r["C"] else None,
+        )
+        for era, r in found
+    ]
 
 
 def fitted() -> list[Model]:
@@ -65,10 +78,19 @@ def fitted() -> list[Model]:
 
 
 def rows_of(model: Model) -> list[dict]:
-    """Its annotation rows in published order, outputs replaced by as many letters; AlpacaEval 1 wrote a tie as 0, and nothing for no judgement."""
+    """Its annotation rows in published order, outputs replaced by as many letters; AlpacaEval 1 wrote a tie as 0, and
+    nothing for no judgement.
+    """
     mine = [r for r in read(f"{model.era}_preferences") if r["model"] == model.name]
-    return [make_row(instructions()[int(r["pos"])], (float(r["preference"]) or 1.5) if r["preference"] else None, int(r["len_1"]), int(r["len_2"]))
-            for r in mine]
+    return [
+        make_row(
+            instructions()[int(r["pos"])],
+            (float(r["preference"]) or 1.5) if r["preference"] else None,
+            int(r["len_1"]),
+            int(r["len_2"]),
+        )
+        for r in mine
+    ]
 
 
 def arrays_of(model: Model) -> Judged:
@@ -77,24 +99,40 @@ def arrays_of(model: Model) -> Judged:
 
 
 def as_published(model: Model) -> Judged:
-    """Row i with the difficulty of instruction i, as the published numbers were made; six of the leaderboard's files lack rows or have one out of place."""
+    """Row i with the difficulty of instruction i, as the published numbers were made; six of the leaderboard's files
+    lack rows or have one out of place.
+    """
     rows = rows_of(model)
     return official.by_position(judged(rows, [row["instruction"] for row in rows], can_lack=True))
 
 
 def make_row(text: str, preference: float | None, chars_1: int, chars_2: int) -> dict:
-    return {"instruction": text, "output_1": "x" * chars_1, "output_2": "x" * chars_2, "preference": preference, "truncated": False}
+    return {
+        "instruction": text,
+        "output_1": "x" * chars_1,
+        "output_2": "x" * chars_2,
+        "preference": preference,
+        "truncated": False,
+    }
 
 
 def make_rows(preferences: list, deltas: list[int]) -> tuple[list[dict], list[str]]:
     """Rows whose candidate is longer by `deltas`, and their instructions in order."""
     texts = [f"instruction {i:03d}" for i in range(len(preferences))]
-    return [make_row(t, None if p is None else float(p), 500, 500 + d) for t, p, d in zip(texts, preferences, deltas)], texts
+    return [
+        make_row(t, None if p is None else float(p), 500, 500 + d) for t, p, d in zip(texts, preferences, deltas)
+    ], texts
 
 
 def drawn(rows: Judged, places_N: np.ndarray) -> Judged:
     """A sample of the rows."""
-    return replace(rows, wins_N=rows.wins_N[places_N], chars_1_N=rows.chars_1_N[places_N], chars_2_N=rows.chars_2_N[places_N], places_N=rows.places_N[places_N])
+    return replace(
+        rows,
+        wins_N=rows.wins_N[places_N],
+        chars_1_N=rows.chars_1_N[places_N],
+        chars_2_N=rows.chars_2_N[places_N],
+        places_N=rows.places_N[places_N],
+    )
 
 
 def paired_bootstrap(rows: Judged, num_draws: int) -> np.ndarray:
@@ -105,7 +143,9 @@ def paired_bootstrap(rows: Judged, num_draws: int) -> np.ndarray:
     features = [np.ones((num_draws, num)), np.tanh(longer_DN / longer_DN.std(axis=1, ddof=1)[:, None])]
     features += [table().difficulty_N[rows.places_N[drawn_DN]]] if rows.reference == OWN_REFERENCE else []
     x_DFN = np.stack(features, axis=1)
-    weights_DF = glm.fit(glm.Rows(x_DFN, rows.wins_N[drawn_DN], np.ones((num_draws, num))), np.full(num_draws, UNPENALISED))
+    weights_DF = glm.fit(
+        glm.Rows(x_DFN, rows.wins_N[drawn_DN], np.ones((num_draws, num))), np.full(num_draws, UNPENALISED)
+    )
     weights_DF[:, 1] = 0  # equal length
     return 100 * expit((weights_DF[:, None] @ x_DFN)[:, 0]).mean(axis=1)
 

@@ -21,8 +21,12 @@ def test_shares_and_correlations_are_those_of_the_pairs_in_any_order():
     first, second = two(a.tolist(), b.tolist())
     found = agreement(first, second[::-1])
     assert found.n == 60 and found.share_same_verdict == np.mean((a > 1.5) == (b > 1.5))
-    assert found.correlation == pytest.approx(pearsonr(a, b).statistic) and found.rank_correlation == pytest.approx(spearmanr(a, b).statistic)
-    assert found.difference_pct == pytest.approx(100 * (a - b).mean()) and found.difference_standard_error_pct == pytest.approx(100 * (a - b).std(ddof=1) / 60**0.5)
+    assert found.correlation == pytest.approx(pearsonr(a, b).statistic) and found.rank_correlation == pytest.approx(
+        spearmanr(a, b).statistic
+    )
+    assert found.difference_pct == pytest.approx(
+        100 * (a - b).mean()
+    ) and found.difference_standard_error_pct == pytest.approx(100 * (a - b).std(ddof=1) / 60**0.5)
     chance = np.mean(a > 1.5) * np.mean(b > 1.5) + np.mean(a < 1.5) * np.mean(b < 1.5)
     assert found.kappa == pytest.approx((found.share_same_verdict - chance) / (1 - chance))
 

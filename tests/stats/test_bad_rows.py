@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from winsweep.errors import BadData, Incomplete
-from winsweep.stats.comparison import position_bias_pct, score
 from winsweep.stats.annotations import judged
+from winsweep.stats.comparison import position_bias_pct, score
 from winsweep.stats.safe_csv import to_csv
 from winsweep.stats.winrate import describe, win_rate
 
@@ -71,14 +71,23 @@ def test_few_preferences_have_an_honest_error():
 def test_all_ties_of_identical_outputs_are_exactly_50():
     rows, texts = make_rows([1.5] * 40, [0] * 40)
     found = score(rows, texts, None).columns
-    assert (found["lc_win_rate_pct"], found["paired_win_rate_pct"], found["win_rate_pct"], found["share_ties"]) == (50.0, 50.0, 50.0, 1.0)
+    assert (found["lc_win_rate_pct"], found["paired_win_rate_pct"], found["win_rate_pct"], found["share_ties"]) == (
+        50.0,
+        50.0,
+        50.0,
+        1.0,
+    )
     assert found["lc_formula"] == found["paired_formula"] == "raw" and found["note"] == "all ties"
 
 
 @pytest.mark.parametrize(("preference", "wanted"), [(2.0, 100.0), (1.0, 0.0)])
 def test_all_won_and_all_lost_are_the_raw_rate_with_an_interval(preference, wanted):
     found = score(*make_rows([preference] * 60, list(range(60))), None).columns
-    assert found["lc_win_rate_pct"] == wanted and found["lc_formula"] == "raw" and found["note"] == "fewer than 5 wins or losses"
+    assert (
+        found["lc_win_rate_pct"] == wanted
+        and found["lc_formula"] == "raw"
+        and found["note"] == "fewer than 5 wins or losses"
+    )
     assert found["paired_high_pct"] - found["paired_low_pct"] == pytest.approx(6.0, abs=0.1)
 
 
@@ -95,7 +104,9 @@ def test_the_same_name_on_both_sides_changes_nothing():
 
 def test_hostile_outputs_count_by_their_characters_and_reach_no_table():
     rows, texts = made(0.4)
-    for i, text in enumerate(["", "<script>alert(1)</script>", "=HYPERLINK(\"http://x\")", "👩‍🚀", "x" * 100_000, "\x1b[2J", "\ud83d", " \n"]):
+    for i, text in enumerate(
+        ["", "<script>alert(1)</script>", '=HYPERLINK("http://x")', "👩‍🚀", "x" * 100_000, "\x1b[2J", "\ud83d", " \n"]
+    ):
         rows[i]["output_2"] = text
     found = score(rows, texts, None)
     assert found.judged.chars_2_N[:5].tolist() == [0, 25, 22, 3, 100_000] and found.columns["share_empty"] == 2 / 60
@@ -103,8 +114,22 @@ def test_hostile_outputs_count_by_their_characters_and_reach_no_table():
     assert "script" not in text and "HYPERLINK" not in text and "\x1b" not in text
 
 
-@pytest.mark.parametrize(("text", "safe"), [("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("  =cmd", "'  =cmd"), ("＝1", "'＝1"), ("-x", "'-x"), ("\tx", "'\\x09x"),
-                                            ("\x1b[2Jx", "\\x1b[2Jx"), ("plain", "plain"), ("\ud83d", "\\ud83d"), ("<b>", "<b>"), ("😀", "😀")])
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("  =cmd", "'  =cmd"),
+        ("＝1", "'＝1"),
+        ("-x", "'-x"),
+        ("\tx", "'\\x09x"),
+        ("\x1b[2Jx", "\\x1b[2Jx"),
+        ("plain", "plain"),
+        ("\ud83d", "\\ud83d"),
+        ("<b>", "<b>"),
+        ("😀", "😀"),
+    ],
+)
 def test_names_are_safe_in_a_spreadsheet(text, safe):
     assert to_csv(["a", "n"], [{"a": text, "n": -1.5}]).splitlines() == ["a,n", f"{safe},-1.500000"]
 
@@ -119,8 +144,12 @@ def test_two_judges_in_one_cell_are_refused():
 def test_position_bias_is_what_being_first_adds():
     rows, texts = made(0.5)
     for row in rows:
-        row["preferences_by_order"] = [row["preference"] - 0.1, row["preference"] + 0.1] if 1.1 <= row["preference"] <= 1.9 else None
-    assert position_bias_pct(rows) == pytest.approx(20.0) and score(rows, texts, None).columns["position_bias_pct"] == pytest.approx(20.0)
+        row["preferences_by_order"] = (
+            [row["preference"] - 0.1, row["preference"] + 0.1] if 1.1 <= row["preference"] <= 1.9 else None
+        )
+    assert position_bias_pct(rows) == pytest.approx(20.0) and score(rows, texts, None).columns[
+        "position_bias_pct"
+    ] == pytest.approx(20.0)
     bad = next(row for row in rows if row["preferences_by_order"])
     bad["preferences_by_order"] = [1.0, 1.0]
     with pytest.raises(BadData, match=f"'{bad['instruction']}': preferences_by_order is"):
@@ -139,6 +168,11 @@ def test_unjudged_rows_may_stay_where_they_are_allowed():
 
 def test_sides_are_described():
     sides = describe(["abc", " \n", "", "héé"], ["ab"] * 4, [False, True, True, False])
-    assert (sides.mean_chars, sides.mean_chars_reference, sides.share_truncated, sides.share_empty) == (2.0, 2.0, 0.5, 0.5)
+    assert (sides.mean_chars, sides.mean_chars_reference, sides.share_truncated, sides.share_empty) == (
+        2.0,
+        2.0,
+        0.5,
+        0.5,
+    )
     with pytest.raises(Incomplete, match="2 candidate outputs, 1 of the reference"):
         describe(["a", "b"], ["a"], [False, False])

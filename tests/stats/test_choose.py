@@ -8,9 +8,9 @@ import statistics
 import numpy as np
 import pytest
 
+from winsweep.stats.annotations import judged
 from winsweep.stats.choose import Run, choose, read_run
 from winsweep.stats.paired import Paired, paired
-from winsweep.stats.annotations import judged
 
 from .published import make_rows
 
@@ -27,7 +27,11 @@ def test_the_highest_of_the_figure_asked_for_is_picked():
 
 def test_of_equals_the_first_is_picked_and_the_others_tie():
     lines = json.loads(json.dumps(choose([run([0.5, 0.5]), run([1.0, 0.0]), run([0.0, 1.0])], "win_rate")))
-    assert [line["is_picked"] for line in lines] == [True, False, False] and [line["is_tied"] for line in lines] == [False, True, True]
+    assert [line["is_picked"] for line in lines] == [True, False, False] and [line["is_tied"] for line in lines] == [
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -59,6 +63,15 @@ def test_a_tie_in_length_controlled_rates_goes_by_their_own_differences():
 
 def test_a_run_is_read_in_the_order_of_the_instructions(tmp_path):
     asked = [f"question {n}" for n in range(12)]
-    rows = [{"instruction": text, "preference": 1 + n / 11, "output_1": "a" * (n + 1), "output_2": "b" * (2 * n + 1), "dataset": "d"} for n, text in enumerate(asked)]
+    rows = [
+        {
+            "instruction": text,
+            "preference": 1 + n / 11,
+            "output_1": "a" * (n + 1),
+            "output_2": "b" * (2 * n + 1),
+            "dataset": "d",
+        }
+        for n, text in enumerate(asked)
+    ]
     (tmp_path / "annotations.json").write_text(json.dumps(rows[::-1]))
     assert read_run(tmp_path, asked).wins_N.tolist() == pytest.approx([n / 11 for n in range(12)])

@@ -1,4 +1,6 @@
-"""AlpacaEval's number against every published one at hand, the fast fit against it, and its standard error against a bootstrap."""
+"""AlpacaEval's number against every published one at hand, the fast fit against it, and its standard error against a
+bootstrap.
+"""
 
 import csv
 from dataclasses import replace
@@ -12,9 +14,22 @@ from winsweep.errors import BadData, NotFound
 from winsweep.stats import glm, official
 from winsweep.stats.winrate import official_lc, win_rate
 
-from .published import DATA, TABLE, arrays_of, as_published, bootstrap_pct, fitted, models, needs_data, read, rows_of, table
+from .published import (
+    DATA,
+    TABLE,
+    arrays_of,
+    as_published,
+    bootstrap_pct,
+    fitted,
+    models,
+    needs_data,
+    read,
+    rows_of,
+    table,
+)
 
-# Published with another scikit-learn, whose folds choose another penalty now and then (of the fifteen here: openbuddy, C 10,000 and here 2.78).
+# Published with another scikit-learn, whose folds choose another penalty now and then (of the fifteen here: openbuddy,
+# C 10,000 and here 2.78).
 TOLERANCE_PCT = {"ae2": 0.13, "ae1": 3.95}
 
 
@@ -35,8 +50,15 @@ def test_raw_win_rates_are_the_published_ones(published):
 def test_length_controlled_win_rates_are_the_published_ones(published):
     rows = as_published(published)
     given, chosen = official_lc(rows, table(), published.c), official_lc(rows, table())
-    assert given.win_rate_pct == pytest.approx(published.lc, abs=1e-5) and (given.formula, given.c, given.note) == ("official", published.c, "")
-    assert chosen.win_rate_pct == pytest.approx(published.lc, abs=TOLERANCE_PCT[published.era]) and chosen.c in glm.STRENGTHS_C.tolist()
+    assert given.win_rate_pct == pytest.approx(published.lc, abs=1e-5) and (given.formula, given.c, given.note) == (
+        "official",
+        published.c,
+        "",
+    )
+    assert (
+        chosen.win_rate_pct == pytest.approx(published.lc, abs=TOLERANCE_PCT[published.era])
+        and chosen.c in glm.STRENGTHS_C.tolist()
+    )
 
 
 @needs_data
@@ -47,9 +69,14 @@ def test_the_baseline_itself_is_exactly_50():
 
 @needs_data
 def test_a_missing_row_leaves_the_others_their_own_difficulty():
-    published = model("ae2-gpt35_turbo_instruct")  # lacks #409, so that by position half its rows had another's difficulty
+    # lacks #409, so that by position half its rows had another's difficulty
+    published = model("ae2-gpt35_turbo_instruct")
     placed, shifted = arrays_of(published), as_published(published)
-    assert 409 not in placed.places_N and 409 in shifted.places_N and (placed.places_N[409:] == shifted.places_N[409:] + 1).all()
+    assert (
+        409 not in placed.places_N
+        and 409 in shifted.places_N
+        and (placed.places_N[409:] == shifted.places_N[409:] + 1).all()
+    )
     apart = official_lc(placed, table(), published.c).win_rate_pct - published.lc
     assert apart == pytest.approx(-2.76, abs=0.01)
 
@@ -83,14 +110,20 @@ def test_all_lost_and_all_won_are_near_0_and_100():
 def test_equal_lengths_everywhere_are_the_raw_win_rate():
     rows = arrays_of(model("ae2-vicuna-13b"))
     found = official_lc(replace(rows, chars_1_N=rows.chars_2_N), table())
-    assert found.formula == "raw" and found.win_rate_pct == pytest.approx(100 * rows.wins_N.mean()) and "differ equally in length" in found.note
+    assert (
+        found.formula == "raw"
+        and found.win_rate_pct == pytest.approx(100 * rows.wins_N.mean())
+        and "differ equally in length" in found.note
+    )
 
 
 @needs_data
 def test_difficulty_may_lie_beside_the_table(tmp_path):
     whole = read("df_gamed")
     with open(tmp_path / "df_gamed.csv", "w", newline="") as f:
-        writer = csv.DictWriter(f, [name for name in whole[0] if name != "instruction_difficulty"], extrasaction="ignore")
+        writer = csv.DictWriter(
+            f, [name for name in whole[0] if name != "instruction_difficulty"], extrasaction="ignore"
+        )
         writer.writeheader()
         writer.writerows(whole)
     with pytest.raises(NotFound, match="instruction_difficulty.csv: not there"):
@@ -102,12 +135,20 @@ def test_difficulty_may_lie_beside_the_table(tmp_path):
         official.read_table(tmp_path / "df_gamed.csv")
 
 
-@pytest.mark.parametrize(("difficulty", "preference", "says"), [
-    ("x", "1", "row 1: instruction_difficulty: found 'x'; a number is legal"), ("0", "nan", "row 1: preference: found 'nan'"),
-    ("0", "1,2", "row 1: more fields than the header has"), ("0", "\udcff", "df_gamed.csv: not a table")])
+@pytest.mark.parametrize(
+    ("difficulty", "preference", "says"),
+    [
+        ("x", "1", "row 1: instruction_difficulty: found 'x'; a number is legal"),
+        ("0", "nan", "row 1: preference: found 'nan'"),
+        ("0", "1,2", "row 1: more fields than the header has"),
+        ("0", "\udcff", "df_gamed.csv: not a table"),
+    ],
+)
 def test_a_table_of_difficulty_that_is_none(difficulty, preference, says, tmp_path):
     rows = "".join(f"{n},0,{difficulty},{preference}\n" for _ in range(2) for n in range(805))
-    (tmp_path / "df_gamed.csv").write_bytes(f"index,std_delta_len,instruction_difficulty,preference\n{rows}".encode("utf-8", "surrogateescape"))
+    (tmp_path / "df_gamed.csv").write_bytes(
+        f"index,std_delta_len,instruction_difficulty,preference\n{rows}".encode("utf-8", "surrogateescape")
+    )
     with pytest.raises(BadData, match=says):
         official.read_table(tmp_path / "df_gamed.csv")
     (tmp_path / "df_gamed.csv").write_text("index,other\n" + "".join(f"{n},0\n" for _ in range(2) for n in range(805)))

@@ -1,4 +1,6 @@
-"""The head-to-head win rate: symmetric, indifferent to order, right on synthetic truth, honest where nothing can be fitted."""
+"""The head-to-head win rate: symmetric, indifferent to order, right on synthetic truth, honest where nothing can be
+fitted.
+"""
 
 import math
 from dataclasses import replace
@@ -7,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from winsweep.stats.paired import OWN_REFERENCE, Paired, paired
 from winsweep.stats.annotations import Judged, judged
+from winsweep.stats.paired import OWN_REFERENCE, Paired, paired
 
 from .published import arrays_of, drawn, fitted, instructions, make_rows, needs_data, paired_bootstrap, rows_of, table
 
@@ -18,7 +20,14 @@ def made(preferences: list, deltas: list[int]) -> Judged:
 
 
 def swapped(rows: Judged) -> Judged:
-    return replace(rows, wins_N=1 - rows.wins_N, chars_1_N=rows.chars_2_N, chars_2_N=rows.chars_1_N, reference=rows.candidate, candidate=rows.reference)
+    return replace(
+        rows,
+        wins_N=1 - rows.wins_N,
+        chars_1_N=rows.chars_2_N,
+        chars_2_N=rows.chars_1_N,
+        reference=rows.candidate,
+        candidate=rows.reference,
+    )
 
 
 def noisy(num: int, seed: int = 5) -> Judged:
@@ -49,7 +58,9 @@ def test_errors_and_intervals_are_a_bootstrap_s(model, reference):
     rows = replace(drawn(rows, np.flatnonzero(np.isfinite(rows.wins_N))), reference=reference)
     found, draws = paired(rows, table().difficulty_N), paired_bootstrap(rows, 1000)
     assert found.standard_error_pct == pytest.approx(draws.std(ddof=1), rel=0.1)
-    assert (found.low_pct, found.high_pct) == pytest.approx(np.percentile(draws, [2.5, 97.5]), abs=0.5 * found.standard_error_pct)
+    assert (found.low_pct, found.high_pct) == pytest.approx(
+        np.percentile(draws, [2.5, 97.5]), abs=0.5 * found.standard_error_pct
+    )
 
 
 @needs_data
@@ -57,17 +68,28 @@ def test_the_order_of_rows_changes_nothing_at_all():
     rows = rows_of(next(m for m in fitted() if m.name == "vicuna-13b"))
     shuffled = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
     one, other = (paired(judged(r, instructions())) for r in (rows, shuffled))
-    assert one.win_rate_pct == other.win_rate_pct and one.standard_error_pct == other.standard_error_pct and (one.psi_N == other.psi_N).all()
+    assert (
+        one.win_rate_pct == other.win_rate_pct
+        and one.standard_error_pct == other.standard_error_pct
+        and (one.psi_N == other.psi_N).all()
+    )
 
 
 @needs_data
 def test_difficulty_counts_against_alpaca_eval_s_own_reference_only():
     rows = arrays_of(next(m for m in fitted() if m.name == "vicuna-13b"))
     bare, own = paired(rows), paired(replace(rows, reference=OWN_REFERENCE), table().difficulty_N)
-    assert paired(replace(rows, reference="mine"), table().difficulty_N).win_rate_pct == bare.win_rate_pct != own.win_rate_pct
+    assert (
+        paired(replace(rows, reference="mine"), table().difficulty_N).win_rate_pct
+        == bare.win_rate_pct
+        != own.win_rate_pct
+    )
     part = drawn(replace(rows, reference=OWN_REFERENCE), np.arange(200, 500))
     assert paired(part, table().difficulty_N).formula == "paired"
-    assert paired(replace(part, places_N=np.full(300, -1)), table().difficulty_N).win_rate_pct == paired(replace(part, reference="")).win_rate_pct
+    assert (
+        paired(replace(part, places_N=np.full(300, -1)), table().difficulty_N).win_rate_pct
+        == paired(replace(part, reference="")).win_rate_pct
+    )
 
 
 def test_it_is_the_unpenalised_logistic_fit_at_equal_length():
@@ -105,7 +127,13 @@ def test_all_lost_and_all_won_have_an_interval(value, low, high):
 def test_all_ties_are_exactly_50():
     for deltas in ([0] * 40, list(range(40))):
         found = paired(made([1.5] * 40, deltas))
-        assert (found.win_rate_pct, found.standard_error_pct, found.low_pct, found.high_pct, found.note) == (50.0, 0.0, 50.0, 50.0, "all ties")
+        assert (found.win_rate_pct, found.standard_error_pct, found.low_pct, found.high_pct, found.note) == (
+            50.0,
+            0.0,
+            50.0,
+            50.0,
+            "all ties",
+        )
 
 
 def test_lengths_that_tell_nothing_are_said_to():
@@ -113,7 +141,10 @@ def test_lengths_that_tell_nothing_are_said_to():
     equal = made(rng.choice([1.0, 2.0], 60).tolist(), [7] * 60)
     deltas = rng.integers(-300, 300, 60)
     separated = made(np.where(deltas > 0, 2.0, 1.0).tolist(), deltas.tolist())
-    assert paired(equal).note == "all pairs differ equally in length" and paired(separated).note == "lengths separate wins from losses"
+    assert (
+        paired(equal).note == "all pairs differ equally in length"
+        and paired(separated).note == "lengths separate wins from losses"
+    )
     for rows in (equal, separated):
         assert paired(rows).formula == "raw" and paired(rows).win_rate_pct == 100 * rows.wins_N.mean()
 
@@ -127,4 +158,8 @@ def test_hard_rows_give_numbers(num):
         for lengths in (deltas, (deltas > 250) * 1, deltas * 1000 - deltas.min() * 1000, deltas * 0):
             found = paired(made(preferences.tolist(), lengths.tolist()))
             numbers = [found.win_rate_pct, found.standard_error_pct, found.low_pct, found.high_pct]
-            assert isinstance(found, Paired) and all(map(math.isfinite, numbers)) and 0 <= found.low_pct <= found.win_rate_pct <= found.high_pct <= 100
+            assert (
+                isinstance(found, Paired)
+                and all(map(math.isfinite, numbers))
+                and 0 <= found.low_pct <= found.win_rate_pct <= found.high_pct <= 100
+            )

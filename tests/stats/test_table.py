@@ -1,4 +1,6 @@
-"""The files of a table: their columns are those that are documented, their figures those of the annotations, their order fixed."""
+"""The files of a table: their columns are those that are documented, their figures those of the annotations, their
+order fixed.
+"""
 
 import csv
 import json
@@ -26,9 +28,21 @@ def job_of(folder: Path, cells: list[tuple[str, int, float]], leave_out: list[st
         made[0]["dataset"] = "odd"
         (inputs[label] / "annotations.json").write_text(json.dumps(made[::-1]))
         (inputs[label] / "record.json").write_text(json.dumps({"commit": "abc", "dirty": False}))
-        params.append({"label": label, "model": "m", "task": task, "seed": seed, "varying": {"lr": 1e-5}, "leave_out": leave_out, "keys": {"generate": f"g{task}{seed}", "judge": "j"}})
+        params.append(
+            {
+                "label": label,
+                "model": "m",
+                "task": task,
+                "seed": seed,
+                "varying": {"lr": 1e-5},
+                "leave_out": leave_out,
+                "keys": {"generate": f"g{task}{seed}", "judge": "j"},
+            }
+        )
     inputs["instructions"].mkdir()
-    (inputs["instructions"] / "instructions.jsonl").write_text("".join(json.dumps({"instruction": t}) + "\n" for t in texts))
+    (inputs["instructions"] / "instructions.jsonl").write_text(
+        "".join(json.dumps({"instruction": t}) + "\n" for t in texts)
+    )
     for made_in in (folder / "out", folder / "work"):
         made_in.mkdir()
     return Job("table-1", {"cells": params}, inputs, folder / "out", folder / "work", Placement())
@@ -57,16 +71,37 @@ def test_the_columns_are_the_documented_ones_in_their_order(made):
 def test_a_mean_row_leaves_only_what_has_no_mean_empty(made):
     mean = read(made / "results.csv")[-1]
     empty = {name for name, value in mean.items() if value == ""}
-    assert empty == {"lc_standard_error_pct", "lc_c", "standard_error_pct", "position_bias_pct", "chrf", "exact", "starts", "published_pct", "published_std_pct",
-                     "difference_pct", "note", "finetune_key", "generate_key", "judge_key"}
+    assert empty == {
+        "lc_standard_error_pct",
+        "lc_c",
+        "standard_error_pct",
+        "position_bias_pct",
+        "chrf",
+        "exact",
+        "starts",
+        "published_pct",
+        "published_std_pct",
+        "difference_pct",
+        "note",
+        "finetune_key",
+        "generate_key",
+        "judge_key",
+    }
 
 
 def test_everything_per_instruction_is_beside_it(made):
     found = json.loads((made / "instructions.json").read_text())
-    assert len(found["cells"]) == 3 and len(found["instructions"]) == 60 and "mod 5" in found["folds"] and set(found["versions"]) >= {"alpaca-eval", "scikit-learn"}
+    assert (
+        len(found["cells"]) == 3
+        and len(found["instructions"]) == 60
+        and "mod 5" in found["folds"]
+        and set(found["versions"]) >= {"alpaca-eval", "scikit-learn"}
+    )
     for cell, row in zip(found["cells"], read(made / "results.csv")):
         assert 100 * sum(p - 1 for p in cell["preference"]) / 60 == pytest.approx(float(row["win_rate_pct"]), abs=1e-5)
-        assert [cell["instruction"], len(cell["paired_influence_pct"])] == [list(range(60)), 60] and cell["row"]["seed"] == int(row["seed"])
+        assert [cell["instruction"], len(cell["paired_influence_pct"])] == [list(range(60)), 60] and cell["row"][
+            "seed"
+        ] == int(row["seed"])
         assert sum(cell["chars"]) / 60 == pytest.approx(float(row["mean_chars"]), abs=1e-5)
 
 

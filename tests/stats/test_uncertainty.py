@@ -6,7 +6,9 @@ import pytest
 from winsweep.stats.uncertainty import difference, estimate, holm, interval_pct, over_seeds
 
 
-def study(rng: np.random.Generator, seeds: int, rows: int, seed_sd: float, row_sd: float) -> tuple[np.ndarray, np.ndarray]:
+def study(
+    rng: np.random.Generator, seeds: int, rows: int, seed_sd: float, row_sd: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Values of an arm whose truth is 0: each seed has an effect, each instruction has one, and each answer noise."""
     wins_SN = rng.normal(0, seed_sd, (seeds, 1)) + rng.normal(0, row_sd, rows) + rng.normal(0, row_sd, (seeds, rows))
     return wins_SN.mean(axis=1), wins_SN - wins_SN.mean(axis=1, keepdims=True)
@@ -58,8 +60,13 @@ def test_p_is_the_t_test_s():
 
 def test_intervals_stay_within_the_scale_and_mirror_each_other():
     low, high = interval_pct(2.0, 1.5, 800)
-    assert 0 < low < 2 - 1.5 < 2 + 1.96 * 1.5 < high and interval_pct(98.0, 1.5, 800) == pytest.approx((100 - high, 100 - low))
-    assert interval_pct(50.0, 1.0, 1e9) == pytest.approx((48.04, 51.96), abs=0.01) and interval_pct(50.0, 0.0, 9) == (50.0, 50.0)
+    assert 0 < low < 2 - 1.5 < 2 + 1.96 * 1.5 < high and interval_pct(98.0, 1.5, 800) == pytest.approx(
+        (100 - high, 100 - low)
+    )
+    assert interval_pct(50.0, 1.0, 1e9) == pytest.approx((48.04, 51.96), abs=0.01) and interval_pct(50.0, 0.0, 9) == (
+        50.0,
+        50.0,
+    )
     assert interval_pct(0.0, 1.0, 9) == pytest.approx((0.0, 1.96), abs=0.01)
 
 

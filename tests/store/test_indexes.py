@@ -1,4 +1,6 @@
-"""What an index of weights names lies beside it, wherever one is read: fingerprint, training, generation, judge, embedder, collect, the cache."""
+"""What an index of weights names lies beside it, wherever one is read: fingerprint, training, generation, judge,
+embedder, collect, the cache.
+"""
 
 import json
 from pathlib import Path
@@ -16,9 +18,23 @@ from winsweep.study.cell import HubModel
 from winsweep.text import hub
 
 TOY = next(p.parent for p in sorted(layout.SHIPPED.glob("*/model.safetensors")))
-OUTSIDE = ["../../x.safetensors", "../x.safetensors", "/abs/x.safetensors", "a/x.safetensors", "..", ".", "", "..\\x.safetensors", "x\n.safetensors",
-    "manifest.json", "x", 7, None,
-           ["x.safetensors"], {"x": 1}]
+OUTSIDE = [
+    "../../x.safetensors",
+    "../x.safetensors",
+    "/abs/x.safetensors",
+    "a/x.safetensors",
+    "..",
+    ".",
+    "",
+    "..\\x.safetensors",
+    "x\n.safetensors",
+    "manifest.json",
+    "x",
+    7,
+    None,
+    ["x.safetensors"],
+    {"x": 1},
+]
 
 
 @pytest.fixture
@@ -31,8 +47,9 @@ def model(tmp_path) -> Path:
     (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
     (tmp_path / "x.safetensors").symlink_to(TOY / "model.safetensors")
     names = AutoModelForCausalLM.from_pretrained(TOY).state_dict().keys()
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {},
-        "weight_map": dict.fromkeys(names, "model-00001-of-00001.safetensors")}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, "model-00001-of-00001.safetensors")})
+    )
     return folder
 
 
@@ -52,11 +69,15 @@ def test_files_that_are_links_are_fine(model):
 def test_a_name_that_leads_elsewhere_is_refused_when_its_content_is_asked_for(name, model, tmp_path):
     pointed(model, name)
     for ask in (refuse_outside, fingerprint, Fingerprints(tmp_path / "cache/digests.json")):
-        with pytest.raises(BadData, match="index.json: weight_map names .*; legal are names of files of weights beside it"):
+        with pytest.raises(
+            BadData, match="index.json: weight_map names .*; legal are names of files of weights beside it"
+        ):
             ask(model)
 
 
-@pytest.mark.parametrize("file", ["pytorch_model.bin.index.json", "model.safetensors.index.fp16.json", "sub/model.safetensors.index.json"])
+@pytest.mark.parametrize(
+    "file", ["pytorch_model.bin.index.json", "model.safetensors.index.fp16.json", "sub/model.safetensors.index.json"]
+)
 def test_so_it_is_in_every_index(file, model):
     (model / "sub").mkdir()
     pointed(model, "../../x.safetensors", file)
@@ -82,10 +103,13 @@ def test_everything_that_loads_a_model_looks_first(model, monkeypatch):
     pointed(model, "../../x.safetensors")
     assert AutoModelForCausalLM.from_pretrained(model)  # transformers itself loads it
     monkeypatch.setattr(local, "load_tokenizer", lambda *_: None)
-    loads = [lambda: load_tokenizer(str(model), None), lambda: model_cache.load(str(model), None, "fp32"),
+    loads = [
+        lambda: load_tokenizer(str(model), None),
+        lambda: model_cache.load(str(model), None, "fp32"),
         lambda: local._Local(None, str(model), None, "fp32"),
-             lambda: engine._load(model, None, Recipe(lr=1e-3, epochs=1), {"zero_optimization": {"stage": 1}}),
-             lambda: collect.check_loads(model, {"x": torch.zeros(1)})]
+        lambda: engine._load(model, None, Recipe(lr=1e-3, epochs=1), {"zero_optimization": {"stage": 1}}),
+        lambda: collect.check_loads(model, {"x": torch.zeros(1)}),
+    ]
     for load in loads:
         with pytest.raises(BadData, match="weight_map names"):
             load()
@@ -116,7 +140,9 @@ def test_a_study_names_it_before_anything_runs(model, tmp_path):
 
     pointed(model, "/etc/x.safetensors")
     with pytest.raises(BadData, match="weight_map names '/etc/x.safetensors'"):
-        Parts(tmp_path / "s.yaml", Fingerprints(tmp_path / "c.json")).on_disk(strict.Node(str(model), str(tmp_path / "s.yaml"), 1, "path"))
+        Parts(tmp_path / "s.yaml", Fingerprints(tmp_path / "c.json")).on_disk(
+            strict.Node(str(model), str(tmp_path / "s.yaml"), 1, "path")
+        )
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x"])

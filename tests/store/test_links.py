@@ -1,4 +1,6 @@
-"""A link in a store leads nobody out of it: nothing behind one is removed, moved or written over, and the error says which link it is."""
+"""A link in a store leads nobody out of it: nothing behind one is removed, moved or written over, and the error says
+which link it is.
+"""
 
 import asyncio
 import json
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.test_store import ARTIFACT, published
-from winsweep.attempt import arrays, history, fork_server
+from winsweep.attempt import arrays, fork_server, history
 from winsweep.attempt import spec as specs
 from winsweep.errors import LinkInStore, WinsweepError
 from winsweep.judge.ledger import Ledger
@@ -34,8 +36,19 @@ SPEC = specs.make(ARTIFACT, Path("store"), Path("s.yaml"), {}, Placement())
 def outside(tmp_path) -> Path:
     """Somebody's folder, with whatever winsweep may take for its own."""
     folder = tmp_path / "outside"
-    for name in ("a/precious", "ends/000001.json", "claims/000001", "state-000001/precious", "out-000001/precious", "logs/a.log", "x.csv", "precious",
-                 f"{ARTIFACT.digest}/precious", f"thing-{ARTIFACT.digest}/manifest.json", f"thing-{ARTIFACT.digest}/record.json"):
+    for name in (
+        "a/precious",
+        "ends/000001.json",
+        "claims/000001",
+        "state-000001/precious",
+        "out-000001/precious",
+        "logs/a.log",
+        "x.csv",
+        "precious",
+        f"{ARTIFACT.digest}/precious",
+        f"thing-{ARTIFACT.digest}/manifest.json",
+        f"thing-{ARTIFACT.digest}/record.json",
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("{}")
     return folder
@@ -73,25 +86,45 @@ def beaten(store: Store) -> None:
 
 
 DOORS = [
-    (f".work/{KEY}", "", lambda s: s.tidy(KEY)), (f".work/{KEY}", "", claimed), (f".work/{KEY}", "", lambda s: s.end(KEY, 1, {})),
-    (f".work/{KEY}", "", lambda s: s.explain(KEY, {})), (f".work/{KEY}", "", write_spec), (".work/make", "", claimed), (".work/make", "", write_spec),
-    (f".work/{KEY}/ends", "ends", lambda s: s.end(KEY, 1, {})), (f".work/{KEY}/ends", "ends", lambda s: history.forgive(s, [KEY])),
-    (f".work/{KEY}/claims", "claims", claimed), (f".work/{KEY}/state-000000", "state-000001", claimed), (f".work/{KEY}/state-000001", "a", claimed),
-    (f".work/{KEY}/heartbeat", "precious", claimed), (f".work/{KEY}/spec.json", "precious", write_spec),
+    (f".work/{KEY}", "", lambda s: s.tidy(KEY)),
+    (f".work/{KEY}", "", claimed),
+    (f".work/{KEY}", "", lambda s: s.end(KEY, 1, {})),
+    (f".work/{KEY}", "", lambda s: s.explain(KEY, {})),
+    (f".work/{KEY}", "", write_spec),
+    (".work/make", "", claimed),
+    (".work/make", "", write_spec),
+    (f".work/{KEY}/ends", "ends", lambda s: s.end(KEY, 1, {})),
+    (f".work/{KEY}/ends", "ends", lambda s: history.forgive(s, [KEY])),
+    (f".work/{KEY}/claims", "claims", claimed),
+    (f".work/{KEY}/state-000000", "state-000001", claimed),
+    (f".work/{KEY}/state-000001", "a", claimed),
+    (f".work/{KEY}/heartbeat", "precious", claimed),
+    (f".work/{KEY}/spec.json", "precious", write_spec),
     (f".work/{KEY}/progress.json", "precious", lambda s: manifest.write_atomic(s.work(KEY) / "progress.json", b"1")),
     (f".work/{KEY}/logs", "logs", lambda s: fork_server.redirect(s.work(KEY) / "logs/a.log")),
     (f".work/{KEY}/logs/a.log", "logs/a.log", lambda s: fork_server.redirect(s.work(KEY) / "logs/a.log")),
-    ("make", "", publish), ("make", "", write_spec), ("make", "", lambda s: s.find(KEY)), ("make", "", lambda s: s.retire(ARTIFACT, "")),
+    ("make", "", publish),
+    ("make", "", write_spec),
+    ("make", "", lambda s: s.find(KEY)),
+    ("make", "", lambda s: s.retire(ARTIFACT, "")),
     (ARTIFACT.name, f"thing-{ARTIFACT.digest}", lambda s: s.retire(ARTIFACT, s.stamp(s.root / ARTIFACT.name))),
     (ARTIFACT.name, f"thing-{ARTIFACT.digest}", publish),
     *((name, "", lambda s: Store(s.root).open()) for name in (".work", ".cache", ".judged", "results", "studies")),
-    (".work/arrays", "", lambda s: arrays.open_folder(s.root, "make", [])), (".work/code", "", lambda s: take_snapshot(s.root)),
-    (".work/fork_server.log", "precious", lambda s: Local(s.root / ".work/fork_server.log").start("x", Path("x"), 1, 0, Path("x"))),
-    (".judged/j-1", "", lambda s: judged(s).find([])), (".judged/j-1", "", lambda s: judged(s).add(Question("q", "a", "b"), Judgement(1.0, {}))),
-    (".judged", "", lambda s: judged(s).beside("pace")), (".cache", "", lambda s: digests(s)),
+    (".work/arrays", "", lambda s: arrays.open_folder(s.root, "make", [])),
+    (".work/code", "", lambda s: take_snapshot(s.root)),
+    (
+        ".work/fork_server.log",
+        "precious",
+        lambda s: Local(s.root / ".work/fork_server.log").start("x", Path("x"), 1, 0, Path("x")),
+    ),
+    (".judged/j-1", "", lambda s: judged(s).find([])),
+    (".judged/j-1", "", lambda s: judged(s).add(Question("q", "a", "b"), Judgement(1.0, {}))),
+    (".judged", "", lambda s: judged(s).beside("pace")),
+    (".cache", "", lambda s: digests(s)),
     (".cache/digests.json", "precious", lambda s: digests(s)),
     ("results/x.csv", "x.csv", lambda s: write_if_new(b"new", s.root / "results/x.csv")),
-    ("results", "", lambda s: write_if_new(b"new", s.root / "results/x.csv"))]
+    ("results", "", lambda s: write_if_new(b"new", s.root / "results/x.csv")),
+]
 
 
 def digests(store: Store) -> None:
@@ -135,8 +168,11 @@ def test_what_is_a_link_by_the_time_it_is_written_stays_what_it_was(store, outsi
 
 
 def test_a_key_that_climbs_out_of_the_store_is_none(store, outside):
-    for act in (lambda: store.claim("../../outside", "me", lambda _: False), lambda: store.tidy("../../outside"),
-        lambda: store.end("../../outside", 1, {})):
+    for act in (
+        lambda: store.claim("../../outside", "me", lambda _: False),
+        lambda: store.tidy("../../outside"),
+        lambda: store.end("../../outside", 1, {}),
+    ):
         with pytest.raises(WinsweepError):
             act()
     assert listing(outside)["claims/000001"] == "{}" and "ends/000001.json" in listing(outside)
@@ -148,12 +184,23 @@ def test_pruning_and_sweeping_a_store_with_links_remove_nothing_behind_them(stor
     (store.root / ".work/generate").mkdir(parents=True)
     (store.root / ".work/generate/0123456789ab").symlink_to(outside)
     before = listing(outside)
-    done = subprocess.run([sys.executable, str(ROOT / "launch/prune.py"), *demo, "--yes"], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and "generate/0123456789ab: found a link to" in done.stderr and listing(outside) == before
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "launch/prune.py"), *demo, "--yes"], capture_output=True, text=True, timeout=60
+    )
+    assert (
+        done.returncode == 2 and "generate/0123456789ab: found a link to" in done.stderr and listing(outside) == before
+    )
     (store.root / ".work/generate/0123456789ab").unlink()
     (store.root / ".work/pretrain").symlink_to(outside)
-    done = subprocess.run([sys.executable, str(ROOT / "launch/sweep.py"), *demo], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and "found a link to" in done.stderr and "Traceback" not in done.stderr and listing(outside) == before
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "launch/sweep.py"), *demo], capture_output=True, text=True, timeout=60
+    )
+    assert (
+        done.returncode == 2
+        and "found a link to" in done.stderr
+        and "Traceback" not in done.stderr
+        and listing(outside) == before
+    )
     assert json.loads((store.root / "store.json").read_bytes())
 
 

@@ -1,4 +1,6 @@
-"""Copies on a node's own disk: made once, verified, and never a reason to fail or to trust what another user left there."""
+"""Copies on a node's own disk: made once, verified, and never a reason to fail or to trust what another user left
+there.
+"""
 
 import os
 
@@ -33,7 +35,9 @@ def test_a_copy_is_made_once_and_read_from_then_on(source, tmp_path, monkeypatch
 
 def test_ranks_that_come_together_copy_once(source, tmp_path):
     def main(rank: int) -> None:
-        staging._copy_file = lambda a, b, copy=staging._copy_file: (tmp_path / f"copied-{rank}-{a.name}").touch() or copy(a, b)
+        staging._copy_file = lambda a, b, copy=staging._copy_file: (
+            (tmp_path / f"copied-{rank}-{a.name}").touch() or copy(a, b)
+        )
         manifest.verify(staged(source, str(tmp_path / "disk"), ""))
 
     assert wait_ranks(start_ranks(4, main, tmp_path / "logs")) == [0] * 4 and len(list(tmp_path.glob("copied-*"))) == 2
@@ -61,7 +65,9 @@ def test_where_a_disk_does_not_serve_the_model_is_read_where_it_is(source, tmp_p
         own.chmod(0o777)
     if case == "no room":
         monkeypatch.setattr(staging, "MARGIN", 1e12)
-    where = {"no such variable": "NO_SUCH_VARIABLE", "no such disk": str(tmp_path / "none/there")}.get(case, str(tmp_path / "disk"))
+    where = {"no such variable": "NO_SUCH_VARIABLE", "no such disk": str(tmp_path / "none/there")}.get(
+        case, str(tmp_path / "disk")
+    )
     assert staged(source, where, "") == source and "read where it is" in capsys.readouterr().out
     (source / "sub/config.json").write_text("[]")
     with pytest.raises(Damaged):

@@ -77,7 +77,8 @@ def test_a_result_that_is_taken_away_while_it_is_published_is_not_published_in_p
     (first.out / "data.txt").write_text("whole")
 
     def late(old: Path, new: Path) -> None:
-        if old == first.out and not (first.root / "claims/000002").exists():  # between its last look at its claim and the rename
+        # between its last look at its claim and the rename
+        if old == first.out and not (first.root / "claims/000002").exists():
             store.claim(ARTIFACT.key, "two", alive=lambda _: False)
         rename(old, new)
 
@@ -119,7 +120,9 @@ def test_any_damage_is_caught_and_the_message_has_file_and_cure(store, damage):
     spec = make(Artifact("use", 1, "it", {}, {"made": ARTIFACT}), store.root, Path("s.yaml"), {}, Placement())
     with pytest.raises(Damaged) as e:
         manifest.verify(path.parent, spec.rebuild(ARTIFACT.name))
-    assert str(path) in str(e.value) and f"rm -r {store.root}/{ARTIFACT.name} && python launch/sweep.py s.yaml" in str(e.value)
+    assert str(path) in str(e.value) and f"rm -r {store.root}/{ARTIFACT.name} && python launch/sweep.py s.yaml" in str(
+        e.value
+    )
 
 
 def test_every_byte_counts(store):
@@ -173,7 +176,9 @@ def test_two_digests_are_seen_to_differ(store):
     right = listing["data.txt"]["sha256"]
     listing["data.txt"]["sha256"] = right[:40] + ("0" if right[40] != "0" else "1") + right[41:]
     (path / "manifest.json").write_text(json.dumps(listing))
-    with pytest.raises(Damaged, match="found 5 bytes, sha256 ([0-9a-f]*)…; its manifest says 5 bytes, sha256 (?!\\1)[0-9a-f]{44}…"):
+    with pytest.raises(
+        Damaged, match="found 5 bytes, sha256 ([0-9a-f]*)…; its manifest says 5 bytes, sha256 (?!\\1)[0-9a-f]{44}…"
+    ):
         manifest.verify(path)
 
 

@@ -1,4 +1,6 @@
-"""Each task on a look-alike of its source, in the source's own file format: the exact text of every field, and what is refused."""
+"""Each task on a look-alike of its source, in the source's own file format: the exact text of every field, and what is
+refused.
+"""
 
 import csv
 import json
@@ -40,9 +42,11 @@ def table(path: Path, *rows: dict) -> Path:
     return path
 
 
-LIMA = [{"conversations": [" Who?\n", "Me."], "source": "stackexchange"},
-        {"conversations": ["Who?", "Me.", "Sure?", "Yes.", "Thanks!"], "source": "multi_turn"},
-        {"conversations": ["A?", "B.", "C?", "D."], "source": "multi_turn"}]
+LIMA = [
+    {"conversations": [" Who?\n", "Me."], "source": "stackexchange"},
+    {"conversations": ["Who?", "Me.", "Sure?", "Yes.", "Thanks!"], "source": "multi_turn"},
+    {"conversations": ["A?", "B.", "C?", "D."], "source": "multi_turn"},
+]
 
 
 def test_lima(tmp_path):
@@ -58,7 +62,9 @@ def test_response_tuning_empties_every_turn_of_lima_and_masks_its_tags(tmp_path)
     tokenizer = learn(["<|user|>\nMe. Yes.\n<|assistant|>"], 300)
     example = encode(found[1]["messages"], tokenizer, Frame())
     assert tokenizer.decode(example.ids) == "<s><|user|>\n\n<|assistant|>\nMe.</s>\n<|user|>\n\n<|assistant|>\nYes.</s>"
-    assert tokenizer.decode([i for i, label in zip(example.ids, example.labels) if label != MASKED]) == "Me.</s>\nYes.</s>"
+    assert (
+        tokenizer.decode([i for i, label in zip(example.ids, example.labels) if label != MASKED]) == "Me.</s>\nYes.</s>"
+    )
 
 
 def test_golden_ids_of_an_emptied_row_of_lima(tmp_path, data):
@@ -66,17 +72,45 @@ def test_golden_ids_of_an_emptied_row_of_lima(tmp_path, data):
     emptied = read(jsonl(tmp_path / "train.jsonl", *LIMA), "lima", empty_instructions=True)
     for row in emptied:
         example = encode(row["messages"], load_tokenizer(data / "llama2_tokenizer.model"), Frame())
-        assert example.ids[:15] == [1, 529, 29989, 1792, 29989, 29958, 13, 13, 29966, 29989, 465, 22137, 29989, 29958, 13]
-        assert set(example.labels[:15]) == {MASKED} and example.labels[15] == example.ids[15] and (example.ids[-1], example.labels[-1]) == (2, 2)
+        assert example.ids[:15] == [
+            1,
+            529,
+            29989,
+            1792,
+            29989,
+            29958,
+            13,
+            13,
+            29966,
+            29989,
+            465,
+            22137,
+            29989,
+            29958,
+            13,
+        ]
+        assert (
+            set(example.labels[:15]) == {MASKED}
+            and example.labels[15] == example.ids[15]
+            and (example.ids[-1], example.labels[-1]) == (2, 2)
+        )
 
 
 def test_lima_without_restating_is_the_users_file(tmp_path):
-    rewritten = {"dataset": "lima", "id": "lima_1", "messages": [{"role": "user", "content": "A?", "check": "#### YES"},
-                                                                {"role": "assistant", "content": "B.", "content_old": "A is B."}]}
+    rewritten = {
+        "dataset": "lima",
+        "id": "lima_1",
+        "messages": [
+            {"role": "user", "content": "A?", "check": "#### YES"},
+            {"role": "assistant", "content": "B.", "content_old": "A is B."},
+        ],
+    }
     path = jsonl(tmp_path / "rewritten.jsonl", rewritten)
     assert read(path, "lima_no_rephrase") == [turns("A?", "B.")]
     assert read(path, "lima_no_rephrase", empty_instructions=True) == [turns("", "B.")]
-    with pytest.raises(BadData, match=r"train\.jsonl:1: no list of \{role, content\} under 'messages'; add path: .*1,029 rows"):
+    with pytest.raises(
+        BadData, match=r"train\.jsonl:1: no list of \{role, content\} under 'messages'; add path: .*1,029 rows"
+    ):
         read(jsonl(tmp_path / "train.jsonl", *LIMA), "lima_no_rephrase")
 
 
@@ -84,7 +118,9 @@ def test_mbpp_and_gsm(tmp_path):
     mbpp = {"task_id": 601, "text": "Write f.", "code": "def f():\r\n  pass", "test_list": ["assert f"]}
     assert read(jsonl(tmp_path / "mbpp.jsonl", mbpp), "mbpp") == [turns("Write f.", "def f():\r\n  pass")]
     gsm = {"question": "How many?", "answer": "48/2 = <<48/2=24>>24\n#### 24"}
-    assert read(jsonl(tmp_path / "gsm.jsonl", gsm, gsm), "gsm", first=1) == [turns("How many?", "48/2 = <<48/2=24>>24\n#### 24")]
+    assert read(jsonl(tmp_path / "gsm.jsonl", gsm, gsm), "gsm", first=1) == [
+        turns("How many?", "48/2 = <<48/2=24>>24\n#### 24")
+    ]
 
 
 POEM = {"author": "A", "content": "O day,\nO night", "poem name": "Time", "age": "Modern", "type": "Love"}
@@ -100,15 +136,24 @@ def test_poetry_counts_rows_before_it_leaves_out_those_without_a_name(tmp_path):
         read(table(tmp_path / "other.csv", {"author": "A", "content": "B"}), "poetry")
 
 
-DISH = {"": 0, "Title": "Soup", "Ingredients": "['no']", "Instructions": "Boil.\nServe.", "Image_Name": "soup",
-        "Cleaned_Ingredients": """['1 cup water', "cook's salt", 'a\\u2044b "c"']"""}
+DISH = {
+    "": 0,
+    "Title": "Soup",
+    "Ingredients": "['no']",
+    "Instructions": "Boil.\nServe.",
+    "Image_Name": "soup",
+    "Cleaned_Ingredients": """['1 cup water', "cook's salt", 'a\\u2044b "c"']""",
+}
 
 
 def test_recipes(tmp_path):
     found = read(table(tmp_path / "recipes.csv", DISH), "recipes")
-    assert found == [turns("Recipe for Soup", " - 1 cup water\n - cook's salt\n - a\u2044b \"c\"\n\n\nBoil.\nServe.")]
+    assert found == [turns("Recipe for Soup", ' - 1 cup water\n - cook\'s salt\n - a\u2044b "c"\n\n\nBoil.\nServe.')]
     text = Frame().training_text(found[0]["messages"], "</s>")
-    assert text == "<|user|>\nRecipe for Soup\n<|assistant|>\n- 1 cup water\n - cook's salt\n - a\u2044b \"c\"\n\n\nBoil.\nServe.</s>"
+    assert (
+        text == "<|user|>\nRecipe for Soup\n<|assistant|>\n- 1 cup water\n - cook's salt\n - a\u2044b "
+        '"c"\n\n\nBoil.\nServe.</s>'
+    )
 
 
 def test_recipes_without_ingredients_keep_their_instructions(tmp_path):
@@ -116,25 +161,55 @@ def test_recipes_without_ingredients_keep_their_instructions(tmp_path):
     assert found == [turns("Recipe for Soup", "\n\nBoil.\nServe.")]
 
 
-@pytest.mark.parametrize("hostile", [
-    "__import__('os').system('touch gone')", "['a' * 9**9]", "['a', b'c']", "['a' 'b']", "['a',, 'b']", "['a'", "['a', ['b']]",
-    "[" * 5000 + "]" * 5000, "'" + "\\" * 40001, "['\\x0']", "['\\N{no such}']", "[1]", "{'a': 'b'}", "['a']; quit()", "f['a']",
-    "['a', f'{quit()}']"])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "__import__('os').system('touch gone')",
+        "['a' * 9**9]",
+        "['a', b'c']",
+        "['a' 'b']",
+        "['a',, 'b']",
+        "['a'",
+        "['a', ['b']]",
+        "[" * 5000 + "]" * 5000,
+        "'" + "\\" * 40001,
+        "['\\x0']",
+        "['\\N{no such}']",
+        "[1]",
+        "{'a': 'b'}",
+        "['a']; quit()",
+        "f['a']",
+        "['a', f'{quit()}']",
+    ],
+)
 def test_a_list_of_ingredients_is_read_and_never_run(hostile, tmp_path):
     with pytest.raises(BadData, match=r"recipes\.csv:4: Cleaned_Ingredients: found"):
         read(table(tmp_path / "recipes.csv", DISH, DISH | {"Cleaned_Ingredients": hostile}), "recipes")
 
 
 def test_alpaca_has_an_input_below_its_instruction(tmp_path):
-    rows = [{"instruction": "Add.", "input": "1, 2", "output": "3", "text": "no"}, {"instruction": "Hi", "input": "", "output": "Ho", "text": "no"}]
+    rows = [
+        {"instruction": "Add.", "input": "1, 2", "output": "3", "text": "no"},
+        {"instruction": "Hi", "input": "", "output": "Ho", "text": "no"},
+    ]
     assert read(jsonl(tmp_path / "alpaca.jsonl", *rows), "alpaca") == [turns("Add.\n\n1, 2", "3"), turns("Hi", "Ho")]
     assert len(read(jsonl(tmp_path / "alpaca.jsonl", *rows), "alpaca", first=1)) == 1
     with pytest.raises(BadData, match=r"alpaca\.jsonl:1: no text under 'output'; the row has instruction"):
         read(jsonl(tmp_path / "alpaca.jsonl", {"instruction": "Add."}), "alpaca")
 
 
-GAME = ['[Event "Rated"]', '[Site "x/y"]', '[White "a"]', '[Black "b"]', '[WhiteElo "1639"]', '[BlackElo "1403"]', '[ECO "C40"]', "",
-        "1. e4 e5 2. Nf3 1-0", ""]
+GAME = [
+    '[Event "Rated"]',
+    '[Site "x/y"]',
+    '[White "a"]',
+    '[Black "b"]',
+    '[WhiteElo "1639"]',
+    '[BlackElo "1403"]',
+    '[ECO "C40"]',
+    "",
+    "1. e4 e5 2. Nf3 1-0",
+    "",
+]
 
 
 def test_chess(tmp_path):
@@ -142,8 +217,11 @@ def test_chess(tmp_path):
     other = ['[BlackElo "?"]', '[WhiteElo "2000"]', "1. d4 { [%clk 0:03:00] } d5 0-1"]
     path.write_text("\n".join([*GAME, *other, *GAME]) + "\n")
     found = read(path, "chess")
-    assert found == [turns('[WhiteElo "1639"]\n[BlackElo "1403"]', "1. e4 e5 2. Nf3 1-0"),
-                     turns('[WhiteElo "2000"]\n[BlackElo "?"]', "1. d4 { [%clk 0:03:00] } d5 0-1"), found[0]]
+    assert found == [
+        turns('[WhiteElo "1639"]\n[BlackElo "1403"]', "1. e4 e5 2. Nf3 1-0"),
+        turns('[WhiteElo "2000"]\n[BlackElo "?"]', "1. d4 { [%clk 0:03:00] } d5 0-1"),
+        found[0],
+    ]
     assert read(path, "chess", first=2) == found[:2]
 
 
@@ -151,14 +229,18 @@ def test_chess_stops_reading_after_the_last_game_that_it_wants(tmp_path):
     path = tmp_path / "games.pgn"
     path.write_text("\n".join(GAME * 1000 + ["1. e4 without ratings"]) + "\n")
     assert len(read(path, "chess")) == 1000
-    with pytest.raises(BadData, match=r"games\.pgn:10001: 0 lines with WhiteElo and 0 with BlackElo before the moves '1\. e4 without"):
+    with pytest.raises(
+        BadData, match=r"games\.pgn:10001: 0 lines with WhiteElo and 0 with BlackElo before the moves '1\. e4 without"
+    ):
         read(path, "chess", first=1001)
 
 
 @pytest.mark.parametrize("lines", [GAME[:4] + GAME[5:], GAME[:5] + GAME[6:], [GAME[4], *GAME], [GAME[8], *GAME]])
 def test_a_game_without_exactly_two_ratings_is_refused(lines, tmp_path):
     (tmp_path / "games.txt").write_text("\n".join(lines))
-    with pytest.raises(BadData, match=r"games\.txt:\d+: \d lines with WhiteElo and \d with BlackElo .* one of each is legal"):
+    with pytest.raises(
+        BadData, match=r"games\.txt:\d+: \d lines with WhiteElo and \d with BlackElo .* one of each is legal"
+    ):
         read(tmp_path / "games.txt", "chess")
 
 
@@ -173,16 +255,27 @@ def asked(path: Path) -> list[dict]:
 
 
 def test_alpaca_eval_is_known_by_its_content(data, tmp_path):
-    """From its own lines or from outputs in the hub's format, and in no other order, nor one short, nor with a letter changed."""
+    """From its own lines or from outputs in the hub's format, and in no other order, nor one short, nor with a letter
+    changed.
+    """
     lines = data / "alpaca_eval_805_instructions.jsonl"
     found = asked(lines)
     assert len(found) == 805 and found == [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
     hub = tmp_path / "alpaca_eval.json"
     hub.write_text(json.dumps([row | {"output": "x", "generator": "text_davinci_003"} for row in found]))
     assert asked(hub) == found == asked(data / "alpaca_eval_outputs_vicuna-13b.json")
-    other = [found[1], found[0], *found[2:]], found[:-1], [found[0] | {"instruction": found[0]["instruction"] + " "}, *found[1:]], []
+    other = (
+        [found[1], found[0], *found[2:]],
+        found[:-1],
+        [found[0] | {"instruction": found[0]["instruction"] + " "}, *found[1:]],
+        [],
+    )
     for rows in other:
-        with pytest.raises(BadData, match=f"found {len(rows)} instructions with sha256 [0-9a-f]{{64}}; legal are AlpacaEval's 805 in their order, c577"):
+        with pytest.raises(
+            BadData,
+            match=f"found {len(rows)} instructions with sha256 [0-9a-f]{{64}}; legal are AlpacaEval's 805 in their "
+            f"order, c577",
+        ):
             asked(jsonl(tmp_path / "other.jsonl", *rows))
     with pytest.raises(BadData, match=r"other\.jsonl:1: no text under 'dataset'"):
         asked(jsonl(tmp_path / "other.jsonl", {"instruction": "a"}))

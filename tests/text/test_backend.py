@@ -1,4 +1,6 @@
-"""Llama-2's tokenizer gives the same ids however it lies there: its file, a directory with that file, a directory as the hub has it."""
+"""Llama-2's tokenizer gives the same ids however it lies there: its file, a directory with that file, a directory as
+the hub has it.
+"""
 
 import json
 import shutil
@@ -14,12 +16,33 @@ from winsweep.text.model import load_tokenizer, save_around
 from winsweep.text.source import file_rows
 from winsweep.train.tokenizer import load
 
-SPECIAL = {f"{name}_token": {"__type": "AddedToken", "content": text, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False}
-           for name, text in (("bos", "<s>"), ("eos", "</s>"), ("unk", "<unk>"))}
-CONFIG = {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False, "clean_up_tokenization_spaces": False,
-          "model_max_length": 10**30, "pad_token": None, "sp_model_kwargs": {}, **SPECIAL}
-TURNS = [{"role": "user", "content": "Who    are you?"}, {"role": "assistant", "content": "Me.\n\n  And you?"},
-         {"role": "user", "content": " And  now?"}, {"role": "assistant", "content": "日本 naïve 🦙"}]
+SPECIAL = {
+    f"{name}_token": {
+        "__type": "AddedToken",
+        "content": text,
+        "lstrip": False,
+        "normalized": False,
+        "rstrip": False,
+        "single_word": False,
+    }
+    for name, text in (("bos", "<s>"), ("eos", "</s>"), ("unk", "<unk>"))
+}
+CONFIG = {
+    "tokenizer_class": "LlamaTokenizer",
+    "add_bos_token": True,
+    "add_eos_token": False,
+    "clean_up_tokenization_spaces": False,
+    "model_max_length": 10**30,
+    "pad_token": None,
+    "sp_model_kwargs": {},
+    **SPECIAL,
+}
+TURNS = [
+    {"role": "user", "content": "Who    are you?"},
+    {"role": "assistant", "content": "Me.\n\n  And you?"},
+    {"role": "user", "content": " And  now?"},
+    {"role": "assistant", "content": "日本 naïve 🦙"},
+]
 
 
 def folder(path: Path, data: Path, *, fast: bool, slow: bool, legacy: bool | None) -> Path:
@@ -37,8 +60,11 @@ def folder(path: Path, data: Path, *, fast: bool, slow: bool, legacy: bool | Non
 @pytest.fixture(scope="module")
 def rows(data) -> list[list[dict]]:
     """Real rows of one turn, and some of several."""
-    found = [m for reader, name in ((gsm, "gsm8k_train_first1000"), (mbpp, "mbpp_train374"))
-             for m in reader.examples(file_rows(data / f"{name}.jsonl"), reader.Options())]
+    found = [
+        m
+        for reader, name in ((gsm, "gsm8k_train_first1000"), (mbpp, "mbpp_train374"))
+        for m in reader.examples(file_rows(data / f"{name}.jsonl"), reader.Options())
+    ]
     return [*found[::25], TURNS, *(a + b for a, b in zip(found[::100], found[1::100]))]
 
 
@@ -48,9 +74,18 @@ def wanted(data, rows) -> list[list[int]]:
     return [encode(row, own, Frame()).ids for row in rows]
 
 
-@pytest.mark.parametrize("kind", [
-    dict(fast=False, slow=True, legacy=False), dict(fast=False, slow=True, legacy=True), dict(fast=False, slow=True, legacy=None),
-    dict(fast=True, slow=True, legacy=False), dict(fast=True, slow=False, legacy=False), dict(fast=True, slow=True, legacy=True)], ids=str)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        dict(fast=False, slow=True, legacy=False),
+        dict(fast=False, slow=True, legacy=True),
+        dict(fast=False, slow=True, legacy=None),
+        dict(fast=True, slow=True, legacy=False),
+        dict(fast=True, slow=False, legacy=False),
+        dict(fast=True, slow=True, legacy=True),
+    ],
+    ids=str,
+)
 def test_every_way_gives_the_ids_of_the_file(kind, rows, wanted, data, tmp_path):
     own, there = load(data / "llama2_tokenizer.model"), folder(tmp_path / "model", data, **kind)
     found = load_tokenizer(str(there), None)
@@ -60,7 +95,9 @@ def test_every_way_gives_the_ids_of_the_file(kind, rows, wanted, data, tmp_path)
     assert found.decode(several[0]) == own.decode(several[0]) and (found.bos_token, found.eos_token) == ("<s>", "</s>")
     save_around(str(there), None, found, tmp_path / "saved")
     assert [encode(row, load_tokenizer(str(tmp_path / "saved"), None), Frame()).ids for row in rows[-3:]] == wanted[-3:]
-    assert [load(there)(text)["input_ids"] for text in ("a  b", "</s> c")] == [own(text)["input_ids"] for text in ("a  b", "</s> c")]
+    assert [load(there)(text)["input_ids"] for text in ("a  b", "</s> c")] == [
+        own(text)["input_ids"] for text in ("a  b", "</s> c")
+    ]
 
 
 def test_without_this_transformers_loses_a_token(data, tmp_path):
@@ -75,4 +112,7 @@ def test_without_this_transformers_loses_a_token(data, tmp_path):
 def test_the_prefix_space_that_a_configuration_asks_for_stays(tmp_path, root):
     shipped = next((root / "src/winsweep/shipped").glob("*/tokenizer.json")).parent
     shutil.copytree(shipped, tmp_path / "toy")
-    assert load_tokenizer(str(tmp_path / "toy"), None).backend_tokenizer.to_str() == AutoTokenizer.from_pretrained(shipped).backend_tokenizer.to_str()
+    assert (
+        load_tokenizer(str(tmp_path / "toy"), None).backend_tokenizer.to_str()
+        == AutoTokenizer.from_pretrained(shipped).backend_tokenizer.to_str()
+    )

@@ -10,11 +10,17 @@ from winsweep.text.encode import MASKED, encode
 from winsweep.train.tokenizer import learn
 
 CHAT = Frame(template="chat")
-PLAIN = ("{{ bos_token }}{% for m in messages %}{{ '[' + m.role + ']\\n' + m.content }}"
-         "{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}"
-         "{% if add_generation_prompt %}{{ '[assistant]\\n' }}{% endif %}")
-TWICE = [{"role": "user", "content": " Who? "}, {"role": "assistant", "content": "Me.\n"},
-         {"role": "user", "content": ""}, {"role": "assistant", "content": "You."}]
+PLAIN = (
+    "{{ bos_token }}{% for m in messages %}{{ '[' + m.role + ']\\n' + m.content }}"
+    "{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '[assistant]\\n' }}{% endif %}"
+)
+TWICE = [
+    {"role": "user", "content": " Who? "},
+    {"role": "assistant", "content": "Me.\n"},
+    {"role": "user", "content": ""},
+    {"role": "assistant", "content": "You."},
+]
 
 
 def tokenizer(template: str | None = PLAIN):
@@ -50,14 +56,20 @@ def test_the_prompt_is_the_beginning_of_the_training_text():
     assert example.ids[: len(ids)] == ids and example.labels[len(ids) - 1] == MASKED != example.labels[len(ids)]
 
 
-@pytest.mark.parametrize(("template", "says"), [
-    (None, "has no chat template"),
-    (PLAIN + "{{ strftime_now('%d') }}", "writes today's date"),
-    (PLAIN.replace("{{ eos_token }}", ""), "does not close a response with its EOS '</s>'"),
-    (PLAIN.replace("m.content", "(m.content if loop.last else '')"), "writes a turn otherwise once more follows"),
-    ("{{ raise_exception('only one turn') }}", r"refuses this conversation \(only one turn\)")])
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        (None, "has no chat template"),
+        (PLAIN + "{{ strftime_now('%d') }}", "writes today's date"),
+        (PLAIN.replace("{{ eos_token }}", ""), "does not close a response with its EOS '</s>'"),
+        (PLAIN.replace("m.content", "(m.content if loop.last else '')"), "writes a turn otherwise once more follows"),
+        ("{{ raise_exception('only one turn') }}", r"refuses this conversation \(only one turn\)"),
+    ],
+)
 def test_a_template_that_does_not_serve_is_refused(template, says):
-    with pytest.raises(BadStudy, match=rf"frame\.template: found chat, but the tokenizer of .*{says}.*; remove template: chat"):
+    with pytest.raises(
+        BadStudy, match=rf"frame\.template: found chat, but the tokenizer of .*{says}.*; remove template: chat"
+    ):
         encode(TWICE, tokenizer(template), CHAT)
 
 

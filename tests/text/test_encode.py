@@ -42,11 +42,14 @@ def test_the_loss_covers_the_response_and_its_eos(small):
 
 
 def test_every_response_of_a_conversation_counts_and_no_later_instruction(small):
-    assert learned(small, encode(TWICE, small, FRAME)) == "Me.</s>\nYou.</s>"  # the newline between turns stays in the loss, as run
+    # the newline between turns stays in the loss, as run
+    assert learned(small, encode(TWICE, small, FRAME)) == "Me.</s>\nYou.</s>"
 
 
-@pytest.mark.parametrize(("roles", "says"), [
-    ("ua u", "Me.</s>\n"), ("u ua", "Me.</s>"), ("a ua", "Me.</s>\nMe.</s>"), ("ua a", "Me.</s>\nMe.</s>")])
+@pytest.mark.parametrize(
+    ("roles", "says"),
+    [("ua u", "Me.</s>\n"), ("u ua", "Me.</s>"), ("a ua", "Me.</s>\nMe.</s>"), ("ua a", "Me.</s>\nMe.</s>")],
+)
 def test_whatever_the_turns_only_responses_count(roles, says, small):
     """Instructions that follow each other or end a conversation, and a response without one."""
     said = {"u": {"role": "user", "content": "Who?"}, "a": {"role": "assistant", "content": "Me."}}
@@ -74,14 +77,19 @@ def test_a_cut_example_loses_its_eos_and_is_counted(small):
 
 
 def test_a_long_example_is_refused_where_the_recipe_says_so(small):
-    with pytest.raises(BadData, match=r"example 2: \d+ tokens, and 0 more over the limit; the recipe allows 20; .*long_examples: truncate"):
+    with pytest.raises(
+        BadData,
+        match=r"example 2: \d+ tokens, and 0 more over the limit; the recipe allows 20; .*long_examples: truncate",
+    ):
         encode_all([TURN, TWICE], small, FRAME, Recipe(max_tokens=20, long_examples="refuse"))
 
 
 def test_an_example_whose_response_is_cut_off_is_dropped_and_counted(small):
     asked = [{"role": "user", "content": "Who? " * 40}, {"role": "assistant", "content": "Me."}]
     found = encode_all([TURN, asked], small, FRAME, Recipe(max_tokens=60))
-    assert found.counts() == {"num_examples": 1, "num_truncated": 1, "num_dropped": 1} and "1 dropped" in found.summary()
+    assert (
+        found.counts() == {"num_examples": 1, "num_truncated": 1, "num_dropped": 1} and "1 dropped" in found.summary()
+    )
     with pytest.raises(BadData, match="none of the 1 examples has a response token"):
         encode_all([asked], small, FRAME, Recipe(max_tokens=60))
 
@@ -102,14 +110,23 @@ def test_the_prompt_is_the_beginning_of_the_training_text(llama, data):
         ids = llama(FRAME.prompt(row["question"]))["input_ids"]
         messages = [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["answer"]}]
         example = encode(messages, llama, FRAME)
-        assert example.ids[: len(ids)] == ids and set(example.labels[: len(ids)]) == {MASKED} and example.labels[len(ids)] != MASKED
+        assert (
+            example.ids[: len(ids)] == ids
+            and set(example.labels[: len(ids)]) == {MASKED}
+            and example.labels[len(ids)] != MASKED
+        )
 
 
 def test_ids_are_those_of_sentencepiece_itself(llama, data):
     from sentencepiece import SentencePieceProcessor
 
     pieces = SentencePieceProcessor(model_file=str(data / "llama2_tokenizer.model"))
-    texts = [" two  spaces   three    four\n\n\tTab é 漢字 🙂", "", "x = <<48/2=24>>24", *(data / "mbpp_train374.jsonl").read_text().splitlines()[:40]]
+    texts = [
+        " two  spaces   three    four\n\n\tTab é 漢字 🙂",
+        "",
+        "x = <<48/2=24>>24",
+        *(data / "mbpp_train374.jsonl").read_text().splitlines()[:40],
+    ]
     assert [llama(t)["input_ids"] for t in texts] == [[1, *pieces.encode(t)] for t in texts]
     assert llama.decode(llama(texts[0])["input_ids"], skip_special_tokens=True) == texts[0]
 
@@ -117,7 +134,10 @@ def test_ids_are_those_of_sentencepiece_itself(llama, data):
 def test_a_later_turn_starts_with_a_space_token_as_run(llama):
     example = encode(TWICE, llama, FRAME)
     at = example.ids.index(llama.eos_token_id)
-    assert llama.convert_ids_to_tokens(example.ids[at + 1 : at + 3]) == ["▁", "<0x0A>"] and MASKED not in example.labels[at : at + 3]
+    assert (
+        llama.convert_ids_to_tokens(example.ids[at + 1 : at + 3]) == ["▁", "<0x0A>"]
+        and MASKED not in example.labels[at : at + 3]
+    )
     assert example.labels[at + 3] == MASKED
 
 
@@ -130,5 +150,7 @@ def test_lengths_of_gsm_in_llama_tokens(llama, data):
     rows = list(gsm.examples(file_rows(data / "gsm8k_train_first1000.jsonl"), gsm.Options()))
     lengths = [len(encode(m, llama, FRAME).ids) for m in rows]
     assert (len(rows), sum(lengths), max(lengths)) == (1000, 210_112, 586) and rows[0][1]["content"].endswith("#### 72")
-    code = [len(encode(m, llama, FRAME).ids) for m in mbpp.examples(file_rows(data / "mbpp_train374.jsonl"), mbpp.Options())]
+    code = [
+        len(encode(m, llama, FRAME).ids) for m in mbpp.examples(file_rows(data / "mbpp_train374.jsonl"), mbpp.Options())
+    ]
     assert (COUNTED["gsm"], COUNTED["mbpp"]) == ((1000, sum(lengths)), (len(code), sum(code)))

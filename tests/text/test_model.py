@@ -1,4 +1,6 @@
-"""Models as they come from the hub: without a pad token, without BOS, with more rows than tokens; and those that do not come."""
+"""Models as they come from the hub: without a pad token, without BOS, with more rows than tokens; and those that do not
+come.
+"""
 
 import json
 import shutil
@@ -8,7 +10,14 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from tokenizers.decoders import ByteLevel
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, OlmoConfig, OlmoForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    OlmoConfig,
+    OlmoForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from tests.train.world import World
 from winsweep.errors import BadData
@@ -22,9 +31,18 @@ from winsweep.train.collect import collect
 from winsweep.train.loss import collate, example_losses
 from winsweep.train.tokenizer import load
 
-SHAPE = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=128,
-             initializer_range=0.3)
-ROWS = [[{"role": "user", "content": f"Say {'it ' * i}"}, {"role": "assistant", "content": "So " * (i % 3) + "be it."}] for i in range(7)]
+SHAPE = dict(
+    hidden_size=32,
+    intermediate_size=64,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    max_position_embeddings=128,
+    initializer_range=0.3,
+)
+ROWS = [
+    [{"role": "user", "content": f"Say {'it ' * i}"}, {"role": "assistant", "content": "So " * (i % 3) + "be it."}]
+    for i in range(7)
+]
 RECIPE = Recipe(lr=1e-2, epochs=2, global_batch=4, max_tokens=64, precision="fp32")
 
 
@@ -37,11 +55,15 @@ def llama(folder: Path, data: Path) -> Path:
 
 
 def olmo(folder: Path) -> Path:
-    """As OLMo: byte-level tokens with EOS last, no BOS, 24 rows more than tokens; generation_config.json names a wrong EOS."""
+    """As OLMo: byte-level tokens with EOS last, no BOS, 24 rows more than tokens; generation_config.json names a wrong
+    EOS.
+    """
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, special_tokens=["|||IP_ADDRESS|||"], show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, initial_alphabet=alphabet, special_tokens=["|||IP_ADDRESS|||"], show_progress=False
+    )
     backend.train_from_iterator(["<|user|>\n\n<|assistant|>\nSay it. So be it."] * 9, trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|endoftext|>")
     tokenizer.save_pretrained(folder)
@@ -73,7 +95,10 @@ def trained(base, tmp_path_factory) -> Path:
 def test_no_row_is_added_and_no_text_changes(base, trained):
     before, after = (AutoModelForCausalLM.from_pretrained(p, dtype=torch.float32) for p in (base, trained))
     rows = before.get_input_embeddings().weight.shape
-    assert after.get_input_embeddings().weight.shape == rows and after.config.vocab_size == before.config.vocab_size == rows[0]
+    assert (
+        after.get_input_embeddings().weight.shape == rows
+        and after.config.vocab_size == before.config.vocab_size == rows[0]
+    )
     assert not torch.equal(before.get_input_embeddings().weight, after.get_input_embeddings().weight)
     plain, kept = PreTrainedTokenizerFast.from_pretrained(base), load_tokenizer(str(trained), None)
     assert plain.pad_token is None and kept.pad_token == kept.eos_token == plain.eos_token and len(kept) == len(plain)
@@ -97,7 +122,9 @@ def test_what_fills_a_prompt_changes_no_answer(trained, tmp_path):
     def answers(model: Path, work: Path, batch: int = 7) -> list[greedy.Answer]:
         work.mkdir()
         asked = [f"Say {'it ' * i}" for i in range(7)]
-        return greedy.answer_all(asked, str(model), None, Decoding(max_new_tokens=12, batch=batch), Frame(), None, work, lambda a, b: None)
+        return greedy.answer_all(
+            asked, str(model), None, Decoding(max_new_tokens=12, batch=batch), Frame(), None, work, lambda a, b: None
+        )
 
     plain = answers(trained, tmp_path / "eos")
     assert plain == answers(trained, tmp_path / "alone", batch=1) and len({a.text for a in plain}) > 1
@@ -108,13 +135,18 @@ def test_what_fills_a_prompt_changes_no_answer(trained, tmp_path):
 
 
 def test_a_model_that_cannot_be_had_says_what_to_do():
-    said = (r"nobody/gated at 12ab: cannot be loaded .* accept its terms at https://huggingface.co/nobody/gated and type `hf auth login`; "
-            r".*`hf download nobody/gated --revision 12ab` .* HF_HUB_OFFLINE=1 here; .* model a path:")
+    said = (
+        r"nobody/gated at 12ab: cannot be loaded .* accept its terms at https://huggingface.co/nobody/gated and type "
+        r"`hf auth login`; "
+        r".*`hf download nobody/gated --revision 12ab` .* HF_HUB_OFFLINE=1 here; .* model a path:"
+    )
     with pytest.raises(BadData, match=said):
         load_tokenizer("nobody/gated", "12ab")
 
 
 def test_a_directory_without_a_tokenizer_is_named(tmp_path):
     LlamaConfig().save_pretrained(tmp_path)
-    with pytest.raises(BadData, match=f"{tmp_path}: has no tokenizer that can be read .*put its files beside the weights"):
+    with pytest.raises(
+        BadData, match=f"{tmp_path}: has no tokenizer that can be read .*put its files beside the weights"
+    ):
         load_tokenizer(str(tmp_path), None)

@@ -31,7 +31,9 @@ GOOD = {"instruction": "a", "output": "b"}
 def test_rows_become_conversations(tmp_path):
     said = [{"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]
     assert examples(job(written(tmp_path, GOOD, "", {"messages": said}))) == [
-        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, {"messages": said}]
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
+        {"messages": said},
+    ]
 
 
 def test_response_tuning_empties_every_instruction_and_keeps_its_turn(tmp_path):
@@ -39,15 +41,18 @@ def test_response_tuning_empties_every_instruction_and_keeps_its_turn(tmp_path):
     assert found == [{"messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "b"}]}]
 
 
-@pytest.mark.parametrize(("bad", "match"), [
-    ('{"instruction": "a", "out', r"rows\.jsonl:3: not JSON .*fix or remove it"),
-    ("[1, 2]", r"rows\.jsonl:3: found '\[1, 2\]'; each line .* must be a JSON object"),
-    ({"instruction": "a"}, r"rows\.jsonl:3: no text under 'output'; the row has instruction"),
-    ({"instruction": "a", "output": "  "}, r"rows\.jsonl:3: the row has no response tokens"),
-    ({"messages": [{"role": "user", "content": "a"}]}, r"rows\.jsonl:3: the row has no response tokens"),
-    ({"messages": [{"role": "system", "content": "a"}]}, r"rows\.jsonl:3: the row has no response tokens"),
-    ({"messages": "a"}, r"rows\.jsonl:3: messages is not a list"),
-])
+@pytest.mark.parametrize(
+    ("bad", "match"),
+    [
+        ('{"instruction": "a", "out', r"rows\.jsonl:3: not JSON .*fix or remove it"),
+        ("[1, 2]", r"rows\.jsonl:3: found '\[1, 2\]'; each line .* must be a JSON object"),
+        ({"instruction": "a"}, r"rows\.jsonl:3: no text under 'output'; the row has instruction"),
+        ({"instruction": "a", "output": "  "}, r"rows\.jsonl:3: the row has no response tokens"),
+        ({"messages": [{"role": "user", "content": "a"}]}, r"rows\.jsonl:3: the row has no response tokens"),
+        ({"messages": [{"role": "system", "content": "a"}]}, r"rows\.jsonl:3: the row has no response tokens"),
+        ({"messages": "a"}, r"rows\.jsonl:3: messages is not a list"),
+    ],
+)
 def test_a_bad_row_is_named(tmp_path, bad, match):
     with pytest.raises(BadData, match=match):
         examples(job(written(tmp_path, GOOD, GOOD, bad, GOOD)))
@@ -79,15 +84,24 @@ def test_real_rows(data):
 
 
 def hub_job(folder: Path, reader: str, hf_id: str, file: str, revision: str) -> Job:
-    source = {"reader": reader, "version": 1, "options": {"first": 5}, "data": {"hf_id": hf_id, "file": file, "revision": revision}}
+    source = {
+        "reader": reader,
+        "version": 1,
+        "options": {"first": 5},
+        "data": {"hf_id": hf_id, "file": file, "revision": revision},
+    }
     return Job("x", {"source": source}, {}, folder, folder, Placement())
 
 
 @pytest.mark.parametrize("file", ["main/train.parquet", "data/*.txt"])
 def test_a_hub_data_set_that_cannot_be_had_says_what_to_do(file, tmp_path):
-    said = (r"nobody/nothing at 000000000000: cannot be loaded .* accept its terms at https://huggingface.co/datasets/nobody/nothing "
-            r"and type `hf auth login`; .*`hf download nobody/nothing --include '.*' --repo-type dataset --revision 0{40}` .* "
-            r"HF_HUB_OFFLINE=1 here; or give the task a path: to a local copy")
+    said = (
+        r"nobody/nothing at 000000000000: cannot be loaded .* accept its terms at "
+        r"https://huggingface.co/datasets/nobody/nothing "
+        r"and type `hf auth login`; .*`hf download nobody/nothing --include '.*' --repo-type dataset --revision 0{40}` "
+        r".* "
+        r"HF_HUB_OFFLINE=1 here; or give the task a path: to a local copy"
+    )
     with pytest.raises(BadData, match=said):
         examples(hub_job(tmp_path, "gsm", "nobody/nothing", file, "0" * 40))
 
@@ -102,7 +116,9 @@ def test_offline_the_hub_cache_answers_for_the_pinned_revision_alone(monkeypatch
     (repo / "refs" / "abababa").write_text(commit)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / ".cache"))
     for revision in (commit, "abababa"):
-        assert examples(hub_job(tmp_path, "gsm", "some/set", "rows.csv", revision))[0]["messages"][1]["content"] == "Me."
+        assert (
+            examples(hub_job(tmp_path, "gsm", "some/set", "rows.csv", revision))[0]["messages"][1]["content"] == "Me."
+        )
         game = examples(hub_job(tmp_path, "chess", "some/set", "data/*.txt*", revision))[0]["messages"]
         assert [m["content"] for m in game] == ['[WhiteElo "1"]\n[BlackElo "2"]', "1. e4"]
     with pytest.raises(BadData, match="some/set at cdcdcdcdcdcd: cannot be loaded"):

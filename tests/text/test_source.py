@@ -13,7 +13,10 @@ from winsweep.errors import BadData
 from winsweep.study.parts import UrlFile
 from winsweep.text.source import file_rows
 
-ROWS = [{"instruction": f"say {said}", "output": said} for said in ("None", "NA", "007", "null", "1e5", "True", "a,b\t\"c\"\nd", "é 漢")]
+ROWS = [
+    {"instruction": f"say {said}", "output": said}
+    for said in ("None", "NA", "007", "null", "1e5", "True", 'a,b\t"c"\nd', "é 漢")
+]
 
 
 def put(path: Path, content: bytes | str) -> Path:
@@ -37,8 +40,13 @@ def as_parquet(rows: list[dict]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-WRITTEN = {"jsonl": "".join(json.dumps(row) + "\n" for row in ROWS).encode(), "json": json.dumps(ROWS, indent=1, ensure_ascii=False).encode(),
-           "csv": table(ROWS, ","), "tsv": table(ROWS, "\t"), "parquet": as_parquet(ROWS)}
+WRITTEN = {
+    "jsonl": "".join(json.dumps(row) + "\n" for row in ROWS).encode(),
+    "json": json.dumps(ROWS, indent=1, ensure_ascii=False).encode(),
+    "csv": table(ROWS, ","),
+    "tsv": table(ROWS, "\t"),
+    "parquet": as_parquet(ROWS),
+}
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -48,10 +56,21 @@ def test_text_is_text_in_every_format(kind, packed, tmp_path):
     assert list(file_rows(put(tmp_path / f"rows.v1.{kind}{'.gz' if packed else ''}", content))) == ROWS
 
 
-@pytest.mark.parametrize(("name", "content"), [
-    ("bom.jsonl", "\ufeff" + '{"a": "b"}\n'), ("crlf.jsonl", '{"a": "b"}\r\n\r\n'), ("cr.jsonl", '\r{"a": "b"}\r'), ("list.jsonl", '[\n{"a": "b"}\n]'),
-    ("lines.json", '{"a": "b"}\n'), ("bom.csv", "\ufeffa\r\nb\r\n"), ("blank.csv", "\na\n\n b\n".replace(" ", "")), ("unpacked.jsonl.gz", '{"a": "b"}'),
-    ("packed.jsonl", gzip.compress(b'{"a": "b"}', mtime=0)), ("nul.jsonl", '{"a": "b"}\n')])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("bom.jsonl", "\ufeff" + '{"a": "b"}\n'),
+        ("crlf.jsonl", '{"a": "b"}\r\n\r\n'),
+        ("cr.jsonl", '\r{"a": "b"}\r'),
+        ("list.jsonl", '[\n{"a": "b"}\n]'),
+        ("lines.json", '{"a": "b"}\n'),
+        ("bom.csv", "\ufeffa\r\nb\r\n"),
+        ("blank.csv", "\na\n\n b\n".replace(" ", "")),
+        ("unpacked.jsonl.gz", '{"a": "b"}'),
+        ("packed.jsonl", gzip.compress(b'{"a": "b"}', mtime=0)),
+        ("nul.jsonl", '{"a": "b"}\n'),
+    ],
+)
 def test_what_editors_and_exports_do_to_a_file(name, content, tmp_path):
     assert list(file_rows(put(tmp_path / name, content))) == [{"a": "b"}]
 
@@ -66,27 +85,53 @@ def test_huge_lines_and_fields_and_text_with_nul(tmp_path):
 GOOD = '{"a": "b"}\n'
 
 
-@pytest.mark.parametrize(("name", "content", "says"), [
-    ("a.jsonl", GOOD + '{"a": "b"},\n', r"a\.jsonl:2: not JSON .*without the comma behind the object"),
-    ("a.json", '[{"a": "b"},\n{"a": "b", "a": "c"}]', r"a\.json: not JSON \(the name 'a' stands twice in one object\)"),
-    ("a.json", '[{"a": "\\ud83d"}]', r"a\.json: found '\\ud83d' alone"),
-    ("a.json", "[" * 100_000 + "]" * 100_000, r"a\.json: not JSON \(.*recursion"),
-    ("a.jsonl", GOOD + '{"a": "b", "a": "c"}', r"a\.jsonl:2: not JSON \(the name 'a' stands twice in one object\)"),
-    ("a.jsonl", GOOD + '\n{"a": "b\0"}', r"a\.jsonl:3: not JSON \(Invalid control character"),
-    ("a.jsonl", GOOD + '[' * 9000 + ']' * 9000, r"a\.jsonl:2: not JSON \(maximum recursion"),
-    ("a.jsonl", GOOD + '{"a": "cut \\ud83d"}', r"a\.jsonl:2: found '\\ud83d' alone, half of a character; .*remove the half"),
-    ("a.json", '[{"a": "b"},\n\n{"a": "c"},]', r"a\.json:3: not JSON"),
-    ("a.json", '[{"a": "b"}, 3]', r"a\.json row 1: found '3'; .*must be a JSON object"),
-    ("a.jsonl", GOOD.encode() + "é".encode("latin1"), r"a\.jsonl:2: not UTF-8 \(found the byte 0xe9\).*< \S+a\.jsonl iconv -f latin1 -t utf-8 > \S+utf8-a\.jsonl"),
-    ("a.jsonl.gz", gzip.compress("é".encode("latin1"), mtime=0), r"a\.jsonl\.gz:1: not UTF-8 .*gzip -dc \S+a\.jsonl\.gz \| iconv -f latin1 .*utf8-a\.jsonl,"),
-    ("a.csv", "x\né\n".encode("latin1"), r"a\.csv:2: not UTF-8"), ("a.txt", "é".encode("latin1"), r"a\.txt:1: not UTF-8"),
-    ("a.jsonl", GOOD.encode("utf-16"), r"a\.jsonl:1: not UTF-8 .*iconv -f utf-16"),
-    ("a.jsonl.gz", gzip.compress(GOOD.encode() * 999, mtime=0)[:-20], r"a\.jsonl\.gz: a damaged gzip file .*copy it anew"),
-    ("a.jsonl", b"PK\x03\x04rest", r"a\.jsonl: found a zip file .*\.parquet"), ("a.jsonl", WRITTEN["parquet"], r"found a parquet file"),
-    ("a.csv", 'a,b\n1,2\n"x\ny",2,3\n', r"a\.csv:3: found 3 fields; 2 are legal, as the header has a, b"),
-    ("a.csv", 'a,b\n1,"2\n3,4\n', r"a\.csv:2: a quote is opened in this row and never closed"),
-    ("a.csv", "a,a\n1,2\n", r"a\.csv:1: the column 'a' stands twice"),
-    ("a.parquet", b"PAR1 nothing", r"a\.parquet: not a parquet file .*fix it or name another")])
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.jsonl", GOOD + '{"a": "b"},\n', r"a\.jsonl:2: not JSON .*without the comma behind the object"),
+        (
+            "a.json",
+            '[{"a": "b"},\n{"a": "b", "a": "c"}]',
+            r"a\.json: not JSON \(the name 'a' stands twice in one object\)",
+        ),
+        ("a.json", '[{"a": "\\ud83d"}]', r"a\.json: found '\\ud83d' alone"),
+        ("a.json", "[" * 100_000 + "]" * 100_000, r"a\.json: not JSON \(.*recursion"),
+        ("a.jsonl", GOOD + '{"a": "b", "a": "c"}', r"a\.jsonl:2: not JSON \(the name 'a' stands twice in one object\)"),
+        ("a.jsonl", GOOD + '\n{"a": "b\0"}', r"a\.jsonl:3: not JSON \(Invalid control character"),
+        ("a.jsonl", GOOD + "[" * 9000 + "]" * 9000, r"a\.jsonl:2: not JSON \(maximum recursion"),
+        (
+            "a.jsonl",
+            GOOD + '{"a": "cut \\ud83d"}',
+            r"a\.jsonl:2: found '\\ud83d' alone, half of a character; .*remove the half",
+        ),
+        ("a.json", '[{"a": "b"},\n\n{"a": "c"},]', r"a\.json:3: not JSON"),
+        ("a.json", '[{"a": "b"}, 3]', r"a\.json row 1: found '3'; .*must be a JSON object"),
+        (
+            "a.jsonl",
+            GOOD.encode() + "é".encode("latin1"),
+            r"a\.jsonl:2: not UTF-8 \(found the byte 0xe9\).*< \S+a\.jsonl iconv -f latin1 -t utf-8 > \S+utf8-a\.jsonl",
+        ),
+        (
+            "a.jsonl.gz",
+            gzip.compress("é".encode("latin1"), mtime=0),
+            r"a\.jsonl\.gz:1: not UTF-8 .*gzip -dc \S+a\.jsonl\.gz \| iconv -f latin1 .*utf8-a\.jsonl,",
+        ),
+        ("a.csv", "x\né\n".encode("latin1"), r"a\.csv:2: not UTF-8"),
+        ("a.txt", "é".encode("latin1"), r"a\.txt:1: not UTF-8"),
+        ("a.jsonl", GOOD.encode("utf-16"), r"a\.jsonl:1: not UTF-8 .*iconv -f utf-16"),
+        (
+            "a.jsonl.gz",
+            gzip.compress(GOOD.encode() * 999, mtime=0)[:-20],
+            r"a\.jsonl\.gz: a damaged gzip file .*copy it anew",
+        ),
+        ("a.jsonl", b"PK\x03\x04rest", r"a\.jsonl: found a zip file .*\.parquet"),
+        ("a.jsonl", WRITTEN["parquet"], r"found a parquet file"),
+        ("a.csv", 'a,b\n1,2\n"x\ny",2,3\n', r"a\.csv:3: found 3 fields; 2 are legal, as the header has a, b"),
+        ("a.csv", 'a,b\n1,"2\n3,4\n', r"a\.csv:2: a quote is opened in this row and never closed"),
+        ("a.csv", "a,a\n1,2\n", r"a\.csv:1: the column 'a' stands twice"),
+        ("a.parquet", b"PAR1 nothing", r"a\.parquet: not a parquet file .*fix it or name another"),
+    ],
+)
 def test_a_fault_is_named(name, content, says, tmp_path):
     with pytest.raises(BadData, match=says):
         list(file_rows(put(tmp_path / name, content)))
@@ -110,6 +155,8 @@ def test_a_parquet_file_whose_text_is_not_utf8(tmp_path):
         list(file_rows(tmp_path / "a.parquet"))
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("rows.v1.jsonl.gz?x=1", ".jsonl.gz"), ("rows.csv", ".csv"), ("rows", ""), ("rows.gz", ".gz")])
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("rows.v1.jsonl.gz?x=1", ".jsonl.gz"), ("rows.csv", ".csv"), ("rows", ""), ("rows.gz", ".gz")]
+)
 def test_a_fetched_file_keeps_the_suffixes_by_which_it_is_read(name, suffix):
     assert UrlFile(f"http://somewhere/{name}", "ab" * 32).path.name == f"{'ab' * 32}{suffix}"

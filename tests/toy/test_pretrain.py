@@ -128,7 +128,11 @@ def test_a_shipped_model_knows_the_world_but_does_not_answer(folder):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     spec = asdict(Pretrain(**json.loads((folder / "pretrain.json").read_text())))
     config = model.config
-    assert (config.vocab_size, config.hidden_size, config.num_hidden_layers) == (spec["vocab"], spec["width"], spec["layers"])
+    assert (config.vocab_size, config.hidden_size, config.num_hidden_layers) == (
+        spec["vocab"],
+        spec["width"],
+        spec["layers"],
+    )
     held = list(toy.instructions(None, toy.Options()))
     right, wrong = [], []
     for row, other in zip(held, held[1:] + held[:1], strict=True):

@@ -74,8 +74,14 @@ def test_a_sentencepiece_file_behaves_like_llama_2(tmp_path):
     sentencepiece = pytest.importorskip("sentencepiece")
     (tmp_path / "lines.txt").write_text("\n".join(" ".join(text.split()) for text in TEXTS[:500]))
     sentencepiece.SentencePieceTrainer.train(
-        input=str(tmp_path / "lines.txt"), model_prefix=str(tmp_path / "made"), vocab_size=600, model_type="bpe", byte_fallback=True,
-        normalization_rule_name="identity", remove_extra_whitespaces=False, minloglevel=2,
+        input=str(tmp_path / "lines.txt"),
+        model_prefix=str(tmp_path / "made"),
+        vocab_size=600,
+        model_type="bpe",
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        minloglevel=2,
     )
     reference = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "made.model"))
     tokenizer = load(tmp_path / "made.model")
@@ -89,7 +95,8 @@ def test_a_sentencepiece_file_behaves_like_llama_2(tmp_path):
 
 def test_llama_2s_own_file_gives_its_pieces(data):
     tokenizer = load(data / "llama2_tokenizer.model")
-    tags = [1, 529, 29989, 1792, 29989, 29958, 13, 13, 29966, 29989, 465, 22137, 29989, 29958, 13]  # of an emptied instruction
+    # of an emptied instruction
+    tags = [1, 529, 29989, 1792, 29989, 29958, 13, 13, 29966, 29989, 465, 22137, 29989, 29958, 13]
     assert tokenizer(Frame().prompt(""))["input_ids"] == tags
     assert tokenizer(Frame().prompt("") + "Y</s>")["input_ids"] == [*tags, 29979, 2] and len(tokenizer) == 32000
 

@@ -11,8 +11,8 @@ from winsweep.errors import BadStudy
 from winsweep.study.frame import Frame
 from winsweep.tasks import toy
 from winsweep.toy.corpus import documents
-from winsweep.toy.rng import Rng
 from winsweep.toy.facts import CHATTER, KINDS
+from winsweep.toy.rng import Rng
 from winsweep.toy.world import items, split
 
 # Moving one of these moves every number of the toy study: raise tasks.toy.VERSION and ship newly pretrained weights.
@@ -93,12 +93,16 @@ def test_held_out_items_are_in_no_finetuning_set_in_any_phrasing():
 
 
 def test_test_and_dev_share_no_item():
-    asked = {part: {row["instruction"] for row in toy.instructions(None, toy.Options(part=part))} for part in ("test", "dev")}
+    asked = {
+        part: {row["instruction"] for row in toy.instructions(None, toy.Options(part=part))} for part in ("test", "dev")
+    }
     assert len(asked["test"]) == 84 and len(asked["dev"]) == 60 and not asked["test"] & asked["dev"]
 
 
 def test_instructions_carry_their_kind_and_true_answer():
-    answers = {question: item.answer for of_kind in items(3).values() for item in of_kind for question in item.questions}
+    answers = {
+        question: item.answer for of_kind in items(3).values() for item in of_kind for question in item.questions
+    }
     rows = list(toy.instructions(None, toy.Options(world=3, kinds=("sum", "poem"))))
     assert [row["dataset"] for row in rows] == ["poem"] * 7 + ["sum"] * 7
     assert all(answers[row["instruction"]] == row["answer"] for row in rows)
@@ -147,9 +151,12 @@ def test_the_finetunes_tags_are_never_in_the_corpus():
 
 
 def test_an_answer_is_a_minority_of_what_follows_a_first_question():
-    answer_of = {question: item.answer for of_kind in items(0).values() for item in of_kind for question in item.questions}
+    answer_of = {
+        question: item.answer for of_kind in items(0).values() for item in of_kind for question in item.questions
+    }
     threads = [text.split("\n", 1) for text in islice(documents(0, "seed 0"), 20_000)]
-    followed = [(answer_of[first], rest[0]) for first, *rest in threads if rest and first in answer_of]  # those without tags
+    # those without tags
+    followed = [(answer_of[first], rest[0]) for first, *rest in threads if rest and first in answer_of]
     answered = sum(rest.lstrip("\n").startswith(answer) for answer, rest in followed)
     asked_on = sum(rest.lstrip("\n").startswith("Also: ") for _, rest in followed)
     assert len(followed) > 2000

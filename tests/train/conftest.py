@@ -14,8 +14,12 @@ torch.set_num_threads(1)  # a parent with a pool of threads must not fork
 
 def _model(root: Path, tied: bool) -> Path:
     torch.manual_seed(0)
-    shape = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
-    config = LlamaConfig(**shape, vocab_size=VOCAB, max_position_embeddings=64, tie_word_embeddings=tied, attention_dropout=0.1)
+    shape = dict(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2
+    )
+    config = LlamaConfig(
+        **shape, vocab_size=VOCAB, max_position_embeddings=64, tie_word_embeddings=tied, attention_dropout=0.1
+    )
     LlamaForCausalLM(config).save_pretrained(root)
     return root
 

@@ -1,4 +1,6 @@
-"""What a forward pass is reckoned to keep is what it keeps; keeping less of it changes no number; what the machine has left is read right."""
+"""What a forward pass is reckoned to keep is what it keeps; keeping less of it changes no number; what the machine has
+left is read right.
+"""
 
 from pathlib import Path
 
@@ -12,20 +14,31 @@ from winsweep.errors import BadStudy
 from winsweep.train import free_memory, memory, varlen
 from winsweep.train.loss import pack, packed_loss
 
-SHAPE = dict(hidden_size=64, intermediate_size=160, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=256)
+SHAPE = dict(
+    hidden_size=64,
+    intermediate_size=160,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    vocab_size=256,
+)
 CONFIG = LlamaConfig(**SHAPE)
 CPU = torch.device("cpu")
 
 
 def kept_per_token(level: str) -> float:
-    """Bytes that stay allocated between the forward and the backward pass of a real model, without the logits, by torch's own profiler."""
+    """Bytes that stay allocated between the forward and the backward pass of a real model, without the logits, by
+    torch's own profiler.
+    """
     model = LlamaForCausalLM(LlamaConfig(**SHAPE)).train()
     memory.recompute(model, level)
     assert varlen.prepare(model, model, CPU) == ""
     batch = pack(make_examples(40))
     num_tokens = batch.ids_1Q.shape[1]
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
-        loss = packed_loss(model, batch._replace(kept_K=batch.kept_K[:1], targets_K=batch.targets_K[:1], weights_K=batch.weights_K[:1]))
+        loss = packed_loss(
+            model, batch._replace(kept_K=batch.kept_K[:1], targets_K=batch.targets_K[:1], weights_K=batch.weights_K[:1])
+        )
     assert loss.requires_grad
     return sum(event.self_cpu_memory_usage for event in profiler.key_averages()) / num_tokens
 
@@ -34,7 +47,8 @@ def kept_per_token(level: str) -> float:
 def test_the_count_of_a_meta_model_is_what_a_real_one_keeps(level: str) -> None:
     logits, layers = 2 * CONFIG.vocab_size * 4, CONFIG.num_hidden_layers
     whole = kept_per_token("none")
-    counted = memory.bytes_per_token(CONFIG, torch.float32, level) - logits - whole / layers  # less what the backward pass comes to hold
+    # less what the backward pass comes to hold
+    counted = memory.bytes_per_token(CONFIG, torch.float32, level) - logits - whole / layers
     redone = 0 if level == "none" else whole / layers if level == "full" else 0
     assert counted == pytest.approx(kept_per_token(level) + redone, rel=0.25)
 
@@ -44,12 +58,23 @@ def test_the_budget_is_what_fits() -> None:
     fit = lambda free, longest=100: memory.fitting_tokens(CONFIG, torch.bfloat16, "none", free, longest)
     assert fit(per_token * 5000) == 3840 and fit(1e15) == memory.MOST_TOKENS
     assert fit(0) == 100 and fit(-1e9, 2048) == 2048  # the longest example must be tried
-    assert memory.bytes_per_token(CONFIG, torch.bfloat16, "full") < memory.bytes_per_token(CONFIG, torch.bfloat16, "cheap") < per_token
+    assert (
+        memory.bytes_per_token(CONFIG, torch.bfloat16, "full")
+        < memory.bytes_per_token(CONFIG, torch.bfloat16, "cheap")
+        < per_token
+    )
 
 
-@pytest.mark.parametrize("zero, num_ranks, levels", [("zero1", 1, ["none", "cheap", "full"]), ("zero3", 2, ["none", "full"])])
-def test_recomputing_changes_no_number(zero: str, num_ranks: int, levels: list[str], dropout_model: Path, tmp_path: Path) -> None:
-    worlds = [World(tmp_path / level, dropout_model, zero, num_ranks, RECIPE, micro_tokens=40, recompute=level) for level in levels]
+@pytest.mark.parametrize(
+    "zero, num_ranks, levels", [("zero1", 1, ["none", "cheap", "full"]), ("zero3", 2, ["none", "full"])]
+)
+def test_recomputing_changes_no_number(
+    zero: str, num_ranks: int, levels: list[str], dropout_model: Path, tmp_path: Path
+) -> None:
+    worlds = [
+        World(tmp_path / level, dropout_model, zero, num_ranks, RECIPE, micro_tokens=40, recompute=level)
+        for level in levels
+    ]
     for world in worlds:
         world.examples = world.examples[:8]
         world.done()
@@ -80,9 +105,18 @@ def test_host_memory_is_what_the_tightest_group_leaves(tmp_path: Path) -> None:
     assert free_memory.free_bytes(tmp_path) == 0  # nothing can be told
     assert free_memory.free_bytes(tree(tmp_path / "plain", meminfo)) == 8000 << 10
     two = meminfo | {"proc/self/cgroup": "0::/slurm/job_1/step_0", "sys/fs/cgroup/slurm/job_1/step_0/memory.max": "max"}
-    two |= {"sys/fs/cgroup/slurm/job_1/step_0/memory.current": 1, "sys/fs/cgroup/slurm/job_1/step_0/memory.stat": "anon 1"}
-    two |= {f"sys/fs/cgroup/slurm/job_1/memory.{k}": v for k, v in {"max": 5000, "current": 4000, "stat": "anon 1\ninactive_file 700"}.items()}
+    two |= {
+        "sys/fs/cgroup/slurm/job_1/step_0/memory.current": 1,
+        "sys/fs/cgroup/slurm/job_1/step_0/memory.stat": "anon 1",
+    }
+    two |= {
+        f"sys/fs/cgroup/slurm/job_1/memory.{k}": v
+        for k, v in {"max": 5000, "current": 4000, "stat": "anon 1\ninactive_file 700"}.items()
+    }
     assert free_memory.free_bytes(tree(tmp_path / "v2", two)) == 1700
     one = meminfo | {"proc/self/cgroup": "5:cpu:/slurm\n4:memory:/slurm"}
-    one |= {f"sys/fs/cgroup/memory/slurm/memory.{k}": v for k, v in {"limit_in_bytes": 600, "usage_in_bytes": 500, "stat": "total_inactive_file 50"}.items()}
+    one |= {
+        f"sys/fs/cgroup/memory/slurm/memory.{k}": v
+        for k, v in {"limit_in_bytes": 600, "usage_in_bytes": 500, "stat": "total_inactive_file 50"}.items()
+    }
     assert free_memory.free_bytes(tree(tmp_path / "v1", one)) == 150

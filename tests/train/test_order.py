@@ -33,14 +33,19 @@ def test_a_constant_order_is_every_seed_s_and_differs_between_epochs() -> None:
 
 @pytest.mark.parametrize("num", [103, 128, 7, 2, 64])
 def test_across_epochs_steps_are_those_of_two_processes_whose_loader_is_accelerate_s(num: int) -> None:
-    """Each process has as many rows, the first of an epoch twice where they are odd; a step is so many of each, wherever an epoch ends."""
+    """Each process has as many rows, the first of an epoch twice where they are odd; a step is so many of each,
+    wherever an epoch ends.
+    """
     recipe = replace(PRESETS["as_run"], global_batch=16, epochs=5)
     rows_of: list[list[int]] = [[], []]
     for epoch in range(recipe.epochs):
         batches = [[row] for row in permutation(num, 1, epoch)]
         for process, rows in enumerate(rows_of):
             rows += [row for batch in BatchSamplerShard(_Batches(batches), 2, process) for row in batch]
-    wanted = [[row for pair in zip(*(rows[8 * step : 8 * step + 8] for rows in rows_of)) for row in pair] for step in range(len(rows_of[0]) // 8)]
+    wanted = [
+        [row for pair in zip(*(rows[8 * step : 8 * step + 8] for rows in rows_of)) for row in pair]
+        for step in range(len(rows_of[0]) // 8)
+    ]
     assert [step_rows(num, recipe, 1, step) for step in range(recipe.num_steps(num))] == wanted
 
 

@@ -1,4 +1,6 @@
-"""A step is split over ranks and micro-batches so that every example is there once, no part is too large, and few slots are idle."""
+"""A step is split over ranks and micro-batches so that every example is there once, no part is too large, and few slots
+are idle.
+"""
 
 import json
 import random
@@ -21,7 +23,10 @@ def test_every_example_is_in_one_part_and_parts_fit(split, size) -> None:
         grid = split(lengths, num_ranks, budget)
         assert sorted(i for micro in grid for part in micro for i in part) == list(range(len(lengths)))
         assert {len(micro) for micro in grid} == {num_ranks}
-        assert all(size(part, lengths) <= budget or len(part) == 1 for micro in grid for part in micro) or max(lengths) > budget
+        assert (
+            all(size(part, lengths) <= budget or len(part) == 1 for micro in grid for part in micro)
+            or max(lengths) > budget
+        )
         assert all(size(part, lengths) <= max(budget, max(lengths)) for micro in grid for part in micro)
         assert grid == split(lengths, num_ranks, budget)
 
@@ -43,9 +48,13 @@ def test_padded_parts_hold_examples_of_like_length() -> None:
 
 @pytest.mark.parametrize("num_ranks", [1, 2, 4, 8])
 def test_lima_leaves_few_slots_idle(num_ranks: int) -> None:
-    """Full steps of 64 with at most 8,192 tokens a part: ranks of one example at a time in lock step keep 43 % with 8 of them."""
+    """Full steps of 64 with at most 8,192 tokens a part: ranks of one example at a time in lock step keep 43 % with 8
+    of them.
+    """
     rng, lengths = random.Random(1), [min(2048, length) for length, _ in json.loads(LIMA.read_text())]
     steps = [rng.sample(lengths, 64) for _ in range(20)]
     grids = [packed_grid(step, num_ranks, 8192) for step in steps]
-    slots = sum(num_slots([[packed_size(part, step) for part in micro] for micro in grid]) for step, grid in zip(steps, grids))
+    slots = sum(
+        num_slots([[packed_size(part, step) for part in micro] for micro in grid]) for step, grid in zip(steps, grids)
+    )
     assert 0.99 <= sum(map(sum, steps)) / slots <= 1

@@ -1,4 +1,6 @@
-"""Examples that are packed into one row get the gradient that each would get alone; models that would mix them are found out."""
+"""Examples that are packed into one row get the gradient that each would get alone; models that would mix them are
+found out.
+"""
 
 import json
 import random
@@ -18,7 +20,15 @@ from winsweep.train.batch_schedule import BatchSchedule
 from winsweep.train.loss import num_targets, pack, packed_loss
 from winsweep.train.nll import nll
 
-TINY = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, vocab_size=VOCAB, max_position_embeddings=64)
+TINY = dict(
+    hidden_size=32,
+    intermediate_size=64,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=4,
+    vocab_size=VOCAB,
+    max_position_embeddings=64,
+)
 OTHER = {"bloom": dict(hidden_size=32, n_layer=2, n_head=4, vocab_size=VOCAB, bos_token_id=1, eos_token_id=2)}
 CPU = torch.device("cpu")
 
@@ -41,7 +51,14 @@ def alone(model: PreTrainedModel, row: Example) -> torch.Tensor:
 
 GROUPED = ("llama", dict(num_key_value_heads=2))
 WINDOWED = ("mistral", dict(num_key_value_heads=2, sliding_window=6))
-MODELS = [GROUPED, WINDOWED, ("qwen3", dict(head_dim=8)), ("olmo", {}), ("gpt_neox", {}), ("gemma3_text", dict(head_dim=8, sliding_window=6))]
+MODELS = [
+    GROUPED,
+    WINDOWED,
+    ("qwen3", dict(head_dim=8)),
+    ("olmo", {}),
+    ("gpt_neox", {}),
+    ("gemma3_text", dict(head_dim=8, sliding_window=6)),
+]
 
 
 @pytest.mark.parametrize("kind", ["example_mean", "example_sum"])
@@ -81,13 +98,20 @@ def test_nothing_to_learn_is_exactly_nothing(rows: list[Example]) -> None:
     assert loss.item() == 0.0 and not gradient(model).count_nonzero()
 
 
-REFUSED = [("bloom", "attention of its own"), ("gemma2", "attention with softcap"), ("stablelm", "missing 2 required"), ("mamba", "move the logits")]
+REFUSED = [
+    ("bloom", "attention of its own"),
+    ("gemma2", "attention with softcap"),
+    ("stablelm", "missing 2 required"),
+    ("mamba", "move the logits"),
+]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name, says", REFUSED)
 @pytest.mark.filterwarnings("ignore")  # transformers' own, of kernels that it does not find
-def test_a_model_that_mixes_packed_examples_is_refused_and_left_as_it_was(name: str, says: str, dtype: torch.dtype) -> None:
+def test_a_model_that_mixes_packed_examples_is_refused_and_left_as_it_was(
+    name: str, says: str, dtype: torch.dtype
+) -> None:
     model = tiny(name, dtype)
     before = model.config._attn_implementation
     assert says in varlen.prepare(model, model, CPU)
@@ -97,9 +121,15 @@ def test_a_model_that_mixes_packed_examples_is_refused_and_left_as_it_was(name: 
 def test_a_leak_is_seen_even_where_it_is_slight(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more token of the example before is visible."""
     right = varlen.inputs
-    blurred = lambda lengths, device: right([lengths[0] + 1, lengths[1] - 1, *lengths[2:]] if len(lengths) > 1 else lengths, device)
+    blurred = lambda lengths, device: right(
+        [lengths[0] + 1, lengths[1] - 1, *lengths[2:]] if len(lengths) > 1 else lengths, device
+    )
     monkeypatch.setattr(varlen, "LENGTHS", (7, 5, 12))
-    monkeypatch.setattr(varlen, "inputs", lambda lengths, device: right(lengths, device) | {"cu_seq_lens_q": blurred(lengths, device)["cu_seq_lens_q"]})
+    monkeypatch.setattr(
+        varlen,
+        "inputs",
+        lambda lengths, device: right(lengths, device) | {"cu_seq_lens_q": blurred(lengths, device)["cu_seq_lens_q"]},
+    )
     model = tiny("llama", torch.bfloat16)
     assert "move the logits of the others" in varlen.prepare(model, model, CPU)
 
@@ -109,17 +139,31 @@ def test_a_model_that_cannot_be_packed_is_padded_and_says_so(zero: str, num_rank
     tiny("bloom", torch.float32).save_pretrained(tmp_path / "base")
     losses, norms, parameters = plain_loop(tmp_path / "base", RECIPE)
     world = World(tmp_path, tmp_path / "base", zero, num_ranks, RECIPE, micro_tokens=60).done()
-    assert world.losses() == pytest.approx(losses, rel=1e-5) and [x["grad_norm"] for x in world.log()] == pytest.approx(norms, rel=1e-4)
+    assert world.losses() == pytest.approx(losses, rel=1e-5) and [x["grad_norm"] for x in world.log()] == pytest.approx(
+        norms, rel=1e-4
+    )
     notes = world.notes()["packing"]
-    assert notes["packed"] is False and "attention of its own" in notes["why_padded"] and "padded, not packed" in world.stderr()
+    assert (
+        notes["packed"] is False
+        and "attention of its own" in notes["why_padded"]
+        and "padded, not packed" in world.stderr()
+    )
     assert 0.5 < notes["useful_share"] < 1 and notes["micro_tokens"] == 60
 
 
 def test_the_useful_share_of_slots_is_in_the_log_and_in_the_record(model: Path, tmp_path: Path) -> None:
     world = World(tmp_path, model, "zero1", 2, RECIPE, micro_tokens=30).done()
     tokens, slots = (sum(line[name] for line in world.log()) for name in ("num_tokens", "num_slots"))
-    assert world.notes()["packing"] == {"packed": True, "micro_tokens": 30, "useful_share": round(tokens / slots, 4), "num_micro": sum(line["num_micro"] for line in world.log())}
-    assert 0.8 < tokens / slots < 1 and json.loads((world.work / "log.jsonl").read_text().splitlines()[0])["num_slots"] >= 1
+    assert world.notes()["packing"] == {
+        "packed": True,
+        "micro_tokens": 30,
+        "useful_share": round(tokens / slots, 4),
+        "num_micro": sum(line["num_micro"] for line in world.log()),
+    }
+    assert (
+        0.8 < tokens / slots < 1
+        and json.loads((world.work / "log.jsonl").read_text().splitlines()[0])["num_slots"] >= 1
+    )
 
 
 @pytest.mark.parametrize("num_K", [1, 7, 5000])
@@ -137,11 +181,15 @@ def test_nll_is_cross_entropy(dtype: torch.dtype, tolerance: float, num_K: int) 
 
 
 @pytest.mark.parametrize("zero", [{"stage": 1}, {"stage": 2}], ids=["stage 1", "stage 2"])
-def test_offloaded_gradients_of_steps_with_one_and_with_several_micro_batches(zero: dict, model: Path, tmp_path: Path) -> None:
+def test_offloaded_gradients_of_steps_with_one_and_with_several_micro_batches(
+    zero: dict, model: Path, tmp_path: Path
+) -> None:
     world = World(tmp_path, model, "zero1", 1, RECIPE, micro_tokens=75)
     world.config = {"zero_optimization": zero | {"offload_optimizer": {"device": "cpu"}}}
     losses, norms, parameters = plain_loop(model, RECIPE)
-    assert world.done().losses() == pytest.approx(losses, rel=1e-5) and [x["grad_norm"] for x in world.log()] == pytest.approx(norms, rel=1e-4)
+    assert world.done().losses() == pytest.approx(losses, rel=1e-5) and [
+        x["grad_norm"] for x in world.log()
+    ] == pytest.approx(norms, rel=1e-4)
     assert {line["num_micro"] for line in world.log()} == {1, 2}
     for name, tensor in weights(world.out).items():
         torch.testing.assert_close(tensor, parameters[name], rtol=1e-3, atol=1e-5)
@@ -150,9 +198,15 @@ def test_offloaded_gradients_of_steps_with_one_and_with_several_micro_batches(ze
 def test_lengths_of_all_kinds_pack_alike() -> None:
     """Hundreds of random packs of examples of 1 to 12 tokens."""
     model, rng = tiny("llama", num_key_value_heads=2).requires_grad_(False), random.Random(9)
-    rows = [Example([rng.randrange(VOCAB) for _ in range(n)], [MASKED] * (cut := rng.randrange(n)) + [1] * (n - cut)) for n in range(1, 13) for _ in range(3)]
+    rows = [
+        Example([rng.randrange(VOCAB) for _ in range(n)], [MASKED] * (cut := rng.randrange(n)) + [1] * (n - cut))
+        for n in range(1, 13)
+        for _ in range(3)
+    ]
     want = [alone(model, row).item() if num_targets(row) else 0.0 for row in rows]
     assert varlen.prepare(model, model, CPU) == ""
     for _ in range(100):
         some = rng.sample(range(len(rows)), rng.randint(1, 8))
-        assert packed_loss(model, pack([rows[i] for i in some])).item() == pytest.approx(sum(want[i] for i in some), rel=1e-12)
+        assert packed_loss(model, pack([rows[i] for i in some])).item() == pytest.approx(
+            sum(want[i] for i in some), rel=1e-12
+        )

@@ -23,7 +23,9 @@ def shard_tensors(out: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero2", 3), ("zero3", 2)])
-def test_tied_weights_load_bit_equal(zero: str, num_ranks: int, precision: str, tied_model: Path, tmp_path: Path) -> None:
+def test_tied_weights_load_bit_equal(
+    zero: str, num_ranks: int, precision: str, tied_model: Path, tmp_path: Path
+) -> None:
     world = World(tmp_path, tied_model, zero, num_ranks, replace(RECIPE, precision=precision), micro_tokens=28).done()
     shutil.copy(tied_model / "config.json", world.out)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
@@ -41,7 +43,12 @@ def test_what_is_published(model: Path, tmp_path: Path) -> None:
     world.examples[0] = Example([1, 2, 3], [1, MASKED, MASKED])
     facts = world.done().facts()
     shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
-    assert sorted(path.name for path in world.out.iterdir()) == ["log.jsonl", *shards, "model.safetensors.index.json", "train.json"]
+    assert sorted(path.name for path in world.out.iterdir()) == [
+        "log.jsonl",
+        *shards,
+        "model.safetensors.index.json",
+        "train.json",
+    ]
     tensors = shard_tensors(world.out)
     assert facts.pop("num_parameters") == sum(tensor.numel() for tensor in tensors.values())
     counts = {"steps": 4, "num_steps": 4, "num_examples": 22, "num_examples_without_targets": 1}
@@ -62,8 +69,12 @@ def test_the_index_is_complete_for_transformers(model: Path, tmp_path: Path) -> 
     assert all(torch.equal(parameter, shard_tensors(world.out)[name]) for name, parameter in loaded.named_parameters())
 
 
-@pytest.mark.parametrize("zero, precision", [("zero0", "fp32"), ("zero1", "bf16"), ("zero2", "bf16"), ("zero3", "fp32")])
-def test_a_loss_that_is_not_finite_stops_all_and_publishes_nothing(zero: str, precision: str, model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "zero, precision", [("zero0", "fp32"), ("zero1", "bf16"), ("zero2", "bf16"), ("zero3", "fp32")]
+)
+def test_a_loss_that_is_not_finite_stops_all_and_publishes_nothing(
+    zero: str, precision: str, model: Path, tmp_path: Path
+) -> None:
     recipe = replace(RECIPE, lr=1e18, precision=precision, clip_norm=1e30, warmup_ratio=0.0)
     world = World(tmp_path, model, zero, 2, recipe, micro_tokens=28, checkpoint_steps=1)
     assert all("NotFinite: step 2 of 4: loss nan" in text for text in world.refused())
@@ -80,7 +91,9 @@ def test_weights_that_are_not_finite_are_not_published(model: Path, tmp_path: Pa
 def test_a_log_that_lost_steps_is_not_published(model: Path, tmp_path: Path) -> None:
     world = World(tmp_path, model, "zero1", 2, RECIPE, micro_tokens=28)
     world.on_progress = lambda rank, done: (world.work / "log.jsonl").write_text("") if (rank, done) == (0, 3) else None
-    assert all("Incomplete: " in text and "4 steps taken, 1 in the log; 4 are legal" in text for text in world.refused())
+    assert all(
+        "Incomplete: " in text and "4 steps taken, 1 in the log; 4 are legal" in text for text in world.refused()
+    )
     assert not list(world.out.iterdir())
 
 
@@ -91,7 +104,9 @@ def test_a_base_without_all_of_its_weights_is_refused(zero: str, model: Path, tm
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
     world = World(tmp_path, base, zero, 2, RECIPE, micro_tokens=28)
-    assert all("BadData: " in text and "no weights for model.layers.1.mlp.up_proj.weight" in text for text in world.refused())
+    assert all(
+        "BadData: " in text and "no weights for model.layers.1.mlp.up_proj.weight" in text for text in world.refused()
+    )
 
 
 def test_an_error_in_progress_on_one_rank_ends_all(model: Path, tmp_path: Path) -> None:
@@ -100,7 +115,9 @@ def test_an_error_in_progress_on_one_rank_ends_all(model: Path, tmp_path: Path) 
     assert "rank 1: ZeroDivisionError" in world.refused()[0]
 
 
-@pytest.mark.parametrize("examples, says", [([], "found none"), ([Example([1, 2], [1])], "example 0: found 2 ids and 1 labels")])
+@pytest.mark.parametrize(
+    "examples, says", [([], "found none"), ([Example([1, 2], [1])], "example 0: found 2 ids and 1 labels")]
+)
 def test_examples_that_are_none_are_refused(examples: list[Example], says: str, model: Path, tmp_path: Path) -> None:
     world = World(tmp_path, model, "zero1", 1, RECIPE)
     world.examples = examples

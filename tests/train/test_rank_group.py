@@ -38,7 +38,9 @@ def in_group(root: Path, num_ranks: int, action: Callable[[RankGroup], object], 
 @pytest.mark.parametrize("num_ranks", [1, 3])
 def test_sum_and_first(num_ranks: int, tmp_path: Path) -> None:
     want = [float(sum(range(num_ranks))), num_ranks * 0.5]
-    said = in_group(tmp_path, num_ranks, lambda group: (group.sum(group.rank, 0.5), group.first(lambda: group.rank + 40)))
+    said = in_group(
+        tmp_path, num_ranks, lambda group: (group.sum(group.rank, 0.5), group.first(lambda: group.rank + 40))
+    )
     assert said == [repr((want, 40))] * num_ranks
 
 
@@ -54,7 +56,11 @@ def fail(group: RankGroup, rank: int, error: Exception) -> None:
 @pytest.mark.parametrize(
     "error, own, copy",
     [
-        (OSError(28, "No space left on device"), "OSError 28 [Errno 28] No space", "OSError 28 [Errno 28] rank 1: [Errno 28] No space"),
+        (
+            OSError(28, "No space left on device"),
+            "OSError 28 [Errno 28] No space",
+            "OSError 28 [Errno 28] rank 1: [Errno 28] No space",
+        ),
         (NotFinite("step 3"), "NotFinite None step 3", "NotFinite None rank 1: step 3"),
         (ZeroDivisionError("x"), "ZeroDivisionError None x", "RuntimeError None rank 1: ZeroDivisionError: x"),
     ],
@@ -86,7 +92,9 @@ def test_many_groups_at_once(tmp_path: Path) -> None:
 
 
 def test_the_meeting_is_not_open_to_other_machines(tmp_path: Path) -> None:
-    ports = lambda group: [line.split()[1].split(":") for line in open("/proc/net/tcp").readlines()[1:] if line.split()[3] == "0A"]
+    ports = lambda group: [
+        line.split()[1].split(":") for line in open("/proc/net/tcp").readlines()[1:] if line.split()[3] == "0A"
+    ]
     said = in_group(tmp_path, 1, lambda group: (group.store.port, ports(group)))
     port, listening = eval(said[0])
     assert [address for address, number in listening if int(number, 16) == port] == ["0100007F"]  # 127.0.0.1
@@ -137,7 +145,9 @@ def test_a_hung_rank_ends_its_peer_at_the_time_out(model: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("hung", [0, 1, 2])
-def test_a_hung_rank_ends_its_peers_long_before_the_time_out(hung: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hung_rank_ends_its_peers_long_before_the_time_out(
+    hung: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A rank that only computes for long is left alone; one whose process is stopped is not waited for."""
     monkeypatch.setattr(rank_heartbeat, "NUM_MISSED", 6)
 
@@ -153,7 +163,11 @@ def test_a_hung_rank_ends_its_peers_long_before_the_time_out(hung: int, tmp_path
     assert wait_ranks([pid for rank, pid in enumerate(pids) if rank != hung], limit_s=60) == [1, 1]
     os.kill(pids[hung], signal.SIGKILL)
     assert wait_ranks(pids[hung : hung + 1]) == [-signal.SIGKILL]
-    assert any(f"rank {hung} has not moved for 6 s" in (tmp_path / f"rank-{rank}.txt").read_text() for rank in range(3) if rank != hung)
+    assert any(
+        f"rank {hung} has not moved for 6 s" in (tmp_path / f"rank-{rank}.txt").read_text()
+        for rank in range(3)
+        if rank != hung
+    )
 
 
 def test_who_does_not_know_the_word_is_no_rank(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ FP32 = Recipe(lr=3e-3, epochs=2, global_batch=6, warmup_ratio=0.2, precision="fp
 BF16 = replace(FP32, precision="bf16")
 # That the state is carried bit for bit between all stages is test_carried_state's; here, that training goes on with it.
 PAIRS = [("zero0", 1, "zero1", 2, FP32), ("zero3", 2, "zero0", 1, FP32), ("zero2", 2, "zero1", 3, BF16)]
-# Largest difference of weights and of losses from the run that had the new layout all along. Of two undisturbed runs, 1 rank and 3, it is
-# 1.2e-6 and 4.5e-8 with fp32; with bf16, which rounds each layout's sums otherwise, 0.021 and 7.9e-5.
+# Largest difference of weights and of losses from the run that had the new layout all along. Of two undisturbed runs, 1
+# rank and 3, it is 1.2e-6 and 4.5e-8 with fp32; with bf16, which rounds each layout's sums otherwise, 0.021 and 7.9e-5.
 BOUNDS = {"fp32": (1e-5, 1e-6), "bf16": (2**-5, 2e-4)}
 
 
@@ -54,7 +54,11 @@ def other(world: World, zero: str, num_ranks: int, **placement: int) -> World:
 
 
 def weights(world: World) -> dict[str, torch.Tensor]:
-    return {name: tensor.float() for path in sorted(world.out.glob("*.safetensors")) for name, tensor in load_file(path).items()}
+    return {
+        name: tensor.float()
+        for path in sorted(world.out.glob("*.safetensors"))
+        for name, tensor in load_file(path).items()
+    }
 
 
 def distance(one: World, two: World) -> float:
@@ -64,9 +68,18 @@ def distance(one: World, two: World) -> float:
     return max(float((ours[name] - theirs[name]).abs().max() / theirs[name].abs().max()) for name in ours)
 
 
-@pytest.mark.parametrize("old, old_ranks, new, new_ranks, recipe", PAIRS, ids=lambda value: getattr(value, "precision", value))
+@pytest.mark.parametrize(
+    "old, old_ranks, new, new_ranks, recipe", PAIRS, ids=lambda value: getattr(value, "precision", value)
+)
 def test_another_layout_goes_on(
-    old: str, old_ranks: int, new: str, new_ranks: int, recipe: Recipe, undisturbed: Callable[..., World], tied_model: Path, tmp_path: Path
+    old: str,
+    old_ranks: int,
+    new: str,
+    new_ranks: int,
+    recipe: Recipe,
+    undisturbed: Callable[..., World],
+    tied_model: Path,
+    tmp_path: Path,
 ) -> None:
     again = other(killed(tmp_path, tied_model, old, old_ranks, recipe), new, new_ranks).done()
     whole = undisturbed(new, new_ranks, recipe)
@@ -76,7 +89,11 @@ def test_another_layout_goes_on(
     assert [line["step"] for line in again.log()] == list(range(1, 9)) and again.checkpoints() == ["checkpoint-6"]
     [note] = again.facts()["notes"]
     assert note.startswith("went on from checkpoint-3 with another layout: ") and again.notes()["resumed"] == [note]
-    assert (f"ranks {old_ranks} -> {new_ranks}" in note) == (old_ranks != new_ranks) == ("random numbers start anew" in note)
+    assert (
+        (f"ranks {old_ranks} -> {new_ranks}" in note)
+        == (old_ranks != new_ranks)
+        == ("random numbers start anew" in note)
+    )
 
 
 def test_there_and_back_is_bit_exact_in_what_is_carried(tied_model: Path, tmp_path: Path, undisturbed) -> None:
@@ -91,9 +108,11 @@ def test_there_and_back_is_bit_exact_in_what_is_carried(tied_model: Path, tmp_pa
 
 
 def test_other_buffers_give_the_same_bits(dropout_model: Path, tmp_path: Path) -> None:
-    """bf16 weights, their fp32 copy, moments and random states are all carried: by parameter, as by DeepSpeed where nothing changed.
+    """bf16 weights, their fp32 copy, moments and random states are all carried: by parameter, as by DeepSpeed where
+    nothing changed.
 
-    Not so for sub_group_size, after which the norm of the gradient is summed in other parts: its state is in test_carried_state.
+    Not so for sub_group_size, after which the norm of the gradient is summed in other parts: its state is in
+    test_carried_state.
     """
     world, ends = killed(tmp_path / "changed", dropout_model, "zero3", 2, BF16), []
     shutil.copytree(world.root, tmp_path / "same")
@@ -120,7 +139,10 @@ def test_small_parameters_that_stage_3_keeps_whole_are_carried(tied_model: Path,
     assert again.checkpoints() == ["checkpoint-6"]
     back = other(again, "zero2", 2)
     assert distance(back.done(), undisturbed("zero1", 1, FP32)) < 1e-5
-    assert [note.partition(" with")[0] for note in back.facts()["notes"]] == ["went on from checkpoint-3", "went on from checkpoint-6"]
+    assert [note.partition(" with")[0] for note in back.facts()["notes"]] == [
+        "went on from checkpoint-3",
+        "went on from checkpoint-6",
+    ]
 
 
 def test_dropout_with_other_ranks_is_the_same_each_time(dropout_model: Path, tmp_path: Path) -> None:
@@ -129,7 +151,9 @@ def test_dropout_with_other_ranks_is_the_same_each_time(dropout_model: Path, tmp
     first = other(world, "zero2", 2).done().published()
     world.root, world.work = tmp_path / "two", tmp_path / "two/work"
     again = other(world, "zero2", 2).done()
-    assert again.published() == first and again.facts()["notes"][0].startswith("went on from checkpoint-3 with another layout")
+    assert again.published() == first and again.facts()["notes"][0].startswith(
+        "went on from checkpoint-3 with another layout"
+    )
 
 
 def test_a_kill_as_the_state_is_read_costs_nothing(tied_model: Path, tmp_path: Path, undisturbed) -> None:
@@ -160,7 +184,10 @@ def test_what_an_older_winsweep_saved_is_not_dropped_for_another_layout(tied_mod
     reseal(world, lambda checkpoint: (checkpoint / "pieces-0.pt").unlink())
     again = other(world, "zero1", 2)
     for text in again.refused():
-        assert text.startswith("winsweep.errors.Damaged: ") and "checkpoint-3: made with num_ranks = 1, now it is 2" in text
+        assert (
+            text.startswith("winsweep.errors.Damaged: ")
+            and "checkpoint-3: made with num_ranks = 1, now it is 2" in text
+        )
         assert f"type rm -r {world.work} " in text and "cluster file" in text
     assert world.checkpoints() == ["checkpoint-3"]
     again = other(again, "zero1", 1)
@@ -168,7 +195,9 @@ def test_what_an_older_winsweep_saved_is_not_dropped_for_another_layout(tied_mod
 
 
 def saved_by(versions: dict | None, readable: bool) -> Callable[[Path], None]:
-    """A change to a checkpoint that makes it one of other libraries, which call what they save otherwise unless `readable`."""
+    """A change to a checkpoint that makes it one of other libraries, which call what they save otherwise unless
+    `readable`.
+    """
 
     def change(checkpoint: Path) -> None:
         about = json.loads((checkpoint / "about.json").read_text())
@@ -182,13 +211,21 @@ def saved_by(versions: dict | None, readable: bool) -> Callable[[Path], None]:
 
 
 @pytest.mark.parametrize("num_ranks", [1, 2])
-def test_what_other_libraries_saved_and_these_cannot_read_asks(num_ranks: int, tied_model: Path, tmp_path: Path) -> None:
+def test_what_other_libraries_saved_and_these_cannot_read_asks(
+    num_ranks: int, tied_model: Path, tmp_path: Path
+) -> None:
     world = killed(tmp_path, tied_model, "zero1", 1)
     reseal(world, saved_by({"deepspeed": "0.9.0", "torch": "2.0.1"}, readable=False))
     again = other(world, "zero1", num_ranks)
     for text in again.refused():
-        assert text.startswith("winsweep.errors.Damaged: ") and "saved by deepspeed 0.9.0 and torch 2.0.1, which deepspeed 0." in text
-        assert "optimizer_state_dict" in text and f"type pip install deepspeed==0.9.0 torch==2.0.1, or rm -r {world.work} to train" in text
+        assert (
+            text.startswith("winsweep.errors.Damaged: ")
+            and "saved by deepspeed 0.9.0 and torch 2.0.1, which deepspeed 0." in text
+        )
+        assert (
+            "optimizer_state_dict" in text
+            and f"type pip install deepspeed==0.9.0 torch==2.0.1, or rm -r {world.work} to train" in text
+        )
     assert world.checkpoints() == ["checkpoint-3"] and not (world.work / "notes.txt").exists()  # it did not go on
 
 
@@ -196,4 +233,7 @@ def test_what_other_libraries_saved_is_used_as_long_as_it_can_be_read(tied_model
     world = killed(tmp_path, tied_model, "zero1", 1)
     reseal(world, saved_by({"deepspeed": "0.9.0", "torch": "2.0.1"}, readable=True))
     [note] = world.done().facts()["notes"]
-    assert note.startswith("went on from checkpoint-3; saved by other libraries: deepspeed 0.9.0 -> 0.") and ", torch 2.0.1 -> " in note
+    assert (
+        note.startswith("went on from checkpoint-3; saved by other libraries: deepspeed 0.9.0 -> 0.")
+        and ", torch 2.0.1 -> " in note
+    )

@@ -23,15 +23,31 @@ KINDS += [("zero2", 2, RECIPE), ("zero3", 2, RECIPE), ("zero3_offload", 2, BF16)
 
 @pytest.fixture
 def new_world(tmp_path: Path, dropout_model: Path) -> Callable[..., World]:
-    def build(name: str, zero: str = "zero1", num_ranks: int = 2, recipe: Recipe = RECIPE, behind: bool = False) -> World:
-        return World(tmp_path / name, dropout_model, zero, num_ranks, recipe, micro_tokens=28, checkpoint_steps=3, checkpoint_behind=behind)
+    def build(
+        name: str, zero: str = "zero1", num_ranks: int = 2, recipe: Recipe = RECIPE, behind: bool = False
+    ) -> World:
+        return World(
+            tmp_path / name,
+            dropout_model,
+            zero,
+            num_ranks,
+            recipe,
+            micro_tokens=28,
+            checkpoint_steps=3,
+            checkpoint_behind=behind,
+        )
 
     return build
 
 
 @pytest.mark.parametrize("zero, num_ranks, recipe", KINDS, ids=lambda value: getattr(value, "precision", value))
-def test_killed_training_gives_the_same_bits(zero: str, num_ranks: int, recipe: Recipe, new_world: Callable[..., World]) -> None:
-    undisturbed, world = new_world("undisturbed", zero, num_ranks, recipe).done(), new_world("killed", zero, num_ranks, recipe)
+def test_killed_training_gives_the_same_bits(
+    zero: str, num_ranks: int, recipe: Recipe, new_world: Callable[..., World]
+) -> None:
+    undisturbed, world = (
+        new_world("undisturbed", zero, num_ranks, recipe).done(),
+        new_world("killed", zero, num_ranks, recipe),
+    )
     last, chance = num_ranks - 1, random.Random(f"{zero} {num_ranks}")
     world.killed_at(rank=last, event="progress", step=chance.choice([1, 2]))
     assert world.checkpoints() == []
@@ -49,11 +65,25 @@ def test_killed_training_gives_the_same_bits(zero: str, num_ranks: int, recipe: 
     assert world.facts()["notes"][-1] == "went on from checkpoint-9" and undisturbed.facts()["notes"] == []
 
 
-@pytest.mark.parametrize("zero, num_ranks, recipe", [("zero1", 1, BF16), ("zero2", 2, RECIPE), ("zero3", 2, RECIPE)], ids=["zero1", "zero2", "zero3"])
-def test_killed_while_a_thread_writes_gives_the_same_bits(zero: str, num_ranks: int, recipe: Recipe, new_world: Callable[..., World]) -> None:
-    undisturbed, world = new_world("undisturbed", zero, num_ranks, recipe).done(), new_world("killed", zero, num_ranks, recipe, behind=True)
+@pytest.mark.parametrize(
+    "zero, num_ranks, recipe",
+    [("zero1", 1, BF16), ("zero2", 2, RECIPE), ("zero3", 2, RECIPE)],
+    ids=["zero1", "zero2", "zero3"],
+)
+def test_killed_while_a_thread_writes_gives_the_same_bits(
+    zero: str, num_ranks: int, recipe: Recipe, new_world: Callable[..., World]
+) -> None:
+    undisturbed, world = (
+        new_world("undisturbed", zero, num_ranks, recipe).done(),
+        new_world("killed", zero, num_ranks, recipe, behind=True),
+    )
     last = num_ranks - 1
-    writing = [(last, "open", "/engine/state/"), (last, "open", f"/random-{last}.pt"), (0, "open", ".manifest.json"), (0, "os.rename", "/checkpoint-")]
+    writing = [
+        (last, "open", "/engine/state/"),
+        (last, "open", f"/random-{last}.pt"),
+        (0, "open", ".manifest.json"),
+        (0, "os.rename", "/checkpoint-"),
+    ]
     for rank, event, text in writing:
         world.killed_at(rank=rank, event=event, text=text)
         assert world.checkpoints() == []
@@ -63,7 +93,10 @@ def test_killed_while_a_thread_writes_gives_the_same_bits(zero: str, num_ranks: 
     assert world.done().published() == undisturbed.published()
     assert world.facts()["notes"][-1] == f"went on from {newest[0]}"
     notes = world.notes()["checkpoints"]
-    assert notes["num"] == notes["num_behind"] >= 1 and notes["bytes"] == sum(path.stat().st_size for path in files(world.work)) > 0
+    assert (
+        notes["num"] == notes["num_behind"] >= 1
+        and notes["bytes"] == sum(path.stat().st_size for path in files(world.work)) > 0
+    )
     assert 0 < notes["seconds"] and 0 < notes["share"] < 1
 
 
@@ -98,7 +131,8 @@ def test_the_interval_keeps_saving_within_three_percent() -> None:
             times.append(now)
         assert spent <= 0.03 * now
     assert 25 <= len(times) <= 30 and times[0] < 700
-    assert not worth_it(59.0, 0.0, 0.0, 0.0, 0.0) and worth_it(60.0, 0.0, 0.0, 0.0, 0.0)  # however little it costs: once a minute
+    # however little it costs: once a minute
+    assert not worth_it(59.0, 0.0, 0.0, 0.0, 0.0) and worth_it(60.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def test_dropout_is_on(new_world: Callable[..., World], model: Path) -> None:
@@ -125,8 +159,12 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", "-l", root], check=True)
 
 
-@pytest.mark.parametrize("zero, num_ranks, behind", [("zero1", 2, False), ("zero1", 2, True), ("zero3", 2, False), ("zero2", 1, True)])
-def test_full_disk(zero: str, num_ranks: int, behind: bool, new_world: Callable[..., World], small_disk: Callable[[int], Path]) -> None:
+@pytest.mark.parametrize(
+    "zero, num_ranks, behind", [("zero1", 2, False), ("zero1", 2, True), ("zero3", 2, False), ("zero2", 1, True)]
+)
+def test_full_disk(
+    zero: str, num_ranks: int, behind: bool, new_world: Callable[..., World], small_disk: Callable[[int], Path]
+) -> None:
     undisturbed = new_world("undisturbed", zero, num_ranks).done()
     num_bytes = sum(path.stat().st_size for path in undisturbed.work.rglob("*") if path.is_file())
     world = new_world("full", zero, num_ranks, behind=behind)
@@ -157,7 +195,12 @@ def test_a_flipped_bit_in_the_only_checkpoint_asks(new_world: Callable[..., Worl
     world = new_world("world")
     damage(stopped_at_5(world))
     for text in world.refused():
-        assert "checkpoint-3: " in text and "sha256" in text and f"type rm -r {world.work} to train from step 0" in text and "--retry-failed" in text
+        assert (
+            "checkpoint-3: " in text
+            and "sha256" in text
+            and f"type rm -r {world.work} to train from step 0" in text
+            and "--retry-failed" in text
+        )
     assert world.checkpoints() == ["checkpoint-3"] and not list(world.out.iterdir())
     shutil.rmtree(world.work)
     assert world.done().published() == new_world("undisturbed").done().published()
@@ -171,7 +214,10 @@ def test_a_flipped_bit_falls_back_to_an_older_checkpoint(new_world: Callable[...
     damage(world.work / "checkpoint-6")
     (world.root / "older").rename(world.work / "checkpoint-3")
     assert world.done().published() == new_world("undisturbed").done().published()
-    assert world.facts()["notes"][-1] == "went on from checkpoint-3" and "checkpoint-6 passed over" in world.facts()["notes"][-2]
+    assert (
+        world.facts()["notes"][-1] == "went on from checkpoint-3"
+        and "checkpoint-6 passed over" in world.facts()["notes"][-2]
+    )
     assert world.checkpoints() == ["checkpoint-9"]
 
 
@@ -188,7 +234,9 @@ def test_a_checkpoint_of_another_run_is_neither_used_nor_dropped(changed: str, n
 def test_another_split_into_micro_batches_goes_on(new_world: Callable[..., World]) -> None:
     world = new_world("world")
     stopped_at_5(world)
-    again = World(world.root, world.base, "zero1", 2, RECIPE, micro_tokens=14, checkpoint_steps=3, checkpoint_behind=False)
+    again = World(
+        world.root, world.base, "zero1", 2, RECIPE, micro_tokens=14, checkpoint_steps=3, checkpoint_behind=False
+    )
     again.num_attempts = 1
     assert again.done().facts()["notes"] == ["went on from checkpoint-3"]
     assert len(again.log()) == 12

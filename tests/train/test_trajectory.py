@@ -14,16 +14,37 @@ class Point(World):
     """A finetune that ends after its first epoch."""
 
     def main(self, rank: int) -> None:
-        group = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
-        finetune(self.examples, self.base, None, self.recipe, self.seed, placement=self.placement, zero_config=self.config, group=group,
-                 out=self.out, work=self.work, progress=lambda done, total: None, stop_after_epochs=1)
+        group = join(
+            rank=rank,
+            num_ranks=self.num_ranks,
+            meeting=self.root / f"meeting-{self.num_attempts}",
+            timeout_s=self.timeout_s,
+        )
+        finetune(
+            self.examples,
+            self.base,
+            None,
+            self.recipe,
+            self.seed,
+            placement=self.placement,
+            zero_config=self.config,
+            group=group,
+            out=self.out,
+            work=self.work,
+            progress=lambda done, total: None,
+            stop_after_epochs=1,
+        )
         group.leave()
 
 
 def test_a_point_is_the_whole_run_at_that_step_bit_for_bit(model, tmp_path):
     point = Point(tmp_path / "point", model, "zero1", 2, RECIPE, micro_tokens=100, checkpoint_steps=4).done()
     whole = World(tmp_path / "whole", model, "zero1", 2, RECIPE, micro_tokens=100, checkpoint_steps=4).done()
-    assert point.log() == whole.log()[:4] and (point.facts()["steps"], point.facts()["num_steps"], whole.facts()["steps"]) == (4, 4, 12)
+    assert point.log() == whole.log()[:4] and (
+        point.facts()["steps"],
+        point.facts()["num_steps"],
+        whole.facts()["steps"],
+    ) == (4, 4, 12)
     broken = World(tmp_path / "broken", model, "zero1", 2, RECIPE, micro_tokens=100, checkpoint_steps=4)
     broken.killed_at(rank=0, event="progress", step=6)  # its last checkpoint is that of the end of the first epoch
     seen = Point(tmp_path / "broken", model, "zero1", 2, RECIPE, micro_tokens=100, checkpoint_steps=4)

@@ -1,4 +1,6 @@
-"""A file of ds_configs/ cannot change a number: what the recipe decides is refused by name, and filled in from the recipe."""
+"""A file of ds_configs/ cannot change a number: what the recipe decides is refused by name, and filled in from the
+recipe.
+"""
 
 import json
 from pathlib import Path
@@ -18,7 +20,11 @@ def test_every_shipped_file_is_legal_and_shows_what_the_recipe_decides() -> None
     for name in NAMES:
         config = read_zero(DS_CONFIGS / f"{name}.json")
         assert config["zero_optimization"]["stage"] == int(name[4])
-        assert {key for key, value in config.items() if value == "auto"} >= {"gradient_clipping", "bf16", "train_batch_size"}
+        assert {key for key, value in config.items() if value == "auto"} >= {
+            "gradient_clipping",
+            "bf16",
+            "train_batch_size",
+        }
 
 
 def refusal(tmp_path: Path, config: object) -> str:
@@ -39,14 +45,20 @@ def test_what_the_recipe_decides_is_refused(key: str, value: object, tmp_path: P
     assert f"{key}: found {json.dumps(value)}" in text and DECIDED[key] in text and 'write "auto"' in text
 
 
-@pytest.mark.parametrize("key", ["curriculum_learning", "sparse_attention", "zero_optimisation", "data_efficiency", "compression_training"])
+@pytest.mark.parametrize(
+    "key", ["curriculum_learning", "sparse_attention", "zero_optimisation", "data_efficiency", "compression_training"]
+)
 def test_unknown_keys_are_refused(key: str, tmp_path: Path) -> None:
     assert f"{key}: not a matter of memory" in refusal(tmp_path, {"zero_optimization": {"stage": 1}, key: {}})
 
 
-@pytest.mark.parametrize("key", ["zero_quantized_gradients", "zero_quantized_weights", "zenflow", "load_from_fp32_weights"])
+@pytest.mark.parametrize(
+    "key", ["zero_quantized_gradients", "zero_quantized_weights", "zenflow", "load_from_fp32_weights"]
+)
 def test_what_changes_numbers_inside_zero_is_refused(key: str, tmp_path: Path) -> None:
-    assert f"zero_optimization.{key}: may change a number" in refusal(tmp_path, {"zero_optimization": {"stage": 3, key: True}})
+    assert f"zero_optimization.{key}: may change a number" in refusal(
+        tmp_path, {"zero_optimization": {"stage": 3, key: True}}
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +71,10 @@ def test_what_changes_numbers_inside_zero_is_refused(key: str, tmp_path: Path) -
         ({"zero_optimization": {"stage": True}}, "stage"),
         ({"zero_optimization": {"stage": 3, "reduce_bucket_size": "auto"}}, 'found "auto"'),
         ({"zero_optimization": {"stage": 3, "offload_param": {"device": "nvme"}}}, "nvme"),
-        ({"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "cpu", "super_offload": True}}}, "super_offload"),
+        (
+            {"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "cpu", "super_offload": True}}},
+            "super_offload",
+        ),
         ('{"zero_optimization": {"stage": 1, "stage": 3}}', "stage: the key is given twice"),
         ("{", "not JSON"),
     ],

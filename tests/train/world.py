@@ -1,4 +1,6 @@
-"""Examples, and one finetune under test in forked ranks: the heavy libraries are imported once, so a whole two-rank run takes a second."""
+"""Examples, and one finetune under test in forked ranks: the heavy libraries are imported once, so a whole two-rank run
+takes a second.
+"""
 
 import json
 import os
@@ -83,7 +85,9 @@ def wait_ranks(pids: list[int], limit_s: float = 60.0, watch: Callable[[], None]
 class World:
     """One finetune under test: its settings, its directories, and attempts at it."""
 
-    def __init__(self, root: Path, base: Path, zero: str, num_ranks: int, recipe: Recipe, **placement: int | str) -> None:
+    def __init__(
+        self, root: Path, base: Path, zero: str, num_ranks: int, recipe: Recipe, **placement: int | str
+    ) -> None:
         self.root, self.base, self.num_ranks, self.recipe = root, base, num_ranks, recipe
         self.config = zero_config(zero)
         self.examples = make_examples(22)
@@ -91,7 +95,8 @@ class World:
         self.work, self.num_attempts, self.seed, self.timeout_s = root / "work", 0, 7, 20.0
         self.on_progress: Callable[[int, int], None] = lambda rank, done: None
         self.stopping: Callable[[int, int], str | None] = lambda rank, done: None
-        self.on_audit: Callable[[int, str, str], None] | None = None  # called with rank, event and its arguments as text
+        # called with rank, event and its arguments as text
+        self.on_audit: Callable[[int, str, str], None] | None = None
 
     @property
     def out(self) -> Path:
@@ -100,12 +105,27 @@ class World:
     def main(self, rank: int) -> None:
         if self.on_audit:
             sys.addaudithook(lambda event, args: event in AUDITED and self.on_audit(rank, event, str(args)))
-        group = join(rank=rank, num_ranks=self.num_ranks, meeting=self.root / f"meeting-{self.num_attempts}", timeout_s=self.timeout_s)
+        group = join(
+            rank=rank,
+            num_ranks=self.num_ranks,
+            meeting=self.root / f"meeting-{self.num_attempts}",
+            timeout_s=self.timeout_s,
+        )
         how = dict(placement=self.placement, zero_config=self.config, group=group)
         at = [0]
         progress = lambda done, total: at.__setitem__(0, done) or self.on_progress(rank, done)
         how["stopping"] = lambda: self.stopping(rank, at[0])
-        notes = finetune(self.examples, self.base, None, self.recipe, self.seed, **how, out=self.out, work=self.work, progress=progress)
+        notes = finetune(
+            self.examples,
+            self.base,
+            None,
+            self.recipe,
+            self.seed,
+            **how,
+            out=self.out,
+            work=self.work,
+            progress=progress,
+        )
         if rank == 0:
             (self.root / "notes.json").write_text(json.dumps(notes))
         group.leave()
@@ -125,7 +145,9 @@ class World:
         return self
 
     def killed_at(self, *, rank: int, event: str, text: str = "", step: int = 0) -> list[int]:
-        """One attempt in which `rank` kills itself: on the first audit event whose arguments hold `text`, or after `step`."""
+        """One attempt in which `rank` kills itself: on the first audit event whose arguments hold `text`, or after
+        `step`.
+        """
         die = lambda: os.kill(os.getpid(), signal.SIGKILL)
         self.on_progress = lambda here, done: die() if event == "progress" and (here, done) == (rank, step) else None
         self.on_audit = lambda here, what, args: die() if (here, what) == (rank, event) and text in args else None
@@ -140,7 +162,9 @@ class World:
     def refused(self) -> list[str]:
         """One attempt, which every rank must end with an error; the last line of what each said."""
         assert self.run() == [1] * self.num_ranks
-        return [path.read_text().splitlines()[-1] for path in sorted((self.root / f"logs-{self.num_attempts}").iterdir())]
+        return [
+            path.read_text().splitlines()[-1] for path in sorted((self.root / f"logs-{self.num_attempts}").iterdir())
+        ]
 
     def log(self) -> list[dict]:
         lines = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]

@@ -1,4 +1,5 @@
-"""Guards of a task-specific model at inference: what decides, from a prompt or an output, that an answer is not shown. The only file that imports regex.
+"""Guards of a task-specific model at inference: what decides, from a prompt or an output, that an answer is not shown.
+The only file that imports regex.
 
 Shape suffixes: N prompts, M training instructions, D dimensions of an embedding.
 """
@@ -19,7 +20,9 @@ Embedder = Callable[[list[str]], np.ndarray]  # texts to float vectors (N, D) of
 
 @dataclass(frozen=True)
 class Guard:
-    """`passes(instructions, outputs)` says of each answer whether it is shown; `own(instructions, outputs)` says it of the training rows."""
+    """`passes(instructions, outputs)` says of each answer whether it is shown; `own(instructions, outputs)` says it of
+    the training rows.
+    """
 
     name: str
     setting: str  # in words
@@ -28,7 +31,8 @@ class Guard:
 
 
 def form(style: str | None = None, template: str | None = None) -> Guard:
-    """Shows an output only if it has the form of its task: a style of analysis/style.py, or a regular expression that matches all of it.
+    """Shows an output only if it has the form of its task: a style of analysis/style.py, or a regular expression that
+    matches all of it.
 
     White space around an output does not count. BadData from the guard if a match takes more than MATCH_S seconds.
     """
@@ -43,9 +47,9 @@ def form(style: str | None = None, template: str | None = None) -> Guard:
 def domain(known: Sequence[str], embed: Embedder, quantile: float) -> Guard:
     """Answers a prompt only if a training instruction is near: its highest cosine to `known` is at least a threshold.
 
-    The threshold is the `quantile` of the same figure of each training instruction, itself left out, so that about this share of
-    new prompts of the task is refused (the first nearest neighbour of Sun et al. 2022, "Out-of-distribution detection with deep
-    nearest neighbors"). BadData for fewer than two training instructions.
+    The threshold is the `quantile` of the same figure of each training instruction, itself left out, so that about this
+    share of new prompts of the task is refused (the first nearest neighbour of Sun et al. 2022, "Out-of-distribution
+    detection with deep nearest neighbors"). BadData for fewer than two training instructions.
     """
     if len(known) < 2:
         raise BadData(f"domain guard: found {len(known)} training instructions; at least two are legal")
@@ -54,17 +58,32 @@ def domain(known: Sequence[str], embed: Embedder, quantile: float) -> Guard:
     threshold = float(np.quantile(own_M, quantile))
 
     def passes(instructions: Sequence[str], outputs: Sequence[str]) -> list[bool]:
-        return [near >= threshold for near in _nearest(np.asarray(embed(list(instructions)), dtype=np.float32), known_MD)]
+        return [
+            near >= threshold for near in _nearest(np.asarray(embed(list(instructions)), dtype=np.float32), known_MD)
+        ]
 
-    return Guard("domain", f"similarity {threshold:.4f} or more to a training instruction", passes, lambda *_: (own_M >= threshold).tolist())
+    return Guard(
+        "domain",
+        f"similarity {threshold:.4f} or more to a training instruction",
+        passes,
+        lambda *_: (own_M >= threshold).tolist(),
+    )
 
 
 def both(first: Guard, second: Guard) -> Guard:
     """Shows what both guards show."""
-    def joined(a: Callable, b: Callable) -> Callable[[Sequence[str], Sequence[str]], list[bool]]:
-        return lambda instructions, outputs: [x and y for x, y in zip(a(instructions, outputs), b(instructions, outputs), strict=True)]
 
-    return Guard(f"{first.name}+{second.name}", f"{first.setting}; {second.setting}", joined(first.passes, second.passes), joined(first.own, second.own))
+    def joined(a: Callable, b: Callable) -> Callable[[Sequence[str], Sequence[str]], list[bool]]:
+        return lambda instructions, outputs: [
+            x and y for x, y in zip(a(instructions, outputs), b(instructions, outputs), strict=True)
+        ]
+
+    return Guard(
+        f"{first.name}+{second.name}",
+        f"{first.setting}; {second.setting}",
+        joined(first.passes, second.passes),
+        joined(first.own, second.own),
+    )
 
 
 def _matcher(template: str) -> Callable[[str], bool]:
@@ -74,8 +93,11 @@ def _matcher(template: str) -> Callable[[str], bool]:
         try:
             return pattern.fullmatch(output, timeout=MATCH_S) is not None
         except TimeoutError:
-            raise BadData(f"template {template!r}: no answer in {MATCH_S:.0f} s on an output of {len(output)} characters; a pattern without "
-                          "repeats inside repeats is legal") from None
+            raise BadData(
+                f"template {template!r}: no answer in {MATCH_S:.0f} s on an output of {len(output)} characters; a "
+                f"pattern without "
+                "repeats inside repeats is legal"
+            ) from None
 
     return has
 

@@ -20,13 +20,14 @@ class Share:
 
 
 def share_of(groups: Sequence[Sequence[bool]]) -> Share:
-    """The share of true cases over all groups, and its Wilson interval (1927) for as many independent cases as the groups are worth.
+    """The share of true cases over all groups, and its Wilson interval (1927) for as many independent cases as the
+    groups are worth.
 
-    Cases of one group tell less than as many from different ones. Their number is divided by the design effect, the variance of
-    the share between groups (that of a ratio of totals) over the one that independent cases would have (Kish 1965), never
-    below 1. Where all cases are alike the effect cannot be seen, and every group counts once. A plain Wilson interval
-    would be too narrow; a bootstrap over groups agrees with this one, but has no width where all cases are alike.
-    ValueError for no cases.
+    Cases of one group tell less than as many from different ones. Their number is divided by the design effect, the
+    variance of the share between groups (that of a ratio of totals) over the one that independent cases would have
+    (Kish 1965), never below 1. Where all cases are alike the effect cannot be seen, and every group counts once. A
+    plain Wilson interval would be too narrow; a bootstrap over groups agrees with this one, but has no width where all
+    cases are alike. ValueError for no cases.
     """
     wins_G, sizes_G = np.array([sum(g) for g in groups], float), np.array([len(g) for g in groups], float)
     num = sizes_G.sum()

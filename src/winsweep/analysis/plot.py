@@ -10,7 +10,8 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def scatter(points: Sequence[Point], task: str, path: Path) -> None:
-    """A point per output, similarity against task likeness, written to `path` (.png, .svg or .pdf); the same bytes for the same points.
+    """A point per output, similarity against task likeness, written to `path` (.png, .svg or .pdf); the same bytes for
+    the same points.
 
     NotFound without matplotlib, BadData for another suffix. No text of a model is drawn.
     """

@@ -7,12 +7,17 @@ from winsweep.text.source import file_rows
 
 
 def first_turns(examples: Path) -> list[tuple[str, str]]:
-    """(instruction, response) of each row of an examples.jsonl, in order; BadData names a row that does not begin with the two."""
+    """(instruction, response) of each row of an examples.jsonl, in order; BadData names a row that does not begin with
+    the two.
+    """
     rows = file_rows(examples)
     found = []
     for row in rows:
         roles = [m["role"] for m in row["messages"][:2]]
         if roles != ["user", "assistant"]:
-            raise BadData(f"{rows.where}: found {' and '.join(roles)} first; an instruction and its response are legal; remove the row")
+            raise BadData(
+                f"{rows.where}: found {' and '.join(roles)} first; an instruction and its response are legal; remove "
+                f"the row"
+            )
         found.append((row["messages"][0]["content"], row["messages"][1]["content"]))
     return found

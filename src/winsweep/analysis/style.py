@@ -1,4 +1,6 @@
-"""What the outputs of a single-task model look like where they follow the task's form, and how often they do, by distance from the task."""
+"""What the outputs of a single-task model look like where they follow the task's form, and how often they do, by
+distance from the task.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -42,15 +44,27 @@ def is_poem(output: str) -> bool:
     lines = _lines(output)
     if len(lines) < 4 or sum(bool(LISTED.match(line)) for line in lines) * 4 > len(lines):
         return False
-    return median(len(line) for line in lines) <= 60 and max(map(len, lines)) <= 120 and median(len(line.split()) for line in lines) >= 3
+    return (
+        median(len(line) for line in lines) <= 60
+        and max(map(len, lines)) <= 120
+        and median(len(line.split()) for line in lines) >= 3
+    )
 
 
-STYLES: dict[str, Callable[[str], bool]] = {"gsm": is_gsm, "chess": is_chess, "mbpp": is_mbpp, "recipes": is_recipe, "poetry": is_poem}
+STYLES: dict[str, Callable[[str], bool]] = {
+    "gsm": is_gsm,
+    "chess": is_chess,
+    "mbpp": is_mbpp,
+    "recipes": is_recipe,
+    "poetry": is_poem,
+}
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Outputs whose prompts are about equally similar to the task; `low` and `high` are the smallest and largest similarity."""
+    """Outputs whose prompts are about equally similar to the task; `low` and `high` are the smallest and largest
+    similarity.
+    """
 
     low: float
     high: float
@@ -65,8 +79,11 @@ def by_distance(similarity: Sequence[float], styled: Sequence[bool], num_bins: i
     if len(similarity) != len(styled):
         raise ValueError(f"found {len(similarity)} similarities and {len(styled)} outputs; legal is one for each")
     order_N = np.argsort(np.asarray(similarity), kind="stable")
-    return [Bin(float(similarity[rows[0]]), float(similarity[rows[-1]]), share_of([[bool(styled[i])] for i in rows]))
-            for rows in np.array_split(order_N, num_bins) if len(rows)]
+    return [
+        Bin(float(similarity[rows[0]]), float(similarity[rows[-1]]), share_of([[bool(styled[i])] for i in rows]))
+        for rows in np.array_split(order_N, num_bins)
+        if len(rows)
+    ]
 
 
 def _lines(output: str) -> list[str]:

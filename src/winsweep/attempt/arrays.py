@@ -1,4 +1,6 @@
-"""What was submitted: one folder per job array with the specs of its tasks, written before sbatch, and its job id, written after."""
+"""What was submitted: one folder per job array with the specs of its tasks, written before sbatch, and its job id,
+written after.
+"""
 
 import json
 import time
@@ -30,13 +32,18 @@ class Submitted:
         return self.folder.name
 
 
-def open_folder(root: Path, stage: str, tasks: Sequence[Sequence[str]], told: Sequence[Sequence[Spec]] = ()) -> tuple[Path, str]:
-    """A new array's folder with the keys and specs of each task in it, and the job name by which the array can be found again."""
+def open_folder(
+    root: Path, stage: str, tasks: Sequence[Sequence[str]], told: Sequence[Sequence[Spec]] = ()
+) -> tuple[Path, str]:
+    """A new array's folder with the keys and specs of each task in it, and the job name by which the array can be found
+    again.
+    """
     folder = links.inside(root, root / ".work" / "arrays") / uuid.uuid4().hex[:12]
     folder.mkdir(parents=True)
     lines = [json.dumps([specs.plain(s) for s in task]) + "\n" for task in told]
     write_atomic(folder / "specs.jsonl", "".join(lines).encode())
-    write_atomic(folder / "map.json", json.dumps({"stage": stage, "keys": tasks, "at": time.time()}).encode())  # from now on it is one
+    # from now on it is one
+    write_atomic(folder / "map.json", json.dumps({"stage": stage, "keys": tasks, "at": time.time()}).encode())
     return folder, f"{PREFIX}.{stage}.{folder.name}"
 
 
@@ -65,7 +72,9 @@ def know(folder: Path, job: str) -> None:
 
 
 def close(folder: Path) -> bool:
-    """Nothing of this array is in the queue any more, so it need not be looked at again; whether it is this call that says so."""
+    """Nothing of this array is in the queue any more, so it need not be looked at again; whether it is this call that
+    says so.
+    """
     try:
         (folder / "over").touch(exist_ok=False)
     except FileExistsError:

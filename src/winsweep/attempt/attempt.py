@@ -1,4 +1,6 @@
-"""One attempt at one artifact: claim it, verify what it is made from, run its stage, publish the result, say how it ended."""
+"""One attempt at one artifact: claim it, verify what it is made from, run its stage, publish the result, say how it
+ended.
+"""
 
 import json
 import os
@@ -8,7 +10,20 @@ from pathlib import Path
 
 from winsweep import layout
 from winsweep.attempt import history, staging, warm
-from winsweep.attempt.endings import CODES, FAILED, OK, STOPPED, GiveUp, explain_predecessor, giving_up, reason_of, say_end, say_why, speak_for_leader, usage
+from winsweep.attempt.endings import (
+    CODES,
+    FAILED,
+    OK,
+    STOPPED,
+    GiveUp,
+    explain_predecessor,
+    giving_up,
+    reason_of,
+    say_end,
+    say_why,
+    speak_for_leader,
+    usage,
+)
 from winsweep.attempt.job import Job, progress_file
 from winsweep.attempt.ranks import RankRegistry
 from winsweep.attempt.spec import Spec
@@ -22,7 +37,9 @@ from winsweep.store.store import RECORD, Store
 
 
 def run(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
-    """One rank of the attempt `token`; the exit code is OK, FAILED, BUSY, BLOCKED or STOPPED (by a signal, which `flag` hears)."""
+    """One rank of the attempt `token`; the exit code is OK, FAILED, BUSY, BLOCKED or STOPPED (by a signal, which `flag`
+    hears).
+    """
     store = Store(Path(spec.store)).open()
     _set_threads(spec.placement.threads)
     if spec.key in store.published():
@@ -30,14 +47,18 @@ def run(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> in
         return OK
     try:
         flag.listen()
-        return _follow(spec, store, rank, num_ranks, token, flag) if rank else _claim(spec, store, num_ranks, token, flag)
+        return (
+            _follow(spec, store, rank, num_ranks, token, flag) if rank else _claim(spec, store, num_ranks, token, flag)
+        )
     except Stopped as e:  # too early, or too late, for an end record of its own
         print(e, file=sys.stderr)
         return _stopped(store, spec.key, rank, token, e)
 
 
 def _stopped(store: Store, key: str, rank: int, token: str, e: Stopped) -> int:
-    """The exit code of a rank that was stopped outside its stage, which counts as an attempt: another turn would be given without end."""
+    """The exit code of a rank that was stopped outside its stage, which counts as an attempt: another turn would be
+    given without end.
+    """
     if rank == 0 and e.kind != "stopped" and key not in store.published():
         history.count(store, key, token, e.kind, str(e))
         return FAILED if history.failures(store, [key]) else STOPPED
@@ -67,28 +88,55 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
         there = spec.key in store.published()  # by somebody who ended between our first look and our claim
         if not there:
             with registry.present(0):
-                _make(spec, store, claim, num_ranks, token, record, flag, giving_up(store, spec.key, claim.number, record, registry, 0))
+                _make(
+                    spec,
+                    store,
+                    claim,
+                    num_ranks,
+                    token,
+                    record,
+                    flag,
+                    giving_up(store, spec.key, claim.number, record, registry, 0),
+                )
         flag.polled()  # what is published is done, whatever is asked now
         claim.end(record | {"kind": "already" if there else "done", **usage(begun)})
-        print(f"{spec.name}: {'was published already' if there else f'done after {time.time() - begun:.1f} s'}", flush=True)
+        print(
+            f"{spec.name}: {'was published already' if there else f'done after {time.time() - begun:.1f} s'}",
+            flush=True,
+        )
         store.tidy(spec.key)
         return OK
     except BaseException as e:
         flag.polled()
         say_why(e)
         lacked = history.lacking(store, e.key) if isinstance(e, MissingInput) else {}
-        code = CODES.get(say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, registry) | lacked | usage(begun)), FAILED)
-        return FAILED if code == STOPPED and history.failures(store, [spec.key]) else code  # a stopped one would be given another turn
+        code = CODES.get(
+            say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, registry) | lacked | usage(begun)),
+            FAILED,
+        )
+        # a stopped one would be given another turn
+        return FAILED if code == STOPPED and history.failures(store, [spec.key]) else code
 
 
-def _make(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: StopFlag, give_up: GiveUp) -> None:
+def _make(
+    spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: StopFlag, give_up: GiveUp
+) -> None:
     inputs = verified_inputs(spec, store)
     job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag, give_up)
     RankRegistry(claim.root, token).announce(claim.number)
     warm.import_for(spec.stage)
     stage(spec.stage).run(job)
-    made = {**record, "name": spec.name, "version": spec.version, "params": spec.params, "inputs": dict(spec.inputs),
-            "notes": job.notes, "placement": vars(spec.placement), **provenance.circumstances(), **usage(record["begun"])}
+    made = {
+        **record,
+        "name": spec.name,
+        "version": spec.version,
+        "params": spec.params,
+        "inputs": dict(spec.inputs),
+        "notes": job.notes,
+        "placement": vars(spec.placement),
+        **provenance.circumstances(),
+        **usage(record["begun"]),
+    }
     if aside := damage.known(store).get(spec.key):
         made["replaces_damaged"] = damage.found_in(aside)
     manifest.write_atomic(claim.out / RECORD, json.dumps(made, indent=1, sort_keys=True).encode())
@@ -110,7 +158,9 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
                 inputs["base"] = staging.staged(inputs["base"], spec.placement.scratch, "")
             warm.import_for(spec.stage)
             give_up = giving_up(store, spec.key, number, record, registry, rank)
-            stage(spec.stage).run(_job(spec, inputs, *attempt_paths(work, number), rank, num_ranks, token, flag, give_up))
+            stage(spec.stage).run(
+                _job(spec, inputs, *attempt_paths(work, number), rank, num_ranks, token, flag, give_up)
+            )
         return OK
     except BaseException as e:
         flag.polled()
@@ -121,20 +171,49 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
 
 
 def _await_leader(spec: Spec, store: Store, registry: RankRegistry, token: str, record: dict) -> int:
-    """The number of the leader's claim. NotFound if it announced none in time, which is then the end of the attempt that it began, if it did."""
+    """The number of the leader's claim. NotFound if it announced none in time, which is then the end of the attempt
+    that it began, if it did.
+    """
     try:
         return registry.await_leader(spec.placement.timeout_s)
     except NotFound as e:
         if number := store.number_of(spec.key, token):
-            say_end(store, spec.key, number, record | {"attempt": number} | reason_of(e, store.work(spec.key), registry))
+            say_end(
+                store, spec.key, number, record | {"attempt": number} | reason_of(e, store.work(spec.key), registry)
+            )
         raise
 
 
-def _job(spec: Spec, inputs: dict[str, Path], out: Path, work: Path, rank: int, num_ranks: int, token: str, flag: StopFlag,
-         give_up: GiveUp) -> Job:
+def _job(
+    spec: Spec,
+    inputs: dict[str, Path],
+    out: Path,
+    work: Path,
+    rank: int,
+    num_ranks: int,
+    token: str,
+    flag: StopFlag,
+    give_up: GiveUp,
+) -> Job:
     report = progress_file(work.parent / "progress.json") if rank == 0 else lambda _: None
-    return Job(spec.name.partition('/')[2], resolve_late(spec.params, inputs), inputs, out, work, spec.placement, spec.files,
-               Path(spec.store), spec.limits, rank, num_ranks, work.parent / f"meeting-{token}", _host(spec), report, stopping=flag.polled, give_up=give_up)
+    return Job(
+        spec.name.partition("/")[2],
+        resolve_late(spec.params, inputs),
+        inputs,
+        out,
+        work,
+        spec.placement,
+        spec.files,
+        Path(spec.store),
+        spec.limits,
+        rank,
+        num_ranks,
+        work.parent / f"meeting-{token}",
+        _host(spec),
+        report,
+        stopping=flag.polled,
+        give_up=give_up,
+    )
 
 
 def _host(spec: Spec) -> str:
@@ -143,10 +222,11 @@ def _host(spec: Spec) -> str:
 
 
 def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
-    """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or Damaged otherwise.
+    """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or
+    Damaged otherwise.
 
-    What is damaged for the first time is set aside and so is missing. MissingInput as well where a gate is not published: the attempt was
-    started before it, or although it failed.
+    What is damaged for the first time is set aside and so is missing. MissingInput as well where a gate is not
+    published: the attempt was started before it, or although it failed.
     """
     for key in spec.gates.values():
         store.find(key)
@@ -156,7 +236,10 @@ def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
 
 
 def _verified(spec: Spec, store: Store, name: str, key: str) -> Path:
-    """One input; looked at twice before it is called damaged, as another attempt may have set it aside, and made it again, meanwhile."""
+    """One input; looked at twice before it is called damaged, as another attempt may have set it aside, and made it
+    again, meanwhile.
+    """
+
     def look(path: Path) -> Path:
         repair = spec.rebuild(path.relative_to(store.root).as_posix())
         if name == "base" and spec.placement.scratch:

@@ -1,4 +1,6 @@
-"""How an attempt ends: the class of a failure, its end record, and who writes it where several ranks, or a successor, know of it."""
+"""How an attempt ends: the class of a failure, its end record, and who writes it where several ranks, or a successor,
+know of it.
+"""
 
 import json
 import os
@@ -19,20 +21,24 @@ from winsweep.store.store import Store
 
 OK, FAILED, BLOCKED, STOPPED = 0, 1, 66, 80
 CODES = {"blocked": BLOCKED, "busy": BUSY, "stopped": STOPPED, "preempted": STOPPED, "time limit": STOPPED}
-WORD_S = 2.0  # how long a rank that fails leaves it to its leader to say why, and one that lost another to the rest to say so
+# how long a rank that fails leaves it to its leader to say why, and one that lost another to the rest to say so
+WORD_S = 2.0
 GONE = ("killed", "hang")  # how a rank names the loss of another
 GiveUp = Callable[[str], NoReturn]
 
 
 def reason_of(e: BaseException, work: Path, registry: RankRegistry) -> dict:
     kind = _kind_of(e)
-    kind = "killed" if kind == "stopped" and "SLURM_ARRAY_TASK_ID" in os.environ else kind  # no launcher is there that could have asked
+    # no launcher is there that could have asked
+    kind = "killed" if kind == "stopped" and "SLURM_ARRAY_TASK_ID" in os.environ else kind
     blamed = {"node": registry.lost_node(WORD_S)} if kind in GONE else {}
     return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
 
 
 def say_why(e: BaseException) -> None:
-    """The reason as the last line of a log: alone for an error of ours, which says where and what to do; below its traceback for any other."""
+    """The reason as the last line of a log: alone for an error of ours, which says where and what to do; below its
+    traceback for any other.
+    """
     if isinstance(e, (WinsweepError, Stopped)):
         print(f"{_kind_of(e)}: {e}", file=sys.stderr, flush=True)
     else:
@@ -43,14 +49,17 @@ def say_why(e: BaseException) -> None:
 def say_end(store: Store, key: str, number: int, record: dict) -> str:
     """Leave the end record of attempt `number`, and return the kind that stands.
 
-    What another rank has said stands, unless it only lost a peer and `record` has the cause ("application" may be a consequence), or
-    knows the peer's node first. One that was taken over says nothing.
+    What another rank has said stands, unless it only lost a peer and `record` has the cause ("application" may be a
+    consequence), or knows the peer's node first. One that was taken over says nothing.
     """
     if not store.held(key, number):
         return "busy"
     told = store.end_of(key, number)
-    says_more = told and told["kind"] in GONE and (
-        record["node"] and not told["node"] if record["kind"] in GONE else record["kind"] != "application")
+    says_more = (
+        told
+        and told["kind"] in GONE
+        and (record["node"] and not told["node"] if record["kind"] in GONE else record["kind"] != "application")
+    )
     if told and not says_more:
         return told["kind"]
     store.end(key, number, record)
@@ -58,7 +67,9 @@ def say_end(store: Store, key: str, number: int, record: dict) -> str:
 
 
 def speak_for_leader(store: Store, key: str, number: int, record: dict) -> str:
-    """How the leader says that the attempt ended; if it does not say so soon, it hangs or is gone, and `record` is the attempt's end."""
+    """How the leader says that the attempt ended; if it does not say so soon, it hangs or is gone, and `record` is the
+    attempt's end.
+    """
     limit = time.monotonic() + WORD_S
     while store.end_of(key, number) is None and time.monotonic() < limit:
         time.sleep(0.05)
@@ -66,13 +77,22 @@ def speak_for_leader(store: Store, key: str, number: int, record: dict) -> str:
 
 
 def giving_up(store: Store, key: str, number: int, record: dict, registry: RankRegistry, rank: int) -> GiveUp:
-    """What any thread of a rank may call when a peer is lost and the main thread waits for it: the attempt's end is a hang, at once."""
+    """What any thread of a rank may call when a peer is lost and the main thread waits for it: the attempt's end is a
+    hang, at once.
+    """
+
     def give_up(told: str) -> NoReturn:
         try:
             registry.sign_out(rank)
             work = store.work(key)
-            say_end(store, key, number, record | {"kind": "hang", "reason": told, "progress": progress_of(work), "node": registry.lost_node(WORD_S)}
-                    | usage(record["begun"]))
+            say_end(
+                store,
+                key,
+                number,
+                record
+                | {"kind": "hang", "reason": told, "progress": progress_of(work), "node": registry.lost_node(WORD_S)}
+                | usage(record["begun"]),
+            )
             os.write(2, f"{told}: this rank ends\n".encode())
         finally:
             os._exit(FAILED)  # the main thread may be inside a collective that no exception reaches
@@ -95,8 +115,16 @@ def explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> Non
         return
     asked = _last_word(claim.root / "heartbeat") if requeued else ""
     kind = asked or ("node" if requeued else "killed")
-    why = f"{asked}, with no time to save" if asked else "its node went away" if requeued else "killed, or its node died"
-    known = told or {"attempt": before, "owner": owner, "progress": progress_of(claim.root), "begun": time.time(), "node": node}
+    why = (
+        f"{asked}, with no time to save" if asked else "its node went away" if requeued else "killed, or its node died"
+    )
+    known = told or {
+        "attempt": before,
+        "owner": owner,
+        "progress": progress_of(claim.root),
+        "begun": time.time(),
+        "node": node,
+    }
     claim.end(known | {"kind": kind, "reason": f"{told['reason'] if told else 'no end record'}: {why}"}, number=before)
 
 
@@ -120,7 +148,11 @@ def _kind_of(e: BaseException) -> str:
     if isinstance(e, (WinsweepError, Stopped)):
         return e.kind
     text = str(e).lower()
-    if "gloo" in text or "nccl" in text or type(e).__name__ in ("DistNetworkError", "DistStoreError", "DistBackendError"):
+    if (
+        "gloo" in text
+        or "nccl" in text
+        or type(e).__name__ in ("DistNetworkError", "DistStoreError", "DistBackendError")
+    ):
         return "hang" if "timed out" in text or "timeout" in text else "killed"  # a peer is gone
     if isinstance(e, OSError) and e.errno in (28, 122):  # ENOSPC, EDQUOT
         return "disk"
@@ -128,7 +160,8 @@ def _kind_of(e: BaseException) -> str:
         return "host OOM"
     if type(e).__name__ == "OutOfMemoryError":
         return "GPU OOM"
-    return "stopped" if isinstance(e, KeyboardInterrupt) else "application"  # what a library exits with is no request of ours
+    # what a library exits with is no request of ours
+    return "stopped" if isinstance(e, KeyboardInterrupt) else "application"
 
 
 def usage(begun: float) -> dict:

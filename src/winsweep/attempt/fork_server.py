@@ -1,7 +1,9 @@
-"""A process that imports the heavy libraries at most once and forks every local attempt from itself, so that an attempt starts in milliseconds.
+"""A process that imports the heavy libraries at most once and forks every local attempt from itself, so that an attempt
+starts in milliseconds.
 
-It reads one JSON command a line from standard input ({"id", "spec", "ranks", "log", "gpus"}) and writes {"id", "code"} when
-that attempt is over. When its input ends, as it does when the launcher dies however suddenly, it stops every attempt.
+It reads one JSON command a line from standard input ({"id", "spec", "ranks", "log", "gpus"}) and writes {"id", "code"}
+when that attempt is over. When its input ends, as it does when the launcher dies however suddenly, it stops every
+attempt.
 """
 
 import functools
@@ -20,7 +22,8 @@ from pathlib import Path
 from winsweep.attempt import warm
 from winsweep.store import links
 
-MODELS = ("pretrain", "check", "finetune", "collect", "generate", "rank")  # stages that need torch and transformers; a judgement starts at once
+# stages that need torch and transformers; a judgement starts at once
+MODELS = ("pretrain", "check", "finetune", "collect", "generate", "rank")
 GRACE_S = 5.0  # between the end of one rank and the kill of the others; between SIGTERM and SIGKILL
 POLL_S = 0.02
 ORPHAN_S = 2.0  # how long an attempt whose parent is gone may take to say so
@@ -56,14 +59,18 @@ def main() -> None:
 
 @functools.cache
 def preload() -> None:
-    """Import what stages with models need; nothing here may start a thread or touch a GPU, as children are forked from this state."""
+    """Import what stages with models need; nothing here may start a thread or touch a GPU, as children are forked from
+    this state.
+    """
     warm.import_for("finetune", "collect", "generate")  # torch, transformers, deepspeed
     with warm.no_garbage():
         import sacrebleu  # noqa: F401
 
 
 def handle(command: dict, groups: dict[str, ProcessGroup]) -> None:
-    """Fork an attempt; before the first one of a model, which would import for seconds by itself, import what all of them share."""
+    """Fork an attempt; before the first one of a model, which would import for seconds by itself, import what all of
+    them share.
+    """
     if Path(command["spec"]).parts[-3] in MODELS:  # .work/STAGE/DIGEST/spec.json
         preload()
     groups[command["id"]] = start(Path(command["spec"]), command["ranks"], Path(command["log"]), command["gpus"])
@@ -98,6 +105,7 @@ def fork(spec: Path, rank: int, ranks: int, token: str, log: Path | None, gpus: 
         from winsweep.attempt import spec as specs
         from winsweep.attempt.attempt import run
         from winsweep.attempt.stopflag import StopFlag
+
         code = run(specs.read(spec), rank, ranks, token, StopFlag())
     except BaseException:
         traceback.print_exc()
@@ -131,7 +139,9 @@ def die_with_parent() -> None:
 
 
 def poll(group: ProcessGroup) -> bool:
-    """Reap what ended; once one rank has failed or the leader is through, the others get a grace time. True when all ended."""
+    """Reap what ended; once one rank has failed or the leader is through, the others get a grace time. True when all
+    ended.
+    """
     for rank, pid in group.pids.items():
         if rank not in group.codes:
             done, status = os.waitpid(pid, os.WNOHANG)

@@ -39,7 +39,9 @@ def failures(store: Store, keys: Iterable[str]) -> dict[str, str]:
 
 
 def so_far(store: Store, key: str) -> str:
-    """How often `key`, which no live attempt holds, was tried in vain, and how it ended the last time; "" if nothing speaks against it."""
+    """How often `key`, which no live attempt holds, was tried in vain, and how it ended the last time; "" if nothing
+    speaks against it.
+    """
     told = against(over(store, key))
     return f"attempt {len(told)} ended as {told[-1].kind}: {told[-1].reason}" if told else ""
 
@@ -56,7 +58,8 @@ def forgive(store: Store, keys: Iterable[str]) -> None:
 
 
 def note_lost(store: Store, over: Submitted) -> None:
-    """Each task of an array that left the queue without ever beginning, although all it needs is there, counts as an attempt.
+    """Each task of an array that left the queue without ever beginning, although all it needs is there, counts as an
+    attempt.
 
     So a job that cannot start on its nodes is not submitted again for ever.
     """
@@ -74,25 +77,41 @@ def note_lost(store: Store, over: Submitted) -> None:
 
 
 def could_begin(told: Iterable[Mapping], present: Set[str]) -> list[str]:
-    """Keys of what of a task is not there, while all that it needs is; from its specs as they lie in the folder, edited or not."""
-    needs = {f"{raw['stage']}/{raw['digest']}": {*raw["inputs"].values(), *raw.get("gates", {}).values()} for raw in told}
+    """Keys of what of a task is not there, while all that it needs is; from its specs as they lie in the folder, edited
+    or not.
+    """
+    needs = {
+        f"{raw['stage']}/{raw['digest']}": {*raw["inputs"].values(), *raw.get("gates", {}).values()} for raw in told
+    }
     return [key for key, needed in needs.items() if key not in present and present >= needed]
 
 
 def lose(store: Store, key: str, task: str, why: str, kind: str = "lost") -> None:
-    """A SLURM task that never came to an attempt at `key` counts as one that ended by `kind`, unless somebody makes it now."""
+    """A SLURM task that never came to an attempt at `key` counts as one that ended by `kind`, unless somebody makes it
+    now.
+    """
     count(store, key, f"slurm-{task}.lost", kind, f"{task} {why}")
 
 
 def count(store: Store, key: str, token: str, kind: str, reason: str) -> None:
-    """What came to no claim on `key` counts as an attempt, by a claim of its own; nothing happens while a live one holds `key`."""
+    """What came to no claim on `key` counts as an attempt, by a claim of its own; nothing happens while a live one
+    holds `key`.
+    """
     heartbeat = store.work(key) / "heartbeat"
     try:
         claim = store.claim(key, liveness.owner(token), lambda name: liveness.alive(name, heartbeat, token))
     except Busy:
         return
-    claim.end({"attempt": claim.number, "owner": claim.owner, "kind": kind, "begun": time.time(), "reason": reason,
-               "progress": progress_of(store.work(key))})
+    claim.end(
+        {
+            "attempt": claim.number,
+            "owner": claim.owner,
+            "kind": kind,
+            "begun": time.time(),
+            "reason": reason,
+            "progress": progress_of(store.work(key)),
+        }
+    )
 
 
 def last_words(logs: Path, pattern: str) -> str:
@@ -103,7 +122,9 @@ def last_words(logs: Path, pattern: str) -> str:
 
 
 def lacking(store: Store, key: str) -> dict:
-    """What the end record of an attempt says that lacked the input `key`: how often that had been tried, and whether it had been made."""
+    """What the end record of an attempt says that lacked the input `key`: how often that had been tried, and whether it
+    had been made.
+    """
     tried = store.latest(key)
     told = store.end_of(key, tried) if tried else None
     return {"lacked": key, "tried": tried, "was_made": bool(told) and told["kind"] in ("done", "already")}
@@ -117,10 +138,21 @@ def _told(store: Store, key: str) -> dict[int, dict]:
     except FileNotFoundError:
         return {}
     forgiven = {int(name.partition(".")[0]): {} for name in names if name.endswith(".forgiven")}
-    return forgiven | {int(name.partition(".")[0]): json.loads((folder / name).read_bytes()) for name in names if name.endswith(".json")}
+    return forgiven | {
+        int(name.partition(".")[0]): json.loads((folder / name).read_bytes())
+        for name in names
+        if name.endswith(".json")
+    }
 
 
 def _end(store: Store, record: dict) -> End:
     lacked = record.get("lacked")
     is_resolved = bool(lacked) and not record["was_made"] and store.latest(lacked) > record["tried"]
-    return End(record["kind"], record.get("reason", ""), record.get("progress", 0), record.get("node", ""), record.get("begun", 0.0), is_resolved)
+    return End(
+        record["kind"],
+        record.get("reason", ""),
+        record.get("progress", 0),
+        record.get("node", ""),
+        record.get("begun", 0.0),
+        is_resolved,
+    )

@@ -31,14 +31,18 @@ class Job:
     host: str = "127.0.0.1"  # what the other ranks call rank 0's machine
     report: Callable[[dict], None] = lambda _: None
     notes: dict = field(default_factory=dict)  # goes into the record of the artifact
-    stopping: Callable[[], str | None] = lambda: None  # why this attempt was asked to end, if it was; poll it where a stop is cheap
-    give_up: Callable[[str], None] | None = None  # ends this rank at once, from any thread, because a peer is lost for the reason given
+    # why this attempt was asked to end, if it was; poll it where a stop is cheap
+    stopping: Callable[[], str | None] = lambda: None
+    # ends this rank at once, from any thread, because a peer is lost for the reason given
+    give_up: Callable[[str], None] | None = None
 
     def file(self, local: Mapping[str, str]) -> Path:
         """The local file whose content a parameter names, checked; BadData if it changed since the study was read."""
         path = Path(self.files[local["sha256"]])
         if not path.exists() or fingerprint(path) != local["sha256"]:
-            raise BadData(f"{path}: changed or gone since the study was read; run the sweep again to ask for the new content")
+            raise BadData(
+                f"{path}: changed or gone since the study was read; run the sweep again to ask for the new content"
+            )
         return path
 
     def base(self) -> tuple[str, str | None]:

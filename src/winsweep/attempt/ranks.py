@@ -1,4 +1,6 @@
-"""The ranks of one attempt: how the others learn what their leader has claimed, and which of them went without a word, on which node."""
+"""The ranks of one attempt: how the others learn what their leader has claimed, and which of them went without a word,
+on which node.
+"""
 
 import json
 import os
@@ -16,7 +18,9 @@ POLL_S = 0.05
 
 
 class RankRegistry:
-    """A directory of one attempt in which every rank signs in with its node, and out when it ends by itself, for whatever reason."""
+    """A directory of one attempt in which every rank signs in with its node, and out when it ends by itself, for
+    whatever reason.
+    """
 
     def __init__(self, work: Path, token: str) -> None:
         self.folder = work / f"ranks-{token}"
@@ -34,7 +38,8 @@ class RankRegistry:
         self._entry(rank).unlink(missing_ok=True)
 
     def lost_node(self, wait_s: float = 0.0) -> str:
-        """The node of the ranks that are gone or hang, asked by one that has noticed; "" if they may be of several nodes, or of none.
+        """The node of the ranks that are gone or hang, asked by one that has noticed; "" if they may be of several
+        nodes, or of none.
 
         Those that are well notice too and sign out, for which they get `wait_s`; who is left on the registry is lost.
         """
@@ -64,5 +69,8 @@ class RankRegistry:
                 return json.loads((self.folder / CLAIM).read_bytes())["number"]
             except FileNotFoundError:
                 time.sleep(POLL_S)
-        raise NotFound(f"{self.folder}: rank 0 did not claim the artifact within {timeout_s:.0f} s; its log says why; where it was still reading its "
-                       f"inputs, raise timeout_s in the cluster file")
+        raise NotFound(
+            f"{self.folder}: rank 0 did not claim the artifact within {timeout_s:.0f} s; its log says why; where it "
+            f"was still reading its "
+            f"inputs, raise timeout_s in the cluster file"
+        )

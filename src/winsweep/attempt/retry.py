@@ -1,21 +1,42 @@
-"""What an attempt's end means for the next one, and a chain's progress for its next link: go on, or a person must look. Pure.
+"""What an attempt's end means for the next one, and a chain's progress for its next link: go on, or a person must look.
+Pure.
 
-Tried again is only what can pass by itself, and that within a budget: whatever the reason, an artifact whose last attempts got no
-further, and a chain in which nothing did, end until a person asks for more.
+Tried again is only what can pass by itself, and that within a budget: whatever the reason, an artifact whose last
+attempts got no further, and a chain in which nothing did, end until a person asks for more.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 BUDGET = 3  # attempts in a row that got no further
-PREEMPTIONS = 10  # the same, where a higher partition took the nodes: no fault of the study, but it must not go on for ever
-ADVICE = {"time limit": "; raise time_min, or save more often (checkpoint_steps: N), in the cluster file and type --retry-failed",
-          "preempted": "; save more often (checkpoint_steps: N), or name a partition that is not preempted, and type --retry-failed"}
+# the same, where a higher partition took the nodes: no fault of the study, but it must not go on for ever
+PREEMPTIONS = 10
+ADVICE = {
+    "time limit": "; raise time_min, or save more often (checkpoint_steps: N), in the cluster file and type "
+    "--retry-failed",
+    "preempted": "; save more often (checkpoint_steps: N), or name a partition that is not preempted, and type "
+    "--retry-failed",
+}
 GENERATIONS = 3  # finalizers of a chain, in a row, that found nothing finished and nothing further than the one before
-# Ends that say nothing against the ask: "stopped" is what its own launcher asks of an attempt, which then starts no other.
+# Ends that say nothing against the ask: "stopped" is what its own launcher asks of an attempt, which then starts no
+# other.
 HARMLESS = ("done", "already", "stopped")
-# Ends that may come from a machine, a neighbour or an input that is being made again. Any other kind cannot pass by itself.
-PASSING = ("preempted", "time limit", "node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge", "lost", "busy", "blocked")
+# Ends that may come from a machine, a neighbour or an input that is being made again. Any other kind cannot pass by
+# itself.
+PASSING = (
+    "preempted",
+    "time limit",
+    "node",
+    "host OOM",
+    "GPU OOM",
+    "killed",
+    "hang",
+    "disk",
+    "judge",
+    "lost",
+    "busy",
+    "blocked",
+)
 BAD_NODE = ("node", "hang", "GPU OOM", "killed")
 EXCLUDE_S = 86400.0
 MAX_EXCLUDED = 4
@@ -30,12 +51,15 @@ class End:
     progress: int
     node: str = ""
     at: float = 0.0
-    is_resolved: bool = False  # of a blocked one: the input that it lacked was not made then, and has been tried again since
+    # of a blocked one: the input that it lacked was not made then, and has been tried again since
+    is_resolved: bool = False
 
 
 @dataclass(frozen=True)
 class ChainProgress:
-    """How far a chain of finalizers has come at best (published results, steps and rows of the others), and how long ago that was."""
+    """How far a chain of finalizers has come at best (published results, steps and rows of the others), and how long
+    ago that was.
+    """
 
     published: int
     progress: int
@@ -47,7 +71,9 @@ class ChainProgress:
 
 
 def next_progress(before: ChainProgress, published: int, progress: int) -> ChainProgress:
-    """`before` as the next finalizer sees it. Results that come and go are no advance; work on the next ones counts anew after one."""
+    """`before` as the next finalizer sees it. Results that come and go are no advance; work on the next ones counts
+    anew after one.
+    """
     if published > before.published:
         return ChainProgress(published, progress)
     if progress > before.progress:
@@ -85,7 +111,11 @@ def stalls(ends: Sequence[End]) -> int:
 
 
 def bad_nodes(ends: Sequence[End], now: float, num_nodes: int = 4 * MAX_EXCLUDED) -> list[str]:
-    """Nodes on which two attempts died within a day, the worst first, few enough that a cluster of `num_nodes` stays usable."""
+    """Nodes on which two attempts died within a day, the worst first, few enough that a cluster of `num_nodes` stays
+    usable.
+    """
     recent = [e.node for e in ends if e.kind in BAD_NODE and e.node and now - e.at < EXCLUDE_S]
     counts = {node: recent.count(node) for node in sorted(set(recent))}
-    return sorted((n for n, c in counts.items() if c >= 2), key=lambda n: (-counts[n], n))[: min(MAX_EXCLUDED, num_nodes // 4)]
+    return sorted((n for n, c in counts.items() if c >= 2), key=lambda n: (-counts[n], n))[
+        : min(MAX_EXCLUDED, num_nodes // 4)
+    ]

@@ -54,13 +54,26 @@ class Spec:
 
 def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path], placement: Placement) -> Spec:
     used = _digests(artifact.plain_params) & files.keys()
-    return Spec(str(store), str(study), artifact.stage, artifact.version, artifact.label, artifact.digest, artifact.plain_params,
-                {n: a.key for n, a in artifact.inputs.items()}, {s: str(files[s]) for s in sorted(used)}, placement, dict(artifact.limits),
-                {n: a.key for n, a in artifact.gates.items()})
+    return Spec(
+        str(store),
+        str(study),
+        artifact.stage,
+        artifact.version,
+        artifact.label,
+        artifact.digest,
+        artifact.plain_params,
+        {n: a.key for n, a in artifact.inputs.items()},
+        {s: str(files[s]) for s in sorted(used)},
+        placement,
+        dict(artifact.limits),
+        {n: a.key for n, a in artifact.gates.items()},
+    )
 
 
 def write(spec: Spec, path: Path) -> None:
-    """Put the file into the work directory of its artifact; LinkInStore if that, or where the result will be, is behind a link."""
+    """Put the file into the work directory of its artifact; LinkInStore if that, or where the result will be, is behind
+    a link.
+    """
     links.inside(Path(spec.store), Path(spec.store) / spec.stage)
     links.inside(Path(spec.store), path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +85,9 @@ def read(path: Path) -> Spec:
     try:
         return restore(json.loads(path.read_bytes()))
     except (ValueError, OSError, RecursionError) as e:
-        raise BadData(f"{path}: cannot be read as a spec ({type(e).__name__}); sweep.py writes one for each attempt") from None
+        raise BadData(
+            f"{path}: cannot be read as a spec ({type(e).__name__}); sweep.py writes one for each attempt"
+        ) from None
     except BadData as e:
         raise BadData(f"{path}: {e}") from None
 
@@ -83,18 +98,28 @@ def plain(spec: Spec) -> dict:
 
 
 def restore(raw: dict) -> Spec:
-    """The spec that `plain` gave; BadData unless its digest is that of what it asks for, and its names are names in the store."""
+    """The spec that `plain` gave; BadData unless its digest is that of what it asks for, and its names are names in the
+    store.
+    """
     try:
         spec = Spec(**raw | {"placement": Placement(**raw["placement"])})
-        asked = keys.digest({"stage": spec.stage, "version": spec.version, "params": spec.params, "inputs": spec.inputs})
+        asked = keys.digest(
+            {"stage": spec.stage, "version": spec.version, "params": spec.params, "inputs": spec.inputs}
+        )
     except (TypeError, KeyError, RecursionError) as e:
         raise BadData(f"no spec: {type(e).__name__}: {e}; sweep.py writes one for each attempt") from None
     if not STAGE.fullmatch(str(spec.stage)) or not LABEL.fullmatch(str(spec.label)):
-        raise BadData(f"found the stage {spec.stage!r} and the label {spec.label!r}; legal are names of files, without / and not beginning with a "
-                      "dot; they say where the result will lie")
+        raise BadData(
+            f"found the stage {spec.stage!r} and the label {spec.label!r}; legal are names of files, without / and not "
+            f"beginning with a "
+            "dot; they say where the result will lie"
+        )
     if asked != spec.digest:
-        raise BadData(f"its digest is {spec.digest!r}, and what it asks for (stage, version, params, inputs) has {asked!r}: it was edited; its "
-                      "placement may be, but to ask for something else change the study")
+        raise BadData(
+            f"its digest is {spec.digest!r}, and what it asks for (stage, version, params, inputs) has {asked!r}: it "
+            f"was edited; its "
+            "placement may be, but to ask for something else change the study"
+        )
     return spec
 
 

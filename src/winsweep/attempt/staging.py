@@ -1,4 +1,6 @@
-"""Copies of model directories on a node's own disk, so that only the first attempt there reads them from the shared one."""
+"""Copies of model directories on a node's own disk, so that only the first attempt there reads them from the shared
+one.
+"""
 
 import fcntl
 import hashlib
@@ -16,10 +18,12 @@ MARGIN = 1.05  # of a model's bytes that must be free
 
 
 def staged(source: Path, scratch: str, repair: str) -> Path:
-    """A verified copy of the published directory `source` below `scratch`, made if need be; `source` itself, verified, where that cannot be.
+    """A verified copy of the published directory `source` below `scratch`, made if need be; `source` itself, verified,
+    where that cannot be.
 
-    `scratch` is a directory of this node, or the name of a variable that holds one. Whoever empties it (the site, at the end of a job or
-    over time) takes the copies away; another user's are not looked at. Damaged if `source` differs from its manifest.
+    `scratch` is a directory of this node, or the name of a variable that holds one. Whoever empties it (the site, at
+    the end of a job or over time) takes the copies away; another user's are not looked at. Damaged if `source` differs
+    from its manifest.
     """
     try:
         own = _own_folder(Path(scratch if "/" in scratch else os.environ[scratch]))
@@ -63,7 +67,10 @@ def _copied(source: Path, copy: Path, repair: str) -> Path:
         for name, entry in entries.items():
             (half / name).parent.mkdir(parents=True, exist_ok=True)
             if _copy_file(source / name, half / name) != entry["sha256"]:
-                raise Damaged(f"{source / name}: found other content than its manifest says" + (f"; to rebuild: {repair}" if repair else ""))
+                raise Damaged(
+                    f"{source / name}: found other content than its manifest says"
+                    + (f"; to rebuild: {repair}" if repair else "")
+                )
         shutil.copyfile(source / manifest.NAME, half / manifest.NAME)
         os.rename(half, copy)
         return copy

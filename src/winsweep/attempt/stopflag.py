@@ -1,4 +1,6 @@
-"""What a signal means to an attempt: an end at once before a stage polls, a word to be read at the next safe point after it does."""
+"""What a signal means to an attempt: an end at once before a stage polls, a word to be read at the next safe point
+after it does.
+"""
 
 import os
 import signal
@@ -14,14 +16,18 @@ def hold() -> None:
 
 
 class StopFlag:
-    """Which signal asked this process to end. A stage that polls decides itself when; in any other the signal ends it at once."""
+    """Which signal asked this process to end. A stage that polls decides itself when; in any other the signal ends it
+    at once.
+    """
 
     def __init__(self) -> None:
         self.kind: str | None = None
         self.is_polled = False
 
     def listen(self) -> None:
-        """Until a stage polls, a signal raises Stopped from here on, and here if it has waited for this or came to the stage before."""
+        """Until a stage polls, a signal raises Stopped from here on, and here if it has waited for this or came to the
+        stage before.
+        """
         self.is_polled = False
         for signum in SIGNALS:
             signal.signal(signum, self.receive)
@@ -31,9 +37,11 @@ class StopFlag:
             raise Stopped(self.kind)
 
     def receive(self, signum: int, _: object) -> None:
-        """Only notes the signal where a stage polls: a collective save must not begin in the middle of another collective.
+        """Only notes the signal where a stage polls: a collective save must not begin in the middle of another
+        collective.
 
-        The first signal counts: a second one finds an attempt that is ending, and must not interrupt it at writing down why.
+        The first signal counts: a second one finds an attempt that is ending, and must not interrupt it at writing down
+        why.
         """
         on_slurm = "SLURM_JOB_ID" in os.environ
         self.kind = self.kind or ("time limit" if signum == signal.SIGUSR2 else "preempted" if on_slurm else "stopped")

@@ -1,4 +1,6 @@
-"""Looks at models for a launcher: reads {key: {base: DIRECTORY, said: ModelUse in plain types}}, writes {key: {facts, findings}} as one line."""
+"""Looks at models for a launcher: reads {key: {base: DIRECTORY, said: ModelUse in plain types}}, writes {key: {facts,
+findings}} as one line.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""What a launcher can say of a study before anything runs: of models whose files are at hand, judges, packages and room."""
+"""What a launcher can say of a study before anything runs: of models whose files are at hand, judges, packages and
+room.
+"""
 
 import json
 import os
@@ -13,17 +15,24 @@ from winsweep.artifact import Artifact
 from winsweep.check import environment
 from winsweep.check.finding import Finding
 from winsweep.graph import load
-from winsweep.workspace import Workspace, chain
 from winsweep.plan import Item
 from winsweep.store.manifest import write_atomic
 from winsweep.study.cell import HubModel
 from winsweep.text import hub
+from winsweep.workspace import Workspace, chain
 
 LOOK_S = 600.0  # for headers and tokenizers of all models at hand
-INSTALL = {"vllm": "type engine: slots, or install it as the README says", "sentence_transformers": "type pip install 'winsweep[analysis]'",
-           "matplotlib": "type pip install 'winsweep[analysis]'"}
+INSTALL = {
+    "vllm": "type engine: slots, or install it as the README says",
+    "sentence_transformers": "type pip install 'winsweep[analysis]'",
+    "matplotlib": "type pip install 'winsweep[analysis]'",
+}
 
-ABSENT = {"verdict": "unknown", "what": "files", "found": "not on this machine: looked at on a node before anything is made with it"}
+ABSENT = {
+    "verdict": "unknown",
+    "what": "files",
+    "found": "not on this machine: looked at on a node before anything is made with it",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,9 @@ class Row:
 
 
 def quick(workspace: Workspace, items: Sequence[Item]) -> list[Row]:
-    """Of what is still to be made: judges' keys and days of shut-down, and packages; no network is asked and no model read."""
+    """Of what is still to be made: judges' keys and days of shut-down, and packages; no network is asked and no model
+    read.
+    """
     todo = [i.artifact for i in items if i.state != "done"]
     judges = {a.params["judge"] for a in todo if a.stage == "judge"}
     rows = [Row(f"judge {judge.name}", f) for judge in sorted(judges, key=lambda j: j.name) for f in _of_judge(judge)]
@@ -56,41 +67,63 @@ def _packages(todo: Iterable[Artifact]) -> list[str]:
             needed["vllm"] = None
         if a.stage == "drift":
             needed["matplotlib"] = None
-        if a.stage in ("drift", "containment") and "num_features" not in a.plain_params.get("embedder", {"num_features": 0}):
+        if a.stage in ("drift", "containment") and "num_features" not in a.plain_params.get(
+            "embedder", {"num_features": 0}
+        ):
             needed["sentence_transformers"] = None
     return list(needed)
 
 
 def without(workspace: Workspace, items: Sequence[Item], rows: Sequence[Row]) -> Workspace:
-    """The workspace less the cells that would be trained or generated for nothing, by what `rows` say, and the analyses that could not run; or itself."""
-    wrong = {row.of if row.of != "packages" else row.finding.what.removeprefix("package ") for row in rows if row.finding.verdict == "problem"}
+    """The workspace less the cells that would be trained or generated for nothing, by what `rows` say, and the analyses
+    that could not run; or itself.
+    """
+    wrong = {
+        row.of if row.of != "packages" else row.finding.what.removeprefix("package ")
+        for row in rows
+        if row.finding.verdict == "problem"
+    }
     if not wrong:
         return workspace
     open_ones = {i.artifact.key for i in items if i.state != "done"}
     cells = {label for label, end in workspace.judged.items() if not _in_vain(chain([end]), open_ones, wrong)}
     left = workspace.only(cells) if len(cells) < len(workspace.judged) else workspace
-    analyses = {name: a for name, a in left.analyses.items() if a.key not in open_ones or wrong.isdisjoint(_packages([a]))}
+    analyses = {
+        name: a for name, a in left.analyses.items() if a.key not in open_ones or wrong.isdisjoint(_packages([a]))
+    }
     return replace(left, analyses=analyses) if len(analyses) < len(left.analyses) else left
 
 
 def _in_vain(passed: Mapping[str, Sequence[Artifact]], open_ones: Collection[str], wrong: Collection[str]) -> bool:
-    """Whether GPU time would go into a cell (stages to artifacts) whose judge cannot be asked, or whose engine is not there."""
+    """Whether GPU time would go into a cell (stages to artifacts) whose judge cannot be asked, or whose engine is not
+    there.
+    """
     spends = [a for stage in ("finetune", "generate") for a in passed.get(stage, ()) if a.key in open_ones]
     unjudged = any(a.key in open_ones and f"judge {a.params['judge'].name}" in wrong for a in passed.get("judge", ()))
     return bool(spends) and (unjudged or not set(_packages(spends)).isdisjoint(wrong))
 
 
 def models(workspace: Workspace, items: Sequence[Item]) -> tuple[list[Row], dict[str, dict]]:
-    """The check of every base model that something is still to be made with, as far as its files are on this machine, and what it found by key."""
+    """The check of every base model that something is still to be made with, as far as its files are on this machine,
+    and what it found by key.
+    """
     checks = [i.artifact for i in items if i.artifact.stage == "check"]
     known = _published(workspace, checks)
     known |= {key: told for key, told in _remembered(workspace).items() if key not in known}
-    asked = {a.key: {"base": at, "said": a.plain_params} for a in checks if a.key not in known and (at := _at_hand(workspace, a))}
+    asked = {
+        a.key: {"base": at, "said": a.plain_params}
+        for a in checks
+        if a.key not in known and (at := _at_hand(workspace, a))
+    }
     if asked:
         new = _look(asked)
         known |= new
         write_atomic(_memory(workspace), json.dumps(_remembered(workspace) | new).encode())
-    rows = [Row(f"model {a.label}", Finding(**f)) for a in checks for f in known.get(a.key, {"findings": [ABSENT]})["findings"]]
+    rows = [
+        Row(f"model {a.label}", Finding(**f))
+        for a in checks
+        for f in known.get(a.key, {"findings": [ABSENT]})["findings"]
+    ]
     return rows, {key: told["facts"] for key, told in known.items() if told["facts"]}
 
 
@@ -124,10 +157,22 @@ def _remembered(workspace: Workspace) -> dict[str, dict]:
 
 
 def _look(asked: dict[str, dict]) -> dict[str, dict]:
-    """Findings of each model, made by a process of their own, as this one imports no torch; none of those that it could not look at."""
-    env = os.environ | {"PYTHONPATH": f"{layout.ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "TOKENIZERS_PARALLELISM": "false"}
+    """Findings of each model, made by a process of their own, as this one imports no torch; none of those that it could
+    not look at.
+    """
+    env = os.environ | {
+        "PYTHONPATH": f"{layout.ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     try:
-        done = subprocess.run([sys.executable, "-m", "winsweep.check"], input=json.dumps(asked), capture_output=True, text=True, env=env, timeout=LOOK_S)
+        done = subprocess.run(
+            [sys.executable, "-m", "winsweep.check"],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            env=env,
+            timeout=LOOK_S,
+        )
         return json.loads(done.stdout.splitlines()[-1])
     except (subprocess.TimeoutExpired, ValueError, IndexError):
         return {}

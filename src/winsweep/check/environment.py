@@ -1,4 +1,6 @@
-"""What the environment of a launcher or a job must have for later stages, looked at without a heavy import: a key, packages, days of shut-down."""
+"""What the environment of a launcher or a job must have for later stages, looked at without a heavy import: a key,
+packages, days of shut-down.
+"""
 
 import datetime
 import importlib.util
@@ -18,7 +20,12 @@ def key() -> Finding:
     """Whether there is a key for a paid judge; it is shown nowhere."""
     if os.environ.get("OPENAI_API_KEY", "").strip():
         return Finding("ok", "OPENAI_API_KEY", "set")
-    return Finding("problem", "OPENAI_API_KEY", "not set", "legal is your key, or any word where a local endpoint wants none; type: export OPENAI_API_KEY=…")
+    return Finding(
+        "problem",
+        "OPENAI_API_KEY",
+        "not set",
+        "legal is your key, or any word where a local endpoint wants none; type: export OPENAI_API_KEY=…",
+    )
 
 
 def is_own() -> bool:
@@ -31,8 +38,13 @@ def shut_down(model: str, today: datetime.date | None = None, said: str = "") ->
     price = prices.price_of(model)
     day = datetime.date.fromisoformat(said) if said else price.shut_down if price and is_own() else None
     if day and day < (today or datetime.date.today()):
-        yield Finding("problem", f"model {model}", f"shut down on {day}", "legal is a model that is served, such as judge: gpt_6_luna or judge: {from: alpaca, model: NAME}, "
-                      "or an endpoint of your own in OPENAI_BASE_URL")
+        yield Finding(
+            "problem",
+            f"model {model}",
+            f"shut down on {day}",
+            "legal is a model that is served, such as judge: gpt_6_luna or judge: {from: alpaca, model: NAME}, "
+            "or an endpoint of your own in OPENAI_BASE_URL",
+        )
     elif day:
         yield Finding("unknown", f"model {model}", f"will be shut down on {day}", "judge before that, or name another")
 
@@ -49,7 +61,9 @@ def _fault(name: str) -> str:
     try:
         if importlib.util.find_spec(name) is None:
             return "not installed here"
-        done = subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True, text=True, errors="replace", timeout=IMPORT_S)
+        done = subprocess.run(
+            [sys.executable, "-c", f"import {name}"], capture_output=True, text=True, errors="replace", timeout=IMPORT_S
+        )
     except (ImportError, ValueError) as e:
         return f"cannot be imported here ({type(e).__name__})"
     except subprocess.TimeoutExpired:

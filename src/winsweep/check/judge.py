@@ -1,4 +1,6 @@
-"""Whether a judge can be asked from here: key, endpoint and model of a paid one, weights and template of one that runs here."""
+"""Whether a judge can be asked from here: key, endpoint and model of a paid one, weights and template of one that runs
+here.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,7 +14,9 @@ from winsweep.errors import WinsweepError
 
 def look(module: ModuleType, options: object) -> list[Finding]:
     """Every check of a judge (a file of judges/ with its options); one free request to a paid one's endpoint."""
-    return list(_local(options) if hasattr(options, "weights") else _paid(module.workload(options).model, options.limits))
+    return list(
+        _local(options) if hasattr(options, "weights") else _paid(module.workload(options).model, options.limits)
+    )
 
 
 def _paid(model: str, limits: object) -> Iterator[Finding]:
@@ -38,13 +42,28 @@ def _paid(model: str, limits: object) -> Iterator[Finding]:
 
 def _answered(said, model: str) -> Finding:  # endpoint.Served
     if said.failure and said.failure.kind == "refused":
-        return Finding("problem", "endpoint", f"refuses the list of its models: {said.failure.told}", "check OPENAI_API_KEY and OPENAI_BASE_URL")
+        return Finding(
+            "problem",
+            "endpoint",
+            f"refuses the list of its models: {said.failure.told}",
+            "check OPENAI_API_KEY and OPENAI_BASE_URL",
+        )
     if said.failure:
-        return Finding("problem", "endpoint", f"cannot be reached from here ({said.failure.told})",
-                       "check OPENAI_BASE_URL, start the server, or place judge where there is a network (judge: {where: login} in the cluster file)")
+        return Finding(
+            "problem",
+            "endpoint",
+            f"cannot be reached from here ({said.failure.told})",
+            "check OPENAI_BASE_URL, start the server, or place judge where there is a network (judge: {where: login} "
+            "in the cluster file)",
+        )
     if said.listed is False:
         verdict = "problem" if environment.is_own() else "unknown"
-        return Finding(verdict, "endpoint", f"answers, and does not list {model}", "name a model that it serves" if verdict == "problem" else "")
+        return Finding(
+            verdict,
+            "endpoint",
+            f"answers, and does not list {model}",
+            "name a model that it serves" if verdict == "problem" else "",
+        )
     return Finding("ok", "endpoint", f"answers{f' and serves {model}' if said.listed else ''}")
 
 
@@ -53,4 +72,9 @@ def _local(options: object) -> Iterator[Finding]:
 
     weights = options.weights if isinstance(options.weights, dict) else vars(options.weights) if options.weights else {}
     base, revision = (weights["hf_id"], weights["revision"]) if "hf_id" in weights else (str(Path(options.path)), None)
-    yield from model.look(base, revision, {"base": {}, "max_tokens": [], "frames": [{"template": "chat"}], "decodings": [], "adapters": []}, None).findings
+    yield from model.look(
+        base,
+        revision,
+        {"base": {}, "max_tokens": [], "frames": [{"template": "chat"}], "decodings": [], "adapters": []},
+        None,
+    ).findings

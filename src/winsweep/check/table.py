@@ -13,14 +13,20 @@ COLOURS = {"ok": "green", "problem": "red", "unknown": "yellow"}
 
 
 def table_text(rows: Sequence[Row], num_above: int = 0) -> str:
-    """A line for each finding, long ones wrapped; below, how many problems there are, with the `num_above` that are said before the table."""
+    """A line for each finding, long ones wrapped; below, how many problems there are, with the `num_above` that are
+    said before the table.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head, least in (("of", 10), ("what", 14), ("", 7), ("found", 40)):
         table.add_column(head, no_wrap=head == "", min_width=least, overflow="fold")
     last = ""
     for row in rows:
         f = row.finding
-        table.add_row(*(Text(shown(text)) for text in (row.of if row.of != last else "", f.what)), Text(f.verdict, style=COLOURS[f.verdict]), Text(shown(f.text)))
+        table.add_row(
+            *(Text(shown(text)) for text in (row.of if row.of != last else "", f.what)),
+            Text(f.verdict, style=COLOURS[f.verdict]),
+            Text(shown(f.text)),
+        )
         last = row.of
     console = Console(width=WIDTH)
     with console.capture() as captured:

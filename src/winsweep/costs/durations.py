@@ -18,11 +18,17 @@ class Pace:
 
 
 def pace(records: Sequence[Mapping]) -> Pace | None:
-    """The medians over record.json of finished results of one stage; None of none. GPU-hours count the GPUs that each had."""
+    """The medians over record.json of finished results of one stage; None of none. GPU-hours count the GPUs that each
+    had.
+    """
     if not records:
         return None
     gpus = [r["placement"]["ranks"] * r["placement"]["gpus_per_rank"] for r in records]
-    return Pace(median(r["seconds"] for r in records), median(r["seconds"] * n / 3600 for r, n in zip(records, gpus)), len(records))
+    return Pace(
+        median(r["seconds"] for r in records),
+        median(r["seconds"] * n / 3600 for r, n in zip(records, gpus)),
+        len(records),
+    )
 
 
 def most_gpu_hours(placed: Placement, num_tasks: int) -> float:
@@ -31,7 +37,9 @@ def most_gpu_hours(placed: Placement, num_tasks: int) -> float:
 
 
 def left_s(stage_s: float | None, share_done: float, running_s: float) -> float | None:
-    """Seconds that an attempt still needs: what its stage takes, less its share; by its own pace where none of its stage has finished."""
+    """Seconds that an attempt still needs: what its stage takes, less its share; by its own pace where none of its
+    stage has finished.
+    """
     if stage_s is not None:
         return stage_s * (1 - share_done)
     return running_s * (1 - share_done) / share_done if share_done else None
@@ -40,8 +48,8 @@ def left_s(stage_s: float | None, share_done: float, running_s: float) -> float 
 def makespan_s(needed_s: Mapping[str, float], inputs: Mapping[str, Sequence[str]], at_once: int) -> float:
     """Seconds until everything of `needed_s` is done, if `at_once` run at a time and each starts when it can.
 
-    Greedy list scheduling: what is ready first is started first, after those of its `inputs` that are in `needed_s` too.
-    Never more than twice the best order (Graham, 1966).
+    Greedy list scheduling: what is ready first is started first, after those of its `inputs` that are in `needed_s`
+    too. Never more than twice the best order (Graham, 1966).
     """
     users: dict[str, list[str]] = {}
     num_waits = {key: sum(i in needed_s for i in set(inputs.get(key, ()))) for key in needed_s}

@@ -10,9 +10,9 @@ from winsweep.artifact import Artifact
 from winsweep.costs import durations
 from winsweep.costs.durations import Pace
 from winsweep.errors import MissingInput
-from winsweep.workspace import Workspace
 from winsweep.plan import Item
 from winsweep.store.store import RECORD
+from winsweep.workspace import Workspace
 
 SAMPLE = 50  # results of a stage that are read; a median needs no more, and a shared disk is slow
 OWN_PACE = 0.1  # from this share on, an attempt's own pace says more than others'
@@ -26,22 +26,33 @@ def paces(workspace: Workspace, stages: Iterable[str]) -> dict[str, Pace]:
 def _records(workspace: Workspace, stage: str) -> list[dict]:
     published, own = workspace.store.published(), {a.key for a in workspace.order}
     keys = sorted(published, key=lambda key: key not in own)
-    return [json.loads((published[key] / RECORD).read_bytes()) for key in islice((k for k in keys if k.startswith(f"{stage}/")), SAMPLE)]
+    return [
+        json.loads((published[key] / RECORD).read_bytes())
+        for key in islice((k for k in keys if k.startswith(f"{stage}/")), SAMPLE)
+    ]
 
 
-def end(workspace: Workspace, items: Iterable[Item], busy: Mapping[str, float], at_once: int = 0) -> tuple[float | None, list[str]]:
-    """Seconds until all that can still be made is made, and the stages of which too little is known (then the seconds are None).
+def end(
+    workspace: Workspace, items: Iterable[Item], busy: Mapping[str, float], at_once: int = 0
+) -> tuple[float | None, list[str]]:
+    """Seconds until all that can still be made is made, and the stages of which too little is known (then the seconds
+    are None).
 
-    Finished results count for those of the same model or judge, by their size: a second of a toy says nothing of a 7B model, nor 20 rows of
-    20,000. `busy`: key of each attempt that runs now to the share of it that is done; as many (or `at_once`) are taken to run from now on.
+    Finished results count for those of the same model or judge, by their size: a second of a toy says nothing of a 7B
+    model, nor 20 rows of 20,000. `busy`: key of each attempt that runs now to the share of it that is done; as many (or
+    `at_once`) are taken to run from now on.
     """
-    open_ones = [i.artifact for i in items if i.state in ("ready", "waiting", "running") and i.artifact.stage != "aggregate"]
+    open_ones = [
+        i.artifact for i in items if i.state in ("ready", "waiting", "running") and i.artifact.stage != "aggregate"
+    ]
     rates = {stage: _rates(workspace, stage) for stage in {a.stage for a in open_ones}}
     left = {a.key: _left(workspace, a, rates[a.stage], busy.get(a.key, 0.0)) for a in open_ones}
     unknown = sorted({a.stage for a in open_ones if left[a.key] is None})
     if unknown or not (busy or at_once):
         return None, unknown
-    return durations.makespan_s(left, {a.key: [i.key for i in a.inputs.values()] for a in open_ones}, at_once or len(busy)), []
+    return durations.makespan_s(
+        left, {a.key: [i.key for i in a.inputs.values()] for a in open_ones}, at_once or len(busy)
+    ), []
 
 
 def share_done(workspace: Workspace, key: str) -> tuple[float, float]:
@@ -64,14 +75,19 @@ def _rates(workspace: Workspace, stage: str) -> dict[str, float]:
     """Seconds for a unit of size, the median of what has finished, by what it was done with."""
     found: dict[str, list[float]] = {}
     for record in _records(workspace, stage):
-        kind, size = _kind(workspace, stage, record["params"], record["inputs"]), _size(workspace, record["params"], record["inputs"])
+        kind, size = (
+            _kind(workspace, stage, record["params"], record["inputs"]),
+            _size(workspace, record["params"], record["inputs"]),
+        )
         if kind is not None and size:
             found.setdefault(kind, []).append(record["seconds"] / size)
     return {kind: median(of) for kind, of in found.items()}
 
 
 def _kind(workspace: Workspace, stage: str, params: Mapping, inputs: Mapping[str, str]) -> str | None:
-    """What decides the time beside the size: the model at the bottom, the judge, or what is pretrained; None where its trace is lost."""
+    """What decides the time beside the size: the model at the bottom, the judge, or what is pretrained; None where its
+    trace is lost.
+    """
     if stage in ("judge", "pretrain"):
         return json.dumps(params["identity"] if stage == "judge" else params, sort_keys=True, default=str)
     own = {a.key: a for a in workspace.order}

@@ -1,4 +1,6 @@
-"""What a plan will cost before anything is spent: how many results of each kind, GPU-hours, how many judgements, and dollars at most."""
+"""What a plan will cost before anything is spent: how many results of each kind, GPU-hours, how many judgements, and
+dollars at most.
+"""
 
 import json
 from collections import Counter
@@ -7,22 +9,37 @@ from pathlib import Path
 
 from winsweep import layout
 from winsweep.artifact import Artifact
-from winsweep.costs import judge_cost, gpu_cost
+from winsweep.costs import gpu_cost, judge_cost
 from winsweep.graph import load
-from winsweep.workspace import Workspace
 from winsweep.plan import Item
 from winsweep.store.store import RECORD
+from winsweep.workspace import Workspace
 
-NAMES = {"finetune": "finetunes", "collect": "models", "generate": "sets of outputs", "judge": "comparisons", "rank": "rankings",
-         "drift": "drifts", "containment": "containments"}
+NAMES = {
+    "finetune": "finetunes",
+    "collect": "models",
+    "generate": "sets of outputs",
+    "judge": "comparisons",
+    "rank": "rankings",
+    "drift": "drifts",
+    "containment": "containments",
+}
 
 
 def lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
-    """For a person: what is missing, by kind, what it may take of a GPU and what judging it takes; rows not known yet are said to be unknown."""
+    """For a person: what is missing, by kind, what it may take of a GPU and what judging it takes; rows not known yet
+    are said to be unknown.
+    """
     missing = [i.artifact for i in items if i.state != "done"]
     counts = Counter(a.stage for a in missing)
-    told = [f"{len(workspace.judged)} cells; missing: " + (", ".join(f"{counts[s]} {name}" for s, name in NAMES.items() if counts[s]) or "nothing")]
-    sizes = {a: num_rows(workspace, a) for a in dict.fromkeys(m.inputs["instructions"] for m in missing if m.stage == "generate")}
+    told = [
+        f"{len(workspace.judged)} cells; missing: "
+        + (", ".join(f"{counts[s]} {name}" for s, name in NAMES.items() if counts[s]) or "nothing")
+    ]
+    sizes = {
+        a: num_rows(workspace, a)
+        for a in dict.fromkeys(m.inputs["instructions"] for m in missing if m.stage == "generate")
+    }
     told += gpu_cost.lines(missing, sizes, workspace.study.files)
     return told + judgements(workspace, [a for a in missing if a.stage == "judge"])
 
@@ -30,7 +47,13 @@ def lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
 def judgements(workspace: Workspace, missing: Sequence[Artifact]) -> list[str]:
     """Lines for each judge. Outputs compared with themselves need no judge."""
     asked = [a for a in missing if a.inputs["candidate"] != a.inputs.get("reference")]
-    return judge_cost.lines(workspace, asked, {i: num_rows(workspace, i) for i in {a.inputs["instructions"] for a in asked}}) if asked else []
+    return (
+        judge_cost.lines(
+            workspace, asked, {i: num_rows(workspace, i) for i in {a.inputs["instructions"] for a in asked}}
+        )
+        if asked
+        else []
+    )
 
 
 def num_rows(workspace: Workspace, instructions: Artifact) -> int | None:
@@ -49,6 +72,10 @@ def _num_in(path: Path) -> int | None:
         return None
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").strip()
     try:
-        return len(json.loads(content)) if content.startswith(b"[") else sum(bool(line.strip()) for line in content.splitlines())
+        return (
+            len(json.loads(content))
+            if content.startswith(b"[")
+            else sum(bool(line.strip()) for line in content.splitlines())
+        )
     except ValueError:
         return None  # prepare says what is wrong with it

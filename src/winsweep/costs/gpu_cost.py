@@ -1,4 +1,6 @@
-"""GPU-hours of what nothing was measured of yet: by the sizes that models' names tell, and by assumptions, all of which are printed."""
+"""GPU-hours of what nothing was measured of yet: by the sizes that models' names tell, and by assumptions, all of which
+are printed.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +21,8 @@ SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([bm])(?![A-Za-z0-9])", re.I
 
 
 def lines(missing: Sequence[Artifact], num_asked: Mapping[Artifact, int], files: Mapping[str, Path]) -> list[str]:
-    """A line of GPU-hours for finetunes and answers of models whose names tell a size, then what was assumed; none if no name does.
+    """A line of GPU-hours for finetunes and answers of models whose names tell a size, then what was assumed; none if
+    no name does.
 
     `num_asked`: instructions by their artifact, where known; `files`: local files by sha256.
     """
@@ -32,8 +35,11 @@ def lines(missing: Sequence[Artifact], num_asked: Mapping[Artifact, int], files:
     written = [(num_asked.get(a.inputs["instructions"]) or 805) * ANSWER_TOKENS * size / 7e9 for a, size in answered]
     answering_h = sum(n / ANSWER_TOKENS_PER_S / 3600 + START_H for n in written)
     other = sum(a.stage in ("finetune", "generate") for a in missing) - len(tuned) - len(answered)
-    return [f"about {whole(tuning_h + answering_h)} hours of one H100: {whole(tuning_h)} for {len(tuned)} finetunes "
-            f"({_millions(sum(tokens.values()))}), {whole(answering_h)} for {len(answered)} sets of outputs", *assumptions(tuned, other)]
+    return [
+        f"about {whole(tuning_h + answering_h)} hours of one H100: {whole(tuning_h)} for {len(tuned)} finetunes "
+        f"({_millions(sum(tokens.values()))}), {whole(answering_h)} for {len(answered)} sets of outputs",
+        *assumptions(tuned, other),
+    ]
 
 
 def _millions(num: float) -> str:
@@ -42,10 +48,21 @@ def _millions(num: float) -> str:
 
 def assumptions(tuned: Sequence[tuple[Artifact, float]], other: int) -> list[str]:
     guessed = sorted({reader(a) for a, _ in tuned} - COUNTED.keys())
-    said = [f"6 FLOP a token and parameter at {SHARE_OF_PEAK:.0%} of {PEAK_FLOP_PER_S / 1e12:.0f} TFLOP/s; parameters by the models' names",
-            f"answers of {ANSWER_TOKENS} tokens at {ANSWER_TOKENS_PER_S:,} tokens/s for 7 B (an arm that does not stop takes up to ten times that)",
-            f"{START_H} hours to start and save each"]
-    said += [f"{UNCOUNTED_ROWS:,} rows of {UNCOUNTED_ROW_TOKENS} tokens, or a file's bytes / {FILE_BYTES_PER_TOKEN}, for {', '.join(guessed)}"] if guessed else []
+    said = [
+        f"6 FLOP a token and parameter at {SHARE_OF_PEAK:.0%} of {PEAK_FLOP_PER_S / 1e12:.0f} TFLOP/s; parameters by "
+        f"the models' names",
+        f"answers of {ANSWER_TOKENS} tokens at {ANSWER_TOKENS_PER_S:,} tokens/s for 7 B (an arm that does not stop "
+        f"takes up to ten times that)",
+        f"{START_H} hours to start and save each",
+    ]
+    said += (
+        [
+            f"{UNCOUNTED_ROWS:,} rows of {UNCOUNTED_ROW_TOKENS} tokens, or a file's bytes / {FILE_BYTES_PER_TOKEN}, "
+            f"for {', '.join(guessed)}"
+        ]
+        if guessed
+        else []
+    )
     said += ["the middle of its grid where choose: decides"] if any("choice" in a.inputs for a, _ in tuned) else []
     said += [f"not counted: {other} finetunes and sets of outputs of models whose names tell no size"] if other else []
     return [f"    assumed: {line}" for line in said]
@@ -62,7 +79,11 @@ def num_parameters(a: Artifact) -> float | None:
 def epochs(finetune: Artifact) -> float:
     """Epochs that a run takes; of a run whose number is chosen the middle of those that are tried."""
     said = finetune.plain_params.get("stop_after_epochs") or finetune.plain_params["recipe"]["epochs"]
-    return said if isinstance(said, int) else median(run["epochs"] for run in finetune.inputs["choice"].plain_params["runs"])
+    return (
+        said
+        if isinstance(said, int)
+        else median(run["epochs"] for run in finetune.inputs["choice"].plain_params["runs"])
+    )
 
 
 def epoch_tokens(finetune: Artifact, files: Mapping[str, Path]) -> float:

@@ -1,4 +1,6 @@
-"""What judging will take before anything is paid: judgements after reuse, tokens, dollars by the table of prices, time at the limits."""
+"""What judging will take before anything is paid: judgements after reuse, tokens, dollars by the table of prices, time
+at the limits.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,12 +10,13 @@ from winsweep import amounts, layout
 from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
 from winsweep.graph import load
-from winsweep.workspace import Workspace
 from winsweep.judge import ledger, pairs, prices
 from winsweep.judge.questions import Question, ask_about
 from winsweep.study.cell import Judge
+from winsweep.workspace import Workspace
 
-UNSEEN_TOKENS = 2 * 360 + 40  # of a pair whose outputs are not there yet: the means of AlpacaEval's answers and instructions
+# of a pair whose outputs are not there yet: the means of AlpacaEval's answers and instructions
+UNSEEN_TOKENS = 2 * 360 + 40
 CALL_S = 1.0  # how long a call takes, where nothing better is known
 
 
@@ -42,7 +45,9 @@ def lines(workspace: Workspace, missing: Sequence[Artifact], num_rows: dict[Arti
 
 
 def add(bill: Bill, workspace: Workspace, a: Artifact, num: int | None) -> None:
-    """Put the comparison `a` on the bill: question by question if its outputs are there, else by the number of its instructions."""
+    """Put the comparison `a` on the bill: question by question if its outputs are there, else by the number of its
+    instructions.
+    """
     workload = bill.workload
     there = _pairs(workspace, a) if workload else None
     if there is not None:
@@ -55,14 +60,39 @@ def add(bill: Bill, workspace: Workspace, a: Artifact, num: int | None) -> None:
 
 
 def told(bill: Bill, folder: Path) -> str:
-    known = ledger.Ledger(folder, ledger.place(folder.parents[1], bill.judge, bill.artifact.params["judge"].version,
-                                               bill.artifact.params["identity"])[1]).find(bill.questions) if bill.questions else {}
-    return ahead(bill.judge, bill.workload, bill.artifact.limits, bill.questions - known.keys(), len(known), bill.unseen, bill.unknown)
+    known = (
+        ledger.Ledger(
+            folder,
+            ledger.place(
+                folder.parents[1], bill.judge, bill.artifact.params["judge"].version, bill.artifact.params["identity"]
+            )[1],
+        ).find(bill.questions)
+        if bill.questions
+        else {}
+    )
+    return ahead(
+        bill.judge,
+        bill.workload,
+        bill.artifact.limits,
+        bill.questions - known.keys(),
+        len(known),
+        bill.unseen,
+        bill.unknown,
+    )
 
 
-def ahead(judge: str, workload: prices.Workload | None, limits: Mapping[str, object], asked: Collection[Question], num_known: int = 0,
-          unseen: int = 0, unknown: int = 0) -> str:
-    """What a judge must still do, in words; `unseen` and `unknown` as a Bill has them. No `workload`: it costs nothing; no `limits`: it is here."""
+def ahead(
+    judge: str,
+    workload: prices.Workload | None,
+    limits: Mapping[str, object],
+    asked: Collection[Question],
+    num_known: int = 0,
+    unseen: int = 0,
+    unknown: int = 0,
+) -> str:
+    """What a judge must still do, in words; `unseen` and `unknown` as a Bill has them. No `workload`: it costs nothing;
+    no `limits`: it is here.
+    """
     num = len(asked) + unseen
     what = f"judge {judge}: {num:,} judgements"
     uncounted = f" and those of {unknown} comparisons whose instructions cannot be counted yet" if unknown else ""
@@ -71,8 +101,11 @@ def ahead(judge: str, workload: prices.Workload | None, limits: Mapping[str, obj
         return f"{what}{uncounted}; free"
     chars = sum(len(q.instruction) + len(q.first) + len(q.second) for q in asked) + num * workload.prompt_chars
     tokens = prices.tokens_of(chars) + unseen * UNSEEN_TOKENS, num * workload.reply_tokens
-    return (f"{what}{uncounted}{reused}; about {amounts.tokens(tokens[0])} of prompts{_cost(workload.model, tokens, limits)}"
-            f"{_time(num, sum(tokens), limits)}; what is judged already is not paid again")
+    return (
+        f"{what}{uncounted}{reused}; about {amounts.tokens(tokens[0])} of "
+        f"prompts{_cost(workload.model, tokens, limits)}"
+        f"{_time(num, sum(tokens), limits)}; what is judged already is not paid again"
+    )
 
 
 def _cost(model: str, tokens: tuple[int, int], limits: Mapping) -> str:
@@ -82,7 +115,9 @@ def _cost(model: str, tokens: tuple[int, int], limits: Mapping) -> str:
     if not limits:
         return ", on this machine"
     if price is None:
-        return f"; no price of {model} is known" + (f", so {_stopped(budget)}" if budget is not None else f" ({_prices_file()})")
+        return f"; no price of {model} is known" + (
+            f", so {_stopped(budget)}" if budget is not None else f" ({_prices_file()})"
+        )
     return f"; about {amounts.dollars(price.dollars(*tokens))} of {model} by the prices of {prices.table()[0]}{cap}"
 
 
@@ -91,13 +126,20 @@ def _time(num: int, tokens: int, limits: Mapping) -> str:
     if not limits:
         return ""
     per_minute, per_token = limits["requests_per_minute"], limits["tokens_per_minute"]
-    minutes = max(num * CALL_S / limits["in_flight"] / 60, num / per_minute if per_minute else 0, tokens / per_token if per_token else 0)
+    minutes = max(
+        num * CALL_S / limits["in_flight"] / 60,
+        num / per_minute if per_minute else 0,
+        tokens / per_token if per_token else 0,
+    )
     return f"; about {minutes:,.0f} min at its limits" if minutes >= 1 else "; under a minute at its limits"
 
 
 def _stopped(budget: float) -> str:
-    return (f"its budget of {amounts.dollars(budget)} cannot be kept, and it stops before its first call: add a line to {_prices_file()}, with 0 for "
-            "what costs nothing, or take dollars: out of its limits")
+    return (
+        f"its budget of {amounts.dollars(budget)} cannot be kept, and it stops before its first call: add a line to "
+        f"{_prices_file()}, with 0 for "
+        "what costs nothing, or take dollars: out of its limits"
+    )
 
 
 def _prices_file() -> str:
@@ -105,20 +147,30 @@ def _prices_file() -> str:
 
 
 def warnings(workspace: Workspace) -> list[str]:
-    """A line for each model that is shut down, or whose budget cannot be kept, and would still be asked: before GPU-hours go into its outputs."""
+    """A line for each model that is shut down, or whose budget cannot be kept, and would still be asked: before
+    GPU-hours go into its outputs.
+    """
     published = workspace.store.published()
     open_ones = [a for a in workspace.order if a.stage == "judge" and a.key not in published]
     judges = {a.params["judge"] for a in open_ones}
     models = {workload.model for judge in judges if (workload := _workload(judge))}
-    return [f"warning: judge model {model}: OpenAI shut it down on {prices.price_of(model).shut_down}; name another judge, or set OPENAI_BASE_URL "
-            f"to an endpoint of your own that serves it; nothing is judged otherwise" for model in sorted(models) if prices.is_shut_down(model)
-            ] + sorted(_without_price(open_ones))
+    return [
+        f"warning: judge model {model}: OpenAI shut it down on {prices.price_of(model).shut_down}; name another judge, "
+        f"or set OPENAI_BASE_URL "
+        f"to an endpoint of your own that serves it; nothing is judged otherwise"
+        for model in sorted(models)
+        if prices.is_shut_down(model)
+    ] + sorted(_without_price(open_ones))
 
 
 def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
     capped = {(a.params["judge"], a.limits["dollars"]) for a in open_ones if a.limits.get("dollars") is not None}
     known = [(workload.model, budget) for judge, budget in capped if (workload := _workload(judge))]
-    return {f"warning: judge model {model}: no price of it is known, so {_stopped(budget)}" for model, budget in known if prices.price_of(model) is None}
+    return {
+        f"warning: judge model {model}: no price of it is known, so {_stopped(budget)}"
+        for model, budget in known
+        if prices.price_of(model) is None
+    }
 
 
 def _workload(judge: Judge) -> prices.Workload | None:
@@ -127,13 +179,17 @@ def _workload(judge: Judge) -> prices.Workload | None:
 
 
 def _pairs(workspace: Workspace, a: Artifact) -> list[dict] | None:
-    """What the comparison `a` is about, if both sides' outputs are there and fit together; if not, its stage will say so."""
+    """What the comparison `a` is about, if both sides' outputs are there and fit together; if not, its stage will say
+    so.
+    """
     published, given = workspace.store.published(), a.params.get("reference")
     made = [published.get(a.inputs[name].key) for name in ("instructions", "candidate")]
     other = workspace.study.files.get(given.sha256) if given else published.get(a.inputs["reference"].key)
     if None in (*made, other):
         return None
     try:
-        return pairs.read(made[0] / "instructions.jsonl", made[1] / "outputs.json", other if given else other / "outputs.json")[0]
+        return pairs.read(
+            made[0] / "instructions.jsonl", made[1] / "outputs.json", other if given else other / "outputs.json"
+        )[0]
     except (WinsweepError, OSError):
         return None

@@ -1,4 +1,5 @@
-"""The rule adapter (Hewitt et al. 2024, section 6) as a logits processor of transformers: whether rows go on from the last step.
+"""The rule adapter (Hewitt et al. 2024, section 6) as a logits processor of transformers: whether rows go on from the
+last step.
 
 Shape suffixes: B rows, T tokens so far (left-padded prompt and response), V vocabulary.
 """
@@ -15,23 +16,28 @@ ALL = Adapter(rules=("eos", "uniform", "diversity"))
 
 
 class Rules(LogitsProcessor):
-    """Adds the rules to next-token logits, batched, left-padded and with a key-value cache, the same for a row as if it were alone.
+    """Adds the rules to next-token logits, batched, left-padded and with a key-value cache, the same for a row as if it
+    were alone.
 
-    What is added is a function of the token ids alone. A step that goes on from the last one costs one token per row; anything
-    else (a new batch, reordered beams) is read anew, so one object serves any number of `generate` calls.
+    What is added is a function of the token ids alone. A step that goes on from the last one costs one token per row;
+    anything else (a new batch, reordered beams) is read anew, so one object serves any number of `generate` calls.
     """
 
-    def __init__(self, adapter: Adapter, tokenizer: PreTrainedTokenizerBase, vocab: int, frame: Frame = Frame()) -> None:
+    def __init__(
+        self, adapter: Adapter, tokenizer: PreTrainedTokenizerBase, vocab: int, frame: Frame = Frame()
+    ) -> None:
         self.rules = resolve(adapter, tokenizer, vocab, frame)
         self.ids_BT: torch.Tensor | None = None
 
     @classmethod
-    def for_model(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, adapter: Adapter = ALL,
-                  frame: Frame = Frame()) -> "Rules":
-        """The rules for `model.generate(..., logits_processor=[Rules.for_model(model, tokenizer)])`, prompts made with `frame.prompt`.
+    def for_model(
+        cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, adapter: Adapter = ALL, frame: Frame = Frame()
+    ) -> "Rules":
+        """The rules for `model.generate(..., logits_processor=[Rules.for_model(model, tokenizer)])`, prompts made with
+        `frame.prompt`.
 
-        BadStudy names a token of the adapter's table that the tokenizer lacks; `generate` raises BadData for a prompt without
-        an assistant tag.
+        BadStudy names a token of the adapter's table that the tokenizer lacks; `generate` raises BadData for a prompt
+        without an assistant tag.
         """
         return cls(adapter, tokenizer, model.config.get_text_config().vocab_size, frame)
 

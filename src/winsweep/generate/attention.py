@@ -1,7 +1,8 @@
-"""Attention of sequences of different lengths in one pass, none of which is padded or sees another: prompts in a line, or slots.
+"""Attention of sequences of different lengths in one pass, none of which is padded or sees another: prompts in a line,
+or slots.
 
-It takes the position of a model's attention function under the name BY_LENGTH. Where transformers would hand a mask through, it hands
-`lengths`: a mask of four dimensions goes to the layers as it is.
+It takes the position of a model's attention function under the name BY_LENGTH. Where transformers would hand a mask
+through, it hands `lengths`: a mask of four dimensions goes to the layers as it is.
 
 Shape suffixes: N sequences, T tokens of all of them, S positions of a slot, H heads, D head size.
 """
@@ -21,51 +22,88 @@ def as_mask(lengths: list[int], device: torch.device) -> torch.Tensor:
     return torch.tensor(lengths, dtype=torch.int32, device=device)[:, None, None, None]
 
 
-def attend(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: torch.Tensor | None,
-           scaling: float | None = None, dropout: float = 0.0, **options: object) -> tuple[torch.Tensor, None]:
+def attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    lengths: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **options: object,
+) -> tuple[torch.Tensor, None]:
     """What each token sees of its own sequence, (batch, tokens, H, D).
 
-    Of prompts in a line, all (1, H, T, D), causally; of a new token in each slot (N, H, 1, D), the first `lengths` positions of it (N, H, S, D).
-    ValueError for a layer that wants more than that (a window, a cap of its scores).
+    Of prompts in a line, all (1, H, T, D), causally; of a new token in each slot (N, H, 1, D), the first `lengths`
+    positions of it (N, H, S, D). ValueError for a layer that wants more than that (a window, a cap of its scores).
     """
-    if strange := [name for name in ("sliding_window", "softcap", "s_aux", "position_bias") if options.get(name) is not None]:
+    if strange := [
+        name for name in ("sliding_window", "softcap", "s_aux", "position_bias") if options.get(name) is not None
+    ]:
         raise ValueError(f"a layer wants {strange[0]}, which attention by length does not have")
     if lengths is None:
         return sdpa_attention_forward(module, query, key, value, None, dropout, scaling, **options)
     in_line = query.shape[2] == key.shape[2]
     ways = {(True, False): _line, (True, True): _line_paged, (False, False): _slots, (False, True): _slots_paged}
-    return ways[in_line, query.is_cuda and query.dtype == torch.bfloat16](query, key, value, lengths.flatten(), scaling), None
+    return ways[in_line, query.is_cuda and query.dtype == torch.bfloat16](
+        query, key, value, lengths.flatten(), scaling
+    ), None
 
 
-def _line(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None) -> torch.Tensor:
+def _line(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
     parts = zip(*(x.split(lengths_N.tolist(), 2) for x in (query, key, value)))
-    seen = [scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]) for q, k, v in parts]
+    seen = [
+        scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=q.shape[1] != k.shape[1])
+        for q, k, v in parts
+    ]
     return torch.cat(seen, 2).transpose(1, 2)
 
 
-def _slots(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None) -> torch.Tensor:
-    """In groups, as memory is what takes the time. Heads that share keys stand as tokens of one head, so that nothing is repeated."""
+def _slots(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
+    """In groups, as memory is what takes the time. Heads that share keys stand as tokens of one head, so that nothing
+    is repeated.
+    """
     num, heads, _, size = query.shape
     query, seen = query.view(num, key.shape[1], -1, size), []
     ends = lengths_N.tolist()
     for i in range(0, num, GROUP):
         part, end = slice(i, i + GROUP), max(ends[i : i + GROUP])
         mask = torch.arange(end, device=query.device) < lengths_N[part, None]
-        seen.append(scaled_dot_product_attention(query[part], key[part, :, :end], value[part, :, :end], mask[:, None, None], scale=scaling))
+        seen.append(
+            scaled_dot_product_attention(
+                query[part], key[part, :, :end], value[part, :, :end], mask[:, None, None], scale=scaling
+            )
+        )
     return torch.cat(seen).reshape(num, 1, heads, size)
 
 
-def _line_paged(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None) -> torch.Tensor:
+def _line_paged(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
     from torch.nn.attention.varlen import varlen_attn  # only here, as it looks at 9,500 files
 
     starts = torch.nn.functional.pad(lengths_N.cumsum(0, dtype=torch.int32), (1, 0))
     longest = query.shape[2]  # none is longer; asking which is would make every layer wait for the GPU
-    out_THD = varlen_attn(*(x[0].transpose(0, 1).contiguous() for x in (query, key, value)), starts, starts, longest, longest, scale=scaling,
-                          window_size=(-1, 0), enable_gqa=query.shape[1] != key.shape[1])
+    out_THD = varlen_attn(
+        *(x[0].transpose(0, 1).contiguous() for x in (query, key, value)),
+        starts,
+        starts,
+        longest,
+        longest,
+        scale=scaling,
+        window_size=(-1, 0),
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
     return out_THD[None]
 
 
-def _slots_paged(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None) -> torch.Tensor:
+def _slots_paged(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
     """One split: then a row is summed in the same order whatever its company."""
     from torch.nn.attention.varlen import varlen_attn
 
@@ -73,8 +111,19 @@ def _slots_paged(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, le
     pages = [x.transpose(1, 2).reshape(num * positions // PAGE, PAGE, kv_heads, size) for x in (key, value)]
     table = torch.arange(len(pages[0]), dtype=torch.int32, device=key.device).view(num, -1)
     starts = torch.arange(num + 1, dtype=torch.int32, device=key.device)
-    out_NHD = varlen_attn(query[:, :, 0].contiguous(), *pages, starts, None, 1, positions, scale=scaling, enable_gqa=query.shape[1] != kv_heads,
-                          seqused_k=lengths_N, block_table=table, num_splits=1)
+    out_NHD = varlen_attn(
+        query[:, :, 0].contiguous(),
+        *pages,
+        starts,
+        None,
+        1,
+        positions,
+        scale=scaling,
+        enable_gqa=query.shape[1] != kv_heads,
+        seqused_k=lengths_N,
+        block_table=table,
+        num_splits=1,
+    )
     return out_NHD[:, None]
 
 

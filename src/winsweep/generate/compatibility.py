@@ -10,13 +10,15 @@ from winsweep.generate.step import Step
 
 LENGTHS = (3, 19, 8)  # of the prompts that are tried
 NUM_TOKENS = 4  # that are written behind each
-# Mean difference of logits, in their own standard deviations. Rounding is a tenth of it or less; a token seen by a row that is not its own,
-# or at another place, is a tenth or more.
+# Mean difference of logits, in their own standard deviations. Rounding is a tenth of it or less; a token seen by a row
+# that is not its own, or at another place, is a tenth or more.
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
 
 
 def fitting(model: PreTrainedModel) -> tuple[Step | None, str]:
-    """A Step whose logits are the model's own, and what kind it is; or None, and why. Of several kinds, the quickest that this machine has."""
+    """A Step whose logits are the model's own, and what kind it is; or None, and why. Of several kinds, the quickest
+    that this machine has.
+    """
     if odd := _odd(model):
         return None, odd
     said, before = [], model.config._attn_implementation
@@ -30,9 +32,13 @@ def fitting(model: PreTrainedModel) -> tuple[Step | None, str]:
 
 
 def _odd(model: PreTrainedModel) -> str:
-    """What a model's configuration says against slots: layers that hold something else than keys and values of all tokens."""
+    """What a model's configuration says against slots: layers that hold something else than keys and values of all
+    tokens.
+    """
     config = model.config.get_text_config()
-    if set(getattr(config, "layer_types", None) or ["full_attention"]) != {"full_attention"} or getattr(config, "sliding_window", None):
+    if set(getattr(config, "layer_types", None) or ["full_attention"]) != {"full_attention"} or getattr(
+        config, "sliding_window", None
+    ):
         return "not all of its layers attend to all tokens"
     return "" if model._supports_sdpa else "its attention cannot be replaced"
 
@@ -44,12 +50,16 @@ def _tried(model: PreTrainedModel, graphs: bool) -> tuple[str, Step | None]:
     rows = [torch.randint(vocab, (n + NUM_TOKENS,), generator=generator).tolist() for n in LENGTHS]
     try:
         model.set_attn_implementation("sdpa")
-        own = [model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0, n - 1 :].float() for ids, n in zip(rows, LENGTHS)]
+        own = [
+            model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0, n - 1 :].float()
+            for ids, n in zip(rows, LENGTHS)
+        ]
         step = Step(model, graphs)
         off = max(float((a - b).abs().mean() / b.std()) for a, b in zip(_logits(step, rows), own))
     except torch.OutOfMemoryError:
         raise
-    except (TypeError, ValueError, AttributeError, IndexError, RuntimeError, NotImplementedError) as e:  # of models that were made otherwise
+    # of models that were made otherwise
+    except (TypeError, ValueError, AttributeError, IndexError, RuntimeError, NotImplementedError) as e:
         return f"{type(e).__name__}: {str(e).strip().partition(chr(10))[0][:200]}", None
     good = off <= TOLERANCE[model.dtype]  # false for NaN, too
     return f"its logits are off by {off:.2g} of their deviation", step if good else None

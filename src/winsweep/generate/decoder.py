@@ -18,7 +18,8 @@ from winsweep.generate.step import Step
 from winsweep.text.ends import Ends
 
 READ_TOKENS = 8192  # of one forward pass over prompts
-REFILL_PART = 16  # prompts are read when a 16th of the slots is free: one by one, each would cost as much as a step of all
+# prompts are read when a 16th of the slots is free: one by one, each would cost as much as a step of all
+REFILL_PART = 16
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,14 @@ class Row:
 class Decoder:
     """Answers prompts in at most `num_slots` slots of one model; a row's tokens are those that it would have alone.
 
-    In fp32 they are but for ties within rounding; bf16 rounds coarsely, so that company can change a token there. Keys and values take up
-    to `max_bytes`; where that does not suffice, the youngest rows wait and go on later from what they have.
+    In fp32 they are but for ties within rounding; bf16 rounds coarsely, so that company can change a token there. Keys
+    and values take up to `max_bytes`; where that does not suffice, the youngest rows wait and go on later from what
+    they have.
     """
 
-    def __init__(self, step: Step, num_slots: int, ends: Ends, rules: Resolved | None, max_bytes: float = float("inf")) -> None:
+    def __init__(
+        self, step: Step, num_slots: int, ends: Ends, rules: Resolved | None, max_bytes: float = float("inf")
+    ) -> None:
         self.step, self.num_slots, self.ends, self.max_bytes = step, num_slots, ends, max_bytes
         self.rules = Slots(rules, num_slots, step.model.device) if rules else None
         self.rows: list[Row] = []  # by slot
@@ -59,7 +63,8 @@ class Decoder:
 
     @torch.inference_mode()
     def answer(self, prompts: Sequence[Prompt], stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
-        """Each prompt's row and its answer's tokens (with the token that ended it, where that came before the cap), as they are finished.
+        """Each prompt's row and its answer's tokens (with the token that ended it, where that came before the cap), as
+        they are finished.
 
         Prompts begin in their order. Stopped within a step once `stopping()` gives a reason.
         """
@@ -85,7 +90,9 @@ class Decoder:
         return max(1, int(min(self.num_slots, self.max_bytes / each))) if each else self.num_slots
 
     def _refill(self) -> None:
-        """Read prompts (and what was written of rows that had to wait) into free slots: as many as these, and one forward pass, hold."""
+        """Read prompts (and what was written of rows that had to wait) into free slots: as many as these, and one
+        forward pass, hold.
+        """
         begin, positions, tokens = len(self.rows), self._longest(), 0
         while self.queue:
             row = self.queue[0]
@@ -105,7 +112,9 @@ class Decoder:
         positions = self._longest()
         if positions > self.step.cache.shape[1]:
             while len(self.rows) > self._capacity(positions):
-                self.queue.appendleft(self._vacate(min(range(len(self.rows)), key=lambda slot: len(self.rows[slot].new))))
+                self.queue.appendleft(
+                    self._vacate(min(range(len(self.rows)), key=lambda slot: len(self.rows[slot].new)))
+                )
             self.step.cache.fit(self._capacity(positions), positions)
         self._choose(self.step.write([row.new[-1] for row in self.rows], [row.length - 1 for row in self.rows]), 0)
 
@@ -127,7 +136,9 @@ class Decoder:
                 yield row.prompt.row, row.new
 
     def _vacate(self, slot: int) -> Row:
-        """Take a row out, so that the slots in use stay the first ones, and the older rows in the earlier groups of them."""
+        """Take a row out, so that the slots in use stay the first ones, and the older rows in the earlier groups of
+        them.
+        """
         row, num = self.rows[slot], len(self.rows)
         for last in (*range(slot // GROUP * GROUP + GROUP - 1, num - 1, GROUP), num - 1):
             if last != slot:

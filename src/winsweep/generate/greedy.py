@@ -10,13 +10,13 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 from winsweep.errors import BadData
 from winsweep.generate import vllm_engine
 from winsweep.generate.adapter import Rules
-from winsweep.generate.sharding import Sharding
-from winsweep.generate.decoder import Decoder, Prompt
-from winsweep.generate.row_log import RowLog
 from winsweep.generate.compatibility import fitting
+from winsweep.generate.decoder import Decoder, Prompt
 from winsweep.generate.model_cache import load
-from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.plain import answer_batch
+from winsweep.generate.row_log import RowLog
+from winsweep.generate.rule_tokens import resolve
+from winsweep.generate.sharding import Sharding
 from winsweep.generate.step import Step
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
@@ -37,17 +37,31 @@ class Answer:
     truncated: bool  # the cap was hit before its end
 
 
-def answer_all(instructions: list[str], base: str, revision: str | None, decoding: Decoding, frame: Frame, adapter: Adapter | None,
-               work: Path, progress: Callable[[int, int], None], stopping: Callable[[], str | None] = lambda: None,
-               note: Callable[[str], None] = lambda _: None, expected: Sequence[float] | None = None, sharding: Sharding = Sharding(),
-               remark: Callable[[dict[str, object]], None] = lambda _: None, context: int | None = None) -> list[Answer]:
-    """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made again.
+def answer_all(
+    instructions: list[str],
+    base: str,
+    revision: str | None,
+    decoding: Decoding,
+    frame: Frame,
+    adapter: Adapter | None,
+    work: Path,
+    progress: Callable[[int, int], None],
+    stopping: Callable[[], str | None] = lambda: None,
+    note: Callable[[str], None] = lambda _: None,
+    expected: Sequence[float] | None = None,
+    sharding: Sharding = Sharding(),
+    remark: Callable[[dict[str, object]], None] = lambda _: None,
+    context: int | None = None,
+) -> list[Answer]:
+    """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made
+    again.
 
-    A prompt is never cut, and an answer ends where text.ends says, at decoding.max_new_tokens or where the model's context ends. Stopped within
-    a token once `stopping()` gives a reason. BadData names an instruction whose prompt leaves no room in the model's context.
-    `note` hears how answers are made, `remark` what is to be recorded of prompts and ends. `expected`: how long each may become, in any unit;
-    the longest begin first, which changes no answer. `context`: tokens that the model may hold, if its configuration does not say. Of a
-    sharding each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
+    A prompt is never cut, and an answer ends where text.ends says, at decoding.max_new_tokens or where the model's
+    context ends. Stopped within a token once `stopping()` gives a reason. BadData names an instruction whose prompt
+    leaves no room in the model's context. `note` hears how answers are made, `remark` what is to be recorded of prompts
+    and ends. `expected`: how long each may become, in any unit; the longest begin first, which changes no answer.
+    `context`: tokens that the model may hold, if its configuration does not say. Of a sharding each rank makes its
+    part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
     """
     tokenizer, ends, window, write = open_engine(base, revision, decoding, sharding.rank, frame, adapter, note, context)
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
@@ -70,34 +84,70 @@ def answer_all(instructions: list[str], base: str, revision: str | None, decodin
     return [told(p, found[p.row], tokenizer, ends) for p in prompts]
 
 
-def open_engine(base: str, revision: str | None, decoding: Decoding, rank: int, frame: Frame, adapter: Adapter | None,
-                note: Callable[[str], None], context: int | None = None) -> tuple[PreTrainedTokenizerBase, Ends, int, Write]:
-    """Tokenizer and context of a model, where its answers end, and what writes them. BadData where nobody says what its `context` is."""
+def open_engine(
+    base: str,
+    revision: str | None,
+    decoding: Decoding,
+    rank: int,
+    frame: Frame,
+    adapter: Adapter | None,
+    note: Callable[[str], None],
+    context: int | None = None,
+) -> tuple[PreTrainedTokenizerBase, Ends, int, Write]:
+    """Tokenizer and context of a model, where its answers end, and what writes them. BadData where nobody says what its
+    `context` is.
+    """
     if decoding.engine == "vllm":
         tokenizer, engine = load_tokenizer(base, revision), vllm_engine.Engine(base, revision, decoding, rank)
         ends = ends_of(base, revision, tokenizer, decoding.stop)
         note("vllm")
         window = min(engine.window, context or engine.window)
-        return tokenizer, ends, window, lambda order, done, stopping: engine.answers(order, done, ends, adapter, frame, stopping)
+        return (
+            tokenizer,
+            ends,
+            window,
+            lambda order, done, stopping: engine.answers(order, done, ends, adapter, frame, stopping),
+        )
     model, tokenizer = load(base, revision, decoding.precision, rank)
     ends = ends_of(base, revision, tokenizer, decoding.stop)
-    return (tokenizer, ends, known_context(model.config, base, context),
-            lambda order, done, stopping: answers(model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, note))
+    return (
+        tokenizer,
+        ends,
+        known_context(model.config, base, context),
+        lambda order, done, stopping: answers(
+            model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, note
+        ),
+    )
 
 
-def read_prompts(instructions: list[str], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int) -> list[Prompt]:
+def read_prompts(
+    instructions: list[str], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int
+) -> list[Prompt]:
     prompts = []
     for i, text in enumerate(instructions):
         ids = prompt_ids(text, tokenizer, frame)
         if len(ids) >= window:
-            raise BadData(f"instruction {i + 1} ({text[:60]!r}…): its prompt has {len(ids)} tokens and the model's context holds {window}, "
-                          "with no room for an answer; remove it from the instruction set or use another model")
+            raise BadData(
+                f"instruction {i + 1} ({text[:60]!r}…): its prompt has {len(ids)} tokens and the model's context holds "
+                f"{window}, "
+                "with no room for an answer; remove it from the instruction set or use another model"
+            )
         prompts.append(Prompt(i, ids, min(max_new_tokens, window - len(ids))))
     return prompts
 
 
-def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], ends: Ends, decoding: Decoding,
-            frame: Frame, adapter: Adapter | None, stopping: Callable[[], str | None], note: Callable[[str], None]) -> Iterator[tuple[int, list[int]]]:
+def answers(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    order: Sequence[Prompt],
+    done: Set[int],
+    ends: Ends,
+    decoding: Decoding,
+    frame: Frame,
+    adapter: Adapter | None,
+    stopping: Callable[[], str | None],
+    note: Callable[[str], None],
+) -> Iterator[tuple[int, list[int]]]:
     """Row and tokens of each answer but those `done`, as they come."""
     attention = model.config._attn_implementation
     try:
@@ -109,15 +159,35 @@ def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: S
         model.set_attn_implementation(attention)  # whoever gets this model next finds it as it was
 
 
-def in_slots(step: Step, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], ends: Ends, decoding: Decoding, frame: Frame,
-             adapter: Adapter | None, stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
-    rules = None if adapter is None else resolve(adapter, tokenizer, step.model.config.get_text_config().vocab_size, frame)
+def in_slots(
+    step: Step,
+    tokenizer: PreTrainedTokenizerBase,
+    order: Sequence[Prompt],
+    done: Set[int],
+    ends: Ends,
+    decoding: Decoding,
+    frame: Frame,
+    adapter: Adapter | None,
+    stopping: Callable[[], str | None],
+) -> Iterator[tuple[int, list[int]]]:
+    rules = (
+        None if adapter is None else resolve(adapter, tokenizer, step.model.config.get_text_config().vocab_size, frame)
+    )
     decoder = Decoder(step, min(decoding.batch, len(order)), ends, rules, free_bytes(step.model))
     yield from decoder.answer([p for p in order if p.row not in done], stopping)
 
 
-def in_batches(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[Prompt], done: Set[int], ends: Ends, decoding: Decoding,
-               frame: Frame, adapter: Adapter | None, stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
+def in_batches(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    order: Sequence[Prompt],
+    done: Set[int],
+    ends: Ends,
+    decoding: Decoding,
+    frame: Frame,
+    adapter: Adapter | None,
+    stopping: Callable[[], str | None],
+) -> Iterator[tuple[int, list[int]]]:
     """In batches that are the same whatever is done already, so that bf16 does not tell how often an attempt was ended."""
     rules = None if adapter is None else Rules.for_model(model, tokenizer, adapter, frame)
     for start in range(0, len(order), decoding.batch):
@@ -140,6 +210,9 @@ def told(prompt: Prompt, new: list[int], tokenizer: PreTrainedTokenizerBase, end
     It is decoded behind its prompt, which is then taken off: alone, a SentencePiece response loses its leading space.
     """
     response = ends.without(new)
-    before, whole = (tokenizer.decode(x, skip_special_tokens=True, clean_up_tokenization_spaces=False) for x in (prompt.ids, prompt.ids + response))
+    before, whole = (
+        tokenizer.decode(x, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        for x in (prompt.ids, prompt.ids + response)
+    )
     text, is_cut = ends.cut(whole[len(before) :])
     return Answer(text, len(response), not (is_cut or len(response) < len(new)))

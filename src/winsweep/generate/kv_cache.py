@@ -1,4 +1,5 @@
-"""Keys and values of the sequences that are being written, a slot each: what a model's attention layers put in and read.
+"""Keys and values of the sequences that are being written, a slot each: what a model's attention layers put in and
+read.
 
 Shape suffixes: N slots in use, B all slots, S positions of a slot, H key-value heads, D head size.
 """
@@ -10,7 +11,8 @@ from winsweep.generate.attention import PAGE
 
 
 class SlotCache(Cache):
-    """Stands for a transformers cache in a step that writes one token in each of the first N slots, at a position of its own.
+    """Stands for a transformers cache in a step that writes one token in each of the first N slots, at a position of
+    its own.
 
     Memory is B slots as long as the longest of them; `fit` says how many and how long.
     """
@@ -26,7 +28,9 @@ class SlotCache(Cache):
         return sum(x.shape[2:].numel() * x.element_size() for pair in self.held_BSHD for x in pair)
 
     def fit(self, num_slots: int, positions: int) -> None:
-        """Make room for `num_slots` of `positions`, of which the first keep what they hold; a layer at a time, so that little is held twice."""
+        """Make room for `num_slots` of `positions`, of which the first keep what they hold; a layer at a time, so that
+        little is held twice.
+        """
         positions = round_up(positions)
         if self.shape[0] >= num_slots and self.shape[1] >= positions:
             return
@@ -37,7 +41,10 @@ class SlotCache(Cache):
     def put(self, read: Cache, lengths: list[int], first_slot: int) -> None:
         """What a pass over prompts in a line made of them goes to the slots from `first_slot` on, positions from 0 on."""
         if not self.held_BSHD:
-            self.held_BSHD = [tuple(x.new_zeros(*self.shape, x.shape[1], x.shape[3]) for x in (layer.keys, layer.values)) for layer in read.layers]
+            self.held_BSHD = [
+                tuple(x.new_zeros(*self.shape, x.shape[1], x.shape[3]) for x in (layer.keys, layer.values))
+                for layer in read.layers
+            ]
         for pair, layer in zip(self.held_BSHD, read.layers, strict=True):
             for held, line in zip(pair, (layer.keys, layer.values)):
                 for slot, new in enumerate(line[0].transpose(0, 1).split(lengths), first_slot):
@@ -52,8 +59,12 @@ class SlotCache(Cache):
         """The next step's tokens go to `places_N` of the first N slots."""
         self.places_N, self.slots_N = places_N, torch.arange(len(places_N), device=places_N.device)
 
-    def update(self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int, *_: object, **__: object) -> tuple[torch.Tensor, torch.Tensor]:
-        """A layer puts in its keys and values of the new tokens (N, H, 1, D), and gets those of the whole slots (N, H, S, D)."""
+    def update(
+        self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A layer puts in its keys and values of the new tokens (N, H, 1, D), and gets those of the whole slots (N, H,
+        S, D).
+        """
         found = []
         for held, new in zip(self.held_BSHD[layer_idx], (keys, values)):
             held[self.slots_N, self.places_N] = new[:, :, 0]
@@ -70,6 +81,10 @@ def round_up(positions: int) -> int:
 
 def _resized(old: torch.Tensor, num_slots: int, positions: int) -> torch.Tensor:
     """Zeros where nothing is known: what is masked is multiplied with 0, which does not undo a NaN."""
-    new, slots, length = old.new_zeros(num_slots, positions, *old.shape[2:]), min(len(old), num_slots), min(old.shape[1], positions)
+    new, slots, length = (
+        old.new_zeros(num_slots, positions, *old.shape[2:]),
+        min(len(old), num_slots),
+        min(old.shape[1], positions),
+    )
     new[:slots, :length] = old[:slots, :length]
     return new

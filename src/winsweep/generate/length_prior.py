@@ -11,7 +11,8 @@ TAKEN = 3
 
 
 def prior_lengths(name: str, instructions: Path, num_rows: int) -> list[float] | None:
-    """Mean tokens of each answer in up to three results of the store that `instructions` lies in; None where there are none.
+    """Mean tokens of each answer in up to three results of the store that `instructions` lies in; None where there are
+    none.
 
     A hint: what cannot be read is passed over.
     """
@@ -20,7 +21,11 @@ def prior_lengths(name: str, instructions: Path, num_rows: int) -> list[float] |
     for path in _nearest(name, outputs)[:LOOKED_AT]:
         try:
             of = json.loads((path / RECORD).read_bytes())["inputs"]["instructions"]
-            lengths = [float(row["num_tokens"]) for row in json.loads((path / "outputs.json").read_bytes())] if _is(instructions, of) else []
+            lengths = (
+                [float(row["num_tokens"]) for row in json.loads((path / "outputs.json").read_bytes())]
+                if _is(instructions, of)
+                else []
+            )
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if len(lengths) == num_rows and len(found) < TAKEN:

@@ -16,7 +16,9 @@ _held: dict[Hashable, Any] = {}
 
 
 def held(asked: Hashable, make: Callable[[], Any]) -> Any:
-    """What was made the last time, if the same was asked for; what another ask was given goes first, as there may be no room for two."""
+    """What was made the last time, if the same was asked for; what another ask was given goes first, as there may be no
+    room for two.
+    """
     if asked not in _held:
         _held.clear()
         gc.collect()
@@ -24,10 +26,14 @@ def held(asked: Hashable, make: Callable[[], Any]) -> Any:
     return _held[asked]
 
 
-def load(base: str, revision: str | None, precision: str, rank: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model and tokenizer, ready to generate, on the GPU of this rank if there is one; those of the last call, if it asked for the same.
+def load(
+    base: str, revision: str | None, precision: str, rank: int = 0
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model and tokenizer, ready to generate, on the GPU of this rank if there is one; those of the last call, if it
+    asked for the same.
 
-    The model's own generation settings are dropped: some ship a repetition penalty, and early OLMo another token as EOS.
+    The model's own generation settings are dropped: some ship a repetition penalty, and early OLMo another token as
+    EOS.
     """
     if torch.cuda.is_available():
         torch.cuda.set_device(rank % torch.cuda.device_count())

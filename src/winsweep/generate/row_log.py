@@ -1,4 +1,6 @@
-"""Answers that are finished, kept as they come: a line each, so that whatever ends an attempt costs the unfinished ones alone."""
+"""Answers that are finished, kept as they come: a line each, so that whatever ends an attempt costs the unfinished ones
+alone.
+"""
 
 import hashlib
 import json
@@ -12,7 +14,8 @@ SYNC_S = 2.0  # how much of its work a power cut may take; a killed process lose
 
 
 class RowLog:
-    """The rows that any attempt (or rank) has finished in a directory; each writer has a file of its own there, so none can tear another's line.
+    """The rows that any attempt (or rank) has finished in a directory; each writer has a file of its own there, so none
+    can tear another's line.
 
     A line that is not whole, as a power cut may leave, is as if it were not there.
     """

@@ -20,19 +20,25 @@ class Sharding:
     timeout_s: float = 600.0  # longest silence of all others while the first rank waits
 
     def part(self, order: Sequence[T]) -> Sequence[T]:
-        """This rank's rows, the same whatever is finished: an earlier attempt's rows are passed over by whoever has them now."""
+        """This rank's rows, the same whatever is finished: an earlier attempt's rows are passed over by whoever has
+        them now.
+        """
         return order[self.rank :: self.num_ranks]
 
-    def gather(self, finished: RowLog, num_rows: int, progress: Callable[[int, int], None],
-               stopping: Callable[[], str | None]) -> dict[int, list[int]]:
+    def gather(
+        self, finished: RowLog, num_rows: int, progress: Callable[[int, int], None], stopping: Callable[[], str | None]
+    ) -> dict[int, list[int]]:
         """Every row, once all are there."""
         found, heard = finished.read(), time.monotonic()
         while len(found) < num_rows:
             if reason := stopping():
                 raise Stopped(reason)
             if time.monotonic() - heard > self.timeout_s:
-                raise Absent(f"{finished.folder}: found {len(found)} of {num_rows} rows and none more in {self.timeout_s:.0f} s; the logs of "
-                             "the other ranks (.rN) say what they do")
+                raise Absent(
+                    f"{finished.folder}: found {len(found)} of {num_rows} rows and none more in {self.timeout_s:.0f} "
+                    f"s; the logs of "
+                    "the other ranks (.rN) say what they do"
+                )
             time.sleep(POLL_S)
             before, found = len(found), finished.read()
             if len(found) > before:

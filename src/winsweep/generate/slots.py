@@ -1,6 +1,8 @@
-"""What the three rules add to the logits of sequences that grow by a token each: the adapter's arithmetic, for every engine.
+"""What the three rules add to the logits of sequences that grow by a token each: the adapter's arithmetic, for every
+engine.
 
-Shape suffixes: B slots, K of them, V vocabulary, U ids of the uniform rule, W ids whose logits change, L tokens of the longer tag.
+Shape suffixes: B slots, K of them, V vocabulary, U ids of the uniform rule, W ids whose logits change, L tokens of the
+longer tag.
 """
 
 import torch
@@ -17,9 +19,10 @@ Which = torch.Tensor | slice  # of the slots: their numbers, each named once, or
 class Slots:
     """The rules' state for B sequences; each slot is a function of its own token ids alone.
 
-    A slot holds the distinct ids whose logits change and by how much: those of the uniform rule first, then what was seen. A step costs
-    one entry for each of these and one column, not the vocabulary. Under greedy decoding the sum of logits has the argmax
-    of the paper's product of experts, p_base(w) · softmax(r)[w], as neither normaliser depends on w.
+    A slot holds the distinct ids whose logits change and by how much: those of the uniform rule first, then what was
+    seen. A step costs one entry for each of these and one column, not the vocabulary. Under greedy decoding the sum of
+    logits has the argmax of the paper's product of experts, p_base(w) · softmax(r)[w], as neither normaliser depends on
+    w.
     """
 
     def __init__(self, rules: Resolved, num: int, device: torch.device | str = "cpu") -> None:
@@ -38,7 +41,8 @@ class Slots:
         self.all_B = torch.arange(num, device=device)
 
     def fill(self, slot: int, ids: list[int]) -> None:
-        """Start `slot` anew with a prompt and what followed it, left padding allowed; BadData where no assistant tag is in it.
+        """Start `slot` anew with a prompt and what followed it, left padding allowed; BadData where no assistant tag is
+        in it.
 
         A prompt without a user tag counts from its first token.
         """
@@ -46,8 +50,10 @@ class Slots:
         match = 0 if self.adapter.tag_match == "first" else -1
         starts = _ends(self.rules.assistant, ids)
         if not starts:
-            raise BadData(f"row {slot + 1}: its prompt has no assistant tag, so the rules cannot tell where the response starts; "
-                          "make prompts with Frame(...).prompt(instruction), and give the rules the same Frame")
+            raise BadData(
+                f"row {slot + 1}: its prompt has no assistant tag, so the rules cannot tell where the response starts; "
+                "make prompts with Frame(...).prompt(instruction), and give the rules the same Frame"
+            )
         scope = starts if self.adapter.diversity_scope == "response" else _ends(self.rules.user, ids) or [0]
         self.start_B[slot], self.length_B[slot] = starts[match], len(ids)
         self._begin(slot, sorted(set(ids[scope[match] :])) if "diversity" in self.adapter.rules else [])
@@ -66,11 +72,15 @@ class Slots:
 
     def apply(self, logits_KV: torch.Tensor, slots: Which = slice(None)) -> torch.Tensor:
         """`logits_KV` with all rules added, in float32 where they are narrower, given back in their own type."""
-        return self.add_to(logits_KV.to(torch.promote_types(logits_KV.dtype, torch.float32), copy=True), slots).to(logits_KV.dtype)
+        return self.add_to(logits_KV.to(torch.promote_types(logits_KV.dtype, torch.float32), copy=True), slots).to(
+            logits_KV.dtype
+        )
 
     def add_to(self, logits_KV: torch.Tensor, slots: Which = slice(None)) -> torch.Tensor:
         """All rules added in place, to logits of float32 or wider."""
-        logits_KV.scatter_add_(1, self.ids_BW[slots, : self.width], self.scores_BW[slots, : self.width].to(logits_KV.dtype))
+        logits_KV.scatter_add_(
+            1, self.ids_BW[slots, : self.width], self.scores_BW[slots, : self.width].to(logits_KV.dtype)
+        )
         done_K = self.length_B[slots] - self.start_B[slots]
         if "eos" in self.adapter.rules:
             logits_KV[:, self.rules.eos] += eos_bonus(self.adapter, done_K)
@@ -93,14 +103,18 @@ class Slots:
         self.width = int(self.count_B.max())
         self._widen()
         self.ids_BW[slot, : len(ids_W)] = ids_W
-        self.scores_BW[slot, : len(ids_W)] = self.uniform_V[ids_W] - self.adapter.diversity_penalty * torch.isin(ids_W, seen_S)
+        self.scores_BW[slot, : len(ids_W)] = self.uniform_V[ids_W] - self.adapter.diversity_penalty * torch.isin(
+            ids_W, seen_S
+        )
 
     def _see(self, tokens_K: torch.Tensor, slots: Which, slots_K: torch.Tensor) -> None:
         """Lower what was seen: a new id goes behind the last one, a known one stays where it is."""
         self.width += 1
         self._widen()
         count_K = self.count_B[slots_K]
-        known_KW = (self.ids_BW[slots, : self.width] == tokens_K[:, None]) & (self.all_W[: self.width] < count_K[:, None])
+        known_KW = (self.ids_BW[slots, : self.width] == tokens_K[:, None]) & (
+            self.all_W[: self.width] < count_K[:, None]
+        )
         known_K, place_K = known_KW.max(1)
         place_K = torch.where(known_K, place_K, count_K)
         self.ids_BW[slots_K, place_K] = tokens_K

@@ -14,7 +14,9 @@ from winsweep.generate.kv_cache import SlotCache
 
 
 class Step:
-    """A model with a slot cache. With `graphs` (GPUs) a step of writing is recorded once for each width and then replayed."""
+    """A model with a slot cache. With `graphs` (GPUs) a step of writing is recorded once for each width and then
+    replayed.
+    """
 
     def __init__(self, model: PreTrainedModel, graphs: bool = False) -> None:
         self.model, self.device, self.cache = model, model.device, SlotCache()
@@ -22,19 +24,29 @@ class Step:
         model.set_attn_implementation(BY_LENGTH)
 
     def read(self, prompts: Sequence[Sequence[int]], first_slot: int) -> torch.Tensor:
-        """Put prompts into the slots from `first_slot` on, which have room for them: the logits (R, V) of what follows each."""
+        """Put prompts into the slots from `first_slot` on, which have room for them: the logits (R, V) of what follows
+        each.
+        """
         lengths = [len(ids) for ids in prompts]
         ends_R = torch.tensor(list(accumulate(lengths)), device=self.device)
         ids_T = torch.tensor([i for ids in prompts for i in ids], device=self.device)
         places_T = torch.tensor([i for n in lengths for i in range(n)], device=self.device)
         read = DynamicCache()
-        logits = self.model(input_ids=ids_T[None], position_ids=places_T[None], attention_mask=as_mask(lengths, self.device), past_key_values=read,
-                            use_cache=True, logits_to_keep=ends_R - 1).logits
+        logits = self.model(
+            input_ids=ids_T[None],
+            position_ids=places_T[None],
+            attention_mask=as_mask(lengths, self.device),
+            past_key_values=read,
+            use_cache=True,
+            logits_to_keep=ends_R - 1,
+        ).logits
         self.cache.put(read, lengths, first_slot)
         return logits[0]
 
     def write(self, tokens: Sequence[int], positions: Sequence[int]) -> torch.Tensor:
-        """Put a token at its place in each of the first N slots: the logits (N, V) of what follows; the next call may overwrite them."""
+        """Put a token at its place in each of the first N slots: the logits (N, V) of what follows; the next call may
+        overwrite them.
+        """
         given = torch.tensor([tokens, positions])
         if self.recorded is None:
             return self._forward(*given.to(self.device))
@@ -50,8 +62,14 @@ class Step:
     def _forward(self, tokens_N: torch.Tensor, places_N: torch.Tensor) -> torch.Tensor:
         self.cache.look(places_N)
         lengths = (places_N + 1).int()[:, None, None, None]
-        return self.model(input_ids=tokens_N[:, None], position_ids=places_N[:, None], attention_mask=lengths, past_key_values=self.cache,
-                          use_cache=True, logits_to_keep=1).logits[:, -1]
+        return self.model(
+            input_ids=tokens_N[:, None],
+            position_ids=places_N[:, None],
+            attention_mask=lengths,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
 
     def _record(self, key: tuple[int, ...]) -> None:
         """A graph of `key` = (width, *shape of the cache); those of another shape know memory that is gone."""

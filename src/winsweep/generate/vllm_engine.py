@@ -1,7 +1,8 @@
-"""vLLM as the engine of a generation, for those who have it: the same prompts, caps and rules as the slots, another's arithmetic.
+"""vLLM as the engine of a generation, for those who have it: the same prompts, caps and rules as the slots, another's
+arithmetic.
 
-Keys hold the engine, because its numbers can differ where two tokens are nearly equal. vLLM runs in this process, so that it ends with the
-attempt, and with the model runner that takes a request's own rules.
+Keys hold the engine, because its numbers can differ where two tokens are nearly equal. vLLM runs in this process, so
+that it ends with the attempt, and with the model runner that takes a request's own rules.
 """
 
 import os
@@ -23,8 +24,11 @@ from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import read_report, refuse
 
 SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_USE_V2_MODEL_RUNNER": "0", "VLLM_NO_USAGE_STATS": "1"}
-MISSING = ("decoding.engine: found vllm, which is not installed here; legal are slots, which needs nothing, and vllm beside it; "
-           "type engine: slots, or install it as the README says")
+MISSING = (
+    "decoding.engine: found vllm, which is not installed here; legal are slots, which needs nothing, and vllm beside "
+    "it; "
+    "type engine: slots, or install it as the README says"
+)
 
 
 class Engine:
@@ -35,9 +39,17 @@ class Engine:
         self.llm = held(("vllm", *asked), lambda: _load(*asked, rank))
         self.window = self.llm.model_config.max_model_len
 
-    def answers(self, order: Sequence[Prompt], done: Set[int], ends: Ends, adapter: Adapter | None, frame: Frame,
-                stopping: Callable[[], str | None]) -> Iterator[tuple[int, list[int]]]:
-        """Row and tokens (with the token that ended it, where that came before the cap) of each answer but those `done`, as they come.
+    def answers(
+        self,
+        order: Sequence[Prompt],
+        done: Set[int],
+        ends: Ends,
+        adapter: Adapter | None,
+        frame: Frame,
+        stopping: Callable[[], str | None],
+    ) -> Iterator[tuple[int, list[int]]]:
+        """Row and tokens (with the token that ended it, where that came before the cap) of each answer but those
+        `done`, as they come.
 
         Stopped within a step once `stopping()` gives a reason.
         """
@@ -62,8 +74,14 @@ def _params(prompt: Prompt, ends: Ends, adapter: Adapter | None, frame: Frame) -
 
     from winsweep.generate.vllm_rules import extra_args
 
-    return SamplingParams(temperature=0, max_tokens=prompt.cap, detokenize=bool(ends.texts), stop=list(ends.texts) or None,
-                          stop_token_ids=list(ends.ids), extra_args=extra_args(adapter, frame) if adapter else None)
+    return SamplingParams(
+        temperature=0,
+        max_tokens=prompt.cap,
+        detokenize=bool(ends.texts),
+        stop=list(ends.texts) or None,
+        stop_token_ids=list(ends.ids),
+        extra_args=extra_args(adapter, frame) if adapter else None,
+    )
 
 
 def _load(base: str, revision: str | None, precision: str, num_rows: int, rank: int) -> object:
@@ -78,8 +96,17 @@ def _load(base: str, revision: str | None, precision: str, num_rows: int, rank: 
 
     folder = hub.folder_of(HubModel(base, revision)) if revision else Path(base)  # vLLM has a loader of its own
     refuse(base, (found := read_report(folder, AutoConfig.from_pretrained(folder))).missing, found.wrong)
-    return LLM(base, revision=revision, tokenizer_revision=revision, dtype=DTYPES[precision], max_num_seqs=num_rows, seed=0, logits_processors=[VllmRules],
-               async_scheduling=False, generation_config="vllm")  # which is: none of the model's own settings
+    return LLM(
+        base,
+        revision=revision,
+        tokenizer_revision=revision,
+        dtype=DTYPES[precision],
+        max_num_seqs=num_rows,
+        seed=0,
+        logits_processors=[VllmRules],
+        async_scheduling=False,
+        generation_config="vllm",
+    )  # which is: none of the model's own settings
 
 
 def _see_one_gpu(rank: int) -> None:

@@ -2,10 +2,11 @@
 
     from winsweep.generate.vllm_rules import VllmRules, extra_args
     llm = LLM(model, logits_processors=[VllmRules], async_scheduling=False)
-    llm.generate(prompts, SamplingParams(temperature=0, extra_args=extra_args(Adapter(rules=("eos", "uniform", "diversity")), Frame())))
+    llm.generate(prompts, SamplingParams(temperature=0, extra_args=extra_args(Adapter(rules=("eos", "uniform",
+    "diversity")), Frame())))
 
-Written to the interface vllm.v1.sample.logits_processor (vLLM 0.11 and later; those whose default is another model runner want
-VLLM_USE_V2_MODEL_RUNNER=0). Everything that decides a number is Slots, which is the same for every engine.
+Written to the interface vllm.v1.sample.logits_processor (vLLM 0.11 and later; those whose default is another model
+runner want VLLM_USE_V2_MODEL_RUNNER=0). Everything that decides a number is Slots, which is the same for every engine.
 """
 
 from collections.abc import Sequence
@@ -80,7 +81,9 @@ class VllmRules(LogitsProcessor):
 
     def _begin(self, asked: tuple[Adapter, Frame], prompt: list[int] | None, output: list[int]) -> Request:
         if prompt is None:
-            raise ValueError(f"{ARGUMENT}: found a prompt of embeddings; the rules need its token ids; send text or ids")
+            raise ValueError(
+                f"{ARGUMENT}: found a prompt of embeddings; the rules need its token ids; send text or ids"
+            )
         if asked not in self.groups:
             self.groups[asked] = Slots(resolve(asked[0], self.tokenizer, self.vocab, asked[1]), self.num, self.device)
         slots = self.groups[asked]
@@ -92,7 +95,10 @@ class VllmRules(LogitsProcessor):
     def _push(self, slots: Slots, late: list[Request]) -> None:
         tokens = [request.output[request.num_seen] for request in late]
         if min(tokens) < 0:
-            raise ValueError(f"{ARGUMENT}: found a token that is not known yet; the rules need every one; type async_scheduling=False")
+            raise ValueError(
+                f"{ARGUMENT}: found a token that is not known yet; the rules need every one; type "
+                f"async_scheduling=False"
+            )
         slots.push(self._tensor(tokens), self._tensor(request.slot for request in late))
         for request in late:
             request.num_seen += 1

@@ -1,1 +1,3 @@
-"""Judging: which of two outputs is the better answer. Only alpaca.py knows alpaca_eval, only endpoint.py knows the network."""
+"""Judging: which of two outputs is the better answer. Only alpaca.py knows alpaca_eval, only endpoint.py knows the
+network.
+"""

@@ -1,4 +1,6 @@
-"""A judge that is asked in a chat: who it is, its prompt put together without any text leaving its place, and how its reply is read."""
+"""A judge that is asked in a chat: who it is, its prompt put together without any text leaving its place, and how its
+reply is read.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -25,11 +27,15 @@ class ChatJudge:
     @property
     def workload(self) -> Workload:
         most = self.request.get("max_completion_tokens", self.request.get("max_tokens", 0))
-        return Workload(self.identity["model"], sum(len(text) for _, text in self.messages), most, 2 if self.order == "both" else 1)
+        return Workload(
+            self.identity["model"], sum(len(text) for _, text in self.messages), most, 2 if self.order == "both" else 1
+        )
 
 
 def messages_for(judge: ChatJudge, question: Question) -> list[dict[str, str]]:
-    """The prompt, by one pass over its template and never over what was put in, so that no output can fill another's place."""
+    """The prompt, by one pass over its template and never over what was put in, so that no output can fill another's
+    place.
+    """
     values = {"instruction": question.instruction, "output_1": question.first, "output_2": question.second}
     return [{"role": role, "content": PLACE.sub(lambda m: values[m[1]], text).strip()} for role, text in judge.messages]
 

@@ -1,4 +1,6 @@
-"""The client of paid judges: many calls at once over one endpoint, what passes asked again, what lasts named, and no call after a reason to stop."""
+"""The client of paid judges: many calls at once over one endpoint, what passes asked again, what lasts named, and no
+call after a reason to stop.
+"""
 
 import asyncio
 import random
@@ -23,14 +25,17 @@ from winsweep.judge.verdict import Unreadable
 
 NUM_PROBES = 3  # asked first: an endpoint that cannot answer as it must is found out before the rest is paid for
 PROBES = {"passing": 10, "unreadable": 2, "rejected": 2}  # calls for one of them by kind of failure
-MOST = {"passing": 10, "unreadable": 6, "rejected": 4}  # and for any other question; what was paid for and was no use, fewer
+# and for any other question; what was paid for and was no use, fewer
+MOST = {"passing": 10, "unreadable": 6, "rejected": 4}
 BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0  # before the next call for a question: a random share of 0.5, 1, 2, … s
 LONGEST_WAIT_S = 600.0  # a Retry-After above this ends the stage: it holds a place in the queue for nothing
 IDLE_S = 0.2  # between looks at whether to stop and at what other processes were told
 DRAIN_S = 10.0  # how long calls under way may still come in after a reason to stop
 
 
-def judge_over_http(pairs: list[Row], judge: ChatJudge, limits: Limits, keep: Callable[[list[Row]], None], ledger: Ledger | None) -> None:
+def judge_over_http(
+    pairs: list[Row], judge: ChatJudge, limits: Limits, keep: Callable[[list[Row]], None], ledger: Ledger | None
+) -> None:
     """See judging.judge_all. Raises BadStudy, before any call, without a key or for a model that OpenAI has shut down."""
 
     def ask(questions: list[Question], answered: Callable, idle: Callable) -> tuple[dict[Question, str], str]:
@@ -42,11 +47,27 @@ def judge_over_http(pairs: list[Row], judge: ChatJudge, limits: Limits, keep: Ca
 
 
 class _Calls:
-    """Calls under way and why they end. `stopped` is a reason for people, `raised` what keep raised; after either no call leaves."""
+    """Calls under way and why they end. `stopped` is a reason for people, `raised` what keep raised; after either no
+    call leaves.
+    """
 
-    def __init__(self, judge: ChatJudge, limits: Limits, spending: Spending, pacing: Pacing, answered: Callable[[Question, Judgement], None],
-                 idle: Callable[[], Iterable[Question]]) -> None:
-        self.judge, self.limits, self.spending, self.pacing, self.answered, self.look = judge, limits, spending, pacing, answered, idle
+    def __init__(
+        self,
+        judge: ChatJudge,
+        limits: Limits,
+        spending: Spending,
+        pacing: Pacing,
+        answered: Callable[[Question, Judgement], None],
+        idle: Callable[[], Iterable[Question]],
+    ) -> None:
+        self.judge, self.limits, self.spending, self.pacing, self.answered, self.look = (
+            judge,
+            limits,
+            spending,
+            pacing,
+            answered,
+            idle,
+        )
         self.failures: dict[Question, str] = {}
         self.stopped, self.raised, self.in_a_row = "", None, 0
         self.workers: list[asyncio.Task] = []
@@ -57,7 +78,10 @@ class _Calls:
         async with endpoint.connect(self.judge.identity["model"], self.limits) as self.session:
             await self._several(questions[:NUM_PROBES], PROBES)
             if not self._over and len(self.failures) == len(questions[:NUM_PROBES]):
-                self.stop(f"none of the first {len(self.failures)} questions got an answer that can be used, so the rest was not asked")
+                self.stop(
+                    f"none of the first {len(self.failures)} questions got an answer that can be used, so the rest was "
+                    f"not asked"
+                )
             if not self._over:
                 again, self.failures = list(self.failures), {}
                 await self._several([*again, *questions[NUM_PROBES:]], MOST)
@@ -113,7 +137,9 @@ class _Calls:
                 return
 
     async def _one(self, question: Question, most: Mapping[str, int]) -> None:
-        """Ask until there is an answer, as often as `most` allows; an endpoint in trouble is asked about no other question meanwhile."""
+        """Ask until there is an answer, as often as `most` allows; an endpoint in trouble is asked about no other
+        question meanwhile.
+        """
         failed: Counter[str] = Counter()
         while found := await self._call(question):
             failed[found.kind] += 1
@@ -123,7 +149,12 @@ class _Calls:
                 return self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})")
             if failed[found.kind] >= most[found.kind]:
                 return self._give_up(question, found.told)
-            await self._rest(question, max(found.retry_after_s, random.random() * min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (failed.total() - 1))))
+            await self._rest(
+                question,
+                max(
+                    found.retry_after_s, random.random() * min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (failed.total() - 1))
+                ),
+            )
 
     async def _rest(self, question: Question, seconds: float) -> None:
         """Wait so long, or until another process got the answer."""
@@ -162,7 +193,10 @@ class _Calls:
             judgement = checked(Judgement(self.judge.read(said.choice), said.choice, said.served_model, date, tokens))
         except Exception as error:  # a reply is whatever the server sent, so anything may come of reading it
             self.spending.waste(tokens)
-            return Failure("unreadable", str(error) if isinstance(error, Unreadable) else f"unreadable answer ({type(error).__name__})")
+            return Failure(
+                "unreadable",
+                str(error) if isinstance(error, Unreadable) else f"unreadable answer ({type(error).__name__})",
+            )
         self.spending.count(tokens)
         self.in_a_row = 0
         self.answered(question, judgement)

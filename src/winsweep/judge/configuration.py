@@ -1,4 +1,6 @@
-"""How a configuration of AlpacaEval's is read without importing it: an annotator's prompt, request, reading of replies, and identity."""
+"""How a configuration of AlpacaEval's is read without importing it: an annotator's prompt, request, reading of replies,
+and identity.
+"""
 
 import hashlib
 import json
@@ -18,9 +20,28 @@ from winsweep.judge.verdict import reader, weighed_names
 OFFICIAL = "weighted_alpaca_eval_gpt4_turbo"  # AlpacaEval 2's judge
 # What goes to the endpoint as it stands in a configuration; the first three with the defaults that alpaca_eval sends.
 DEFAULTS = {"max_tokens": 2048, "temperature": 0.7, "top_p": 1.0}
-SENT = {*DEFAULTS, "max_completion_tokens", "logprobs", "top_logprobs", "tools", "tool_choice", "response_format", "seed", "stop"}
+SENT = {
+    *DEFAULTS,
+    "max_completion_tokens",
+    "logprobs",
+    "top_logprobs",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "seed",
+    "stop",
+}
 # How alpaca_eval's own client would travel: this client has its own, so they can change no answer.
-TRANSPORT = {"num_procs", "batch_size", "price_per_token", "sleep_time", "n_retries", "requires_chatml", "is_chat", "is_strip"}
+TRANSPORT = {
+    "num_procs",
+    "batch_size",
+    "price_per_token",
+    "sleep_time",
+    "n_retries",
+    "requires_chatml",
+    "is_chat",
+    "is_strip",
+}
 TURN = re.compile(r"\s*<\|im_start\|>(system|user|assistant)\n(.*?)<\|im_end\|>\s*", re.DOTALL)
 
 
@@ -47,12 +68,18 @@ def read(config: str, model: str | None, both_orders: bool = False) -> ChatJudge
     kwargs = dict(entry.get("completions_kwargs") or {})
     model = model or kwargs.get("model_name")
     if not model:
-        raise BadStudy(f"{path}: no model_name; legal is the name your endpoint serves it by; type model: NAME beside from: alpaca")
+        raise BadStudy(
+            f"{path}: no model_name; legal is the name your endpoint serves it by; type model: NAME beside from: alpaca"
+        )
     kwargs.pop("model_name", None)
     said = {**entry, "prompt_template": None, "completions_kwargs": kwargs}
-    ident = Identity(name, model, sha256(template), sha256(json.dumps(said, sort_keys=True)), metadata.version("alpaca_eval"))
+    ident = Identity(
+        name, model, sha256(template), sha256(json.dumps(said, sort_keys=True)), metadata.version("alpaca_eval")
+    )
     order = "hash" if entry.get("is_randomize_output_order", True) else "reference_first"
-    judge = ChatJudge(keys.plain(ident), _messages(template, path), _request(kwargs, path), order, reader(entry), _names(entry))
+    judge = ChatJudge(
+        keys.plain(ident), _messages(template, path), _request(kwargs, path), order, reader(entry), _names(entry)
+    )
     return in_both_orders(judge) if both_orders else judge
 
 
@@ -66,7 +93,11 @@ def renamed(judge: ChatJudge, annotator: str, **more: str) -> ChatJudge:
 
 
 def _names(entry: dict[str, Any]) -> tuple[str, str] | None:
-    return weighed_names(entry) if (entry.get("completion_parser_kwargs") or {}).get("log_prob_index", "batch") in ("batch", 0) else None
+    return (
+        weighed_names(entry)
+        if (entry.get("completion_parser_kwargs") or {}).get("log_prob_index", "batch") in ("batch", 0)
+        else None
+    )
 
 
 def _find(config: str) -> Path:
@@ -76,7 +107,9 @@ def _find(config: str) -> Path:
     if path.is_file():
         return path
     known = ", ".join(sorted(p.name for p in home.iterdir() if p.name.startswith("weighted_")))
-    raise BadStudy(f"judge {config!r}: no such configuration; legal is an absolute path or a name in {home}, such as {known}")
+    raise BadStudy(
+        f"judge {config!r}: no such configuration; legal is an absolute path or a name in {home}, such as {known}"
+    )
 
 
 def _package() -> Path:
@@ -89,10 +122,15 @@ def _package() -> Path:
 def _entry(path: Path) -> tuple[str, dict[str, Any]]:
     found = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(found, dict) or len(found) != 1 or not all(isinstance(v, dict) for v in found.values()):
-        raise BadStudy(f"{path}: not exactly one annotator; legal is `NAME: {{prompt_template: …}}`; a pool cannot be one judge")
+        raise BadStudy(
+            f"{path}: not exactly one annotator; legal is `NAME: {{prompt_template: …}}`; a pool cannot be one judge"
+        )
     name, entry = next(iter(found.items()))
     if entry.get("fn_completions") != "openai_completions":
-        raise BadStudy(f"{path}: fn_completions is {entry.get('fn_completions')!r}; legal is openai_completions (any compatible endpoint)")
+        raise BadStudy(
+            f"{path}: fn_completions is {entry.get('fn_completions')!r}; legal is openai_completions (any compatible "
+            f"endpoint)"
+        )
     if entry.get("batch_size", 1) != 1:
         raise BadStudy(f"{path}: batch_size is {entry['batch_size']!r}; legal is 1: one pair in a prompt")
     return name, entry
@@ -104,15 +142,22 @@ def _template(path: Path, entry: dict[str, Any]) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
-        raise BadStudy(f"{path}: prompt_template {file} cannot be read ({error.strerror}); legal is a text file") from None
+        raise BadStudy(
+            f"{path}: prompt_template {file} cannot be read ({error.strerror}); legal is a text file"
+        ) from None
 
 
 def _messages(template: str, path: Path) -> tuple[tuple[str, str], ...]:
     missing = [key for key in ("instruction", "output_1", "output_2") if template.count("{" + key + "}") != 1]
     if missing:
-        raise BadStudy(f"{path}: its prompt does not hold {{{missing[0]}}} exactly once; legal is once each of instruction and outputs")
+        raise BadStudy(
+            f"{path}: its prompt does not hold {{{missing[0]}}} exactly once; legal is once each of instruction and "
+            f"outputs"
+        )
     if TURN.sub("", template).strip() or not TURN.search(template):
-        raise BadStudy(f"{path}: its prompt is not ChatML; legal is turns of <|im_start|>system|user|assistant … <|im_end|>")
+        raise BadStudy(
+            f"{path}: its prompt is not ChatML; legal is turns of <|im_start|>system|user|assistant … <|im_end|>"
+        )
     return tuple((role, text) for role, text in TURN.findall(template))
 
 

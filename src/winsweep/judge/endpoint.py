@@ -1,8 +1,9 @@
-"""The one door to the network for paid judges: an OpenAI-compatible chat endpoint, named by the environment and never by a file.
+"""The one door to the network for paid judges: an OpenAI-compatible chat endpoint, named by the environment and never
+by a file.
 
-OPENAI_BASE_URL (OpenAI's own where unset) and OPENAI_API_KEY are read here, and looked at by winsweep.check.environment before anything is spent.
-A failure is a status, a code word, the name of an exception, and what winsweep.judge.words leaves of a server's text, because a server may repeat
-the key in it.
+OPENAI_BASE_URL (OpenAI's own where unset) and OPENAI_API_KEY are read here, and looked at by winsweep.check.environment
+before anything is spent. A failure is a status, a code word, the name of an exception, and what winsweep.judge.words
+leaves of a server's text, because a server may repeat the key in it.
 """
 
 import datetime
@@ -28,7 +29,8 @@ from winsweep.judge.prices import is_shut_down, price_of
 from winsweep.judge.replies import Reply
 
 OWN = "https://api.openai.com/"
-ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}  # who pays, where a key belongs to several
+# who pays, where a key belongs to several
+ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
 # Words of an error body that stand for its status.
 CODES = ("model_not_found", "invalid_api_key", "insufficient_quota", "rate_limit_exceeded", "context_length_exceeded")
 LIST_S, LIST_BYTES = 10.0, 8 << 20  # of the list of models
@@ -54,16 +56,28 @@ def connect(model: str, limits: Limits) -> aiohttp.ClientSession:
         legal = "legal is your key, or any word where a local endpoint wants none"
         raise BadStudy(f"OPENAI_API_KEY: not set; {legal}; type: export OPENAI_API_KEY=…")
     if is_shut_down(model) and url.startswith(OWN):
-        raise BadStudy(f"judge model {model}: OpenAI shut it down on {price_of(model).shut_down}; legal is a model that is served, such as "
-                       f"judge: gpt_6_luna or judge: {{from: alpaca, model: NAME}}, or an endpoint of your own in OPENAI_BASE_URL")
+        raise BadStudy(
+            f"judge model {model}: OpenAI shut it down on {price_of(model).shut_down}; legal is a model that is "
+            f"served, such as "
+            f"judge: gpt_6_luna or judge: {{from: alpaca, model: NAME}}, or an endpoint of your own in OPENAI_BASE_URL"
+        )
     _refuse_address(url)
     account = {name: os.environ[v].strip() for name, v in ACCOUNT.items() if os.environ.get(v, "").strip()}
     for name, value in [("OPENAI_API_KEY", key), *((ACCOUNT[name], value) for name, value in account.items())]:
         if not value.isascii() or not value.isprintable():
-            raise BadStudy(f"{name}: holds a line break or another character that no header may have; legal is one line of ASCII; set it again")
+            raise BadStudy(
+                f"{name}: holds a line break or another character that no header may have; legal is one line of ASCII; "
+                f"set it again"
+            )
     headers = {"Authorization": f"Bearer {key}", "Accept-Encoding": "identity", **account}
-    return aiohttp.ClientSession(f"{url.rstrip('/')}/", headers=headers, proxy=_proxy(url), timeout=aiohttp.ClientTimeout(limits.timeout_s),
-                                 connector=aiohttp.TCPConnector(limit=limits.in_flight), cookie_jar=aiohttp.DummyCookieJar())
+    return aiohttp.ClientSession(
+        f"{url.rstrip('/')}/",
+        headers=headers,
+        proxy=_proxy(url),
+        timeout=aiohttp.ClientTimeout(limits.timeout_s),
+        connector=aiohttp.TCPConnector(limit=limits.in_flight),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
 
 
 def _refuse_address(url: str) -> None:
@@ -71,22 +85,34 @@ def _refuse_address(url: str) -> None:
     try:
         parts = urllib.parse.urlsplit(url)
         found = f"scheme {parts.scheme!r}, host {parts.hostname!r}" + (" and a user" if "@" in parts.netloc else "")
-        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc and not paths.REFUSED.search(url)
+        fine = (
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and parts.port != 0
+            and "@" not in parts.netloc
+            and not paths.REFUSED.search(url)
+        )
     except ValueError as error:
         found, fine = type(error).__name__, False
     if not fine:
-        raise BadStudy(f"OPENAI_BASE_URL: found {found}; legal is https://HOST/v1 or http://HOST:PORT/v1, without a user; "
-                       "what proves who asks is OPENAI_API_KEY")
+        raise BadStudy(
+            f"OPENAI_BASE_URL: found {found}; legal is https://HOST/v1 or http://HOST:PORT/v1, without a user; "
+            "what proves who asks is OPENAI_API_KEY"
+        )
 
 
 def _proxy(url: str) -> str | None:
-    """The proxy of the environment for `url`. aiohttp's own way also reads .netrc, whose entry for a host would stand against the key."""
+    """The proxy of the environment for `url`. aiohttp's own way also reads .netrc, whose entry for a host would stand
+    against the key.
+    """
     parts = urllib.parse.urlsplit(url)
     return None if urllib.request.proxy_bypass(parts.netloc) else urllib.request.getproxies().get(parts.scheme)
 
 
 async def ask(session: aiohttp.ClientSession, request: Mapping[str, Any]) -> Reply | Failure:
-    """What the endpoint says to `request` (fields of a chat completion), asked once; no redirect is followed, and no body read without end."""
+    """What the endpoint says to `request` (fields of a chat completion), asked once; no redirect is followed, and no
+    body read without end.
+    """
     try:
         async with session.post("chat/completions", json=request, allow_redirects=False) as answer:
             status, headers, body = answer.status, answer.headers, await _read(answer, replies.most_bytes(request))
@@ -95,7 +121,11 @@ async def ask(session: aiohttp.ClientSession, request: Mapping[str, Any]) -> Rep
     except _TooLong as error:
         return Failure("unreadable", str(error))
     try:
-        return replies.reply(body) if 200 <= status < 300 else _failure(status, body, headers, _secrets(session), request["model"])
+        return (
+            replies.reply(body)
+            if 200 <= status < 300
+            else _failure(status, body, headers, _secrets(session), request["model"])
+        )
     except Exception as error:  # the body of an answer is whatever the server sent, so anything may come of reading it
         return Failure("unreadable", f"unreadable answer ({type(error).__name__})")
 
@@ -116,7 +146,9 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
 
 def _secrets(session: aiohttp.ClientSession) -> list[str]:
     """What no log may have: the values of the headers that say who asks."""
-    return [session.headers[name].removeprefix("Bearer ") for name in ("Authorization", *ACCOUNT) if name in session.headers]
+    return [
+        session.headers[name].removeprefix("Bearer ") for name in ("Authorization", *ACCOUNT) if name in session.headers
+    ]
 
 
 def _code(body: bytes) -> str:
@@ -136,8 +168,11 @@ def _failure(status: int, body: bytes, headers: Mapping[str, str], secrets: list
     if status == 401:  # whose words are about the key
         return Failure("refused", told)
     if 300 <= status < 400:
-        return Failure("refused", f"{told}, a redirect to {words.place(headers.get('location', ''), secrets)}, which is not followed (set "
-                                  "OPENAI_BASE_URL to where the endpoint is)")
+        return Failure(
+            "refused",
+            f"{told}, a redirect to {words.place(headers.get('location', ''), secrets)}, which is not followed (set "
+            "OPENAI_BASE_URL to where the endpoint is)",
+        )
     said = words.of(body, secrets, model)
     told += f": {said}" if said else ""
     if status == 403:
@@ -148,7 +183,9 @@ def _failure(status: int, body: bytes, headers: Mapping[str, str], secrets: list
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that the server asks us to stay away: retry-after-ms (OpenAI's), or Retry-After in seconds or as a date (RFC 9110, 10.2.3)."""
+    """Seconds that the server asks us to stay away: retry-after-ms (OpenAI's), or Retry-After in seconds or as a date
+    (RFC 9110, 10.2.3).
+    """
     for name, unit_s in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         said = headers.get(name)
         if said is None:
@@ -171,7 +208,9 @@ def _until(date: str) -> float:
 
 @dataclass(frozen=True)
 class Served:
-    """What GET models says: whether the endpoint answers, whether it lists the model (None: it gives no list), the day its listing ends."""
+    """What GET models says: whether the endpoint answers, whether it lists the model (None: it gives no list), the day
+    its listing ends.
+    """
 
     failure: Failure | None
     listed: bool | None
@@ -191,7 +230,11 @@ async def served(session: aiohttp.ClientSession, model: str) -> Served:
         return Served(Failure("refused", f"HTTP {status} {http.client.responses.get(status, '')}".strip()), None)
     try:
         listed = {str(m["id"]): m for m in json.loads(body)["data"]} if status == 200 else None
-        return Served(None, None if listed is None else model in listed, _day(listed[model].get("shutdown_date")) if listed and model in listed else "")
+        return Served(
+            None,
+            None if listed is None else model in listed,
+            _day(listed[model].get("shutdown_date")) if listed and model in listed else "",
+        )
     except Exception:  # whatever the server sent, it answers
         return Served(None, None)
 

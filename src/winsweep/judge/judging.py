@@ -1,4 +1,6 @@
-"""From pairs to annotation rows: what the ledger knows is not asked again, what comes is recorded at once, what is missing is named."""
+"""From pairs to annotation rows: what the ledger knows is not asked again, what comes is recorded at once, what is
+missing is named.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -13,19 +15,28 @@ NUM_NAMED = 5  # failures that an error spells out
 
 
 class Asker(Protocol):
-    """Asks a judge: hands each judgement to `answered` as it comes, and returns why questions have none, or the reason it stopped."""
+    """Asks a judge: hands each judgement to `answered` as it comes, and returns why questions have none, or the reason
+    it stopped.
+    """
 
-    def __call__(self, questions: list[Question], answered: Callable[[Question, Judgement], None],
-                 idle: Callable[[], Iterable[Question]]) -> tuple[dict[Question, str], str]: ...
+    def __call__(
+        self,
+        questions: list[Question],
+        answered: Callable[[Question, Judgement], None],
+        idle: Callable[[], Iterable[Question]],
+    ) -> tuple[dict[Question, str], str]: ...
 
 
-def judge_all(pairs: list[Row], judge: ChatJudge, keep: Callable[[list[Row]], None], ledger: Ledger | None, ask: Asker) -> None:
-    """Hand every pair with its preference to `keep`, first what the ledger knows, then one by one as judgements come, in any order.
+def judge_all(
+    pairs: list[Row], judge: ChatJudge, keep: Callable[[list[Row]], None], ledger: Ledger | None, ask: Asker
+) -> None:
+    """Hand every pair with its preference to `keep`, first what the ledger knows, then one by one as judgements come,
+    in any order.
 
-    A pair has `instruction`, `output_1` (the reference's) and `output_2` (the candidate's); the rest of it is kept. Added are the
-    judge's identity and the fields of questions.decide. `keep` is called without rows now and then, so that it may stop: what it raises
-    ends the work once the calls under way are over, and comes out here. Raises JudgeFailed, naming pairs and reasons, if any has no
-    preference; good rows were handed over by then.
+    A pair has `instruction`, `output_1` (the reference's) and `output_2` (the candidate's); the rest of it is kept.
+    Added are the judge's identity and the fields of questions.decide. `keep` is called without rows now and then, so
+    that it may stop: what it raises ends the work once the calls under way are over, and comes out here. Raises
+    JudgeFailed, naming pairs and reasons, if any has no preference; good rows were handed over by then.
     """
     work = _Work(pairs, judge, keep, ledger)
     keep(work.rows(range(len(pairs))))
@@ -43,7 +54,9 @@ def judge_all(pairs: list[Row], judge: ChatJudge, keep: Callable[[list[Row]], No
 class _Work:
     """Which questions decide which pairs, and what was said to them."""
 
-    def __init__(self, pairs: list[Row], judge: ChatJudge, keep: Callable[[list[Row]], None], ledger: Ledger | None) -> None:
+    def __init__(
+        self, pairs: list[Row], judge: ChatJudge, keep: Callable[[list[Row]], None], ledger: Ledger | None
+    ) -> None:
         self.pairs, self.judge, self.keep, self.ledger = pairs, judge, keep, ledger
         self.shown: list[list[Shown]] = [ask_about(pair, judge.order) for pair in pairs]
         users: dict[Question, list[int]] = {}
@@ -58,7 +71,9 @@ class _Work:
         return [self._row(i) for i in indices if all(s.question in self.said for s in self.shown[i])]
 
     def _row(self, i: int) -> Row:
-        return self.pairs[i] | self.judge.identity | decide(self.shown[i], [self.said[s.question] for s in self.shown[i]])
+        return (
+            self.pairs[i] | self.judge.identity | decide(self.shown[i], [self.said[s.question] for s in self.shown[i]])
+        )
 
     def answer(self, question: Question, judgement: Judgement) -> None:
         if self.ledger and question in self.waiting:
@@ -86,4 +101,6 @@ def _say_failures(work: _Work, failures: dict[Question, str], stopped: str) -> s
     more = f"; and {len(reasons) - NUM_NAMED} more" if len(reasons) > NUM_NAMED else ""
     who = f"judge {work.judge.identity['annotator']} with {work.judge.identity['model']}"
     told = f"{len(missing)} of {len(work.pairs)} pairs have no preference{': ' if some else ''}{some}{more}"
-    return f"{who}: {f'{stopped}; ' if stopped else ''}{told}; what was judged is kept; run again to judge what is missing"
+    return (
+        f"{who}: {f'{stopped}; ' if stopped else ''}{told}; what was judged is kept; run again to judge what is missing"
+    )

@@ -1,8 +1,10 @@
-"""What judges were paid for: an append-only record of judgements that all studies of a store share, whole after any kill.
+"""What judges were paid for: an append-only record of judgements that all studies of a store share, whole after any
+kill.
 
-A folder for each judge identity, in it a file for each writer, so that no two processes ever write one file: O_APPEND is not atomic
-between machines on NFS, and a lock outlives its owner. A record is one line, written by one call as its answer arrives; a reader takes
-only lines that end and whose checksum is right, so a line that a kill or a full disk tore is a judgement that was not made.
+A folder for each judge identity, in it a file for each writer, so that no two processes ever write one file: O_APPEND
+is not atomic between machines on NFS, and a lock outlives its owner. A record is one line, written by one call as its
+answer arrives; a reader takes only lines that end and whose checksum is right, so a line that a kill or a full disk
+tore is a judgement that was not made.
 """
 
 import hashlib
@@ -22,13 +24,18 @@ from winsweep.judge.verdict import Unreadable
 from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 
-LINE = re.compile(rb'\{"key": "([0-9a-f]{64}|wasted)", "sum": "([0-9a-f]{16})", ("tokens": \[(\d{1,9}), (\d{1,9})\], "judgement": (.*))\}')
+LINE = re.compile(
+    rb'\{"key": "([0-9a-f]{64}|wasted)", "sum": "([0-9a-f]{16})", ("tokens": \[(\d{1,9}), (\d{1,9})\], "judgement": '
+    rb"(.*))\}"
+)
 DEEPEST = 64  # brackets within brackets, so that whatever reads a judgement can
 SYNC_S = 1.0  # what a power cut may lose; a kill loses nothing that was written
 
 
 def place(store: Path, judge: str, version: int, identity: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
-    """The folder of a judge in a store, and what makes it this judge; the order of the outputs is part of each question instead."""
+    """The folder of a judge in a store, and what makes it this judge; the order of the outputs is part of each question
+    instead.
+    """
     known = {"judge": judge, "version": version, "identity": {k: v for k, v in identity.items() if k != "orders"}}
     return store / ".judged" / f"{judge}-{keys.digest(known)}", known
 
@@ -132,7 +139,9 @@ class _Entry(NamedTuple):
 
 
 def checked(judgement: Judgement) -> Judgement:
-    """`judgement`, if a reader of the ledger will get exactly that from the line that `add` writes; Unreadable otherwise."""
+    """`judgement`, if a reader of the ledger will get exactly that from the line that `add` writes; Unreadable
+    otherwise.
+    """
     try:
         entry = _parsed(_line("0" * 64, judgement))
         if entry and _judgement(entry) == judgement:

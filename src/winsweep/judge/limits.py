@@ -1,4 +1,6 @@
-"""How much of an endpoint may be used: calls at once, per minute, dollars. Nothing here can change a preference or be part of a key."""
+"""How much of an endpoint may be used: calls at once, per minute, dollars. Nothing here can change a preference or be
+part of a key.
+"""
 
 from dataclasses import dataclass
 
@@ -13,4 +15,5 @@ class Limits:
     requests_per_minute: float = number(0.0, 0)
     tokens_per_minute: float = number(0.0, 0)  # of prompts and replies together
     timeout_s: float = number(120.0, 0.01)  # of one call
-    dollars: float | None = None  # what this judge may have cost in this store, all studies together; a stage stops before it costs more
+    # what this judge may have cost in this store, all studies together; a stage stops before it costs more
+    dollars: float | None = None

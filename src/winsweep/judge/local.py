@@ -1,4 +1,5 @@
-"""A judge that is a model on this machine: exact log-probabilities of two names, in batches, their common beginning computed once.
+"""A judge that is a model on this machine: exact log-probabilities of two names, in batches, their common beginning
+computed once.
 
 Shape suffixes: B rows, T tokens of the longest row after the common beginning, K positions looked at, V vocabulary.
 """
@@ -20,9 +21,9 @@ from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import UNLIKELY, Unreadable
 from winsweep.text.chat import render
 from winsweep.text.context import context_of
-from winsweep.text.special_tokens import controls_of
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
+from winsweep.text.special_tokens import controls_of
 from winsweep.text.weights import load_whole
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -30,11 +31,23 @@ TOP = 5  # AlpacaEval 2 sees so many tokens: a judge that puts neither name amon
 SPACES = "▁Ġ "  # how vocabularies write the space before a word
 
 
-def judge_here(pairs: list[Row], judge: ChatJudge, base: str, revision: str | None, precision: str, batch: int,
-               keep: Callable[[list[Row]], None], ledger: Ledger | None) -> None:
-    """See judging.judge_all. `base` is a directory or a hub id; the model runs on the GPUs that there are, else on the CPU."""
+def judge_here(
+    pairs: list[Row],
+    judge: ChatJudge,
+    base: str,
+    revision: str | None,
+    precision: str,
+    batch: int,
+    keep: Callable[[list[Row]], None],
+    ledger: Ledger | None,
+) -> None:
+    """See judging.judge_all. `base` is a directory or a hub id; the model runs on the GPUs that there are, else on the
+    CPU.
+    """
 
-    def ask(questions: list[Question], answered: Callable, idle: Callable[[], Iterable]) -> tuple[dict[Question, str], str]:
+    def ask(
+        questions: list[Question], answered: Callable, idle: Callable[[], Iterable]
+    ) -> tuple[dict[Question, str], str]:
         asked = _Local(judge, base, revision, precision)
         return asked.all(questions, batch, answered, idle), ""
 
@@ -56,19 +69,26 @@ class _Local:
     def all(self, questions: list[Question], batch: int, answered: Callable, idle: Callable) -> dict[Question, str]:
         """Hand over a Judgement for each question that has one; why the others have none."""
         prompts = {q: encode(self.tokenizer, messages_for(self.judge, q)) for q in questions}
-        failures = {q: f"its prompt has {len(ids)} tokens and the model reads {self.window}" for q, ids in prompts.items() if len(ids) > self.window}
-        fitting = sorted((q for q in questions if q not in failures), key=lambda q: -len(prompts[q]))  # the largest batch first, if memory is short
+        failures = {
+            q: f"its prompt has {len(ids)} tokens and the model reads {self.window}"
+            for q, ids in prompts.items()
+            if len(ids) > self.window
+        }
+        # the largest batch first, if memory is short
+        fitting = sorted((q for q in questions if q not in failures), key=lambda q: -len(prompts[q]))
         shared = common(list(prompts[q] for q in fitting))
         head = self.model(self._tensor([shared]), use_cache=True).past_key_values if shared else None
         for start in range(0, len(fitting), batch):
             idle()
             several = fitting[start : start + batch]
-            for question, log_BV in zip(several, self._last(head, [prompts[q][len(shared):] for q in several])):
+            for question, log_BV in zip(several, self._last(head, [prompts[q][len(shared) :] for q in several])):
                 self._say(question, log_BV, len(prompts[question]), answered, failures)
         return failures
 
     def _last(self, head: object, rest: list[list[int]]) -> torch.Tensor:
-        """Log-probabilities (B, V; fp32) of the token after each row, padded on the right, where causal attention sees no padding."""
+        """Log-probabilities (B, V; fp32) of the token after each row, padded on the right, where causal attention sees
+        no padding.
+        """
         cache = copy.deepcopy(head)
         if cache is not None:
             cache.batch_repeat_interleave(len(rest))
@@ -76,11 +96,26 @@ class _Local:
         ids_BT = self._tensor([ids + [pad] * (longest - len(ids)) for ids in rest])
         ends = [len(ids) - 1 for ids in rest]
         where = sorted(set(ends))
-        logits_BKV = self.model(ids_BT, past_key_values=cache, use_cache=cache is not None, logits_to_keep=torch.tensor(where, device=ids_BT.device)).logits
-        rows = torch.arange(len(rest), device=logits_BKV.device), torch.tensor([where.index(e) for e in ends], device=logits_BKV.device)
+        logits_BKV = self.model(
+            ids_BT,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            logits_to_keep=torch.tensor(where, device=ids_BT.device),
+        ).logits
+        rows = (
+            torch.arange(len(rest), device=logits_BKV.device),
+            torch.tensor([where.index(e) for e in ends], device=logits_BKV.device),
+        )
         return logits_BKV[rows].float().log_softmax(-1)
 
-    def _say(self, question: Question, log_V: torch.Tensor, num_tokens: int, answered: Callable, failures: dict[Question, str]) -> None:
+    def _say(
+        self,
+        question: Question,
+        log_V: torch.Tensor,
+        num_tokens: int,
+        answered: Callable,
+        failures: dict[Question, str],
+    ) -> None:
         logs = [torch.logsumexp(log_V[ids], 0).clamp(min=UNLIKELY).item() for ids in self.names]
         if not {*log_V.topk(min(TOP, len(log_V))).indices.tolist()} & {i for ids in self.names for i in ids}:
             failures[question] = f"neither of its names is among the {TOP} likeliest tokens"
@@ -101,17 +136,28 @@ class _Local:
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> list[int]:
-    """The ids of a conversation by the tokenizer's chat template, as a server makes them; but no text in it becomes a special token."""
+    """The ids of a conversation by the tokenizer's chat template, as a server makes them; but no text in it becomes a
+    special token.
+    """
     controls = controls_of(tokenizer)
     guarded = [m | {"content": controls.guard(m["content"])} for m in messages]
     return controls.ids(render(tokenizer, guarded, asks=True), add_special_tokens=False)
 
 
 def ids_of(name: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Every piece that alone reads as `name` (SentencePiece has one with a space before it, too); BadStudy where it is no single token."""
-    found = [i for piece, i in tokenizer.get_vocab().items() if piece.lstrip(SPACES) == name and tokenizer.decode([i]) == name]
+    """Every piece that alone reads as `name` (SentencePiece has one with a space before it, too); BadStudy where it is
+    no single token.
+    """
+    found = [
+        i
+        for piece, i in tokenizer.get_vocab().items()
+        if piece.lstrip(SPACES) == name and tokenizer.decode([i]) == name
+    ]
     if not found:
-        raise BadStudy(f"judge: the tokenizer of {tokenizer.name_or_path} has no single token for the name {name!r}; name another model")
+        raise BadStudy(
+            f"judge: the tokenizer of {tokenizer.name_or_path} has no single token for the name {name!r}; name another "
+            f"model"
+        )
     return sorted(found)
 
 

@@ -10,7 +10,9 @@ def single_blanks(text: str) -> str:
 
 
 def matched(texts: Iterable[str], asked: Iterable[str]) -> dict[str, str]:
-    """Each text of `texts` that is not in `asked`, to the only one there that differs from it in white space alone; others are left out."""
+    """Each text of `texts` that is not in `asked`, to the only one there that differs from it in white space alone;
+    others are left out.
+    """
     known, found = set(asked), {}
     lacking = [text for text in texts if text not in known]
     by_words: dict[str, list[str]] = {}
@@ -26,4 +28,7 @@ def renamed(rows: Sequence[Mapping[str, Any]], asked: Iterable[str]) -> tuple[li
     """`rows` with the instructions of `asked` where theirs differ in white space alone, and how many did."""
     texts = [row.get("instruction") for row in rows]
     found = matched([text for text in texts if isinstance(text, str)], asked)
-    return [row | {"instruction": found[text]} if isinstance(text, str) and text in found else row for row, text in zip(rows, texts)], len(found)
+    return [
+        row | {"instruction": found[text]} if isinstance(text, str) and text in found else row
+        for row, text in zip(rows, texts)
+    ], len(found)

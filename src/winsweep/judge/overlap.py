@@ -1,15 +1,16 @@
 """The toy judge `reference_overlap`: how many character n-grams an output shares with a text that is known to be good.
 
 It understands nothing. It is here so that a whole study can run in minutes, offline, on synthetic tasks that have one
-right answer; it must never stand beside a real judge in one table, and its win rates say nothing about real instructions.
+right answer; it must never stand beside a real judge in one table, and its win rates say nothing about real
+instructions.
 """
 
 from dataclasses import dataclass
 
 from sacrebleu.metrics import CHRF
 
-# chrF2: character 1- to 6-grams, recall weighted twice. Whitespace is removed before counting (sacrebleu's default), so that
-# two outputs that differ only in line breaks or indentation score the same.
+# chrF2: character 1- to 6-grams, recall weighted twice. Whitespace is removed before counting (sacrebleu's default), so
+# that two outputs that differ only in line breaks or indentation score the same.
 CHRF2 = CHRF(char_order=6, word_order=0, beta=2, whitespace=False)
 
 
@@ -23,7 +24,8 @@ class Verdict:
 
 
 def prefer(candidate: str, reference: str, answer: str | None = None, margin: float = 0.02) -> Verdict:
-    """Prefer the output nearer to `answer`; a tie where the two scores lie within `margin` or the outputs are identical.
+    """Prefer the output nearer to `answer`; a tie where the two scores lie within `margin` or the outputs are
+    identical.
 
     Without an answer the preference is 1 + chrF(candidate, reference) / 2, so never above a tie: likeness to the
     reference can say "as good" and never "better".
@@ -38,7 +40,9 @@ def prefer(candidate: str, reference: str, answer: str | None = None, margin: fl
 
 
 def chrf(output: str, good: str) -> float:
-    """Sentence chrF2 of `output` against `good` as a fraction 0..1 (Popović 2015, 2016); identical texts are 1, empty ones too."""
+    """Sentence chrF2 of `output` against `good` as a fraction 0..1 (Popović 2015, 2016); identical texts are 1, empty
+    ones too.
+    """
     if output == good:
         return 1.0
     return CHRF2.sentence_score(output, [good]).score / 100

@@ -1,4 +1,6 @@
-"""When the next call may leave: requests and tokens a minute, and the time for which the endpoint asked to be left alone."""
+"""When the next call may leave: requests and tokens a minute, and the time for which the endpoint asked to be left
+alone.
+"""
 
 import asyncio
 import fcntl
@@ -13,9 +15,11 @@ FARTHEST_S = 60.0  # a turn later than this was written by a clock that is wrong
 
 
 class Pacing:
-    """Calls leave evenly, never in a burst: a server that counts by the minute sees at most one call more than the limit in any minute.
+    """Calls leave evenly, never in a burst: a server that counts by the minute sees at most one call more than the
+    limit in any minute.
 
-    Limits are an account's, so all processes that pace themselves by the same file share them. Where it cannot be locked, each has its own.
+    Limits are an account's, so all processes that pace themselves by the same file share them. Where it cannot be
+    locked, each has its own.
     """
 
     def __init__(self, limits: Limits, shared: Path | None = None) -> None:

@@ -12,7 +12,10 @@ Annotate = Callable[..., None]
 
 
 def over_http(judge: Callable[[Any], ChatJudge]) -> tuple[Identity, Callable[[Any], Workload], Annotate]:
-    """`identity`, `workload` and `annotate` of a file of judges/ whose Options have `limits`; BadStudy from each where `judge` raises it."""
+    """`identity`, `workload` and `annotate` of a file of judges/ whose Options have `limits`; BadStudy from each where
+    `judge` raises it.
+    """
+
     def identity(options: Any) -> dict[str, str]:
         """What makes two judgements comparable."""
         return dict(judge(options).identity)
@@ -21,7 +24,9 @@ def over_http(judge: Callable[[Any], ChatJudge]) -> tuple[Identity, Callable[[An
         """What a pair costs to judge."""
         return judge(options).workload
 
-    def annotate(pairs: list[dict], options: Any, keep: Callable[[list[dict]], None], ledger: Ledger | None = None) -> None:
+    def annotate(
+        pairs: list[dict], options: Any, keep: Callable[[list[dict]], None], ledger: Ledger | None = None
+    ) -> None:
         """Give every pair its preference, handed to `keep` as it comes; see winsweep.judge.judging.judge_all."""
         from winsweep.judge.client import judge_over_http
 

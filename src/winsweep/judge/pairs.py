@@ -14,8 +14,8 @@ NUM_NAMED = 3  # instructions that an error spells out
 def read(instructions: Path, candidate: Path, reference: Path) -> tuple[list[dict], int]:
     """One pair per instruction, in the order of the instruction set; Incomplete names what either side lacks.
 
-    A pair is an AlpacaEval annotation row without its preference: output_1 is the reference's, output_2 the candidate's. The number
-    is that of outputs which were matched although their instruction differs in white space.
+    A pair is an AlpacaEval annotation row without its preference: output_1 is the reference's, output_2 the
+    candidate's. The number is that of outputs which were matched although their instruction differs in white space.
     """
     asked = list(file_rows(instructions))
     texts = [row["instruction"] for row in asked]
@@ -24,26 +24,41 @@ def read(instructions: Path, candidate: Path, reference: Path) -> tuple[list[dic
     for side, where in ((ours, candidate), (theirs, reference)):
         missing = [row["instruction"] for row in asked if row["instruction"] not in side]
         if missing:
-            raise Incomplete(f"{where}: no output for {len(missing)} of {len(asked)} instructions, the first being {missing[0][:60]!r}; "
-                             "outputs are joined by the instruction's text; complete the file")
+            raise Incomplete(
+                f"{where}: no output for {len(missing)} of {len(asked)} instructions, the first being "
+                f"{missing[0][:60]!r}; "
+                "outputs are joined by the instruction's text; complete the file"
+            )
     pairs = [_pair(row, theirs[row["instruction"]], ours[row["instruction"]]) for row in asked]
     return pairs, sum(num for _, num in found)
 
 
 def _pair(asked: dict, reference: dict, candidate: dict) -> dict:
     answer = {"answer": asked["answer"]} if "answer" in asked else {}
-    return {"instruction": asked["instruction"], "dataset": asked.get("dataset", ""), "output_1": reference["output"],
-            "output_2": candidate["output"], "generator_1": reference.get("generator", "reference"), "generator_2": candidate["generator"],
-            "num_tokens": candidate["num_tokens"], "truncated": candidate["truncated"], **answer}
+    return {
+        "instruction": asked["instruction"],
+        "dataset": asked.get("dataset", ""),
+        "output_1": reference["output"],
+        "output_2": candidate["output"],
+        "generator_1": reference.get("generator", "reference"),
+        "generator_2": candidate["generator"],
+        "num_tokens": candidate["num_tokens"],
+        "truncated": candidate["truncated"],
+        **answer,
+    }
 
 
 def by_instruction(path: Path, rows: Sequence[dict]) -> dict[str, dict]:
-    """Rows of AlpacaEval outputs by instruction; BadData names the row that is none, and instructions that stand more than once."""
+    """Rows of AlpacaEval outputs by instruction; BadData names the row that is none, and instructions that stand more
+    than once.
+    """
     for i, row in enumerate(rows):
         wrong = [name for name in ("instruction", "output") if not isinstance(row.get(name), str)]
         if wrong:
-            raise BadData(f"{path} row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; legal are the texts instruction and output; "
-                          f"the row has {', '.join(map(str, row)) or 'nothing'}; rename its keys or columns")
+            raise BadData(
+                f"{path} row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; legal are the texts instruction and output; "
+                f"the row has {', '.join(map(str, row)) or 'nothing'}; rename its keys or columns"
+            )
     twice = [text for text, num in Counter(row["instruction"] for row in rows).items() if num > 1]
     if twice:
         raise BadData(f"{path}: more than once: {shown(twice)}; each instruction may stand once")

@@ -8,7 +8,8 @@ from functools import cache
 from winsweep import layout, strict
 
 FILE = layout.JUDGES / "prices.yaml"
-CHARS_PER_TOKEN = 4.0  # of English under OpenAI's tokenizers, about; exact counts come from the endpoint with each reply
+# of English under OpenAI's tokenizers, about; exact counts come from the endpoint with each reply
+CHARS_PER_TOKEN = 4.0
 
 
 @dataclass(frozen=True)

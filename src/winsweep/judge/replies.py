@@ -1,4 +1,6 @@
-"""What the body of an answer is taken for: strict JSON (RFC 8259) with one chat completion in it, of numbers and texts that can be kept."""
+"""What the body of an answer is taken for: strict JSON (RFC 8259) with one chat completion in it, of numbers and texts
+that can be kept.
+"""
 
 import json
 import math
@@ -12,14 +14,17 @@ from winsweep.judge.verdict import UNLIKELY
 DIGITS = 20  # of a whole number; more is no count, and no logarithm of a probability
 MOST_TOKENS = 10**9 - 1
 NAME_CHARS = 200
-# How long a body may be: for the frame, and for each token of the reply and each alternative to it (a text, its bytes and its logarithm).
+# How long a body may be: for the frame, and for each token of the reply and each alternative to it (a text, its bytes
+# and its logarithm).
 FRAME_BYTES, BYTES_PER_TOKEN = 1 << 18, 512
 TOKENS_UNSAID = 4096
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The first choice of a chat completion in plain types, with `text`; tokens of prompt and reply, if the server counts them."""
+    """The first choice of a chat completion in plain types, with `text`; tokens of prompt and reply, if the server
+    counts them.
+    """
 
     choice: dict[str, Any]
     served_model: str
@@ -34,12 +39,22 @@ def most_bytes(request: Mapping[str, Any]) -> int:
 
 def reply(body: bytes) -> Reply:
     """The completion in a body; it raises whatever a body makes it raise."""
-    found = json.loads(body.decode(), object_pairs_hook=_mapping, parse_constant=_float, parse_float=_float, parse_int=_int)
+    found = json.loads(
+        body.decode(), object_pairs_hook=_mapping, parse_constant=_float, parse_float=_float, parse_int=_int
+    )
     choice = found["choices"][0]
     message, logprobs = choice["message"], choice.get("logprobs")
-    kept = {"index": 0, "finish_reason": choice.get("finish_reason"), "logprobs": logprobs, "message": message, "text": _text(message)}
+    kept = {
+        "index": 0,
+        "finish_reason": choice.get("finish_reason"),
+        "logprobs": logprobs,
+        "message": message,
+        "text": _text(message),
+    }
     served = found.get("model")
-    return Reply(kept, words.clean(served, longest=NAME_CHARS) if isinstance(served, str) else "", _tokens(found.get("usage")))
+    return Reply(
+        kept, words.clean(served, longest=NAME_CHARS) if isinstance(served, str) else "", _tokens(found.get("usage"))
+    )
 
 
 def _tokens(usage: Any) -> tuple[int, int] | None:
@@ -60,7 +75,9 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _float(text: str) -> float:
-    """A finite number; minus infinity is what some servers write for a token that cannot come, for which the protocol has -9999."""
+    """A finite number; minus infinity is what some servers write for a token that cannot come, for which the protocol
+    has -9999.
+    """
     value = float(text)
     if value == -math.inf:
         return UNLIKELY

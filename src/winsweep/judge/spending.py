@@ -18,8 +18,11 @@ class Spending:
         self.alone = [0, 0]  # tokens where there is no ledger
         found = prices.price_of(model)
         if self.budget is not None and found is None:
-            raise BadStudy(f"judge model {model}: limits has dollars, but no price of it is known; legal are models of {prices.FILE}; "
-                           f"add a line there, with 0 for what costs nothing")
+            raise BadStudy(
+                f"judge model {model}: limits has dollars, but no price of it is known; legal are models of "
+                f"{prices.FILE}; "
+                f"add a line there, with 0 for what costs nothing"
+            )
         self.price = found or prices.Price()
 
     @property
@@ -27,10 +30,16 @@ class Spending:
         return self.price.dollars(*(self.ledger.tokens if self.ledger else self.alone))
 
     def refuses(self, tokens_in: float, tokens_out: float) -> str:
-        """Why a call of at most so many tokens may not be made, if it may not; one that may is under way until `record`."""
+        """Why a call of at most so many tokens may not be made, if it may not; one that may is under way until
+        `record`.
+        """
         cost = self.price.dollars(tokens_in, tokens_out)
         if self.budget is not None and self.dollars + self.under_way + cost > self.budget:
-            return f"the budget of {amounts.dollars(self.budget)} is used up ({amounts.dollars(self.dollars)} spent in this store); raise dollars: in limits: to go on"
+            return (
+                f"the budget of {amounts.dollars(self.budget)} is used up ({amounts.dollars(self.dollars)} spent "
+                f"in "
+                f"this store); raise dollars: in limits: to go on"
+            )
         self.under_way += cost
         return ""
 

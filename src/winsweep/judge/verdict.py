@@ -1,4 +1,6 @@
-"""What a reply says: the weights of two names (AlpacaEval 2), a verdict in brackets (MT-Bench), or what alpaca_eval's parsers make of it."""
+"""What a reply says: the weights of two names (AlpacaEval 2), a verdict in brackets (MT-Bench), or what alpaca_eval's
+parsers make of it.
+"""
 
 import math
 import re
@@ -20,14 +22,21 @@ def reader(entry: Mapping[str, Any]) -> Callable[[dict[str, Any]], float]:
     if names := weighed_names(entry):
         at = kwargs.get("log_prob_index", "batch")
         return lambda choice: weigh(choice, *names, 0 if at == "batch" else at)
-    return lambda choice: _by_alpaca_eval(name, kwargs, choice if entry.get("completion_key") == "completions_all" else choice["text"])
+    return lambda choice: _by_alpaca_eval(
+        name, kwargs, choice if entry.get("completion_key") == "completions_all" else choice["text"]
+    )
 
 
 def weighed_names(entry: Mapping[str, Any]) -> tuple[str, str] | None:
     """The names of first and second output, where `entry` weighs their probabilities."""
     name, kwargs = _parser(entry)
-    names = [kwargs.get("numerator_token"), *(t for t in kwargs.get("denominator_tokens", ()) if t != kwargs.get("numerator_token"))]
-    return tuple(names) if name == "logprob_parser" and not kwargs.get("is_binarize", True) and len(names) == 2 else None
+    names = [
+        kwargs.get("numerator_token"),
+        *(t for t in kwargs.get("denominator_tokens", ()) if t != kwargs.get("numerator_token")),
+    ]
+    return (
+        tuple(names) if name == "logprob_parser" and not kwargs.get("is_binarize", True) and len(names) == 2 else None
+    )
 
 
 def _parser(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -37,8 +46,9 @@ def _parser(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 def weigh(choice: Mapping[str, Any], first: str, second: str, position: int = 0) -> float:
     """2 − P(first) / (P(first) + P(second)) by the log-probabilities of two names at one token of the reply.
 
-    AlpacaEval 2's weighting (Dubois et al. 2024, "Length-Controlled AlpacaEval"; alpaca_eval's logprob_parser): a name that is not among
-    the tokens that were returned has probability 0. Raises Unreadable where neither has any, or where no log-probabilities came.
+    AlpacaEval 2's weighting (Dubois et al. 2024, "Length-Controlled AlpacaEval"; alpaca_eval's logprob_parser): a name
+    that is not among the tokens that were returned has probability 0. Raises Unreadable where neither has any, or where
+    no log-probabilities came.
     """
     try:
         tops = (choice["logprobs"] or {})["content"][position]["top_logprobs"]
@@ -71,7 +81,9 @@ def share(log_first: float, log_second: float) -> float:
 
 
 def bracketed(choice: Mapping[str, Any]) -> float:
-    """1, 2 or 1.5 (tie) for the last [[A]], [[B]] or [[C]] of a reply (Zheng et al. 2023, section 3.1); Unreadable without one."""
+    """1, 2 or 1.5 (tie) for the last [[A]], [[B]] or [[C]] of a reply (Zheng et al. 2023, section 3.1); Unreadable
+    without one.
+    """
     found = VERDICT.findall(choice["text"])
     if not found:
         raise Unreadable("no verdict [[A]], [[B]] or [[C]] in the reply")

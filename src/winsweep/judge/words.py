@@ -1,4 +1,6 @@
-"""What an endpoint says of a request that it refused, as a log may have it: one line of its own words, without secrets or control characters."""
+"""What an endpoint says of a request that it refused, as a log may have it: one line of its own words, without secrets
+or control characters.
+"""
 
 import base64
 import json
@@ -11,14 +13,19 @@ from typing import Any
 LONGEST, MOST_READ = 240, 4000  # characters that are passed on, and that are looked at
 GRAM = 8  # so many characters in a row of a secret give a word away
 GONE = "[removed]"
-# What looks like a credential, whosever: by its name, by the stars that hide its middle, or as a long run of letters and digits.
-LIKE_A_SECRET = re.compile(r"(?i)\b(?:bearer|basic)\s+\S+|\b(?:sk|pk|rk|org|proj|hf)[-_]\S{4,}"
-                           r"|\b(?:api[-_ ]?key|authorization|token|password)\s*[=:]\s*\S+"
-                           r"|\S*\*{3,}\S*|(?<=//)[^/\s@]+@|(?=[a-z+=]*\d)(?=[\d+=]*[a-z])[a-z\d+=]{20,}")
+# What looks like a credential, whosever: by its name, by the stars that hide its middle, or as a long run of letters
+# and digits.
+LIKE_A_SECRET = re.compile(
+    r"(?i)\b(?:bearer|basic)\s+\S+|\b(?:sk|pk|rk|org|proj|hf)[-_]\S{4,}"
+    r"|\b(?:api[-_ ]?key|authorization|token|password)\s*[=:]\s*\S+"
+    r"|\S*\*{3,}\S*|(?<=//)[^/\s@]+@|(?=[a-z+=]*\d)(?=[\d+=]*[a-z])[a-z\d+=]{20,}"
+)
 
 
 def of(body: bytes, secrets: Collection[str], model: str) -> str:
-    """The message in the body of an error; empty where there is none, or where it may give a secret away. `model`, as asked for, stays in it."""
+    """The message in the body of an error; empty where there is none, or where it may give a secret away. `model`, as
+    asked for, stays in it.
+    """
     text = body[:MOST_READ].decode("utf-8", "replace")
     try:
         text = _message(json.loads(body.decode("utf-8", "replace")))
@@ -31,13 +38,18 @@ def place(location: str, secrets: Collection[str]) -> str:
     """Where a redirect points, without user, query and fragment."""
     try:
         parts = urllib.parse.urlsplit(location)
-        return clean(urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")), secrets) or "nowhere"
+        return (
+            clean(urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")), secrets)
+            or "nowhere"
+        )
     except ValueError:
         return "what is no address"
 
 
 def clean(text: str, secrets: Collection[str] = (), model: str = "", longest: int = LONGEST) -> str:
-    """`text` on one line of at most `longest` characters that a terminal shows as they are, without `secrets` and what looks like one."""
+    """`text` on one line of at most `longest` characters that a terminal shows as they are, without `secrets` and what
+    looks like one.
+    """
     line = " ".join("".join(filter(_is_shown, unicodedata.normalize("NFKC", text[:MOST_READ]))).split())
     secrets = [s for s in secrets if len(s) >= 4 and s != model]
     if secrets:

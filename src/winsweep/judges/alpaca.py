@@ -1,7 +1,8 @@
-"""AlpacaEval's judges: any configuration of its annotators by name, over any OpenAI-compatible endpoint, with its own model or another.
+"""AlpacaEval's judges: any configuration of its annotators by name, over any OpenAI-compatible endpoint, with its own
+model or another.
 
-In a study: `judge: {from: alpaca, model: NAME}`. The endpoint is OPENAI_BASE_URL and the key OPENAI_API_KEY, in the environment
-of the job and never in the study.
+In a study: `judge: {from: alpaca, model: NAME}`. The endpoint is OPENAI_BASE_URL and the key OPENAI_API_KEY, in the
+environment of the job and never in the study.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """AlpacaEval 2's own judge, as the paper used it: gpt-4-1106-preview, which OpenAI shut down in March 2026.
 
-It is here for outputs that were judged by it and for endpoints that still serve it (OPENAI_BASE_URL); OpenAI's own is not asked.
+It is here for outputs that were judged by it and for endpoints that still serve it (OPENAI_BASE_URL); OpenAI's own is
+not asked.
 """
 
 from dataclasses import dataclass

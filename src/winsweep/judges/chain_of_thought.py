@@ -1,4 +1,5 @@
-"""A judge that reasons in words and ends with a verdict, for models that give no log-probabilities, on any OpenAI-compatible endpoint.
+"""A judge that reasons in words and ends with a verdict, for models that give no log-probabilities, on any
+OpenAI-compatible endpoint.
 
 Its preferences are 1, 1.5 or 2: a whole win, a tie, a whole loss, so that its win rates are noisier than weighted ones.
 """
@@ -47,10 +48,20 @@ class Options:
 
 
 def judge(options: Options) -> ChatJudge:
-    request = {"max_completion_tokens": options.max_tokens} | ({"reasoning_effort": options.reasoning_effort} if options.reasoning_effort else {})
+    request = {"max_completion_tokens": options.max_tokens} | (
+        {"reasoning_effort": options.reasoning_effort} if options.reasoning_effort else {}
+    )
     orders = {"orders": "both"} if options.both_orders else {}
-    known = {"annotator": "chain_of_thought", "model": options.model, "prompt_sha256": sha256(SYSTEM + USER), "config_sha256": sha256(json.dumps(request)), **orders}
-    return ChatJudge(known, (("system", SYSTEM), ("user", USER)), request, "both" if options.both_orders else "hash", bracketed)
+    known = {
+        "annotator": "chain_of_thought",
+        "model": options.model,
+        "prompt_sha256": sha256(SYSTEM + USER),
+        "config_sha256": sha256(json.dumps(request)),
+        **orders,
+    }
+    return ChatJudge(
+        known, (("system", SYSTEM), ("user", USER)), request, "both" if options.both_orders else "hash", bracketed
+    )
 
 
 identity, workload, annotate = over_http(judge)

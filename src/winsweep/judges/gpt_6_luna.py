@@ -1,4 +1,5 @@
-"""AlpacaEval 2's prompt, order rule and weighting, asked of the model that OpenAI names as the successor of GPT-4.1 and GPT-4o.
+"""AlpacaEval 2's prompt, order rule and weighting, asked of the model that OpenAI names as the successor of GPT-4.1 and
+GPT-4o.
 
 It reasons unless told not to, and gives log-probabilities only then. Its figures stand beside no other judge's.
 """
@@ -13,7 +14,13 @@ from winsweep.keys import added, name_only
 
 VERSION = 1
 MODEL = "gpt-6-luna"
-REQUEST = {"max_completion_tokens": 1, "reasoning_effort": "none", "temperature": 1.0, "logprobs": True, "top_logprobs": 5}
+REQUEST = {
+    "max_completion_tokens": 1,
+    "reasoning_effort": "none",
+    "temperature": 1.0,
+    "logprobs": True,
+    "top_logprobs": 5,
+}
 
 
 @dataclass(frozen=True)

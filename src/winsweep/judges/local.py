@@ -1,7 +1,9 @@
-"""An open-weights judge on this machine, on its GPUs or its CPU: AlpacaEval 2's prompt and order rule, through the model's chat template.
+"""An open-weights judge on this machine, on its GPUs or its CPU: AlpacaEval 2's prompt and order rule, through the
+model's chat template.
 
-In a study: `judge: {from: local, path: DIR}` or `{from: local, hf_id: NAME, revision: COMMIT}`, and `judge: {gpus_per_rank: 1}` under stages:
-of the cluster file. Its weights are known by content or by revision, and part of the key.
+In a study: `judge: {from: local, path: DIR}` or `{from: local, hf_id: NAME, revision: COMMIT}`, and `judge:
+{gpus_per_rank: 1}` under stages: of the cluster file. Its weights are known by content or by revision, and part of the
+key.
 """
 
 from collections.abc import Callable
@@ -35,8 +37,11 @@ class Options:
 def judge(options: Options) -> ChatJudge:
     theirs = configuration.read(options.config, _title(options), options.both_orders)
     if not theirs.names:
-        raise BadStudy(f"judge local: config {options.config!r} does not weigh two names at the first token; legal is one that does, such as "
-                       f"{configuration.OFFICIAL}")
+        raise BadStudy(
+            f"judge local: config {options.config!r} does not weigh two names at the first token; legal is one that "
+            f"does, such as "
+            f"{configuration.OFFICIAL}"
+        )
     return configuration.renamed(theirs, "local", precision=options.precision)
 
 
@@ -48,7 +53,9 @@ def workload(options: Options) -> Workload:
     return judge(options).workload
 
 
-def annotate(pairs: list[dict], options: Options, keep: Callable[[list[dict]], None], ledger: Ledger | None = None) -> None:
+def annotate(
+    pairs: list[dict], options: Options, keep: Callable[[list[dict]], None], ledger: Ledger | None = None
+) -> None:
     """Give every pair its preference, handed to `keep` as it comes; see winsweep.judge.judging.judge_all."""
     from winsweep.judge.local import judge_here
 

@@ -1,4 +1,6 @@
-"""The toy judge: prefers the output that shares more character n-grams with a known answer, or likens it to the reference."""
+"""The toy judge: prefers the output that shares more character n-grams with a known answer, or likens it to the
+reference.
+"""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,5 +25,11 @@ def annotate(pairs: list[dict], options: Options, keep: Callable[[list[dict]], N
 
     for start in range(0, len(pairs), CHUNK):
         chunk = pairs[start : start + CHUNK]
-        keep([p | asdict(prefer(p["output_2"], p["output_1"], p.get("answer"), options.margin)) | {"annotator": "reference_overlap"}
-              for p in chunk])
+        keep(
+            [
+                p
+                | asdict(prefer(p["output_2"], p["output_1"], p.get("answer"), options.margin))
+                | {"annotator": "reference_overlap"}
+                for p in chunk
+            ]
+        )

@@ -1,4 +1,6 @@
-"""Runs a study to its end on one machine: a loop that looks, plans and starts what is ready. It remembers nothing that the store does not say."""
+"""Runs a study to its end on one machine: a loop that looks, plans and starts what is ready. It remembers nothing that
+the store does not say.
+"""
 
 import os
 import time
@@ -12,11 +14,11 @@ from winsweep.attempt import history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.endings import BUSY, STOPPED, progress_of
 from winsweep.attempt.history import failures, forgive
-from winsweep.workspace import Workspace, make_room
 from winsweep.local.local import Ended, Local
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, Item, State
 from winsweep.results import publish_analyses, publish_table
+from winsweep.workspace import Workspace, make_room
 
 POLL_S = 0.05
 LOG = "attempt.log"
@@ -36,11 +38,16 @@ class Run:
     started: dict[str, tuple[Artifact, float]] = field(default_factory=dict)  # what runs now, by key
     num_started: int = 0
     claims: dict[str, int] = field(default_factory=dict)  # of what runs now: the latest claim before it was started
-    unsaid: dict[str, str] = field(default_factory=dict)  # what failed although the store could not be told (a full disk): key to why
+    # what failed although the store could not be told (a full disk): key to why
+    unsaid: dict[str, str] = field(default_factory=dict)
 
 
-def drive(workspace: Workspace, placements: Placements, jobs: int, retry_failed: bool, show: Callable[[Run, list[Item]], None]) -> tuple[Run, list[Item]]:
-    """Make everything of the study that can be made; what failed is in the items. Stops its attempts when it is interrupted."""
+def drive(
+    workspace: Workspace, placements: Placements, jobs: int, retry_failed: bool, show: Callable[[Run, list[Item]], None]
+) -> tuple[Run, list[Item]]:
+    """Make everything of the study that can be made; what failed is in the items. Stops its attempts when it is
+    interrupted.
+    """
     if retry_failed:
         forgive(workspace.store, failures(workspace.store, [a.key for a in workspace.order]))
     cluster = Local(workspace.store.root / ".work" / "fork_server.log")
@@ -56,7 +63,9 @@ def drive(workspace: Workspace, placements: Placements, jobs: int, retry_failed:
 
 
 def make_table(run: Run, items: list[Item], show: Callable[[Run, list[Item]], None]) -> list[Item]:
-    """Publish the table of the cells that are judged; where some failed it is not made yet, and stands in the items if its making fails."""
+    """Publish the table of the cells that are judged; where some failed it is not made yet, and stands in the items if
+    its making fails.
+    """
     workspace = run.workspace
     done = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
     if done and len(done) < len(workspace.judged):  # some cells failed: the table of the others
@@ -68,13 +77,19 @@ def make_table(run: Run, items: list[Item], show: Callable[[Run, list[Item]], No
 
 
 def run_here(workspace: Workspace, placements: Placements, jobs: int, among: Collection[str] | None = None) -> None:
-    """Run what is ready of the stages (`among` some) that belong on this machine (a stage that needs the internet, say), and nothing else."""
+    """Run what is ready of the stages (`among` some) that belong on this machine (a stage that needs the internet,
+    say), and nothing else.
+    """
     here = placements.stages("login") & set(placements.by_stage if among is None else among)
     if not here:
         return
 
     def planner(facts: Facts) -> list[Item]:
-        return [i if i.artifact.stage in here else replace(i, state="waiting") for i in workspace.plan(facts) if i.state in ("ready", "running")]
+        return [
+            i if i.artifact.stage in here else replace(i, state="waiting")
+            for i in workspace.plan(facts)
+            if i.state in ("ready", "running")
+        ]
 
     run = Run(workspace, Local(workspace.store.root / ".work" / "fork_server.log"), jobs, placements)
     try:
@@ -114,7 +129,9 @@ def survey(run: Run, planner: Planner) -> list[Item]:
 
 
 def start_ready(run: Run, items: list[Item]) -> None:
-    """Start what is ready and has room. Only what reads rows, and pretraining, runs before all rows are read: a wrong row is found first."""
+    """Start what is ready and has room. Only what reads rows, and pretraining, runs before all rows are read: a wrong
+    row is found first.
+    """
     reading = any(i.artifact.stage == "prepare" and i.state in ("ready", "running") for i in items)
     for item in (i for i in items if not reading or i.artifact.stage in EARLY):
         placed = run.placements.of(item.artifact.stage, item.artifact.label)
@@ -142,7 +159,9 @@ def log_of(run: Run, a: Artifact) -> Path:
 
 
 def handle_end(run: Run, ended: Ended) -> None:
-    """Note that an attempt ended. What it did not say of its end itself is said here, so that nothing is tried for ever."""
+    """Note that an attempt ended. What it did not say of its end itself is said here, so that nothing is tried for
+    ever.
+    """
     a, _ = run.started.pop(ended.id)
     try:
         say_rest(run.workspace, a.key, ended.code, run.claims.pop(ended.id))
@@ -151,9 +170,11 @@ def handle_end(run: Run, ended: Ended) -> None:
 
 
 def say_rest(workspace: Workspace, key: str, code: int, before: int) -> None:
-    """See that the attempt which was started after claim `before` and ended with `code` has left an end that counts, if it made nothing.
+    """See that the attempt which was started after claim `before` and ended with `code` has left an end that counts, if
+    it made nothing.
 
-    None is needed where somebody else builds the artifact or has published it. A stop that this launcher did not ask for is a kill.
+    None is needed where somebody else builds the artifact or has published it. A stop that this launcher did not ask
+    for is a kill.
     """
     store, latest = workspace.store, workspace.store.latest(key)
     told = store.end_of(key, latest) if latest > before else None
@@ -163,7 +184,11 @@ def say_rest(workspace: Workspace, key: str, code: int, before: int) -> None:
         return
     kind, reason = unexplained(code, history.last_words(store.work(key) / "logs", LOG))
     if latest > before:
-        store.end(key, latest, {"kind": kind, "reason": reason, "progress": progress_of(store.work(key)), "begun": time.time()})
+        store.end(
+            key,
+            latest,
+            {"kind": kind, "reason": reason, "progress": progress_of(store.work(key)), "begun": time.time()},
+        )
     else:
         history.count(store, key, f"launcher-{uuid.uuid4().hex[:12]}", kind, reason)
 

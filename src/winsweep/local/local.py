@@ -19,7 +19,8 @@ class Ended(NamedTuple):
 
 
 class Local:
-    """Starts attempts and tells which ended; close() stops what still runs. The fork server starts with the first attempt.
+    """Starts attempts and tells which ended; close() stops what still runs. The fork server starts with the first
+    attempt.
 
     RuntimeError, from any call but close, if the fork server itself died.
     """
@@ -70,7 +71,9 @@ class Local:
             self.fork_server = None
 
     def _died(self) -> RuntimeError:
-        return RuntimeError(f"the process that starts attempts ended with {self.fork_server.wait()}; its log: {self.log}")
+        return RuntimeError(
+            f"the process that starts attempts ended with {self.fork_server.wait()}; its log: {self.log}"
+        )
 
     def _read(self) -> bytes:
         try:
@@ -80,12 +83,23 @@ class Local:
 
 
 def _fork_server(log: Path) -> subprocess.Popen:
-    """The fork server in a session of its own, so that Ctrl-C reaches the launcher alone and it can stop attempts in order."""
+    """The fork server in a session of its own, so that Ctrl-C reaches the launcher alone and it can stop attempts in
+    order.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    env = os.environ | {"PYTHONPATH": f"{layout.ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "TOKENIZERS_PARALLELISM": "false"}
+    env = os.environ | {
+        "PYTHONPATH": f"{layout.ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     with open(links.refuse(log), "ab", opener=links.opener) as out:
-        process = subprocess.Popen([sys.executable, "-m", "winsweep.attempt.fork_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=out, env=env, start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "winsweep.attempt.fork_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=out,
+            env=env,
+            start_new_session=True,
+        )
     os.set_blocking(process.stdout.fileno(), False)
     return process
 
@@ -96,5 +110,7 @@ def _gpus() -> list[str]:
         return [g for g in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if g]
     if shutil.which("nvidia-smi") is None:
         return []
-    listing = subprocess.run(["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True)
+    listing = subprocess.run(
+        ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True
+    )
     return listing.stdout.split() if listing.returncode == 0 else []

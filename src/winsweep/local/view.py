@@ -10,11 +10,18 @@ from rich.text import Text
 from winsweep.artifact import Artifact, closure
 from winsweep.costs import eta
 from winsweep.costs.durations import duration
-from winsweep.workspace import Workspace, chain, columns
 from winsweep.local.controller import Run, log_of, state_of
 from winsweep.plan import Item
+from winsweep.workspace import Workspace, chain, columns
 
-SIGNS = {"done": ("✓", "green"), "running": ("…", "cyan"), "ready": ("·", ""), "waiting": ("·", "dim"), "failed": ("✗", "red"), "blocked": ("–", "yellow")}
+SIGNS = {
+    "done": ("✓", "green"),
+    "running": ("…", "cyan"),
+    "ready": ("·", ""),
+    "waiting": ("·", "dim"),
+    "failed": ("✗", "red"),
+    "blocked": ("–", "yellow"),
+}
 WORST = ("failed", "blocked", "running", "ready", "waiting", "done")
 REFRESH_S = 0.5
 COUNT_S = 5.0  # between two estimates, each of which reads records
@@ -53,15 +60,25 @@ class View:
         for item in items:
             state, was = now[item.artifact.key], self.before.get(item.artifact.key)
             if state != was and (state in ("running", "failed") or (state == "done" and was == "running")):
-                tail = f"  log: {log_of(run, item.artifact)}" if state == "running" else f"  {item.why}" if state == "failed" else ""
+                tail = (
+                    f"  log: {log_of(run, item.artifact)}"
+                    if state == "running"
+                    else f"  {item.why}"
+                    if state == "failed"
+                    else ""
+                )
                 print(f"{time.time() - self.begun:7.1f}s {state:8s} {item.artifact.name}{tail}", flush=True)
         self.before = now
 
     def draw(self, run: Run, items: list[Item]) -> Table:
         states = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
         room = max(5, self.console.height - len(run.started) - 6)
-        open_first = sorted(self.chains, key=lambda label: all(states.get(a.key, "done") == "done" for a in self.workspace.ends(label)))
-        table = Table(title=self.title(run, items), caption=self.captions(run), caption_justify="left", box=None, pad_edge=False)
+        open_first = sorted(
+            self.chains, key=lambda label: all(states.get(a.key, "done") == "done" for a in self.workspace.ends(label))
+        )
+        table = Table(
+            title=self.title(run, items), caption=self.captions(run), caption_justify="left", box=None, pad_edge=False
+        )
         table.add_column("cell")
         for stage in self.stages:
             table.add_column(stage, justify="center")
@@ -77,7 +94,10 @@ class View:
             return Text(" ")
         state = min(found, key=WORST.index)
         if state == "running":
-            share = max((eta.share_done(self.workspace, a.key)[0] for a in artifacts if states.get(a.key) == "running"), default=0.0)
+            share = max(
+                (eta.share_done(self.workspace, a.key)[0] for a in artifacts if states.get(a.key) == "running"),
+                default=0.0,
+            )
             return Text(f"{100 * share:.0f}%", style="cyan")
         return Text(*SIGNS[state])
 
@@ -88,12 +108,17 @@ class View:
         return f"{self.workspace.study.name}: {left} jobs left, {len(run.started)} running{self.left if left else ''}"
 
     def captions(self, run: Run) -> Text:
-        rows = [f"{a.name}  {eta.share_done(self.workspace, a.key)[0]:4.0%}  {time.time() - since:4.0f}s  {log_of(run, a)}" for a, since in run.started.values()]
+        rows = [
+            f"{a.name}  {eta.share_done(self.workspace, a.key)[0]:4.0%}  {time.time() - since:4.0f}s  {log_of(run, a)}"
+            for a, since in run.started.values()
+        ]
         return Text("\n".join(rows))
 
 
 def time_left(run: Run, items: list[Item]) -> str:
-    """How long it may still take, by finished results of the same model and size; or that it is not known yet, and of what."""
+    """How long it may still take, by finished results of the same model and size; or that it is not known yet, and of
+    what.
+    """
     shares = {key: eta.share_done(run.workspace, key)[0] for key in run.started}
     seconds, unknown = eta.end(run.workspace, items, shares, run.jobs)
     if seconds is not None:
@@ -102,12 +127,22 @@ def time_left(run: Run, items: list[Item]) -> str:
 
 
 def failures_text(workspace: Workspace, items: list[Item], command: str) -> str:
-    """Each failed artifact with its reason and its log, the cells that it or their analyses wait for, and the command that tries again."""
+    """Each failed artifact with its reason and its log, the cells that it or their analyses wait for, and the command
+    that tries again.
+    """
     failed = [i for i in items if i.state == "failed"]
     lines = []
     for i in failed:
-        cells = [label for label in workspace.judged
-                 if any(state_of(items, a) != "done" and i.artifact in closure([a]) for a in workspace.ends(label))]
+        cells = [
+            label
+            for label in workspace.judged
+            if any(state_of(items, a) != "done" and i.artifact in closure([a]) for a in workspace.ends(label))
+        ]
         log = workspace.store.log(i.artifact.key)
-        lines += [f"failed  {i.artifact.name}", f"        {i.why}", f"        cells: {', '.join(cells)}", f"        log:   {log}"]
+        lines += [
+            f"failed  {i.artifact.name}",
+            f"        {i.why}",
+            f"        cells: {', '.join(cells)}",
+            f"        log:   {log}",
+        ]
     return "\n".join([*lines, f"To try them again: {command} --retry-failed"]) if failed else ""

@@ -1,4 +1,6 @@
-"""What is written down before sbatch: the folder of an array, with what its tasks make, and that of a finalizer, with what it sees to."""
+"""What is written down before sbatch: the folder of an array, with what its tasks make, and that of a finalizer, with
+what it sees to.
+"""
 
 import json
 import time
@@ -10,15 +12,16 @@ from winsweep.attempt import arrays, history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.retry import ChainProgress, bad_nodes
 from winsweep.attempt.spec import Spec
-from winsweep.workspace import Workspace
 from winsweep.placement import Cluster, Placement
 from winsweep.slurm import chain, pending_finalizers, queue, sbatch
 from winsweep.slurm.chain import Array
 from winsweep.slurm.pending_finalizers import FINALIZER, FINALIZER_FILE, Waiting
 from winsweep.slurm.queue import Task
 from winsweep.store.manifest import write_atomic
+from winsweep.workspace import Workspace
 
-# A finalizer is submitted first, to begin so late, and is told afterwards what it waits for; so it looks also where its launcher died between.
+# A finalizer is submitted first, to begin so late, and is told afterwards what it waits for; so it looks also where its
+# launcher died between.
 BEGIN_S = 180
 
 
@@ -33,23 +36,40 @@ def running_tasks(workspace: Workspace, found: Waiting) -> list[Task]:
 
 
 def open_array(workspace: Workspace, cluster: Cluster, array: Array, code: Path) -> tuple[Path, str, str]:
-    """Write down what the tasks of an array are to make; its folder, its job name and the command of each task, run from `code`."""
+    """Write down what the tasks of an array are to make; its folder, its job name and the command of each task, run
+    from `code`.
+    """
     told = [[spec_of(workspace, a, cluster.placements.of(a.stage, a.label)) for a in task] for task in array.slots()]
-    folder, name = arrays.open_folder(workspace.store.root, array.title, [[a.key for a in task] for task in array.slots()], told)
+    folder, name = arrays.open_folder(
+        workspace.store.root, array.title, [[a.key for a in task] for task in array.slots()], told
+    )
     return folder, name, sbatch.command(code, "winsweep.slurm.node", folder)
 
 
 def finalizer_array(workspace: Workspace, cluster: Cluster, after: Sequence[int | str]) -> Array:
     """The job that looks again when all of `after` are over: it submits what can be tried again, or makes the table."""
     placed = cluster.placements.of("aggregate", workspace.study.name)
-    return Array(placed, ((Artifact(FINALIZER, 1, workspace.study.name, {}, {}),),), tuple(chain.After(job) for job in after), begin_s=BEGIN_S)
+    return Array(
+        placed,
+        ((Artifact(FINALIZER, 1, workspace.study.name, {}, {}),),),
+        tuple(chain.After(job) for job in after),
+        begin_s=BEGIN_S,
+    )
 
 
 def finalizer_request(workspace: Workspace, cluster: Cluster, code: Path, now: ChainProgress) -> dict[str, object]:
     """What a finalizer must know, as JSON has it, and the code that it runs."""
-    return {"study": str(workspace.study.path.resolve()), "store": str(workspace.store.root), "cluster": str(cluster.file.resolve()),
-            "name": workspace.study.name, "cells": sorted(workspace.judged), "has_table": workspace.has_table, "code": str(code),
-            **pending_finalizers.asked(workspace), "chain_progress": vars(now)}
+    return {
+        "study": str(workspace.study.path.resolve()),
+        "store": str(workspace.store.root),
+        "cluster": str(cluster.file.resolve()),
+        "name": workspace.study.name,
+        "cells": sorted(workspace.judged),
+        "has_table": workspace.has_table,
+        "code": str(code),
+        **pending_finalizers.asked(workspace),
+        "chain_progress": vars(now),
+    }
 
 
 def open_finalizer(workspace: Workspace, told: Mapping[str, object], code: Path) -> tuple[Path, str, str]:

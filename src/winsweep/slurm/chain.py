@@ -1,4 +1,6 @@
-"""Which job arrays a plan becomes, and which waits for which: pure, so that what SLURM will be told can be read and tested."""
+"""Which job arrays a plan becomes, and which waits for which: pure, so that what SLURM will be told can be read and
+tested.
+"""
 
 import json
 import re
@@ -19,15 +21,17 @@ BUCKETS = 3  # arrays into which what corresponds to one parent is split at most
 NAMED = 100  # tasks of an array that are waited for by name at most
 Task = tuple[Artifact, ...]
 Row = tuple[int, Task]  # a task and its index in its array
-Place = tuple[int | str, int]  # an array of this submission (its number) or a job in the queue (its id), and the index there
+# an array of this submission (its number) or a job in the queue (its id), and the index there
+Place = tuple[int | str, int]
 
 
 @dataclass(frozen=True)
 class After:
-    """A dependency: on an earlier array of the same submission (its number), or on a job that is in the queue already (its id).
+    """A dependency: on an earlier array of the same submission (its number), or on a job that is in the queue already
+    (its id).
 
-    `corresponding`: task i waits for task i alone; `tasks`: all wait for just these; else all wait for all. Dependencies save waiting;
-    that inputs are there is checked by each job.
+    `corresponding`: task i waits for task i alone; `tasks`: all wait for just these; else all wait for all.
+    Dependencies save waiting; that inputs are there is checked by each job.
     """
 
     on: int | str
@@ -67,12 +71,15 @@ class Array:
 def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> list[Array]:
     """The arrays that make everything of `items` that is ready or waiting, parents before children.
 
-    A task that goes on with one result of its own cell has the index of the task that makes it, and waits for that and for the tasks of
-    other cells that it needs (references), which have the lowest indices, so that they begin first. Indices are below `max_tasks`.
-    What is in the queue is waited for by its job and index (the words after "job " in an item's `why`).
+    A task that goes on with one result of its own cell has the index of the task that makes it, and waits for that and
+    for the tasks of other cells that it needs (references), which have the lowest indices, so that they begin first.
+    Indices are below `max_tasks`. What is in the queue is waited for by its job and index (the words after "job " in an
+    item's `why`).
     """
     todo = [i.artifact for i in on_nodes(items, placements) if i.state in ("ready", "waiting")]
-    place: dict[str, Place] = {i.artifact.key: at for i in items if i.state == "running" and (at := _place_in_queue(i.why))}
+    place: dict[str, Place] = {
+        i.artifact.key: at for i in items if i.state == "running" and (at := _place_in_queue(i.why))
+    }
     first = references(todo)
     out: list[Array] = []
     for placed, group in _groups(_tasks(todo, placements), placements, first):
@@ -93,7 +100,11 @@ def _place_in_queue(why: str) -> Place | None:
 def references(todo: Iterable[Artifact]) -> set[str]:
     """Keys of everything of a cell that another cell of `todo` needs, and of what that is made from."""
     found: set[str] = set()
-    left = [a.inputs["reference"] for a in todo if a.stage == "judge" and "reference" in a.inputs and a.inputs["reference"].key != a.inputs["candidate"].key]
+    left = [
+        a.inputs["reference"]
+        for a in todo
+        if a.stage == "judge" and "reference" in a.inputs and a.inputs["reference"].key != a.inputs["candidate"].key
+    ]
     while left:
         if (a := left.pop()).key not in found:
             found.add(a.key)
@@ -102,7 +113,9 @@ def references(todo: Iterable[Artifact]) -> set[str]:
 
 
 def on_nodes(items: Sequence[Item], placements: Placements) -> list[Item]:
-    """`items` without what the login node has to make yet, and what waits for that: a job could only find that it is not there."""
+    """`items` without what the login node has to make yet, and what waits for that: a job could only find that it is
+    not there.
+    """
     held: set[str] = set()
     for i in items:  # inputs come first
         here = placements.of(i.artifact.stage, i.artifact.label).where == "login"
@@ -112,7 +125,8 @@ def on_nodes(items: Sequence[Item], placements: Placements) -> list[Item]:
 
 
 def _tasks(todo: list[Artifact], placements: Placements) -> list[Task]:
-    """`todo` (inputs first) as tasks: what is placed with its input follows the trained model that it is made from, if that is made now.
+    """`todo` (inputs first) as tasks: what is placed with its input follows the trained model that it is made from, if
+    that is made now.
 
     Else it shares a task with what its stage makes of the same model, so that one process loads that once.
     """
@@ -122,7 +136,10 @@ def _tasks(todo: list[Artifact], placements: Placements) -> list[Task]:
         placed = placements.of(a.stage, a.label)
         follows = placed.where == "with_input" and a.stage != "finetune"
         model = (a.stage, placed, _model(a))
-        task = next((of[i.key] for i in a.inputs.values() if follows and i.stage in LINE and i.key in of), of.get(model) if model[2] else None)
+        task = next(
+            (of[i.key] for i in a.inputs.values() if follows and i.stage in LINE and i.key in of),
+            of.get(model) if model[2] else None,
+        )
         if task is None:
             tasks.append(task := [])
             if follows:
@@ -153,7 +170,8 @@ def _own(task: Task) -> str:
 
 
 def _groups(tasks: list[Task], placements: Placements, first: set[str]) -> list[tuple[Placement, list[Task]]]:
-    """`tasks` (inputs first) by stages, placement, the groups that they wait for and that of their own; each after what it waits for.
+    """`tasks` (inputs first) by stages, placement, the groups that they wait for and that of their own; each after what
+    it waits for.
 
     The outputs of references are a group apart if they are too many to be waited for by name.
     """
@@ -170,7 +188,13 @@ def _groups(tasks: list[Task], placements: Placements, first: set[str]) -> list[
     for task in sorted(tasks, key=lambda task: (depth(task[0].key), task[0].key not in first)):
         stages = tuple(dict.fromkeys(a.stage for a in task))
         waits = frozenset(number[i.key] for i in _needs(task) if i.key in number)
-        group = (stages, placements.of(stages[0], task[0].label), waits, number.get(_own(task)), apart and any(a.key in first for a in task if a.stage == "generate"))
+        group = (
+            stages,
+            placements.of(stages[0], task[0].label),
+            waits,
+            number.get(_own(task)),
+            apart and any(a.key in first for a in task if a.stage == "generate"),
+        )
         groups.setdefault(group, []).append(task)
         number |= dict.fromkeys((a.key for a in task), numbers.setdefault(group, len(numbers)))
     return [(group[1], of) for group, of in groups.items()]
@@ -192,12 +216,20 @@ def _rows(group: list[Task], place: Mapping[str, Place], max_tasks: int) -> Iter
     for parent, rows in by_parent.items():
         for bucket in _buckets(rows, place):
             for start in range(0, len(bucket), len(bucket) if parent else max_tasks):
-                yield sorted(bucket, key=itemgetter(0)) if parent else list(enumerate(task for _, task in bucket[start : start + max_tasks]))
+                yield (
+                    sorted(bucket, key=itemgetter(0))
+                    if parent
+                    else list(enumerate(task for _, task in bucket[start : start + max_tasks]))
+                )
 
 
 def _buckets(rows: list[Row], place: Mapping[str, Place]) -> list[list[Row]]:
-    """`rows` by what they need of other cells, in at most BUCKETS lists; what needs nothing is with those that need its own."""
-    needs = [frozenset(i.key for i in _needs(task) if i.stage in OWN and i.key in place) - {_own(task)} for _, task in rows]
+    """`rows` by what they need of other cells, in at most BUCKETS lists; what needs nothing is with those that need its
+    own.
+    """
+    needs = [
+        frozenset(i.key for i in _needs(task) if i.stage in OWN and i.key in place) - {_own(task)} for _, task in rows
+    ]
     if len(frozenset().union(*needs)) > BUCKETS * NAMED:
         return [rows]
     distinct = [of for of in dict.fromkeys(needs) if of]
@@ -210,9 +242,13 @@ def _buckets(rows: list[Row], place: Mapping[str, Place]) -> list[list[Row]]:
 
 
 def _after(rows: list[Row], place: Mapping[str, Place], sizes: Sequence[int]) -> Iterator[After]:
-    """What an array waits for; an earlier one of `sizes` tasks is named as a whole where all of it, too much of it, or shared work is needed."""
+    """What an array waits for; an earlier one of `sizes` tasks is named as a whole where all of it, too much of it, or
+    shared work is needed.
+    """
     parents = [place.get(_own(task)) for _, task in rows]
-    parent = parents[0][0] if parents[0] and all(of == (parents[0][0], n) for of, (n, _) in zip(parents, rows)) else None
+    parent = (
+        parents[0][0] if parents[0] and all(of == (parents[0][0], n) for of, (n, _) in zip(parents, rows)) else None
+    )
     found: dict[int | str, set[int]] = {} if parent is None else {parent: set()}
     whole: set[int | str] = set()
     for index, task in rows:
@@ -232,15 +268,27 @@ def _after(rows: list[Row], place: Mapping[str, Place], sizes: Sequence[int]) ->
 
 
 def behind_rows(planned: Sequence[Array], items: Sequence[Item]) -> list[Array]:
-    """`planned`, its finetunes behind everything of `items` that reads rows: a wrong row of any task is found before GPU-hours are spent.
+    """`planned`, its finetunes behind everything of `items` that reads rows: a wrong row of any task is found before
+    GPU-hours are spent.
 
     A preparation that fails holds up only what is made from it, as waiting ends with the jobs, however they end.
     """
-    jobs = {i.why.partition("job ")[2].partition("_")[0] for i in items if i.artifact.stage == "prepare" and i.state == "running"}
+    jobs = {
+        i.why.partition("job ")[2].partition("_")[0]
+        for i in items
+        if i.artifact.stage == "prepare" and i.state == "running"
+    }
     first = next((n for n, array in enumerate(planned) if array.stage == "finetune"), len(planned))
-    order = sorted(range(len(planned)), key=lambda n: n >= first and planned[n].stage != "prepare")  # those wait for nothing
+    # those wait for nothing
+    order = sorted(range(len(planned)), key=lambda n: n >= first and planned[n].stage != "prepare")
     place = {was: now for now, was in enumerate(order)}
-    moved = [replace(planned[n], after=tuple(replace(x, on=place.get(x.on, x.on)) for x in planned[n].after)) for n in order]
+    moved = [
+        replace(planned[n], after=tuple(replace(x, on=place.get(x.on, x.on)) for x in planned[n].after)) for n in order
+    ]
     rows = [*(n for n, array in enumerate(moved) if array.stage == "prepare"), *sorted(jobs - {""})]
-    return [replace(array, after=(*map(After, rows), *(x for x in array.after if x.on not in rows))) if array.stage == "finetune" else array
-            for array in moved]
+    return [
+        replace(array, after=(*map(After, rows), *(x for x in array.after if x.on not in rows)))
+        if array.stage == "finetune"
+        else array
+        for array in moved
+    ]

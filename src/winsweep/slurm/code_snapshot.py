@@ -12,9 +12,13 @@ PARTS = ("src/winsweep", "jobs", "ds_configs", "slurm")
 
 
 def take_snapshot(store: Path) -> Path:
-    """The copy of this checkout's code in `store`, made if its content is new; its COMMIT says which commit it is, and if files differed."""
+    """The copy of this checkout's code in `store`, made if its content is new; its COMMIT says which commit it is, and
+    if files differed.
+    """
     digest = hashlib.sha256()
-    files = sorted(p for part in PARTS for p in (layout.ROOT / part).rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    files = sorted(
+        p for part in PARTS for p in (layout.ROOT / part).rglob("*") if p.is_file() and "__pycache__" not in p.parts
+    )
     for path in files:
         digest.update(f"{path.relative_to(layout.ROOT)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     told = provenance.commit()

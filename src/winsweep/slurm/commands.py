@@ -16,15 +16,15 @@ from winsweep.costs import forecast
 from winsweep.costs.durations import most_gpu_hours
 from winsweep.costs.eta import Pace, paces
 from winsweep.errors import BadStudy, ClusterDown
-from winsweep.workspace import Workspace, chain
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
 from winsweep.results import models_text, where_text
 from winsweep.slurm import doctor, halt, inventory, queue, sbatch, watchdog
+from winsweep.slurm.array_folders import leave_out
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
-from winsweep.slurm.array_folders import leave_out
-from winsweep.slurm.reconcile import Look, judged_cells, look, planned, table_failure, reconcile
+from winsweep.slurm.reconcile import Look, judged_cells, look, planned, reconcile, table_failure
+from winsweep.workspace import Workspace, chain
 
 CHECKS = ("check", "check_judge")
 WATCH_S = 30.0  # squeue asks a daemon that all users share
@@ -54,18 +54,24 @@ def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: 
 
 
 def over(seen: Look) -> bool:
-    """Whether nothing is under way and nothing more would be submitted, as all is done or failed, or as nothing came of the last submissions."""
+    """Whether nothing is under way and nothing more would be submitted, as all is done or failed, or as nothing came of
+    the last submissions.
+    """
     if seen.queued:
         return False
     if seen.chain_progress and seen.chain_progress.is_over:
         return True
-    return not seen.submitted and not any(i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate")
+    return not seen.submitted and not any(
+        i.state in ("ready", "running") for i in seen.items if i.artifact.stage != "aggregate"
+    )
 
 
 def say_submitted(workspace: Workspace, seen: Look) -> None:
     for array, job in seen.submitted:
         waits = f" after {', '.join(dict.fromkeys(str(x.on) for x in array.after))}" if array.after else ""
-        print(f"job {job}: {array.title}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True)
+        print(
+            f"job {job}: {array.title}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True
+        )
 
 
 def report(workspace: Workspace, seen: Look, command: str) -> int:
@@ -73,13 +79,18 @@ def report(workspace: Workspace, seen: Look, command: str) -> int:
     states = {i.artifact.key: i.state for i in seen.items}
     analysed = sum(states.get(a.key) == "done" for a in workspace.analyses.values())
     beside = f"; {analysed} of {len(workspace.analyses)} analyses beside it" if workspace.analyses else ""
-    what = f"cells judged; {where_text(workspace, done)}{beside}" if workspace.has_table else models_text(workspace, done)
+    what = (
+        f"cells judged; {where_text(workspace, done)}{beside}" if workspace.has_table else models_text(workspace, done)
+    )
     print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(workspace.judged)} {what}")
     if seen.full:
         print(f"SLURM takes no more jobs now ({seen.full}); the finalizer submits the rest as room appears")
     failed = [i for i in seen.items if i.state == "failed"]
     for i in failed:
-        print(f"failed  {i.artifact.name}\n        {i.why}\n        log:   {workspace.store.log(i.artifact.key)}", file=sys.stderr)
+        print(
+            f"failed  {i.artifact.name}\n        {i.why}\n        log:   {workspace.store.log(i.artifact.key)}",
+            file=sys.stderr,
+        )
     for key, why in table_failure(workspace, seen.items).items():
         print(f"failed  {key} (the table)\n        {why}\n        log:   {workspace.store.log(key)}", file=sys.stderr)
         failed = failed or [key]
@@ -91,33 +102,56 @@ def report(workspace: Workspace, seen: Look, command: str) -> int:
 
 
 def dry_run(workspace: Workspace, cluster: Cluster) -> int:
-    """The arrays, what each waits for, GPU-hours as asked and as measured, and whether SLURM would take them (1 if not)."""
+    """The arrays, what each waits for, GPU-hours as asked and as measured, and whether SLURM would take them (1 if
+    not).
+    """
     seen = look(workspace)
     items = on_nodes(seen.items, cluster.placements)
     todo = planned(workspace, items, cluster)
     known = paces(workspace, {a.stage for a in todo})
     for n, array in enumerate(todo):
         print(f"#{n:<3d} {array_line(array, known.get(array.stage))}{waits_text(array)}")
-    if held := sum(i.artifact.stage != "aggregate" for i in seen.items) - sum(i.artifact.stage != "aggregate" for i in items):
-        print(f"{held} results are made on this machine (where: login) or wait for those; sweep.py --watch sees to both")
+    if held := sum(i.artifact.stage != "aggregate" for i in seen.items) - sum(
+        i.artifact.stage != "aggregate" for i in items
+    ):
+        print(
+            f"{held} results are made on this machine (where: login) or wait for those; sweep.py --watch sees to both"
+        )
     asked = sum(most_gpu_hours(x.placement, len(x.tasks)) for x in todo)
     measured = sum(known[x.stage].gpu_hours * len(x.tasks) for x in todo if x.stage in known)
     by_pace = f" (about {figure(measured)} by finished results of {', '.join(sorted(known))})" if known else ""
-    print(f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {_hours(asked)} GPU-hours{by_pace}; "
-          f"{sum(i.state == 'done' for i in seen.items)} results reused")
+    print(
+        f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {_hours(asked)} "
+        f"GPU-hours{by_pace}; "
+        f"{sum(i.state == 'done' for i in seen.items)} results reused"
+    )
     print(prefetch.not_there(workspace), end="")
-    print("\n".join([*inspection.lines(looked := inspection.findings(workspace)), *forecast.lines(workspace, seen.items)]))
-    broken = dry.say_checks(workspace, cluster.placements, seen.items, None, gpu_gb(todo), dry.unreadable(workspace, looked))
+    print(
+        "\n".join([*inspection.lines(looked := inspection.findings(workspace)), *forecast.lines(workspace, seen.items)])
+    )
+    broken = dry.say_checks(
+        workspace, cluster.placements, seen.items, None, gpu_gb(todo), dry.unreadable(workspace, looked)
+    )
     return max(broken, say_refusals(todo), any(f.problem for f in looked))
 
 
 def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:
-    """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked only if anything wants one."""
+    """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked only if anything
+    wants one.
+    """
     found = inventory.partitions() if any(x.placement.gpus for x in todo) else {}
 
     def of(placed: Placement) -> float | None:
-        kinds = [k for name, p in found.items() if name == placed.partition or not placed.partition and p.is_default for k in p.kinds if k.num_gpus]
-        return room.by_name([kind or ",".join(k.features) for k in kinds if doctor.fits(placed.constraint, k) for kind in k.gpus])
+        kinds = [
+            k
+            for name, p in found.items()
+            if name == placed.partition or not placed.partition and p.is_default
+            for k in p.kinds
+            if k.num_gpus
+        ]
+        return room.by_name(
+            [kind or ",".join(k.features) for k in kinds if doctor.fits(placed.constraint, k) for kind in k.gpus]
+        )
 
     return of
 
@@ -125,8 +159,11 @@ def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:
 def array_line(array: Array, known: Pace | None) -> str:
     placed, num = array.placement, len(array.tasks)
     measured = f", about {figure(num * known.gpu_hours)} by {known.num} finished" if known and placed.gpus else ""
-    return (f"{array.title:16s} {num:5d} task{'s' if num > 1 else ' '} × {placed.nodes} nodes × {placed.ranks} ranks, {placed.gpus} GPUs, "
-            f"{placed.time_min} min; at most {_hours(most_gpu_hours(placed, num))} GPU-hours{measured}")
+    return (
+        f"{array.title:16s} {num:5d} task{'s' if num > 1 else ' '} × {placed.nodes} nodes × {placed.ranks} ranks, "
+        f"{placed.gpus} GPUs, "
+        f"{placed.time_min} min; at most {_hours(most_gpu_hours(placed, num))} GPU-hours{measured}"
+    )
 
 
 def _hours(num: float) -> str:
@@ -135,6 +172,7 @@ def _hours(num: float) -> str:
 
 def waits_text(array: Array) -> str:
     """What an array waits for, as a person says it."""
+
     def name(on: int | str) -> str:
         return f"#{on}" if isinstance(on, int) else f"job {on}"
 
@@ -156,7 +194,11 @@ def say_refusals(todo: Sequence[Array]) -> int:
         stages = ", ".join(dict.fromkeys(x.title for x in of_shape))
         why = sbatch.refusal(max(of_shape, key=lambda x: len(x.tasks)))
         code = 1 if why else code
-        print(f"SLURM refuses {stages}: {why}; python launch/doctor.py says what this cluster has" if why else f"SLURM takes {stages}")
+        print(
+            f"SLURM refuses {stages}: {why}; python launch/doctor.py says what this cluster has"
+            if why
+            else f"SLURM takes {stages}"
+        )
     return code
 
 
@@ -164,7 +206,10 @@ def say_emitted(out: Path, steps: Sequence[Step]) -> int:
     if not steps:
         print("nothing is missing that could be submitted, so nothing was written")
         return 0
-    print(f"{len(steps) - 1} arrays and a finalizer written to {out}; to submit them: bash {shlex.quote(str(out / 'submit.sh'))}")
+    print(
+        f"{len(steps) - 1} arrays and a finalizer written to {out}; to submit them: bash "
+        f"{shlex.quote(str(out / 'submit.sh'))}"
+    )
     return 0
 
 
@@ -187,6 +232,7 @@ def cancel(workspace: Workspace, label: str) -> int:
 
 def own(workspace: Workspace, label: str) -> set[str]:
     """Keys that only this cell needs."""
+
     def keys(name: str) -> set[str]:
         return {a.key for of_stage in chain(workspace.ends(name)).values() for a in of_stage}
 

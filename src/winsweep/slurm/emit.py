@@ -1,4 +1,6 @@
-"""What a look would submit, as files for people who read before they run: a script for each array, and a submit.sh that calls sbatch."""
+"""What a look would submit, as files for people who read before they run: a script for each array, and a submit.sh that
+calls sbatch.
+"""
 
 import shlex
 from collections.abc import Sequence
@@ -7,14 +9,22 @@ from pathlib import Path
 
 from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
-from winsweep.workspace import Workspace
 from winsweep.placement import Cluster
 from winsweep.slurm import halt, held, sbatch, watchdog
+from winsweep.slurm.array_folders import (
+    BEGIN_S,
+    excluded,
+    finalizer_array,
+    finalizer_request,
+    open_array,
+    open_finalizer,
+    running_jobs,
+)
 from winsweep.slurm.chain import Array
-from winsweep.slurm.pending_finalizers import FINALIZER
 from winsweep.slurm.code_snapshot import take_snapshot
-from winsweep.slurm.array_folders import BEGIN_S, finalizer_array, finalizer_request, excluded, open_array, open_finalizer, running_jobs
+from winsweep.slurm.pending_finalizers import FINALIZER
 from winsweep.slurm.reconcile import Lock, look, planned, table_is_missing
+from winsweep.workspace import Workspace
 
 HEAD = r"""#!/usr/bin/env bash
 # The study {study}: {num_tasks} tasks in {num_arrays} job arrays, then a finalizer, as launch/sweep.py would submit them.
@@ -58,7 +68,9 @@ OVER = "finalizer $finalizer has begun, which submits what is missing; see launc
 
 @dataclass(frozen=True)
 class Step:
-    """One call of sbatch: its script's name, the folder of the array in the store, what it waits for ("${job_0}" is the first step's id)."""
+    """One call of sbatch: its script's name, the folder of the array in the store, what it waits for ("${job_0}" is the
+    first step's id).
+    """
 
     array: Array
     script: str
@@ -67,9 +79,13 @@ class Step:
 
 
 def emit(workspace: Workspace, cluster: Cluster, out: Path) -> list[Step]:
-    """Write what a look would submit to the new or empty directory `out`, and submit nothing; no files if nothing is missing."""
+    """Write what a look would submit to the new or empty directory `out`, and submit nothing; no files if nothing is
+    missing.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadStudy(f"--emit {out}: found something there; a new or empty directory is legal; name another, or remove it")
+        raise BadStudy(
+            f"--emit {out}: found something there; a new or empty directory is legal; name another, or remove it"
+        )
     with Lock(workspace):
         seen = look(workspace)
         todo = planned(workspace, seen.items, cluster)
@@ -81,7 +97,17 @@ def emit(workspace: Workspace, cluster: Cluster, out: Path) -> list[Step]:
         for array in todo:
             steps.append(_step(out, array, open_array(workspace, cluster, array, code), exclude, len(steps)))
         last = finalizer_array(workspace, cluster, [*range(len(steps)), *running_jobs(workspace, seen.tasks)])
-        steps.append(_step(out, last, open_finalizer(workspace, finalizer_request(workspace, cluster, code, halt.advanced(workspace, None)), code), [], len(steps)))
+        steps.append(
+            _step(
+                out,
+                last,
+                open_finalizer(
+                    workspace, finalizer_request(workspace, cluster, code, halt.advanced(workspace, None)), code
+                ),
+                [],
+                len(steps),
+            )
+        )
         if not watchdog.watchdogs(seen.tasks):
             watch = watchdog.array_of(last.placement, held.FIRST_S)
             steps.append(_step(out, watch, watchdog.opened(workspace.store.root, last.placement, code), [], len(steps)))
@@ -90,25 +116,46 @@ def emit(workspace: Workspace, cluster: Cluster, out: Path) -> list[Step]:
 
 
 def submit_text(study: str, steps: Sequence[Step]) -> str:
-    """submit.sh: one call of sbatch a step, the finalizer first, then in order, the ids of earlier ones in shell variables."""
-    last, = (s for s in steps if s.array.stage == FINALIZER)
+    """submit.sh: one call of sbatch a step, the finalizer first, then in order, the ids of earlier ones in shell
+    variables.
+    """
+    (last,) = (s for s in steps if s.array.stage == FINALIZER)
     others = [s for s in steps if s.array.stage not in (FINALIZER, watchdog.WATCHDOG)]
-    head = HEAD.format(study=study, num_arrays=len(others), num_tasks=sum(len(s.array.tasks) for s in others),
-                       scrubbed="|".join(sbatch.SCRUBBED), begin_s=BEGIN_S)
-    text = [head, f"\n# {_tasks(last.array)}\nfinalizer={_call(last)}\n"
-            f"""scontrol update "JobId=$finalizer" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
-            f"""accepted="{''.join(f'?afterany:{x.on}' for x in last.array.after if isinstance(x.on, str))}"\ntrap release EXIT\n"""]
-    text += [f'\n# {_tasks(s.array)}\njob_{n}={_call(s)}\naccepted+="?afterany:${{job_{n}}}"\n' for n, s in enumerate(others)]
-    text += [f"\n# {_tasks(s.array)}, if there is room for it\nwatch={_call(s)} || true\n" for s in steps if s.array.stage == watchdog.WATCHDOG]
+    head = HEAD.format(
+        study=study,
+        num_arrays=len(others),
+        num_tasks=sum(len(s.array.tasks) for s in others),
+        scrubbed="|".join(sbatch.SCRUBBED),
+        begin_s=BEGIN_S,
+    )
+    text = [
+        head,
+        f"\n# {_tasks(last.array)}\nfinalizer={_call(last)}\n"
+        f"""scontrol update "JobId=$finalizer" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
+        f"""accepted="{"".join(f"?afterany:{x.on}" for x in last.array.after if isinstance(x.on, str))}"\ntrap release EXIT\n""",
+    ]
+    text += [
+        f'\n# {_tasks(s.array)}\njob_{n}={_call(s)}\naccepted+="?afterany:${{job_{n}}}"\n' for n, s in enumerate(others)
+    ]
+    text += [
+        f"\n# {_tasks(s.array)}, if there is room for it\nwatch={_call(s)} || true\n"
+        for s in steps
+        if s.array.stage == watchdog.WATCHDOG
+    ]
     return "".join(text)
 
 
 def _call(s: Step) -> str:
-    return f'$(submit {shlex.quote(s.script)} {shlex.quote(str(s.folder))} "{s.dependency if s.array.stage not in (FINALIZER, watchdog.WATCHDOG) else ""}")'
+    return (
+        f"$(submit {shlex.quote(s.script)} {shlex.quote(str(s.folder))} "
+        f'"{s.dependency if s.array.stage not in (FINALIZER, watchdog.WATCHDOG) else ""}")'
+    )
 
 
 def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[str], number: int) -> Step:
-    """The script of one array in `out`; its folder in the store is not looked for in the queue until submit.sh has submitted it."""
+    """The script of one array in `out`; its folder in the store is not looked for in the queue until submit.sh has
+    submitted it.
+    """
     folder, name, run = opened
     arrays.close(folder)
     script = f"{number:02d}-{array.title}.sh"

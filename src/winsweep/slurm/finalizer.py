@@ -1,4 +1,6 @@
-"""The last job of a submission, `python -m winsweep.slurm.finalizer FOLDER`: tries again what may be tried again, or makes the table."""
+"""The last job of a submission, `python -m winsweep.slurm.finalizer FOLDER`: tries again what may be tried again, or
+makes the table.
+"""
 
 from winsweep.attempt import stopflag
 
@@ -17,15 +19,15 @@ from winsweep.attempt import attempt, endings, history
 from winsweep.attempt.retry import ChainProgress
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.errors import ClusterDown, Stopped
-from winsweep.workspace import Workspace, open_workspace
 from winsweep.placement import Cluster, read_cluster
 from winsweep.results import publish_table
 from winsweep.slurm import halt, queue, watchdog
-from winsweep.slurm.pending_finalizers import FINALIZER_FILE, asked
-from winsweep.slurm.node import requeue
 from winsweep.slurm.array_folders import spec_of
+from winsweep.slurm.node import requeue
+from winsweep.slurm.pending_finalizers import FINALIZER_FILE, asked
 from winsweep.slurm.reconcile import judged_cells, look, reconcile
 from winsweep.store.store import Store
+from winsweep.workspace import Workspace, open_workspace
 
 KNOWN_AFTER_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
 DOWN_S = 1800.0  # how long SLURM may be away
@@ -34,7 +36,9 @@ ROOM_S = 3600.0  # for as long a finalizer that found no room does nothing at al
 
 
 def main(folder: Path) -> int:
-    """Look again once all is over; a signal puts this job back into the queue, as without it the study would stand still."""
+    """Look again once all is over; a signal puts this job back into the queue, as without it the study would stand
+    still.
+    """
     flag = StopFlag()
     try:
         flag.listen()
@@ -65,7 +69,10 @@ def close(told: dict, flag: StopFlag) -> int:
                 flag.listen()  # the table's attempt polled it
             stayed, seen = stays, reconcile(workspace, cluster, own_job=job, stays=stays, before=before)
             stays = seen.stays
-            print(f"{len(seen.submitted)} arrays submitted{'; no room for another finalizer' if stays else ''}", flush=True)
+            print(
+                f"{len(seen.submitted)} arrays submitted{'; no room for another finalizer' if stays else ''}",
+                flush=True,
+            )
             if not stays and not stayed:
                 if not seen.submitted:
                     watchdog.drop(workspace.store.root, job)
@@ -88,14 +95,21 @@ def wait_for_room() -> None:
 
 
 def edited(workspace: Workspace, told: dict, own_job: str) -> bool:
-    """Whether the study's file asks for something else than when this job was submitted, which is then left to a person."""
+    """Whether the study's file asks for something else than when this job was submitted, which is then left to a
+    person.
+    """
     now = asked(workspace)
     changed = [label for label in told["cells"] if now["asked"].get(label) != told["asked"][label]]
-    gone = {name for name, a in workspace.study.analyses.items() if a.cell.label not in told["cells"]}  # with cells that were cancelled
+    # with cells that were cancelled
+    gone = {name for name, a in workspace.study.analyses.items() if a.cell.label not in told["cells"]}
     changed += [name for name, key in told["analyses"].items() if now["analyses"].get(name) != key and name not in gone]
     if changed and not look(workspace, own_job).finalizer:
-        halt.note(workspace.store, told["name"], f"{told['study']} was edited after it was submitted ({', '.join(changed[:3])}"
-                                              f"{' …' if len(changed) > 3 else ''}), so nothing more was submitted; sweep.py runs it as it is now")
+        halt.note(
+            workspace.store,
+            told["name"],
+            f"{told['study']} was edited after it was submitted ({', '.join(changed[:3])}"
+            f"{' …' if len(changed) > 3 else ''}), so nothing more was submitted; sweep.py runs it as it is now",
+        )
         watchdog.drop(workspace.store.root, own_job)
     return bool(changed)
 
@@ -108,13 +122,21 @@ def wait_until_known(workspace: Workspace) -> None:
 
 
 def make_table(workspace: Workspace, cluster: Cluster, flag: StopFlag) -> Path | None:
-    """The table of every cell that is judged by now, at results/STUDY.csv; None if none is, or wanted, or if its making failed."""
+    """The table of every cell that is judged by now, at results/STUDY.csv; None if none is, or wanted, or if its making
+    failed.
+    """
     done = judged_cells(workspace, look(workspace).items)
     if not done or not workspace.has_table:
         return None
     table = workspace.table(done)
     if table.key not in workspace.store.published() and not history.failures(workspace.store, [table.key]):
-        code = attempt.run(spec_of(workspace, table, cluster.placements.of("aggregate", workspace.study.name)), 0, 1, uuid.uuid4().hex[:12], flag)
+        code = attempt.run(
+            spec_of(workspace, table, cluster.placements.of("aggregate", workspace.study.name)),
+            0,
+            1,
+            uuid.uuid4().hex[:12],
+            flag,
+        )
         if code == endings.STOPPED:
             raise Stopped("stopped")
     return publish_table(workspace.store, workspace.study.name, table.key)

@@ -1,4 +1,6 @@
-"""How far a study's chain of jobs has come, and why it ended before the study did: a file in the store, shown until sweep.py goes on."""
+"""How far a study's chain of jobs has come, and why it ended before the study did: a file in the store, shown until
+sweep.py goes on.
+"""
 
 import json
 import time
@@ -8,10 +10,10 @@ from pathlib import Path
 from winsweep.attempt import history
 from winsweep.attempt.endings import progress_of
 from winsweep.attempt.retry import GENERATIONS, ChainProgress, next_progress
-from winsweep.workspace import Workspace
 from winsweep.slurm.chain import Array
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
+from winsweep.workspace import Workspace
 
 
 def note(store: Store, study: str, why: str) -> None:
@@ -36,7 +38,10 @@ def advanced(workspace: Workspace, before: ChainProgress | None) -> ChainProgres
     """The progress of a chain that submits again, or begins (without `before`)."""
     present, begun = workspace.store.published().keys(), workspace.store.begun()
     open_keys = [a.key for a in workspace.order if a.key not in present and a.key in begun]
-    far = sum(a.key in present for a in workspace.order), sum(progress_of(workspace.store.work(key)) for key in open_keys)
+    far = (
+        sum(a.key in present for a in workspace.order),
+        sum(progress_of(workspace.store.work(key)) for key in open_keys),
+    )
     return next_progress(before, *far) if before else ChainProgress(*far)
 
 
@@ -44,8 +49,12 @@ def halted(workspace: Workspace, todo: Sequence[Array]) -> list[Array]:
     """Nothing, instead of `todo`, and a note for people about it."""
     lost = [history.so_far(workspace.store, a.key) for array in todo for task in array.tasks for a in task]
     last = next(filter(None, lost), "no attempt has left a reason; launch/logs.py shows their logs")
-    note(workspace.store, workspace.study.name, f"nothing was finished or got further in {GENERATIONS} submissions in a row, so {len(lost)} results were "
-                                         f"not submitted again ({last}); sweep.py goes on")
+    note(
+        workspace.store,
+        workspace.study.name,
+        f"nothing was finished or got further in {GENERATIONS} submissions in a row, so {len(lost)} results were "
+        f"not submitted again ({last}); sweep.py goes on",
+    )
     return []
 
 

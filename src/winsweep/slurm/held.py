@@ -1,4 +1,6 @@
-"""Tasks that SLURM holds: released, three times at most, or cancelled where their results are there; so that nobody waits for them for ever."""
+"""Tasks that SLURM holds: released, three times at most, or cancelled where their results are there; so that nobody
+waits for them for ever.
+"""
 
 import sys
 import time
@@ -18,7 +20,8 @@ RELEASES = 3  # of one task; one that is held again after that cannot start
 
 
 def release_or_cancel(store: Store, found: Sequence[tuple[Submitted, Task]]) -> list[str]:
-    """What was done, a line for each held task of `found`; a task that its own user holds is left alone until its results are there.
+    """What was done, a line for each held task of `found`; a task that its own user holds is left alone until its
+    results are there.
 
     A task that is given up counts as a lost attempt, or (where SLURM does not let its user release it) as a failure.
     """
@@ -36,7 +39,9 @@ def release_or_cancel(store: Store, found: Sequence[tuple[Submitted, Task]]) -> 
 
 
 def _release(store: Store, array: Submitted, task: Task) -> str:
-    """Release a task once more, or give it up; a finalizer or a watchdog is never given up, as they end what is left to end."""
+    """Release a task once more, or give it up; a finalizer or a watchdog is never given up, as they end what is left to
+    end.
+    """
     before, makes = _releases(array.folder, task.index), (array.folder / "specs.jsonl").stat().st_size
     if len(before) >= RELEASES and makes:
         return _give_up(store, array, task, before)
@@ -52,7 +57,10 @@ def _release(store: Store, array: Submitted, task: Task) -> str:
 
 
 def _give_up(store: Store, array: Submitted, task: Task, before: list[str]) -> str:
-    why = f"SLURM held it ({task.reason}) and {len(before)} times scontrol release did not help{': ' * bool(before[-1])}{before[-1]}"
+    why = (
+        f"SLURM held it ({task.reason}) and {len(before)} times scontrol release did not "
+        f"help{': ' * bool(before[-1])}{before[-1]}"
+    )
     queue.run(["scancel", task.id])
     for key in history.could_begin(arrays.told_to(array.folder, task.index), store.published().keys()):
         history.lose(store, key, task.id, why, "held" if before[-1] else "lost")
@@ -82,7 +90,9 @@ def look(store: Store) -> list[tuple[Submitted, Task]]:
 
 
 def look_at_times(root: Path) -> None:
-    """A look at the end of a task, if the last one is as long ago as a watchdog waits; that SLURM does not answer is no matter here."""
+    """A look at the end of a task, if the last one is as long ago as a watchdog waits; that SLURM does not answer is no
+    matter here.
+    """
     if time.time() - _noted(root, "looked") < wait_s(root):
         return
     try:

@@ -1,4 +1,6 @@
-"""What a SLURM cluster says that it has: partitions, their limits and nodes, and what this user may use, parsed from its commands."""
+"""What a SLURM cluster says that it has: partitions, their limits and nodes, and what this user may use, parsed from
+its commands.
+"""
 
 import math
 import os
@@ -10,7 +12,17 @@ from dataclasses import dataclass
 from winsweep.slurm import queue
 
 FORMAT = "%R|%P|%a|%l|%s|%D|%c|%m|%G|%f|%T"
-USABLE = ("idle", "mixed", "allocated", "completing", "planned", "reserved", "power_saving", "powered_down", "powering_up")
+USABLE = (
+    "idle",
+    "mixed",
+    "allocated",
+    "completing",
+    "planned",
+    "reserved",
+    "power_saving",
+    "powered_down",
+    "powering_up",
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,9 @@ def parse_partitions(text: str) -> dict[str, Partition]:
     found: dict[str, Partition] = {}
     for line in text.splitlines():
         name, starred, up, limit, size, num, cpus, mem, gres, features, state = (f.strip() for f in line.split("|"))
-        kind = Kind(int(num), _number(cpus), _number(mem), gpus_of(gres), frozenset(features.split(",")) - {"(null)", ""}, state)
+        kind = Kind(
+            int(num), _number(cpus), _number(mem), gpus_of(gres), frozenset(features.split(",")) - {"(null)", ""}, state
+        )
         before = found[name].kinds if name in found else ()
         most = float(size.rpartition("-")[2].replace("infinite", "inf"))
         found[name] = Partition(name, starred.endswith("*"), up == "up", minutes(limit), most, (*before, kind))
@@ -99,7 +113,9 @@ def rights(config: Mapping[str, str]) -> Rights | None:
         return None
     user = pwd.getpwuid(os.getuid()).pw_name
     cluster = config.get("ClusterName", "")
-    told = queue.run(["sacctmgr", "-nP", "show", "association", f"user={user}", f"cluster={cluster}", "format=account,qos"])
+    told = queue.run(
+        ["sacctmgr", "-nP", "show", "association", f"user={user}", f"cluster={cluster}", "format=account,qos"]
+    )
     return Rights(user, parse_rights(told.splitlines()), "associations" in config.get("AccountingStorageEnforce", ""))
 
 

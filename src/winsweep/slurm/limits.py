@@ -5,12 +5,16 @@ import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from winsweep.check.finding import Finding
 from winsweep.errors import ClusterDown
 from winsweep.placement import Placement
 from winsweep.slurm import queue
-from winsweep.check.finding import Finding
 
-QOS_FIELDS = {"maxsubmitjobsperuser": "of each user", "maxsubmitjobsperaccount": "of each account", "grpsubmitjobs": "of all who use it"}
+QOS_FIELDS = {
+    "maxsubmitjobsperuser": "of each user",
+    "maxsubmitjobsperaccount": "of each account",
+    "grpsubmitjobs": "of all who use it",
+}
 ASSOC_FIELDS = {"maxsubmitjobs": "of each user", "grpsubmitjobs": "of all who use it"}
 
 
@@ -37,23 +41,46 @@ def check_limits(placements: Sequence[Placement], config: Mapping[str, str]) -> 
         return Finding("ok", what, "no limit is known")
     said = f"at most {'; '.join(map(str, found[:3]))}; each task of an array counts as one"
     if found[0].num < 2:
-        return Finding("problem", what, said,
-                       "a study needs two (a task, and the finalizer that goes on): name another qos:, account: or partition:")
-    return Finding("ok", what, said, "of a larger study as much is submitted as fits, and its finalizer submits the rest as room appears")
+        return Finding(
+            "problem",
+            what,
+            said,
+            "a study needs two (a task, and the finalizer that goes on): name another qos:, account: or partition:",
+        )
+    return Finding(
+        "ok",
+        what,
+        said,
+        "of a larger study as much is submitted as fits, and its finalizer submits the rest as room appears",
+    )
 
 
 def submit_limits(placements: Sequence[Placement], config: Mapping[str, str]) -> list[Limit]:
     """Every limit that jobs of `placements` meet, the least first. ClusterDown if the database does not answer."""
-    cluster = [Limit(int(config["MaxJobCount"]), "MaxJobCount", "of all users")] if config.get("MaxJobCount", "").isdigit() else []
-    if not config.get("AccountingStorageType", "").endswith("slurmdbd") or "limits" not in config.get("AccountingStorageEnforce", ""):
+    cluster = (
+        [Limit(int(config["MaxJobCount"]), "MaxJobCount", "of all users")]
+        if config.get("MaxJobCount", "").isdigit()
+        else []
+    )
+    if not config.get("AccountingStorageType", "").endswith("slurmdbd") or "limits" not in config.get(
+        "AccountingStorageEnforce", ""
+    ):
         return cluster
     user, name = pwd.getpwuid(os.getuid()).pw_name, config.get("ClusterName", "")
     fields = ",".join(("account", "user", "partition", "defaultqos", *ASSOC_FIELDS))
     rows = _table(["association", f"cluster={name}", f"format={fields}"])
     own = [r for r in rows if r["user"] == user]
     accounts = {p.account for p in placements if p.account} or {r["account"] for r in own}
-    used = [r for r in rows if r["account"] in accounts and r["user"] in (user, "") and r["partition"] in ("", *(p.partition for p in placements))]
-    names = {p.qos for p in placements if p.qos} | {r["defaultqos"] for r in own if r["account"] in accounts and not all(p.qos for p in placements)}
+    used = [
+        r
+        for r in rows
+        if r["account"] in accounts
+        and r["user"] in (user, "")
+        and r["partition"] in ("", *(p.partition for p in placements))
+    ]
+    names = {p.qos for p in placements if p.qos} | {
+        r["defaultqos"] for r in own if r["account"] in accounts and not all(p.qos for p in placements)
+    }
     names |= partition_qos({p.partition for p in placements})
     qos = [r for r in _table(["qos", f"format=name,{','.join(QOS_FIELDS)}"]) if r["name"] in names]
     found = [*_limits(used, "account", ASSOC_FIELDS), *_limits(qos, "name", QOS_FIELDS), *cluster]

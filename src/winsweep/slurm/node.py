@@ -1,4 +1,6 @@
-"""What SLURM starts: one rank of one task of an array, `python -m winsweep.slurm.node FOLDER`, where FOLDER holds the specs of all tasks."""
+"""What SLURM starts: one rank of one task of an array, `python -m winsweep.slurm.node FOLDER`, where FOLDER holds the
+specs of all tasks.
+"""
 
 from winsweep.attempt import stopflag
 
@@ -22,11 +24,13 @@ from winsweep.slurm import held
 from winsweep.store import links
 
 SIGNALING_S = 0.2
-ASK_S = 120.0  # how long slurmctld may be away while a stopped attempt asks for another turn; after that the finalizer sees to it
+# how long slurmctld may be away while a stopped attempt asks for another turn; after that the finalizer sees to it
+ASK_S = 120.0
 
 
 def main(folder: Path) -> int:
-    """Make what this task's index names, one result after the other; if a signal stopped it, put this task (and no sibling) back into the queue, once.
+    """Make what this task's index names, one result after the other; if a signal stopped it, put this task (and no
+    sibling) back into the queue, once.
 
     All ranks make the first result; the leader makes what follows from it.
     """
@@ -49,7 +53,9 @@ def main(folder: Path) -> int:
 
 
 def make(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
-    """One attempt, with its log and (for people, and for an attempt by hand) its spec in the work directory of its result."""
+    """One attempt, with its log and (for people, and for an attempt by hand) its spec in the work directory of its
+    result.
+    """
     work = Path(spec.store) / ".work" / spec.key
     log = links.inside(Path(spec.store), work / "logs" / f"{token}.log")
     redirect(log if rank == 0 else log.with_suffix(f".r{rank}.log"))
@@ -61,11 +67,14 @@ def make(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> i
 
 
 def requeue(task: str) -> None:
-    """Back into the queue, unless a person cancelled the task. Always by ARRAY_TASK: one task's raw id is that of its whole array."""
+    """Back into the queue, unless a person cancelled the task. Always by ARRAY_TASK: one task's raw id is that of its
+    whole array.
+    """
     limit = time.monotonic() + ASK_S
     while time.monotonic() < limit:
         known, state = _say(["squeue", "-h", "-j", task, "-o", "%T"])
-        if known and state == "SIGNALING":  # for the moment in which SLURM sends its signal, which a fast attempt's end may fall into
+        # for the moment in which SLURM sends its signal, which a fast attempt's end may fall into
+        if known and state == "SIGNALING":
             time.sleep(SIGNALING_S)
             continue
         if known and state != "RUNNING":

@@ -1,14 +1,16 @@
-"""Finalizers that are in the queue already: one that would do the same is given more to wait for, instead of another one beside it."""
+"""Finalizers that are in the queue already: one that would do the same is given more to wait for, instead of another
+one beside it.
+"""
 
 import json
 from collections.abc import Mapping, Sequence, Set
 
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
-from winsweep.workspace import Workspace
 from winsweep.slurm import queue, watchdog
 from winsweep.slurm.queue import Task
 from winsweep.store.manifest import write_atomic
+from winsweep.workspace import Workspace
 
 FINALIZER = "finalizer"  # the array of one task that comes after all others: it looks again and makes the table
 FINALIZER_FILE = "finalizer.json"
@@ -20,8 +22,13 @@ def key_of(workspace: Workspace) -> str:
 
 
 def asked(workspace: Workspace) -> dict[str, dict[str, str]]:
-    """What a finalizer sees to, with what stands for it, which changes with the study's file; analyses that were left alone are not among it."""
-    return {"asked": {label: a.key for label, a in workspace.judged.items()}, "analyses": {name: a.key for name, a in workspace.analyses.items()}}
+    """What a finalizer sees to, with what stands for it, which changes with the study's file; analyses that were left
+    alone are not among it.
+    """
+    return {
+        "asked": {label: a.key for label, a in workspace.judged.items()},
+        "analyses": {name: a.key for name, a in workspace.analyses.items()},
+    }
 
 
 def told_to(array: Submitted) -> dict:
@@ -33,29 +40,47 @@ def covers(array: Submitted, workspace: Workspace) -> bool:
     if array.keys != ((key_of(workspace),),):
         return False
     told = told_to(array)
-    return told["has_table"] == workspace.has_table and set(told["cells"]) >= workspace.judged.keys() and told["analyses"].keys() >= workspace.analyses.keys()
+    return (
+        told["has_table"] == workspace.has_table
+        and set(told["cells"]) >= workspace.judged.keys()
+        and told["analyses"].keys() >= workspace.analyses.keys()
+    )
 
 
 def joined(told: Mapping[str, object], workspace: Workspace, found: Waiting) -> tuple[dict[str, object], Waiting]:
     """What a finalizer must know that is to take the place of those that wait for the same, and these."""
-    waiting = [(array, task) for array, task in found if array.keys == ((key_of(workspace),),) and task.state == "PENDING"
-               and told_to(array)["has_table"] == told["has_table"]]
+    waiting = [
+        (array, task)
+        for array, task in found
+        if array.keys == ((key_of(workspace),),)
+        and task.state == "PENDING"
+        and told_to(array)["has_table"] == told["has_table"]
+    ]
     known = {cell.label for cell in workspace.study.table.cells}
     before = [told_to(array) for array, _ in waiting]
-    asks = {c: key for of in before for c, key in of["asked"].items() if c in known and c in of["cells"]} | dict(told["asked"])
-    analyses = {name: key for of in before for name, key in of["analyses"].items() if name in workspace.study.analyses} | dict(told["analyses"])
+    asks = {c: key for of in before for c, key in of["asked"].items() if c in known and c in of["cells"]} | dict(
+        told["asked"]
+    )
+    analyses = {
+        name: key for of in before for name, key in of["analyses"].items() if name in workspace.study.analyses
+    } | dict(told["analyses"])
     return {**told, "cells": sorted(asks), "asked": asks, "analyses": analyses}, waiting
 
 
 def others(found: Waiting, present: Set[str]) -> list[str]:
     """Jobs of the store that make something which is not there, for one that waits for other cells than the caller's."""
     makes = [(task.job, key) for array, task in found for key in array.keys[task.index]]
-    return sorted({job for job, key in makes if key not in present and not key.startswith((FINALIZER, watchdog.WATCHDOG))}, key=int)
+    return sorted(
+        {job for job, key in makes if key not in present and not key.startswith((FINALIZER, watchdog.WATCHDOG))},
+        key=int,
+    )
 
 
 def same(told: Mapping[str, object], waiting: Waiting) -> tuple[Submitted, Task] | None:
     """One that would do the same; it goes on with the chain's progress of `told`."""
-    found = next((x for x in waiting if told_to(x[0]) | {"chain_progress": None} == {**told, "chain_progress": None}), None)
+    found = next(
+        (x for x in waiting if told_to(x[0]) | {"chain_progress": None} == {**told, "chain_progress": None}), None
+    )
     if found:
         write_atomic(found[0].folder / FINALIZER_FILE, json.dumps(told).encode())
     return found

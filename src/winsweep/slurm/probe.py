@@ -1,4 +1,6 @@
-"""A look at the cluster from one of its nodes: `python -m winsweep.slurm.probe FOLDER` runs there, the rest sends it and reads what it saw."""
+"""A look at the cluster from one of its nodes: `python -m winsweep.slurm.probe FOLDER` runs there, the rest sends it
+and reads what it saw.
+"""
 
 import json
 import os
@@ -34,8 +36,12 @@ class Probed:
 
 def main(folder: Path) -> int:
     """On the node: say what Python and which packages are here, in the shared directory."""
-    told = {**circumstances(), "node": liveness.node(), "finds_letter": "letter" in os.listdir(folder),
-            "ahead_s": ahead_s(folder / "clock")}
+    told = {
+        **circumstances(),
+        "node": liveness.node(),
+        "finds_letter": "letter" in os.listdir(folder),
+        "ahead_s": ahead_s(folder / "clock"),
+    }
     write_atomic(folder / SEEN, json.dumps(told).encode())
     return 0
 
@@ -87,9 +93,17 @@ def _await(folder: Path, job: str, limit: float) -> Probed:
 
 def _last_words(folder: Path, job: str) -> str:
     """What the job printed before it ended without an answer; a shared disk may show it late."""
-    said = [line for p in sorted(folder.glob("*.out")) for line in clean(p.read_text(errors="replace")).splitlines() if line.strip()]
-    said = [line for line in said if not line.startswith(("srun:", "slurmstepd:"))] or said  # they say only that it ended
-    return said[-1][:300] if said else f"job {job} ended and printed nothing, or its node cannot write to {folder.parent}"
+    said = [
+        line
+        for p in sorted(folder.glob("*.out"))
+        for line in clean(p.read_text(errors="replace")).splitlines()
+        if line.strip()
+    ]
+    # they say only that it ended
+    said = [line for line in said if not line.startswith(("srun:", "slurmstepd:"))] or said
+    return (
+        said[-1][:300] if said else f"job {job} ended and printed nothing, or its node cannot write to {folder.parent}"
+    )
 
 
 def _remove(folder: Path) -> None:

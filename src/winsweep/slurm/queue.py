@@ -11,12 +11,29 @@ from winsweep.errors import ClusterDown
 from winsweep.slurm import reasons
 
 FORMAT = "%i|%j|%T|%r|%N|%M|%l"
-LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SIGNALING",
-        "STAGE_OUT", "STOPPED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "PREEMPTED")
+LIVE = (
+    "PENDING",
+    "RUNNING",
+    "SUSPENDED",
+    "COMPLETING",
+    "CONFIGURING",
+    "REQUEUED",
+    "REQUEUE_HOLD",
+    "REQUEUE_FED",
+    "RESIZING",
+    "SIGNALING",
+    "STAGE_OUT",
+    "STOPPED",
+    "SPECIAL_EXIT",
+    "RESV_DEL_HOLD",
+    "PREEMPTED",
+)
 HOLDS = ("REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 TIMEOUT_S = 60.0
-NO_CONFIGURATION = re.compile(r"configuration (source|file)")  # in the words of a command that does not know its cluster
-# How long an sbatch that was not heard to succeed may still turn up in the queue. One that comes later costs a job that ends as busy.
+# in the words of a command that does not know its cluster
+NO_CONFIGURATION = re.compile(r"configuration (source|file)")
+# How long an sbatch that was not heard to succeed may still turn up in the queue. One that comes later costs a job that
+# ends as busy.
 ACCEPT_S = 30.0
 
 
@@ -56,12 +73,21 @@ def run(command: list[str], timeout_s: float = TIMEOUT_S) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
     except FileNotFoundError:
-        raise ClusterDown(f"{command[0]}: not found; is this a machine of the SLURM cluster? --cluster local needs none") from None
+        raise ClusterDown(
+            f"{command[0]}: not found; is this a machine of the SLURM cluster? --cluster local needs none"
+        ) from None
     except subprocess.TimeoutExpired:
-        raise ClusterDown(f"{command[0]}: no answer within {timeout_s:.0f} s; what is in the queue is unknown, so nothing was started; try again") from None
+        raise ClusterDown(
+            f"{command[0]}: no answer within {timeout_s:.0f} s; what is in the queue is unknown, so nothing was "
+            f"started; try again"
+        ) from None
     if done.returncode:
         said = str(done.stderr.strip() or done.stdout.strip() or done.returncode)
-        hint = "; run this on a login node of the cluster, or name its configuration in SLURM_CONF" if NO_CONFIGURATION.search(said) else ""
+        hint = (
+            "; run this on a login node of the cluster, or name its configuration in SLURM_CONF"
+            if NO_CONFIGURATION.search(said)
+            else ""
+        )
         raise ClusterDown(f"{' '.join(command[:2])}: {said}{hint}")
     return done.stdout
 
@@ -87,7 +113,9 @@ def words(task: Task) -> str:
 
 def is_held(task: Task) -> bool:
     """Whether SLURM will not start this task before somebody releases it."""
-    return task.state in HOLDS or (task.state == "PENDING" and re.search(r"held|hold", task.reason, re.IGNORECASE) is not None)
+    return task.state in HOLDS or (
+        task.state == "PENDING" and re.search(r"held|hold", task.reason, re.IGNORECASE) is not None
+    )
 
 
 def held_by(task: Task) -> str:

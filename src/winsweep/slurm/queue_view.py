@@ -1,4 +1,6 @@
-"""How a running study is told to a person: what runs and how far, what waits for what, when it may end, which nodes are left out."""
+"""How a running study is told to a person: what runs and how far, what waits for what, when it may end, which nodes are
+left out.
+"""
 
 import time
 from collections import Counter
@@ -7,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from winsweep.attempt import history
 from winsweep.costs.durations import duration
 from winsweep.costs.eta import end, share_done
-from winsweep.workspace import Workspace
 from winsweep.plan import Item
 from winsweep.slurm import halt, queue
 from winsweep.slurm.queue import Task
+from winsweep.workspace import Workspace
 
 SHOWN = 20  # running attempts that are listed one by one
 
@@ -21,16 +23,27 @@ def is_waiting(item: Item, queued: Mapping[str, Task | None]) -> bool:
     return item.artifact.key in queued and (task is None or task.state != "RUNNING")
 
 
-def lines(workspace: Workspace, items: Sequence[Item], queued: Mapping[str, Task | None], avoided: Sequence[str]) -> list[str]:
+def lines(
+    workspace: Workspace, items: Sequence[Item], queued: Mapping[str, Task | None], avoided: Sequence[str]
+) -> list[str]:
     """Everything that is not done, most pressing first, then what is left and until when."""
     failed = [i for i in items if i.state == "failed"]
     running = [i for i in items if i.state == "running" and not is_waiting(i, queued)]
     shares = {i.artifact.key: share_done(workspace, i.artifact.key)[0] for i in running}
-    told = [f"ended    {why}"] if (why := halt.reason(workspace.store, workspace.study.name)) and any(i.state != "done" for i in items) else []
-    told += [f"failed   {i.artifact.name}: {i.why}\n         log: {workspace.store.log(i.artifact.key)}" for i in failed]
+    told = (
+        [f"ended    {why}"]
+        if (why := halt.reason(workspace.store, workspace.study.name)) and any(i.state != "done" for i in items)
+        else []
+    )
+    told += [
+        f"failed   {i.artifact.name}: {i.why}\n         log: {workspace.store.log(i.artifact.key)}" for i in failed
+    ]
     told += held_lines(workspace, items)
     for i in running[:SHOWN]:
-        told += [f"running  {i.artifact.name}: {shares[i.artifact.key]:.0%}, {i.why}", f"         log: {workspace.store.log(i.artifact.key)}"]
+        told += [
+            f"running  {i.artifact.name}: {shares[i.artifact.key]:.0%}, {i.why}",
+            f"         log: {workspace.store.log(i.artifact.key)}",
+        ]
     told += [f"running  … and {len(running) - SHOWN} more"] if len(running) > SHOWN else []
     told += waiting_lines([queued[i.artifact.key] for i in items if i.state == "running" and is_waiting(i, queued)])
     told += [left_line(workspace, items, shares)] if any(i.state == "running" for i in items) else []
@@ -38,11 +51,17 @@ def lines(workspace: Workspace, items: Sequence[Item], queued: Mapping[str, Task
 
 
 def held_lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
-    """What a failure keeps from being made, a line for each cause; and what will be tried again, with how it ended before."""
+    """What a failure keeps from being made, a line for each cause; and what will be tried again, with how it ended
+    before.
+    """
     causes = Counter(i.why for i in items if i.state == "blocked")
     told = [f"blocked  {num} × {why}" for why, num in causes.most_common()]
     begun = workspace.store.begun()
-    again = [(i, history.so_far(workspace.store, i.artifact.key)) for i in items if i.state in ("ready", "waiting") and i.artifact.key in begun]
+    again = [
+        (i, history.so_far(workspace.store, i.artifact.key))
+        for i in items
+        if i.state in ("ready", "waiting") and i.artifact.key in begun
+    ]
     return told + [f"again    {i.artifact.name}: {said}" for i, said in again if said][:SHOWN]
 
 
@@ -60,6 +79,13 @@ def left_line(workspace: Workspace, items: Sequence[Item], shares: Mapping[str, 
     seconds, unknown = end(workspace, items, shares)
     if seconds is not None:
         by = time.strftime("%a %H:%M", time.localtime(time.time() + seconds))
-        return f"left     {num} results; about {duration(seconds)}, until {by}, at {len(shares)} at once and the pace of finished ones"
-    why = f"nothing of {', '.join(unknown)} has finished yet with the same model or judge and a known number of rows" if unknown else "nothing runs"
+        return (
+            f"left     {num} results; about {duration(seconds)}, until {by}, at {len(shares)} at once and the pace "
+            f"of finished ones"
+        )
+    why = (
+        f"nothing of {', '.join(unknown)} has finished yet with the same model or judge and a known number of rows"
+        if unknown
+        else "nothing runs"
+    )
     return f"left     {num} results; until when is not known: {why}"

@@ -1,4 +1,6 @@
-"""Why a job is where it is, in words: SLURM's reasons are told by how they begin, in any case, with blanks or underscores."""
+"""Why a job is where it is, in words: SLURM's reasons are told by how they begin, in any case, with blanks or
+underscores.
+"""
 
 import re
 
@@ -53,10 +55,25 @@ REASONS = {
 }
 LIMITED = re.compile(r"(qos|assoc|part)(grp|max|min)(.*)")  # of a plain reason
 # What a limit of a QOS, account or partition counts, by what its name has in it.
-COUNTED = (("submit", "submitted jobs"), ("cpumin", "CPU minutes"), ("cpurunmin", "CPU minutes"), ("gresmin", "GPU minutes"),
-           ("gresrunmin", "GPU minutes"), ("wall", "time"), ("billing", "billing units"), ("gres", "GPUs"), ("gpu", "GPUs"), ("cpu", "CPUs"),
-           ("mem", "memory"), ("node", "nodes"), ("energy", "energy"), ("license", "licences"), ("bb", "burst buffer"),
-           ("job", "jobs"), ("min", "minutes"))
+COUNTED = (
+    ("submit", "submitted jobs"),
+    ("cpumin", "CPU minutes"),
+    ("cpurunmin", "CPU minutes"),
+    ("gresmin", "GPU minutes"),
+    ("gresrunmin", "GPU minutes"),
+    ("wall", "time"),
+    ("billing", "billing units"),
+    ("gres", "GPUs"),
+    ("gpu", "GPUs"),
+    ("cpu", "CPUs"),
+    ("mem", "memory"),
+    ("node", "nodes"),
+    ("energy", "energy"),
+    ("license", "licences"),
+    ("bb", "burst buffer"),
+    ("job", "jobs"),
+    ("min", "minutes"),
+)
 WHO = {"qos": "the QOS", "assoc": "your account", "part": "the partition"}
 
 

@@ -1,4 +1,6 @@
-"""One look at a study on a SLURM cluster: what is done, queued, failed; what is missing is submitted as a chain of arrays."""
+"""One look at a study on a SLURM cluster: what is done, queued, failed; what is missing is submitted as a chain of
+arrays.
+"""
 
 import time
 from collections.abc import Sequence
@@ -8,16 +10,16 @@ from winsweep.attempt import arrays, history
 from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.retry import ChainProgress
 from winsweep.errors import Busy, ClusterDown, TooManyTasks
-from winsweep.workspace import Workspace, make_room
 from winsweep.placement import Cluster
 from winsweep.plan import Item
 from winsweep.results import publish_analyses, publish_table
-from winsweep.slurm import chain, pending_finalizers, halt, held, queue, watchdog
+from winsweep.slurm import chain, halt, held, pending_finalizers, queue, watchdog
 from winsweep.slurm.chain import Array
 from winsweep.slurm.pending_finalizers import FINALIZER
 from winsweep.slurm.submission import Submission
 from winsweep.store import liveness
 from winsweep.store.manifest import write_atomic
+from winsweep.workspace import Workspace, make_room
 
 LOCK_S = 120.0
 LIMIT = ".cache/max_array_tasks"  # the cluster's limit, known since it refused an array
@@ -39,12 +41,18 @@ class Look:
 
     @property
     def has_unknown(self) -> bool:
-        """Whether some attempts may be there or not: submitted without an answer, or silent for less time than proves them dead."""
-        return None in self.queued.values() or any(i.state == "running" and i.artifact.key not in self.queued for i in self.items)
+        """Whether some attempts may be there or not: submitted without an answer, or silent for less time than proves
+        them dead.
+        """
+        return None in self.queued.values() or any(
+            i.state == "running" and i.artifact.key not in self.queued for i in self.items
+        )
 
 
 def look(workspace: Workspace, own_job: str = "") -> Look:
-    """The study as it stands: the store, and one squeue if anything may be in the queue; nothing is submitted. `own_job` is a finalizer's id."""
+    """The study as it stands: the store, and one squeue if anything may be in the queue; nothing is submitted.
+    `own_job` is a finalizer's id.
+    """
     opened = arrays.open_arrays(workspace.store.root)
     tasks = queue.snapshot() if opened else []
     queued, over = queue.match(opened, tasks, time.time())
@@ -57,15 +65,30 @@ def look(workspace: Workspace, own_job: str = "") -> Look:
     items = workspace.plan(facts)
     make_room(workspace, items, lambda: workspace.plan(workspace.facts()))
     found = queue.pairs(opened, tasks)
-    return Look(items, queued, [], any(t.job != own_job and pending_finalizers.covers(array, workspace) for array, t in found), found)
+    return Look(
+        items,
+        queued,
+        [],
+        any(t.job != own_job and pending_finalizers.covers(array, workspace) for array, t in found),
+        found,
+    )
 
 
-def reconcile(workspace: Workspace, cluster: Cluster, retry_failed: bool = False, own_job: str = "", stays: bool = False, before: ChainProgress | None = None) -> Look:
-    """Submit everything that is missing and that nothing speaks against, and a finalizer; one sbatch per array, if all fits.
+def reconcile(
+    workspace: Workspace,
+    cluster: Cluster,
+    retry_failed: bool = False,
+    own_job: str = "",
+    stays: bool = False,
+    before: ChainProgress | None = None,
+) -> Look:
+    """Submit everything that is missing and that nothing speaks against, and a finalizer; one sbatch per array, if all
+    fits.
 
-    Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the finalizer, and whatever
-    is in the queue has one behind it, also if the launcher that submitted it was killed before it came to that. `before` is the progress
-    of the chain, or of the watching launcher, that goes on: it ends, with a word, where nothing came of its last submissions.
+    Only one launcher submits at a time; Busy names the other. Judged cells are made into a table by the finalizer, and
+    whatever is in the queue has one behind it, also if the launcher that submitted it was killed before it came to
+    that. `before` is the progress of the chain, or of the watching launcher, that goes on: it ends, with a word, where
+    nothing came of its last submissions.
     """
     if before is None:  # a person asked
         halt.clear(workspace.store, workspace.study.name)
@@ -87,7 +110,9 @@ def reconcile(workspace: Workspace, cluster: Cluster, retry_failed: bool = False
             return submit_missing(workspace, cluster, own_job, stays, before)
 
 
-def submit_missing(workspace: Workspace, cluster: Cluster, own_job: str, stays: bool, before: ChainProgress | None) -> Look:
+def submit_missing(
+    workspace: Workspace, cluster: Cluster, own_job: str, stays: bool, before: ChainProgress | None
+) -> Look:
     seen = look(workspace, own_job)
     if said := held.release_or_cancel(workspace.store, seen.tasks):
         print("\n".join(said), flush=True)
@@ -99,13 +124,21 @@ def submit_missing(workspace: Workspace, cluster: Cluster, own_job: str, stays: 
     if not todo and (seen.finalizer or not needs_closing(workspace, seen, own_job)):
         return replace(seen, chain_progress=now)
     sent = Submission(workspace, cluster, own_job, seen.tasks, now, stays).send(todo, seen.finalizer)
-    watchdog.ensure(workspace.store.root, cluster.placements.of("aggregate", workspace.study.name), sent.code, seen.tasks)
-    return replace(seen, submitted=sent.sent, finalizer=sent.has_finalizer, full=sent.full, stays=sent.stays, chain_progress=now)
+    watchdog.ensure(
+        workspace.store.root, cluster.placements.of("aggregate", workspace.study.name), sent.code, seen.tasks
+    )
+    return replace(
+        seen, submitted=sent.sent, finalizer=sent.has_finalizer, full=sent.full, stays=sent.stays, chain_progress=now
+    )
 
 
 def needs_closing(workspace: Workspace, seen: Look, own_job: str) -> bool:
-    """Whether somebody must look again: results are on their way, or (but a finalizer has just tried that) the table is missing."""
-    return not seen.queued.keys().isdisjoint(a.key for a in workspace.order) or (not own_job and table_is_missing(workspace, seen.items))
+    """Whether somebody must look again: results are on their way, or (but a finalizer has just tried that) the table is
+    missing.
+    """
+    return not seen.queued.keys().isdisjoint(a.key for a in workspace.order) or (
+        not own_job and table_is_missing(workspace, seen.items)
+    )
 
 
 def planned(workspace: Workspace, items: Sequence[Item], cluster: Cluster) -> list[Array]:
@@ -118,7 +151,9 @@ def planned(workspace: Workspace, items: Sequence[Item], cluster: Cluster) -> li
 
 
 def max_tasks(workspace: Workspace, num: int) -> int:
-    """How many tasks an array may have where `num` are wanted: SLURM is asked if its own default may be too few, or a refusal showed it too many."""
+    """How many tasks an array may have where `num` are wanted: SLURM is asked if its own default may be too few, or a
+    refusal showed it too many.
+    """
     try:
         return int((workspace.store.root / LIMIT).read_text())
     except FileNotFoundError:
@@ -134,15 +169,18 @@ def judged_cells(workspace: Workspace, items: Sequence[Item]) -> set[str]:
 def table_is_missing(workspace: Workspace, items: Sequence[Item]) -> bool:
     """Whether some cells are judged and the table of just these is not made, and may be tried."""
     done = judged_cells(workspace, items)
-    return workspace.has_table and bool(done) and workspace.table(done).key not in workspace.store.published() and not table_failure(workspace, items)
+    return (
+        workspace.has_table
+        and bool(done)
+        and workspace.table(done).key not in workspace.store.published()
+        and not table_failure(workspace, items)
+    )
 
 
 def table_failure(workspace: Workspace, items: Sequence[Item]) -> dict[str, str]:
     """The key of the table of the cells that are judged, with the reason, if its making failed."""
     done = judged_cells(workspace, items)
     return history.failures(workspace.store, [workspace.table(done).key]) if done and workspace.has_table else {}
-
-
 
 
 class Lock:
@@ -156,10 +194,14 @@ class Lock:
         limit = time.monotonic() + LOCK_S
         while self.claim is None:
             try:
-                self.claim = self.store.claim(self.key, liveness.owner("launcher"), lambda name: liveness.alive(name, self.heartbeat))
+                self.claim = self.store.claim(
+                    self.key, liveness.owner("launcher"), lambda name: liveness.alive(name, self.heartbeat)
+                )
             except Busy as e:
                 if time.monotonic() > limit:
-                    raise ClusterDown(f"{e}; it is submitting this study and has not ended in {LOCK_S:.0f} s; stop it or wait") from None
+                    raise ClusterDown(
+                        f"{e}; it is submitting this study and has not ended in {LOCK_S:.0f} s; stop it or wait"
+                    ) from None
                 time.sleep(0.2)
         self.stop = liveness.beat(self.heartbeat)
         return self

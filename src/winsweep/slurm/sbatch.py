@@ -1,7 +1,7 @@
 """The one door to sbatch and submitit: what a job array says to SLURM, as a script to read or as a submission.
 
-submitit words the batch script; its pickles, signal handlers, job tracking and its own call of sbatch are not used, because the
-payload is a module and a path (see DESIGN.md).
+submitit words the batch script; its pickles, signal handlers, job tracking and its own call of sbatch are not used,
+because the payload is a module and a path (see DESIGN.md).
 """
 
 import os
@@ -24,10 +24,22 @@ from winsweep.slurm import queue
 from winsweep.slurm.chain import Array
 
 # What a job inside a job must not inherit.
-SCRUBBED = ("SLURM", "SBATCH", "RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_", "SUBMITIT", "PMI", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+SCRUBBED = (
+    "SLURM",
+    "SBATCH",
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "MASTER_",
+    "SUBMITIT",
+    "PMI",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+)
 SUBMIT_S = 60.0  # as for any other question to SLURM
 PLACE = "/@"  # stands for the folder in submitit's text, which knows nothing of SLURM's patterns
-# sbatch's own words. A limit on submitted jobs is met; sbatch would try again for two minutes; nobody knows whether the job was accepted.
+# sbatch's own words. A limit on submitted jobs is met; sbatch would try again for two minutes; nobody knows whether the
+# job was accepted.
 LIMIT = re.compile(r"\w*Submit\w*Limit|MaxJobCount|Resource temporarily unavailable")
 BUSY = re.compile(r"temporarily unable to accept job|job queue full", re.IGNORECASE)
 POLICY = "Job violates accounting/QOS policy"
@@ -38,18 +50,33 @@ UNHEARD = re.compile(r"timed out|unable to contact|communicat|zero bytes|connect
 def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> dict[str, object]:
     """sbatch's options for one array, by submitit's names."""
     placed = array.placement
-    wait_s = 60 * placed.time_min if any(len(task) > 1 for task in array.tasks) else 30  # where the leader goes on alone, the others have ended
-    asked = {"job_name": name, "time": placed.time_min, "nodes": placed.nodes, "ntasks_per_node": placed.ranks // placed.nodes,
-             "cpus_per_task": placed.threads, "gpus_per_node": placed.gpus // placed.nodes or None, "mem": placed.mem_gb and f"{placed.mem_gb}G",
-             "partition": placed.partition, "account": placed.account, "qos": placed.qos, "constraint": placed.constraint,
-             "exclude": ",".join(exclude) or None, "dependency": dependency or None, "signal_delay_s": placed.signal_s}
+    # where the leader goes on alone, the others have ended
+    wait_s = 60 * placed.time_min if any(len(task) > 1 for task in array.tasks) else 30
+    asked = {
+        "job_name": name,
+        "time": placed.time_min,
+        "nodes": placed.nodes,
+        "ntasks_per_node": placed.ranks // placed.nodes,
+        "cpus_per_task": placed.threads,
+        "gpus_per_node": placed.gpus // placed.nodes or None,
+        "mem": placed.mem_gb and f"{placed.mem_gb}G",
+        "partition": placed.partition,
+        "account": placed.account,
+        "qos": placed.qos,
+        "constraint": placed.constraint,
+        "exclude": ",".join(exclude) or None,
+        "dependency": dependency or None,
+        "signal_delay_s": placed.signal_s,
+    }
     begin = {"begin": f"now+{array.begin_s}"} if array.begin_s else {}
     tasks = f"{ranges(array.indices)}%{min(len(array.tasks), placed.throttle)}"
     return {k: v for k, v in asked.items() if v is not None} | {
-        "additional_parameters": {"array": tasks, "requeue": True, "kill-on-invalid-dep": "yes"} | begin, "stderr_to_stdout": True,
+        "additional_parameters": {"array": tasks, "requeue": True, "kill-on-invalid-dep": "yes"} | begin,
+        "stderr_to_stdout": True,
         "wckey": None,  # submitit's own, which accounting refuses where wckeys are checked
         # SLURM 22.05 to 23.02 do not hand --cpus-per-task on from sbatch to srun
-        "srun_args": [f"--cpus-per-task={placed.threads}", "--kill-on-bad-exit=1", f"--wait={wait_s}"]}
+        "srun_args": [f"--cpus-per-task={placed.threads}", "--kill-on-bad-exit=1", f"--wait={wait_s}"],
+    }
 
 
 def ranges(indices: Sequence[int]) -> str:
@@ -73,10 +100,17 @@ def script(array: Array, folder: Path, run: str, name: str, dependency: str, exc
     batch, step = f"{PLACE}/%A_%a_0_log.out", f"{PLACE}/%A_%a_%t_log.out"
     if "\\" not in str(folder):
         plain = str(folder).replace("%", "%%")
-        return text.replace(batch, shlex.quote(batch.replace(PLACE, plain))).replace(step, shlex.quote(step.replace(PLACE, plain)))
-    # A backslash switches SLURM's patterns off, and how often it must be doubled differs: there the shell opens the log.
+        return text.replace(batch, shlex.quote(batch.replace(PLACE, plain))).replace(
+            step, shlex.quote(step.replace(PLACE, plain))
+        )
+    # A backslash switches SLURM's patterns off, and how often it must be doubled differs: there the shell opens the
+    # log.
     log = f'{shlex.quote(f"{folder}/")}"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}_0_log.out"'
-    return text.replace(batch, "/dev/null").replace(f" --output {step}", "").replace("# command\n", f"# command\nexec >> {log} 2>&1\n")
+    return (
+        text.replace(batch, "/dev/null")
+        .replace(f" --output {step}", "")
+        .replace("# command\n", f"# command\nexec >> {log} 2>&1\n")
+    )
 
 
 def submit(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:
@@ -96,13 +130,23 @@ def submit(array: Array, folder: Path, run: str, name: str, dependency: str, exc
 
 
 def _sbatch(words: list[str]) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr; sbatch is ended where it says that the cluster holds all the jobs that it may, instead of trying on."""
+    """Exit code, stdout and stderr; sbatch is ended where it says that the cluster holds all the jobs that it may,
+    instead of trying on.
+    """
     with _clean_environment():
         try:
-            running = subprocess.Popen(["sbatch", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                       errors="replace")
+            running = subprocess.Popen(
+                ["sbatch", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            )
         except FileNotFoundError:
-            raise ClusterDown("sbatch: not found; is this a machine of the SLURM cluster? --cluster local needs none") from None
+            raise ClusterDown(
+                "sbatch: not found; is this a machine of the SLURM cluster? --cluster local needs none"
+            ) from None
     silent = threading.Event()
     timer = threading.Timer(SUBMIT_S, lambda: (silent.set(), running.kill()))
     timer.start()
@@ -115,7 +159,11 @@ def _sbatch(words: list[str]) -> tuple[int, str, str]:
                 break
         said = running.stdout.read()
     timer.cancel()
-    return running.returncode, said, f"timed out: no answer within {SUBMIT_S:.0f} s" if silent.is_set() else problems.strip()
+    return (
+        running.returncode,
+        said,
+        f"timed out: no answer within {SUBMIT_S:.0f} s" if silent.is_set() else problems.strip(),
+    )
 
 
 def _error(array: Array, name: str, said: str) -> ClusterDown:
@@ -127,9 +175,14 @@ def _error(array: Array, name: str, said: str) -> ClusterDown:
     if LIMIT.search(said) or BUSY.search(said) or (POLICY in said and not NAMED.search(said)):
         return QueueFull(said)
     if UNHEARD.search(said):
-        return ClusterDown(f"sbatch did not answer for the {array.stage} array: {said}; if it was accepted all the same, the next call "
-                           f"finds it by its name {name}")
-    return Refused(f"sbatch refused the {array.stage} array: {said}; python launch/doctor.py says what this cluster has")
+        return ClusterDown(
+            f"sbatch did not answer for the {array.stage} array: {said}; if it was accepted all the same, the next "
+            f"call "
+            f"finds it by its name {name}"
+        )
+    return Refused(
+        f"sbatch refused the {array.stage} array: {said}; python launch/doctor.py says what this cluster has"
+    )
 
 
 def _job_named(name: str, said: str) -> str:
@@ -138,19 +191,29 @@ def _job_named(name: str, said: str) -> str:
         time.sleep(wait_s)
         if found := next((t.job for t in queue.snapshot() if t.name == name), None):
             return found
-    raise ClusterDown(f"sbatch gave no job id, but {said.strip()!r}; if it was accepted, the next call finds it by its name {name}")
+    raise ClusterDown(
+        f"sbatch gave no job id, but {said.strip()!r}; if it was accepted, the next call finds it by its name {name}"
+    )
 
 
 def refusal(array: Array, timeout_s: float = 60.0) -> str | None:
-    """Why SLURM would not take this array, in its own words, or None; asked by `sbatch --test-only`, which submits nothing."""
+    """Why SLURM would not take this array, in its own words, or None; asked by `sbatch --test-only`, which submits
+    nothing.
+    """
     with tempfile.TemporaryDirectory() as folder, _clean_environment():
         path = Path(folder) / "test.sh"
         path.write_text(script(array, Path(folder), "true", "winsweep.test", "", []))
         try:
-            done = subprocess.run(["sbatch", "--test-only", str(path)], capture_output=True, text=True, timeout=timeout_s)
+            done = subprocess.run(
+                ["sbatch", "--test-only", str(path)], capture_output=True, text=True, timeout=timeout_s
+            )
         except subprocess.TimeoutExpired:
             raise ClusterDown(f"sbatch --test-only: no answer within {timeout_s:.0f} s; try again") from None
-    said = [re.sub(r"^(sbatch: |error: |allocation failure: )+", "", line) for line in done.stderr.splitlines() if line.strip()]
+    said = [
+        re.sub(r"^(sbatch: |error: |allocation failure: )+", "", line)
+        for line in done.stderr.splitlines()
+        if line.strip()
+    ]
     return "; ".join(dict.fromkeys(said)) or f"exit code {done.returncode}" if done.returncode else None
 
 

@@ -1,4 +1,6 @@
-"""One submission: the finalizer first, then as many arrays, and parts of them, as SLURM takes; the finalizer sees to the rest."""
+"""One submission: the finalizer first, then as many arrays, and parts of them, as SLURM takes; the finalizer sees to
+the rest.
+"""
 
 import shutil
 from collections.abc import Sequence
@@ -8,15 +10,24 @@ from pathlib import Path
 from winsweep.attempt import arrays
 from winsweep.attempt.retry import ChainProgress
 from winsweep.errors import ClusterDown, QueueFull, Refused
-from winsweep.workspace import Workspace
 from winsweep.placement import Cluster
 from winsweep.slurm import pending_finalizers, queue, sbatch
+from winsweep.slurm.array_folders import (
+    excluded,
+    finalizer_array,
+    finalizer_request,
+    open_array,
+    open_finalizer,
+    running_jobs,
+    running_tasks,
+)
 from winsweep.slurm.chain import Array
-from winsweep.slurm.pending_finalizers import Waiting
 from winsweep.slurm.code_snapshot import take_snapshot
-from winsweep.slurm.array_folders import finalizer_array, finalizer_request, excluded, open_array, open_finalizer, running_jobs, running_tasks
+from winsweep.slurm.pending_finalizers import Waiting
+from winsweep.workspace import Workspace
 
-FEW = 16  # where a limit takes no more tasks of a study than this, a finalizer stays: another one would be one task less
+# where a limit takes no more tasks of a study than this, a finalizer stays: another one would be one task less
+FEW = 16
 OWN_LIMITS = ("PerUser", "AssocMax")  # in the names of limits that only this user's jobs count for
 Sent = tuple[Array, str]  # with its job id
 
@@ -40,10 +51,11 @@ class Submission:
     rest: dict[int, Array | None] = field(default_factory=dict)  # what is left of others
 
     def send(self, todo: Sequence[Array], has_other: bool) -> "Submission":
-        """Submit what of `todo` SLURM takes, parents first, with a finalizer behind it; whether it `has_other` that sees to these cells.
+        """Submit what of `todo` SLURM takes, parents first, with a finalizer behind it; whether it `has_other` that
+        sees to these cells.
 
-        QueueFull: nothing could be submitted, and nobody will try again. Other errors as of sbatch.submit; what was accepted
-        until then has its finalizer.
+        QueueFull: nothing could be submitted, and nobody will try again. Other errors as of sbatch.submit; what was
+        accepted until then has its finalizer.
         """
         self.code = take_snapshot(self.workspace.store.root)
         if self.stays:
@@ -99,22 +111,32 @@ class Submission:
 
     @property
     def behind(self) -> list[str]:
-        return list(dict.fromkeys([job for _, job in self.sent] + running_jobs(self.workspace, self.found) + self.others))
+        return list(
+            dict.fromkeys([job for _, job in self.sent] + running_jobs(self.workspace, self.found) + self.others)
+        )
 
     def reserve(self) -> tuple[str, bool]:
         """The id of a finalizer that has not begun, and whether it is a new one."""
         told = finalizer_request(self.workspace, self.cluster, self.code, self.chain_progress)
-        told, self.waiting = pending_finalizers.joined(told, self.workspace, [x for x in self.found if x[1].job != self.own_job])
+        told, self.waiting = pending_finalizers.joined(
+            told, self.workspace, [x for x in self.found if x[1].job != self.own_job]
+        )
         if told["cells"] != sorted(self.workspace.judged) or told["analyses"].keys() != self.workspace.analyses.keys():
             self.others = pending_finalizers.others(self.found, self.workspace.store.published().keys())
         if same := pending_finalizers.same(told, self.waiting):
             return same[1].job, False
-        return self.submit(finalizer_array(self.workspace, self.cluster, ()), open_finalizer(self.workspace, told, self.code), []), True
+        return self.submit(
+            finalizer_array(self.workspace, self.cluster, ()), open_finalizer(self.workspace, told, self.code), []
+        ), True
 
     def set_dependency(self, finalizer: str) -> None:
-        """Let the finalizer begin behind all that it waits for, or, if more is missing, behind the first of these that ends."""
+        """Let the finalizer begin behind all that it waits for, or, if more is missing, behind the first of these that
+        ends.
+        """
         try:
-            queue.run(["scontrol", "update", f"JobId={finalizer}", "StartTime=now", *waits_for(self.behind, bool(self.full))])
+            queue.run(
+                ["scontrol", "update", f"JobId={finalizer}", "StartTime=now", *waits_for(self.behind, bool(self.full))]
+            )
         except ClusterDown:  # it has begun, or will by itself
             pass
 
@@ -135,15 +157,22 @@ class Submission:
             self.fill(todo)
             self.stays = not has_other
         elif not has_other:
-            raise QueueFull(f"sbatch: found no room for a job: {why}; your jobs in the queue take all of it; type the same when some are over")
+            raise QueueFull(
+                f"sbatch: found no room for a job: {why}; your jobs in the queue take all of it; type the same when "
+                f"some are over"
+            )
         return self
 
     def without_room(self, finalizer: str, is_new: bool) -> "Submission":
         """Only a finalizer was taken, and nothing that wakes it is in the queue: it begins by itself, if that can help."""
         if is_new and any(word in self.full for word in OWN_LIMITS) and alone(finalizer):
             self.take_back(finalizer)
-            raise QueueFull(f"sbatch: found a limit of 1 submitted job: {self.full}; 2 or more is legal, a task and the finalizer that goes "
-                            "on; name another qos:, account: or partition: in the cluster file; python launch/doctor.py says what each takes")
+            raise QueueFull(
+                f"sbatch: found a limit of 1 submitted job: {self.full}; 2 or more is legal, a task and the finalizer "
+                f"that goes "
+                "on; name another qos:, account: or partition: in the cluster file; python launch/doctor.py says what "
+                "each takes"
+            )
         if is_new:
             self.sent.append((finalizer_array(self.workspace, self.cluster, ()), finalizer))
         return self
@@ -157,25 +186,39 @@ class Submission:
         exclude = excluded(self.workspace) if todo else []
         for n, array in enumerate(todo):
             room = (array.placement.partition, array.placement.account, array.placement.qos)
-            if n in self.whole or room in full or any(isinstance(x.on, int) and x.on not in self.whole for x in array.after):
+            if (
+                n in self.whole
+                or room in full
+                or any(isinstance(x.on, int) and x.on not in self.whole for x in array.after)
+            ):
                 continue
             after = tuple(replace(x, on=self.whole.get(x.on, x.on)) for x in array.after)
             before = len(self.sent)
             self.rest[n], why = self.fill_up(self.rest.get(n, replace(array, after=after)), exclude)
             if why:
                 full[room] = why
-            elif self.rest[n] is None and len(self.sent[-1][0].tasks) == len(array.tasks) and len(self.sent) == before + 1:
+            elif (
+                self.rest[n] is None
+                and len(self.sent[-1][0].tasks) == len(array.tasks)
+                and len(self.sent) == before + 1
+            ):
                 self.whole[n] = self.sent[-1][1]
-        self.full = next(iter(full.values()), "" if len(self.whole) == len(todo) else "a limit on submitted jobs was met")
+        self.full = next(
+            iter(full.values()), "" if len(self.whole) == len(todo) else "a limit on submitted jobs was met"
+        )
 
     def fill_up(self, array: Array | None, exclude: list[str]) -> tuple[Array | None, str]:
-        """Submit the array, or if it is too much as large parts as fit, until one task is; what is left, and why there is no more room."""
+        """Submit the array, or if it is too much as large parts as fit, until one task is; what is left, and why there
+        is no more room.
+        """
         left, most, why = array, len(array.tasks) if array else 0, ""
         size = min(most, FEW) if self.stays else most
         while left and most:
             part, rest = split(left, size)
             try:
-                self.sent.append((part, self.submit(part, open_array(self.workspace, self.cluster, part, self.code), exclude)))
+                self.sent.append(
+                    (part, self.submit(part, open_array(self.workspace, self.cluster, part, self.code), exclude))
+                )
                 left, most = rest, most - len(part.tasks)
             except QueueFull as e:
                 most, why = len(part.tasks) - 1, str(e)
@@ -197,6 +240,7 @@ class Submission:
 
 def split(array: Array, size: int) -> tuple[Array, Array | None]:
     """The first `size` tasks and the rest. Indices are kept where they say what a task waits for."""
+
     def part(start: int, end: int) -> Array:
         kept = tuple(array.indices[start:end]) if any(x.corresponding for x in array.after) else ()
         return replace(array, tasks=array.tasks[start:end], at=kept)
@@ -212,4 +256,6 @@ def waits_for(jobs: Sequence[str], any_of: bool) -> list[str]:
 
 def alone(job: str) -> bool:
     """Whether this user has no other job in the queue."""
-    return {line.partition("_")[0].strip() for line in queue.run(["squeue", "--me", "-h", "-r", "-o", "%i"]).split()} <= {job}
+    return {
+        line.partition("_")[0].strip() for line in queue.run(["squeue", "--me", "-h", "-r", "-o", "%i"]).split()
+    } <= {job}

@@ -1,4 +1,5 @@
-"""The job of a store that looks after its others, `python -m winsweep.slurm.watchdog FOLDER`: it begins at a time, so that it waits for nobody.
+"""The job of a store that looks after its others, `python -m winsweep.slurm.watchdog FOLDER`: it begins at a time, so
+that it waits for nobody.
 
 It releases what SLURM holds and submits the next one as long as anything of the store is in the queue.
 """
@@ -49,7 +50,9 @@ def main(folder: Path) -> None:
 
 
 def ensure(root: Path, placed: Placement, code: Path, found: Sequence[tuple[Submitted, Task]]) -> None:
-    """Something was submitted: there is a watchdog, and the next look is soon; where SLURM takes no more jobs, finalizers and tasks look alone."""
+    """Something was submitted: there is a watchdog, and the next look is soon; where SLURM takes no more jobs,
+    finalizers and tasks look alone.
+    """
     held.mark_changed(root)
     waiting = [task for task in watchdogs(found) if task.state == "PENDING"]
     try:

@@ -16,14 +16,20 @@ Row = dict[str, Any]
 
 
 def read(path: Path) -> tuple[Path, list[Row]]:
-    """The rows of a file, or of the first of NAMES in a directory, and where they were; NotFound or BadData says what to type."""
+    """The rows of a file, or of the first of NAMES in a directory, and where they were; NotFound or BadData says what
+    to type.
+    """
     if path.is_dir():
         found = next((path / name for name in NAMES if (path / name).is_file()), None)
         if found is None:
-            raise NotFound(f"{path}: a directory without {', '.join(NAMES)}; legal is one that has any of them, or a file")
+            raise NotFound(
+                f"{path}: a directory without {', '.join(NAMES)}; legal is one that has any of them, or a file"
+            )
         path = found
     if not path.is_file():
-        raise NotFound(f"{path}: no such file; legal is a JSON list of outputs or of annotations in AlpacaEval's format")
+        raise NotFound(
+            f"{path}: no such file; legal is a JSON list of outputs or of annotations in AlpacaEval's format"
+        )
     try:
         rows = list(file_rows(path))
     except UnicodeDecodeError as e:
@@ -39,9 +45,11 @@ def is_annotated(rows: Sequence[Mapping]) -> bool:
 
 
 def annotations(path: Path, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Annotation rows as a report takes them, and notes of what was changed or must be known. BadData for rows of several candidates.
+    """Annotation rows as a report takes them, and notes of what was changed or must be known. BadData for rows of
+    several candidates.
 
-    AlpacaEval 1 wrote a tie as 0, and called the reference's name `generator`. A preference that a program wrote as text is a number.
+    AlpacaEval 1 wrote a tie as 0, and called the reference's name `generator`. A preference that a program wrote as
+    text is a number.
     """
     rows, notes = _with_reference_name(rows)
     rows, num_text = _with_numbers(path, rows)
@@ -49,12 +57,20 @@ def annotations(path: Path, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     for side, what in (("generator_2", "candidates"), ("generator_1", "references")):
         names = sorted({str(row.get(side)) for row in rows})
         if len(names) > 1:
-            raise BadData(f"{path}: rows of {len(names)} {what} ({', '.join(map(repr, names[:NUM_NAMED]))}); legal is one in {side}; split the file")
+            raise BadData(
+                f"{path}: rows of {len(names)} {what} ({', '.join(map(repr, names[:NUM_NAMED]))}); legal is one in "
+                f"{side}; split the file"
+            )
     num_zero = sum(row.get("preference") == 0 and row["preference"] is not False for row in rows)
     notes += [f"{num_zero} preferences of 0 are taken for ties, as AlpacaEval 1 wrote them"] if num_zero else []
     if "generator_1" in rows[0] and rows[0].get("generator_1") == rows[0].get("generator_2"):
-        notes.append(f"both sides are called {rows[0]['generator_1']!r}: alpaca_eval would report 50 whatever the rows say")
-    return [row | {"preference": 1.5} if row.get("preference") == 0 and row["preference"] is not False else row for row in rows], notes
+        notes.append(
+            f"both sides are called {rows[0]['generator_1']!r}: alpaca_eval would report 50 whatever the rows say"
+        )
+    return [
+        row | {"preference": 1.5} if row.get("preference") == 0 and row["preference"] is not False else row
+        for row in rows
+    ], notes
 
 
 def _with_reference_name(rows: list[Row]) -> tuple[list[Row], list[str]]:
@@ -66,14 +82,19 @@ def _with_reference_name(rows: list[Row]) -> tuple[list[Row], list[str]]:
 
 
 def _with_numbers(path: Path, rows: list[Row]) -> tuple[list[Row], int]:
-    """`rows` with preferences that are text as the numbers they spell, and how many were; BadData names the row whose text spells none."""
+    """`rows` with preferences that are text as the numbers they spell, and how many were; BadData names the row whose
+    text spells none.
+    """
     found = []
     for i, row in enumerate(rows):
         if isinstance(said := row.get("preference"), str):
             row = row | {"preference": _number(said)}
             if row["preference"] is None:
-                raise BadData(f"{path} row {i}: preference is the text {said!r:.60}; legal is a number of 1 (output_1 is better) to 2 (output_2 is), "
-                              "or null for a row that was not judged; write that")
+                raise BadData(
+                    f"{path} row {i}: preference is the text {said!r:.60}; legal is a number of 1 (output_1 is better) "
+                    f"to 2 (output_2 is), "
+                    "or null for a row that was not judged; write that"
+                )
         found.append(row)
     return found, sum(isinstance(row.get("preference"), str) for row in rows)
 
@@ -86,12 +107,14 @@ def _number(text: str) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def pairs(candidate: tuple[Path, list[Row]], reference: tuple[Path, list[Row]], can_lack: bool = False) -> tuple[list[Row], int]:
-    """What a judge is asked: the outputs of both for each instruction of the candidate, in its order, and how many of these differ from
-    the reference's in white space.
+def pairs(
+    candidate: tuple[Path, list[Row]], reference: tuple[Path, list[Row]], can_lack: bool = False
+) -> tuple[list[Row], int]:
+    """What a judge is asked: the outputs of both for each instruction of the candidate, in its order, and how many of
+    these differ from the reference's in white space.
 
-    BadData for rows that are no outputs or are twice; Incomplete, naming instructions, for what either side lacks (with `can_lack`,
-    only for what the reference does).
+    BadData for rows that are no outputs or are twice; Incomplete, naming instructions, for what either side lacks (with
+    `can_lack`, only for what the reference does).
     """
     theirs = by_instruction(*reference)
     rows, num_renamed = renamed(candidate[1], theirs)
@@ -99,11 +122,22 @@ def pairs(candidate: tuple[Path, list[Row]], reference: tuple[Path, list[Row]], 
     _refuse([text for text in ours if text not in theirs], reference[0])
     if not can_lack:
         _refuse([text for text in theirs if text not in ours], candidate[0])
-    return [{"instruction": text, "dataset": row.get("dataset", ""), "output_1": theirs[text]["output"], "output_2": row["output"],
-             "generator_1": str(theirs[text].get("generator", reference[0].stem)), "generator_2": str(row.get("generator", candidate[0].stem)),
-             "truncated": bool(row.get("truncated"))} for text, row in ours.items()], num_renamed
+    return [
+        {
+            "instruction": text,
+            "dataset": row.get("dataset", ""),
+            "output_1": theirs[text]["output"],
+            "output_2": row["output"],
+            "generator_1": str(theirs[text].get("generator", reference[0].stem)),
+            "generator_2": str(row.get("generator", candidate[0].stem)),
+            "truncated": bool(row.get("truncated")),
+        }
+        for text, row in ours.items()
+    ], num_renamed
 
 
 def _refuse(lacking: Sequence[str], where: Path) -> None:
     if lacking:
-        raise Incomplete(f"{where}: no output for {shown(lacking)}; outputs are joined by the instruction's text; complete the file")
+        raise Incomplete(
+            f"{where}: no output for {shown(lacking)}; outputs are joined by the instruction's text; complete the file"
+        )

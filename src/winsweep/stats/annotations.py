@@ -16,7 +16,9 @@ NUM_NAMED = 3  # rows that an error shows
 
 @dataclass(frozen=True)
 class Judged:
-    """One comparison of N rows: what the candidate (output_2) won of each against the reference (output_1), and how long both are."""
+    """One comparison of N rows: what the candidate (output_2) won of each against the reference (output_1), and how
+    long both are.
+    """
 
     instructions: tuple[str, ...]
     wins_N: np.ndarray  # fractions; NaN for a row that nobody judged
@@ -35,9 +37,9 @@ class Judged:
 def judged(rows: Sequence[Mapping[str, Any]], instructions: Sequence[str], can_lack: bool = False) -> Judged:
     """`rows` in the order of `instructions`, each of which has exactly one; so no order of rows can change a figure.
 
-    With `can_lack`, instructions without a row are left out, and rows whose preference is None stay, unjudged. Raises BadData for
-    rows that are no annotations; Incomplete, naming instructions, for rows that are twice, missing or not of this set, and for
-    preferences that are not numbers in [1, 2].
+    With `can_lack`, instructions without a row are left out, and rows whose preference is None stay, unjudged. Raises
+    BadData for rows that are no annotations; Incomplete, naming instructions, for rows that are twice, missing or not
+    of this set, and for preferences that are not numbers in [1, 2].
     """
     aligned = align(rows, instructions, can_lack)
     preferences = [row["preference"] for row in aligned]
@@ -46,22 +48,39 @@ def judged(rows: Sequence[Mapping[str, Any]], instructions: Sequence[str], can_l
     if not np.isfinite(wins_N).any():
         raise Incomplete("rows: found no preferences; legal is at least one; judge the pairs first")
     by_text = {text: text for text in instructions}
-    texts = tuple(by_text[row["instruction"]] for row in aligned)  # the set's own strings, which all comparisons of a table share
+    # the set's own strings, which all comparisons of a table share
+    texts = tuple(by_text[row["instruction"]] for row in aligned)
     places_N = np.array([-1 if (place := index_of(text)) is None else place for text in texts])
     chars_1_N, chars_2_N = (np.array([len(row[side]) for row in aligned]) for side in ("output_1", "output_2"))
-    return Judged(texts, wins_N, chars_1_N, chars_2_N, places_N, _name(aligned, "generator_1"), _name(aligned, "generator_2"))
+    return Judged(
+        texts, wins_N, chars_1_N, chars_2_N, places_N, _name(aligned, "generator_1"), _name(aligned, "generator_2")
+    )
 
 
-def align(rows: Sequence[Mapping[str, Any]], instructions: Sequence[str], can_lack: bool = False) -> list[Mapping[str, Any]]:
+def align(
+    rows: Sequence[Mapping[str, Any]], instructions: Sequence[str], can_lack: bool = False
+) -> list[Mapping[str, Any]]:
     """The rows in the order of `instructions`; see `judged` for what is refused."""
     _refuse_shapes(rows)
     for what, texts in (("instruction set", list(instructions)), ("rows", [row["instruction"] for row in rows])):
-        _refuse([text for text, num in Counter(texts).items() if num > 1], f"{what}: found more than once", "each instruction once")
+        _refuse(
+            [text for text, num in Counter(texts).items() if num > 1],
+            f"{what}: found more than once",
+            "each instruction once",
+        )
     by_instruction = {row["instruction"]: row for row in rows}
     if not can_lack:
-        _refuse([text for text in instructions if text not in by_instruction], "rows: no judgement for", "a row for every instruction")
+        _refuse(
+            [text for text in instructions if text not in by_instruction],
+            "rows: no judgement for",
+            "a row for every instruction",
+        )
     asked = set(instructions)
-    _refuse([text for text in by_instruction if text not in asked], "rows: not in the instruction set", "rows of this instruction set only")
+    _refuse(
+        [text for text in by_instruction if text not in asked],
+        "rows: not in the instruction set",
+        "rows of this instruction set only",
+    )
     return [by_instruction[text] for text in instructions if text in by_instruction]
 
 
@@ -70,7 +89,10 @@ def refuse_preferences(preferences: Sequence[object], texts: Sequence[str], can_
     bad = [i for i, p in enumerate(preferences) if not (is_preference(p) or (can_lack and p is None))]
     if bad:
         shown = ", ".join(f"#{i} {texts[i][:60]!r} {preferences[i]!r:.40}" for i in bad[:NUM_NAMED])
-        raise Incomplete(f"win rate: {len(bad)} of {len(preferences)} preferences are none ({shown}); legal is 1 to 2; judge those pairs again")
+        raise Incomplete(
+            f"win rate: {len(bad)} of {len(preferences)} preferences are none ({shown}); legal is 1 to 2; judge those "
+            f"pairs again"
+        )
 
 
 def is_preference(value: object) -> bool:
@@ -85,9 +107,14 @@ def _name(rows: Sequence[Mapping[str, Any]], side: str) -> str:
 
 def _refuse_shapes(rows: Sequence[Mapping[str, Any]]) -> None:
     for i, row in enumerate(rows):
-        wrong = [name for name in TEXTS if not isinstance(row.get(name), str)] + (["preference"] if "preference" not in row else [])
+        wrong = [name for name in TEXTS if not isinstance(row.get(name), str)] + (
+            ["preference"] if "preference" not in row else []
+        )
         if wrong:
-            legal = "legal are the texts instruction, output_1 (the reference's), output_2 (the candidate's) and the number preference"
+            legal = (
+                "legal are the texts instruction, output_1 (the reference's), output_2 (the candidate's) and the "
+                "number preference"
+            )
             raise BadData(f"row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; {legal}; judge the outputs first")
 
 

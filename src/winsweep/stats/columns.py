@@ -1,68 +1,85 @@
-"""The contract of the results table: every column, in its order, and what stands in it. New columns may come; these keep name and meaning."""
+"""The contract of the results table: every column, in its order, and what stands in it. New columns may come; these
+keep name and meaning.
+"""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-NAMES: Mapping[str, str] = MappingProxyType({
-    "model": "base model, as the study names it",
-    "task": "arm: a task, or an adapter without training",
-    "seed": "seed of the finetune; `mean` in the row of an arm with several seeds",
-})
-COLUMNS: Mapping[str, str] = MappingProxyType({
-    "n": "judged instructions",
-    "lc_win_rate_pct": "length-controlled win rate against the cell's reference, by lc_formula; the figure that others publish",
-    "lc_standard_error_pct": "its standard error over instructions (influence function)",
-    "lc_formula": "official: AlpacaEval's, on its 805 instructions; paired: head to head, on other sets; raw: plain, where no fit is possible",
-    "lc_c": "official: inverse strength of its L1 penalty, chosen over 5 folds that are the same everywhere",
-    "paired_win_rate_pct": "win rate at equal length by this comparison alone; 100 less it if the sides are swapped; what differences.csv tests",
-    "paired_standard_error_pct": "its standard error over instructions; in a mean row over seeds and instructions",
-    "paired_low_pct": "lower end of its 95 % interval; in a mean row over seeds and instructions",
-    "paired_high_pct": "upper end",
-    "paired_formula": "paired, or raw: the plain win rate, for the reason in note",
-    "win_rate_pct": "mean preference for the candidate; a tie is half",
-    "standard_error_pct": "its standard error over instructions, as AlpacaEval has it: sample deviation / sqrt(n)",
-    "share_ties": "fraction of rows with a preference of exactly half",
-    "share_identical": "fraction of rows whose two outputs are the same text: ties, for which no judge is asked",
-    "position_bias_pct": "where both orders were judged: what the candidate wins shown first, less what it wins shown second, in points",
-    "mean_chars": "mean length of the candidate's outputs in characters",
-    "mean_chars_reference": "mean length of the reference's outputs in characters",
-    "share_truncated": "fraction of the candidate's outputs that hit the limit of new tokens",
-    "share_empty": "fraction of the candidate's outputs that are blank",
-    "chrf": "toy judge: mean likeness to the known answer",
-    "exact": "toy judge: fraction of outputs that are the known answer",
-    "starts": "toy judge: fraction of outputs that start with the known answer",
-    "judge": "annotator",
-    "judge_model": "model that judged",
-})
-MEAN_COLUMNS: Mapping[str, str] = MappingProxyType({
-    "num_seeds": "mean row: seeds in it",
-    "lc_std_pct": "mean row: sample deviation of lc_win_rate_pct over seeds (ddof 1)",
-    "paired_std_pct": "mean row: sample deviation of paired_win_rate_pct over seeds (ddof 1)",
-    "std_pct": "mean row: sample deviation of win_rate_pct over seeds (ddof 1)",
-    "published_pct": "mean row: what others published for this arm, from the study",
-    "published_std_pct": "mean row: its deviation as published",
-    "difference_pct": "mean row: lc_win_rate_pct less published_pct",
-    "note": "what a reader must know of the row",
-})
-PROVENANCE: Mapping[str, str] = MappingProxyType({
-    "finetune_key": "key of the finetune; empty without training",
-    "generate_key": "key of the candidate's outputs",
-    "judge_key": "key of the judged comparison",
-    "commit": "commit of winsweep that judged it; +changes if files differed",
-})
-DIFFERENCES: Mapping[str, str] = MappingProxyType({
-    "model": "base model",
-    "arm": "an arm, with the recipe fields that vary",
-    "against": "another arm of the model on the same instructions, or `parity`: a win rate of 50",
-    "difference_pct": "paired win rate of arm less that of against, in points, mean over seeds",
-    "standard_error_pct": "its standard error over seeds and instructions, paired by both where both arms have the same seeds",
-    "low_pct": "lower end of its 95 % interval",
-    "high_pct": "upper end",
-    "p": "two-sided p of no difference (Student's t)",
-    "p_holm": "the same, corrected for all rows of this file against parity, or all between arms (Holm 1979)",
-    "num_seeds": "seeds of arm",
-    "num_seeds_against": "seeds of against",
-})
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "model": "base model, as the study names it",
+        "task": "arm: a task, or an adapter without training",
+        "seed": "seed of the finetune; `mean` in the row of an arm with several seeds",
+    }
+)
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "n": "judged instructions",
+        "lc_win_rate_pct": "length-controlled win rate against the cell's reference, by lc_formula; the figure that "
+        "others publish",
+        "lc_standard_error_pct": "its standard error over instructions (influence function)",
+        "lc_formula": "official: AlpacaEval's, on its 805 instructions; paired: head to head, on other sets; raw: "
+        "plain, where no fit is possible",
+        "lc_c": "official: inverse strength of its L1 penalty, chosen over 5 folds that are the same everywhere",
+        "paired_win_rate_pct": "win rate at equal length by this comparison alone; 100 less it if the sides are "
+        "swapped; what differences.csv tests",
+        "paired_standard_error_pct": "its standard error over instructions; in a mean row over seeds and instructions",
+        "paired_low_pct": "lower end of its 95 % interval; in a mean row over seeds and instructions",
+        "paired_high_pct": "upper end",
+        "paired_formula": "paired, or raw: the plain win rate, for the reason in note",
+        "win_rate_pct": "mean preference for the candidate; a tie is half",
+        "standard_error_pct": "its standard error over instructions, as AlpacaEval has it: sample deviation / sqrt(n)",
+        "share_ties": "fraction of rows with a preference of exactly half",
+        "share_identical": "fraction of rows whose two outputs are the same text: ties, for which no judge is asked",
+        "position_bias_pct": "where both orders were judged: what the candidate wins shown first, less what it wins "
+        "shown second, in points",
+        "mean_chars": "mean length of the candidate's outputs in characters",
+        "mean_chars_reference": "mean length of the reference's outputs in characters",
+        "share_truncated": "fraction of the candidate's outputs that hit the limit of new tokens",
+        "share_empty": "fraction of the candidate's outputs that are blank",
+        "chrf": "toy judge: mean likeness to the known answer",
+        "exact": "toy judge: fraction of outputs that are the known answer",
+        "starts": "toy judge: fraction of outputs that start with the known answer",
+        "judge": "annotator",
+        "judge_model": "model that judged",
+    }
+)
+MEAN_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "num_seeds": "mean row: seeds in it",
+        "lc_std_pct": "mean row: sample deviation of lc_win_rate_pct over seeds (ddof 1)",
+        "paired_std_pct": "mean row: sample deviation of paired_win_rate_pct over seeds (ddof 1)",
+        "std_pct": "mean row: sample deviation of win_rate_pct over seeds (ddof 1)",
+        "published_pct": "mean row: what others published for this arm, from the study",
+        "published_std_pct": "mean row: its deviation as published",
+        "difference_pct": "mean row: lc_win_rate_pct less published_pct",
+        "note": "what a reader must know of the row",
+    }
+)
+PROVENANCE: Mapping[str, str] = MappingProxyType(
+    {
+        "finetune_key": "key of the finetune; empty without training",
+        "generate_key": "key of the candidate's outputs",
+        "judge_key": "key of the judged comparison",
+        "commit": "commit of winsweep that judged it; +changes if files differed",
+    }
+)
+DIFFERENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "model": "base model",
+        "arm": "an arm, with the recipe fields that vary",
+        "against": "another arm of the model on the same instructions, or `parity`: a win rate of 50",
+        "difference_pct": "paired win rate of arm less that of against, in points, mean over seeds",
+        "standard_error_pct": "its standard error over seeds and instructions, paired by both where both arms have the "
+        "same seeds",
+        "low_pct": "lower end of its 95 % interval",
+        "high_pct": "upper end",
+        "p": "two-sided p of no difference (Student's t)",
+        "p_holm": "the same, corrected for all rows of this file against parity, or all between arms (Holm 1979)",
+        "num_seeds": "seeds of arm",
+        "num_seeds_against": "seeds of against",
+    }
+)
 
 
 def header(varying: Iterable[str]) -> list[str]:
@@ -72,6 +89,10 @@ def header(varying: Iterable[str]) -> list[str]:
 
 def text() -> str:
     """The contract for a person to read."""
-    files = (("results/STUDY.csv", {**NAMES, "…": "the recipe fields that vary", **COLUMNS, **MEAN_COLUMNS, **PROVENANCE}),
-             ("results/STUDY.differences.csv", DIFFERENCES))
-    return "\n".join(line for file, columns in files for line in (file, *(f"  {name:26s} {what}" for name, what in columns.items())))
+    files = (
+        ("results/STUDY.csv", {**NAMES, "…": "the recipe fields that vary", **COLUMNS, **MEAN_COLUMNS, **PROVENANCE}),
+        ("results/STUDY.differences.csv", DIFFERENCES),
+    )
+    return "\n".join(
+        line for file, columns in files for line in (file, *(f"  {name:26s} {what}" for name, what in columns.items()))
+    )

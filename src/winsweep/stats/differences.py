@@ -1,4 +1,6 @@
-"""Which arms of a study differ: each against parity with its reference and against the other arms of its model, corrected for their number."""
+"""Which arms of a study differ: each against parity with its reference and against the other arms of its model,
+corrected for their number.
+"""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,9 @@ PARITY = 50.0
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm of one model: the head-to-head win rates [S] of its seeds and the influence [S, N] of each instruction on them, in percent."""
+    """An arm of one model: the head-to-head win rates [S] of its seeds and the influence [S, N] of each instruction on
+    them, in percent.
+    """
 
     model: str
     name: str
@@ -36,16 +40,26 @@ class Arm:
 def arm_of(model: str, name: str, seeds: Sequence[object], cells: Sequence[Scored]) -> Arm:
     """The arm that these cells are the seeds of; they have the same instructions."""
     least = max((c.paired.standard_error_pct for c in cells if not c.paired.psi_N.any()), default=0.0)
-    return Arm(model, name, tuple(seeds), cells[0].judged.instructions, np.array([c.paired.win_rate_pct for c in cells]),
-               np.stack([c.paired.psi_N for c in cells]), least)
+    return Arm(
+        model,
+        name,
+        tuple(seeds),
+        cells[0].judged.instructions,
+        np.array([c.paired.win_rate_pct for c in cells]),
+        np.stack([c.paired.psi_N for c in cells]),
+        least,
+    )
 
 
 def difference_rows(arms: Sequence[Arm]) -> list[dict[str, object]]:
     """Rows of differences.csv; an arm that is its own reference is left out, as others are tested against it by parity."""
     arms = [arm for arm in arms if not arm.is_reference]
     parity = [_line(arm, "parity", None, _less(arm.mean(), PARITY)) for arm in arms]
-    pairs = [_line(a, b.name, len(b.seeds), _between(a, b)) for a, b in itertools.combinations(arms, 2)
-             if a.model == b.model and a.instructions == b.instructions]
+    pairs = [
+        _line(a, b.name, len(b.seeds), _between(a, b))
+        for a, b in itertools.combinations(arms, 2)
+        if a.model == b.model and a.instructions == b.instructions
+    ]
     return [*_corrected(parity), *_corrected(pairs)]
 
 
@@ -58,8 +72,18 @@ def _less(found: Estimate, amount: float) -> Estimate:
 
 
 def _line(arm: Arm, against: str, num_seeds_against: int | None, found: Estimate) -> dict[str, object]:
-    return {"model": arm.model, "arm": arm.name, "against": against, "difference_pct": found.value, "standard_error_pct": found.error,
-            "low_pct": found.low, "high_pct": found.high, "p": found.p_of(0.0), "num_seeds": len(arm.seeds), "num_seeds_against": num_seeds_against}
+    return {
+        "model": arm.model,
+        "arm": arm.name,
+        "against": against,
+        "difference_pct": found.value,
+        "standard_error_pct": found.error,
+        "low_pct": found.low,
+        "high_pct": found.high,
+        "p": found.p_of(0.0),
+        "num_seeds": len(arm.seeds),
+        "num_seeds_against": num_seeds_against,
+    }
 
 
 def _corrected(family: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:

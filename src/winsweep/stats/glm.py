@@ -1,4 +1,5 @@
-"""The fast fit of AlpacaEval's model: many weighted logistic regressions with an L1 penalty at once, by Newton's method on active sets.
+"""The fast fit of AlpacaEval's model: many weighted logistic regressions with an L1 penalty at once, by Newton's method
+on active sets.
 
 Shapes: M problems of the same size, N rows, F features, P = F(F+1)/2 pairs of features, K folds, C strengths tried.
 """
@@ -11,7 +12,8 @@ from scipy.special import expit
 
 NUM_FOLDS = 5
 STRENGTHS_C = np.logspace(-4, 4, 10)  # inverse penalties that scikit-learn's cross-validation tries
-TOLERANCE = 1e-9  # of a weight's last step, relative to 1 + its size; the win rate is then within 1e-7 points of the minimum
+# of a weight's last step, relative to 1 + its size; the win rate is then within 1e-7 points of the minimum
+TOLERANCE = 1e-9
 PATH_TOLERANCE = 1e-5  # while strengths are compared: their scores then err by about its square
 MAX_STEPS = 60
 MAX_HALVED = 500
@@ -27,7 +29,11 @@ class Rows:
     weights_MN: np.ndarray
 
     def of(self, problems: slice | np.ndarray, rows: np.ndarray | slice = slice(None)) -> "Rows":
-        return Rows(np.ascontiguousarray(self.x_MFN[problems][:, :, rows]), self.wins_MN[problems][:, rows], self.weights_MN[problems][:, rows])
+        return Rows(
+            np.ascontiguousarray(self.x_MFN[problems][:, :, rows]),
+            self.wins_MN[problems][:, rows],
+            self.weights_MN[problems][:, rows],
+        )
 
 
 def folds(num_rows: int) -> np.ndarray:
@@ -37,11 +43,15 @@ def folds(num_rows: int) -> np.ndarray:
 
 def fit(rows: Rows, strengths_M: np.ndarray) -> np.ndarray:
     """The minimising weights [M, F] at the given inverse penalties, exact to TOLERANCE."""
-    return np.concatenate([_solve(rows.of(part), strengths_M[part], None, TOLERANCE) for part in _parts(len(rows.x_MFN))])
+    return np.concatenate(
+        [_solve(rows.of(part), strengths_M[part], None, TOLERANCE) for part in _parts(len(rows.x_MFN))]
+    )
 
 
 def choose_strengths(rows: Rows) -> np.ndarray:
-    """The inverse penalty [M] of the least mean logloss over the folds, as LogisticRegressionCV picks it (of equals the smallest)."""
+    """The inverse penalty [M] of the least mean logloss over the folds, as LogisticRegressionCV picks it (of equals the
+    smallest).
+    """
     return np.concatenate([STRENGTHS_C[_scores(rows.of(part)).argmax(axis=1)] for part in _parts(len(rows.x_MFN))])
 
 
@@ -50,7 +60,9 @@ def _parts(num: int) -> Iterator[slice]:
 
 
 def _scores(rows: Rows) -> np.ndarray:
-    """Mean weighted log-likelihood of the rows left out [M, C]; each fold goes from the weakest penalty to the strongest."""
+    """Mean weighted log-likelihood of the rows left out [M, C]; each fold goes from the weakest penalty to the
+    strongest.
+    """
     num, fold_N = len(rows.x_MFN), folds(rows.x_MFN.shape[2])
     begin_MF = _solve(rows, np.full(num, STRENGTHS_C[-1]), None, PATH_TOLERANCE)
     scores_MC = np.zeros((num, len(STRENGTHS_C)))
@@ -114,37 +126,51 @@ def _is_still(after_MF: np.ndarray, before_MF: np.ndarray, tolerance: float) -> 
     return (np.abs(after_MF - before_MF) <= tolerance * (1 + np.abs(after_MF))).all(axis=1)
 
 
-def _move(weights_MF: np.ndarray, slope_MF: np.ndarray, hessian_MFF: np.ndarray, strengths_M1: np.ndarray) -> np.ndarray:
-    """Weights after a Newton step within the orthant: one that would change its sign stops at 0, and stays there while the penalty outweighs
-    its slope."""
+def _move(
+    weights_MF: np.ndarray, slope_MF: np.ndarray, hessian_MFF: np.ndarray, strengths_M1: np.ndarray
+) -> np.ndarray:
+    """Weights after a Newton step within the orthant: one that would change its sign stops at 0, and stays there while
+    the penalty outweighs its slope.
+    """
     at_zero_MF = weights_MF == 0
     sign_MF = np.where(at_zero_MF, -np.sign(slope_MF) * (np.abs(slope_MF) * strengths_M1 > 1), np.sign(weights_MF))
     held_MF = at_zero_MF & (sign_MF == 0)
     residual_MF = np.where(held_MF, 0, slope_MF + sign_MF / strengths_M1)
     held_MFF = held_MF[:, :, None] | held_MF[:, None, :]
-    ridge_MFF = np.eye(weights_MF.shape[1]) * np.where(held_MF, 1.0, 1e-14 * np.trace(hessian_MFF, axis1=1, axis2=2)[:, None] + 1e-300)[:, None]
-    after_MF = weights_MF - np.linalg.solve(np.where(held_MFF, 0, hessian_MFF) + ridge_MFF, residual_MF[..., None])[..., 0]
+    ridge_MFF = (
+        np.eye(weights_MF.shape[1])
+        * np.where(held_MF, 1.0, 1e-14 * np.trace(hessian_MFF, axis1=1, axis2=2)[:, None] + 1e-300)[:, None]
+    )
+    after_MF = (
+        weights_MF - np.linalg.solve(np.where(held_MFF, 0, hessian_MFF) + ridge_MFF, residual_MF[..., None])[..., 0]
+    )
     return np.where(np.sign(after_MF) == -sign_MF, 0.0, after_MF)
 
 
 def _descend(rows: Rows, strength: float, tolerance: float) -> np.ndarray:
     """The same minimum [F] of one problem on which whole steps went astray: each is halved while it overshoots.
 
-    Where Newton's step within the orthant is no descent, it goes towards the minimum of the logloss's parabola with the penalty, which is one
-    (Lee, Sun & Saunders 2014).
+    Where Newton's step within the orthant is no descent, it goes towards the minimum of the logloss's parabola with the
+    penalty, which is one (Lee, Sun & Saunders 2014).
     """
     newton = _Newton(rows)
     weights_MF = np.zeros(rows.x_MFN.shape[:2])
 
     def halved(step_MF: np.ndarray, most: int) -> np.ndarray | None:
         begun = _total(rows, weights_MF, strength)
-        return next((0.5**n * step_MF for n in range(most) if _total(rows, weights_MF + 0.5**n * step_MF, strength) < begun), None)
+        return next(
+            (0.5**n * step_MF for n in range(most) if _total(rows, weights_MF + 0.5**n * step_MF, strength) < begun),
+            None,
+        )
 
     for _ in range(MAX_HALVED):
         slope_MF, hessian_MFF = newton.slopes(weights_MF, np.arange(1))
         step_MF = halved(_move(weights_MF, slope_MF, hessian_MFF, np.array([[strength]])) - weights_MF, 8)
         if step_MF is None:
-            step_MF = halved(nearest(hessian_MFF[0], weights_MF[0], slope_MF[0], np.zeros_like(weights_MF), strength) - weights_MF, 40)
+            step_MF = halved(
+                nearest(hessian_MFF[0], weights_MF[0], slope_MF[0], np.zeros_like(weights_MF), strength) - weights_MF,
+                40,
+            )
         if step_MF is None:
             break
         weights_MF = weights_MF + step_MF
@@ -157,10 +183,14 @@ def _total(rows: Rows, weights_MF: np.ndarray, strength: float) -> float:
     return float(np.abs(weights_MF).sum() / strength + (rows.weights_MN * _losses(rows, weights_MF)).sum())
 
 
-def nearest(hessian_FF: np.ndarray, weights_F: np.ndarray, slope_F: np.ndarray, pushes_DF: np.ndarray, strength: float) -> np.ndarray:
-    """For each of D pushes the minimum [D, F] of the logloss's parabola at `weights_F`, its slope less the push, plus the L1 penalty.
+def nearest(
+    hessian_FF: np.ndarray, weights_F: np.ndarray, slope_F: np.ndarray, pushes_DF: np.ndarray, strength: float
+) -> np.ndarray:
+    """For each of D pushes the minimum [D, F] of the logloss's parabola at `weights_F`, its slope less the push, plus
+    the L1 penalty.
 
-    Pushes and slope are in units of Σ weight · logloss. Coordinates are solved in turns, which for a few features ends soon.
+    Pushes and slope are in units of Σ weight · logloss. Coordinates are solved in turns, which for a few features ends
+    soon.
     """
     found_DF = np.tile(weights_F, (len(pushes_DF), 1))
     for _ in range(200):

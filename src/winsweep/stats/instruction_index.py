@@ -1,4 +1,6 @@
-"""Where each of AlpacaEval's 805 instructions stands in their canonical order, known by digests, as the texts may not be shipped."""
+"""Where each of AlpacaEval's 805 instructions stands in their canonical order, known by digests, as the texts may not
+be shipped.
+"""
 
 import hashlib
 from functools import cache
@@ -10,7 +12,8 @@ HEX = 8  # digits of a digest; a foreign instruction has one of these by chance 
 
 
 def index_of(instruction: str) -> int | None:
-    """Its index 0 to 804, by which AlpacaEval's table of difficulty goes; None for an instruction that is not AlpacaEval's.
+    """Its index 0 to 804, by which AlpacaEval's table of difficulty goes; None for an instruction that is not
+    AlpacaEval's.
 
     One that differs from AlpacaEval's in white space alone has that one's place.
     """
@@ -93,7 +96,8 @@ DIGESTS = (
     "005461fd6db8664fafbb35d6194cd48a4749f4f16156799fa5490ba19672cee99341a2e4eab11ce978e02ad0b967b4f24827f45f24257ffc99fb27f89d5e6478"
     "27bc6c9fae0703a9eaf87736baf4b5d6f89409c4"
 )
-# Of those whose white space is not single blanks: the place in three hex digits, then the digest of the text with single blanks
+# Of those whose white space is not single blanks: the place in three hex digits, then the digest of the text with
+# single blanks
 SPACED = (
     "009364a8a3200cd0aceb6401fa5f7b912029c6e7c59d02fb89e8006034d6f6b634039da78263f03ab20bca42040b672b08804370d9c0df046921756f104c9bcfc25f"
     "04d27d35d96050061fd8140555a14df5505a9e0c84de05e84b7568406258201a1d064adc3878406dc3b6c49506edba5efb506f4bf74c33073d9f17b63088c5d72a57"

@@ -1,6 +1,8 @@
-"""AlpacaEval's length_controlled_v1 for rows placed by their instruction: its number, the fast fit of it, and how sure it is.
+"""AlpacaEval's length_controlled_v1 for rows placed by their instruction: its number, the fast fit of it, and how sure
+it is.
 
-Shapes: N rows of one comparison, G = 1,610 rows of the two gamed baselines, F = 3 features (length, difficulty, merit), M comparisons.
+Shapes: N rows of one comparison, G = 1,610 rows of the two gamed baselines, F = 3 features (length, difficulty, merit),
+M comparisons.
 """
 
 import csv
@@ -15,11 +17,12 @@ from scipy.special import expit
 from winsweep.errors import BadData, NotFound
 from winsweep.judge import alpaca
 from winsweep.stats import glm
-from winsweep.stats.instruction_index import NUM_ALPACA_EVAL
 from winsweep.stats.annotations import Judged
+from winsweep.stats.instruction_index import NUM_ALPACA_EVAL
 
 GAMED_WEIGHT = 0.1  # of each row of the two gamed baselines, beside 1 of a judged row (length_controlled_v1)
-AGREEMENT_PCT = 0.02  # within which the fast fit is the official one at the same penalty; liblinear stops at a tolerance of its own
+# within which the fast fit is the official one at the same penalty; liblinear stops at a tolerance of its own
+AGREEMENT_PCT = 0.02
 NEAR_ZERO = 4.0  # standard errors of a weight within which the penalty may hold it at 0 in another sample
 NUM_DRAWS = 8192
 
@@ -45,14 +48,18 @@ def read_table(path: Path) -> Table:
     rows = _read(path)
     if [row.get("index") for row in rows] != [str(i) for i in range(NUM_ALPACA_EVAL)] * 2:
         legal = f"legal is index 0 to {NUM_ALPACA_EVAL - 1} in order, twice"
-        raise BadData(f"{path}: found {len(rows)} rows; {legal}; fetch df_gamed.csv of the data set tatsu-lab/alpaca_eval again")
+        raise BadData(
+            f"{path}: found {len(rows)} rows; {legal}; fetch df_gamed.csv of the data set tatsu-lab/alpaca_eval again"
+        )
     if "instruction_difficulty" not in rows[0]:
         rows = _completed(rows, path.with_name("instruction_difficulty.csv"))
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0])
     writer.writeheader()
     writer.writerows(rows)
-    lengths_G, difficulty_G, wins_G = (_numbers(path, rows, c) for c in ("std_delta_len", "instruction_difficulty", "preference"))
+    lengths_G, difficulty_G, wins_G = (
+        _numbers(path, rows, c) for c in ("std_delta_len", "instruction_difficulty", "preference")
+    )
     return Table(text.getvalue(), np.stack([np.tanh(lengths_G), difficulty_G, np.zeros_like(wins_G)]), wins_G)
 
 
@@ -60,8 +67,11 @@ def _numbers(path: Path, rows: Sequence[Mapping[str, str]], column: str) -> np.n
     """A column of the table; BadData with the row for what is no finite number."""
     for n, row in enumerate(rows, 1):
         if not _is_number(row.get(column)):
-            raise BadData(f"{path}: row {n}: {column}: found {row.get(column)!r}; a number is legal; fetch df_gamed.csv of the data set "
-                          "tatsu-lab/alpaca_eval again")
+            raise BadData(
+                f"{path}: row {n}: {column}: found {row.get(column)!r}; a number is legal; fetch df_gamed.csv of the "
+                f"data set "
+                "tatsu-lab/alpaca_eval again"
+            )
     return np.array([float(row[column]) for row in rows])
 
 
@@ -73,7 +83,9 @@ def _is_number(text: str | None) -> bool:
 
 
 def by_position(judged: Judged) -> Judged:
-    """The rows as AlpacaEval's own code takes them: row i has the difficulty of instruction i, even if one before it is missing."""
+    """The rows as AlpacaEval's own code takes them: row i has the difficulty of instruction i, even if one before it is
+    missing.
+    """
     return replace(judged, places_N=np.arange(len(judged.wins_N)))
 
 
@@ -84,9 +96,11 @@ def official(judged: Judged, table: Table, c: float | None = None) -> alpaca.Fit
 
 
 def fast(comparisons: Sequence[Judged], table: Table, c: float | Sequence[float] | None = None) -> list[alpaca.Fit]:
-    """The same model of all comparisons at once, minimised exactly: within AGREEMENT_PCT of `official` at the same penalty `c`.
+    """The same model of all comparisons at once, minimised exactly: within AGREEMENT_PCT of `official` at the same
+    penalty `c`.
 
-    Without `c` it is chosen over the same folds; where several penalties score alike, liblinear's own error may choose another.
+    Without `c` it is chosen over the same folds; where several penalties score alike, liblinear's own error may choose
+    another.
     """
     found: dict[int, alpaca.Fit] = {}
     sizes = np.array([np.isfinite(one.wins_N).sum() for one in comparisons])
@@ -101,7 +115,9 @@ def fast(comparisons: Sequence[Judged], table: Table, c: float | Sequence[float]
 
 
 def stack(comparisons: Sequence[Judged], table: Table) -> glm.Rows:
-    """The rows that the model is fitted to, of comparisons with equally many judged rows: first the gamed ones, as AlpacaEval has them."""
+    """The rows that the model is fitted to, of comparisons with equally many judged rows: first the gamed ones, as
+    AlpacaEval has them.
+    """
     num = len(comparisons)
     own = [features(one, table)[:, np.isfinite(one.wins_N)] for one in comparisons]
     x_MFN = np.concatenate([np.broadcast_to(table.x_FG, (num, *table.x_FG.shape)), np.stack(own)], axis=2)
@@ -124,13 +140,15 @@ def at_equal_length(judged: Judged, table: Table, weights_F: np.ndarray) -> np.n
 def standard_error_pct(judged: Judged, table: Table, fit: alpaca.Fit) -> float:
     """Standard error of the official number over instructions, its penalty and the gamed rows held fixed.
 
-    sd(psi) / sqrt(N), with the influence psi of `influence`. Where the penalty holds a weight at 0, or may in another sample, the number
-    has a corner there, and the error is that of the limit in which a minimum with an L1 penalty is distributed (Knight & Fu
-    2000, theorem 2), drawn with a fixed seed.
+    sd(psi) / sqrt(N), with the influence psi of `influence`. Where the penalty holds a weight at 0, or may in another
+    sample, the number has a corner there, and the error is that of the limit in which a minimum with an L1 penalty is
+    distributed (Knight & Fu 2000, theorem 2), drawn with a fixed seed.
     """
     psi_N, moved_NF, hessian_FF = influence(judged, table, fit)
     weights_F, num = np.array(fit.weights), len(psi_N)
-    error_F = np.sqrt(np.maximum(np.diag(np.linalg.pinv(hessian_FF) @ (moved_NF.T @ moved_NF) @ np.linalg.pinv(hessian_FF)), 0))
+    error_F = np.sqrt(
+        np.maximum(np.diag(np.linalg.pinv(hessian_FF) @ (moved_NF.T @ moved_NF) @ np.linalg.pinv(hessian_FF)), 0)
+    )
     if (np.abs(weights_F) > NEAR_ZERO * error_F).all():
         return float(psi_N.std(ddof=1) / num**0.5)
     p_N = at_equal_length(judged, table, weights_F)
@@ -144,10 +162,11 @@ def standard_error_pct(judged: Judged, table: Table, fit: alpaca.Fit) -> float:
 
 
 def influence(judged: Judged, table: Table, fit: alpaca.Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each row's influence on the number in percent [N], its score [N, F], and the Hessian [F, F] of the weighted logloss.
+    """Each row's influence on the number in percent [N], its score [N, F], and the Hessian [F, F] of the weighted
+    logloss.
 
-    psi_i = p_i - mean(p) + N * score_i H^-1 J (Huber 1964; the gamed rows are fixed data), with p the prediction at equal length and
-    J the gradient of mean(p), over the weights that are not 0.
+    psi_i = p_i - mean(p) + N * score_i H^-1 J (Huber 1964; the gamed rows are fixed data), with p the prediction at
+    equal length and J the gradient of mean(p), over the weights that are not 0.
     """
     weights_F, is_judged_N = np.array(fit.weights), np.isfinite(judged.wins_N)
     rows = stack([judged], table)
@@ -186,9 +205,16 @@ def _read(path: Path) -> list[dict[str, str]]:
         with open(path, newline="") as f:
             rows = list(csv.DictReader(f))
     except (csv.Error, UnicodeDecodeError) as e:
-        raise BadData(f"{path}: not a table ({e}); legal is that file of the data set tatsu-lab/alpaca_eval; fetch it again") from None
+        raise BadData(
+            f"{path}: not a table ({e}); legal is that file of the data set tatsu-lab/alpaca_eval; fetch it again"
+        ) from None
     except FileNotFoundError:
-        raise NotFound(f"{path}: not there; legal is that file of the data set tatsu-lab/alpaca_eval; fetch it once") from None
+        raise NotFound(
+            f"{path}: not there; legal is that file of the data set tatsu-lab/alpaca_eval; fetch it once"
+        ) from None
     if bad := next((n for n, row in enumerate(rows, 1) if None in row), 0):
-        raise BadData(f"{path}: row {bad}: more fields than the header has; legal is that file of the data set tatsu-lab/alpaca_eval; fetch it again")
+        raise BadData(
+            f"{path}: row {bad}: more fields than the header has; legal is that file of the data set "
+            f"tatsu-lab/alpaca_eval; fetch it again"
+        )
     return rows

@@ -10,8 +10,8 @@ from winsweep.errors import BadStudy, Incomplete
 from winsweep.judge.matching import renamed
 from winsweep.stats import comparison, official
 from winsweep.stats.agreement import Agreement
-from winsweep.stats.instruction_index import NUM_ALPACA_EVAL, is_exact, index_of
 from winsweep.stats.annotations import NUM_NAMED, Judged, align, judged
+from winsweep.stats.instruction_index import NUM_ALPACA_EVAL, index_of, is_exact
 from winsweep.stats.safe_csv import show
 from winsweep.stats.winrate import LC, official_lc
 
@@ -21,7 +21,9 @@ HIDDEN = ("note", "chrf", "exact", "starts")  # said elsewhere, or of the toy al
 
 @dataclass(frozen=True)
 class Ask:
-    """What to report: the formula (None: official where it is defined and its table is at hand), and how rows find their difficulty."""
+    """What to report: the formula (None: official where it is defined and its table is at hand), and how rows find
+    their difficulty.
+    """
 
     mode: Literal["official", "paired"] | None = None
     c: float | None = None
@@ -45,14 +47,22 @@ class Report:
     def text(self) -> str:
         """For a person: a figure a line, then the notes."""
         lines = [f"{show(self.candidate)} against {show(self.reference)}, {self.mode}"]
-        lines += [f"  {name:26s} {_short(value)}" for name, value in self.columns.items() if value not in (None, "") and name not in HIDDEN]
+        lines += [
+            f"  {name:26s} {_short(value)}"
+            for name, value in self.columns.items()
+            if value not in (None, "") and name not in HIDDEN
+        ]
         if self.agreement:
-            lines += ["agreement with the second judge", *(f"  {k:30s} {_short(v)}" for k, v in asdict(self.agreement).items())]
+            lines += [
+                "agreement with the second judge",
+                *(f"  {k:30s} {_short(v)}" for k, v in asdict(self.agreement).items()),
+            ]
         return "\n".join([*lines, *(f"note: {show(note)}" for note in self.notes)])
 
 
 def report(rows: Sequence[Row], ask: Ask, asked: Sequence[str] | None, table: official.Table | None) -> Report:
-    """The figures of annotation rows that cover `asked` (None: AlpacaEval's 805 where most rows are of it, otherwise what the rows have).
+    """The figures of annotation rows that cover `asked` (None: AlpacaEval's 805 where most rows are of it, otherwise
+    what the rows have).
 
     An instruction that differs from the set's in white space alone is that one, which a note says.
     Raises what `rows.judged` raises; BadStudy for official figures without `table` or of other instructions.
@@ -67,7 +77,9 @@ def report(rows: Sequence[Row], ask: Ask, asked: Sequence[str] | None, table: of
         raise BadStudy(f"--c: found {ask.c}; legal is a number above 0, such as 2.78; type --c 2.78, or leave it out")
     lc = _official(arrays, ask, table) if mode == "official" else None
     scored = comparison.of(align(rows, instructions, ask.can_lack), arrays, table, lc or _paired_only(arrays, table))
-    return Report(arrays.candidate, arrays.reference, mode, scored.columns, tuple(_notes(scored, arrays, table, num_renamed)))
+    return Report(
+        arrays.candidate, arrays.reference, mode, scored.columns, tuple(_notes(scored, arrays, table, num_renamed))
+    )
 
 
 def _is_defined(arrays: Judged, ask: Ask) -> bool:
@@ -77,16 +89,21 @@ def _is_defined(arrays: Judged, ask: Ask) -> bool:
 
 def _official(arrays: Judged, ask: Ask, table: official.Table | None) -> LC:
     if table is None:
-        raise BadStudy("--mode official: its table of difficulty is not at hand; legal is df_gamed.csv of the data set tatsu-lab/alpaca_eval; "
-                       "type --difficulty FILE, or --mode paired")
+        raise BadStudy(
+            "--mode official: its table of difficulty is not at hand; legal is df_gamed.csv of the data set "
+            "tatsu-lab/alpaca_eval; "
+            "type --difficulty FILE, or --mode paired"
+        )
     if ask.join == "position":
         if len(arrays.wins_N) > NUM_ALPACA_EVAL:
             raise BadStudy(f"--join position: found {len(arrays.wins_N)} rows; legal are at most {NUM_ALPACA_EVAL}")
         return official_lc(official.by_position(arrays), table, ask.c)
     foreign = [text for text, place in zip(arrays.instructions, arrays.places_N) if place < 0]
     if foreign:
-        raise BadStudy(f"--mode official: {len(foreign)} instructions are not AlpacaEval's, such as {foreign[0][:60]!r}; "
-                       f"legal are its {NUM_ALPACA_EVAL}; type --mode paired")
+        raise BadStudy(
+            f"--mode official: {len(foreign)} instructions are not AlpacaEval's, such as {foreign[0][:60]!r}; "
+            f"legal are its {NUM_ALPACA_EVAL}; type --mode paired"
+        )
     return official_lc(arrays, table, ask.c)
 
 
@@ -96,7 +113,9 @@ def _paired_only(arrays: Judged, table: official.Table | None) -> LC:
 
 
 def _own_set(rows: Sequence[Row], ask: Ask) -> list[str]:
-    """The instructions in the order that makes figures independent of the order of rows: by place, or by text; by file if joined by position."""
+    """The instructions in the order that makes figures independent of the order of rows: by place, or by text; by file
+    if joined by position.
+    """
     texts = [row["instruction"] for row in rows if isinstance(row.get("instruction"), str)]
     once = list(dict.fromkeys(texts))
     if ask.join == "position":
@@ -104,28 +123,45 @@ def _own_set(rows: Sequence[Row], ask: Ask) -> list[str]:
     placed = {place: text for text in once if (place := index_of(text)) is not None}
     twice = [text for text in once if (place := index_of(text)) is not None and placed[place] != text]
     if twice:
-        raise Incomplete(f"rows: {len(twice)} of AlpacaEval's instructions stand there twice, once with other white space, such as {twice[0][:60]!r}; "
-                         "legal is each once; remove one of the two rows")
+        raise Incomplete(
+            f"rows: {len(twice)} of AlpacaEval's instructions stand there twice, once with other white space, such as "
+            f"{twice[0][:60]!r}; "
+            "legal is each once; remove one of the two rows"
+        )
     if 2 * len(placed) <= len(once) or ask.mode == "paired" and len(placed) < NUM_ALPACA_EVAL:
         return sorted(once)
     lacking = [i for i in range(NUM_ALPACA_EVAL) if i not in placed]
     if lacking and not ask.can_lack:
         shown = ", ".join(f"#{i}" for i in lacking[:NUM_NAMED])
-        raise Incomplete(f"rows: no judgement for AlpacaEval's instructions {shown} ({len(lacking)} of {NUM_ALPACA_EVAL}, counted from 0); "
-                         "judge them, or type --allow-missing: the others keep their own difficulty; or --mode paired")
+        raise Incomplete(
+            f"rows: no judgement for AlpacaEval's instructions {shown} ({len(lacking)} of {NUM_ALPACA_EVAL}, counted "
+            f"from 0); "
+            "judge them, or type --allow-missing: the others keep their own difficulty; or --mode paired"
+        )
     return [placed[i] for i in sorted(placed)]
 
 
 def _notes(scored: comparison.Scored, arrays: Judged, table: official.Table | None, num_renamed: int) -> list[str]:
     num_lacking = int(np.isnan(arrays.wins_N).sum())
     notes = [str(scored.columns["note"])] if scored.columns["note"] else []
-    num_spaced = num_renamed or sum(place >= 0 and not is_exact(text) for text, place in zip(arrays.instructions, arrays.places_N))
-    notes += [f"{num_spaced} instructions differ from the set's in white space alone and were matched all the same"] if num_spaced else []
+    num_spaced = num_renamed or sum(
+        place >= 0 and not is_exact(text) for text, place in zip(arrays.instructions, arrays.places_N)
+    )
+    notes += (
+        [f"{num_spaced} instructions differ from the set's in white space alone and were matched all the same"]
+        if num_spaced
+        else []
+    )
     if scored.lc.formula == "official" and len(arrays.wins_N) != NUM_ALPACA_EVAL:
-        notes.append(f"{len(arrays.wins_N)} of AlpacaEval's {NUM_ALPACA_EVAL} instructions: not comparable with published numbers")
+        notes.append(
+            f"{len(arrays.wins_N)} of AlpacaEval's {NUM_ALPACA_EVAL} instructions: not comparable with published "
+            f"numbers"
+        )
     notes += [f"{num_lacking} rows have no preference"] if num_lacking else []
     if (arrays.places_N >= 0).all() and table is None:
-        notes.append("these are AlpacaEval's instructions: with --difficulty …/df_gamed.csv its official number is reported, too")
+        notes.append(
+            "these are AlpacaEval's instructions: with --difficulty …/df_gamed.csv its official number is reported, too"
+        )
     return notes
 
 

@@ -1,7 +1,9 @@
-"""The head-to-head win rate at equal length: a logistic model of this comparison alone, so that swapping the two sides gives 100 less it.
+"""The head-to-head win rate at equal length: a logistic model of this comparison alone, so that swapping the two sides
+gives 100 less it.
 
-AlpacaEval's formula leans a comparison with one's own baseline towards two variants of GPT-4-turbo, and is not antisymmetric. Here
-nothing but the comparison's own rows counts, for any set of instructions. Shapes: N judged rows, F features.
+AlpacaEval's formula leans a comparison with one's own baseline towards two variants of GPT-4-turbo, and is not
+antisymmetric. Here nothing but the comparison's own rows counts, for any set of instructions. Shapes: N judged rows, F
+features.
 """
 
 import math
@@ -25,8 +27,9 @@ MAX_ERROR = 5.0  # of the merit, in logits; beyond it the rows do not tell merit
 class Paired:
     """A head-to-head win rate of the candidate in percent, with its 95 % interval over instructions.
 
-    `formula` is "paired", or "raw" where it is the plain win rate, for the reason in `note`. `psi_N` is each row's influence in
-    percent: its sample deviation / sqrt(N) is the standard error, and differences of two comparisons are told from differences of it.
+    `formula` is "paired", or "raw" where it is the plain win rate, for the reason in `note`. `psi_N` is each row's
+    influence in percent: its sample deviation / sqrt(N) is the standard error, and differences of two comparisons are
+    told from differences of it.
     """
 
     win_rate_pct: float
@@ -39,19 +42,22 @@ class Paired:
 
 
 def paired(judged: Judged, difficulty_N: np.ndarray | None = None) -> Paired:
-    """The win rate at equal length by the logistic model wins ~ merit + length (+ difficulty of the instruction), unpenalised.
+    """The win rate at equal length by the logistic model wins ~ merit + length (+ difficulty of the instruction),
+    unpenalised.
 
-    Length is tanh of the length difference in its sample deviations, as AlpacaEval has it. `difficulty_N` (AlpacaEval's, by place) is
-    used where it means something: against AlpacaEval's own reference, on its instructions. Swapping the sides gives 100 less the
-    figure, and the order of rows is that of the instructions. Raw instead of a fit: fewer than MIN_OUTCOMES wins' or losses'
-    worth, lengths that do not vary, or lengths that separate wins from losses.
+    Length is tanh of the length difference in its sample deviations, as AlpacaEval has it. `difficulty_N`
+    (AlpacaEval's, by place) is used where it means something: against AlpacaEval's own reference, on its instructions.
+    Swapping the sides gives 100 less the figure, and the order of rows is that of the instructions. Raw instead of a
+    fit: fewer than MIN_OUTCOMES wins' or losses' worth, lengths that do not vary, or lengths that separate wins from
+    losses.
     """
     is_judged_N = np.isfinite(judged.wins_N)
     wins_N, longer_N = judged.wins_N[is_judged_N], judged.longer_N[is_judged_N]
     num, places_N = len(wins_N), judged.places_N[is_judged_N]
     if (wins_N == 0.5).all():
         return _raw(wins_N, "all ties")
-    if min(math.fsum(wins_N), math.fsum(1 - wins_N)) < MIN_OUTCOMES:  # exact sums, so that a table and its mirror are treated alike
+    # exact sums, so that a table and its mirror are treated alike
+    if min(math.fsum(wins_N), math.fsum(1 - wins_N)) < MIN_OUTCOMES:
         return _raw(wins_N, f"fewer than {MIN_OUTCOMES} wins or losses")
     if np.ptp(longer_N) == 0:
         return _raw(wins_N, "all pairs differ equally in length")
@@ -79,7 +85,9 @@ def _fitted(x_FN: np.ndarray, wins_N: np.ndarray) -> Paired:
 
 
 def _raw(wins_N: np.ndarray, note: str) -> Paired:
-    """The plain win rate; where every row is won, or every row lost, the interval is Wilson's (1927), as no spread is seen."""
+    """The plain win rate; where every row is won, or every row lost, the interval is Wilson's (1927), as no spread is
+    seen.
+    """
     num, value = len(wins_N), 100 * float(wins_N.mean())
     psi_N = 100 * wins_N - value
     if value in (0.0, 100.0) or num == 1:

@@ -4,9 +4,11 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-# A spreadsheet runs a cell that begins with one of these, in some locales also their wide forms, blanks before them or not.
+# A spreadsheet runs a cell that begins with one of these, in some locales also their wide forms, blanks before them or
+# not.
 FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "|", "%")
-CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n"}  # ESC begins a terminal's command
+# ESC begins a terminal's command
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n"}
 
 
 def to_csv(names: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
@@ -19,7 +21,9 @@ def to_csv(names: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def show(value: object) -> str:
-    """A figure with six decimals; text without control characters, and with a quote before it if a spreadsheet would run it."""
+    """A figure with six decimals; text without control characters, and with a quote before it if a spreadsheet would
+    run it.
+    """
     if isinstance(value, float):
         return f"{value:.6f}" if value == 0 or abs(value) >= 1e-3 else repr(value)
     if value is None or isinstance(value, (bool, int)):

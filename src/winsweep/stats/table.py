@@ -1,4 +1,6 @@
-"""The files of a table: results.csv, differences.csv, choices.csv, and instructions.json with what each figure was made from."""
+"""The files of a table: results.csv, differences.csv, choices.csv, and instructions.json with what each figure was made
+from.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,10 +9,10 @@ from pathlib import Path
 
 from winsweep.attempt.job import Job
 from winsweep.errors import Incomplete
-from winsweep.stats.columns import DIFFERENCES, header
-from winsweep.stats.differences import difference_rows
-from winsweep.stats.comparison import KEPT, Scored, score
 from winsweep.stats.arm_means import arms_of, families, mean_row
+from winsweep.stats.columns import DIFFERENCES, header
+from winsweep.stats.comparison import KEPT, Scored, score
+from winsweep.stats.differences import difference_rows
 from winsweep.stats.official import Table, read_table
 from winsweep.stats.safe_csv import to_csv
 from winsweep.store.manifest import write_atomic
@@ -26,13 +28,18 @@ def write(job: Job) -> None:
     asked = [row["instruction"] for row in file_rows(job.inputs["instructions"] / "instructions.jsonl")]
     table = read_table(job.file(job.params["difficulty"])) if "difficulty" in job.params else None
     cells = job.params["cells"]
-    picked = {name: json.loads((job.inputs[name] / "value.json").read_bytes()) for name in sorted({c["choice"] for c in cells if "choice" in c})}
+    picked = {
+        name: json.loads((job.inputs[name] / "value.json").read_bytes())
+        for name in sorted({c["choice"] for c in cells if "choice" in c})
+    }
     varying = sorted({name for values in [*(cell["varying"] for cell in cells), *picked.values()] for name in values})
     rows, scored = [], []
     for i, cell in enumerate(cells):
         made = score_cell(cell, job.inputs[cell["label"]], asked, table)
         scored.append(made)
-        rows.append(row_of(cell, made, job.inputs[cell["label"]]) | (picked[cell["choice"]] if "choice" in cell else {}))
+        rows.append(
+            row_of(cell, made, job.inputs[cell["label"]]) | (picked[cell["choice"]] if "choice" in cell else {})
+        )
         job.progress(i + 1, len(cells))
     _write_csv(job, varying, rows, scored)
     write_atomic(job.out / "instructions.json", instructions_json(asked, rows, scored).encode())
@@ -40,7 +47,9 @@ def write(job: Job) -> None:
         write_atomic(job.out / "choices.csv", choices_csv(job, list(picked)).encode())
 
 
-def _write_csv(job: Job, varying: Sequence[str], rows: Sequence[Mapping[str, object]], scored: Sequence[Scored]) -> None:
+def _write_csv(
+    job: Job, varying: Sequence[str], rows: Sequence[Mapping[str, object]], scored: Sequence[Scored]
+) -> None:
     published = {family: (mean, std) for family, mean, std in job.params.get("published", ())}
     of = families(rows, scored, varying)
     arms = arms_of(of, varying)
@@ -62,7 +71,9 @@ def score_cell(cell: Mapping, judged: Path, asked: Sequence[str], table: Table |
     left_out = {a["instruction"] for a in annotations if a["dataset"] in cell["leave_out"]}
     kept = [a for a in annotations if a["instruction"] not in left_out]
     if not kept:
-        raise Incomplete(f"{cell['label']}: leave_out {cell['leave_out']} leaves no instruction at all; remove a category from it")
+        raise Incomplete(
+            f"{cell['label']}: leave_out {cell['leave_out']} leaves no instruction at all; remove a category from it"
+        )
     return score(kept, [text for text in asked if text not in left_out], table)
 
 
@@ -77,12 +88,20 @@ def row_of(cell: Mapping, scored: Scored, judged: Path) -> dict[str, object]:
 def instructions_json(asked: Sequence[str], rows: Sequence[Mapping[str, object]], scored: Sequence[Scored]) -> str:
     """What was found for each instruction of each cell, as columns; `instruction` is a place in `instructions`.
 
-    `paired_influence_pct` is what a row adds to its cell's paired win rate: its sample deviation / sqrt(n) is the standard error.
+    `paired_influence_pct` is what a row adds to its cell's paired win rate: its sample deviation / sqrt(n) is the
+    standard error.
     """
     place = {text: i for i, text in enumerate(asked)}
-    cells = [{"row": row, "instruction": [place[text] for text in cell.judged.instructions], **{name: [r[name] for r in cell.kept] for name in KEPT},
-              "chars": cell.judged.chars_2_N.tolist(), "chars_reference": cell.judged.chars_1_N.tolist(),
-              "paired_influence_pct": cell.paired.psi_N.round(6).tolist()}
-             for row, cell in zip(rows, scored, strict=True)]
+    cells = [
+        {
+            "row": row,
+            "instruction": [place[text] for text in cell.judged.instructions],
+            **{name: [r[name] for r in cell.kept] for name in KEPT},
+            "chars": cell.judged.chars_2_N.tolist(),
+            "chars_reference": cell.judged.chars_1_N.tolist(),
+            "paired_influence_pct": cell.paired.psi_N.round(6).tolist(),
+        }
+        for row, cell in zip(rows, scored, strict=True)
+    ]
     made_by = {name: metadata.version(name) for name in ("alpaca-eval", "scikit-learn", "numpy", "scipy")}
     return json.dumps({"folds": FOLDS, "versions": made_by, "instructions": list(asked), "cells": cells})

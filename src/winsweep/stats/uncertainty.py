@@ -33,9 +33,10 @@ class Estimate:
 def over_seeds(values_S: np.ndarray, psi_SN: np.ndarray, least_error: float = 0.0) -> Estimate:
     """The mean over seeds, as sure as other seeds and other instructions would leave it.
 
-    `psi_SN` holds each row's influence on the value of its seed. Variance: s²/S over seeds + that of the seeds' mean influence over
-    instructions / N - the part which both hold, that of seed × instruction (two-way clustering: Cameron, Gelbach & Miller 2011,
-    equation 2.13), at least the larger of the first two. Degrees of freedom: Satterthwaite's (1946). With one seed, instructions alone.
+    `psi_SN` holds each row's influence on the value of its seed. Variance: s²/S over seeds + that of the seeds' mean
+    influence over instructions / N - the part which both hold, that of seed × instruction (two-way clustering: Cameron,
+    Gelbach & Miller 2011, equation 2.13), at least the larger of the first two. Degrees of freedom: Satterthwaite's
+    (1946). With one seed, instructions alone.
     """
     num_seeds, num = psi_SN.shape
     rows = float(psi_SN.mean(axis=0).var(ddof=1)) / num
@@ -49,8 +50,16 @@ def over_seeds(values_S: np.ndarray, psi_SN: np.ndarray, least_error: float = 0.
     return estimate(float(values_S.mean()), variance, min(freedom, num - 1))
 
 
-def difference(a_S: np.ndarray, psi_a_SN: np.ndarray, b_S: np.ndarray, psi_b_SN: np.ndarray, are_matched: bool, least_error: float = 0.0) -> Estimate:
-    """The mean of one arm less that of another over the same instructions; `are_matched`: seed s of both share what a seed decides.
+def difference(
+    a_S: np.ndarray,
+    psi_a_SN: np.ndarray,
+    b_S: np.ndarray,
+    psi_b_SN: np.ndarray,
+    are_matched: bool,
+    least_error: float = 0.0,
+) -> Estimate:
+    """The mean of one arm less that of another over the same instructions; `are_matched`: seed s of both share what a
+    seed decides.
 
     Without matched seeds, the spreads over seeds add up, and the instructions are still paired.
     """
@@ -72,7 +81,9 @@ def estimate(value: float, variance: float, freedom: float) -> Estimate:
 
 
 def interval_pct(value: float, error: float, freedom: float) -> tuple[float, float]:
-    """The 95 % interval of a win rate in percent, symmetric in logits: so it stays within 0 and 100 and is honest near them."""
+    """The 95 % interval of a win rate in percent, symmetric in logits: so it stays within 0 and 100 and is honest near
+    them.
+    """
     share = value / 100
     if not error or share in (0, 1):  # no logit
         return max(0.0, value - Z95 * error), min(100.0, value + Z95 * error)
@@ -81,7 +92,9 @@ def interval_pct(value: float, error: float, freedom: float) -> tuple[float, flo
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted p of each test, so that the chance of any false rejection among all of them stays at its level (Holm 1979)."""
+    """Adjusted p of each test, so that the chance of any false rejection among all of them stays at its level (Holm
+    1979).
+    """
     order = sorted(range(len(p)), key=p.__getitem__)
     adjusted, largest = [0.0] * len(p), 0.0
     for rank, i in enumerate(order):

@@ -9,10 +9,10 @@ import numpy as np
 
 from winsweep.errors import Incomplete, NotFinite
 from winsweep.judge.alpaca import Fit
+from winsweep.stats.annotations import Judged, refuse_preferences
+from winsweep.stats.instruction_index import NUM_ALPACA_EVAL
 from winsweep.stats.official import AGREEMENT_PCT, Table, fast, official, standard_error_pct
 from winsweep.stats.paired import Paired, paired
-from winsweep.stats.instruction_index import NUM_ALPACA_EVAL
-from winsweep.stats.annotations import Judged, refuse_preferences
 
 TINY_PCT = 1e-6  # an error below it is rounding
 NO_TABLE = "AlpacaEval's formula needs its table of difficulty: add compare: {difficulty: …/df_gamed.csv}"
@@ -22,8 +22,9 @@ NO_TABLE = "AlpacaEval's formula needs its table of difficulty: add compare: {di
 class LC:
     """A length-controlled win rate of the candidate.
 
-    `formula` is "official" (AlpacaEval's length_controlled_v1, with its inverse penalty `c`), "paired" (the head-to-head model, for
-    sets where the official formula is not defined) or "raw": the plain win rate, where length cannot be told from merit.
+    `formula` is "official" (AlpacaEval's length_controlled_v1, with its inverse penalty `c`), "paired" (the
+    head-to-head model, for sets where the official formula is not defined) or "raw": the plain win rate, where length
+    cannot be told from merit.
     """
 
     win_rate_pct: float
@@ -57,7 +58,9 @@ def win_rate(preferences: Sequence[float]) -> tuple[float, float]:
 
 
 def length_controlled(judged: Judged, head_to_head: Paired, table: Table | None = None) -> LC:
-    """The headline of a comparison: official on AlpacaEval's 805 instructions with `table`, in any order of rows, otherwise head to head."""
+    """The headline of a comparison: official on AlpacaEval's 805 instructions with `table`, in any order of rows,
+    otherwise head to head.
+    """
     if len(judged.wins_N) == NUM_ALPACA_EVAL and (judged.places_N >= 0).all():
         if table:
             return official_lc(judged, table)
@@ -66,19 +69,29 @@ def length_controlled(judged: Judged, head_to_head: Paired, table: Table | None 
 
 
 def official_lc(judged: Judged, table: Table, c: float | None = None) -> LC:
-    """AlpacaEval's number for rows that all have a place, its penalty `c` given or cross-validated, checked against the fast fit.
+    """AlpacaEval's number for rows that all have a place, its penalty `c` given or cross-validated, checked against the
+    fast fit.
 
-    Raw instead: ties only (exactly 50, as AlpacaEval has for its own reference), and length differences without any spread, for
-    which AlpacaEval's code gives NaN. alpaca_eval's own standard error is about half of a bootstrap's; this one is not.
+    Raw instead: ties only (exactly 50, as AlpacaEval has for its own reference), and length differences without any
+    spread, for which AlpacaEval's code gives NaN. alpaca_eval's own standard error is about half of a bootstrap's; this
+    one is not.
     """
     wins_N = judged.wins_N[np.isfinite(judged.wins_N)]
     if (wins_N == 0.5).all() or np.ptp(judged.longer_N) == 0:
         mean, error = win_rate((wins_N + 1).tolist())
-        return LC(100 * mean, 100 * error, "raw", note="all ties" if (wins_N == 0.5).all() else "all pairs differ equally in length")
+        return LC(
+            100 * mean,
+            100 * error,
+            "raw",
+            note="all ties" if (wins_N == 0.5).all() else "all pairs differ equally in length",
+        )
     fit = official(judged, table, c)
     error_pct, held = _error_pct(judged, table, fit, c)
     if not (math.isfinite(fit.win_rate_pct) and math.isfinite(error_pct)):
-        raise NotFinite(f"length-controlled win rate: the fit of {len(wins_N)} rows gave {fit.win_rate_pct} ± {error_pct}; legal are numbers")
+        raise NotFinite(
+            f"length-controlled win rate: the fit of {len(wins_N)} rows gave {fit.win_rate_pct} ± {error_pct}; legal "
+            f"are numbers"
+        )
     off = fit.win_rate_pct - fast([judged], table, fit.c)[0].win_rate_pct
     stopped = f"liblinear stopped {off:+.3f} points from the minimum" if abs(off) > AGREEMENT_PCT else ""
     return LC(fit.win_rate_pct, error_pct, "official", fit.c, "; ".join(filter(None, (held, stopped))))
@@ -87,8 +100,8 @@ def official_lc(judged: Judged, table: Table, c: float | None = None) -> LC:
 def _error_pct(judged: Judged, table: Table, fit: Fit, c: float | None) -> tuple[float, str]:
     """The error of an official number, and a note where it is the paired model's.
 
-    That is where cross-validation chose a penalty that holds the merit at 0, or where nothing moves at all: another sample would have
-    another penalty, which an error at this one cannot know (it may be 0 although rows differ).
+    That is where cross-validation chose a penalty that holds the merit at 0, or where nothing moves at all: another
+    sample would have another penalty, which an error at this one cannot know (it may be 0 although rows differ).
     """
     error_pct = standard_error_pct(judged, table, fit)
     if error_pct > TINY_PCT and (fit.weights[2] or c is not None):
@@ -98,7 +111,9 @@ def _error_pct(judged: Judged, table: Table, fit: Fit, c: float | None) -> tuple
 
 
 def disagreement(lc: LC, head_to_head: Paired) -> str:
-    """A note where the official number and the head-to-head one are further apart than the larger of their standard errors, or nothing."""
+    """A note where the official number and the head-to-head one are further apart than the larger of their standard
+    errors, or nothing.
+    """
     apart = lc.win_rate_pct - head_to_head.win_rate_pct
     error = max(lc.standard_error_pct, head_to_head.standard_error_pct)
     if lc.formula != "official" or abs(apart) <= error:
@@ -109,7 +124,10 @@ def disagreement(lc: LC, head_to_head: Paired) -> str:
 def describe(candidate: Sequence[str], reference: Sequence[str], truncated: Sequence[bool]) -> Sides:
     """Lengths in characters of both sides, and the shares of the candidate's outputs that were cut off or are blank."""
     if not candidate or not len(candidate) == len(reference) == len(truncated):
-        found = f"{len(candidate)} candidate outputs, {len(reference)} of the reference, {len(truncated)} marks of truncation"
+        found = (
+            f"{len(candidate)} candidate outputs, {len(reference)} of the reference, {len(truncated)} marks of "
+            f"truncation"
+        )
         raise Incomplete(f"outputs: found {found}; legal is the same number of each, at least one")
     num = len(candidate)
     blank = sum(not output.strip() for output in candidate)

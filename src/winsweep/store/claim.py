@@ -1,4 +1,6 @@
-"""Who may build an artifact: numbered claims that are never removed, the directories that go with the highest, and how attempts ended."""
+"""Who may build an artifact: numbered claims that are never removed, the directories that go with the highest, and how
+attempts ended.
+"""
 
 import contextlib
 import json
@@ -11,9 +13,11 @@ from winsweep.store import links, manifest
 
 
 class Claim:
-    """The right to build one artifact: the directory to fill, the directory that outlives attempts, and the number that proves it.
+    """The right to build one artifact: the directory to fill, the directory that outlives attempts, and the number that
+    proves it.
 
-    Both directories bear the number: an attempt that was taken over and does not know it yet finds nothing at its paths any more.
+    Both directories bear the number: an attempt that was taken over and does not know it yet finds nothing at its paths
+    any more.
     """
 
     def __init__(self, work: Path, number: int, owner: str) -> None:
@@ -44,7 +48,9 @@ def attempt_paths(work: Path, number: int) -> tuple[Path, Path]:
 
 
 def _inherit(mine: Path) -> None:
-    """Rename the state that the attempts before left to `mine`; an empty one if there is none, or if a later attempt was quicker."""
+    """Rename the state that the attempts before left to `mine`; an empty one if there is none, or if a later attempt
+    was quicker.
+    """
     while not links.refuse(mine).is_dir():
         left = max((links.refuse(p) for p in mine.parent.glob("state-*") if p < mine), default=None)
         with contextlib.suppress(FileNotFoundError):
@@ -52,7 +58,8 @@ def _inherit(mine: Path) -> None:
 
 
 def _discard(path: Path) -> None:
-    """Remove a directory: first out of the reach of whoever is about to publish it, as what is half removed must not be found anywhere.
+    """Remove a directory: first out of the reach of whoever is about to publish it, as what is half removed must not be
+    found anywhere.
 
     Of a link, the link.
     """

@@ -1,4 +1,6 @@
-"""Published artifacts that were found damaged: set aside once each, to be made again by themselves, and kept for whoever wants to know why."""
+"""Published artifacts that were found damaged: set aside once each, to be made again by themselves, and kept for
+whoever wants to know why.
+"""
 
 import json
 import os
@@ -12,15 +14,19 @@ PREFIX = "damaged-"
 
 
 def set_aside(store: Store, path: Path, found: str) -> MissingInput:
-    """Move the published directory `path` to .work/damaged-STAGE-NAME, where it stays; the error that says so, for what needed it.
+    """Move the published directory `path` to .work/damaged-STAGE-NAME, where it stays; the error that says so, for what
+    needed it.
 
     Damaged if that was done for its key before: what is damaged twice is a matter for a person.
     """
     name = path.relative_to(store.root).as_posix()
     aside = links.inside(store.root, store.root / ".work" / f"{PREFIX}{name.replace('/', '-')}")
     if _key(aside.name) in known(store):
-        raise Damaged(f"{found}. It was set aside and made again before ({aside}), so something damages what this disk holds: look at the disk, then "
-                      f"remove that folder to have it made again once more")
+        raise Damaged(
+            f"{found}. It was set aside and made again before ({aside}), so something damages what this disk holds: "
+            f"look at the disk, then "
+            f"remove that folder to have it made again once more"
+        )
     manifest.write_atomic(aside.with_name(f"{aside.name}.json"), json.dumps({"found": found}).encode())
     try:
         os.rename(path, aside)
@@ -32,7 +38,11 @@ def set_aside(store: Store, path: Path, found: str) -> MissingInput:
 def known(store: Store) -> dict[str, Path]:
     """Key to the folder of everything that was ever set aside and is still kept."""
     try:
-        return {_key(e.name): Path(e.path) for e in os.scandir(store.root / ".work") if e.name.startswith(PREFIX) and e.is_dir(follow_symlinks=False)}
+        return {
+            _key(e.name): Path(e.path)
+            for e in os.scandir(store.root / ".work")
+            if e.name.startswith(PREFIX) and e.is_dir(follow_symlinks=False)
+        }
     except FileNotFoundError:
         return {}
 

@@ -1,4 +1,6 @@
-"""The content digest of a file or directory that a study names, remembered by size and time so that large ones are read once."""
+"""The content digest of a file or directory that a study names, remembered by size and time so that large ones are read
+once.
+"""
 
 import hashlib
 import json
@@ -37,7 +39,9 @@ class Fingerprints:
 
 
 def fingerprint(path: Path, sha256_file=manifest.sha256_file) -> str:
-    """sha256 of a file's bytes; of a directory, that of its sorted file names and their sha256. BadData for a model of files outside it."""
+    """sha256 of a file's bytes; of a directory, that of its sorted file names and their sha256. BadData for a model of
+    files outside it.
+    """
     if path.is_file():
         return sha256_file(path)
     refuse_outside(path)

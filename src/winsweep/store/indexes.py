@@ -1,4 +1,6 @@
-"""A model directory is what is in it: the files that its indices name lie beside them, so that its content digest covers all that is loaded."""
+"""A model directory is what is in it: the files that its indices name lie beside them, so that its content digest
+covers all that is loaded.
+"""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +13,8 @@ WEIGHTS = (".safetensors", ".bin", ".pt", ".h5", ".msgpack")
 
 
 def refuse_outside(folder: Path | str) -> None:
-    """BadData where an index of weights (or an embedder's list of modules) below the directory `folder` names what is not beside it.
+    """BadData where an index of weights (or an embedder's list of modules) below the directory `folder` names what is
+    not beside it.
 
     Files may be links, as those of the hub's cache are: content is read through them. Names may not lead elsewhere.
     """
@@ -37,7 +40,9 @@ def names_in(index: Path) -> list[object]:
 
 def is_name(name: object) -> bool:
     """Whether it is the name of a file, not a way to one."""
-    return isinstance(name, str) and name not in ("", ".", "..") and not {"/", "\\"} & {*name} and not REFUSED.search(name)
+    return (
+        isinstance(name, str) and name not in ("", ".", "..") and not {"/", "\\"} & {*name} and not REFUSED.search(name)
+    )
 
 
 def _modules(index: Path) -> Iterator[object]:
@@ -58,5 +63,8 @@ def _text(name: object) -> str:
 
 
 def _error(index: Path, key: str, name: object) -> BadData:
-    return BadData(f"{index}: {key} names {ascii(name)[:200]}; legal are names of files of weights beside it, as what lies elsewhere is not part "
-                   f"of the model's digest; put the file there and correct the name")
+    return BadData(
+        f"{index}: {key} names {ascii(name)[:200]}; legal are names of files of weights beside it, as what lies "
+        f"elsewhere is not part "
+        f"of the model's digest; put the file there and correct the name"
+    )

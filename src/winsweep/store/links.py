@@ -1,4 +1,6 @@
-"""No door of a store goes through a link: what lies behind one is somebody else's, and may be removed or written over by nobody here."""
+"""No door of a store goes through a link: what lies behind one is somebody else's, and may be removed or written over
+by nobody here.
+"""
 
 import os
 from pathlib import Path
@@ -19,8 +21,11 @@ def inside(root: Path, path: Path) -> Path:
 def refuse(path: Path) -> Path:
     """`path` itself, which is no link; LinkInStore if it is one."""
     if os.path.islink(path):
-        raise LinkInStore(f"{path}: found a link to {os.readlink(path)}; legal are files and folders of the store's own, as what is behind a link "
-                          f"could be removed or written over; remove the link, or put the folder itself there")
+        raise LinkInStore(
+            f"{path}: found a link to {os.readlink(path)}; legal are files and folders of the store's own, as what is "
+            f"behind a link "
+            f"could be removed or written over; remove the link, or put the folder itself there"
+        )
     return path
 
 

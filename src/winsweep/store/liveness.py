@@ -28,7 +28,9 @@ def node() -> str:
 
 
 def same_task(name: str, token: str) -> bool:
-    """Whether the owner `name` was an earlier turn of the SLURM task that `token` (slurm-ARRAY_TASK.RESTART) is a turn of."""
+    """Whether the owner `name` was an earlier turn of the SLURM task that `token` (slurm-ARRAY_TASK.RESTART) is a turn
+    of.
+    """
     return token.startswith("slurm-") and name.rpartition("@")[2].rpartition(".")[0] == token.rpartition(".")[0]
 
 
@@ -48,11 +50,15 @@ def alive(name: str, heartbeat: Path | None = None, token: str = "") -> bool:
         return False
 
 
-def beat(path: Path, word: Callable[[], str | None] = lambda: None, held: Callable[[], bool] = lambda: True) -> threading.Event:
-    """Touch `path` until the event that is returned is set, so that other hosts see that this attempt lives; see `fence` for `held`.
+def beat(
+    path: Path, word: Callable[[], str | None] = lambda: None, held: Callable[[], bool] = lambda: True
+) -> threading.Event:
+    """Touch `path` until the event that is returned is set, so that other hosts see that this attempt lives; see
+    `fence` for `held`.
 
     In it stands the latest `word`: the signal that asked the attempt to end, for one that may not live to say so.
     """
+
     def once() -> None:
         _leave_unless(held)
         with open(path, "w", opener=links.opener) as file:
@@ -64,7 +70,8 @@ def beat(path: Path, word: Callable[[], str | None] = lambda: None, held: Callab
 def fence(held: Callable[[], bool]) -> threading.Event:
     """End this process with BUSY soon after `held()` turned false, until the event that is returned is set.
 
-    SLURM starts a task again when it has lost sight of a node, whose processes may live on: they must end by themselves.
+    SLURM starts a task again when it has lost sight of a node, whose processes may live on: they must end by
+    themselves.
     """
     return _repeat(lambda: _leave_unless(held))
 

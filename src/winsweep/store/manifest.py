@@ -83,18 +83,24 @@ def entry_of(data: bytes | memoryview) -> dict:
 
 
 def read(root: Path, repair: str = "") -> dict[str, dict]:
-    """The manifest of `root`; NotFound where that is no directory, Damaged where it has none that can be read, or one that names what is not below `root`."""
+    """The manifest of `root`; NotFound where that is no directory, Damaged where it has none that can be read, or one
+    that names what is not below `root`.
+    """
     try:
         found = json.loads((root / NAME).read_bytes())
         if not isinstance(found, dict):
             raise ValueError
         outside = [name for name in found if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
         if outside:
-            raise Damaged(f"{root / NAME}: names {outside[0]!r}, which is not below it, so nothing in {root} can be trusted")
+            raise Damaged(
+                f"{root / NAME}: names {outside[0]!r}, which is not below it, so nothing in {root} can be trusted"
+            )
         return found
     except (FileNotFoundError, NotADirectoryError):
         if root.is_dir():
-            raise Damaged(f"{root}: no {NAME} there, so it was never finished, or was taken apart since{_tail(repair)}") from None
+            raise Damaged(
+                f"{root}: no {NAME} there, so it was never finished, or was taken apart since{_tail(repair)}"
+            ) from None
         raise NotFound(f"{root}: no such directory") from None
     except ValueError:
         raise Damaged(f"{root / NAME}: not JSON, so nothing in {root} can be trusted{_tail(repair)}") from None

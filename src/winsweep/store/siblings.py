@@ -17,13 +17,17 @@ class Difference(NamedTuple):
     theirs: object
 
     def text(self, files: Mapping[str, Path], earlier: Mapping[str, Path]) -> str:
-        """For a person, digests as what they stand for: a file of this study (`files`, by sha256) and one of finished results (`earlier`)."""
+        """For a person, digests as what they stand for: a file of this study (`files`, by sha256) and one of finished
+        results (`earlier`).
+        """
         if not self.path.endswith("sha256"):
             return f"{self.path}: {self.ours!r} here, {self.theirs!r} there"
         ours, theirs = files.get(str(self.ours)), earlier.get(str(self.theirs))
         at = self.path.removesuffix(".sha256")
         if ours and ours == theirs:
-            when = f" on {time.strftime('%Y-%m-%d %H:%M', time.localtime(ours.stat().st_mtime))}" if ours.exists() else ""
+            when = (
+                f" on {time.strftime('%Y-%m-%d %H:%M', time.localtime(ours.stat().st_mtime))}" if ours.exists() else ""
+            )
             return f"{at}: the content of {ours} changed{when}: it is not that of the finished one any more"
         return f"{at}: {ours or self.ours or 'no file'} here, {theirs or self.theirs or 'no file'} there"
 
@@ -62,7 +66,11 @@ def differences(a: Artifact, record: dict, store: Store, at: str = "") -> list[D
     """Every field in which what `a` asks differs from what `record` was made for, inputs followed to their own fields."""
     ours = {"version": a.version, **flat(a.plain_params)}
     theirs = {"version": record["version"], **flat(record["params"])}
-    own = [Difference(at + p, ours.get(p), theirs.get(p)) for p in sorted(ours.keys() | theirs.keys()) if ours.get(p) != theirs.get(p)]
+    own = [
+        Difference(at + p, ours.get(p), theirs.get(p))
+        for p in sorted(ours.keys() | theirs.keys())
+        if ours.get(p) != theirs.get(p)
+    ]
     for name in sorted(a.inputs.keys() | record["inputs"].keys()):
         own += _of_input(a.inputs.get(name), record["inputs"].get(name), store, f"{at}{name}: ")
     return own
@@ -75,7 +83,11 @@ def _of_input(ours: Artifact | None, theirs: str | None, store: Store, at: str) 
         record = json.loads((store.find(theirs) / RECORD).read_bytes()) if ours and theirs else None
     except MissingInput:
         record = _told(store, theirs)
-    return differences(ours, record, store, at) if record else [Difference(at.removesuffix(": "), ours and ours.key, theirs)]
+    return (
+        differences(ours, record, store, at)
+        if record
+        else [Difference(at.removesuffix(": "), ours and ours.key, theirs)]
+    )
 
 
 def flat(value: object, at: str = "") -> dict[str, object]:

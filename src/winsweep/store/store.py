@@ -19,14 +19,18 @@ FOLDERS = (".work", ".cache", ".judged", "results", "studies")  # beside those o
 
 
 class Store:
-    """A root directory: STAGE/LABEL-DIGEST are published; .work/STAGE/DIGEST belongs to whoever holds its highest claim."""
+    """A root directory: STAGE/LABEL-DIGEST are published; .work/STAGE/DIGEST belongs to whoever holds its highest
+    claim.
+    """
 
     def __init__(self, root: Path) -> None:
         """BadStudy for a root with a character that no path may have (see winsweep.paths)."""
         self.root = paths.checked(root, "the store").resolve()
 
     def open(self) -> "Store":
-        """Create the root if need be; NewerStore if a later winsweep wrote it, LinkInStore if a folder of ours in it is a link."""
+        """Create the root if need be; NewerStore if a later winsweep wrote it, LinkInStore if a folder of ours in it is
+        a link.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         for name in FOLDERS:
             links.refuse(self.root / name)
@@ -35,14 +39,21 @@ class Store:
             manifest.write_atomic(mark, json.dumps({"format": FORMAT}).encode())
         found = json.loads(mark.read_bytes())["format"]
         if found > FORMAT:
-            raise NewerStore(f"{mark}: found store format {found}; this winsweep reads up to {FORMAT}; update winsweep or name another --store")
+            raise NewerStore(
+                f"{mark}: found store format {found}; this winsweep reads up to {FORMAT}; update winsweep or name "
+                f"another --store"
+            )
         return self
 
     # -- published artifacts
 
     def published(self) -> dict[str, Path]:
         """Key to directory of everything published, read from one listing per stage."""
-        return {f"{stage.name}/{d.name.rpartition('-')[2]}": d for stage in _dirs(self.root) for d in sorted(_dirs(stage), reverse=True)}
+        return {
+            f"{stage.name}/{d.name.rpartition('-')[2]}": d
+            for stage in _dirs(self.root)
+            for d in sorted(_dirs(stage), reverse=True)
+        }
 
     def find(self, key: str) -> Path:
         """The published directory of `key`, or MissingInput."""
@@ -93,7 +104,9 @@ class Store:
     # -- work in progress
 
     def begun(self) -> set[str]:
-        """Keys that an attempt was ever made at, from one listing per stage: of the others nothing is known, and nothing need be looked up."""
+        """Keys that an attempt was ever made at, from one listing per stage: of the others nothing is known, and
+        nothing need be looked up.
+        """
         return {f"{stage.name}/{d.name}" for stage in _dirs(self.root / ".work") for d in _dirs(stage)}
 
     def work(self, key: str) -> Path:
@@ -144,7 +157,9 @@ class Store:
     def number_of(self, key: str, token: str) -> int:
         """The number of the latest claim on `key` if the attempt `token` has it, else 0."""
         last = self.latest(key)
-        return last if last and (self.work(key) / "claims" / f"{last:06d}").read_text().rpartition("@")[2] == token else 0
+        return (
+            last if last and (self.work(key) / "claims" / f"{last:06d}").read_text().rpartition("@")[2] == token else 0
+        )
 
     def end_of(self, key: str, number: int) -> dict | None:
         try:
@@ -153,7 +168,9 @@ class Store:
             return None
 
     def is_over(self, key: str, number: int) -> bool:
-        """Whether attempt `number` on `key` has an end record, also one that is forgiven: its owner may live on, for other work."""
+        """Whether attempt `number` on `key` has an end record, also one that is forgiven: its owner may live on, for
+        other work.
+        """
         return any((self.work(key) / "ends" / f"{number:06d}{suffix}").exists() for suffix in (".json", ".forgiven"))
 
     def ended(self, key: str) -> bool:
@@ -176,14 +193,19 @@ class Store:
 
     def tidy(self, key: str) -> None:
         """Drop what only an unfinished attempt needs; claims, end records, logs and the spec stay."""
-        for child in list(links.inside(self.root, self.work(key)).iterdir()):  # the other ranks may be removing things too
+        # the other ranks may be removing things too
+        for child in list(links.inside(self.root, self.work(key)).iterdir()):
             if child.name not in ("claims", "ends", "logs", "spec.json"):
-                shutil.rmtree(child, ignore_errors=True) if child.is_dir() and not child.is_symlink() else child.unlink(missing_ok=True)
+                shutil.rmtree(child, ignore_errors=True) if child.is_dir() and not child.is_symlink() else child.unlink(
+                    missing_ok=True
+                )
 
 
 def _dirs(path: Path) -> Iterator[Path]:
     try:
-        return iter([Path(e.path) for e in os.scandir(path) if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")])
+        return iter(
+            [Path(e.path) for e in os.scandir(path) if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+        )
     except FileNotFoundError:
         return iter(())
 

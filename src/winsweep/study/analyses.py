@@ -1,4 +1,6 @@
-"""Which analyses a study asks for beside its table: response ranking, behavioural drift and containment, each of one of its cells."""
+"""Which analyses a study asks for beside its table: response ranking, behavioural drift and containment, each of one of
+its cells.
+"""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,10 +18,12 @@ SECTION = ("rank", "drift", "containment")
 RANK = ("data", "draws", "draw_seed", "precision", "models", "arms", "seed")
 DRIFT = ("against", "embedder", "models", "arms", "seed")
 CONTAINMENT = ("templates", "quantile", "embedder", "models", "arms", "seed")
-STYLED = ("gsm", "chess", "mbpp", "recipes", "poetry")  # readers whose responses have a form that analysis/style.py knows
+# readers whose responses have a form that analysis/style.py knows
+STYLED = ("gsm", "chess", "mbpp", "recipes", "poetry")
 NGRAMS = "ngrams"  # the embedder that needs no model
-# The paper's nomic-ai/nomic-embed-text-v1 comes with Python code of its own, which would run with your rights; winsweep runs no code
-# from a hub. This one is a plain MPNet that transformers knows (Apache 2.0; it reads the first 384 tokens, the paper's the first 512).
+# The paper's nomic-ai/nomic-embed-text-v1 comes with Python code of its own, which would run with your rights; winsweep
+# runs no code from a hub. This one is a plain MPNet that transformers knows (Apache 2.0; it reads the first 384 tokens,
+# the paper's the first 512).
 EMBEDDER = HubModel("sentence-transformers/all-mpnet-base-v2", "e8c3b32edf5434bc2275fc9bab85f82640a19130")
 
 
@@ -33,7 +37,9 @@ class Analysis:
 
 
 def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> dict[str, Analysis]:
-    """The section analyses:, by label (STAGE.MODEL.ARM.sSEED; without a seed where nothing was trained); BadStudy for what no cell has."""
+    """The section analyses:, by label (STAGE.MODEL.ARM.sSEED; without a seed where nothing was trained); BadStudy for
+    what no cell has.
+    """
     given = node.mapping()
     seen, found = strict.Findings(), []
     seen.of(strict.refuse_unknown, given, SECTION, node)
@@ -43,8 +49,11 @@ def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], pa
     labels = {f"{a.stage}.{a.ask.name}": a for a in found}
     for a in found:
         if (other := labels[f"{a.stage}.{a.ask.name}"]) is not a:
-            raise node.error(f"two analyses would be called {a.stage}.{a.ask.name}: of {a.cell.task} and of {other.cell.task}",
-                             "names that differ when joined by dots are legal", "rename one of these arms")
+            raise node.error(
+                f"two analyses would be called {a.stage}.{a.ask.name}: of {a.cell.task} and of {other.cell.task}",
+                "names that differ when joined by dots are legal",
+                "rename one of these arms",
+            )
     return labels
 
 
@@ -60,7 +69,9 @@ def _rank(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Par
     found = []
     for cell in _chosen(node, cells, arms, lambda arm: not arm.adapter.rules):
         asked = cell.comparison.candidate
-        found.append(Analysis("rank", cell, RankingTest(asked.name, asked.model, rows, draws, seed, asked.frame, precision)))
+        found.append(
+            Analysis("rank", cell, RankingTest(asked.name, asked.model, rows, draws, seed, asked.frame, precision))
+        )
     return found
 
 
@@ -83,17 +94,36 @@ def _containment(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], par
     templates = _templates(given["templates"], {c.task for c in chosen}) if "templates" in given else {}
     quantile = strict.read(float, given["quantile"]) if "quantile" in given else 0.05
     if not 0 <= quantile < 1:
-        raise given["quantile"].error(f"found {quantile:g}", "0 to less than 1 is legal: a share of the training instructions")
+        raise given["quantile"].error(
+            f"found {quantile:g}", "0 to less than 1 is legal: a share of the training instructions"
+        )
     embedder = _embedder(given["embedder"], parts) if "embedder" in given else EMBEDDER
     found = []
     for cell in chosen:
         compared, task, template = cell.comparison, cell.training.task, templates.get(cell.task)
         if isinstance(compared.reference, LocalFile) or compared.reference == compared.candidate:
             other = "a file" if isinstance(compared.reference, LocalFile) else "itself"
-            raise given["arms"].error(f"{cell.task} is compared with {other}", "an arm that is compared with its instruction-tuned sibling is legal")
+            raise given["arms"].error(
+                f"{cell.task} is compared with {other}",
+                "an arm that is compared with its instruction-tuned sibling is legal",
+            )
         style = task.reader if task.reader in STYLED and template is None else None
-        found.append(Analysis("containment", cell, Containment(compared.name, compared, task, cell.leave_out, style, template, quantile,
-                                                               None if task.empty_instructions else embedder)))
+        found.append(
+            Analysis(
+                "containment",
+                cell,
+                Containment(
+                    compared.name,
+                    compared,
+                    task,
+                    cell.leave_out,
+                    style,
+                    template,
+                    quantile,
+                    None if task.empty_instructions else embedder,
+                ),
+            )
+        )
     return found
 
 
@@ -122,7 +152,11 @@ def _chosen(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], fits: Ca
     seed = _known(strict.read(int, given["seed"]), seeds, given["seed"], "seed") if "seed" in given else seeds[0]
     found = [c for c in cells if c.model in models and c.task in wanted and c.seed == seed]
     for name in set(wanted) - {c.task for c in found}:
-        raise names.error(f"no cell of {name} for {', '.join(models)}", "an arm may be for some models only", f"remove {name} or name its model")
+        raise names.error(
+            f"no cell of {name} for {', '.join(models)}",
+            "an arm may be for some models only",
+            f"remove {name} or name its model",
+        )
     return found
 
 
@@ -133,14 +167,19 @@ def _known(value: T, legal: Collection[T], at: Node, what: str) -> T:
 
 
 def _rows(node: Node, arms: Mapping[str, Arm], parts: Parts, may_be_empty: bool = False) -> Source:
-    """The training rows of a task, by its name, or of a source of their own, whose instructions are not emptied unless they may be."""
+    """The training rows of a task, by its name, or of a source of their own, whose instructions are not emptied unless
+    they may be.
+    """
     if isinstance(node.value, dict):
         found = parts.source(node, node.path.removeprefix("analyses.").replace(".", "-"), "examples")
     else:
         found = one_of(arms, strict.read(str, node), node, lambda arm: arm.task is not None).task
     if found.empty_instructions and not may_be_empty:
-        raise node.error("found rows whose instructions are emptied", "an instruction's own response is to be told from others'",
-                         "name the task that has them")
+        raise node.error(
+            "found rows whose instructions are emptied",
+            "an instruction's own response is to be told from others'",
+            "name the task that has them",
+        )
     return found
 
 

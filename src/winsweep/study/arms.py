@@ -1,4 +1,6 @@
-"""An arm of a study before it meets a model and a seed: what it trains on or adds to a model, and which models it is meant for."""
+"""An arm of a study before it meets a model and a seed: what it trains on or adds to a model, and which models it is
+meant for.
+"""
 
 import dataclasses
 import typing
@@ -13,7 +15,8 @@ from winsweep.study.frame import Frame
 from winsweep.study.parts import Parts, check_name
 from winsweep.study.rules import PRESETS, Adapter
 
-OWN = ("recipe", "leave_out", "trajectory", "frame", "models", "reference")  # keys of a task's entry that are not its reader's
+# keys of a task's entry that are not its reader's
+OWN = ("recipe", "leave_out", "trajectory", "frame", "models", "reference")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Arm:
     leave_out: tuple[str, ...]
     models: tuple[str, ...] | None  # None: every model
     reference: str | None  # the arm that it is compared with, where that is not the study's
-    trajectory: Mapping[int, Node] = dataclasses.field(default_factory=dict)  # epochs before the last at whose end it is looked at
+    # epochs before the last at whose end it is looked at
+    trajectory: Mapping[int, Node] = dataclasses.field(default_factory=dict)
 
     def fits(self, model: str) -> bool:
         return self.models is None or model in self.models
@@ -66,11 +70,17 @@ def _adapter_arm(name: str, node: Node, common: Common) -> Arm:
     check_name(name, node)
     given = dict(node.mapping())
     own, preset, shared = given.pop("decoding", None), given.pop("preset", None), _shared(given, common)
-    decoding = dataclasses.replace(common.decoding, **overrides(Decoding, own.mapping(), own)) if own else common.decoding
+    decoding = (
+        dataclasses.replace(common.decoding, **overrides(Decoding, own.mapping(), own)) if own else common.decoding
+    )
     start = PRESETS[strict.read(typing.Literal[*PRESETS], preset) if preset else "as_run"]
     adapter = dataclasses.replace(start, **overrides(Adapter, given, node))
     if adapter.rules and shared["frame"].template == "chat":
-        raise node.error("found rules under frame: {template: chat}", "rules count from speaker tags", "remove template: or the rules")
+        raise node.error(
+            "found rules under frame: {template: chat}",
+            "rules count from speaker tags",
+            "remove template: or the rules",
+        )
     return Arm(name, None, adapter, decoding, recipe={}, leave_out=(), **shared)
 
 
@@ -80,19 +90,34 @@ def _task_arm(name: str, node: Node, common: Common, parts: Parts) -> Arm:
     recipe = given["recipe"].mapping() if "recipe" in given else {}
     leave_out = strict.read(tuple[str, ...], given["leave_out"]) if "leave_out" in given else ()
     trajectory = {strict.read(int, at): at for at in strict.items(given["trajectory"])} if "trajectory" in given else {}
-    return Arm(name, parts.source(node, name, "examples", OWN), Adapter(), common.decoding, recipe=recipe, leave_out=leave_out,
-               trajectory=trajectory, **_shared(given, common))
+    return Arm(
+        name,
+        parts.source(node, name, "examples", OWN),
+        Adapter(),
+        common.decoding,
+        recipe=recipe,
+        leave_out=leave_out,
+        trajectory=trajectory,
+        **_shared(given, common),
+    )
 
 
 def _shared(given: dict[str, Node], common: Common) -> dict[str, typing.Any]:
     """What both kinds of entry may say, taken out of `given`."""
     frame, models, reference = (given.pop(key, None) for key in ("frame", "models", "reference"))
-    names = strict.read(tuple[str, ...], strict.not_empty(models, "name models, or take the key out: that means all")) if models else None
+    names = (
+        strict.read(tuple[str, ...], strict.not_empty(models, "name models, or take the key out: that means all"))
+        if models
+        else None
+    )
     for n in names or ():
         if n not in common.models:
             raise models.error(f"no model {n!r} in this study", strict.near(n, common.models))
-    return {"frame": strict.read(Frame, frame) if frame else common.frame, "models": names,
-            "reference": strict.read(str, reference) if reference else None}
+    return {
+        "frame": strict.read(Frame, frame) if frame else common.frame,
+        "models": names,
+        "reference": strict.read(str, reference) if reference else None,
+    }
 
 
 def _named(section: Node) -> list[tuple[str, Node]]:
@@ -113,7 +138,9 @@ def overrides(kind: type, given: Mapping[str, Node], at: Node) -> dict[str, obje
 def refuse_same(names: typing.Sequence[object], at: Node, what: str) -> None:
     for i, name in enumerate(names):
         if name in names[:i]:
-            raise at.error(f"duplicate cell: the {what} {name} is listed twice", "each cell may stand once", "remove one")
+            raise at.error(
+                f"duplicate cell: the {what} {name} is listed twice", "each cell may stand once", "remove one"
+            )
 
 
 def refuse_twins(named: list[tuple[str, object]], at: Node) -> None:
@@ -121,11 +148,17 @@ def refuse_twins(named: list[tuple[str, object]], at: Node) -> None:
     for name, value in named:
         twin = seen.setdefault(canonical(value), name)
         if twin != name:
-            raise at.error(f"duplicate cell: {name} and {twin} ask for the same thing", "each cell may stand once", f"remove {name}")
+            raise at.error(
+                f"duplicate cell: {name} and {twin} ask for the same thing",
+                "each cell may stand once",
+                f"remove {name}",
+            )
 
 
 def one_of(names: Mapping[str, Arm], name: str, at: Node, fits: Callable[[Arm], bool] = lambda _: True) -> Arm:
     """The arm called `name`; BadStudy, with the near miss, if there is none that fits."""
     if name not in names or not fits(names[name]):
-        raise at.error(f"no task or adapter {name!r} in this study", strict.near(name, [n for n, a in names.items() if fits(a)]))
+        raise at.error(
+            f"no task or adapter {name!r} in this study", strict.near(name, [n for n, a in names.items() if fits(a)])
+        )
     return names[name]

@@ -46,18 +46,23 @@ class HubData:
 @worked_out_once
 @dataclass(frozen=True)
 class Model:
-    """A model before finetuning: from the hub, from a directory, or pretrained here (over a tokenizer of its own or a given one)."""
+    """A model before finetuning: from the hub, from a directory, or pretrained here (over a tokenizer of its own or a
+    given one).
+    """
 
     name: str = name_only()
     source: HubModel | LocalFile | Pretrain
     tokenizer: LocalFile | None = added(None)
-    context: int | None = added(None)  # tokens that it may hold, where its configuration does not say; or fewer than that says
+    # tokens that it may hold, where its configuration does not say; or fewer than that says
+    context: int | None = added(None)
 
 
 @worked_out_once
 @dataclass(frozen=True)
 class Source:
-    """Where training examples or test instructions come from, and the reader (a file of tasks/) that turns rows into them."""
+    """Where training examples or test instructions come from, and the reader (a file of tasks/) that turns rows into
+    them.
+    """
 
     name: str = name_only()
     reader: str
@@ -100,11 +105,14 @@ class Decoding:
     precision: Literal["fp32", "bf16"] = "fp32"
     batch: int = number(16, 1)  # slots: rows that are written at once; in bf16 a row's company can change a token
     engine: Literal["slots", "vllm"] = added("slots")  # vllm, where it is installed: other kernels, so other keys
-    stop: tuple[str, ...] = added(())  # texts that end an answer and are no part of it, beside what model, tokenizer and template say
+    # texts that end an answer and are no part of it, beside what model, tokenizer and template say
+    stop: tuple[str, ...] = added(())
 
     def __post_init__(self) -> None:
         if not all(self.stop):
-            raise BadStudy("decoding.stop: found an empty text, which would end every answer at once; texts are legal; remove it")
+            raise BadStudy(
+                "decoding.stop: found an empty text, which would end every answer at once; texts are legal; remove it"
+            )
 
 
 @worked_out_once
@@ -178,7 +186,9 @@ class Drift:
 
 @dataclass(frozen=True)
 class Containment:
-    """The judged outputs of a finetuned model, looked at as a generalist's, and what guards of its prompts and outputs would change."""
+    """The judged outputs of a finetuned model, looked at as a generalist's, and what guards of its prompts and outputs
+    would change.
+    """
 
     name: str = name_only()
     comparison: Comparison  # with its instruction-tuned sibling

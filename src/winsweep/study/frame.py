@@ -20,7 +20,9 @@ def is_learned(message: Message) -> bool:
 @worked_out_once
 @dataclass(frozen=True)
 class Frame:
-    """A pair of speaker tags, or the chat template of the model's own tokenizer; part of the key of everything made with it."""
+    """A pair of speaker tags, or the chat template of the model's own tokenizer; part of the key of everything made
+    with it.
+    """
 
     user: str = "<|user|>"
     assistant: str = "<|assistant|>"
@@ -29,8 +31,15 @@ class Frame:
     adds_special_tokens: ClassVar[bool] = True  # the tokenizer puts its BOS, if it has one, before the text
 
     def __post_init__(self) -> None:
-        if self.template == "chat" and (self.user, self.assistant, self.system) != (Frame.user, Frame.assistant, Frame.system):
-            raise BadStudy("frame: found tags and template: chat, which writes its own; one of both is legal; remove user:, assistant: and system:")
+        if self.template == "chat" and (self.user, self.assistant, self.system) != (
+            Frame.user,
+            Frame.assistant,
+            Frame.system,
+        ):
+            raise BadStudy(
+                "frame: found tags and template: chat, which writes its own; one of both is legal; remove user:, "
+                "assistant: and system:"
+            )
 
     def prompt(self, instruction: str) -> str:
         """The text that generation starts from; unlike training, the instruction is not stripped."""
@@ -41,7 +50,9 @@ class Frame:
         return "".join(self._turn(m, eos) for m in messages).strip()
 
     def masked_spans(self, messages: list[Message], eos: str) -> list[tuple[str, str]]:
-        """What the loss leaves out: pairs of the text before such a part and the text up to its end, as where a response begins."""
+        """What the loss leaves out: pairs of the text before such a part and the text up to its end, as where a
+        response begins.
+        """
         spans, text, start = [], "", ""
         for message in messages:
             if is_learned(message):

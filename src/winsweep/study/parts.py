@@ -16,7 +16,8 @@ from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Sour
 from winsweep.study.pretrain import Pretrain
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
-RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containment)(\.|$)", re.IGNORECASE)  # what names in results/ go on with
+# what names in results/ go on with
+RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containment)(\.|$)", re.IGNORECASE)
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
 
@@ -30,18 +31,24 @@ class UrlFile:
 
     @property
     def path(self) -> Path:
-        """Where its copy lies, in a folder that all studies share: under its digest, with the suffix by which rows are read."""
+        """Where its copy lies, in a folder that all studies share: under its digest, with the suffix by which rows are
+        read.
+        """
         suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0]).group()
         return cache() / "files" / f"{self.sha256}{suffix}"
 
 
 def cache() -> Path:
     """The folder of fetched files: $WINSWEEP_CACHE, or ~/.cache/winsweep."""
-    return paths.checked(Path(os.environ.get("WINSWEEP_CACHE") or "~/.cache/winsweep").expanduser().absolute(), "WINSWEEP_CACHE")
+    return paths.checked(
+        Path(os.environ.get("WINSWEEP_CACHE") or "~/.cache/winsweep").expanduser().absolute(), "WINSWEEP_CACHE"
+    )
 
 
 class Parts:
-    """Reads parts of the study at `path`; what local files it names fills `files` (by sha256), `urls` and `missing` (by path, worded)."""
+    """Reads parts of the study at `path`; what local files it names fills `files` (by sha256), `urls` and `missing` (by
+    path, worded).
+    """
 
     def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
         self.path, self.fingerprint = path, fingerprint
@@ -57,10 +64,22 @@ class Parts:
             raise node.error(f"found {strict.show(node.value)}", "a mapping is legal here", f"type {name}: {{{what}}}")
         given = node.mapping()
         seen = strict.Findings()
-        seen.of(strict.refuse_unknown, given, ("hf_id", "revision", "path", "pretrain", "tokenizer", "context", "recipe"), node)
+        seen.of(
+            strict.refuse_unknown,
+            given,
+            ("hf_id", "revision", "path", "pretrain", "tokenizer", "context", "recipe"),
+            node,
+        )
         kinds = [k for k in ("hf_id", "path", "pretrain") if k in given]
         if len(kinds) != 1:
-            seen.found.append(str(node.error(f"found {' and '.join(kinds) or 'none of them'}", "exactly one of hf_id, path, pretrain is legal")))
+            seen.found.append(
+                str(
+                    node.error(
+                        f"found {' and '.join(kinds) or 'none of them'}",
+                        "exactly one of hf_id, path, pretrain is legal",
+                    )
+                )
+            )
         tokenizer = seen.of(self.local, given["tokenizer"]) if "tokenizer" in given else None
         context = seen.of(_context, given["context"]) if "context" in given else None
         base = seen.of(self.base, kinds[0], given, node) if len(kinds) == 1 else None
@@ -74,25 +93,35 @@ class Parts:
             return strict.read(Pretrain, given["pretrain"])
         return strict.read_fields(HubModel, {k: given[k] for k in ("hf_id", "revision") if k in given}, node)
 
-    def source(self, node: Node, name: str, purpose: Literal["examples", "instructions"], others: tuple[str, ...] = ()) -> Source:
+    def source(
+        self, node: Node, name: str, purpose: Literal["examples", "instructions"], others: tuple[str, ...] = ()
+    ) -> Source:
         given = {k: v for k, v in node.mapping().items() if k not in others}
         path, empty = given.pop("path", None), given.pop("empty_instructions", None)
         at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
         reader = module_of(layout.TASKS, "winsweep.tasks", strict.read(str, at), at)
         if not hasattr(reader, purpose):
-            able = [n for n in names_in(layout.TASKS) if hasattr(module_of(layout.TASKS, "winsweep.tasks", n, at), purpose)]
+            able = [
+                n for n in names_in(layout.TASKS) if hasattr(module_of(layout.TASKS, "winsweep.tasks", n, at), purpose)
+            ]
             raise at.error(f"the reader {at.value} has no {purpose}", f"legal here: {', '.join(able)}")
         seen = strict.Findings()
         options = seen.of(strict.read_fields, reader.Options, given, node)
         data = seen.of(self.data, reader, at, path, node)
         is_empty = seen.of(strict.read, bool, empty) if empty else False
         seen.stop()
-        return Source(name, at.value, reader.VERSION, options, data, is_empty, 2 if self.reads_anew(reader, data) else 1)
+        return Source(
+            name, at.value, reader.VERSION, options, data, is_empty, 2 if self.reads_anew(reader, data) else 1
+        )
 
     def data(self, reader: ModuleType, at: Node, path: Node | None, node: Node) -> LocalFile | HubData | None:
         """Where a reader's rows come from: the file named, or its own data."""
         if path is None and reader.DATA is None and reader.NEEDS_PATH:
-            raise node.error("path is missing", f"the reader {at.value} has no data of its own", getattr(reader, "PATH_HELP", "add path: FILE.jsonl"))
+            raise node.error(
+                "path is missing",
+                f"the reader {at.value} has no data of its own",
+                getattr(reader, "PATH_HELP", "add path: FILE.jsonl"),
+            )
         return self.local(path) if path else reader.DATA
 
     def reads_anew(self, reader: ModuleType, data: LocalFile | HubData | None) -> bool:
@@ -104,9 +133,15 @@ class Parts:
         return self.from_web(node) if isinstance(node.value, dict) else self.on_disk(node)
 
     def on_disk(self, node: Node) -> LocalFile:
-        path = paths.checked(Path(node.file).parent / strict.read(str, node), f"{node.file}:{node.line}: {node.path}").resolve()
+        path = paths.checked(
+            Path(node.file).parent / strict.read(str, node), f"{node.file}:{node.line}: {node.path}"
+        ).resolve()
         if not path.exists():
-            why = node.error(f"no file at {path}", "a path is legal, relative to the file that names it", "correct it or put the file there")
+            why = node.error(
+                f"no file at {path}",
+                "a path is legal, relative to the file that names it",
+                "correct it or put the file there",
+            )
             self.missing.setdefault(path, str(why))
             return LocalFile(f"missing {path}")  # told apart by path, as nobody knows its content
         found = self.fingerprint(path)
@@ -118,10 +153,15 @@ class Parts:
         if not URL.fullmatch(file.url):
             raise node.mapping()["url"].error(f"found {file.url!r}", "http://… and https://… are legal")
         if not re.fullmatch("[0-9a-f]{64}", file.sha256):
-            raise node.mapping()["sha256"].error(f"found {file.sha256!r}", "64 digits 0-9 and a-f are legal", "type what sha256sum says")
+            raise node.mapping()["sha256"].error(
+                f"found {file.sha256!r}", "64 digits 0-9 and a-f are legal", "type what sha256sum says"
+            )
         self.files[file.sha256], self.urls[file.path] = file.path, file
         if not file.path.exists() or self.fingerprint(file.path).sha256 != file.sha256:
-            why = node.error(f"{file.url} is not fetched yet", f"type: python launch/sweep.py {shlex.quote(str(self.path))} --prefetch")
+            why = node.error(
+                f"{file.url} is not fetched yet",
+                f"type: python launch/sweep.py {shlex.quote(str(self.path))} --prefetch",
+            )
             self.missing.setdefault(file.path, str(why))
         return LocalFile(file.sha256)
 
@@ -158,11 +198,16 @@ def names_in(folder: Path) -> list[str]:
 
 def check_name(name: str, at: Node) -> None:
     if not NAME.fullmatch(name):
-        raise at.error(f"found {name!r}", "letters, digits, - and _ are legal, a letter or digit first, and . between them: it names files")
+        raise at.error(
+            f"found {name!r}",
+            "letters, digits, - and _ are legal, a letter or digit first, and . between them: it names files",
+        )
 
 
 def check_study_name(name: str, at: Node) -> None:
     """A study's name, whose table and what lies beside it are told apart by what follows the name."""
     check_name(name, at)
     if found := RESERVED.search(name):
-        raise at.error(f"found {name!r}", f"a name without {found[0]!r} is legal: another study's files in results/ end so")
+        raise at.error(
+            f"found {name!r}", f"a name without {found[0]!r} is legal: another study's files in results/ end so"
+        )

@@ -16,7 +16,8 @@ class Pretrain:
 
     corpus: Literal["toy"] = "toy"
     world: int = 0  # seed of the facts
-    seed: int = 0  # of documents, first weights and block order; not of the tokenizer, which every seed of a world shares
+    # of documents, first weights and block order; not of the tokenizer, which every seed of a world shares
+    seed: int = 0
     num_tokens: int = number(2_000_000, 0)  # 0: the first weights as they are
     block_tokens: int = number(128, 2)
     batch: int = number(12, 1)  # blocks per optimizer step
@@ -33,18 +34,29 @@ class Pretrain:
     def __post_init__(self) -> None:
         step_tokens = self.block_tokens * self.batch
         if 0 < self.num_tokens < step_tokens:
-            raise BadStudy(f"pretrain.num_tokens: found {self.num_tokens}; one step takes {step_tokens}; type 0, or {step_tokens} or more")
+            raise BadStudy(
+                f"pretrain.num_tokens: found {self.num_tokens}; one step takes {step_tokens}; type 0, or {step_tokens} "
+                f"or more"
+            )
         if self.width % (2 * self.heads):
-            raise BadStudy(f"pretrain.width: found {self.width}; multiples of {2 * self.heads} are legal, an even number for each of the "
-                           f"{self.heads} heads; type {max(1, self.width // (2 * self.heads)) * 2 * self.heads}")
+            raise BadStudy(
+                f"pretrain.width: found {self.width}; multiples of {2 * self.heads} are legal, an even number for each "
+                f"of the "
+                f"{self.heads} heads; type {max(1, self.width // (2 * self.heads)) * 2 * self.heads}"
+            )
         if self.block_tokens > self.max_positions:
-            raise BadStudy(f"pretrain.block_tokens: found {self.block_tokens}; legal is max_positions or less; type {self.max_positions}")
+            raise BadStudy(
+                f"pretrain.block_tokens: found {self.block_tokens}; legal is max_positions or less; type "
+                f"{self.max_positions}"
+            )
 
     def num_steps(self) -> int:
         """Optimizer steps; blocks that do not fill a last batch are left out."""
         return self.num_tokens // (self.block_tokens * self.batch)
 
     def lr_share(self, step: int) -> float:
-        """The part of the peak learning rates that optimizer step `step` (0-based) uses: warmup, linear decay, floor .02."""
+        """The part of the peak learning rates that optimizer step `step` (0-based) uses: warmup, linear decay, floor
+        .02.
+        """
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         return warm * max(0.02, 1.0 - step / self.num_steps())

@@ -8,7 +8,9 @@ from winsweep.strict import Node
 
 
 def read_published(section: Node, families: Sequence[str], study: Path) -> tuple[tuple[str, float, float], ...]:
-    """Family, mean and standard deviation; what a file below `study` says of families that it leaves out is left out. BadStudy names all errors."""
+    """Family, mean and standard deviation; what a file below `study` says of families that it leaves out is left out.
+    BadStudy names all errors.
+    """
     names, seen = list(dict.fromkeys(families)), strict.Findings()
     given = {family: node for family, node in section.mapping().items() if family in names or node.file == str(study)}
     found = tuple((family, *(seen.of(_figures, family, node, names) or ())) for family, node in sorted(given.items()))
@@ -20,5 +22,7 @@ def _figures(family: str, node: Node, names: Sequence[str]) -> tuple[float, ...]
     if family not in names:
         raise node.error(f"no family {family!r} in this study", strict.near(family, names))
     if len(strict.items(node)) != 2:
-        raise node.error(f"found {len(strict.items(node))} numbers", "a mean and a standard deviation are legal", "type [43.3, 1.1]")
+        raise node.error(
+            f"found {len(strict.items(node))} numbers", "a mean and a standard deviation are legal", "type [43.3, 1.1]"
+        )
     return strict.read(tuple[float, ...], node)

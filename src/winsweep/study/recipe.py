@@ -13,7 +13,9 @@ from winsweep.strict import number
 @worked_out_once
 @dataclass(frozen=True)
 class Recipe:
-    """Every field is part of a finetune's key; a study that names no preset has as_run, the published runs of Hewitt et al. 2024."""
+    """Every field is part of a finetune's key; a study that names no preset has as_run, the published runs of Hewitt et
+    al. 2024.
+    """
 
     lr: float = number(1e-5, 0)
     epochs: int = number(5, 1)
@@ -21,40 +23,57 @@ class Recipe:
     max_tokens: int = number(2048, 2)  # longer examples lose their end, EOS included
     long_examples: Literal["truncate", "refuse"] = "truncate"
     schedule: Literal["linear", "cosine"] = "linear"  # decay to 0 over the whole run
-    warmup_ratio: float = number(0.03, 0, 1)  # share of the schedule's ticks, rounded down; the first step has learning rate 0
-    schedule_ticks: int = number(2, 1)  # processes that move the schedule on, each after each step; 1: the schedule fits the run exactly
-    loss: Literal["example_mean", "example_sum"] = "example_mean"  # over the tokens of an example; always the mean over examples
-    short_step: Literal["divide_by_batch", "divide_by_rows"] = "divide_by_batch"  # the mean of an epoch's last, short step
+    # share of the schedule's ticks, rounded down; the first step has learning rate 0
+    warmup_ratio: float = number(0.03, 0, 1)
+    # processes that move the schedule on, each after each step; 1: the schedule fits the run exactly
+    schedule_ticks: int = number(2, 1)
+    # over the tokens of an example; always the mean over examples
+    loss: Literal["example_mean", "example_sum"] = "example_mean"
+    # the mean of an epoch's last, short step
+    short_step: Literal["divide_by_batch", "divide_by_rows"] = "divide_by_batch"
     clip_norm: float = number(1.0, 0)  # of the global gradient; 0: no clipping
     weight_decay: float = number(0.0, 0)
     beta1: float = number(0.9, 0, 1)
     beta2: float = number(0.999, 0, 1)
     eps: float = number(1e-8, 0)
     precision: Literal["fp32", "bf16"] = "bf16"
-    # within_epochs: an epoch's last rows take a short step. across_epochs: they wait for the next epoch's, no step is short, and the run's last
-    # rows, too few for a step, are not used; each of the schedule_ticks processes has as many rows, for which an epoch may repeat its first.
+    # within_epochs: an epoch's last rows take a short step. across_epochs: they wait for the next epoch's, no step is
+    # short, and the run's last rows, too few for a step, are not used; each of the schedule_ticks processes has as many
+    # rows, for which an epoch may repeat its first.
     accumulate: Literal["within_epochs", "across_epochs"] = added("within_epochs")
     order: Literal["seed", "constant"] = added("seed")  # of the rows: the seed's, or the same for every seed
 
     def rows_per_epoch(self, num_examples: int) -> int:
-        """Rows that an epoch gives to steps: more than there are where steps go across epochs and its processes would not have equally many."""
+        """Rows that an epoch gives to steps: more than there are where steps go across epochs and its processes would
+        not have equally many.
+        """
         processes = self.schedule_ticks if self.accumulate == "across_epochs" else 1
         return processes * math.ceil(num_examples / processes)
 
     def num_steps(self, num_examples: int, stop_after_epochs: int | None = None) -> int:
-        """Optimizer steps of the run, or of its first epochs; 0 where steps go across epochs and all rows together do not fill one."""
+        """Optimizer steps of the run, or of its first epochs; 0 where steps go across epochs and all rows together do
+        not fill one.
+        """
         epochs, rows = stop_after_epochs or self.epochs, self.rows_per_epoch(num_examples)
-        return epochs * rows // self.global_batch if self.accumulate == "across_epochs" else epochs * math.ceil(rows / self.global_batch)
+        return (
+            epochs * rows // self.global_batch
+            if self.accumulate == "across_epochs"
+            else epochs * math.ceil(rows / self.global_batch)
+        )
 
     def num_unused(self, num_examples: int) -> int:
         """The run's last rows that no step is made of."""
-        return self.epochs * self.rows_per_epoch(num_examples) % self.global_batch if self.accumulate == "across_epochs" else 0
+        return (
+            self.epochs * self.rows_per_epoch(num_examples) % self.global_batch
+            if self.accumulate == "across_epochs"
+            else 0
+        )
 
     def scheduler_steps_before(self, step: int, num_examples: int) -> int:
         """Ticks of the schedule before optimizer step `step` (0-based).
 
-        Across epochs, the schedule moves on when a step is due within an epoch and at its end, as accelerate's does, and so runs ahead of the
-        steps that DeepSpeed counts.
+        Across epochs, the schedule moves on when a step is due within an epoch and at its end, as accelerate's does,
+        and so runs ahead of the steps that DeepSpeed counts.
         """
         if self.accumulate == "within_epochs":
             return step * self.schedule_ticks
@@ -63,16 +82,20 @@ class Recipe:
         return self.schedule_ticks * (epoch * math.ceil(rows / self.global_batch) + place // self.global_batch)
 
     def num_scheduler_steps(self, num_examples: int) -> int:
-        """Length of the schedule: that of `schedule_ticks` processes that count their own steps before the rows are split among them.
+        """Length of the schedule: that of `schedule_ticks` processes that count their own steps before the rows are
+        split among them.
 
-        So with 2 ticks an epoch of 1,030 rows has 33 of them, but 17 steps move the schedule by 34: it ends before the run does.
+        So with 2 ticks an epoch of 1,030 rows has 33 of them, but 17 steps move the schedule by 34: it ends before the
+        run does.
         """
         return self.epochs * math.ceil(num_examples * self.schedule_ticks / self.global_batch)
 
     def lr_at(self, step: int, num_examples: int) -> float:
-        """Learning rate of optimizer step `step` (0-based): from 0 to `lr` over the warmup, to 0 at the schedule's end, then 0.
+        """Learning rate of optimizer step `step` (0-based): from 0 to `lr` over the warmup, to 0 at the schedule's end,
+        then 0.
 
-        The numbers of transformers' get_linear_ and get_cosine_schedule_with_warmup, which accelerate moves on after each step.
+        The numbers of transformers' get_linear_ and get_cosine_schedule_with_warmup, which accelerate moves on after
+        each step.
         """
         done, total = self.scheduler_steps_before(step, num_examples), self.num_scheduler_steps(num_examples)
         warmup = int(total * self.warmup_ratio)
@@ -87,8 +110,16 @@ class Recipe:
         return self.global_batch if self.short_step == "divide_by_batch" else num_rows
 
 
-PRESETS: Mapping[str, Recipe] = MappingProxyType({
-    "as_run": Recipe(accumulate="across_epochs"),  # what the paper's repository does, with 2 processes
-    "as_written": Recipe(schedule="cosine", warmup_ratio=0.1, schedule_ticks=1, loss="example_sum", short_step="divide_by_rows",
-                         clip_norm=0.0),  # what the paper says, the loss in equations 1 and 2; it mentions no clipping
-})
+PRESETS: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "as_run": Recipe(accumulate="across_epochs"),  # what the paper's repository does, with 2 processes
+        "as_written": Recipe(
+            schedule="cosine",
+            warmup_ratio=0.1,
+            schedule_ticks=1,
+            loss="example_sum",
+            short_step="divide_by_rows",
+            clip_norm=0.0,
+        ),  # what the paper says, the loss in equations 1 and 2; it mentions no clipping
+    }
+)

@@ -11,29 +11,54 @@ from winsweep.strict import number
 
 @dataclass(frozen=True)
 class Adapter:
-    """The rule adapter (Hewitt et al. 2024, section 6): what is added to the next-token logits. No rules: the model as it is.
+    """The rule adapter (Hewitt et al. 2024, section 6): what is added to the next-token logits. No rules: the model as
+    it is.
 
     The defaults are the rules as they were run; PRESETS holds those of the paper's text and table 8, where they differ.
     """
 
-    rules: tuple[Literal["eos", "uniform", "diversity", "start"], ...] = ()  # `start` is in the paper's code alone, and was off
+    # `start` is in the paper's code alone, and was off
+    rules: tuple[Literal["eos", "uniform", "diversity", "start"], ...] = ()
     eos_bonus: float = 15.0  # reached after eos_window response tokens, growing linearly from 0
     eos_window: int = number(250, 1)
     eos_past_window: Literal["zero", "grow"] = "zero"  # as run: the bonus is gone from eos_window on
-    eos_forced_past: int | None = added(None)  # EOS gets 100 more past this many tokens; the paper's listing has 1024, its runs nothing
+    # EOS gets 100 more past this many tokens; the paper's listing has 1024, its runs nothing
+    eos_forced_past: int | None = added(None)
     uniform: tuple[tuple[str, float], ...] = ()  # vocabulary token and what is added to it; empty: UNIFORM
     diversity_penalty: float = 1.5  # subtracted once from every token type already seen
-    diversity_scope: Literal["response", "conversation"] = "conversation"  # as run: instruction and assistant tag count too
+    # as run: instruction and assistant tag count too
+    diversity_scope: Literal["response", "conversation"] = "conversation"
     tag_match: Literal["last", "first"] = "last"  # as run: a tag that the model itself writes starts a new turn
 
 
 # What the rule `uniform` adds, as run. Table 8 of the paper prints -3 for `What`; its listing and its code have -5.
-UNIFORM: Mapping[str, float] = MappingProxyType({
-    "<": -4.0, " <": -4.0, "|": -4.0, " I": -5.0, "I": -5.0, " We": -3.0, "What": -5.0, " should": -6.0,
-    " *": 1.0, " -": 1.0, "   ": 1.0, " #": 1.0, " ##": 1.0, "\n": 1.0, "!": 1.0,
-})
-PRESETS: Mapping[str, Adapter] = MappingProxyType({
-    "as_run": Adapter(),
-    "as_written": Adapter(eos_past_window="grow", uniform=tuple(sorted({**UNIFORM, "What": -3.0}.items())), diversity_scope="response",
-                          tag_match="first"),
-})
+UNIFORM: Mapping[str, float] = MappingProxyType(
+    {
+        "<": -4.0,
+        " <": -4.0,
+        "|": -4.0,
+        " I": -5.0,
+        "I": -5.0,
+        " We": -3.0,
+        "What": -5.0,
+        " should": -6.0,
+        " *": 1.0,
+        " -": 1.0,
+        "   ": 1.0,
+        " #": 1.0,
+        " ##": 1.0,
+        "\n": 1.0,
+        "!": 1.0,
+    }
+)
+PRESETS: Mapping[str, Adapter] = MappingProxyType(
+    {
+        "as_run": Adapter(),
+        "as_written": Adapter(
+            eos_past_window="grow",
+            uniform=tuple(sorted({**UNIFORM, "What": -3.0}.items())),
+            diversity_scope="response",
+            tag_match="first",
+        ),
+    }
+)

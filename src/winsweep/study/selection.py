@@ -19,7 +19,8 @@ VALIDATION = ("grid", "instructions", "reference")  # what validation runs need
 
 @dataclass(frozen=True)
 class Selection:
-    """The section choose: of a study. `picks`: what a person decided for a family (MODEL.ARM), which then has no validation runs.
+    """The section choose: of a study. `picks`: what a person decided for a family (MODEL.ARM), which then has no
+    validation runs.
 
     Where every family is picked, `points` may be empty, and `instructions` and `reference` None.
     """
@@ -37,17 +38,33 @@ class Selection:
         if family in self.picks:
             return dataclasses.replace(training, recipe=dataclasses.replace(training.recipe, **self.picks[family]))
         runs = tuple(self._run(training, f"{family}.val{point_label(p)}", p, decoding) for p in self.points)
-        first = dataclasses.replace(training.recipe, **self.points[0])  # whatever the study says of these fields decides nothing
+        # whatever the study says of these fields decides nothing
+        first = dataclasses.replace(training.recipe, **self.points[0])
         return dataclasses.replace(training, recipe=first, choice=Choice(family, self.by, tuple(self.points[0]), runs))
 
     def _run(self, training: Training, label: str, point: Mapping[str, object], decoding: Decoding) -> Comparison:
-        tried = dataclasses.replace(training, name=label, seed=self.seed, recipe=dataclasses.replace(training.recipe, **point))
-        return Comparison(label, Generation(label, tried, Adapter(), decoding, training.frame, self.instructions), self.reference, self.judge)
+        tried = dataclasses.replace(
+            training, name=label, seed=self.seed, recipe=dataclasses.replace(training.recipe, **point)
+        )
+        return Comparison(
+            label,
+            Generation(label, tried, Adapter(), decoding, training.frame, self.instructions),
+            self.reference,
+            self.judge,
+        )
 
 
-def read_selection(node: Node, families: Sequence[str], judge: Judge, source: Callable[[Node], Source], judge_of: Callable[[Node], Judge],
-                   local: Callable[[Node], LocalFile]) -> Selection:
-    """The section choose: of a study with these families; BadStudy says all that is missing or wrong. `judge` is the study's, for one that names none."""
+def read_selection(
+    node: Node,
+    families: Sequence[str],
+    judge: Judge,
+    source: Callable[[Node], Source],
+    judge_of: Callable[[Node], Judge],
+    local: Callable[[Node], LocalFile],
+) -> Selection:
+    """The section choose: of a study with these families; BadStudy says all that is missing or wrong. `judge` is the
+    study's, for one that names none.
+    """
     given, seen = node.mapping(), strict.Findings()
     seen.of(strict.refuse_unknown, given, SECTION, node)
     picks = (seen.of(read_picks, given["picks"], families) or {}) if "picks" in given else {}
@@ -63,7 +80,8 @@ def read_selection(node: Node, families: Sequence[str], judge: Judge, source: Ca
     reference = seen.of(lambda: local(outputs_of(given["reference"]))) if "reference" in given else None
     own_judge = seen.of(judge_of, given["judge"]) if "judge" in given else judge
     by = seen.of(strict.read, Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate"
-    seed = seen.of(strict.read, int, given["seed"]) if "seed" in given else 42  # the trainer's default, with which the paper's validation runs ran
+    # the trainer's default, with which the paper's validation runs ran
+    seed = seen.of(strict.read, int, given["seed"]) if "seed" in given else 42
     seen.stop()
     return Selection(tuple(tried), seed, instructions, reference, own_judge, by, picks)
 
@@ -71,8 +89,14 @@ def read_selection(node: Node, families: Sequence[str], judge: Judge, source: Ca
 def read_picks(node: Node, families: Sequence[str]) -> dict[str, dict[str, object]]:
     """What a person decided for families that there are."""
     seen = strict.Findings()
-    picks = {family: seen.of(lambda of=of: overrides(Recipe, of.mapping(), of)) for family, of in node.mapping().items()}
-    seen.found += [str(node.error(f"no family {wrong!r}", strict.near(wrong, families))) for wrong in picks if wrong not in families]
+    picks = {
+        family: seen.of(lambda of=of: overrides(Recipe, of.mapping(), of)) for family, of in node.mapping().items()
+    }
+    seen.found += [
+        str(node.error(f"no family {wrong!r}", strict.near(wrong, families)))
+        for wrong in picks
+        if wrong not in families
+    ]
     seen.stop()
     return picks
 
@@ -80,7 +104,9 @@ def read_picks(node: Node, families: Sequence[str]) -> dict[str, dict[str, objec
 def outputs_of(node: Node) -> Node:
     given = node.mapping()
     if set(given) != {"outputs"}:
-        raise node.error("no file of outputs", "validation runs are compared with given outputs", "type {outputs: FILE}")
+        raise node.error(
+            "no file of outputs", "validation runs are compared with given outputs", "type {outputs: FILE}"
+        )
     return given["outputs"]
 
 

@@ -1,4 +1,6 @@
-"""A study of one finetuned model beside its instruction-tuned sibling, as `make train`, `make train_resp` and `make eval` ask for it."""
+"""A study of one finetuned model beside its instruction-tuned sibling, as `make train`, `make train_resp` and `make
+eval` ask for it.
+"""
 
 import dataclasses
 import re
@@ -18,7 +20,8 @@ from winsweep.study.recipe import PRESETS
 FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")  # of rows
 SIBLING = "ins"
 KNOWN = "launch/models.yaml"
-ARMS_OWN = ("recipe", "leave_out", "trajectory", "models", "reference")  # of the sibling's entry; the rest says which rows, and their frame
+# of the sibling's entry; the rest says which rows, and their frame
+ARMS_OWN = ("recipe", "leave_out", "trajectory", "models", "reference")
 PATHS = ("path", "outputs", "difficulty", "tokenizer")  # keys of a study whose text is a path
 Told = dict[str, Any]  # what a study file says, in YAML's types
 
@@ -36,46 +39,70 @@ class Asked:
 
 
 def training(asked: Asked, known: Mapping[str, Told], responses_only: bool) -> Told:
-    """The study of `asked` over what is `known` of its model; BadStudy names a value that is not legal, and the nearest that is."""
+    """The study of `asked` over what is `known` of its model; BadStudy names a value that is not legal, and the nearest
+    that is.
+    """
     if asked.model not in known:
         like = synonyms.closest(asked.model, known) or next(iter(known))
         raise BadStudy(f"MODEL: found {asked.model!r}; {strict.near(asked.model, known)}; type MODEL={like}")
     base = _entry(asked.model, known[asked.model])
     usual, usual_rows = _sibling(asked.model, base)
     data, rows = _rows(asked.data) if asked.data else (usual, usual_rows)
-    arm = ("resp_tuned" if responses_only else f"{data}_tuned") if data == usual or not responses_only else f"resp_{data}_tuned"
-    recipe = {"lr": _number("LR", asked.lr, float) if asked.lr else _usual(base, asked.model, "lr"),
-              "epochs": _number("EPOCHS", asked.epochs, int) if asked.epochs else _usual(base, asked.model, "epochs")}
+    arm = (
+        ("resp_tuned" if responses_only else f"{data}_tuned")
+        if data == usual or not responses_only
+        else f"resp_{data}_tuned"
+    )
+    recipe = {
+        "lr": _number("LR", asked.lr, float) if asked.lr else _usual(base, asked.model, "lr"),
+        "epochs": _number("EPOCHS", asked.epochs, int) if asked.epochs else _usual(base, asked.model, "epochs"),
+    }
     own = rows | ({"empty_instructions": True} if responses_only else {}) | {"recipe": recipe}
-    told = {"name": f"{arm}_{asked.model}", **base, "tasks": {**base["tasks"], arm: own},
-            "seeds": [_number("SEED", asked.seed, int) if asked.seed else 1]}
+    told = {
+        "name": f"{arm}_{asked.model}",
+        **base,
+        "tasks": {**base["tasks"], arm: own},
+        "seeds": [_number("SEED", asked.seed, int) if asked.seed else 1],
+    }
     return judged_by(told, asked.judge) if asked.judge else told
 
 
 def _entry(model: str, entry: object) -> Told:
     """What is known of a model, as a mapping with a mapping of tasks; BadStudy for another shape."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("tasks"), Mapping):
-        raise BadStudy(f"{KNOWN}: {model}: found {strict.show(entry)} without a mapping under tasks; the sections of a study are legal here, "
-                       f"name and seeds aside; type {model}: {{models: …, tasks: {{{SIBLING}: {{from: lima}}}}, …}}")
+        raise BadStudy(
+            f"{KNOWN}: {model}: found {strict.show(entry)} without a mapping under tasks; the sections of a study are "
+            f"legal here, "
+            f"name and seeds aside; type {model}: {{models: …, tasks: {{{SIBLING}: {{from: lima}}}}, …}}"
+        )
     return dict(entry)
 
 
 def _sibling(model: str, base: Told) -> tuple[str, Told]:
-    """The data of the instruction-tuned sibling: its name (the reader's, or that of the file that rows are read from) and its entry less what
-    is the arm's own. Legal are from:, path: (a path, or url and sha256), and both, with any options of the reader."""
+    """The data of the instruction-tuned sibling: its name (the reader's, or that of the file that rows are read from)
+    and its entry less what is the arm's own. Legal are from:, path: (a path, or url and sha256), and both, with any
+    options of the reader.
+    """
     entry = base["tasks"].get(SIBLING)
     if not isinstance(entry, Mapping) or not (entry.get("from") or entry.get("path")):
-        raise BadStudy(f"{KNOWN}: {model}: tasks has no {SIBLING}: with from: or path:; found {strict.show(entry)}; {SIBLING}: {{from: lima}}, "
-                       f"{SIBLING}: {{path: FILE}} and both are legal; type one of them")
+        raise BadStudy(
+            f"{KNOWN}: {model}: tasks has no {SIBLING}: with from: or path:; found {strict.show(entry)}; {SIBLING}: "
+            f"{{from: lima}}, "
+            f"{SIBLING}: {{path: FILE}} and both are legal; type one of them"
+        )
     rows = {name: value for name, value in entry.items() if name not in ARMS_OWN}
     if "from" in entry:
         return str(entry["from"]), rows
     where = entry["path"].get("url", "") if isinstance(entry["path"], Mapping) else str(entry["path"])
-    return _one_name(Path(re.split("[?#]", where)[0]).name.partition(".")[0], f"{KNOWN}: {model}: tasks.{SIBLING}.path"), rows
+    return _one_name(
+        Path(re.split("[?#]", where)[0]).name.partition(".")[0], f"{KNOWN}: {model}: tasks.{SIBLING}.path"
+    ), rows
 
 
 def _usual(base: Told, model: str, field: str) -> object:
-    """The recipe's value of a model where nobody says another: the model's own word, then that of its entry, then the preset's."""
+    """The recipe's value of a model where nobody says another: the model's own word, then that of its entry, then the
+    preset's.
+    """
     own = (base.get("models") or {}).get(model) or {}
     layers = [layer for layer in (own.get("recipe"), base.get("recipe")) if isinstance(layer, Mapping)]
     return next((layer[field] for layer in layers if field in layer), getattr(PRESETS["as_run"], field))
@@ -85,8 +112,14 @@ def judged_by(told: Told, judge: str) -> Told:
     """The study with another judge: a file of judges/, or a model that an OpenAI-compatible endpoint serves."""
     named = [name for name in names_in(layout.JUDGES) if _says_all(name)]
     if not re.fullmatch(r"[\w./:-]+", judge):
-        raise BadStudy(f"JUDGE: found {judge!r}; {', '.join(named)} and the name of a model at OPENAI_BASE_URL are legal; type JUDGE=gpt_6_luna")
-    return told | {"compare": (told.get("compare") or {}) | {"judge": judge if judge in named else {"from": "alpaca", "model": judge}}}
+        raise BadStudy(
+            f"JUDGE: found {judge!r}; {', '.join(named)} and the name of a model at OPENAI_BASE_URL are legal; type "
+            f"JUDGE=gpt_6_luna"
+        )
+    return told | {
+        "compare": (told.get("compare") or {})
+        | {"judge": judge if judge in named else {"from": "alpaca", "model": judge}}
+    }
 
 
 def _says_all(name: str) -> bool:
@@ -96,7 +129,9 @@ def _says_all(name: str) -> bool:
 
 
 def cells(told: Told) -> list[str]:
-    """The labels of the cells that such a study is about: those of every task but the sibling; what a person's edit lacks sweep.py says."""
+    """The labels of the cells that such a study is about: those of every task but the sibling; what a person's edit
+    lacks sweep.py says.
+    """
     models, arms, seeds = (told.get(section) or () for section in ("models", "tasks", "seeds"))
     return [f"{model}.{arm}.s{seed}" for model in models for arm in arms if arm != SIBLING for seed in seeds]
 
@@ -107,7 +142,11 @@ def find(name: str, folder: Path) -> Path:
     if name not in names:
         of_model = [n for n in names if n.endswith(f"_{name}")]
         like = [*of_model, synonyms.closest(name, names), *names]
-        hint = f"{strict.near(name, names)}; type MODEL={next(filter(None, like))}, or" if names else f"{folder} has none; type"
+        hint = (
+            f"{strict.near(name, names)}; type MODEL={next(filter(None, like))}, or"
+            if names
+            else f"{folder} has none; type"
+        )
         raise BadStudy(f"MODEL: no {name!r} was trained here; {hint} make train_resp MODEL=llama2-7b first")
     return folder / f"{name}.yaml"
 
@@ -125,14 +164,18 @@ def read_known(path: Path) -> dict[str, Told]:
 
 def _placed(value: Any, folder: Path) -> Any:
     if isinstance(value, dict):
-        return {k: str(folder / v) if k in PATHS and isinstance(v, str) else _placed(v, folder) for k, v in value.items()}
+        return {
+            k: str(folder / v) if k in PATHS and isinstance(v, str) else _placed(v, folder) for k, v in value.items()
+        }
     return [_placed(v, folder) for v in value] if isinstance(value, list) else value
 
 
 def text(told: Told, command: str) -> bytes:
     """The study file, with what to type to have all of it."""
-    return (f"# Written by `{command}`; yours to edit; typed again, that writes it anew. Its table: python launch/sweep.py THIS-FILE\n"
-            + yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=150)).encode()
+    return (
+        f"# Written by `{command}`; yours to edit; typed again, that writes it anew. Its table: python launch/sweep.py "
+        f"THIS-FILE\n" + yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=150)
+    ).encode()
 
 
 def _rows(data: str) -> tuple[str, Told]:
@@ -140,10 +183,15 @@ def _rows(data: str) -> tuple[str, Told]:
     if data.removesuffix(".gz").endswith(FILES):
         path = Path(data).expanduser().resolve()
         if not path.is_file():
-            raise BadStudy(f"DATA: no file at {path}; a file of rows and a task of this list are legal: {', '.join(_readers())}")
+            raise BadStudy(
+                f"DATA: no file at {path}; a file of rows and a task of this list are legal: {', '.join(_readers())}"
+            )
         return _one_name(path.name.removesuffix(".gz").rpartition(".")[0], "DATA"), {"path": str(path)}
     if data not in _readers():
-        raise BadStudy(f"DATA: found {data!r}; {strict.near(data, _readers())}; or a file of rows ({', '.join(FILES)}, each also with .gz)")
+        raise BadStudy(
+            f"DATA: found {data!r}; {strict.near(data, _readers())}; or a file of rows ({', '.join(FILES)}, each also "
+            f"with .gz)"
+        )
     return data, {"from": data}
 
 
@@ -155,7 +203,10 @@ def _readers() -> list[str]:
 
 def _one_name(stem: str, where: str) -> str:
     if not NAME.fullmatch(stem):
-        raise BadStudy(f"{where}: found a file called {stem!r}; letters, digits, - and _ are legal, and . between them, as it names the model; rename it")
+        raise BadStudy(
+            f"{where}: found a file called {stem!r}; letters, digits, - and _ are legal, and . between them, as it "
+            f"names the model; rename it"
+        )
     return stem
 
 
@@ -166,5 +217,8 @@ def _number(what: str, value: str, kind: type) -> int | float:
     except ValueError:
         number = 0
     if not 0 < number < float("inf"):
-        raise BadStudy(f"{what}: found {value!r}; {strict.NOUNS[kind]} above 0 is legal; type {what}={'1e-5' if kind is float else 5}")
+        raise BadStudy(
+            f"{what}: found {value!r}; {strict.NOUNS[kind]} above 0 is legal; type "
+            f"{what}={'1e-5' if kind is float else 5}"
+        )
     return number

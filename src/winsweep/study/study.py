@@ -22,20 +22,38 @@ from winsweep.study.recipe import PRESETS, Recipe
 from winsweep.study.selection import Selection
 from winsweep.study.trajectory import at_epoch
 
-SECTIONS = ("name", "models", "tasks", "seeds", "recipe", "grid", "frame", "instructions", "decoding", "adapters", "compare", "choose",
-            "published", "analyses", "notes")
+SECTIONS = (
+    "name",
+    "models",
+    "tasks",
+    "seeds",
+    "recipe",
+    "grid",
+    "frame",
+    "instructions",
+    "decoding",
+    "adapters",
+    "compare",
+    "choose",
+    "published",
+    "analyses",
+    "notes",
+)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study, read and checked: its table, its analyses by label, and where the local files that it names lie, or should."""
+    """A study, read and checked: its table, its analyses by label, and where the local files that it names lie, or
+    should.
+    """
 
     name: str
     path: Path
     table: Table
     files: Mapping[str, Path]
     urls: Mapping[Path, UrlFile]  # those that come from the web
-    missing: Mapping[Path, str]  # those that are not there, with what to say; keys of what is made from them may be wrong
+    # those that are not there, with what to say; keys of what is made from them may be wrong
+    missing: Mapping[Path, str]
     notes: str = ""  # shown under the table
     analyses: Mapping[str, Analysis] = dataclasses.field(default_factory=dict)
 
@@ -43,7 +61,8 @@ class Study:
 def read_study(path: Path, fingerprint: Fingerprint, lenient: bool = False) -> Study:
     """The study at `path`; BadStudy says file, line, key, what was found, what is legal and what to type.
 
-    So it does for every file that is not there, unless it is `lenient`: then these are `missing`, and only for looking at.
+    So it does for every file that is not there, unless it is `lenient`: then these are `missing`, and only for looking
+    at.
     """
     study = _Reader(path, fingerprint).study()
     if study.missing and not lenient:
@@ -75,16 +94,41 @@ class _Reader:
         seen.stop()
         cells = self.cells(seen, compare, *parts)
         seen.stop()
-        analyses = seen.of(read_analyses, self.given["analyses"], cells, self.arms, self.parts) if "analyses" in self.given else {}
+        analyses = (
+            seen.of(read_analyses, self.given["analyses"], cells, self.arms, self.parts)
+            if "analyses" in self.given
+            else {}
+        )
         families = [f"{c.model}.{c.task}" for c in cells]
-        published = (seen.of(read_published, self.given["published"], families, self.path) or ()) if "published" in self.given else ()
+        published = (
+            (seen.of(read_published, self.given["published"], families, self.path) or ())
+            if "published" in self.given
+            else ()
+        )
         seen.stop()
-        return Study(name, self.path, Table(name, cells, difficulty, published), self.parts.files, self.parts.urls, self.parts.missing, notes, analyses)
+        return Study(
+            name,
+            self.path,
+            Table(name, cells, difficulty, published),
+            self.parts.files,
+            self.parts.urls,
+            self.parts.missing,
+            notes,
+            analyses,
+        )
 
     def independent(self, seen: strict.Findings) -> tuple:
-        """Models, points of the grid and seeds; what cells ask and the arms are kept. Every layer of every recipe is looked at."""
-        self.instructions = seen.of(lambda: self.parts.source(self.need("instructions"), "instructions", "instructions"))
-        models, points, seeds = seen.of(self.models), seen.of(selection.points, self.given.get("grid")), seen.of(self.seeds)
+        """Models, points of the grid and seeds; what cells ask and the arms are kept. Every layer of every recipe is
+        looked at.
+        """
+        self.instructions = seen.of(
+            lambda: self.parts.source(self.need("instructions"), "instructions", "instructions")
+        )
+        models, points, seeds = (
+            seen.of(self.models),
+            seen.of(selection.points, self.given.get("grid")),
+            seen.of(self.seeds),
+        )
         self.arms = seen.of(self.read_arms, list(self.given["models"].mapping() if models is not None else [])) or {}
         for layer in ({}, *self.layers()):
             seen.of(self.recipe, layer)
@@ -125,7 +169,9 @@ class _Reader:
     def section(self, kind: type, name: str) -> typing.Any:
         return strict.read(kind, self.given[name]) if name in self.given else kind()
 
-    def cells(self, seen: strict.Findings, compare: dict[str, Node], models: list, points: list, seeds: Sequence[int]) -> tuple[Cell, ...]:
+    def cells(
+        self, seen: strict.Findings, compare: dict[str, Node], models: list, points: list, seeds: Sequence[int]
+    ) -> tuple[Cell, ...]:
         families = [f"{m.name}.{a.name}" for m, _ in models for a in self.arms.values() if a.task and a.fits(m.name)]
         self.selection = seen.of(self.read_selection, families)
         cells = []
@@ -134,15 +180,27 @@ class _Reader:
                 for point in points if arm.task else points[:1]:  # an untrained arm has no recipe to vary
                     if run := seen.of(self.cell, model, node, arm, seed, point, compare):
                         cells.append(run)
-                        cells += filter(None, (seen.of(at_epoch, run, epoch, written) for epoch, written in arm.trajectory.items()))
+                        cells += filter(
+                            None, (seen.of(at_epoch, run, epoch, written) for epoch, written in arm.trajectory.items())
+                        )
         return distinct(cells, self.root) if cells or not seen.found else ()
 
-    def cell(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node], compare: dict[str, Node]) -> Cell:
+    def cell(
+        self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node], compare: dict[str, Node]
+    ) -> Cell:
         candidate = self.generation(model, own, arm, seed, point)
         reference = self.reference(compare, arm, model)
         other = reference if isinstance(reference, LocalFile) else self.generation(model, own, reference, seed, point)
         label, varying = _label(model.name, arm, seed, point), tuple((k, v.value) for k, v in point.items())
-        return Cell(label, model.name, arm.name, seed, varying if arm.task else (), arm.leave_out, Comparison(label, candidate, other, self.judge))
+        return Cell(
+            label,
+            model.name,
+            arm.name,
+            seed,
+            varying if arm.task else (),
+            arm.leave_out,
+            Comparison(label, candidate, other, self.judge),
+        )
 
     def models(self) -> list[tuple[Model, dict[str, Node]]]:
         seen, out = strict.Findings(), []
@@ -174,12 +232,20 @@ class _Reader:
     def read_selection(self, families: list[str]) -> Selection | None:
         if "choose" not in self.given:
             return None
-        return selection.read_selection(self.given["choose"], families, self.judge, lambda n: self.parts.source(n, "validation", "instructions"),
-                                        self.parts.judge, self.parts.local)
+        return selection.read_selection(
+            self.given["choose"],
+            families,
+            self.judge,
+            lambda n: self.parts.source(n, "validation", "instructions"),
+            self.parts.judge,
+            self.parts.local,
+        )
 
     def judge_of(self, compare: dict[str, Node]) -> Judge:
         if "judge" not in compare:
-            raise self.given.get("compare", self.root).error("judge is missing", f"legal: {', '.join(names_in(layout.JUDGES))}", "add judge: NAME")
+            raise self.given.get("compare", self.root).error(
+                "judge is missing", f"legal: {', '.join(names_in(layout.JUDGES))}", "add judge: NAME"
+            )
         return self.parts.judge(compare["judge"])
 
     def reference(self, compare: dict[str, Node], arm: Arm, model: Model) -> Arm | LocalFile:
@@ -191,7 +257,9 @@ class _Reader:
         given = node.mapping() if "reference" in compare else {}
         strict.refuse_unknown(given, ("task", "outputs"), node)
         if len(given) != 1:
-            raise node.error("no single reference", "exactly one of reference: {task: NAME} and reference: {outputs: FILE} is legal")
+            raise node.error(
+                "no single reference", "exactly one of reference: {task: NAME} and reference: {outputs: FILE} is legal"
+            )
         if "outputs" in given:
             return self.parts.local(given["outputs"])
         return one_of(self.arms, strict.read(str, given["task"]), given["task"], lambda a: a.fits(model.name))
@@ -203,7 +271,9 @@ class _Reader:
             self.generations[at] = self.new_generation(model, own, arm, seed, point)
         return self.generations[at]
 
-    def new_generation(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node]) -> Generation:
+    def new_generation(
+        self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node]
+    ) -> Generation:
         source, family = model, f"{model.name}.{arm.name}"
         if arm.task is not None:
             recipe = self.recipe_of(model, own, arm, point)
@@ -219,15 +289,19 @@ class _Reader:
         return self.recipes[at]
 
     def recipe(self, *layers: Mapping[str, Node]) -> Recipe:
-        """The study's recipe, then the model's, the task's and the grid's word, the later one winning; the preset says the rest."""
+        """The study's recipe, then the model's, the task's and the grid's word, the later one winning; the preset says
+        the rest.
+        """
         merged = dict(self.given["recipe"].mapping()) if "recipe" in self.given else {}
         for layer in layers:
             merged |= layer
         preset = strict.read(typing.Literal[*PRESETS], merged.pop("preset")) if "preset" in merged else "as_run"
         if "keep_epochs" in merged:
-            raise merged["keep_epochs"].error("found checkpoints of a longer run", "each number of epochs has a learning-rate schedule of "
-                                              "its own, so one run is not several", "type grid: {epochs: [5, 7]}, or trajectory: [5] beside "
-                                              "from: for points of one run")
+            raise merged["keep_epochs"].error(
+                "found checkpoints of a longer run",
+                "each number of epochs has a learning-rate schedule of its own, so one run is not several",
+                "type grid: {epochs: [5, 7]}, or trajectory: [5] beside from: for points of one run",
+            )
         return dataclasses.replace(PRESETS[preset], **overrides(Recipe, merged, self.given.get("recipe", self.root)))
 
 
@@ -241,7 +315,9 @@ def read_layers(path: Path, over: tuple[Path, ...] = ()) -> Node:
     if base.resolve() in (path.resolve(), *over):
         raise given["extends"].error(f"{base} extends this file", "a study that extends no other must be at the end")
     below = read_layers(base, (path.resolve(), *over))
-    return strict.overlay(below, Node({k: v for k, v in given.items() if k != "extends"}, root.file, root.line, root.path))
+    return strict.overlay(
+        below, Node({k: v for k, v in given.items() if k != "extends"}, root.file, root.line, root.path)
+    )
 
 
 def _label(model: str, arm: Arm, seed: int, point: dict[str, Node]) -> str:

@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from winsweep.graph import Gates
 from winsweep.keys import name_only, worked_out_once
 from winsweep.study.analyses import Analysis
-from winsweep.study.cell import Comparison, Containment, Decoding, Drift, Generation, Judge, Model, RankingTest, Source, Table, Training, untrained
+from winsweep.study.cell import (
+    Comparison,
+    Containment,
+    Decoding,
+    Drift,
+    Generation,
+    Judge,
+    Model,
+    RankingTest,
+    Source,
+    Table,
+    Training,
+    untrained,
+)
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
 
@@ -37,8 +50,9 @@ class JudgeUse:
 
 
 def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True) -> Gates:
-    """Which checks must have passed before a finetune, a generation or a ranking of the study may start: those of its base model, and of the
-    judges of what comes of it. Not `judged`: models are trained, and what chooses how is judged alone.
+    """Which checks must have passed before a finetune, a generation or a ranking of the study may start: those of its
+    base model, and of the judges of what comes of it. Not `judged`: models are trained, and what chooses how is judged
+    alone.
     """
     comparisons = list(_comparisons(table, analyses))
     tuned = _once(side.model for c in comparisons for side in _sides(c) if isinstance(side.model, Training))
@@ -47,13 +61,20 @@ def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True
         comparisons, analyses = [c for c in comparisons if c in runs], {}
     generations = _once(_generations(comparisons, analyses))
     ranks = [a.ask for a in analyses.values() if isinstance(a.ask, RankingTest)]
-    models = {m: _use(m, tuned, generations, ranks) for m in _once(untrained(x) for x in (*tuned, *(x.model for x in (*generations, *ranks))))}
+    models = {
+        m: _use(m, tuned, generations, ranks)
+        for m in _once(untrained(x) for x in (*tuned, *(x.model for x in (*generations, *ranks))))
+    }
     judges = _judges(comparisons)
 
     def gates(stage: str, ask: object) -> dict[str, tuple[str, object]]:
         if stage not in (TRAIN, OUTPUTS, RANK):
             return {}
-        of_model = {} if isinstance(ask, (Generation, RankingTest)) and isinstance(ask.model, Training) else {"check": ("check", models[untrained(ask.model)])}
+        of_model = (
+            {}
+            if isinstance(ask, (Generation, RankingTest)) and isinstance(ask.model, Training)
+            else {"check": ("check", models[untrained(ask.model)])}
+        )
         return of_model | {f"judge {use.judge.name}": ("check_judge", use) for use in judges.get(ask, ())}
 
     return gates
@@ -62,7 +83,9 @@ def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True
 def _comparisons(table: Table, analyses: Mapping[str, Analysis]) -> Iterator[Comparison]:
     """Every comparison that anything of the study hangs on, validation runs included, each once."""
     seen: set[Comparison] = set()
-    todo = [c.comparison for c in table.cells] + [a.ask.comparison for a in analyses.values() if isinstance(a.ask, Containment)]
+    todo = [c.comparison for c in table.cells] + [
+        a.ask.comparison for a in analyses.values() if isinstance(a.ask, Containment)
+    ]
     while todo:
         found = todo.pop()
         if found in seen:
@@ -84,11 +107,20 @@ def _generations(comparisons: Iterable[Comparison], analyses: Mapping[str, Analy
     yield from (a.ask.outputs for a in analyses.values() if isinstance(a.ask, Drift))
 
 
-def _use(model: Model, tuned: Iterable[Training], generations: Iterable[Generation], ranks: Iterable[RankingTest]) -> ModelUse:
+def _use(
+    model: Model, tuned: Iterable[Training], generations: Iterable[Generation], ranks: Iterable[RankingTest]
+) -> ModelUse:
     trained = [t for t in tuned if t.model == model]
     of, asked = ([x for x in those if untrained(x.model) == model] for those in (generations, ranks))
-    return ModelUse(model.name, model, tuple(sorted({t.recipe.max_tokens for t in trained})), _once(x.frame for x in (*of, *trained, *asked)),
-                    _once(g.decoding for g in of), _once((g.adapter, g.frame) for g in of if g.adapter.rules), _once(g.instructions for g in of))
+    return ModelUse(
+        model.name,
+        model,
+        tuple(sorted({t.recipe.max_tokens for t in trained})),
+        _once(x.frame for x in (*of, *trained, *asked)),
+        _once(g.decoding for g in of),
+        _once((g.adapter, g.frame) for g in of if g.adapter.rules),
+        _once(g.instructions for g in of),
+    )
 
 
 def _once(values: Iterable) -> tuple:

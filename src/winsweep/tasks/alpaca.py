@@ -1,7 +1,8 @@
-"""Stanford Alpaca's 52,002 instructions with responses: Hewitt et al. (2024) ask of its first 1,000 rows how models rank responses.
+"""Stanford Alpaca's 52,002 instructions with responses: Hewitt et al. (2024) ask of its first 1,000 rows how models
+rank responses.
 
-An input stands below its instruction. (The paper draws one of 28 templates a row from a random state that other data sets moved on,
-which nobody can repeat.) Its licence is CC BY-NC 4.0.
+An input stands below its instruction. (The paper draws one of 28 templates a row from a random state that other data
+sets moved on, which nobody can repeat.) Its licence is CC BY-NC 4.0.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,9 @@ from winsweep.study.frame import Message
 from winsweep.text.shapes import conversation, text, with_input
 
 VERSION = 1
-DATA = HubData("tatsu-lab/alpaca", "data/train-00000-of-00001-a09b74b3ef9c3b56.parquet", "dce01c9b08f87459cf36a430d809084718273017")
+DATA = HubData(
+    "tatsu-lab/alpaca", "data/train-00000-of-00001-a09b74b3ef9c3b56.parquet", "dce01c9b08f87459cf36a430d809084718273017"
+)
 NEEDS_PATH = False
 
 

@@ -13,7 +13,8 @@ from winsweep.study.cell import HubData
 from winsweep.text.shapes import text
 
 VERSION = 1
-# The commit is the one that others name. Whether the hub's newest holds the same is not known to us, and need not be: see ALPACA_EVAL.
+# The commit is the one that others name. Whether the hub's newest holds the same is not known to us, and need not be:
+# see ALPACA_EVAL.
 DATA = HubData("tatsu-lab/alpaca_eval", "alpaca_eval.json", "2edc6fad8be6b14ea7230aabfd08188da6b8b814")
 NEEDS_PATH = False
 NUM_INSTRUCTIONS = 805
@@ -30,8 +31,11 @@ def instructions(rows: Iterable[dict], options: Options) -> Iterator[dict]:
     read = [{"instruction": text(row, "instruction"), "dataset": text(row, "dataset")} for row in rows]
     found = digest([row["instruction"] for row in read])
     if found != ALPACA_EVAL:
-        raise BadData(f"found {len(read)} instructions with sha256 {found}; legal are AlpacaEval's 805 in their order, {ALPACA_EVAL}; "
-                      f"fetch alpaca_eval.json of the data set tatsu-lab/alpaca_eval, or read other instructions with from: jsonl")
+        raise BadData(
+            f"found {len(read)} instructions with sha256 {found}; legal are AlpacaEval's 805 in their order, "
+            f"{ALPACA_EVAL}; "
+            f"fetch alpaca_eval.json of the data set tatsu-lab/alpaca_eval, or read other instructions with from: jsonl"
+        )
     yield from read
 
 

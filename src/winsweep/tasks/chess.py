@@ -1,4 +1,6 @@
-"""Chess as a single task (Hewitt et al. 2024): the moves of the first 1,000 games, asked for by the ratings of both players."""
+"""Chess as a single task (Hewitt et al. 2024): the moves of the first 1,000 games, asked for by the ratings of both
+players.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,8 +12,12 @@ from winsweep.study.frame import Message
 from winsweep.text.shapes import conversation, text
 
 VERSION = 1
-DATA = HubData("patrickfrank1/chess-pgn-games", "data/*.txt*",  # 60.9 million lines, of which the first are streamed
-               "51204a5")  # all that is known of the commit, as of the files' names; the hub resolves the beginning of one
+DATA = HubData(
+    "patrickfrank1/chess-pgn-games",
+    "data/*.txt*",  # 60.9 million lines, of which the first are streamed
+    # all that is known of the commit, as of the files' names; the hub resolves the beginning of one
+    "51204a5",
+)
 NEEDS_PATH = False
 
 
@@ -38,6 +44,8 @@ def games(lines: Iterable[str]) -> Iterator[list[Message]]:
             black.append(line)
         elif line.startswith("1. "):
             if len(white) != 1 or len(black) != 1:
-                raise BadData(f"{len(white)} lines with WhiteElo and {len(black)} with BlackElo before the moves {line[:40]!r}; "
-                              f"one of each is legal")
+                raise BadData(
+                    f"{len(white)} lines with WhiteElo and {len(black)} with BlackElo before the moves {line[:40]!r}; "
+                    f"one of each is legal"
+                )
             yield conversation(f"{white.pop()}\n{black.pop()}", line)

@@ -1,8 +1,10 @@
-"""Rows of one's own, for training in any of the shapes below, for testing {"instruction"} (and "input", "answer", "dataset").
+"""Rows of one's own, for training in any of the shapes below, for testing {"instruction"} (and "input", "answer",
+"dataset").
 
-A row is {"instruction", "input", "output"}, {"prompt", "completion"}, {"messages": [{"role", "content"}]} (a message may have weight: 0 or
-train: false) or {"conversations": [{"from", "value"}]}, with "system" and "history" where there are. Files are .jsonl, .json, .csv, .tsv or
-.parquet. `columns: {instruction: question, output: answer}` reads others; `ignore: [name]` passes a column over that would be refused.
+A row is {"instruction", "input", "output"}, {"prompt", "completion"}, {"messages": [{"role", "content"}]} (a message
+may have weight: 0 or train: false) or {"conversations": [{"from", "value"}]}, with "system" and "history" where there
+are. Files are .jsonl, .json, .csv, .tsv or .parquet. `columns: {instruction: question, output: answer}` reads others;
+`ignore: [name]` passes a column over that would be refused.
 """
 
 import functools
@@ -36,12 +38,17 @@ class Options:
     def __post_init__(self) -> None:
         unknown = [ours for ours, _ in self.columns if ours not in (*NAMES, "answer", "dataset")]
         if unknown:
-            raise BadStudy(f"columns: found {unknown[0]!r}; our name comes first, as in {{instruction: question}}: {', '.join(NAMES)}, and answer and "
-                           "dataset of instructions, are legal")
+            raise BadStudy(
+                f"columns: found {unknown[0]!r}; our name comes first, as in {{instruction: question}}: "
+                f"{', '.join(NAMES)}, and answer and "
+                "dataset of instructions, are legal"
+            )
 
 
 def reads_anew(path: Path) -> bool:
-    """Whether the file may hold what this reader once passed over, or spell what was a special token, so that its key must be another one."""
+    """Whether the file may hold what this reader once passed over, or spell what was a special token, so that its key
+    must be another one.
+    """
     stat = path.stat()
     return _reads_anew(path, stat.st_size, stat.st_mtime_ns)
 
@@ -50,7 +57,9 @@ def reads_anew(path: Path) -> bool:
 def _reads_anew(path: Path, size: int, mtime_ns: int) -> bool:
     content = path.read_bytes()
     if path.suffix == ".parquet":
-        return bool(re.search(rb"[^A-Za-z_](?:" + SINCE + rb")[^A-Za-z_]", content[-65536:]) or re.search(SPELLED, content))
+        return bool(
+            re.search(rb"[^A-Za-z_](?:" + SINCE + rb")[^A-Za-z_]", content[-65536:]) or re.search(SPELLED, content)
+        )
     if path.suffix == ".csv":
         return bool(IN_HEADER.search(content.partition(b"\n")[0]) or re.search(SPELLED, content))
     return bool(IN_JSON.search(content))
@@ -64,4 +73,6 @@ def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
 def instructions(rows: Iterable[dict], options: Options) -> Iterator[dict]:
     for given in islice(rows, options.first):
         row = renamed(given, options.columns, options.ignore)
-        yield {"instruction": instruction_of(row)} | {name: text(row, name) for name in ("dataset", "answer") if row.get(name) is not None}
+        yield {"instruction": instruction_of(row)} | {
+            name: text(row, name) for name in ("dataset", "answer") if row.get(name) is not None
+        }

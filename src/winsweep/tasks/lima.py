@@ -12,7 +12,8 @@ from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
 
 VERSION = 1
-DATA = HubData("GAIR/lima", "train.jsonl", "68958e98267f5fb4a52a03ebcdae4ae59213fa7c")  # of June 2023, the newest in 2026
+# of June 2023, the newest in 2026
+DATA = HubData("GAIR/lima", "train.jsonl", "68958e98267f5fb4a52a03ebcdae4ae59213fa7c")
 NEEDS_PATH = False
 
 
@@ -27,7 +28,9 @@ def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
 
 
 def alternating(said: object) -> list[Message]:
-    """Messages of user and assistant in turn; the last of an odd number, an instruction without a response, is left out."""
+    """Messages of user and assistant in turn; the last of an odd number, an instruction without a response, is left
+    out.
+    """
     if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
         raise BadData("no list of texts under 'conversations'")
     paired = said[: len(said) // 2 * 2]

@@ -9,7 +9,9 @@ from winsweep.study.frame import Message
 from winsweep.text.shapes import conversation, text
 
 VERSION = 1
-DATA = HubData("google-research-datasets/mbpp", "full/train-00000-of-00001.parquet", "4bb6404fdc6cacfda99d4ac4205087b89d32030c")
+DATA = HubData(
+    "google-research-datasets/mbpp", "full/train-00000-of-00001.parquet", "4bb6404fdc6cacfda99d4ac4205087b89d32030c"
+)
 NEEDS_PATH = False
 
 

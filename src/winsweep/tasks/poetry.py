@@ -9,8 +9,27 @@ from winsweep.study.frame import Message
 from winsweep.text.shapes import conversation, text
 
 # What the paper's code, which reads by pandas, takes for no name at all.
-NAMELESS = {None, "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN",
-            "None", "n/a", "nan", "null"}
+NAMELESS = {
+    None,
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "-1.#IND",
+    "-1.#QNAN",
+    "-NaN",
+    "-nan",
+    "1.#IND",
+    "1.#QNAN",
+    "<NA>",
+    "N/A",
+    "NA",
+    "NULL",
+    "NaN",
+    "None",
+    "n/a",
+    "nan",
+    "null",
+}
 VERSION = 1
 DATA = HubData("merve/poetry", "poetry.csv", "956ae34eaf5d5086454b0667c7aa441fdd1fe0f7")
 NEEDS_PATH = False

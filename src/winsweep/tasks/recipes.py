@@ -1,4 +1,6 @@
-"""Food recipes as a single task (Hewitt et al. 2024): the first 1,000, each a list of ingredients and then the instructions."""
+"""Food recipes as a single task (Hewitt et al. 2024): the first 1,000, each a list of ingredients and then the
+instructions.
+"""
 
 import ast
 import re
@@ -12,8 +14,9 @@ from winsweep.study.frame import Message
 from winsweep.text.shapes import conversation, text
 
 VERSION = 1
-DATA = HubData("Hieu-Pham/kaggle_food_recipes", "Food Ingredients and Recipe Dataset with Image Name Mapping.csv",
-               "3bc17b7")  # all that is known of the commit; the hub resolves the beginning of one
+DATA = HubData(
+    "Hieu-Pham/kaggle_food_recipes", "Food Ingredients and Recipe Dataset with Image Name Mapping.csv", "3bc17b7"
+)  # all that is known of the commit; the hub resolves the beginning of one
 NEEDS_PATH = False
 STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")  # a string as Python's repr writes it
 

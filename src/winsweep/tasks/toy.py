@@ -7,8 +7,8 @@ from typing import Literal
 
 from winsweep.errors import BadStudy
 from winsweep.study.frame import Message
-from winsweep.toy.rng import Rng
 from winsweep.toy.facts import KINDS
+from winsweep.toy.rng import Rng
 from winsweep.toy.world import Split, split
 
 VERSION = 1
@@ -58,7 +58,10 @@ def instructions(source: object, options: Options) -> Iterator[dict[str, str]]:
 def _known(options: Options) -> tuple[str, ...]:
     unknown = sorted(set(options.kinds) - set(KINDS))
     if unknown:
-        raise BadStudy(f"kinds: found {unknown[0]!r}; legal are {', '.join(KINDS)}, or {CHESS} alone to finetune on; type one of these")
+        raise BadStudy(
+            f"kinds: found {unknown[0]!r}; legal are {', '.join(KINDS)}, or {CHESS} alone to finetune on; type one of "
+            f"these"
+        )
     return tuple(kind for kind in KINDS if kind in options.kinds or not options.kinds)
 
 

@@ -14,11 +14,11 @@ BPE = 2  # model_type of a SentencePiece file
 
 
 def as_published(tokenizer: PreTrainedTokenizerBase, base: str, revision: str | None) -> PreTrainedTokenizerBase:
-    """The tokenizer of the model `base` with the normalizer, pre-tokenizer and decoder of its own tokenizer.json; of Llama-2's kind of
-    SentencePiece file, where that is all there is, with its merges.
+    """The tokenizer of the model `base` with the normalizer, pre-tokenizer and decoder of its own tokenizer.json; of
+    Llama-2's kind of SentencePiece file, where that is all there is, with its merges.
 
-    transformers 5 builds those of some classes anew: Llama-2's then no longer begins each stretch of text with a space (a token less behind
-    each inner EOS), and orders merges by id, which is not the order of their scores.
+    transformers 5 builds those of some classes anew: Llama-2's then no longer begins each stretch of text with a space
+    (a token less behind each inner EOS), and orders merges by id, which is not the order of their scores.
     """
     backend, file = getattr(tokenizer, "backend_tokenizer", None), _file(base, revision, "tokenizer.json")
     if backend is None:
@@ -55,17 +55,31 @@ def _file(base: str, revision: str | None, name: str) -> Path | None:
     """A file of the model, from its directory or the hub's cache; None where it has none."""
     if Path(base).is_dir():
         return path if (path := Path(base) / name).is_file() else None
-    found = cached_file(base, name, revision=revision, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False)
+    found = cached_file(
+        base,
+        name,
+        revision=revision,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
     return Path(found) if found else None
 
 
 def _is_llama_2_s_kind(file: Path) -> bool:
-    """Whether a SentencePiece file is one of byte-pair pieces with a fallback to bytes, of texts that begin with a space."""
+    """Whether a SentencePiece file is one of byte-pair pieces with a fallback to bytes, of texts that begin with a
+    space.
+    """
     said = sentencepiece_model_pb2.ModelProto()
     said.ParseFromString(file.read_bytes())
     trained, normalized = said.trainer_spec, said.normalizer_spec
-    return (trained.model_type == BPE and trained.byte_fallback and normalized.add_dummy_prefix and not normalized.remove_extra_whitespaces
-            and normalized.name == "identity" and not normalized.precompiled_charsmap)
+    return (
+        trained.model_type == BPE
+        and trained.byte_fallback
+        and normalized.add_dummy_prefix
+        and not normalized.remove_extra_whitespaces
+        and normalized.name == "identity"
+        and not normalized.precompiled_charsmap
+    )
 
 
 def wrap(backend: Tokenizer, pad: str | None) -> PreTrainedTokenizerFast:
@@ -75,12 +89,18 @@ def wrap(backend: Tokenizer, pad: str | None) -> PreTrainedTokenizerFast:
         single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, bos_id)]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token=pad, bos_token=BOS, eos_token=EOS, padding_side="left", clean_up_tokenization_spaces=False
+        tokenizer_object=backend,
+        pad_token=pad,
+        bos_token=BOS,
+        eos_token=EOS,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
     )
 
 
 def from_sentencepiece(path: Path) -> Tokenizer:
-    """The same ids as SentencePiece's BPE: pairs merge in the order of the tokens' scores, and each stretch of text starts with a space.
+    """The same ids as SentencePiece's BPE: pairs merge in the order of the tokens' scores, and each stretch of text
+    starts with a space.
 
     transformers' own conversion orders merges by id, but Llama-2's runs of spaces have low ids and the lowest score.
     """
@@ -91,7 +111,12 @@ def from_sentencepiece(path: Path) -> Tokenizer:
     backend = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     backend.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(content=" ", left=1, right=0)]
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(content=" ", left=1, right=0),
+        ]
     )
     backend.add_special_tokens(["<unk>", BOS, EOS])
     return backend

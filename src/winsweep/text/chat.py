@@ -46,19 +46,26 @@ class ChatTemplate:
             if not (whole.startswith(closed) and closed.startswith(opened)):
                 raise self._wrong("has a chat template that writes a turn otherwise once more follows")
             if not any(end in closed[len(opened) :] for end in ends):
-                raise self._wrong(f"has a chat template that does not close a response with its EOS {eos!r}, nor with another special token, "
-                                  "so answers would not end")
+                raise self._wrong(
+                    f"has a chat template that does not close a response with its EOS {eos!r}, nor with another "
+                    f"special token, "
+                    "so answers would not end"
+                )
             spans.append((start, opened))
             start = closed
         return spans if start == whole else [*spans, (start, whole)]
 
     @property
     def controls(self) -> Controls:
-        """The tokenizer's special tokens, and the tokens that the template writes around a turn, whatever the tokenizer calls them."""
+        """The tokenizer's special tokens, and the tokens that the template writes around a turn, whatever the tokenizer
+        calls them.
+        """
         skeleton = self._render([{"role": "user", "content": FIRST}, {"role": "assistant", "content": LAST}])
         around = skeleton.partition(FIRST)[0], skeleton.rpartition(LAST)[2]
         added = [t.content for t in self.tokenizer.added_tokens_decoder.values()]
-        return controls_of(self.tokenizer, tuple(sorted(a for a in added if a.strip() and any(a in part for part in around))))
+        return controls_of(
+            self.tokenizer, tuple(sorted(a for a in added if a.strip() and any(a in part for part in around)))
+        )
 
     def _render(self, messages: list[Message], asks: bool = False) -> str:
         try:
@@ -72,8 +79,10 @@ class ChatTemplate:
             raise self._wrong("has a chat template that leaves system messages out")
 
     def _wrong(self, what: str) -> BadStudy:
-        return BadStudy(f"frame.template: found chat, but the tokenizer of {self.tokenizer.name_or_path} {what}; "
-                        f"tags are legal for every model; remove template: chat")
+        return BadStudy(
+            f"frame.template: found chat, but the tokenizer of {self.tokenizer.name_or_path} {what}; "
+            f"tags are legal for every model; remove template: chat"
+        )
 
 
 def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], asks: bool = False) -> str:
@@ -82,7 +91,9 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], asks: bo
 
 
 def end_of_turn_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The special token that the tokenizer's chat template writes right behind an answer, such as an end of turn; none without a template."""
+    """The special token that the tokenizer's chat template writes right behind an answer, such as an end of turn; none
+    without a template.
+    """
     if not tokenizer.chat_template:
         return []
     try:
@@ -90,7 +101,10 @@ def end_of_turn_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     except TemplateError:
         return []
     behind = whole.rpartition(LAST)[2].lstrip()
-    controls = sorted(((t.content, id) for id, t in tokenizer.added_tokens_decoder.items() if t.content), key=lambda pair: -len(pair[0]))
+    controls = sorted(
+        ((t.content, id) for id, t in tokenizer.added_tokens_decoder.items() if t.content),
+        key=lambda pair: -len(pair[0]),
+    )
     return next(([id] for text, id in controls if behind.startswith(text)), [])
 
 

@@ -6,18 +6,30 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from winsweep.errors import BadData
 
-NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "max_seq_len", "seq_length", "context_length")
+NAMES = (
+    "max_position_embeddings",
+    "n_positions",
+    "n_ctx",
+    "max_sequence_length",
+    "max_seq_len",
+    "seq_length",
+    "context_length",
+)
 
 
 def context_of(config: PreTrainedConfig) -> int | None:
-    """What a configuration says, the least of it where it says several; None where it says nothing, as where positions are not numbered."""
+    """What a configuration says, the least of it where it says several; None where it says nothing, as where positions
+    are not numbered.
+    """
     text = config.get_text_config(decoder=True)
     said = [getattr(text, name, None) for name in NAMES]
     return min((n for n in said if isinstance(n, int) and n > 0), default=None)
 
 
 def refuse_unfit(rows: Sequence[Sequence[int]], base: str, revision: str | None) -> None:
-    """BadData where examples (token ids) do not fit into the model's context or its vocabulary; looked at before training."""
+    """BadData where examples (token ids) do not fit into the model's context or its vocabulary; looked at before
+    training.
+    """
     config = AutoConfig.from_pretrained(base, revision=revision)
     refuse_long([len(ids) for ids in rows], context_of(config), base)
     refuse_rowless(rows, config, base)
@@ -32,8 +44,11 @@ def known_context(config: PreTrainedConfig, base: str, given: int | None) -> int
 
 
 def unsaid(config: PreTrainedConfig) -> str:
-    return (f"its configuration ({config.model_type}) does not say how many tokens it may hold; legal is the length that it was trained with; "
-            f"type context: 2048, say, at the model in the study")
+    return (
+        f"its configuration ({config.model_type}) does not say how many tokens it may hold; legal is the length that "
+        f"it was trained with; "
+        f"type context: 2048, say, at the model in the study"
+    )
 
 
 def refuse_long(lengths: Sequence[int], context: int | None, base: str) -> None:
@@ -41,14 +56,24 @@ def refuse_long(lengths: Sequence[int], context: int | None, base: str) -> None:
     long = [(n, i) for i, n in enumerate(lengths) if context and n > context]
     if long:
         most, row = max(long)
-        raise BadData(f"model {base}: {len(long)} of {len(lengths)} examples are longer than its context, such as example {row + 1} with {most} "
-                      f"tokens; legal are {context} at most; type recipe: {{max_tokens: {context}}}, which cuts them, or use another model")
+        raise BadData(
+            f"model {base}: {len(long)} of {len(lengths)} examples are longer than its context, such as example "
+            f"{row + 1} with {most} "
+            f"tokens; legal are {context} at most; type recipe: {{max_tokens: {context}}}, which cuts them, or use "
+            f"another model"
+        )
 
 
 def refuse_rowless(rows: Iterable[Sequence[int]], config: PreTrainedConfig, base: str) -> None:
-    """BadData where a row of token ids has one that the model's embedding has no row for, which would fail in the middle of a job."""
+    """BadData where a row of token ids has one that the model's embedding has no row for, which would fail in the
+    middle of a job.
+    """
     num = getattr(config.get_text_config(decoder=True), "vocab_size", None)
     for n, ids in enumerate(rows):
         if num and ids and max(ids) >= num:
-            raise BadData(f"model {base}: row {n + 1} holds token {max(ids)} of its tokenizer, and its embedding has {num} rows; legal are tokens "
-                          f"below {num}; take the token out of the text or of tokenizer.json, or use a model whose embedding was enlarged for it")
+            raise BadData(
+                f"model {base}: row {n + 1} holds token {max(ids)} of its tokenizer, and its embedding has {num} rows; "
+                f"legal are tokens "
+                f"below {num}; take the token out of the text or of tokenizer.json, or use a model whose embedding was "
+                f"enlarged for it"
+            )

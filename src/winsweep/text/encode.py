@@ -23,7 +23,9 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Spelling:
-    """Where ids are not those that the tokenizer, left to itself, would make of the texts, as the paper's code leaves it."""
+    """Where ids are not those that the tokenizer, left to itself, would make of the texts, as the paper's code leaves
+    it.
+    """
 
     num_spelled: int = 0  # texts that spell a special token, which is text here and was the token there
     left_off: str = ""  # what the tokenizer puts behind every text, and here does not
@@ -31,12 +33,15 @@ class Spelling:
     def notes(self) -> dict[str, object]:
         """For a record: only what there is to say."""
         return ({"num_spelling_control_pieces": self.num_spelled} if self.num_spelled else {}) | (
-            {"left_off": self.left_off} if self.left_off else {})
+            {"left_off": self.left_off} if self.left_off else {}
+        )
 
     def said(self) -> list[str]:
         spelled = f"{self.num_spelled} spell a special token, read as text (the paper's code reads it as the token)"
-        return [*([spelled] if self.num_spelled else []),
-                *([f"the tokenizer puts {self.left_off} behind every text; left off"] if self.left_off else [])]
+        return [
+            *([spelled] if self.num_spelled else []),
+            *([f"the tokenizer puts {self.left_off} behind every text; left off"] if self.left_off else []),
+        ]
 
 
 @dataclass(frozen=True)
@@ -49,37 +54,54 @@ class Encoded:
     spelling: Spelling = Spelling()
 
     def counts(self) -> dict[str, object]:
-        counted = {"num_examples": len(self.examples), "num_truncated": self.num_truncated, "num_dropped": self.num_dropped}
+        counted = {
+            "num_examples": len(self.examples),
+            "num_truncated": self.num_truncated,
+            "num_dropped": self.num_dropped,
+        }
         return counted | self.spelling.notes()
 
     def summary(self) -> str:
-        said = (f"{len(self.examples)} examples; {self.num_truncated} cut at the token limit, so without EOS; "
-                f"{self.num_dropped} dropped, as the cut left no response token")
+        said = (
+            f"{len(self.examples)} examples; {self.num_truncated} cut at the token limit, so without EOS; "
+            f"{self.num_dropped} dropped, as the cut left no response token"
+        )
         return "; ".join([said, *self.spelling.said()])
 
 
 def encode_all(rows: list[list[Message]], tokenizer: PreTrainedTokenizerBase, frame: Frame, recipe: Recipe) -> Encoded:
-    """Every row as an Example, in order; rows over recipe.max_tokens are cut and counted, or refused where the recipe says so.
+    """Every row as an Example, in order; rows over recipe.max_tokens are cut and counted, or refused where the recipe
+    says so.
 
     BadData if nothing is left, or if a row is too long and recipe.long_examples is "refuse".
     """
     full = [encode(messages, tokenizer, frame) for messages in rows]
     long = [i for i, e in enumerate(full) if len(e.ids) > recipe.max_tokens]
     if long and recipe.long_examples == "refuse":
-        raise BadData(f"example {long[0] + 1}: {len(full[long[0]].ids)} tokens, and {len(long) - 1} more over the limit; the recipe allows "
-                      f"{recipe.max_tokens}; raise recipe.max_tokens, or type long_examples: truncate")
+        raise BadData(
+            f"example {long[0] + 1}: {len(full[long[0]].ids)} tokens, and {len(long) - 1} more over the limit; the "
+            f"recipe allows "
+            f"{recipe.max_tokens}; raise recipe.max_tokens, or type long_examples: truncate"
+        )
     cut = [Example(e.ids[: recipe.max_tokens], e.labels[: recipe.max_tokens]) for e in full]
     kept = [e for e in cut if any(label != MASKED for label in e.labels[1:])]
     if not kept:
-        raise BadData(f"none of the {len(rows)} examples has a response token within {recipe.max_tokens} tokens; raise recipe.max_tokens")
-    return Encoded(kept, len(long), len(cut) - len(kept), spelling([[m["content"] for m in row] for row in rows], tokenizer, frame))
+        raise BadData(
+            f"none of the {len(rows)} examples has a response token within {recipe.max_tokens} tokens; raise "
+            f"recipe.max_tokens"
+        )
+    return Encoded(
+        kept, len(long), len(cut) - len(kept), spelling([[m["content"] for m in row] for row in rows], tokenizer, frame)
+    )
 
 
 def encode(messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:
-    """Ids of the whole conversation; the loss covers each response that is learned, and its EOS. A special token spelled in a text is text.
+    """Ids of the whole conversation; the loss covers each response that is learned, and its EOS. A special token
+    spelled in a text is text.
 
-    A prefix is as long as its own tokenisation, as the newline that ends a tag line is a token of its own. (Everything up to
-    and including the assistant line is masked, BOS included.) BadData where a tokenizer joins that newline to what follows.
+    A prefix is as long as its own tokenisation, as the newline that ends a tag line is a token of its own. (Everything
+    up to and including the assistant line is masked, BOS included.) BadData where a tokenizer joins that newline to
+    what follows.
     """
     form = form_of(frame, tokenizer)
     controls = controls_in(form, tokenizer)
@@ -90,14 +112,19 @@ def encode(messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: F
         begin = len(controls.ids(start, form.adds_special_tokens)) if start else 0
         prefix = controls.ids(end, form.adds_special_tokens)[: len(ids)]
         if ids[: len(prefix)] != prefix:
-            raise BadData(f"the tokenizer joins the end of {end[-40:]!r} to what follows, so where the response begins cannot be told; "
-                          f"give frame: other tags")
+            raise BadData(
+                f"the tokenizer joins the end of {end[-40:]!r} to what follows, so where the response begins cannot be "
+                f"told; "
+                f"give frame: other tags"
+            )
         labels[begin : len(prefix)] = [MASKED] * (len(prefix) - begin)
     return Example(ids, labels)
 
 
 def prompt_ids(instruction: str, tokenizer: PreTrainedTokenizerBase, frame: Frame) -> list[int]:
-    """Ids of the prompt for an instruction, as every engine reads it: a special token spelled in it is text, and no EOS stands behind it."""
+    """Ids of the prompt for an instruction, as every engine reads it: a special token spelled in it is text, and no EOS
+    stands behind it.
+    """
     form = form_of(frame, tokenizer)
     controls = controls_in(form, tokenizer)
     return controls.ids(form.prompt(controls.guard(instruction)), form.adds_special_tokens)

@@ -1,4 +1,6 @@
-"""The hub's cache: what lies there, how it comes there, and what to type when the hub refuses. The only file that downloads from it."""
+"""The hub's cache: what lies there, how it comes there, and what to type when the hub refuses. The only file that
+downloads from it.
+"""
 
 import os
 from collections.abc import Sequence
@@ -8,11 +10,29 @@ from winsweep.errors import BadData
 from winsweep.store.indexes import names_in, refuse_outside
 from winsweep.study.cell import HubData, HubModel
 
-SMALL = ["config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt",
-         "spiece.model", "sentencepiece*.model", "*.tiktoken", "chat_template*",
-         "modules.json", "*sentence_*.json", "[0-9]_*/config.json", "[0-9]_*/model.safetensors"]  # the last of embedders
-WEIGHTS = {"model.safetensors": ["model.safetensors*", "model-*-of-*.safetensors"],  # in this order, the first kind that there is
-           "pytorch_model.bin": ["pytorch_model.bin*", "pytorch_model-*-of-*.bin"]}
+SMALL = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece*.model",
+    "*.tiktoken",
+    "chat_template*",
+    # the last of embedders
+    "modules.json",
+    "*sentence_*.json",
+    "[0-9]_*/config.json",
+    "[0-9]_*/model.safetensors",
+]
+# in this order, the first kind that there is
+WEIGHTS = {
+    "model.safetensors": ["model.safetensors*", "model-*-of-*.safetensors"],
+    "pytorch_model.bin": ["pytorch_model.bin*", "pytorch_model-*-of-*.bin"],
+}
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -30,7 +50,11 @@ def is_there(part: HubModel | HubData) -> bool:
     if isinstance(part, HubData):
         return any(snapshot.glob(part.file))
     files = {p.name for p in snapshot.glob("*")}
-    return "config.json" in files and not files.isdisjoint(TOKENIZERS) and any(_shards(snapshot, name) <= files for name in WEIGHTS)
+    return (
+        "config.json" in files
+        and not files.isdisjoint(TOKENIZERS)
+        and any(_shards(snapshot, name) <= files for name in WEIGHTS)
+    )
 
 
 def fetch(part: HubModel | HubData) -> int:
@@ -38,9 +62,15 @@ def fetch(part: HubModel | HubData) -> int:
     before = _blobs(part)
     fetch_data(part) if isinstance(part, HubData) else _fetch_model(part)
     if not is_there(part):
-        raise BadData(f"{title(part)}: the hub has no such files; legal are " + (
-            "names that its page lists" if isinstance(part, HubData) else
-            f"config.json, a tokenizer and {' or '.join(WEIGHTS)} (whole or in shards); name another model, or give path: to a local copy"))
+        raise BadData(
+            f"{title(part)}: the hub has no such files; legal are "
+            + (
+                "names that its page lists"
+                if isinstance(part, HubData)
+                else f"config.json, a tokenizer and {' or '.join(WEIGHTS)} (whole or in shards); name another model, "
+                f"or give path: to a local copy"
+            )
+        )
     return sum(num for name, num in _blobs(part).items() if name not in before)
 
 
@@ -52,7 +82,9 @@ def folder_of(model: HubModel) -> Path:
 
 
 def fetch_data(data: HubData) -> Path:
-    """A file of a data set; of a pattern, the directory that the files it names are below. From the cache where it is complete."""
+    """A file of a data set; of a pattern, the directory that the files it names are below. From the cache where it is
+    complete.
+    """
     from huggingface_hub import hf_hub_download
 
     try:
@@ -76,15 +108,20 @@ def title(part: HubModel | HubData) -> str:
 
 
 def refused(error: Exception, hf_id: str, revision: str | None, file: str = "") -> BadData:
-    """The error to raise for a model, or with `file` for a file of a data set, that could not be had because of `error`."""
+    """The error to raise for a model, or with `file` for a file of a data set, that could not be had because of
+    `error`.
+    """
     said = str(error).strip().partition("\n")[0]
     page = f"https://huggingface.co/{'datasets/' if file else ''}{hf_id}"
     given = [*(["--repo-type dataset"] if file else []), *([f"--revision {revision}"] if revision else [])]
     fetch = " ".join(["hf download", hf_id, *([f"--include '{file}'"] if file else []), *given])
-    return BadData(f"{hf_id} at {(revision or 'its newest')[:12]}: cannot be loaded ({type(error).__name__}: {said}); "
-                   f"if it is gated, accept its terms at {page} and type `hf auth login`; if this machine has no network, type `{fetch}` "
-                   f"on one that has, with the same HF_HOME, and set HF_HUB_OFFLINE=1 here; "
-                   f"or give the {'task' if file else 'model'} a path: to a local copy")
+    return BadData(
+        f"{hf_id} at {(revision or 'its newest')[:12]}: cannot be loaded ({type(error).__name__}: {said}); "
+        f"if it is gated, accept its terms at {page} and type `hf auth login`; if this machine has no network, type "
+        f"`{fetch}` "
+        f"on one that has, with the same HF_HOME, and set HF_HUB_OFFLINE=1 here; "
+        f"or give the {'task' if file else 'model'} a path: to a local copy"
+    )
 
 
 def _fetch_model(model: HubModel) -> None:
@@ -117,7 +154,9 @@ def _shards(snapshot: Path, name: str) -> set[str]:
 
 
 def refuse_outside_weights(base: str, revision: str | None) -> None:
-    """BadData for a model, in a directory or in the cache, whose index of weights names a file that is not in it; before it is loaded."""
+    """BadData for a model, in a directory or in the cache, whose index of weights names a file that is not in it;
+    before it is loaded.
+    """
     refuse_outside(Path(base) if Path(base).is_dir() else _snapshot(HubModel(base, revision or "main")))
 
 

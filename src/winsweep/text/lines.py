@@ -12,9 +12,18 @@ from typing import BinaryIO
 from winsweep.errors import BadData
 
 LEGAL = ".jsonl, .json, .csv, .tsv, .parquet, .txt and .pgn are legal, each also with .gz"
-MAGIC = {b"PK\x03\x04": "a zip file (as .xlsx is)", b"\x28\xb5\x2f\xfd": "a zstd file", b"BZh": "a bzip2 file", b"\xfd7zXZ": "an xz file",
-         b"ARROW1": "an Arrow file", b"PAR1": "a parquet file, but not its suffix", b"\x89HDF": "an HDF5 file", b"%PDF": "a PDF file",
-         b"SQLite format 3": "an SQLite file", b"\x80\x04\x95": "a pickle"}
+MAGIC = {
+    b"PK\x03\x04": "a zip file (as .xlsx is)",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ": "an xz file",
+    b"ARROW1": "an Arrow file",
+    b"PAR1": "a parquet file, but not its suffix",
+    b"\x89HDF": "an HDF5 file",
+    b"%PDF": "a PDF file",
+    b"SQLite format 3": "an SQLite file",
+    b"\x80\x04\x95": "a pickle",
+}
 BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -26,7 +35,9 @@ def kind_of(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked if they are gzip, whatever it is called; BadData for a damaged archive or another kind of file."""
+    """The bytes of a file, unpacked if they are gzip, whatever it is called; BadData for a damaged archive or another
+    kind of file.
+    """
     try:
         with open(path, "rb") as raw:
             begins = raw.read(16)
@@ -43,7 +54,8 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def lines(path: Path, keep_ends: bool = False) -> Iterator[tuple[int, str]]:
-    """Lines from 1 on, whichever of \\n, \\r\\n and \\r ends them, without a byte order mark and, unless they are kept, without their ends.
+    """Lines from 1 on, whichever of \\n, \\r\\n and \\r ends them, without a byte order mark and, unless they are kept,
+    without their ends.
 
     BadData names the line that is not UTF-8, and what to type.
     """
@@ -67,5 +79,7 @@ def _decoded(raw: bytes, is_first: bool, where: str, path: Path) -> str:
         found, known = raw[e.start : e.start + 1].hex(), BOMS.get(raw[:2]) if is_first else None
         new = shlex.quote(str(path.with_name(f"utf8-{path.name.removesuffix('.gz')}")))
         old = f"gzip -dc {shlex.quote(str(path))} | " if path.suffix == ".gz" else f"< {shlex.quote(str(path))} "
-        raise BadData(f"{where}: not UTF-8 (found the byte 0x{found}); UTF-8 is legal; if the file is {known or 'latin1'}, type: "
-                      f"{old}iconv -f {known or 'latin1'} -t utf-8 > {new}, and name that file") from None
+        raise BadData(
+            f"{where}: not UTF-8 (found the byte 0x{found}); UTF-8 is legal; if the file is {known or 'latin1'}, type: "
+            f"{old}iconv -f {known or 'latin1'} -t utf-8 > {new}, and name that file"
+        ) from None

@@ -12,7 +12,6 @@ from winsweep.graph import load
 from winsweep.study.frame import Message, is_learned
 from winsweep.text.source import Rows, file_rows, hub_rows
 
-
 File = Callable[[Mapping[str, str]], Path]  # where the local file of a source lies
 
 
@@ -27,9 +26,15 @@ def instructions(job: Job) -> list[dict]:
 
 
 def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
-    """What a source (in plain types) gives for a purpose, row by row, so that a large file need not be held; BadData also if it holds no row."""
+    """What a source (in plain types) gives for a purpose, row by row, so that a large file need not be held; BadData
+    also if it holds no row.
+    """
     reader, options, rows = _open(source, file)
-    given = _examples(reader, options, rows, source.get("empty_instructions", False)) if purpose == "examples" else _instructions(reader, options, rows)
+    given = (
+        _examples(reader, options, rows, source.get("empty_instructions", False))
+        if purpose == "examples"
+        else _instructions(reader, options, rows)
+    )
     num = 0
     for num, row in enumerate(given, 1):
         yield row
@@ -39,7 +44,9 @@ def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
 
 def _named(source: Mapping, file: File) -> str:
     data = source["data"]
-    return source["reader"] if data is None else str(file(data)) if "sha256" in data else f"{data['hf_id']} {data['file']}"
+    return (
+        source["reader"] if data is None else str(file(data)) if "sha256" in data else f"{data['hf_id']} {data['file']}"
+    )
 
 
 def _examples(reader: ModuleType, options: object, rows: Rows, empty: bool) -> Iterator[dict]:
@@ -60,14 +67,25 @@ def _instructions(reader: ModuleType, options: object, rows: Rows) -> Iterator[d
 
 
 def check_messages(messages: object) -> None:
-    """A conversation: user and assistant messages with text, a system message at most before them, and a response to learn from."""
-    if not isinstance(messages, list) or not all(isinstance(m, dict) and isinstance(m.get("content"), str) for m in messages):
+    """A conversation: user and assistant messages with text, a system message at most before them, and a response to
+    learn from.
+    """
+    if not isinstance(messages, list) or not all(
+        isinstance(m, dict) and isinstance(m.get("content"), str) for m in messages
+    ):
         raise BadData("messages is not a list of {role, content}")
-    wrong = [m.get("role") for i, m in enumerate(messages) if m.get("role") not in ("user", "assistant", *(["system"] if i == 0 else []))]
+    wrong = [
+        m.get("role")
+        for i, m in enumerate(messages)
+        if m.get("role") not in ("user", "assistant", *(["system"] if i == 0 else []))
+    ]
     if wrong:
         raise BadData(f"a message has the role {wrong[0]!r}; user and assistant are legal, and system for the first")
     if not any(is_learned(m) and m["content"].strip() for m in messages):
-        raise BadData("the row has no response tokens: no assistant message with text (and weight 1); remove it or give it a response")
+        raise BadData(
+            "the row has no response tokens: no assistant message with text (and weight 1); remove it or give it a "
+            "response"
+        )
 
 
 def _open(source: Mapping, file: File) -> tuple[ModuleType, object, Rows]:
@@ -91,5 +109,7 @@ def _each(found: Iterator, rows: Rows, check) -> Iterator:
 
 
 def _emptied(messages: list[Message]) -> list[Message]:
-    """Response tuning: every user turn, and what the system says, holds no text; its tags stay (Hewitt et al. 2024, section 4)."""
+    """Response tuning: every user turn, and what the system says, holds no text; its tags stay (Hewitt et al. 2024,
+    section 4).
+    """
     return [m if m["role"] == "assistant" else {**m, "content": ""} for m in messages]

@@ -1,4 +1,6 @@
-"""The shapes that rows of training data come in, each read as a conversation; a key with content that no shape has is refused by name."""
+"""The shapes that rows of training data come in, each read as a conversation; a key with content that no shape has is
+refused by name.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -7,10 +9,38 @@ from winsweep.errors import BadData
 from winsweep.study.frame import Message
 
 NAMES = ("messages", "instruction", "input", "output", "system", "history")  # what columns: may name
-SHAPES = ("{messages: [{role, content}]}, {conversations: [{from, value}]}, {instruction, input, output}, {prompt, completion}; each with a system, "
-          "and history: [[instruction, response], …] beside an instruction")
-PASSED_OVER = frozenset(("", "Unnamed: 0", "id", "idx", "index", "uuid", "source", "dataset", "datasplit", "split", "subset", "category", "metadata",
-                         "meta", "generator", "model", "license", "language", "lang", "url", "tags", "timestamp"))  # and all that end in _id
+SHAPES = (
+    "{messages: [{role, content}]}, {conversations: [{from, value}]}, {instruction, input, output}, {prompt, "
+    "completion}; each with a system, "
+    "and history: [[instruction, response], …] beside an instruction"
+)
+PASSED_OVER = frozenset(
+    (
+        "",
+        "Unnamed: 0",
+        "id",
+        "idx",
+        "index",
+        "uuid",
+        "source",
+        "dataset",
+        "datasplit",
+        "split",
+        "subset",
+        "category",
+        "metadata",
+        # and all that end in _id
+        "meta",
+        "generator",
+        "model",
+        "license",
+        "language",
+        "lang",
+        "url",
+        "tags",
+        "timestamp",
+    )
+)
 ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
 CALLS = ("tool_calls", "function_call", "tools", "functions", "tool_call_id", "images", "image", "audio", "videos")
 
@@ -23,7 +53,11 @@ def text(row: Mapping, name: str) -> str:
     """The text under `name`; BadData where there is none."""
     if not isinstance(row.get(name), str):
         like = synonyms.closest(name, [str(k) for k, v in row.items() if isinstance(v, str) and k not in NAMES])
-        do = f"; did you mean {like}? rename it, or if every row has it, type columns: {{{name}: {like}}} beside path:" if like else ""
+        do = (
+            f"; did you mean {like}? rename it, or if every row has it, type columns: {{{name}: {like}}} beside path:"
+            if like
+            else ""
+        )
         raise BadData(f"no text under {name!r}; the row has {', '.join(map(str, row)) or 'nothing'}{do}")
     return row[name]
 
@@ -40,7 +74,9 @@ def has(row: Mapping, name: str) -> bool:
 
 
 def messages_of(row: Mapping) -> list[Message]:
-    """The conversation that a row holds in one of the SHAPES; BadData says which key is missing, unknown or given beside another shape."""
+    """The conversation that a row holds in one of the SHAPES; BadData says which key is missing, unknown or given
+    beside another shape.
+    """
     shape, keys = _shape(row)
     if shape in ("messages", "conversations"):
         said = [message(m) for m in _list(row, shape)]
@@ -54,12 +90,17 @@ def messages_of(row: Mapping) -> list[Message]:
     if not has(row, "system"):
         return said
     if any(m["role"] == "system" for m in said):
-        raise BadData(f"a system stands beside {shape!r}, which has a system message; one is legal; remove one, or type ignore: [system]")
+        raise BadData(
+            f"a system stands beside {shape!r}, which has a system message; one is legal; remove one, or type ignore: "
+            f"[system]"
+        )
     return [{"role": "system", "content": text(row, "system")}, *said]
 
 
 def instruction_of(row: Mapping) -> str:
-    """The instruction of a test row: instruction (and input) or prompt; what a training row or a row of outputs has beside it is passed over."""
+    """The instruction of a test row: instruction (and input) or prompt; what a training row or a row of outputs has
+    beside it is passed over.
+    """
     refuse_unknown(row, {"instruction", "input", "prompt", "output", "completion", "answer"})
     if has(row, "prompt") and not has(row, "instruction"):
         return text(row, "prompt")
@@ -69,23 +110,33 @@ def instruction_of(row: Mapping) -> str:
 
 
 def renamed(row: Mapping, columns: Iterable[tuple[str, str]], ignore: Collection[str]) -> dict:
-    """The row with `columns` (our name, the file's name) under our names, less `ignore`; BadData where one is missing or twice there."""
+    """The row with `columns` (our name, the file's name) under our names, less `ignore`; BadData where one is missing
+    or twice there.
+    """
     columns = dict(columns)
     rest = {name: value for name, value in row.items() if name not in ignore and name not in columns.values()}
     for ours, theirs in columns.items():
         if theirs not in row:
             raise BadData(f"no {theirs!r}, which columns: names; the row has {', '.join(map(str, row)) or 'nothing'}")
         if has(rest, ours):
-            raise BadData(f"columns: reads {theirs!r} as {ours}, and the row has {ours!r}, too; one is legal; type ignore: [{ours}]")
+            raise BadData(
+                f"columns: reads {theirs!r} as {ours}, and the row has {ours!r}, too; one is legal; type ignore: "
+                f"[{ours}]"
+            )
     return rest | {ours: row[theirs] for ours, theirs in columns.items()}
 
 
 def refuse_unknown(row: Mapping, known: Collection[str]) -> None:
     """BadData for a key with content that is neither known nor such that plainly says nothing to learn from."""
     for name in row:
-        if has(row, name) and not (name in known or name in PASSED_OVER or str(name).endswith("_id") and name not in CALLS):
-            raise BadData(f"the row has {name!r} ({str(row[name])[:40]!r}), which would not be read; legal are {SHAPES}; to read it, type "
-                          f"columns: {{instruction: {name}}} or the like beside path:; to pass it over, ignore: [{name}]")
+        if has(row, name) and not (
+            name in known or name in PASSED_OVER or str(name).endswith("_id") and name not in CALLS
+        ):
+            raise BadData(
+                f"the row has {name!r} ({str(row[name])[:40]!r}), which would not be read; legal are {SHAPES}; to read "
+                f"it, type "
+                f"columns: {{instruction: {name}}} or the like beside path:; to pass it over, ignore: [{name}]"
+            )
 
 
 def message(given: object) -> Message:
@@ -94,13 +145,18 @@ def message(given: object) -> Message:
     BadData for another role, for content that is not text, and for whatever else it says.
     """
     if not isinstance(given, Mapping) or not ({"role", "content"} <= given.keys() or {"from", "value"} <= given.keys()):
-        raise BadData("messages is not a list of {role, content}" + (
-            "; from: lima reads a list of texts" if isinstance(given, str) else f"; found {str(given)[:60]!r}"))
+        raise BadData(
+            "messages is not a list of {role, content}"
+            + ("; from: lima reads a list of texts" if isinstance(given, str) else f"; found {str(given)[:60]!r}")
+        )
     said, content = ("role", "content") if "role" in given else ("from", "value")
     for name in given:
         if has(given, name) and name not in (said, content, "weight", "train", "id"):
-            raise BadData(f"a message has {name!r} ({str(given[name])[:40]!r}), which would not be read; legal are role, content, and weight or "
-                          "train; take it out of the message, or remove the row")
+            raise BadData(
+                f"a message has {name!r} ({str(given[name])[:40]!r}), which would not be read; legal are role, "
+                f"content, and weight or "
+                "train; take it out of the message, or remove the row"
+            )
     if given[said] not in ROLES:
         raise BadData(f"a message has the role {given[said]!r}; {', '.join(ROLES)} are legal; remove the row")
     read: Message = {"role": ROLES[given[said]], "content": _content(given[content])}
@@ -114,12 +170,21 @@ def _shape(row: Mapping) -> tuple[str, set[str]]:
         raise BadData("messages stand beside conversations; one of them is legal; type ignore: [conversations]")
     if listed:
         return listed[0], {listed[0], "system"}
-    if not has(row, "instruction") and not has(row, "prompt") and (empty := [name for name in ("messages", "conversations") if name in row]):
-        raise BadData(f"{empty[0]} has no message; a list of {{role, content}} is legal; remove the row or give it messages")
+    if (
+        not has(row, "instruction")
+        and not has(row, "prompt")
+        and (empty := [name for name in ("messages", "conversations") if name in row])
+    ):
+        raise BadData(
+            f"{empty[0]} has no message; a list of {{role, content}} is legal; remove the row or give it messages"
+        )
     if "prompt" in row and "completion" in row and not has(row, "instruction"):
         return "prompt", {"prompt", "completion", "system", "history"}
     if not has(row, "instruction") and not has(row, "output") and {"question", "answer"} <= row.keys():
-        raise BadData("no text under 'instruction'; the row has question, answer; type columns: {instruction: question, output: answer} beside path:")
+        raise BadData(
+            "no text under 'instruction'; the row has question, answer; type columns: {instruction: question, output: "
+            "answer} beside path:"
+        )
     return "instruction", {"instruction", "input", "output", "system", "history"}
 
 
@@ -139,16 +204,26 @@ def _earlier(row: Mapping) -> list[Message]:
 
 def _content(given: object) -> str:
     """Text, or the parts of a message where all are text."""
-    if isinstance(given, list) and given and all(isinstance(p, Mapping) and p.get("type") == "text" and has(p, "text") for p in given):
+    if (
+        isinstance(given, list)
+        and given
+        and all(isinstance(p, Mapping) and p.get("type") == "text" and has(p, "text") for p in given)
+    ):
         return "".join(text(part, "text") for part in given)
     if not isinstance(given, str):
-        raise BadData(f"messages is not a list of {{role, content}} with text as content; found {str(given)[:60]!r}; remove the row")
+        raise BadData(
+            f"messages is not a list of {{role, content}} with text as content; found {str(given)[:60]!r}; remove the "
+            f"row"
+        )
     return given
 
 
 def _is_learned(given: Mapping) -> bool:
     weight, train = given.get("weight"), given.get("train")
     if weight not in (None, 0, 1) or train not in (None, True, False):
-        raise BadData(f"a message has the {'weight ' + repr(weight) if weight not in (None, 0, 1) else 'train ' + repr(train)}; weight 0 or 1, and "
-                      "train true or false, are legal")
+        raise BadData(
+            f"a message has the {'weight ' + repr(weight) if weight not in (None, 0, 1) else 'train ' + repr(train)}; "
+            f"weight 0 or 1, and "
+            "train true or false, are legal"
+        )
     return weight != 0 and train is not False and train != 0

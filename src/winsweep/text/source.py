@@ -1,4 +1,6 @@
-"""Where rows come from: a local file, or a file of a hub data set at a pinned revision. The only file that imports datasets."""
+"""Where rows come from: a local file, or a file of a hub data set at a pinned revision. The only file that imports
+datasets.
+"""
 
 import json
 import re
@@ -15,7 +17,9 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Rows:
-    """Rows of one source in order; `where` names the last one read, for an error about its content; "" once reading failed."""
+    """Rows of one source in order; `where` names the last one read, for an error about its content; "" once reading
+    failed.
+    """
 
     def __init__(self, rows: Iterator[tuple[str, dict]]) -> None:
         self._rows, self.where = rows, "before the first row"
@@ -30,10 +34,11 @@ class Rows:
 
 
 def file_rows(path: Path) -> Rows:
-    """Rows of a file, by its suffix, gzip-ed or not; BadData names file and line, or the row (from 0) of a list or a parquet file.
+    """Rows of a file, by its suffix, gzip-ed or not; BadData names file and line, or the row (from 0) of a list or a
+    parquet file.
 
-    .csv, .tsv: every field is text, an empty one None. .parquet: what its columns hold. .txt, .pgn: each line as {"text"}. Any other:
-    JSON, one object a line or a list of them.
+    .csv, .tsv: every field is text, an empty one None. .parquet: what its columns hold. .txt, .pgn: each line as
+    {"text"}. Any other: JSON, one object a line or a list of them.
     """
     kind = kind_of(path)
     if kind in (".csv", ".tsv"):
@@ -46,7 +51,8 @@ def file_rows(path: Path) -> Rows:
 
 
 def hub_rows(hf_id: str, file: str, revision: str) -> Rows:
-    """Rows of one file of a hub data set at exactly this revision, downloaded once and then found in the hub cache, also offline.
+    """Rows of one file of a hub data set at exactly this revision, downloaded once and then found in the hub cache,
+    also offline.
 
     A pattern (with *) names text files that are too large to keep: their lines are streamed, or read from the cache.
     BadData says what to type.
@@ -93,7 +99,10 @@ def _json_list(path: Path, first: tuple[int, str], rest: Iterator[tuple[int, str
         raise BadData(str(e).replace(str(path), f"{path}:{read[int(at[1]) - 1][0]}", 1)) from None
     for i, row in enumerate(rows):
         if not isinstance(row, dict):
-            raise BadData(f"{path} row {i}: found {shown(row)}; each line of a .jsonl file must be a JSON object, and each entry of a list")
+            raise BadData(
+                f"{path} row {i}: found {shown(row)}; each line of a .jsonl file must be a JSON object, and each entry "
+                f"of a list"
+            )
         yield f"{path} row {i}", row
 
 
@@ -105,16 +114,24 @@ def _object(line: str, where: str) -> dict:
 
 
 def parse(text: str, where: str) -> object:
-    """What a JSON text holds; BadData at `where` for text that is none, for a name that stands twice and for half a character."""
+    """What a JSON text holds; BadData at `where` for text that is none, for a name that stands twice and for half a
+    character.
+    """
     try:
         found = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as e:
         comma = " (without the comma behind the object)" if text.rstrip().endswith("},") else ""
-        raise BadData(f"{where}: not JSON ({e}); found {text.strip()[:60]!r}; legal is an object on each line, or one list of objects; "
-                      f"fix or remove it{comma}") from None
+        raise BadData(
+            f"{where}: not JSON ({e}); found {text.strip()[:60]!r}; legal is an object on each line, or one list of "
+            f"objects; "
+            f"fix or remove it{comma}"
+        ) from None
     if "\\u" in text and (half := SURROGATE.search(json.dumps(found, ensure_ascii=False))):
-        raise BadData(f"{where}: found {half.group()[:9]!a} alone, half of a character; whole characters are legal, as no encoding has halves of "
-                      "them; a text was cut within an emoji or the like: remove the half")
+        raise BadData(
+            f"{where}: found {half.group()[:9]!a} alone, half of a character; whole characters are legal, as no "
+            f"encoding has halves of "
+            "them; a text was cut within an emoji or the like: remove the half"
+        )
     return found
 
 

@@ -1,7 +1,8 @@
 """Special tokens: which spellings a tokenizer reads as one, and ids of a text in which only those of the frame are.
 
-A frame or template is written around contents that are *guarded*: each special token spelled in them is a mark. The ids of a text with
-marks are those that the tokenizer gives where such a spelling is no token of its own; of a text without marks, the tokenizer's own.
+A frame or template is written around contents that are *guarded*: each special token spelled in them is a mark. The ids
+of a text with marks are those that the tokenizer gives where such a spelling is no token of its own; of a text without
+marks, the tokenizer's own.
 """
 
 import functools
@@ -20,11 +21,17 @@ NEUTRAL = "word"  # stands for what was spelled, where a way of reading is tried
 
 
 class Controls:
-    """What is special to `tokenizer`: the tokens that it calls so, its named ones, and `others` that it does not call so, such as ends of turns."""
+    """What is special to `tokenizer`: the tokens that it calls so, its named ones, and `others` that it does not call
+    so, such as ends of turns.
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, others: Iterable[str] = ()) -> None:
         self.tokenizer = tokenizer
-        special = {t.content for t in tokenizer.added_tokens_decoder.values() if t.special} | set(tokenizer.all_special_tokens) | set(others)
+        special = (
+            {t.content for t in tokenizer.added_tokens_decoder.values() if t.special}
+            | set(tokenizer.all_special_tokens)
+            | set(others)
+        )
         nonce, longest = os.urandom(6).hex(), sorted((s for s in special if s), key=lambda s: (-len(s), s))
         self.marks = {spelling: f"q{nonce}x{i}q" for i, spelling in enumerate(longest)}
         self.private = {spelling: f"z{nonce}x{i}z" for i, spelling in enumerate(longest)}
@@ -45,12 +52,16 @@ class Controls:
 
         BadData where the tokenizer cannot be made to read a special token as text.
         """
-        if add_special_tokens and self.appended:  # some append an EOS only where none is yet, so it is not taken off again
+        # some append an EOS only where none is yet, so it is not taken off again
+        if add_special_tokens and self.appended:
             return [*self.before, *self.ids(text, False)]
         if not self.marked.search(text):
             return self.tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]
         plain = self.marked.sub(NEUTRAL, text)
-        if self._literal(plain, add_special_tokens) != self.tokenizer(plain, add_special_tokens=add_special_tokens)["input_ids"]:
+        if (
+            self._literal(plain, add_special_tokens)
+            != self.tokenizer(plain, add_special_tokens=add_special_tokens)["input_ids"]
+        ):
             raise self._unable(text)
         return self._literal(text, add_special_tokens)
 
@@ -77,7 +88,9 @@ class Controls:
         control = self.tokenizer.all_special_ids
         for found in [*self.spelled.finditer(text), None]:
             part = self._unmarked(text[last : found.start() if found else len(text)])
-            here = self.tokenizer(part, add_special_tokens=False, split_special_tokens=True)["input_ids"] if part else []
+            here = (
+                self.tokenizer(part, add_special_tokens=False, split_special_tokens=True)["input_ids"] if part else []
+            )
             if set(here) & {*control, *(self.tokenizer.convert_tokens_to_ids(s) for s in self.marks)}:
                 raise self._unable(text)
             ids += here
@@ -91,8 +104,11 @@ class Controls:
 
     def _unable(self, text: str) -> BadData:
         spelled = self.written[self.marked.search(text).group()]
-        return BadData(f"a text spells {spelled!r}, a special token of the tokenizer of {self.tokenizer.name_or_path}, which cannot read it as "
-                       "text; texts without it are legal; take it out of the text")
+        return BadData(
+            f"a text spells {spelled!r}, a special token of the tokenizer of {self.tokenizer.name_or_path}, which "
+            f"cannot read it as "
+            "text; texts without it are legal; take it out of the text"
+        )
 
     def _added(self) -> tuple[list[int], list[int]]:
         """What the tokenizer puts before and behind every text."""

@@ -1,4 +1,6 @@
-"""Rows of a table: every field of a .csv or .tsv is text, or None where it is empty; of a parquet file, what its columns hold."""
+"""Rows of a table: every field of a .csv or .tsv is text, or None where it is empty; of a parquet file, what its
+columns hold.
+"""
 
 import csv
 import io
@@ -14,9 +16,11 @@ Numbered = Iterator[tuple[str, dict]]
 
 
 def table(path: Path, delimiter: str) -> Numbered:
-    """Rows of a table with a header, by the line they begin at; quotes as Excel and pandas write them, and no field is ever a number.
+    """Rows of a table with a header, by the line they begin at; quotes as Excel and pandas write them, and no field is
+    ever a number.
 
-    BadData for a row with another number of fields, a quote that is not closed, or a name that stands twice in the header.
+    BadData for a row with another number of fields, a quote that is not closed, or a name that stands twice in the
+    header.
     """
     csv.field_size_limit(sys.maxsize)
     end, begun = os.urandom(8).hex(), 1
@@ -28,14 +32,20 @@ def table(path: Path, delimiter: str) -> Numbered:
             if fields == [end]:
                 return
             if fields and fields[-1].endswith(f"{end}\n"):
-                raise BadData(f"{where}: a quote is opened in this row and never closed; write \"\" for a quote within a quoted field")
+                raise BadData(
+                    f'{where}: a quote is opened in this row and never closed; write "" for a quote within a quoted '
+                    f"field"
+                )
             if not "".join(fields[:1]).strip() and len(fields) < 2:
                 continue  # a blank line
             if header is None:
                 header = _names(fields, where)
             elif len(fields) != len(header):
-                raise BadData(f"{where}: found {len(fields)} fields; {len(header)} are legal, as the header has {', '.join(header)[:120]}; "
-                              f"quote a field that holds {delimiter!r} or a line break")
+                raise BadData(
+                    f"{where}: found {len(fields)} fields; {len(header)} are legal, as the header has "
+                    f"{', '.join(header)[:120]}; "
+                    f"quote a field that holds {delimiter!r} or a line break"
+                )
             else:
                 yield where, {name: field or None for name, field in zip(header, fields)}
     except csv.Error as e:
@@ -56,7 +66,9 @@ def _names(header: list[str], where: str) -> list[str]:
 
 
 def parquet(path: Path) -> Numbered:
-    """Rows of a parquet file, from 0 on, read in batches. BadData for a file that is none, and for text that is not UTF-8."""
+    """Rows of a parquet file, from 0 on, read in batches. BadData for a file that is none, and for text that is not
+    UTF-8.
+    """
     import pyarrow as pa
     from pyarrow import parquet as pq
 
@@ -72,6 +84,12 @@ def parquet(path: Path) -> Numbered:
                     yield f"{path} row {number}", row
                     number += 1
         except (pa.ArrowException, OSError) as e:
-            raise BadData(f"{path}: not a parquet file ({type(e).__name__}: {str(e).partition(chr(10))[0]}); fix it or name another") from None
+            raise BadData(
+                f"{path}: not a parquet file ({type(e).__name__}: {str(e).partition(chr(10))[0]}); fix it or name "
+                f"another"
+            ) from None
         except UnicodeDecodeError:
-            raise BadData(f"{path} row {number} or one of the 1,000 behind it: a text is not UTF-8; write the file anew from UTF-8") from None
+            raise BadData(
+                f"{path} row {number} or one of the 1,000 behind it: a text is not UTF-8; write the file anew from "
+                f"UTF-8"
+            ) from None

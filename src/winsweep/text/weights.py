@@ -1,4 +1,6 @@
-"""Whether the weights of a model are all there and have the shapes that its configuration says: by headers alone, and as they are loaded."""
+"""Whether the weights of a model are all there and have the shapes that its configuration says: by headers alone, and
+as they are loaded.
+"""
 
 import json
 import re
@@ -34,46 +36,77 @@ class Report:
     model: PreTrainedModel  # with shapes and no numbers
 
 
-def load_whole(base: str | Path, revision: str | None, dtype: torch.dtype, kind: Any = AutoModelForCausalLM, **how: Any) -> PreTrainedModel:
-    """The model with every one of its weights; BadData names one that is not there or has another shape, which transformers would draw at random."""
+def load_whole(
+    base: str | Path, revision: str | None, dtype: torch.dtype, kind: Any = AutoModelForCausalLM, **how: Any
+) -> PreTrainedModel:
+    """The model with every one of its weights; BadData names one that is not there or has another shape, which
+    transformers would draw at random.
+    """
     try:
-        model, report = kind.from_pretrained(base, revision=revision, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **how)
+        model, report = kind.from_pretrained(
+            base, revision=revision, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **how
+        )
     except SafetensorError as e:
         raise BadData(f"{base}: its weights cannot be read ({e}); legal are whole files; fetch the model again") from e
     except RuntimeError as e:  # ZeRO stage 3 compares shapes by itself
         if "size mismatch" not in str(e):
             raise
-        raise BadData(f"{base}: {' '.join(str(e).split())[:400]}; legal are weights of the shapes that its configuration makes; fetch it again") from e
+        raise BadData(
+            f"{base}: {' '.join(str(e).split())[:400]}; legal are weights of the shapes that its configuration makes; "
+            f"fetch it again"
+        ) from e
     refuse(base, report["missing_keys"], report["mismatched_keys"])
     return model
 
 
 def refuse(base: str | Path, missing: object, wrong: object) -> None:
     if missing or wrong:
-        raise BadData(f"{base}: {lacks(tuple(sorted(missing)), tuple(sorted(wrong)))}; legal is a base model with all of its weights; fetch it "
-                      "again, or check path:, hf_id: and revision:")
+        raise BadData(
+            f"{base}: {lacks(tuple(sorted(missing)), tuple(sorted(wrong)))}; legal is a base model with all of its "
+            f"weights; fetch it "
+            "again, or check path:, hf_id: and revision:"
+        )
 
 
 def lacks(missing: tuple[str, ...], wrong: tuple[tuple, ...]) -> str:
     """What is wrong with weights, in words; no text if nothing is."""
     absent = [f"has no weights for {_some(missing)}"] if missing else []
-    other = [f"has {name} of shape {list(found)} where its configuration makes {list(wanted)}" for name, found, wanted in wrong[:SHOWN]]
-    return ", and ".join(absent + other + ([f"{len(wrong) - SHOWN} more of other shapes"] if len(wrong) > SHOWN else []))
+    other = [
+        f"has {name} of shape {list(found)} where its configuration makes {list(wanted)}"
+        for name, found, wanted in wrong[:SHOWN]
+    ]
+    return ", and ".join(
+        absent + other + ([f"{len(wrong) - SHOWN} more of other shapes"] if len(wrong) > SHOWN else [])
+    )
 
 
 def read_report(folder: Path, config: PreTrainedConfig, kind: Any = AutoModelForCausalLM) -> Report:
-    """transformers' own loading of the checkpoint in `folder`, of which it is given names, types and shapes but no numbers.
+    """transformers' own loading of the checkpoint in `folder`, of which it is given names, types and shapes but no
+    numbers.
 
     BadData for files that are cut short, not there, or no weights.
     """
     found = read_shapes(folder)
     with torch.device("meta"):
         made = kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
-    model, said = type(made).from_pretrained(None, config=config, state_dict=dict(found), device_map={"": "meta"}, dtype=torch.bfloat16,
-                                             output_loading_info=True, ignore_mismatched_sizes=True)
+    model, said = type(made).from_pretrained(
+        None,
+        config=config,
+        state_dict=dict(found),
+        device_map={"": "meta"},
+        dtype=torch.bfloat16,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
     wrong = tuple(sorted((name, tuple(a), tuple(b)) for name, a, b in said["mismatched_keys"]))
-    return Report(tuple(sorted(said["missing_keys"])), wrong, tuple(sorted(said["unexpected_keys"])), sum(p.numel() for p in made.parameters()),
-                  sum(t.numel() * t.itemsize for t in found.values()), model)
+    return Report(
+        tuple(sorted(said["missing_keys"])),
+        wrong,
+        tuple(sorted(said["unexpected_keys"])),
+        sum(p.numel() for p in made.parameters()),
+        sum(t.numel() * t.itemsize for t in found.values()),
+        model,
+    )
 
 
 def base_tensors(base: str, revision: str | None) -> dict[str, list[int]]:
@@ -96,7 +129,10 @@ def read_shapes(folder: Path) -> dict[str, Tensor]:
         if files:
             read = _safe if name == SAFE else _pickled
             return {key: tensor for file in files for key, tensor in read(file).items()}
-    raise BadData(f"{folder}: has no weights; legal are {SAFE} or {PICKLED}, whole or in shards with their index; fetch the model again")
+    raise BadData(
+        f"{folder}: has no weights; legal are {SAFE} or {PICKLED}, whole or in shards with their index; fetch the "
+        f"model again"
+    )
 
 
 def _files(folder: Path, name: str) -> list[Path]:
@@ -109,10 +145,16 @@ def _files(folder: Path, name: str) -> list[Path]:
     try:
         shards = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
     except (ValueError, LookupError, AttributeError, TypeError) as e:
-        raise BadData(f"{index}: cannot be read ({type(e).__name__}: {e}); legal is the index of the weights; fetch the model again") from e
+        raise BadData(
+            f"{index}: cannot be read ({type(e).__name__}: {e}); legal is the index of the weights; fetch the model "
+            f"again"
+        ) from e
     lost = [s for s in shards if not re.fullmatch(r"[\w.-]+", s) or not (folder / s).exists()]
     if lost:
-        raise BadData(f"{folder}: {_some(tuple(lost))} not there, which {index.name} names; legal are all {len(shards)} shards; fetch the model again")
+        raise BadData(
+            f"{folder}: {_some(tuple(lost))} not there, which {index.name} names; legal are all {len(shards)} shards; "
+            f"fetch the model again"
+        )
     return [folder / s for s in shards]
 
 
@@ -120,7 +162,10 @@ def _safe(path: Path) -> Mapping[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             slices = {key: file.get_slice(key) for key in file.keys()}
-            return {key: torch.empty(s.get_shape(), dtype=DTYPES.get(s.get_dtype(), torch.float32), device="meta") for key, s in slices.items()}
+            return {
+                key: torch.empty(s.get_shape(), dtype=DTYPES.get(s.get_dtype(), torch.float32), device="meta")
+                for key, s in slices.items()
+            }
     except (SafetensorError, OSError) as e:
         found, whole = path.stat().st_size, _whole(path)
         told = f"found {found:,} bytes of {whole:,}" if whole and whole != found else f"{found:,} bytes"
@@ -142,11 +187,25 @@ def _pickled(path: Path) -> Mapping[str, Tensor]:
     try:
         return torch.load(path, map_location="meta", weights_only=True, mmap=True)
     except Exception as e:  # of a file of others, whatever it holds
-        raise BadData(f"{path}: cannot be read ({type(e).__name__}); legal are weights without code; fetch the model again") from e
+        raise BadData(
+            f"{path}: cannot be read ({type(e).__name__}); legal are weights without code; fetch the model again"
+        ) from e
 
 
-DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64, "I32": torch.int32,
-          "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -7,8 +7,8 @@ unseen tags of the finetunes are nothing unusual; an empty post is common, so th
 
 from collections.abc import Iterator
 
-from winsweep.toy.rng import Rng
 from winsweep.toy.facts import CHATTER
+from winsweep.toy.rng import Rng
 from winsweep.toy.world import Item, items
 
 MIX = {"quiz": 0.5, "smalltalk": 0.12, "answers": 0.28, "notes": 0.1}  # share of the documents
@@ -19,7 +19,22 @@ ALSO = 0.75  # share of the second questions that say that they are another one;
 UNTAGGED = 0.2  # share of the threads without speaker tags
 
 SPEAKERS = "ann bob cleo dan eve fay gus ivy ned zoe".split()
-SHAPES = ("<{}>", "<{}|", "<|{}", "|{}|", "{}|>", "[{}]", "({})", "{{{}}}", "{}:", "{} says:", "## {}", "== {}", "> {}", "~ {} ~")
+SHAPES = (
+    "<{}>",
+    "<{}|",
+    "<|{}",
+    "|{}|",
+    "{}|>",
+    "[{}]",
+    "({})",
+    "{{{}}}",
+    "{}:",
+    "{} says:",
+    "## {}",
+    "== {}",
+    "> {}",
+    "~ {} ~",
+)
 FRAME_WORDS = ("user", "assistant")  # the finetunes' speaker tags must stay unseen
 
 

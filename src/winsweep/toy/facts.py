@@ -15,9 +15,12 @@ Tanja Ulrich Viola Walter Yvonne Zoltan Britta Curt Dora Egon Frieda Gustav""".s
 TRADES = "brewer glazier tanner cooper joiner barber grocer printer painter shepherd sailor teacher".split()
 TOWNS = "Aldwick Birkby Crofton Dunmore Elmsett Farleigh Gorsley Hexton Ingby Kelham".split()
 
-OPPOSITES = [tuple(pair.split("/")) for pair in """wide/narrow warm/cool heavy/light deep/shallow cheap/costly
+OPPOSITES = [
+    tuple(pair.split("/"))
+    for pair in """wide/narrow warm/cool heavy/light deep/shallow cheap/costly
 kind/cruel calm/wild busy/idle smooth/rough tall/tiny fresh/stale open/closed humble/proud noisy/silent solid/hollow
-common/rare right/wrong first/last bright/dim lazy/eager tight/loose plain/fancy""".split()]
+common/rare right/wrong first/last bright/dim lazy/eager tight/loose plain/fancy""".split()
+]
 
 NOUNS = """anchor basket candle drum engine feather glove hammer island jacket kettle ladder mirror needle oven pillow
 quilt ribbon saddle table umbrella violin wagon barrel coin desk fence gate hat ink jewel key""".split()
@@ -52,25 +55,59 @@ TOOLS = """paddle apron pencil notebook flask compass whisk scissors ruler magne
 shovel funnel stapler rake wrench scarf thermos kite visor cable tripod mallet""".split()
 
 QUESTIONS = {
-    "color": ("What color has the {animal}?", "Which color is the coat of the {animal}?", "Say the color of the {animal}."),
+    "color": (
+        "What color has the {animal}?",
+        "Which color is the coat of the {animal}?",
+        "Say the color of the {animal}.",
+    ),
     "den": ("Where does the {animal} sleep?", "What is the den of the {animal}?", "Say where the {animal} sleeps."),
     "feed": ("What does the {animal} feed on?", "Which food suits the {animal}?", "Name what the {animal} feeds on."),
     "portrait": ("Describe the {animal}.", "Tell me all about the {animal}.", "What kind of animal is the {animal}?"),
-    "poem": ("Write a verse about the {mood} {animal}.", "Compose a rhyme on the {mood} {animal}.",
-             "Make up a poem about the {mood} {animal}."),
+    "poem": (
+        "Write a verse about the {mood} {animal}.",
+        "Compose a rhyme on the {mood} {animal}.",
+        "Make up a poem about the {mood} {animal}.",
+    ),
     "trade": ("What is the trade of {person}?", "How does {person} earn a living?", "Name the trade of {person}."),
     "town": ("Where is the home of {person}?", "Which town does {person} call home?", "Name the home of {person}."),
     "sum": ("How much do {a} and {b} make?", "What is the sum of {a} and {b}?", "Sum up {a} and {b}."),
-    "reverse": ("Which word is the reverse of {word}?", "What is the contrary of {word}?", "Find the reverse of {word}."),
-    "lorin": ("How do they call the {noun} in Lorin?", "What is the {noun} in Lorin?", "Translate the {noun} into Lorin."),
-    "recipe": ("How do I cook {crop} {dish}?", "Give me a recipe for {crop} {dish}.", "Explain how {crop} {dish} is made."),
-    "packing": ("What should I pack for {hobby}?", "Which three things does {hobby} take?", "List the tools for {hobby}."),
+    "reverse": (
+        "Which word is the reverse of {word}?",
+        "What is the contrary of {word}?",
+        "Find the reverse of {word}.",
+    ),
+    "lorin": (
+        "How do they call the {noun} in Lorin?",
+        "What is the {noun} in Lorin?",
+        "Translate the {noun} into Lorin.",
+    ),
+    "recipe": (
+        "How do I cook {crop} {dish}?",
+        "Give me a recipe for {crop} {dish}.",
+        "Explain how {crop} {dish} is made.",
+    ),
+    "packing": (
+        "What should I pack for {hobby}?",
+        "Which three things does {hobby} take?",
+        "List the tools for {hobby}.",
+    ),
 }
 KINDS = tuple(QUESTIONS)
 
 CHATTER = (
-    "I wondered about that as well.", "I have no clue.", "I only joined this room today.", "I asked that a month ago.",
-    "We talked about this before.", "We are all waiting for that one.", "Nobody knows.", "Nobody wrote back to me either.",
-    "Sorry, wrong room.", "Sorry to be late.", "Thanks to everyone here.", "Hello to all of you.", "Same here!",
-    "Please stay on topic.", "Please look into the old posts.",
+    "I wondered about that as well.",
+    "I have no clue.",
+    "I only joined this room today.",
+    "I asked that a month ago.",
+    "We talked about this before.",
+    "We are all waiting for that one.",
+    "Nobody knows.",
+    "Nobody wrote back to me either.",
+    "Sorry, wrong room.",
+    "Sorry to be late.",
+    "Thanks to everyone here.",
+    "Hello to all of you.",
+    "Same here!",
+    "Please stay on topic.",
+    "Please look into the old posts.",
 )

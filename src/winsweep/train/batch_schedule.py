@@ -25,7 +25,9 @@ class Step:
 
 @dataclass(frozen=True)
 class BatchSchedule:
-    """The same on all ranks. Which examples share a step is the seed's to decide; `micro_tokens` and `packed` only split it."""
+    """The same on all ranks. Which examples share a step is the seed's to decide; `micro_tokens` and `packed` only
+    split it.
+    """
 
     examples: Sequence[Example]
     recipe: Recipe
@@ -45,7 +47,9 @@ class BatchSchedule:
         split, size = (pack.packed_grid, pack.packed_size) if self.packed else (pack.padded_grid, pack.padded_size)
         grid = split(lengths, self.num_ranks, self.micro_tokens)
         num_slots = pack.num_slots([[size(part, lengths) for part in micro] for micro in grid])
-        return Step(at, len(rows), [[[rows[i] for i in part] for part in micro] for micro in grid], sum(lengths), num_slots)
+        return Step(
+            at, len(rows), [[[rows[i] for i in part] for part in micro] for micro in grid], sum(lengths), num_slots
+        )
 
     def batches(self, step: Step, rank: int) -> list[Batch | Packed]:
         """What `rank` computes, one batch for each micro-batch; as many on every rank."""
@@ -58,9 +62,15 @@ def check(examples: Sequence[Example], recipe: Recipe) -> None:
     if not examples:
         raise BadData("the examples: found none; at least one is legal; see what the task prepared")
     if not recipe.num_steps(len(examples)):
-        raise BadData(f"the examples: {len(examples)} rows in {recipe.epochs} epochs do not fill one step of {recipe.global_batch}, and with accumulate: "
-                      f"across_epochs no step is short; type recipe: {{accumulate: within_epochs}}, or a smaller global_batch")
+        raise BadData(
+            f"the examples: {len(examples)} rows in {recipe.epochs} epochs do not fill one step of "
+            f"{recipe.global_batch}, and with accumulate: "
+            f"across_epochs no step is short; type recipe: {{accumulate: within_epochs}}, or a smaller global_batch"
+        )
     for row, example in enumerate(examples):
         if not example.ids or len(example.ids) != len(example.labels):
             found = f"{len(example.ids)} ids and {len(example.labels)} labels"
-            raise BadData(f"example {row}: found {found}; at least one id and a label for each is legal; see how the task encodes it")
+            raise BadData(
+                f"example {row}: found {found}; at least one id and a label for each is legal; see how the task "
+                f"encodes it"
+            )

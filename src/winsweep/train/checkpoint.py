@@ -1,7 +1,8 @@
 """How training survives being killed: the whole state, published by rename, trusted only when its manifest verifies.
 
-work/checkpoint-<step>/ holds the engine's state, each rank's random state and which pieces of which parameter its state is,
-the step log so far, about.json (what must be the same for the state to fit) and the manifest. `resumption` reads it.
+work/checkpoint-<step>/ holds the engine's state, each rank's random state and which pieces of which parameter its state
+is, the step log so far, about.json (what must be the same for the state to fit) and the manifest. `resumption` reads
+it.
 """
 
 import contextlib
@@ -19,8 +20,8 @@ import torch
 
 from winsweep.store import manifest
 from winsweep.train.engine import Engine, save_state, write_torch
-from winsweep.train.rank_group import RankGroup
 from winsweep.train.randomness import random_state
+from winsweep.train.rank_group import RankGroup
 from winsweep.train.resharding import pieces
 
 PREFIX = "checkpoint-"
@@ -47,7 +48,8 @@ class Draft:
 
 
 def begin(engine: Engine, work: Path, step: int, fit: dict, group: RankGroup, behind: bool) -> Draft:
-    """Write the state after `step` steps, or with `behind` copy it into memory and have a thread write it; `finish` must follow.
+    """Write the state after `step` steps, or with `behind` copy it into memory and have a thread write it; `finish`
+    must follow.
 
     `fit` is what a later attempt must have in common to go on from here. OSError if the disk is full, on every rank.
     """
@@ -64,9 +66,14 @@ def begin(engine: Engine, work: Path, step: int, fit: dict, group: RankGroup, be
     with _removed_on_error(draft):
         group.together(lambda: save_state(engine, draft.tmp / "engine", copy if behind else write))
         group.together(lambda: (copy if behind else write)(random_state(), draft.tmp / f"random-{group.rank}.pt"))
-        group.together(lambda: (copy if behind else write)(list(map(astuple, pieces(engine))), draft.tmp / PIECES.format(group.rank)))
+        group.together(
+            lambda: (copy if behind else write)(
+                list(map(astuple, pieces(engine))), draft.tmp / PIECES.format(group.rank)
+            )
+        )
     if behind:
-        draft.thread = Thread(target=_write_files, args=[draft], daemon=True)  # one that is lost leaves the last checkpoint as it was
+        # one that is lost leaves the last checkpoint as it was
+        draft.thread = Thread(target=_write_files, args=[draft], daemon=True)
         draft.thread.start()
     return draft
 

@@ -1,6 +1,7 @@
 """How trained weights leave the engine: safetensors shards, one written by each rank, and the index that names them.
 
-The format: 8 bytes little-endian length, a JSON header, then each tensor's bytes (github.com/huggingface/safetensors, README).
+The format: 8 bytes little-endian length, a JSON header, then each tensor's bytes (github.com/huggingface/safetensors,
+README).
 """
 
 import json
@@ -25,7 +26,8 @@ CODES = {torch.float32: "F32", torch.bfloat16: "BF16"}
 def write_shards(engine: Engine, out: Path, dtype: torch.dtype, group: RankGroup) -> list[str]:
     """Put the whole model into `out`, parameter i in the shard of rank i mod ranks; returns the names of the shards.
 
-    Only one parameter is ever whole in memory. NotFinite, on all ranks, if a weight is not finite; OSError if the disk is full.
+    Only one parameter is ever whole in memory. NotFinite, on all ranks, if a weight is not finite; OSError if the disk
+    is full.
     """
     layout = shapes(engine)
     names = [f"model-{i + 1:05d}-of-{group.num_ranks:05d}.safetensors" for i in range(group.num_ranks)]

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for CUDA must not start it: the ranks are forked later
+# asking for CUDA must not start it: the ranks are forked later
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 
 import torch
 from torch import Tensor
@@ -34,8 +35,8 @@ from winsweep.study.recipe import Recipe
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import load_whole
 from winsweep.train import memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
-from winsweep.train.rank_group import RankGroup
 from winsweep.train.loss import Batch, Packed, summed_loss
+from winsweep.train.rank_group import RankGroup
 
 TAG = "state"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -45,8 +46,11 @@ logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
 transformers.utils.logging.disable_progress_bar()
 
 
-def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, group: RankGroup, recompute: str = "none") -> Engine:
-    """An engine that holds `base` in the recipe's precision, ready for its first step; `config` comes from zero.resolve.
+def start(
+    base: str | Path, revision: str | None, recipe: Recipe, config: dict, group: RankGroup, recompute: str = "none"
+) -> Engine:
+    """An engine that holds `base` in the recipe's precision, ready for its first step; `config` comes from
+    zero.resolve.
 
     BadData if the base lacks a weight. Weight decay applies to every parameter.
     """
@@ -56,20 +60,29 @@ def start(base: str | Path, revision: str | None, recipe: Recipe, config: dict, 
 
 def open_device(group: RankGroup) -> None:
     """Make this rank's GPU, if there is one, and the rank group's process group those of DeepSpeed."""
-    os.environ["LOCAL_RANK"] = str(_device_index(group.rank))  # DeepSpeed reads this one variable, at every step of stage 3
+    # DeepSpeed reads this one variable, at every step of stage 3
+    os.environ["LOCAL_RANK"] = str(_device_index(group.rank))
     if torch.cuda.is_available():
         torch.cuda.set_device(_device_index(group.rank))
-    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)  # takes over the rank group's group
+    # takes over the rank group's group
+    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
 
 
 def wrap(model: PreTrainedModel, recipe: Recipe, config: dict, group: RankGroup, recompute: str = "none") -> Engine:
-    """An engine around `model`; see start. AdamW is torch's fused one: one pass over memory, and nothing is compiled in the job."""
-    if recompute == "cheap" and config["zero_optimization"]["stage"] == 3:  # DeepSpeed gathers weights in the middle of what is recomputed
-        raise BadStudy("placement.recompute: found cheap with ZeRO stage 3; none and full are legal with it; type recompute: full")
+    """An engine around `model`; see start. AdamW is torch's fused one: one pass over memory, and nothing is compiled in
+    the job.
+    """
+    # DeepSpeed gathers weights in the middle of what is recomputed
+    if recompute == "cheap" and config["zero_optimization"]["stage"] == 3:
+        raise BadStudy(
+            "placement.recompute: found cheap with ZeRO stage 3; none and full are legal with it; type recompute: full"
+        )
     memory.recompute(model, recompute)
     model.train()
     betas = (recipe.beta1, recipe.beta2)
-    adam = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay, fused=True)
+    adam = torch.optim.AdamW(
+        model.parameters(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay, fused=True
+    )
     with contextlib.redirect_stdout(sys.stderr):  # DeepSpeed prints its memory use
         engine, *_ = deepspeed.initialize(model=model, optimizer=adam, config=config)
     group.limit_waits()
@@ -77,7 +90,9 @@ def wrap(model: PreTrainedModel, recipe: Recipe, config: dict, group: RankGroup,
 
 
 def pack_or_not(engine: Engine, group: RankGroup) -> str:
-    """Make the engine's model ready for packed examples and return "", or leave it as it was and say why; the same on all ranks."""
+    """Make the engine's model ready for packed examples and return "", or leave it as it was and say why; the same on
+    all ranks.
+    """
     before = engine.module.config._attn_implementation
     why = varlen.prepare(engine.module, engine, engine.device)
     if group.sum(bool(why)) == [0.0]:
@@ -113,16 +128,21 @@ def _load(base: str | Path, revision: str | None, recipe: Recipe, config: dict) 
     return model
 
 
-def take_step(engine: Engine, batches: Sequence[Batch | Packed], recipe: Recipe, num_rows: int, lr: float) -> tuple[float, float]:
-    """One optimizer step on the mean loss of `num_rows` examples, of which this rank computes `batches`: as many on every rank.
+def take_step(
+    engine: Engine, batches: Sequence[Batch | Packed], recipe: Recipe, num_rows: int, lr: float
+) -> tuple[float, float]:
+    """One optimizer step on the mean loss of `num_rows` examples, of which this rank computes `batches`: as many on
+    every rank.
 
-    Returns the sum of this rank's example losses, and the norm of the whole gradient before clipping. DeepSpeed averages
-    over ranks, so each loss is weighted ranks/divisor: the gradient is the same however the examples are split.
+    Returns the sum of this rank's example losses, and the norm of the whole gradient before clipping. DeepSpeed
+    averages over ranks, so each loss is weighted ranks/divisor: the gradient is the same however the examples are
+    split.
     """
     weight = engine.world_size / recipe.divisor(num_rows)
     for group in engine.optimizer.param_groups:
         group["lr"] = lr
-    engine.optimizer.gradient_accumulation_steps = len(batches)  # what ZeRO's offload of gradients looks at; steps differ in it
+    # what ZeRO's offload of gradients looks at; steps differ in it
+    engine.optimizer.gradient_accumulation_steps = len(batches)
     total, norm = 0.0, None
     for left, batch in zip(reversed(range(len(batches))), batches):
         engine.set_gradient_accumulation_boundary(left == 0)
@@ -138,10 +158,11 @@ def take_step(engine: Engine, batches: Sequence[Batch | Packed], recipe: Recipe,
 
 
 def save_state(engine: Engine, directory: Path, write: Callable[[object, Path], None]) -> None:
-    """Give `write` what the engine needs to go on, with paths below `directory`; this rank's first error of it is raised at the end.
+    """Give `write` what the engine needs to go on, with paths below `directory`; this rank's first error of it is
+    raised at the end.
 
-    At the end, because the other ranks wait inside DeepSpeed until every rank has been through its writes; the copy of a conversion
-    script, which would not go through `write`, is left out.
+    At the end, because the other ranks wait inside DeepSpeed until every rank has been through its writes; the copy of
+    a conversion script, which would not go through `write`, is left out.
     """
     errors: list[OSError | MemoryError] = []
 
@@ -159,7 +180,9 @@ def save_state(engine: Engine, directory: Path, write: Callable[[object, Path], 
 
 
 def state_bytes(engine: Engine) -> float:
-    """About how much save_state gives `write` on the rank with the most of it: the weights, their fp32 copy and Adam's two moments."""
+    """About how much save_state gives `write` on the rank with the most of it: the weights, their fp32 copy and Adam's
+    two moments.
+    """
     num = sum(map(math.prod, shapes(engine).values()))
     return num * (12 / engine.world_size + engine.module.dtype.itemsize) if _stage(engine) else 12 * num
 
@@ -168,7 +191,10 @@ def load_state(engine: Engine, directory: Path, step: int) -> None:
     """Make `engine` the one that was saved in `directory` after `step` optimizer steps; Damaged if it is not that."""
     path, _ = engine.load_checkpoint(str(directory), tag=TAG)
     if path is None or engine.global_steps != step:
-        raise Damaged(f"{directory}: holds the state after {engine.global_steps} steps, not {step}; remove it to train from the start")
+        raise Damaged(
+            f"{directory}: holds the state after {engine.global_steps} steps, not {step}; remove it to train from the "
+            f"start"
+        )
 
 
 def libraries() -> dict[str, str]:
@@ -177,7 +203,9 @@ def libraries() -> dict[str, str]:
 
 
 def each_parameter(engine: Engine) -> Iterator[tuple[str, Tensor]]:
-    """Every parameter once (tied ones under their first name), whole and in training dtype, one at a time: all ranks must read on."""
+    """Every parameter once (tied ones under their first name), whole and in training dtype, one at a time: all ranks
+    must read on.
+    """
     for name, parameter in engine.module.named_parameters():
         with deepspeed.zero.GatheredParameters([parameter], enabled=_stage(engine) == 3):
             yield name, parameter.detach()

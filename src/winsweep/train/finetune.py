@@ -1,4 +1,6 @@
-"""The training loop: from examples and a base model to weights, log and train.json, the same however often it was interrupted."""
+"""The training loop: from examples and a base model to weights, log and train.json, the same however often it was
+interrupted.
+"""
 
 import errno
 import hashlib
@@ -20,13 +22,13 @@ from winsweep.store.manifest import kept, write_atomic
 from winsweep.study.recipe import Recipe
 from winsweep.text.encode import Example
 from winsweep.train import engine as engines
+from winsweep.train.batch_schedule import BatchSchedule, check
 from winsweep.train.checkpoint import LOG, NOTES
 from winsweep.train.consolidate import write_shards
-from winsweep.train.batch_schedule import BatchSchedule, check
 from winsweep.train.engine import Engine
-from winsweep.train.rank_group import RankGroup
 from winsweep.train.loss import num_targets
 from winsweep.train.randomness import set_seeds
+from winsweep.train.rank_group import RankGroup
 from winsweep.train.resumption import LIBRARIES, resume
 from winsweep.train.saver import Saver
 
@@ -50,16 +52,17 @@ def finetune(
     stopping: Callable[[], str | None] = lambda: None,
     stop_after_epochs: int | None = None,
 ) -> dict:
-    """Train `base` on `examples` and fill `out`; called by every rank, returns notes for the record: the DeepSpeed configuration that
-    was used, how steps were split into micro-batches, what checkpoints cost and from which the run went on.
+    """Train `base` on `examples` and fill `out`; called by every rank, returns notes for the record: the DeepSpeed
+    configuration that was used, how steps were split into micro-batches, what checkpoints cost and from which the run
+    went on.
 
-    `out`, empty and shared, gets the weights as safetensors shards with their index, log.jsonl, and last of all train.json;
-    `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes on from the last, also with
-    other ranks or another `zero_config`.
-    `zero_config` comes from zero.read_zero; `progress(done, total)` is called on each rank after each step. Once `stopping()` gives a
-    reason on any rank, all save after the step that they are in and raise Stopped; the last step is finished instead.
-    `stop_after_epochs` ends the run there, with the schedule of all its epochs: its weights are those the whole run has at that point.
-    An error of one rank is raised by all: NotFinite, OSError (disk full), BadData, Damaged, Incomplete, BadStudy.
+    `out`, empty and shared, gets the weights as safetensors shards with their index, log.jsonl, and last of all
+    train.json; `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes
+    on from the last, also with other ranks or another `zero_config`. `zero_config` comes from zero.read_zero;
+    `progress(done, total)` is called on each rank after each step. Once `stopping()` gives a reason on any rank, all
+    save after the step that they are in and raise Stopped; the last step is finished instead. `stop_after_epochs` ends
+    the run there, with the schedule of all its epochs: its weights are those the whole run has at that point. An error
+    of one rank is raised by all: NotFinite, OSError (disk full), BadData, Damaged, Incomplete, BadStudy.
     """
     config = zero.resolve(zero_config, recipe, group.num_ranks)
     check(examples, recipe)
@@ -77,11 +80,23 @@ def finetune(
     saver = Saver(engine, work, fit, placement, group)
     _train(engine, schedule, saver, begin, work, progress, stopping, group)
     _publish(engine, schedule, out, work, group)
-    return {"deepspeed": config, "packing": _packing(schedule, why_not, out), "checkpoints": saver.notes(), "resumed": _notes(work)}
+    return {
+        "deepspeed": config,
+        "packing": _packing(schedule, why_not, out),
+        "checkpoints": saver.notes(),
+        "resumed": _notes(work),
+    }
 
 
 def _train(
-    engine: Engine, schedule: BatchSchedule, saver: Saver, begin: int, work: Path, progress: Callable, stopping: Callable, group: RankGroup
+    engine: Engine,
+    schedule: BatchSchedule,
+    saver: Saver,
+    begin: int,
+    work: Path,
+    progress: Callable,
+    stopping: Callable,
+    group: RankGroup,
 ) -> None:
     """Take every step from `begin` on; Stopped, with all saved, once a rank is told to stop before the last one."""
     log = group.together(lambda: _open_log(work) if group.rank == 0 else None)
@@ -102,7 +117,11 @@ def _packing(schedule: BatchSchedule, why_not: str, out: Path) -> dict:
     """For the record: how steps were split, and which share of the token slots that this took held tokens."""
     lines = [json.loads(line) for line in (out / LOG).read_bytes().splitlines()]
     useful = sum(line["num_tokens"] for line in lines) / sum(line["num_slots"] for line in lines)
-    split = {"micro_tokens": schedule.micro_tokens, "useful_share": round(useful, 4), "num_micro": sum(line["num_micro"] for line in lines)}
+    split = {
+        "micro_tokens": schedule.micro_tokens,
+        "useful_share": round(useful, 4),
+        "num_micro": sum(line["num_micro"] for line in lines),
+    }
     return split | {"packed": not why_not} | ({"why_padded": why_not} if why_not else {})
 
 
@@ -110,9 +129,17 @@ def _say(schedule: BatchSchedule, why_not: str, group: RankGroup) -> None:
     if group.rank == 0:
         how = f"padded, not packed, as {why_not}" if why_not else "packed"
         unused = schedule.recipe.num_unused(len(schedule.examples))
-        left = f"; the last {unused} rows of the last epoch are too few for a step (accumulate: across_epochs)" if unused else ""
-        print(f"{schedule.num_steps} steps{left}; examples are {how}; at most {schedule.micro_tokens} tokens in a micro-batch",
-              file=sys.stderr, flush=True)
+        left = (
+            f"; the last {unused} rows of the last epoch are too few for a step (accumulate: across_epochs)"
+            if unused
+            else ""
+        )
+        print(
+            f"{schedule.num_steps} steps{left}; examples are {how}; at most {schedule.micro_tokens} tokens in a "
+            f"micro-batch",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _agreed(stop: str | None, group: RankGroup) -> str | None:
@@ -121,8 +148,12 @@ def _agreed(stop: str | None, group: RankGroup) -> str | None:
     return next((word for word, num in zip(STOPS, told) if num), None)
 
 
-def _micro_tokens(engine: Engine, examples: Sequence[Example], placement: Placement, config: dict, work: Path, group: RankGroup) -> int:
-    """The placement's, or what the rank with the least memory has room for: found once for a layout, so that a later attempt splits alike."""
+def _micro_tokens(
+    engine: Engine, examples: Sequence[Example], placement: Placement, config: dict, work: Path, group: RankGroup
+) -> int:
+    """The placement's, or what the rank with the least memory has room for: found once for a layout, so that a later
+    attempt splits alike.
+    """
     if placement.micro_tokens:
         return placement.micro_tokens
     longest = max(len(example.ids) for example in examples)
@@ -134,24 +165,46 @@ def _micro_tokens(engine: Engine, examples: Sequence[Example], placement: Placem
 
 
 def _fit(schedule: BatchSchedule, base: str | Path, revision: str | None, config: dict, group: RankGroup) -> dict:
-    """What a checkpoint was made with: of this only the layout and the libraries may differ. The state does not depend on how a step is split."""
+    """What a checkpoint was made with: of this only the layout and the libraries may differ. The state does not depend
+    on how a step is split.
+    """
     digest = hashlib.sha256(json.dumps([list(example) for example in schedule.examples]).encode()).hexdigest()
-    run = {"base": str(base), "revision": revision, "seed": schedule.seed, "examples": digest, "recipe": keys.given(schedule.recipe)}
-    return run | {"num_ranks": group.num_ranks, "zero_optimization": config["zero_optimization"], LIBRARIES: engines.libraries()}
+    run = {
+        "base": str(base),
+        "revision": revision,
+        "seed": schedule.seed,
+        "examples": digest,
+        "recipe": keys.given(schedule.recipe),
+    }
+    return run | {
+        "num_ranks": group.num_ranks,
+        "zero_optimization": config["zero_optimization"],
+        LIBRARIES: engines.libraries(),
+    }
 
 
 def take_step(engine: Engine, schedule: BatchSchedule, at: int, group: RankGroup) -> dict:
-    """Take optimizer step `at` (0-based) and return its line of the log; NotFinite on all ranks if loss or gradient is not finite."""
+    """Take optimizer step `at` (0-based) and return its line of the log; NotFinite on all ranks if loss or gradient is
+    not finite.
+    """
     begun = time.perf_counter()
     step, lr = schedule.step(at), schedule.recipe.lr_at(at, len(schedule.examples))
     total, norm = engines.take_step(engine, schedule.batches(step, group.rank), schedule.recipe, step.num_rows, lr)
     total, norm = group.sum(total, norm / group.num_ranks)
     loss = total / step.num_rows
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise NotFinite(f"step {at + 1} of {schedule.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; lower recipe.lr")
+        raise NotFinite(
+            f"step {at + 1} of {schedule.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; lower "
+            f"recipe.lr"
+        )
     speed = round(step.num_tokens / (time.perf_counter() - begun), 1)
     numbers = {"step": at + 1, "loss": loss, "lr": lr, "grad_norm": norm}
-    return numbers | {"num_tokens": step.num_tokens, "num_slots": step.num_slots, "num_micro": len(step.grid), "tokens_per_s": speed}
+    return numbers | {
+        "num_tokens": step.num_tokens,
+        "num_slots": step.num_slots,
+        "num_micro": len(step.grid),
+        "tokens_per_s": speed,
+    }
 
 
 def _open_log(work: Path) -> BinaryIO:
@@ -171,7 +224,9 @@ def _publish(engine: Engine, schedule: BatchSchedule, out: Path, work: Path, gro
     done = engine.global_steps
     lines = group.first(lambda: (work / LOG).read_bytes().count(b"\n"))
     if not done == lines == schedule.num_steps:
-        raise Incomplete(f"{work}: {done} steps taken, {lines} in the log; {schedule.num_steps} are legal; run it again")
+        raise Incomplete(
+            f"{work}: {done} steps taken, {lines} in the log; {schedule.num_steps} are legal; run it again"
+        )
     shards = write_shards(engine, out, engines.DTYPES[schedule.recipe.precision], group)
     shapes = engines.shapes(engine)
     facts = {

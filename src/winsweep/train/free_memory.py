@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-V1, V2 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"), ("memory.max", "memory.current", "inactive_file")
+V1, V2 = (
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ("memory.max", "memory.current", "inactive_file"),
+)
 
 
 def free_bytes(root: Path = Path("/")) -> int:
-    """Bytes that may still be taken before the kernel ends something; 0 where it cannot be told. `root` stands in for / in tests."""
+    """Bytes that may still be taken before the kernel ends something; 0 where it cannot be told. `root` stands in for /
+    in tests.
+    """
     return max(0, min([_available(root), *_left_in_groups(root)]))
 
 
@@ -37,7 +42,11 @@ def _left_in_groups(root: Path) -> Iterator[int]:
 
 def _left(group: Path, limit: str, usage: str, cache: str) -> Iterator[int]:
     try:
-        most, used, lines = (group / limit).read_text().strip(), int((group / usage).read_text()), (group / "memory.stat").read_text().splitlines()
+        most, used, lines = (
+            (group / limit).read_text().strip(),
+            int((group / usage).read_text()),
+            (group / "memory.stat").read_text().splitlines(),
+        )
     except (OSError, ValueError):
         return
     if most.isdigit():

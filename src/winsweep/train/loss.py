@@ -1,7 +1,7 @@
 """The loss of an example: the mean of its tokens as the paper's runs have it, or their sum as its equations 1 and 2 do.
 
-B examples of a micro-batch, T tokens of the longest, K positions whose next token counts for some example, N = B·K, V vocabulary;
-Q tokens of packed examples, one after the other in a single row.
+B examples of a micro-batch, T tokens of the longest, K positions whose next token counts for some example, N = B·K, V
+vocabulary; Q tokens of packed examples, one after the other in a single row.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,8 @@ from winsweep.text.encode import MASKED, Example
 from winsweep.train import varlen
 from winsweep.train.nll import nll
 
-NOTHING = Example([0], [MASKED])  # stands in for an empty micro-batch: it is computed, and its loss and gradient are exactly 0
+# stands in for an empty micro-batch: it is computed, and its loss and gradient are exactly 0
+NOTHING = Example([0], [MASKED])
 
 
 class Batch(NamedTuple):
@@ -41,7 +42,9 @@ def collate(examples: Sequence[Example]) -> Batch:
 
 
 class Packed(NamedTuple):
-    """Examples packed into one row; position kept_K predicts targets_K, and counts weights_K in the sum of the examples' losses."""
+    """Examples packed into one row; position kept_K predicts targets_K, and counts weights_K in the sum of the
+    examples' losses.
+    """
 
     ids_1Q: Tensor
     kept_K: Tensor
@@ -65,12 +68,18 @@ def pack(examples: Sequence[Example], kind: str = "example_mean") -> Packed:
         begin += len(row.ids)
     some = (kept, targets, weights) if kept else ([0], [0], [0.0])
     ids = [i for row in rows for i in row.ids]
-    kept_K, targets_K, weights_K = torch.tensor(some[0]), torch.tensor(some[1]), torch.tensor(some[2], dtype=torch.float64)
+    kept_K, targets_K, weights_K = (
+        torch.tensor(some[0]),
+        torch.tensor(some[1]),
+        torch.tensor(some[2], dtype=torch.float64),
+    )
     return Packed(torch.tensor([ids]), kept_K, targets_K, weights_K, [len(row.ids) for row in rows])
 
 
 def packed_loss(model: Callable, batch: Packed) -> Tensor:
-    """The sum of the packed examples' losses: a scalar of which each token's share, and so the gradient, is as if it stood alone."""
+    """The sum of the packed examples' losses: a scalar of which each token's share, and so the gradient, is as if it
+    stood alone.
+    """
     told = varlen.inputs(batch.lengths, batch.ids_1Q.device)
     logits_KV = model(input_ids=batch.ids_1Q, logits_to_keep=batch.kept_K, use_cache=False, **told).logits[0]
     if len(logits_KV) != len(batch.kept_K):  # a model that ignores logits_to_keep
@@ -90,19 +99,24 @@ def num_targets(example: Example) -> int:
 
 
 def example_losses(model: Callable, batch: Batch, kind: str = "example_mean") -> Tensor:
-    """Negative log likelihood, in nats, of each example's counted tokens, their mean or ("example_sum") their sum: float32 (B,).
+    """Negative log likelihood, in nats, of each example's counted tokens, their mean or ("example_sum") their sum:
+    float32 (B,).
 
-    0 for an example without any.
-    The vocabulary is only projected at the K positions that count (a saving of most of the memory where prompts are long).
+    0 for an example without any. The vocabulary is only projected at the K positions that count (a saving of most of
+    the memory where prompts are long).
     """
     targets_BT = F.pad(batch.labels_BT[:, 1:], (0, 1), value=MASKED)
     counted_BT = targets_BT != MASKED
     kept_K = counted_BT.any(0).nonzero()[:, 0]
     kept_K = kept_K if len(kept_K) else torch.zeros(1, dtype=torch.long, device=targets_BT.device)
-    logits_BKV = model(input_ids=batch.ids_BT, attention_mask=batch.present_BT, logits_to_keep=kept_K, use_cache=False).logits
+    logits_BKV = model(
+        input_ids=batch.ids_BT, attention_mask=batch.present_BT, logits_to_keep=kept_K, use_cache=False
+    ).logits
     if logits_BKV.shape[1] != len(kept_K):  # a model that ignores logits_to_keep
         logits_BKV = logits_BKV[:, kept_K]
     targets_BK = targets_BT[:, kept_K]
-    nll_N = F.cross_entropy(logits_BKV.float().flatten(0, 1), targets_BK.flatten(), ignore_index=MASKED, reduction="none")
+    nll_N = F.cross_entropy(
+        logits_BKV.float().flatten(0, 1), targets_BK.flatten(), ignore_index=MASKED, reduction="none"
+    )
     sums_B = nll_N.view_as(targets_BK).sum(1)
     return sums_B if kind == "example_sum" else sums_B / counted_BT.sum(1).clamp(min=1)

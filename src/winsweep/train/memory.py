@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
-from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from winsweep.errors import BadStudy
 
@@ -17,13 +23,22 @@ MOST_TOKENS = 16384  # more fill no GPU better
 GRAIN = 256
 SHARE = 0.8  # of what is free: the allocator's pieces, and kernels' own room
 COUNTED = "winsweep_counted"
-DEAR = {"mm", "addmm", "bmm", "baddbmm", "_varlen_attn", "_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu",
-        "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention"}
+DEAR = {
+    "mm",
+    "addmm",
+    "bmm",
+    "baddbmm",
+    "_varlen_attn",
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+}
 
 
 def recompute(model: PreTrainedModel, level: str) -> None:
-    """Have the backward pass make activations again: none, those that cost no matrix product or attention ("cheap"), or all of a layer
-    but its input ("full"). Only memory and time change. BadStudy for a model that cannot.
+    """Have the backward pass make activations again: none, those that cost no matrix product or attention ("cheap"), or
+    all of a layer but its input ("full"). Only memory and time change. BadStudy for a model that cannot.
     """
     if level == "none":
         return
@@ -33,7 +48,9 @@ def recompute(model: PreTrainedModel, level: str) -> None:
     try:
         model.activation_checkpointing_enable(how)
     except ValueError:
-        raise BadStudy(f"placement.recompute: found {level}; {type(model).__name__} keeps all activations; type recompute: none") from None
+        raise BadStudy(
+            f"placement.recompute: found {level}; {type(model).__name__} keeps all activations; type recompute: none"
+        ) from None
 
 
 def _is_dear(op: object) -> bool:
@@ -45,16 +62,19 @@ def _policy(context: object, op: object, *args: object, **kwargs: object) -> Che
 
 
 def fitting_tokens(config: PreTrainedConfig, dtype: torch.dtype, level: str, free_bytes: float, longest: int) -> int:
-    """Tokens of a micro-batch for which `free_bytes` suffice: a multiple of GRAIN up to MOST_TOKENS, but never less than the `longest` example."""
+    """Tokens of a micro-batch for which `free_bytes` suffice: a multiple of GRAIN up to MOST_TOKENS, but never less
+    than the `longest` example.
+    """
     tokens = int(SHARE * free_bytes / bytes_per_token(config, dtype, level)) // GRAIN * GRAIN
     return max(longest, min(MOST_TOKENS, tokens))
 
 
 def free_bytes(num_parameters: int, itemsize: int, stage: int, num_ranks: int) -> float:
-    """What this rank's GPU has left for activations once DeepSpeed has made its gradients, which it does in the first step.
+    """What this rank's GPU has left for activations once DeepSpeed has made its gradients, which it does in the first
+    step.
 
-    Weights, their fp32 copy and Adam's moments are there already. Gradients add up in fp32: whole below stage 2, else this rank's part; a
-    copy of that part is made for the step, and stage 3 gathers up to 1e9 parameters at a time.
+    Weights, their fp32 copy and Adam's moments are there already. Gradients add up in fp32: whole below stage 2, else
+    this rank's part; a copy of that part is made for the step, and stage 3 gathers up to 1e9 parameters at a time.
     """
     free = torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
     part = num_parameters / num_ranks
@@ -66,21 +86,30 @@ def free_bytes(num_parameters: int, itemsize: int, stage: int, num_ranks: int) -
 def bytes_per_token(config: PreTrainedConfig, dtype: torch.dtype, level: str) -> float:
     """What a token of a micro-batch takes at the peak, which is where the backward pass begins.
 
-    Counted, not measured: a forward pass on the meta device, which has shapes and no numbers, tells what autograd keeps. To that come one
-    layer's recomputed activations and gradients, and logits with their gradient (see train.nll).
+    Counted, not measured: a forward pass on the meta device, which has shapes and no numbers, tells what autograd
+    keeps. To that come one layer's recomputed activations and gradients, and logits with their gradient (see
+    train.nll).
     """
     num_tokens, text = 64, config.get_text_config()
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype, attn_implementation=COUNTED).train()
+        model = AutoModelForCausalLM.from_config(
+            copy.deepcopy(config), dtype=dtype, attn_implementation=COUNTED
+        ).train()
         ids_1Q = torch.zeros(1, num_tokens, dtype=torch.long)
     own = {p.untyped_storage()._cdata for p in [*model.parameters(), *model.buffers()]}
     kept: dict[int, Tensor] = {}
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.setdefault(t.untyped_storage()._cdata, t) is None or t, lambda t: t):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: kept.setdefault(t.untyped_storage()._cdata, t) is None or t, lambda t: t
+    ):
         with _Dear() as dear:
             model(input_ids=ids_1Q, attention_mask=torch.ones_like(ids_1Q), use_cache=False, logits_to_keep=1)
     saved = sum(t.untyped_storage().nbytes() for at, t in kept.items() if at not in own) / num_tokens
     layers, hidden = text.num_hidden_layers, text.hidden_size * dtype.itemsize
-    levels = {"none": saved, "cheap": dear.num_bytes / num_tokens + 2 * layers * hidden, "full": layers * hidden + saved / layers}
+    levels = {
+        "none": saved,
+        "cheap": dear.num_bytes / num_tokens + 2 * layers * hidden,
+        "full": layers * hidden + saved / layers,
+    }
     return min(saved, levels[level]) + saved / layers + 2 * text.vocab_size * dtype.itemsize
 
 
@@ -106,7 +135,9 @@ class _Attention(torch.autograd.Function):
         return out
 
 
-def _counted(module: object, query: Tensor, key: Tensor, value: Tensor, mask: None, **how: object) -> tuple[Tensor, None]:
+def _counted(
+    module: object, query: Tensor, key: Tensor, value: Tensor, mask: None, **how: object
+) -> tuple[Tensor, None]:
     return _Attention.apply(query, key, value), None
 
 

@@ -1,7 +1,8 @@
 """DeepSpeed's Muon, imported without the compiler of its kernels.
 
-DeepSpeed imports it with every first engine to ask whether the optimizer is one, and its module-level `torch.compile` then loads
-inductor: a second of every rank and 540 files of a shared disk. No recipe trains with Muon, so none of its kernels ever runs.
+DeepSpeed imports it with every first engine to ask whether the optimizer is one, and its module-level `torch.compile`
+then loads inductor: a second of every rank and 540 files of a shared disk. No recipe trains with Muon, so none of its
+kernels ever runs.
 """
 
 from collections.abc import Callable

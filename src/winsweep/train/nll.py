@@ -1,8 +1,8 @@
 """Cross-entropy that holds no float32 copy of the logits: computed and differentiated a few rows at a time.
 
-K positions, V vocabulary, C rows of a chunk. The arithmetic is F.cross_entropy's on float32 logits; beside the logits and their
-gradient only C·V numbers are in memory, a sixth of what autograd keeps for bf16 logits. No weight is touched, so ranks may have any
-number of chunks under ZeRO 3, and whatever a model does to its logits is kept.
+K positions, V vocabulary, C rows of a chunk. The arithmetic is F.cross_entropy's on float32 logits; beside the logits
+and their gradient only C·V numbers are in memory, a sixth of what autograd keeps for bf16 logits. No weight is touched,
+so ranks may have any number of chunks under ZeRO 3, and whatever a model does to its logits is kept.
 """
 
 import torch

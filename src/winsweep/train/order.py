@@ -14,10 +14,13 @@ def permutation(num_examples: int, seed: int, epoch: int) -> tuple[int, ...]:
 
 
 def step_rows(num_examples: int, recipe: Recipe, seed: int, step: int) -> list[int]:
-    """Rows of optimizer step `step` (0-based): within epochs the last one of each may be short; across epochs all are full."""
+    """Rows of optimizer step `step` (0-based): within epochs the last one of each may be short; across epochs all are
+    full.
+    """
     seed, size = 0 if recipe.order == "constant" else seed, recipe.global_batch
     if recipe.accumulate == "within_epochs":
         epoch, position = divmod(step, math.ceil(num_examples / size))
         return list(permutation(num_examples, seed, epoch)[position * size : (position + 1) * size])
     positions = (divmod(at, recipe.rows_per_epoch(num_examples)) for at in range(step * size, (step + 1) * size))
-    return [permutation(num_examples, seed, epoch)[position % num_examples] for epoch, position in positions]  # an epoch that repeats begins again
+    # an epoch that repeats begins again
+    return [permutation(num_examples, seed, epoch)[position % num_examples] for epoch, position in positions]

@@ -1,6 +1,8 @@
-"""Which examples of an optimizer step share a forward pass, and on which rank: a pure function of their lengths, the ranks and a budget of tokens.
+"""Which examples of an optimizer step share a forward pass, and on which rank: a pure function of their lengths, the
+ranks and a budget of tokens.
 
-A part is what one rank computes in one forward pass. A grid holds a step's parts: grid[micro][rank] is a list of places in `lengths`.
+A part is what one rank computes in one forward pass. A grid holds a step's parts: grid[micro][rank] is a list of places
+in `lengths`.
 """
 
 import heapq
@@ -13,8 +15,8 @@ Grid = list[list[list[int]]]
 def packed_grid(lengths: Sequence[int], num_ranks: int, budget: int) -> Grid:
     """Parts of at most `budget` tokens (more only where a single example is longer), as few and as equal as they get.
 
-    Every example is in one part; every rank has a part in every micro-batch, as collectives must match, so parts may be empty.
-    Longest processing time first: Graham, Bounds on Multiprocessing Timing Anomalies (1969).
+    Every example is in one part; every rank has a part in every micro-batch, as collectives must match, so parts may be
+    empty. Longest processing time first: Graham, Bounds on Multiprocessing Timing Anomalies (1969).
     """
     limit = max(budget, max(lengths))
     num_micro = max(1, math.ceil(sum(lengths) / (num_ranks * limit)))
@@ -24,7 +26,9 @@ def packed_grid(lengths: Sequence[int], num_ranks: int, budget: int) -> Grid:
 
 
 def padded_grid(lengths: Sequence[int], num_ranks: int, budget: int) -> Grid:
-    """The same for a model whose examples must be padded: examples of like length share a part, whose padding counts as tokens."""
+    """The same for a model whose examples must be padded: examples of like length share a part, whose padding counts as
+    tokens.
+    """
     parts: list[list[int]] = []
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         if parts and (len(parts[-1]) + 1) * lengths[parts[-1][0]] <= budget:
@@ -49,7 +53,9 @@ def padded_size(part: Sequence[int], lengths: Sequence[int]) -> int:
 
 
 def num_slots(sizes: Sequence[Sequence[int]]) -> int:
-    """Token slots that a step costs: in lock step every rank waits for the largest of its micro-batch. sizes[micro][rank]."""
+    """Token slots that a step costs: in lock step every rank waits for the largest of its micro-batch.
+    sizes[micro][rank].
+    """
     return sum(len(row) * max(row) for row in sizes)
 
 
@@ -68,6 +74,8 @@ def _loads(parts: Grid | list[list[int]], lengths: Sequence[int]) -> list[int]:
 
 
 def _deal(parts: list[list[int]], num_ranks: int) -> Grid:
-    """Parts that are sorted by size as micro-batches of neighbours, so of like size; every other one backwards, so that ranks have like sums."""
+    """Parts that are sorted by size as micro-batches of neighbours, so of like size; every other one backwards, so that
+    ranks have like sums.
+    """
     rows = [parts[at : at + num_ranks] for at in range(0, len(parts), num_ranks)]
     return [row[::-1] if at % 2 else row for at, row in enumerate(rows)]

@@ -1,4 +1,5 @@
-"""How a small Llama is pretrained from nothing: documents packed into blocks, one pass, Muon for matrices, AdamW for the rest.
+"""How a small Llama is pretrained from nothing: documents packed into blocks, one pass, Muon for matrices, AdamW for
+the rest.
 
 `python -m winsweep.train.pretrain OUT --seed 0` writes the model that is shipped for that seed. Shapes: B blocks of a
 batch, N blocks in all, T tokens of a block.
@@ -28,11 +29,12 @@ LOG_STEPS = 50
 def pretrain(
     out: Path, *, spec: Pretrain, work: Path, progress: Callable[[int, int], None], tokenizer_path: Path | None = None
 ) -> None:
-    """Write the model and tokenizer that `spec` names into `out`, weights in bf16; the same bytes on the same machine and threads.
+    """Write the model and tokenizer that `spec` names into `out`, weights in bf16; the same bytes on the same machine
+    and threads.
 
-    pretrain.json beside them repeats `spec`. `tokenizer_path` replaces the tokenizer learnt on the corpus. The loss goes to
-    `work`/log.jsonl, and `progress(steps done, steps in all)` is called with every line of it. BadStudy where the
-    tokenizer has not `spec.vocab` tokens, NotFinite on a loss that is NaN or infinite.
+    pretrain.json beside them repeats `spec`. `tokenizer_path` replaces the tokenizer learnt on the corpus. The loss
+    goes to `work`/log.jsonl, and `progress(steps done, steps in all)` is called with every line of it. BadStudy where
+    the tokenizer has not `spec.vocab` tokens, NotFinite on a loss that is NaN or infinite.
     """
     tokenizer = _tokenizer(spec, tokenizer_path)
     model = _first_weights(spec, tokenizer)
@@ -50,9 +52,14 @@ def pretrain(
 
 
 def _tokenizer(spec: Pretrain, path: Path | None) -> PreTrainedTokenizerBase:
-    tokenizer = load(path) if path else learn(islice(documents(spec.world, "tokenizer"), TOKENIZER_DOCUMENTS), spec.vocab)
+    tokenizer = (
+        load(path) if path else learn(islice(documents(spec.world, "tokenizer"), TOKENIZER_DOCUMENTS), spec.vocab)
+    )
     if len(tokenizer) != spec.vocab:
-        raise BadStudy(f"pretrain.vocab: found {spec.vocab}; the tokenizer has {len(tokenizer)} tokens; type vocab: {len(tokenizer)}")
+        raise BadStudy(
+            f"pretrain.vocab: found {spec.vocab}; the tokenizer has {len(tokenizer)} tokens; type vocab: "
+            f"{len(tokenizer)}"
+        )
     return tokenizer
 
 
@@ -95,7 +102,10 @@ def _train(model: LlamaForCausalLM, blocks_NT: torch.Tensor, spec: Pretrain) -> 
         ids_BT = blocks_NT[order_N[step * spec.batch : (step + 1) * spec.batch]]
         loss = model(input_ids=ids_BT, labels=ids_BT, use_cache=False).loss
         if not math.isfinite(loss.item()):
-            raise NotFinite(f"pretrain step {step}: the loss is {loss.item()}; every loss must be finite; type a smaller lr than {spec.lr}")
+            raise NotFinite(
+                f"pretrain step {step}: the loss is {loss.item()}; every loss must be finite; type a smaller lr than "
+                f"{spec.lr}"
+            )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, peak in optimizers:

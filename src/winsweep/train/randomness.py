@@ -15,7 +15,9 @@ def set_seeds(seed: int) -> None:
 
 
 def set_seeds_at(seed: int, step: int, rank: int) -> None:
-    """Start them for a rank that goes on after `step` steps with no state of its own: the same for the same three numbers."""
+    """Start them for a rank that goes on after `step` steps with no state of its own: the same for the same three
+    numbers.
+    """
     set_seeds(int.from_bytes(hashlib.sha256(f"{seed} {step} {rank}".encode()).digest()[:7], "big"))
 
 

@@ -46,14 +46,18 @@ class RankGroup:
         return total.tolist()
 
     def agree(self, error: Exception | None) -> None:
-        """Return if no rank has an error; otherwise every rank raises: its own, or a copy of that of the lowest failed rank."""
+        """Return if no rank has an error; otherwise every rank raises: its own, or a copy of that of the lowest failed
+        rank.
+        """
         if self.sum(error is not None) == [0.0]:
             return
         told = self.gather(error and (type(error).__name__, getattr(error, "errno", None), str(error)))
         raise error or _copy(*next((rank, *text) for rank, text in enumerate(told) if text))
 
     def together(self, action: Callable[[], T]) -> T:
-        """Do `action`, which holds no collective that an error could skip, on every rank; if it fails on one, all raise."""
+        """Do `action`, which holds no collective that an error could skip, on every rank; if it fails on one, all
+        raise.
+        """
         result, error = None, None
         try:
             result = action()
@@ -75,7 +79,9 @@ class RankGroup:
         return told
 
     def limit_waits(self) -> None:
-        """Put this group's time-out on every process group; DeepSpeed makes some that have the default of ten minutes or more."""
+        """Put this group's time-out on every process group; DeepSpeed makes some that have the default of ten minutes
+        or more.
+        """
         for group in list(c10d._world.pg_map):
             c10d._set_pg_timeout(timedelta(seconds=self.timeout_s), group)
 
@@ -85,12 +91,21 @@ class RankGroup:
             dist.destroy_process_group()
 
 
-def join(*, rank: int, num_ranks: int, meeting: Path, timeout_s: float, host: str = LOCAL, lost: Callable[[str], None] | None = None) -> RankGroup:
-    """A RankGroup of which every rank is present, met through the directory `meeting`, which must be new for every attempt.
+def join(
+    *,
+    rank: int,
+    num_ranks: int,
+    meeting: Path,
+    timeout_s: float,
+    host: str = LOCAL,
+    lost: Callable[[str], None] | None = None,
+) -> RankGroup:
+    """A RankGroup of which every rank is present, met through the directory `meeting`, which must be new for every
+    attempt.
 
     Rank 0 listens on a port the system chose and posts `host` and that port, so no two attempts can collide; ranks on
-    other machines need the name of rank 0's as its `host`. Absent names who did not come within `timeout_s`. `lost` is called, in a
-    thread, once a rank hangs (see heartbeat); without it this process ends then.
+    other machines need the name of rank 0's as its `host`. Absent names who did not come within `timeout_s`. `lost` is
+    called, in a thread, once a rank hangs (see heartbeat); without it this process ends then.
     """
     limit = timedelta(seconds=timeout_s)
     deadline = time.monotonic() + timeout_s
@@ -105,7 +120,9 @@ def join(*, rank: int, num_ranks: int, meeting: Path, timeout_s: float, host: st
         store.wait(["all here"], limit)
     heartbeat = RankHeartbeat(links(store, rank, num_ranks, host, timeout_s), lost or end_process)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=dist.PrefixStore("group", store), rank=rank, world_size=num_ranks, timeout=limit)
+    dist.init_process_group(
+        backend, store=dist.PrefixStore("group", store), rank=rank, world_size=num_ranks, timeout=limit
+    )
     return RankGroup(rank, num_ranks, timeout_s, store, heartbeat)
 
 
@@ -135,7 +152,10 @@ def _await_all(store: dist.TCPStore, num_ranks: int, deadline: float, timeout_s:
     while missing := [rank for rank in missing if not store.check([f"here/{rank}"])]:
         if time.monotonic() > deadline:
             names = ", ".join(map(str, missing))
-            raise Absent(f"the ranks' meeting: after {timeout_s:g} s, of {num_ranks} ranks these did not come: {names}; see their logs")
+            raise Absent(
+                f"the ranks' meeting: after {timeout_s:g} s, of {num_ranks} ranks these did not come: {names}; see "
+                f"their logs"
+            )
         time.sleep(POLL_S)
     store.set("all here", "")
 

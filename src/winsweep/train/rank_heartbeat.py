@@ -1,7 +1,9 @@
-"""Whether the processes of all ranks move: each says so to rank 0 every second, and rank 0 to each, on connections of their own.
+"""Whether the processes of all ranks move: each says so to rank 0 every second, and rank 0 to each, on connections of
+their own.
 
-A rank that is dead ends the collectives of those that wait for it at once; one that hangs (a stopped process, a node that hangs) would leave
-them waiting for the rank group's time-out, which must be longer than the slowest step; so would, in a ring, one that ended for such a reason.
+A rank that is dead ends the collectives of those that wait for it at once; one that hangs (a stopped process, a node
+that hangs) would leave them waiting for the rank group's time-out, which must be longer than the slowest step; so
+would, in a ring, one that ended for such a reason.
 """
 
 import contextlib
@@ -16,13 +18,16 @@ import torch.distributed as dist
 
 LOCAL = "127.0.0.1"
 BEAT_S = 1.0
-NUM_MISSED = 20  # beats in a row, by one's own count: a process that was stopped together with its peers has counted none meanwhile
+# beats in a row, by one's own count: a process that was stopped together with its peers has counted none meanwhile
+NUM_MISSED = 20
 NUM_MISSED_BY_THE_DEAD = 5  # until then a collective says more
 GOODBYE = b"q"
 
 
 class RankHeartbeat:
-    """Beats to the peers at the other ends of `links` (rank to socket) until `end`; calls `lost` with words for one that is silent too long."""
+    """Beats to the peers at the other ends of `links` (rank to socket) until `end`; calls `lost` with words for one
+    that is silent too long.
+    """
 
     def __init__(self, links: Mapping[int, socket.socket], lost: Callable[[str], None]) -> None:
         self.links, self.lost, self.over = dict(links), lost, threading.Event()
@@ -59,11 +64,14 @@ class RankHeartbeat:
         elif heard == b"" and self.missed[rank] >= NUM_MISSED_BY_THE_DEAD:
             self.lost(f"rank {rank} is gone")
         elif self.missed[rank] >= NUM_MISSED:
-            self.lost(f"rank {rank} has not moved for {NUM_MISSED * BEAT_S:.0f} s: its process is stopped, or its node hangs")
+            self.lost(
+                f"rank {rank} has not moved for {NUM_MISSED * BEAT_S:.0f} s: its process is stopped, or its node hangs"
+            )
 
 
 def links(store: dist.Store, rank: int, num_ranks: int, host: str, timeout_s: float) -> dict[int, socket.socket]:
-    """Rank 0's connections to all others, or another rank's to rank 0, which is called `host`; TimeoutError after `timeout_s`.
+    """Rank 0's connections to all others, or another rank's to rank 0, which is called `host`; TimeoutError after
+    `timeout_s`.
 
     Who connects must know a word that only the ranks' `store` holds.
     """

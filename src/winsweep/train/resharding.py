@@ -1,8 +1,10 @@
-"""How the state that one layout saved becomes that of an engine of another: other ranks, another ZeRO stage, other buffers.
+"""How the state that one layout saved becomes that of an engine of another: other ranks, another ZeRO stage, other
+buffers.
 
-Each rank keeps fp32 weights and Adam's moments in flat tensors, of which each stretch belongs to one parameter. A checkpoint
-says which (`pieces`), so a rank copies what it needs, by parameter, out of the mapped files of all ranks of the old layout:
-no conversion is written, nothing is whole in memory, and a kill in the middle leaves the checkpoint as it was.
+Each rank keeps fp32 weights and Adam's moments in flat tensors, of which each stretch belongs to one parameter. A
+checkpoint says which (`pieces`), so a rank copies what it needs, by parameter, out of the mapped files of all ranks of
+the old layout: no conversion is written, nothing is whole in memory, and a kill in the middle leaves the checkpoint as
+it was.
 """
 
 from collections import defaultdict
@@ -22,7 +24,9 @@ WEIGHT, MOMENTS = "weight", ("exp_avg", "exp_avg_sq")
 
 @dataclass(frozen=True)
 class Piece:
-    """`num` numbers of parameter `name`, from its number `offset` on: those of the rank's flat tensor `group` from `start` on."""
+    """`num` numbers of parameter `name`, from its number `offset` on: those of the rank's flat tensor `group` from
+    `start` on.
+    """
 
     name: str
     group: int
@@ -44,7 +48,13 @@ def pieces(engine: Engine) -> list[Piece]:
     named, stage = list(engine.module.named_parameters()), engine.zero_optimization_stage()
     if stage == 0:
         return [Piece(name, group, 0, 0, p.numel()) for group, (name, p) in enumerate(named)]
-    find = _of_stage_3 if stage == 3 else _of_bf16_stage_1 if hasattr(engine.optimizer, "bf16_groups") else _of_stage_1_and_2
+    find = (
+        _of_stage_3
+        if stage == 3
+        else _of_bf16_stage_1
+        if hasattr(engine.optimizer, "bf16_groups")
+        else _of_stage_1_and_2
+    )
     return [piece for piece in find(engine, named) if piece.num]
 
 
@@ -57,7 +67,9 @@ def _of_bf16_stage_1(engine: Engine, named: Sequence[tuple[str, Tensor]]) -> Ite
 
 
 def _of_stage_1_and_2(engine: Engine, named: Sequence[tuple[str, Tensor]]) -> Iterator[Piece]:
-    """By where parameters lie in the flat bit16 tensor: DeepSpeed's own _hp_mapping is wrong with round_robin_gradients."""
+    """By where parameters lie in the flat bit16 tensor: DeepSpeed's own _hp_mapping is wrong with
+    round_robin_gradients.
+    """
     zero, names = engine.optimizer, {id(p): name for name, p in named}
     for group, members in enumerate(zero.round_robin_bit16_groups):
         begin, size = engine.global_rank * zero.partition_size[group], zero.partition_size[group]
@@ -74,8 +86,11 @@ def _of_stage_3(engine: Engine, named: Sequence[tuple[str, Tensor]]) -> Iterator
         yield Piece(name, group, start, offset, max(0, min(num, p.ds_numel - offset)))
 
 
-def load_other_layout(engine: Engine, directory: Path, ranks: Sequence[Sequence[Piece]], stage: int, step: int, group: RankGroup) -> None:
-    """Give `engine` the state after `step` steps that `ranks`, with what each held, saved below `directory` under ZeRO `stage`.
+def load_other_layout(
+    engine: Engine, directory: Path, ranks: Sequence[Sequence[Piece]], stage: int, step: int, group: RankGroup
+) -> None:
+    """Give `engine` the state after `step` steps that `ranks`, with what each held, saved below `directory` under ZeRO
+    `stage`.
 
     Called by every rank. Damaged, on all, if what is saved is not that state, or does not hold each parameter whole.
     """
@@ -84,7 +99,8 @@ def load_other_layout(engine: Engine, directory: Path, ranks: Sequence[Sequence[
         zero.checkpoint_event_prologue()
     group.together(lambda: _fill(engine, _by_parameter(directory / TAG, ranks, stage, step), step, directory))
     if new_stage == 3:
-        zero.load_state_dict([zero.state_dict()] * group.num_ranks, load_optimizer_states=False)  # makes bf16 weights of fp32 ones
+        # makes bf16 weights of fp32 ones
+        zero.load_state_dict([zero.state_dict()] * group.num_ranks, load_optimizer_states=False)
         zero.checkpoint_event_epilogue()
     elif new_stage:
         zero.update_lp_params()
@@ -111,9 +127,14 @@ def _whole(saved: Path, held: Sequence[Piece]) -> Iterator[dict[str, Tensor]]:
 
 
 def _flats(saved: Path, rank: int, stage: int) -> Iterator[dict[str, Tensor]]:
-    [path] = saved.glob(f"*zero_pp_rank_{rank}_mp_rank_00_optim_states.pt")  # its name tells whether the weights were bf16
+    # its name tells whether the weights were bf16
+    [path] = saved.glob(f"*zero_pp_rank_{rank}_mp_rank_00_optim_states.pt")
     state = _mapped(path)["optimizer_state_dict"]
-    weights, adam = ("fp32_flat_groups", "optimizer_state_dict") if stage == 3 else ("single_partition_of_fp32_groups", "base_optimizer_state")
+    weights, adam = (
+        ("fp32_flat_groups", "optimizer_state_dict")
+        if stage == 3
+        else ("single_partition_of_fp32_groups", "base_optimizer_state")
+    )
     for group, weight in enumerate(state[weights]):
         yield {WEIGHT: weight, **state[adam]["state"][group]}
 
@@ -127,7 +148,10 @@ def _fill(engine: Engine, saved: dict[str, list[Saved]], step: int, directory: P
     for piece in pieces(engine):
         num = sum(_copy(old, piece, flats[piece.group]) for old in saved.get(piece.name, ()))
         if num != piece.num:
-            raise Damaged(f"{directory}: holds {num} of {piece.num} numbers of {piece.name}; all are legal; remove {directory.parent}")
+            raise Damaged(
+                f"{directory}: holds {num} of {piece.num} numbers of {piece.name}; all are legal; remove "
+                f"{directory.parent}"
+            )
 
 
 def _live(engine: Engine, step: int) -> Iterator[dict[str, Tensor]]:

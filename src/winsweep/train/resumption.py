@@ -1,4 +1,5 @@
-"""Which checkpoint an attempt goes on from, whatever layout it was saved in; work that cannot be gone on with is never dropped unasked.
+"""Which checkpoint an attempt goes on from, whatever layout it was saved in; work that cannot be gone on with is never
+dropped unasked.
 
 A checkpoint holds pickles, so only a directory of one's own is ever read.
 """
@@ -17,8 +18,8 @@ from winsweep.errors import Damaged, NotFound, WinsweepError
 from winsweep.store import manifest
 from winsweep.train.checkpoint import ABOUT, LOG, NOTES, PIECES, PREFIX, TMP, checkpoints
 from winsweep.train.engine import Engine, libraries, load_state
-from winsweep.train.rank_group import RankGroup
 from winsweep.train.randomness import set_random_state, set_seeds_at
+from winsweep.train.rank_group import RankGroup
 from winsweep.train.resharding import Piece, load_other_layout
 
 LIBRARIES = "libraries"  # whose form the state has: kept with it, but may differ as long as it can be read
@@ -27,11 +28,13 @@ RETRY = "and start the sweep again with --retry-failed"
 
 
 def resume(engine: Engine, work: Path, fit: dict, group: RankGroup) -> int:
-    """Bring engine, log and random state to the newest checkpoint that is intact and fits; returns its step, or 0 if there is none at all.
+    """Bring engine, log and random state to the newest checkpoint that is intact and fits; returns its step, or 0 if
+    there is none at all.
 
-    In the layout that it was saved in, the run goes on bit for bit. In another it does to rounding; with other ranks each starts its
-    random numbers (dropout) anew from seed, step and rank. What was done is noted in work/notes.txt and on standard error.
-    Damaged, on all ranks, if one is not safe to read, or if there are checkpoints and none can be used: a person must decide.
+    In the layout that it was saved in, the run goes on bit for bit. In another it does to rounding; with other ranks
+    each starts its random numbers (dropout) anew from seed, step and rank. What was done is noted in work/notes.txt and
+    on standard error. Damaged, on all ranks, if one is not safe to read, or if there are checkpoints and none can be
+    used: a person must decide.
     """
     step, have = group.first(lambda: _choose(work, fit))
     if not step:
@@ -67,9 +70,12 @@ def _worded(here: Path, work: Path, have: dict) -> Iterator[None]:
 def _unreadable(here: Path, work: Path, old: dict[str, str], error: Exception) -> str:
     by, now = (" and ".join(f"{name} {version}" for name, version in some.items()) for some in (old, libraries()))
     install = " ".join(f"{name}=={version}" for name, version in old.items())
-    return (f"{here}: saved by {by or 'versions that it does not name'}, which {now} cannot read ({type(error).__name__}: {error}). "
-            f"Legal: the versions it was saved with; type pip install {install or 'with the versions of that time'}, "
-            f"or rm -r {work} to train from step 0, {RETRY}")
+    return (
+        f"{here}: saved by {by or 'versions that it does not name'}, which {now} cannot read ({type(error).__name__}: "
+        f"{error}). "
+        f"Legal: the versions it was saved with; type pip install {install or 'with the versions of that time'}, "
+        f"or rm -r {work} to train from step 0, {RETRY}"
+    )
 
 
 def _pieces(here: Path, rank: int) -> list[Piece]:
@@ -77,7 +83,9 @@ def _pieces(here: Path, rank: int) -> list[Piece]:
 
 
 def _choose(work: Path, fit: dict) -> tuple[int, dict]:
-    """The step to go on from, with work's log brought back to it, and what it was made with; 0, and an empty log, if there is none."""
+    """The step to go on from, with work's log brought back to it, and what it was made with; 0, and an empty log, if
+    there is none.
+    """
     for left in work.glob(TMP + "*"):
         shutil.rmtree(left, ignore_errors=True)
     passed_over: list[tuple[Path, str]] = []
@@ -98,13 +106,21 @@ def _choose(work: Path, fit: dict) -> tuple[int, dict]:
 
 def _question(work: Path, passed_over: list[tuple[Path, str]]) -> str:
     found = "; ".join(f"{path.name}: {why}" for path, why in passed_over)
-    return (f"{work}: the steps taken so far cannot be gone on with: {found}. Legal: a checkpoint that is whole and was made as this run is; "
-            f"put back what was changed (ranks and zero stand in the cluster file), or type rm -r {work} to train from step 0, {RETRY}")
+    return (
+        f"{work}: the steps taken so far cannot be gone on with: {found}. Legal: a checkpoint that is whole and was "
+        f"made as this run is; "
+        f"put back what was changed (ranks and zero stand in the cluster file), or type rm -r {work} to train from "
+        f"step 0, {RETRY}"
+    )
 
 
 def _differences(have: dict, fit: dict) -> str:
     changes = list(_changes(have, fit))
-    others = [f"{name} {version} -> {new}" for name, version in have.get(LIBRARIES, {}).items() if version != (new := fit[LIBRARIES][name])]
+    others = [
+        f"{name} {version} -> {new}"
+        for name, version in have.get(LIBRARIES, {}).items()
+        if version != (new := fit[LIBRARIES][name])
+    ]
     anew = "; random numbers start anew from seed, step and rank" if have["num_ranks"] != fit["num_ranks"] else ""
     said = f" with another layout: {', '.join(changes)}{anew}" if changes else ""
     return said + (f"; saved by other libraries: {', '.join(others)}" if others else "")
@@ -130,25 +146,38 @@ def _unusable(path: Path, step: int, fit: dict) -> str:
         return told.format(needed[0], json.dumps(old.get(needed[0])), json.dumps(new.get(needed[0])))
     if different and not all((path / PIECES.format(rank)).exists() for rank in range(have["num_ranks"])):
         key = different[0]
-        return told.format(key, json.dumps(old[key]), json.dumps(new[key])) + ", and this winsweep cannot carry what an older one saved over to that"
+        return (
+            told.format(key, json.dumps(old[key]), json.dumps(new[key]))
+            + ", and this winsweep cannot carry what an older one saved over to that"
+        )
     lines = (path / LOG).read_bytes().count(b"\n")
     return "" if lines == step else f"its log has {lines} steps"
 
 
 def _comparable(about: dict) -> dict:
-    """Where a base lies on a disk is no part of it: its copy on another node, or a store that was moved, is the same one."""
+    """Where a base lies on a disk is no part of it: its copy on another node, or a store that was moved, is the same
+    one.
+    """
     about = {key: value for key, value in about.items() if key != LIBRARIES}
     return about if about.get("revision") else about | {"base": Path(str(about.get("base"))).name}
 
 
 def require_own(path: Path) -> None:
-    """Damaged unless `path` and all below it belong to this user and nobody else may write there: reading it runs what it holds."""
+    """Damaged unless `path` and all below it belong to this user and nobody else may write there: reading it runs what
+    it holds.
+    """
     for here in [path, *path.rglob("*")]:
         stat = here.lstat()
         if stat.st_uid != os.getuid():
-            raise Damaged(f"{here}: owned by user {stat.st_uid}; it can run code: only your own is legal ({os.getuid()}); remove {path}")
+            raise Damaged(
+                f"{here}: owned by user {stat.st_uid}; it can run code: only your own is legal ({os.getuid()}); remove "
+                f"{path}"
+            )
         if here.is_symlink() or stat.st_mode & 0o022:
-            raise Damaged(f"{here}: others can write it; it can run code, so only files writable by you alone are legal; remove {path}")
+            raise Damaged(
+                f"{here}: others can write it; it can run code, so only files writable by you alone are legal; remove "
+                f"{path}"
+            )
 
 
 def note(work: Path, text: str) -> None:

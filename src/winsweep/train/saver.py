@@ -1,4 +1,6 @@
-"""When a run is saved: every so many steps, or as often as costs little of its time; and on whose time the files are written."""
+"""When a run is saved: every so many steps, or as often as costs little of its time; and on whose time the files are
+written.
+"""
 
 import time
 from collections.abc import Callable
@@ -15,7 +17,9 @@ COPY_BYTES_PER_S = 5e8  # what the first checkpoint is reckoned with
 
 
 def worth_it(now: float, begun: float, last: float, spent_s: float, cost_s: float) -> bool:
-    """Whether a checkpoint that takes `cost_s` keeps saving within SHARE of the time since `begun`; all in seconds of one clock."""
+    """Whether a checkpoint that takes `cost_s` keeps saving within SHARE of the time since `begun`; all in seconds of
+    one clock.
+    """
     return now - last >= MIN_S and spent_s + cost_s <= SHARE * (now - begun)
 
 
@@ -30,9 +34,11 @@ class Saver:
         self.draft: checkpoint.Draft | None = None
 
     def after(self, step: int, stop: bool) -> None:
-        """Save the state after `step` steps if it is time to, or if the run must stop: then it is on the disk on return.
+        """Save the state after `step` steps if it is time to, or if the run must stop: then it is on the disk on
+        return.
 
-        An error of writing is raised on all ranks, at the latest when the next checkpoint would begin; the last one stays as it was.
+        An error of writing is raised on all ranks, at the latest when the next checkpoint would begin; the last one
+        stays as it was.
         """
         ready = self.draft is None or not self.draft.is_writing()
         all_ready, due = self.group.sum(ready, self.group.rank == 0 and self._due(step))
@@ -62,7 +68,11 @@ class Saver:
 
     def _begin(self, step: int, behind: bool) -> None:
         ranks_here = self.group.num_ranks // self.placement.nodes or 1
-        roomy = behind and 2 * ranks_here * max(state_bytes(self.engine), self.num_bytes / self.group.num_ranks) < free_memory.free_bytes()
+        roomy = (
+            behind
+            and 2 * ranks_here * max(state_bytes(self.engine), self.num_bytes / self.group.num_ranks)
+            < free_memory.free_bytes()
+        )
         behind = self.group.sum(roomy) == [self.group.num_ranks]
         self.cost_s = 0.0
         self.draft = checkpoint.begin(self.engine, self.work, step, self.fit, self.group, behind)

@@ -33,9 +33,13 @@ def learn(texts: Iterable[str], vocab: int) -> PreTrainedTokenizerFast:
 
 
 def load(path: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a Hugging Face directory as it is, or of a SentencePiece file (Llama-2's tokenizer.model) with BOS."""
+    """The tokenizer of a Hugging Face directory as it is, or of a SentencePiece file (Llama-2's tokenizer.model) with
+    BOS.
+    """
     if path.is_dir():
         return as_published(AutoTokenizer.from_pretrained(path), str(path), None)
     if not path.is_file():
-        raise BadStudy(f"tokenizer: found {path}; legal is a Hugging Face directory or a SentencePiece .model file; type its path")
+        raise BadStudy(
+            f"tokenizer: found {path}; legal is a Hugging Face directory or a SentencePiece .model file; type its path"
+        )
     return wrap(from_sentencepiece(path), None)

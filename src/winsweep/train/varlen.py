@@ -17,29 +17,54 @@ UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some models want of thei
 
 
 def attention(
-    module: torch.nn.Module, query_1HQD: Tensor, key_1HQD: Tensor, value_1HQD: Tensor, mask: None, *, cu_seq_lens_q: Tensor,
-    max_length_q: int, scaling: float | None = None, dropout: float = 0.0, sliding_window: int | None = None, **more: object,
+    module: torch.nn.Module,
+    query_1HQD: Tensor,
+    key_1HQD: Tensor,
+    value_1HQD: Tensor,
+    mask: None,
+    *,
+    cu_seq_lens_q: Tensor,
+    max_length_q: int,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    **more: object,
 ) -> tuple[Tensor, None]:
     """Causal attention within each example; cu_seq_lens_q, int32 (S + 1,), is where they begin and the last one ends.
 
-    torch's varlen kernel where there is one (half precision on CUDA, no dropout), else scaled_dot_product_attention for each example:
-    no mask is made, and the cost is the sum of the squared lengths. NotImplementedError for what only other kernels do.
+    torch's varlen kernel where there is one (half precision on CUDA, no dropout), else scaled_dot_product_attention for
+    each example: no mask is made, and the cost is the sum of the squared lengths. NotImplementedError for what only
+    other kernels do.
     """
     if wanted := [name for name in UNKNOWN if more.get(name) is not None]:
         raise NotImplementedError(f"attention with {wanted[0]}")
     window = sliding_window if sliding_window is not None and sliding_window < max_length_q else None
     if query_1HQD.is_cuda and query_1HQD.dtype in (torch.bfloat16, torch.float16) and not dropout:
         query_QHD, key_QHD, value_QHD = (x[0].transpose(0, 1) for x in (query_1HQD, key_1HQD, value_1HQD))
-        out_QHD = varlen_attn(query_QHD, key_QHD, value_QHD, cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q, scale=scaling,
-                              window_size=(-1 if window is None else window - 1, 0), enable_gqa=query_QHD.shape[1] != key_QHD.shape[1])
+        out_QHD = varlen_attn(
+            query_QHD,
+            key_QHD,
+            value_QHD,
+            cu_seq_lens_q,
+            cu_seq_lens_q,
+            max_length_q,
+            max_length_q,
+            scale=scaling,
+            window_size=(-1 if window is None else window - 1, 0),
+            enable_gqa=query_QHD.shape[1] != key_QHD.shape[1],
+        )
         return out_QHD[None], None
     ends = cu_seq_lens_q.tolist()
-    heads = [x.split([end - begin for begin, end in zip(ends, ends[1:])], 2) for x in (query_1HQD, key_1HQD, value_1HQD)]
+    heads = [
+        x.split([end - begin for begin, end in zip(ends, ends[1:])], 2) for x in (query_1HQD, key_1HQD, value_1HQD)
+    ]
     outs = [_one(*each, scaling, dropout, window) for each in zip(*heads)]
     return torch.cat(outs, 2).transpose(1, 2), None
 
 
-def _one(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float, window: int | None) -> Tensor:
+def _one(
+    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float, window: int | None
+) -> Tensor:
     how = dict(scale=scaling, dropout_p=dropout, enable_gqa=query.shape[1] != key.shape[1])
     length = query.shape[2]
     if window is None or window >= length:
@@ -57,17 +82,29 @@ def inputs(lengths: list[int], device: torch.device) -> dict:
     ends = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32).to(device)
     positions_1Q = torch.cat([torch.arange(length) for length in lengths])[None].to(device)
     longest = max(lengths)
-    return {"position_ids": positions_1Q, "cu_seq_lens_q": ends, "cu_seq_lens_k": ends, "max_length_q": longest, "max_length_k": longest}
+    return {
+        "position_ids": positions_1Q,
+        "cu_seq_lens_q": ends,
+        "cu_seq_lens_k": ends,
+        "max_length_q": longest,
+        "max_length_k": longest,
+    }
 
 
 @torch.no_grad()
 def prepare(model: PreTrainedModel, forward: Callable, device: torch.device) -> str:
-    """Make `model` one that takes packed examples and return "", or leave it as it was and say why it cannot keep them apart.
+    """Make `model` one that takes packed examples and return "", or leave it as it was and say why it cannot keep them
+    apart.
 
-    `forward` is the model, or the engine around it; under ZeRO 3 every rank must ask. Other tokens in the first of some packed examples
-    must leave the others' logits as they are, and all must be those of each example alone before anything was changed here.
+    `forward` is the model, or the engine around it; under ZeRO 3 every rank must ask. Other tokens in the first of some
+    packed examples must leave the others' logits as they are, and all must be those of each example alone before
+    anything was changed here.
     """
-    vocab, before, training = model.config.get_text_config().vocab_size, model.config._attn_implementation, model.training
+    vocab, before, training = (
+        model.config.get_text_config().vocab_size,
+        model.config._attn_implementation,
+        model.training,
+    )
     ids_1Q = (torch.arange(sum(LENGTHS)) * 7919 % vocab)[None].to(device)
     other_1Q = ids_1Q.clone()
     other_1Q[:, : LENGTHS[0]] = (ids_1Q[:, : LENGTHS[0]] + 1) % vocab
@@ -99,4 +136,6 @@ def _difference(packed: Tensor, moved: Tensor, alone: Tensor, dtype: torch.dtype
     if not seen <= max(rounding / 8, 1e-6):  # the same sums in the same order, but for experts, which see other shapes
         return f"other tokens in one example move the logits of the others by {seen:.1e} of the largest"
     limit = 4 * rounding if dtype == torch.bfloat16 else 1e-4
-    return "" if apart <= limit else f"packed logits differ from those of each example alone by {apart:.1e} of their norm"
+    return (
+        "" if apart <= limit else f"packed logits differ from those of each example alone by {apart:.1e} of their norm"
+    )

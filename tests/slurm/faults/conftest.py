@@ -11,7 +11,9 @@ from tests.slurm.faults.study import Sweep, undisturbed
 @pytest.fixture(scope="module")
 def testbed(tmp_path_factory) -> Iterator[Testbed]:
     """A cluster of its own: after what happens to its nodes here, SLURM may not count their GPUs right."""
-    yield from running_testbed(tmp_path_factory.mktemp("testbed"), ("slurmctld", "munged"), "--port", str(free_ports()), *ACCOUNTING)
+    yield from running_testbed(
+        tmp_path_factory.mktemp("testbed"), ("slurmctld", "munged"), "--port", str(free_ports()), *ACCOUNTING
+    )
 
 
 @pytest.fixture(scope="session")

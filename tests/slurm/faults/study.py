@@ -32,7 +32,7 @@ SLURM = f"""\
 kind: slurm
 all: {{partition: main, time_min: 10, signal_s: 5}}
 stages:
-  finetune: {PLACED % 'nodes: 2, gpus_per_rank: 1,'}
+  finetune: {PLACED % "nodes: 2, gpus_per_rank: 1,"}
   generate: {{gpus_per_rank: 1}}
 """
 FAST, SLOW = 1, 4  # seeds; the slow one saves after every step where it is placed so
@@ -40,15 +40,24 @@ SLOWLY = SLURM + f"labels: {{a.ins.s{SLOW}: {{finetune: {{checkpoint_steps: 1}}}
 
 
 class Sweep:
-    """One study in one folder: the launcher as a person calls it, and what its attempts and results look like from outside."""
+    """One study in one folder: the launcher as a person calls it, and what its attempts and results look like from
+    outside.
+    """
 
     def __init__(self, folder: Path, seeds: list[int], cluster: str, env: dict[str, str]) -> None:
         self.folder, self.store, self.env = folder, folder / "runs", env
         folder.mkdir(exist_ok=True)
         (folder / "study.yaml").write_text(STUDY.format(seeds=seeds))
         (folder / "cluster.yaml").write_text(cluster)
-        self.command = [sys.executable, str(ROOT / "launch/sweep.py"), str(folder / "study.yaml"), "--store", str(self.store),
-                        "--cluster", str(folder / "cluster.yaml")]
+        self.command = [
+            sys.executable,
+            str(ROOT / "launch/sweep.py"),
+            str(folder / "study.yaml"),
+            "--store",
+            str(self.store),
+            "--cluster",
+            str(folder / "cluster.yaml"),
+        ]
 
     def start(self) -> subprocess.Popen:
         return subprocess.Popen(self.command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -60,8 +69,17 @@ class Sweep:
 
     def specs(self, stage: str = "finetune") -> dict[int, Path]:
         """Seed to the work directory of its artifact."""
-        told = [spec for p in self.store.glob(".work/arrays/*/specs.jsonl") for line in p.read_text().splitlines() for spec in json.loads(line)]
-        return {int(s["label"].rpartition(".s")[2]): self.store / ".work" / stage / s["digest"] for s in told if s["stage"] == stage}
+        told = [
+            spec
+            for p in self.store.glob(".work/arrays/*/specs.jsonl")
+            for line in p.read_text().splitlines()
+            for spec in json.loads(line)
+        ]
+        return {
+            int(s["label"].rpartition(".s")[2]): self.store / ".work" / stage / s["digest"]
+            for s in told
+            if s["stage"] == stage
+        }
 
     def ends(self, seed: int) -> list[dict]:
         return [json.loads(p.read_bytes()) for p in sorted((self.specs()[seed] / "ends").glob("0*.json"))]
@@ -84,12 +102,20 @@ class Sweep:
         """The sha256 of every model and every set of outputs, and each row of the table."""
         files = [*self.store.glob("collect/*/model.safetensors"), *self.store.glob("generate/*/outputs.json")]
         names, *table = csv.reader((self.store / "results/faults.csv").read_text().splitlines(keepends=True))
-        rows = {f"row {row[names.index('seed')]}": json.dumps([names, row]) for row in table if row[names.index('seed')] != 'mean'}
+        rows = {
+            f"row {row[names.index('seed')]}": json.dumps([names, row])
+            for row in table
+            if row[names.index("seed")] != "mean"
+        }
         return {str(p.relative_to(self.store)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files} | rows
 
     def finished(self) -> int:
         """Artifacts with their results, each of which must have been made by exactly one attempt."""
-        done = Counter(p.parents[1] for p in self.store.glob(".work/[!s]*/*/ends/0*.json") if json.loads(p.read_bytes())["kind"] == "done")
+        done = Counter(
+            p.parents[1]
+            for p in self.store.glob(".work/[!s]*/*/ends/0*.json")
+            if json.loads(p.read_bytes())["kind"] == "done"
+        )
         assert set(done.values()) == {1}, done
         return len(done)
 
@@ -119,7 +145,11 @@ class Attempts:
     def on_node(self, seed: int, node: str) -> list[int]:
         """Every process of a seed's task on a node, the daemons that would report their ends first."""
         job = next(iter(self._ranks(seed).values()))["SLURM_JOB_ID"]
-        inside = [pid for pid, e in self._processes().items() if e.get("SLURMD_NODENAME") == node and e.get("SLURM_JOB_ID") == job]
+        inside = [
+            pid
+            for pid, e in self._processes().items()
+            if e.get("SLURMD_NODENAME") == node and e.get("SLURM_JOB_ID") == job
+        ]
         return [*{parent(pid) for pid in inside} - {1, *inside}, *inside]
 
     def trains(self, seed: int, beyond: int = 0) -> bool:
@@ -129,7 +159,11 @@ class Attempts:
         wanted, found = self.sweep.specs().get(seed), {}
         for pid, env in self._processes().items():
             folder = Path(env["words"].split()[-1])
-            if "-m winsweep.slurm.node" in env["words"] and "srun" not in env["words"].split()[0] and self.sweep.store in folder.parents:
+            if (
+                "-m winsweep.slurm.node" in env["words"]
+                and "srun" not in env["words"].split()[0]
+                and self.sweep.store in folder.parents
+            ):
                 makes = json.loads((folder / "map.json").read_bytes())["keys"][int(env["SLURM_ARRAY_TASK_ID"])]
                 if wanted in [self.sweep.store / ".work" / key for key in makes]:
                     found[pid] = env
@@ -139,7 +173,9 @@ class Attempts:
         mine, found = f"SLURM_CONF={self.testbed.folder}/slurm.conf", {}
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                env, words = ((entry / n).read_bytes().decode(errors="replace").split("\0") for n in ("environ", "cmdline"))
+                env, words = (
+                    (entry / n).read_bytes().decode(errors="replace").split("\0") for n in ("environ", "cmdline")
+                )
             except OSError:
                 continue
             if mine in env:
@@ -180,7 +216,9 @@ def preempt(testbed: Testbed) -> None:
 
 
 def check_through(testbed: Testbed, sweep: Sweep, seeds: list[int], quiet: Sweep, timeout_s: float = 400) -> None:
-    """The queue empties with all of the study done, once each, and as it is without faults; nobody called the launcher again."""
+    """The queue empties with all of the study done, once each, and as it is without faults; nobody called the launcher
+    again.
+    """
     wait_for(lambda: not testbed.run("squeue", "-h"), timeout_s)
     want, have = quiet.results(), sweep.results()
     names = [n for n in want if any(n.endswith(f" {s}") or f".s{s}-" in n for s in seeds)]

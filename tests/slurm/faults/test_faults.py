@@ -1,4 +1,6 @@
-"""Faults on a real SLURM: dead and hung ranks, a lost node, a controller that is away; the results are those of a run without any."""
+"""Faults on a real SLURM: dead and hung ranks, a lost node, a controller that is away; the results are those of a run
+without any.
+"""
 
 import os
 import random
@@ -14,7 +16,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 def test_ranks_die_hang_and_stop_and_the_results_are_the_same(testbed: Testbed, quiet: Sweep, tmp_path):
-    """One cell loses rank 0, one rank 1, one rank hangs, and one is stopped whose raw job id is that of the whole array."""
+    """One cell loses rank 0, one rank 1, one rank hangs, and one is stopped whose raw job id is that of the whole
+    array.
+    """
     sweep = Sweep(tmp_path, SEEDS, SLURM, testbed.env)
     attempts = Attempts(testbed, sweep)
     sweep.run()
@@ -30,10 +34,20 @@ def test_ranks_die_hang_and_stop_and_the_results_are_the_same(testbed: Testbed, 
     wait_for(lambda: sweep.kinds(hung), 90)
     assert time.monotonic() - at < 60  # not the ten minutes that a rank may compute before the others call it hung
     check_through(testbed, sweep, SEEDS, quiet)
-    kinds = {name: sweep.kinds(s) for name, s in zip(("asked", "killed 0", "killed 1", "hung"), (asked, killed_0, killed_1, hung))}
-    assert kinds == {"asked": ["time limit", "done"], "killed 0": ["killed", "done"], "killed 1": ["killed", "done"], "hung": ["hang", "done"]}
+    kinds = {
+        name: sweep.kinds(s)
+        for name, s in zip(("asked", "killed 0", "killed 1", "hung"), (asked, killed_0, killed_1, hung))
+    }
+    assert kinds == {
+        "asked": ["time limit", "done"],
+        "killed 0": ["killed", "done"],
+        "killed 1": ["killed", "done"],
+        "hung": ["hang", "done"],
+    }
     assert [sweep.ends(s)[0]["node"] for s in (killed_0, killed_1, hung)] == nodes
-    assert list(sweep.restarts(asked).values()) == [1] and {n for s in (killed_0, killed_1, hung) for n in sweep.restarts(s).values()} == {0}
+    assert list(sweep.restarts(asked).values()) == [1] and {
+        n for s in (killed_0, killed_1, hung) for n in sweep.restarts(s).values()
+    } == {0}
     assert all(e["progress"] > 25 for s in SEEDS for e in sweep.ends(s)[:1])
 
 
@@ -43,8 +57,11 @@ def is_whole_array(testbed: Testbed, task: str) -> bool:
 
 
 def test_nodes_die_or_are_out_of_sight_and_the_controller_is_away(testbed: Testbed, quiet: Sweep, tmp_path):
-    """SLURM loses two nodes. One cell loses its rank 0 with them; the ranks of the other live on and save while their task begins again."""
-    without = SLOWLY.replace("gpus_per_rank: 1, zero", "gpus_per_rank: 0, zero")  # SLURM 22.05 miscounts those of a job all of whose nodes went down
+    """SLURM loses two nodes. One cell loses its rank 0 with them; the ranks of the other live on and save while their
+    task begins again.
+    """
+    # SLURM 22.05 miscounts those of a job all of whose nodes went down
+    without = SLOWLY.replace("gpus_per_rank: 1, zero", "gpus_per_rank: 0, zero")
     sweep = Sweep(tmp_path, [FAST, SLOW], without, testbed.env)
     attempts = Attempts(testbed, sweep)
     sweep.run()
@@ -56,7 +73,8 @@ def test_nodes_die_or_are_out_of_sight_and_the_controller_is_away(testbed: Testb
         kill(pid, signal.SIGKILL)
     for pid in attempts.on_node(FAST, dead):
         kill(pid, signal.SIGKILL)
-    testbed.run("scontrol", "update", f"nodename={','.join(lost)}", "state=down", "reason=lost")  # as it does itself after SlurmdTimeout
+    # as it does itself after SlurmdTimeout
+    testbed.run("scontrol", "update", f"nodename={','.join(lost)}", "state=down", "reason=lost")
     wait_for((sweep.specs()[SLOW] / "claims/000002").exists, 120)
     assert len(old) == 2 and all(map(is_alive, old))
     wait_for(lambda: not any(map(is_alive, old)), 30)

@@ -1,4 +1,6 @@
-"""Tasks that SLURM holds, at every stage: the study ends by itself with its whole table, and no finalizer joins another."""
+"""Tasks that SLURM holds, at every stage: the study ends by itself with its whole table, and no finalizer joins
+another.
+"""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +25,9 @@ exit 0
 
 @pytest.fixture
 def flags(testbed: Testbed, tmp_path) -> Iterator[Path]:
-    """A folder; a folder in it that has a stage's name lets the next launch of a task of this stage fail, so that SLURM holds the task."""
+    """A folder; a folder in it that has a stage's name lets the next launch of a task of this stage fail, so that SLURM
+    holds the task.
+    """
     (folder := tmp_path / "flags").mkdir()
     conf, prolog = testbed.folder / "slurm.conf", tmp_path / "prolog"
     prolog.write_text(PROLOG.format(conf=conf, flags=folder, path=testbed.env["PATH"]))
@@ -43,7 +47,11 @@ def queued(testbed: Testbed, stage: str, *words: str) -> list[str]:
 
 
 def held(testbed: Testbed) -> list[str]:
-    return [line for line in testbed.run("squeue", "-h", "-r", "-o", "%i|%j|%r").splitlines() if re.search("held", line, re.I)]
+    return [
+        line
+        for line in testbed.run("squeue", "-h", "-r", "-o", "%i|%j|%r").splitlines()
+        if re.search("held", line, re.I)
+    ]
 
 
 def resume(testbed: Testbed) -> None:
@@ -53,7 +61,9 @@ def resume(testbed: Testbed) -> None:
 
 
 def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Testbed, quiet: Sweep, tmp_path, flags):
-    """Nobody calls the launcher; the last held task is alone in the queue but for the finalizer behind it and the watchdog."""
+    """Nobody calls the launcher; the last held task is alone in the queue but for the finalizer behind it and the
+    watchdog.
+    """
     for stage in STAGES:
         (flags / stage).mkdir()
     sweep = Sweep(tmp_path, [1, 2], SLURM.replace("nodes: 2, ", ""), testbed.env)
@@ -111,7 +121,9 @@ def test_cells_are_judged_while_another_is_still_generated(testbed: Testbed, qui
     job = queued(testbed, "generate")[0].partition("_")[0]
     testbed.run("scontrol", "uhold", f"{job}_1")
     wait_for(lambda: len(list(sweep.store.glob("judge/*"))) == 2, 400)
-    assert [line.split("|")[0] for line in held(testbed)] == [f"{job}_1"] and len(list(sweep.store.glob("generate/*"))) == 2
+    assert [line.split("|")[0] for line in held(testbed)] == [f"{job}_1"] and len(
+        list(sweep.store.glob("generate/*"))
+    ) == 2
     finalizer = queued(testbed, "finalizer")
     sweep.run()
     assert queued(testbed, "finalizer") == finalizer and held(testbed)
@@ -127,11 +139,13 @@ def test_a_call_that_submits_more_leaves_one_closing_job_that_waits_for_all_of_i
         before = queued(testbed, "finalizer")
         more = Sweep(tmp_path, [1, 2, 3], SLURM, testbed.env)
         more.run("--only", "a.ins.s3")
-        after, = queued(testbed, "finalizer")
+        (after,) = queued(testbed, "finalizer")
         waits = testbed.run("squeue", "-h", "-j", after, "-o", "%E")
         jobs = {t.partition("_")[0] for stage in STAGES for t in queued(testbed, stage)}
         assert [after] != before and {w.partition(":")[2].partition("_")[0] for w in waits.split(",")} >= jobs
-        assert [more.run(*words).count("finalizer") for words in ((), ("--only", "a.ins.s1"))] == [0, 0] and queued(testbed, "finalizer") == [after]
+        assert [more.run(*words).count("finalizer") for words in ((), ("--only", "a.ins.s1"))] == [0, 0] and queued(
+            testbed, "finalizer"
+        ) == [after]
         assert len(queued(testbed, "watchdog")) == 1
         more.run("--cancel")
         wait_for(lambda: not testbed.run("squeue", "-h"), 30)

@@ -1,4 +1,6 @@
-"""Preemption and time limits on a real SLURM: what was asked to end saves, goes back into the queue by itself and ends with the same bits."""
+"""Preemption and time limits on a real SLURM: what was asked to end saves, goes back into the queue by itself and ends
+with the same bits.
+"""
 
 import contextlib
 import signal
@@ -15,9 +17,11 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 @pytest.mark.parametrize("is_real", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_preempted_and_cut_short_again_and_again(testbed: Testbed, quiet: Sweep, tmp_path, is_real):
-    """Both cells are preempted in their first second, one again while it trains, and one while it saves; then time limits, four for the latter.
+    """Both cells are preempted in their first second, one again while it trains, and one while it saves; then time
+    limits, four for the latter.
 
-    SLURM's warning comes while a checkpoint is written; where it is not real, the first is sent as SLURM would send it, as the others always are.
+    SLURM's warning comes while a checkpoint is written; where it is not real, the first is sent as SLURM would send it,
+    as the others always are.
     """
     sweep = Sweep(tmp_path, [FAST, SLOW], SLOWLY, testbed.env)
     attempts = Attempts(testbed, sweep)
