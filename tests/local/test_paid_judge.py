@@ -92,8 +92,10 @@ def test_a_refusal_is_tried_once_and_a_rest_passes_by_itself(tmp_path, server):
     assert sorted(e["kind"] for e in ends(bench)) == ["judge"] and max(server.paid.values()) == 1
 
 
-def num_tried(bench: Bench) -> int:
-    return len(list(bench.store.glob(".work/judge/*/claims/000001")))
+def num_refused(bench: Bench) -> int:
+    """Judgements with an attempt that did not end well; so many such ends are one of each."""
+    found = bench.store.glob(".work/judge/*/ends/*.json")
+    return len({p.parent for p in found if json.loads(p.read_bytes())["kind"] not in ("done", "already")})
 
 
 def ends(bench: Bench) -> list[dict]:
