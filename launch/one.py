@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths, strict  # noqa: E402
+from winsweep import command_names, paths, strict  # noqa: E402
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 from winsweep.placement import cluster_file  # noqa: E402
 from winsweep.store.manifest import write_atomic  # noqa: E402
@@ -50,7 +50,7 @@ def main() -> int:
         refuse_unread(os.environ.get("MAKEFLAGS", ""))
         path, told = write(a, Path(a.store or "runs"))
         words = [
-            str(HERE / "sweep.py"),
+            *(["-P", "-m", "winsweep", "run"] if command_names.is_by_name() else [str(HERE / "sweep.py")]),
             str(path),
             "--store",
             a.store or "runs",
@@ -78,18 +78,22 @@ def write(a: argparse.Namespace, store: Path) -> tuple[Path, single.Told]:
     if a.cluster:
         cluster_file(a.cluster, "CLUSTER")
     if a.act != "eval":
-        print(
-            f"then:  make eval "
-            f"MODEL={told['name']}{'' if store == Path('runs') else f' STORE={shlex.quote(str(store))}'}",
-            flush=True,
-        )
+        print(f"then:  {evaluation(told['name'], store)}", flush=True)
     if path.exists() and single.read_told(path) == told:
         print(f"study: {path}", flush=True)
         return path, told
     print(f"study: {path} ({'replaces what it said; its results stay' if path.exists() else 'new'})", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, single.text(told, f"launch/one.py {a.act}"))
+    write_atomic(path, single.text(told, command_names.as_typed(f"launch/one.py {a.act}")))
     return path, told
+
+
+def evaluation(model: str, store: Path) -> str:
+    """What to type to evaluate what was trained."""
+    other = "" if store == Path("runs") else shlex.quote(str(store))
+    if command_names.is_by_name():
+        return f"winsweep one eval --model {model}{other and f' --store {other}'}"
+    return f"make eval MODEL={model}{other and f' STORE={other}'}"
 
 
 def refuse_unread(flags: str) -> None:

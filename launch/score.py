@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths  # noqa: E402
+from winsweep import command_names, paths  # noqa: E402
 from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
@@ -103,7 +103,8 @@ def make(a: argparse.Namespace) -> "Report":
 
     if a.file is None:
         raise BadStudy(
-            "FILE is missing; legal are outputs or annotations in AlpacaEval's format; type python launch/score.py FILE"
+            "FILE is missing; legal are outputs or annotations in AlpacaEval's format; type "
+            f"{command_names.command('score')} FILE"
         )
     path, rows = alpaca_files.read(a.file)
     spaced: list[str] = []

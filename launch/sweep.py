@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
+from winsweep import command_names, inspection, layout, paths, prefetch, strict  # noqa: E402
 from winsweep.check import dry, early, room
 from winsweep.costs import forecast, judge_cost
 from winsweep.errors import BadData, BadStudy, WinsweepError  # noqa: E402
@@ -71,7 +71,7 @@ def main() -> int:
             return prefetch.fetch(workspace)
         if not a.dry_run and a.cancel is None:
             inspection.refuse(workspace)
-        cluster = read_cluster(layout.STAGES, cluster_file(a.cluster), workspace.need.stages)
+        cluster = read_cluster(layout.STAGES, cluster_file(a.cluster, study=a.study), workspace.need.stages)
         refuse_without_queue(a, cluster)
         whole = workspace
         if a.cancel is None and not a.dry_run and not a.emit and not (workspace := told_first(whole)).judged:
@@ -132,16 +132,13 @@ def refuse_without_queue(a: argparse.Namespace, cluster: Cluster) -> None:
 def again(a: argparse.Namespace) -> str:
     """The command that goes on with just what this one was asked for."""
     words = [
-        "python",
-        "launch/sweep.py",
         str(a.study),
         "--store",
         str(a.store),
         *(["--cluster", a.cluster] if a.cluster != "local" else []),
     ]
-    return shlex.join(
-        [*words, *(f"--only={label}" for label in a.only or ()), *(["--train-only"] if a.train_only else [])]
-    )
+    words += [*(f"--only={label}" for label in a.only or ()), *(["--train-only"] if a.train_only else [])]
+    return f"{command_names.command('run')} {shlex.join(words)}"
 
 
 def told_first(workspace: Workspace) -> Workspace:

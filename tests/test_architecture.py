@@ -62,6 +62,7 @@ PURE = (
     "errors",
     "zero",
     "layout",
+    "command_names",
     "study",
     "slurm/chain",
     "attempt/retry",
@@ -182,7 +183,7 @@ def test_every_module_and_public_class_says_what_it_is():
         assert ast.get_docstring(tree), path
 
 
-@pytest.mark.parametrize("command", ["sweep", "status", "prune", "logs", "doctor", "one", "score"])
+@pytest.mark.parametrize("command", ["sweep", "status", "prune", "logs", "doctor", "one", "score", "init"])
 def test_launch_commands_start_without_heavy_imports(command):
     done = subprocess.run(
         [sys.executable, "-X", "importtime", f"launch/{command}.py", "--help"],

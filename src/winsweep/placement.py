@@ -11,6 +11,7 @@ from typing import Literal
 from winsweep import layout, strict
 from winsweep.errors import BadStudy
 
+LOCAL = "local"
 # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 LIKE = {"check_judge": "judge"}
 WORD = re.compile(r"[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")
@@ -84,14 +85,21 @@ class Cluster:
     placements: Placements
 
 
-def cluster_file(name: str, word: str = "--cluster") -> Path:
-    """The file that a person names with `word`: one of slurm/clusters/, without .yaml, or a path to one; BadStudy lists
-    those that there are.
+def cluster_file(name: str, word: str = "--cluster", study: Path | None = None) -> Path:
+    """The file that a person names with `word`: a path to one, or the name without .yaml of one in clusters/ of the
+    current directory or beside the study, or else of one of slurm/clusters/; BadStudy lists those that there are.
+
+    `local`, which nobody has to name, is always the one of slurm/clusters/: a study that others wrote brings none.
     """
-    names = sorted(p.stem for p in layout.CLUSTERS.glob("*.yaml"))
-    if not name.endswith(".yaml") and name not in names:
-        raise BadStudy(f"{word}: found {name!r}; {strict.near(name, names)}, or the path of such a file")
-    return Path(name) if name.endswith(".yaml") else layout.CLUSTERS / f"{name}.yaml"
+    own = [Path("clusters"), *([study.parent / "clusters"] if study else [])]
+    folders = [layout.CLUSTERS] if name == LOCAL else [*own, layout.CLUSTERS]
+    if name.endswith(".yaml"):
+        return Path(name)
+    for folder in folders:
+        if (file := folder / f"{name}.yaml").is_file() and "/" not in name:
+            return file
+    names = sorted({p.stem for folder in [*own, layout.CLUSTERS] for p in folder.glob("*.yaml")})
+    raise BadStudy(f"{word}: found {name!r}; {strict.near(name, names)}, or the path of such a file")
 
 
 def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster:

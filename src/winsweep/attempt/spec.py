@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from winsweep import keys
+from winsweep import command_names, keys
 from winsweep.artifact import Artifact
 from winsweep.errors import BadData
 from winsweep.placement import Placement
@@ -49,7 +49,7 @@ class Spec:
 
     @property
     def command(self) -> str:
-        return f"python launch/sweep.py {shlex.quote(self.study)} --store {shlex.quote(self.store)}"
+        return f"{command_names.command('run')} {shlex.quote(self.study)} --store {shlex.quote(self.store)}"
 
 
 def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path], placement: Placement) -> Spec:

@@ -160,10 +160,7 @@ def _look(asked: dict[str, dict]) -> dict[str, dict]:
     """Findings of each model, made by a process of their own, as this one imports no torch; none of those that it could
     not look at.
     """
-    env = os.environ | {
-        "PYTHONPATH": f"{layout.ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
+    env = os.environ | layout.python_path() | {"TOKENIZERS_PARALLELISM": "false"}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "winsweep.check"],

@@ -87,10 +87,7 @@ def _fork_server(log: Path) -> subprocess.Popen:
     order.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    env = os.environ | {
-        "PYTHONPATH": f"{layout.ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
+    env = os.environ | layout.python_path() | {"TOKENIZERS_PARALLELISM": "false"}
     with open(links.refuse(log), "ab", opener=links.opener) as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "winsweep.attempt.fork_server"],

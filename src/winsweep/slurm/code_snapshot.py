@@ -3,24 +3,21 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from winsweep import layout
 from winsweep.store import links, provenance
 
-PARTS = ("src/winsweep", "jobs", "ds_configs", "slurm")
-
 
 def take_snapshot(store: Path) -> Path:
-    """The copy of this checkout's code in `store`, made if its content is new; its COMMIT says which commit it is, and
-    if files differed.
+    """The copy of this checkout's (or installed package's) code in `store`, made if its content is new; its COMMIT says
+    which commit (or version) it is, and if files differed.
     """
     digest = hashlib.sha256()
-    files = sorted(
-        p for part in PARTS for p in (layout.ROOT / part).rglob("*") if p.is_file() and "__pycache__" not in p.parts
-    )
-    for path in files:
-        digest.update(f"{path.relative_to(layout.ROOT)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    files = layout.snapshot_files()
+    for place, path in sorted(files.items()):
+        digest.update(f"{place}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     told = provenance.commit()
     stamp = f"{told['commit']}{' changed' if told['dirty'] else ''}\n"
     digest.update(stamp.encode())
@@ -30,10 +27,10 @@ def take_snapshot(store: Path) -> Path:
     return target
 
 
-def _copy(files: list[Path], target: Path, stamp: str) -> None:
+def _copy(files: Mapping[Path, Path], target: Path, stamp: str) -> None:
     tmp = target.with_name(f".{target.name}.{os.getpid()}")
-    for path in files:
-        to = tmp / path.relative_to(layout.ROOT)
+    for place, path in files.items():
+        to = tmp / place
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, to)
     (tmp / "COMMIT").write_text(stamp)

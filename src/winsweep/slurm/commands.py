@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from winsweep import inspection, prefetch, strict
+from winsweep import command_names, inspection, prefetch, strict
 from winsweep.amounts import figure
 from winsweep.attempt.retry import ChainProgress
 from winsweep.check import dry, room
@@ -115,7 +115,8 @@ def dry_run(workspace: Workspace, cluster: Cluster) -> int:
         i.artifact.stage != "aggregate" for i in items
     ):
         print(
-            f"{held} results are made on this machine (where: login) or wait for those; sweep.py --watch sees to both"
+            f"{held} results are made on this machine (where: login) or wait for those; "
+            f"{command_names.command('run')} --watch sees to both"
         )
     asked = sum(most_gpu_hours(x.placement, len(x.tasks)) for x in todo)
     measured = sum(known[x.stage].gpu_hours * len(x.tasks) for x in todo if x.stage in known)
@@ -195,7 +196,7 @@ def say_refusals(todo: Sequence[Array]) -> int:
         why = sbatch.refusal(max(of_shape, key=lambda x: len(x.tasks)))
         code = 1 if why else code
         print(
-            f"SLURM refuses {stages}: {why}; python launch/doctor.py says what this cluster has"
+            f"SLURM refuses {stages}: {why}; {command_names.command('doctor')} says what this cluster has"
             if why
             else f"SLURM takes {stages}"
         )

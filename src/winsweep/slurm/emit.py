@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winsweep.attempt import arrays
+from winsweep.command_names import as_typed
 from winsweep.errors import BadStudy
 from winsweep.placement import Cluster
 from winsweep.slurm import halt, held, sbatch, watchdog
@@ -121,7 +122,7 @@ def submit_text(study: str, steps: Sequence[Step]) -> str:
     """
     (last,) = (s for s in steps if s.array.stage == FINALIZER)
     others = [s for s in steps if s.array.stage not in (FINALIZER, watchdog.WATCHDOG)]
-    head = HEAD.format(
+    head = as_typed(HEAD).format(
         study=study,
         num_arrays=len(others),
         num_tasks=sum(len(s.array.tasks) for s in others),
@@ -131,7 +132,7 @@ def submit_text(study: str, steps: Sequence[Step]) -> str:
     text = [
         head,
         f"\n# {_tasks(last.array)}\nfinalizer={_call(last)}\n"
-        f"""scontrol update "JobId=$finalizer" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
+        f"""scontrol update "JobId=$finalizer" StartTime=now+{BEGIN_S} || {{ echo "{as_typed(OVER)}" >&2; exit 1; }}\n"""
         f"""accepted="{"".join(f"?afterany:{x.on}" for x in last.array.after if isinstance(x.on, str))}"\ntrap release EXIT\n""",
     ]
     text += [

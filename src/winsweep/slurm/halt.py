@@ -10,6 +10,7 @@ from pathlib import Path
 from winsweep.attempt import history
 from winsweep.attempt.endings import progress_of
 from winsweep.attempt.retry import GENERATIONS, ChainProgress, next_progress
+from winsweep.command_names import command
 from winsweep.slurm.chain import Array
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
@@ -48,12 +49,12 @@ def advanced(workspace: Workspace, before: ChainProgress | None) -> ChainProgres
 def halted(workspace: Workspace, todo: Sequence[Array]) -> list[Array]:
     """Nothing, instead of `todo`, and a note for people about it."""
     lost = [history.so_far(workspace.store, a.key) for array in todo for task in array.tasks for a in task]
-    last = next(filter(None, lost), "no attempt has left a reason; launch/logs.py shows their logs")
+    last = next(filter(None, lost), f"no attempt has left a reason; {command('logs')} shows their logs")
     note(
         workspace.store,
         workspace.study.name,
         f"nothing was finished or got further in {GENERATIONS} submissions in a row, so {len(lost)} results were "
-        f"not submitted again ({last}); sweep.py goes on",
+        f"not submitted again ({last}); {command('run')} goes on",
     )
     return []
 

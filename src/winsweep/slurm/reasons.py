@@ -4,6 +4,8 @@ underscores.
 
 import re
 
+from winsweep.command_names import as_typed
+
 # By prefix of the reason without blanks, underscores and other signs; of several that fit the longest counts.
 REASONS = {
     "None": "waits to be looked at by the scheduler",
@@ -83,7 +85,7 @@ def words(said: str) -> str:
     bare = plain(said)
     fitting = [known for known in REASONS if bare.startswith(plain(known)) and (known != "None" or bare == "none")]
     if fitting:
-        told = REASONS[max(fitting, key=len)]
+        told = as_typed(REASONS[max(fitting, key=len)])
         detail = said.partition(",")[2].strip() or said.partition("(")[2].rstrip(") ").strip()
         return f"{told} ({detail})" if detail else told
     return limit(bare) or f"waits for a reason that is not known here: {said.strip() or 'none was given'}"

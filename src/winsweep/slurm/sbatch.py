@@ -19,6 +19,7 @@ from pathlib import Path
 
 from submitit.slurm.slurm import SlurmExecutor
 
+from winsweep import command_names
 from winsweep.errors import ClusterDown, QueueFull, Refused, TooManyTasks
 from winsweep.slurm import queue
 from winsweep.slurm.chain import Array
@@ -181,7 +182,7 @@ def _error(array: Array, name: str, said: str) -> ClusterDown:
             f"finds it by its name {name}"
         )
     return Refused(
-        f"sbatch refused the {array.stage} array: {said}; python launch/doctor.py says what this cluster has"
+        f"sbatch refused the {array.stage} array: {said}; {command_names.command('doctor')} says what this cluster has"
     )
 
 

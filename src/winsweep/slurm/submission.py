@@ -9,6 +9,7 @@ from pathlib import Path
 
 from winsweep.attempt import arrays
 from winsweep.attempt.retry import ChainProgress
+from winsweep.command_names import command
 from winsweep.errors import ClusterDown, QueueFull, Refused
 from winsweep.placement import Cluster
 from winsweep.slurm import pending_finalizers, queue, sbatch
@@ -170,7 +171,7 @@ class Submission:
             raise QueueFull(
                 f"sbatch: found a limit of 1 submitted job: {self.full}; 2 or more is legal, a task and the finalizer "
                 f"that goes "
-                "on; name another qos:, account: or partition: in the cluster file; python launch/doctor.py says what "
+                f"on; name another qos:, account: or partition: in the cluster file; {command('doctor')} says what "
                 "each takes"
             )
         if is_new:

@@ -27,10 +27,11 @@ PACKAGES = (
 
 
 def commit() -> dict:
-    """The commit of this checkout and whether files differ from it; a code snapshot says so in COMMIT."""
-    snapshot = layout.ROOT / "COMMIT"
-    if snapshot.exists():
-        sha, _, dirty = snapshot.read_text().strip().partition(" ")
+    """The commit of this checkout and whether files differ from it; a code snapshot says so in COMMIT, and an installed
+    package its version.
+    """
+    if layout.COMMIT.exists():
+        sha, _, dirty = layout.COMMIT.read_text().strip().partition(" ")
         return {"commit": sha, "dirty": bool(dirty)}
     sha = _git("rev-parse", "HEAD")
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from winsweep import layout, paths, strict
+from winsweep import command_names, layout, paths, strict
 from winsweep.graph import load
 from winsweep.strict import Node
 from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
@@ -160,7 +160,7 @@ class Parts:
         if not file.path.exists() or self.fingerprint(file.path).sha256 != file.sha256:
             why = node.error(
                 f"{file.url} is not fetched yet",
-                f"type: python launch/sweep.py {shlex.quote(str(self.path))} --prefetch",
+                f"type: {command_names.command('run')} {shlex.quote(str(self.path))} --prefetch",
             )
             self.missing.setdefault(file.path, str(why))
         return LocalFile(file.sha256)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from winsweep import layout, strict, synonyms
+from winsweep import command_names, layout, strict, synonyms
 from winsweep.errors import BadStudy
 from winsweep.graph import load
 from winsweep.study.parts import NAME, names_in
@@ -173,8 +173,9 @@ def _placed(value: Any, folder: Path) -> Any:
 def text(told: Told, command: str) -> bytes:
     """The study file, with what to type to have all of it."""
     return (
-        f"# Written by `{command}`; yours to edit; typed again, that writes it anew. Its table: python launch/sweep.py "
-        f"THIS-FILE\n" + yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=150)
+        f"# Written by `{command}`; yours to edit; typed again, that writes it anew. Its table: "
+        f"{command_names.command('run')} THIS-FILE\n"
+        + yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=150)
     ).encode()
 
 

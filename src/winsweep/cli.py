@@ -1,0 +1,52 @@
+"""The command `winsweep`: the files of launch/ by name, with the same arguments."""
+
+import sys
+
+from winsweep import layout
+from winsweep.command_names import NAMES, SCRIPTS, as_typed
+from winsweep.graph import load
+from winsweep.synonyms import closest
+
+SAYS = {
+    "run": "make everything that a study asks for, then its table",
+    "status": "where a study stands",
+    "logs": "the log of a cell",
+    "score": "win rates of one file, without a study",
+    "doctor": "whether a cluster file fits its cluster",
+    "prune": "remove results that no study needs",
+    "init": "write a first study, or a cluster file",
+    "one": "train or evaluate one model",
+}
+USAGE = "usage: winsweep COMMAND [ARGUMENTS]\n\n" + "".join(f"  {name:8s} {says}\n" for name, says in SAYS.items())
+MORE = "\nwinsweep COMMAND --help says more. winsweep --version says which this is."
+
+
+def main() -> int:
+    """Run the command that sys.argv names; its exit code."""
+    name, *rest = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help", "help"):
+        print(USAGE + MORE)
+        return 0
+    if name == "--version":
+        print(f"winsweep {_version()}")
+        return 0
+    name = NAMES.get(name, name)  # sweep is what its script is called
+    if name not in SCRIPTS:
+        near = closest(name, SCRIPTS)
+        hint = f"; did you mean {near}?" if near else ""
+        print(f"error: found {name!r}; legal: {', '.join(SCRIPTS)}{hint}", file=sys.stderr)
+        return 2
+    sys.argv = [f"winsweep {name}", *rest]  # as help, and hints of what to type, show it
+    module = load(layout.LAUNCH / f"{SCRIPTS[name]}.py", "winsweep.launch")
+    module.__doc__ = as_typed(module.__doc__ or "")
+    return module.main()
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    return metadata.version("winsweep")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
