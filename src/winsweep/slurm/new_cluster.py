@@ -53,16 +53,9 @@ def text(name: str, told: Answers) -> str:
     with_gpus = [p for p in usable if _gpus(p)]
     gpu = max(with_gpus, key=lambda p: (p.is_default, _nodes(p, True), p.max_min), default=None)
     counts_memory = "MEMORY" in told.config.get("SelectTypeParameters", "").upper()
-    lines = [
-        "kind: slurm",
-        "# What every stage asks for, unless it is named below.",
-        f"all: {_flow(_placement(rest, REST_MIN, 0, counts_memory))}",
-        "stages:",
-    ]
-    if gpu is None:
-        lines[-1] = "stages: {}  # no partition that is up names GPUs: everything runs on CPUs"
-    else:
-        lines += _gpu_stages(gpu, counts_memory)
+    common = _placement(rest, REST_MIN, 0, counts_memory) | ({} if gpu else {"gpus_per_rank": 0})
+    lines = ["kind: slurm", "# What every stage asks for, unless it is named below.", f"all: {_flow(common)}"]
+    lines += _gpu_stages(gpu, counts_memory) if gpu else ["# No partition that is up names GPUs.", "stages: {}"]
     head = HEAD.format(
         cluster=_comment(told.config.get("ClusterName", "of this machine")),
         name=name,
@@ -78,6 +71,7 @@ def _gpu_stages(gpu: Partition, counts_memory: bool) -> list[str]:
 
     most = max(k.num_gpus for k in _usable(gpu))
     return [
+        "stages:",
         f"  # One GPU each. More ranks train faster and change no key; a node has {most}: ranks: {most}, zero: zero3",
         "  # splits a large model over them.",
         f"  finetune: {of(TRAIN_MIN)}",
@@ -94,8 +88,9 @@ def _placement(p: Partition, minutes: int, gpus: int, counts_memory: bool) -> di
     mem_gb = mem_gb if gpus else min(mem_gb, MEM_GB)
     fields: dict[str, object] = {"partition": p.name, "time_min": int(min(minutes, p.max_min))}
     fields |= {"gpus_per_rank": gpus} if gpus else {}
-    threads = min(k.cpus // max(k.num_gpus, 1) if gpus else k.cpus for k in kinds)
-    return fields | {"threads": max(1, min(threads, 4))} | ({"mem_gb": max(mem_gb, 1)} if counts_memory else {})
+    if gpus:
+        fields["threads"] = max(1, min([4, *(k.cpus // k.num_gpus for k in kinds)]))
+    return fields | ({"mem_gb": max(mem_gb, 1)} if counts_memory else {})
 
 
 def _usable(p: Partition) -> list[Kind]:
