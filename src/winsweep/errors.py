@@ -32,7 +32,13 @@ class WinsweepError(Exception):
 
 
 class BadStudy(WinsweepError):
+    """`each` has one message for each thing that is wrong; the text is all of them, a line each."""
+
     kind = "config"
+
+    def __init__(self, *each: str) -> None:
+        super().__init__("\n".join(each))
+        self.each = each
 
 
 class BadData(WinsweepError):

@@ -1,4 +1,4 @@
-"""Where and how a stage runs: nothing here can change a key, and nothing here is seen by a function that computes one."""
+"""Where and how a stage runs: nothing here can change a key, and no function that computes one sees it."""
 
 import dataclasses
 import re
@@ -103,7 +103,9 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
     root, seen = strict.read_yaml(file), strict.Findings()
     given = root.mapping()
     seen.of(strict.refuse_unknown, given, ("kind", "all", "stages", "labels"), root)
-    kind = seen.of(strict.read, Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
+    kind: Literal["slurm", "local"] | None = (
+        seen.of(strict.read, Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
+    )
     common, own = strict.read_yaml(defaults), given.get("stages")
     patterns = list((seen.of(given["labels"].mapping) or {}).items()) if "labels" in given else []
     for node in [common, own, *(node for _, node in patterns)]:
@@ -116,14 +118,21 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         return seen.of(_placement, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root)
 
     by_stage = {stage: placed(stage) for stage in stages}
-    by_label = tuple(
+    by_label = [
         (pattern, stage, placed(stage, node))
         for pattern, of in patterns
         for stage, node in (seen.of(of.mapping) or {}).items()
         if stage in stages
-    )
+    ]
     seen.stop()
-    return Cluster(kind, file, Placements(by_stage, by_label))
+    return Cluster(
+        strict.present(kind),
+        file,
+        Placements(
+            {stage: strict.present(p) for stage, p in by_stage.items()},
+            tuple((pattern, stage, strict.present(p)) for pattern, stage, p in by_label),
+        ),
+    )
 
 
 def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement:
@@ -132,12 +141,13 @@ def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement
     for node in [n for n in layers if n]:
         seen.of(lambda node=node: strict.refuse_unknown(node.mapping(), names, node))
         fields |= {name: value for name, value in (seen.of(node.mapping) or {}).items() if name in names}
-    placed = seen.of(strict.read_fields, Placement, fields, root)
-    for name, node in fields.items():
+    read: Placement | None = seen.of(strict.read_fields, Placement, fields, root)
+    for node in fields.values():
         if isinstance(node.value, str) and not WORD.fullmatch(node.value):
             why = "one word without spaces, quotes or line breaks is legal: it becomes part of a batch script"
             seen.found.append(str(node.error(f"found {node.value!r}", why)))
     seen.stop()
+    placed = strict.present(read)
     if placed.ranks % placed.nodes:
         at = fields.get("nodes", root)
         raise at.error(f"found {placed.ranks} ranks on {placed.nodes} nodes", "the same number on each node is legal")

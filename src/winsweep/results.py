@@ -110,7 +110,9 @@ def models_text(workspace: Workspace, labels: Collection[str]) -> str:
         for label in sorted(labels)
         if workspace.judged[label].key in published
     ]
-    return f"models made{': ' if where else ''}{where[0] if len(where) == 1 else f'{workspace.store.root}/collect/' if where else ''}"
+    if not where:
+        return "models made"
+    return f"models made: {where[0] if len(where) == 1 else f'{workspace.store.root}/collect/'}"
 
 
 def publish_analyses(workspace: Workspace) -> None:
@@ -120,7 +122,8 @@ def publish_analyses(workspace: Workspace) -> None:
     Each file is there whole or not at all, and is not touched if it is there already. (No folders: in a store these are
     results.)
     """
-    study, published, tables = workspace.study, workspace.store.published(), {"rank": [], "containment": []}
+    study, published = workspace.study, workspace.store.published()
+    tables: dict[str, list[dict[str, object]]] = {"rank": [], "containment": []}
     for analysis in study.analyses.values():
         made = published.get(workspace.need(analysis.stage, analysis.ask).key)
         if made and analysis.stage in tables:

@@ -36,15 +36,20 @@ class Findings:
         try:
             return read(*args)
         except BadStudy as e:
-            self.found += getattr(e, "each", [str(e)])
+            self.found += e.each
             return None
 
     def stop(self) -> None:
         """BadStudy with each error found, once and in the order of the file, if there is any."""
         if self.found:
-            e = BadStudy("\n".join(each := sorted(dict.fromkeys(self.found), key=_place)))
-            e.each = each
-            raise e
+            raise BadStudy(*sorted(dict.fromkeys(self.found), key=_place))
+
+
+def present(value: T | None) -> T:
+    """What `Findings.of` returned, after a `stop` that raised nothing: then it is there."""
+    if value is None:
+        raise LookupError("a part that was read without an error is not there")
+    return value
 
 
 def _place(error: str) -> tuple[str, int]:
@@ -112,21 +117,24 @@ def _node(raw: yaml.Node, file: str, path: str) -> Node:
 
 def _mapping(raw: yaml.MappingNode, file: str, path: str) -> dict[str, Node]:
     out: dict[str, Node] = {}
+    lines: dict[str, int] = {}  # also of entries with an error
     seen = Findings()
     for key, value in raw.value:
         here = Node(key.value, file, key.start_mark.line + 1, f"{path}.{key.value}".lstrip("."))
         if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
             seen.found.append(str(here.error(f"the key {key.value!r} is not text", "keys are names", "quote it")))
-        elif key.value in out:
+        elif key.value in lines:
             seen.found.append(
                 str(
                     here.error(
-                        "the key is given twice", f"it stands at line {out[key.value].line} already", "remove one"
+                        "the key is given twice", f"it stands at line {lines[key.value]} already", "remove one"
                     )
                 )
             )
         else:
-            out[key.value] = seen.of(_node, value, file, here.path)
+            lines[key.value] = here.line
+            if (entry := seen.of(_node, value, file, here.path)) is not None:
+                out[key.value] = entry
     seen.stop()
     return out
 
@@ -158,12 +166,14 @@ def read(kind: object, node: Node) -> typing.Any:
             )
         return node.value
     if origin is tuple and typing.get_origin(args[0]) is tuple:
-        return tuple(sorted(zip(given := node.mapping(), _all(typing.get_args(args[0])[1], given.values()))))
+        return tuple(
+            sorted(zip(given := node.mapping(), _all(typing.get_args(args[0])[1], given.values()), strict=True))
+        )
     if origin is tuple:
         return tuple(_all(args[0], items(node)))
-    if dataclasses.is_dataclass(kind):
-        return read_fields(kind, node.mapping(), node)
-    return _scalar(kind, node)
+    if not isinstance(kind, type):
+        raise TypeError(f"{kind}: no type that a file can hold a value of")
+    return read_fields(kind, node.mapping(), node) if dataclasses.is_dataclass(kind) else _scalar(kind, node)
 
 
 def _all(kind: object, nodes: Iterable[Node]) -> list[typing.Any]:
@@ -206,7 +216,7 @@ def _field(kind: object, node: Node, bounds: typing.Mapping[str, float]) -> typi
 
 def _check_range(value: object, bounds: typing.Mapping[str, float], node: Node) -> None:
     low, high = bounds.get("low"), bounds.get("high", math.inf)
-    if low is not None and not low <= value <= high:
+    if low is not None and isinstance(value, (int, float)) and not low <= value <= high:
         raise node.error(
             f"found {value}", f"at least {low:g} is legal" if high == math.inf else f"{low:g} to {high:g} is legal"
         )
@@ -243,7 +253,8 @@ def _scalar(kind: type, node: Node) -> typing.Any:
     value = node.value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if type(value) is kind and (kind is not float or math.isfinite(value)) and (kind is not int or abs(value) < 2**63):
+    too_large = isinstance(value, int) and abs(value) >= 2**63 or isinstance(value, float) and not math.isfinite(value)
+    if type(value) is kind and not too_large:
         return value
     raise node.error(f"found {show(value)}", f"{NOUNS[kind]} is legal here", _advice(kind, value))
 
@@ -251,9 +262,11 @@ def _scalar(kind: type, node: Node) -> typing.Any:
 def _advice(kind: type, value: object) -> str:
     if kind is str and not isinstance(value, (dict, list)):
         return f'quote it: "{str(value).lower()}"'
+    if not isinstance(value, (str, int, float)):
+        return ""
     try:
         number = kind(float(value))
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return ""
     if not math.isfinite(number) or type(value) is int:
         return "of 64 bits at most, and finite"

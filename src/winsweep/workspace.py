@@ -111,7 +111,8 @@ class Workspace:
             if a.key in aside
         )
 
-    def alive(self, key: str):  # -> Callable[[str], bool]
+    def alive(self, key: str) -> Callable[[str], bool]:
+        """Whether the attempt at `key` that an owner's name tells of lives."""
         return lambda owner: liveness.alive(owner, self.store.work(key) / "heartbeat")
 
     def plan(self, facts: Facts) -> list[Item]:
@@ -126,7 +127,7 @@ def open_workspace(study: Path, store: Path, lenient: bool = False) -> Workspace
     """
     with warm.no_garbage():
         workspace = _open(study, store, lenient)
-        workspace.order  # worked out here, as every command asks for it
+        _ = workspace.order  # worked out here, as every command asks for it
     return workspace
 
 

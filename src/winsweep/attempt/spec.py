@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from winsweep import keys
 from winsweep.artifact import Artifact
@@ -28,11 +29,11 @@ class Spec:
     version: int
     label: str
     digest: str
-    params: Mapping[str, object]
+    params: Mapping[str, Any]  # in JSON types
     inputs: Mapping[str, str]  # name to key
     files: Mapping[str, str]  # sha256 to path, for local files in params
     placement: Placement
-    limits: Mapping[str, object] = field(default_factory=dict)  # as a stage's Want has them
+    limits: Mapping[str, Any] = field(default_factory=dict)  # as a stage's Want has them
     gates: Mapping[str, str] = field(default_factory=dict)  # name to key; see Artifact
 
     @property

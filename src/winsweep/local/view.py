@@ -71,7 +71,7 @@ class View:
         self.before = now
 
     def draw(self, run: Run, items: list[Item]) -> Table:
-        states = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
+        states: dict[str, str] = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
         room = max(5, self.console.height - len(run.started) - 6)
         open_first = sorted(
             self.chains, key=lambda label: all(states.get(a.key, "done") == "done" for a in self.workspace.ends(label))

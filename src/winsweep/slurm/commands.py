@@ -86,6 +86,7 @@ def report(workspace: Workspace, seen: Look, command: str) -> int:
     if seen.full:
         print(f"SLURM takes no more jobs now ({seen.full}); the finalizer submits the rest as room appears")
     failed = [i for i in seen.items if i.state == "failed"]
+    wrong = bool(failed)
     for i in failed:
         print(
             f"failed  {i.artifact.name}\n        {i.why}\n        log:   {workspace.store.log(i.artifact.key)}",
@@ -93,12 +94,12 @@ def report(workspace: Workspace, seen: Look, command: str) -> int:
         )
     for key, why in table_failure(workspace, seen.items).items():
         print(f"failed  {key} (the table)\n        {why}\n        log:   {workspace.store.log(key)}", file=sys.stderr)
-        failed = failed or [key]
+        wrong = True
     if why := halt.reason(workspace.store, workspace.study.name):
         print(f"the last chain ended: {why}", file=sys.stderr)
-    if failed:
+    if wrong:
         print(f"To try them again: {command} --retry-failed", file=sys.stderr)
-    return 1 if failed or why else 0
+    return 1 if wrong or why else 0
 
 
 def dry_run(workspace: Workspace, cluster: Cluster) -> int:

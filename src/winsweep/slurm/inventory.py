@@ -129,4 +129,4 @@ def parse_rights(lines: Sequence[str]) -> dict[str, frozenset[str]]:
 
 
 def _number(text: str) -> int:
-    return int(re.match(r"\d+", text)[0])
+    return int(re.split(r"\D", text)[0])

@@ -4,6 +4,7 @@ one beside it.
 
 import json
 from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
@@ -47,7 +48,7 @@ def covers(array: Submitted, workspace: Workspace) -> bool:
     )
 
 
-def joined(told: Mapping[str, object], workspace: Workspace, found: Waiting) -> tuple[dict[str, object], Waiting]:
+def joined(told: Mapping[str, Any], workspace: Workspace, found: Waiting) -> tuple[dict[str, Any], Waiting]:
     """What a finalizer must know that is to take the place of those that wait for the same, and these."""
     waiting = [
         (array, task)

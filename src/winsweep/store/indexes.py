@@ -29,8 +29,8 @@ def refuse_outside(folder: Path | str) -> None:
                 raise _error(index, "path", name)
 
 
-def names_in(index: Path) -> list[object]:
-    """The files that an index of weights names, each once, whatever they are; none for a file that has no weight_map."""
+def names_in(index: Path) -> list[str]:
+    """The files that an index of weights names, each once, whatever they are; none for one that has no weight_map."""
     found = _read(index)
     named = found.get("weight_map", {}) if isinstance(found, dict) else {}
     if not isinstance(named, dict):

@@ -79,15 +79,14 @@ def differences(a: Artifact, record: dict, store: Store, at: str = "") -> list[D
 def _of_input(ours: Artifact | None, theirs: str | None, store: Store, at: str) -> list[Difference]:
     if ours and ours.key == theirs:
         return []
-    try:
-        record = json.loads((store.find(theirs) / RECORD).read_bytes()) if ours and theirs else None
-    except MissingInput:
-        record = _told(store, theirs)
-    return (
-        differences(ours, record, store, at)
-        if record
-        else [Difference(at.removesuffix(": "), ours and ours.key, theirs)]
-    )
+    if ours and theirs:
+        try:
+            record = json.loads((store.find(theirs) / RECORD).read_bytes())
+        except MissingInput:
+            record = _told(store, theirs)
+        if record:
+            return differences(ours, record, store, at)
+    return [Difference(at.removesuffix(": "), ours and ours.key, theirs)]
 
 
 def flat(value: object, at: str = "") -> dict[str, object]:

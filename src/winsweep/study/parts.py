@@ -34,8 +34,8 @@ class UrlFile:
         """Where its copy lies, in a folder that all studies share: under its digest, with the suffix by which rows are
         read.
         """
-        suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0]).group()
-        return cache() / "files" / f"{self.sha256}{suffix}"
+        suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0])
+        return cache() / "files" / f"{self.sha256}{suffix[0] if suffix else ''}"
 
 
 def cache() -> Path:
@@ -84,7 +84,8 @@ class Parts:
         context = seen.of(_context, given["context"]) if "context" in given else None
         base = seen.of(self.base, kinds[0], given, node) if len(kinds) == 1 else None
         seen.stop()
-        return Model(name, base, tokenizer, context)
+        source: HubModel | LocalFile | Pretrain = strict.present(base)
+        return Model(name, source, tokenizer, context)
 
     def base(self, kind: str, given: dict[str, Node], node: Node) -> HubModel | LocalFile | Pretrain:
         if kind == "path":
@@ -99,20 +100,20 @@ class Parts:
         given = {k: v for k, v in node.mapping().items() if k not in others}
         path, empty = given.pop("path", None), given.pop("empty_instructions", None)
         at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
-        reader = module_of(layout.TASKS, "winsweep.tasks", strict.read(str, at), at)
+        reader_name: str = strict.read(str, at)
+        reader = module_of(layout.TASKS, "winsweep.tasks", reader_name, at)
         if not hasattr(reader, purpose):
             able = [
                 n for n in names_in(layout.TASKS) if hasattr(module_of(layout.TASKS, "winsweep.tasks", n, at), purpose)
             ]
-            raise at.error(f"the reader {at.value} has no {purpose}", f"legal here: {', '.join(able)}")
+            raise at.error(f"the reader {reader_name} has no {purpose}", f"legal here: {', '.join(able)}")
         seen = strict.Findings()
         options = seen.of(strict.read_fields, reader.Options, given, node)
         data = seen.of(self.data, reader, at, path, node)
-        is_empty = seen.of(strict.read, bool, empty) if empty else False
+        is_empty: bool | None = seen.of(strict.read, bool, empty) if empty else False
         seen.stop()
-        return Source(
-            name, at.value, reader.VERSION, options, data, is_empty, 2 if self.reads_anew(reader, data) else 1
-        )
+        reading = 2 if self.reads_anew(reader, data) else 1
+        return Source(name, reader_name, reader.VERSION, options, data, strict.present(is_empty), reading)
 
     def data(self, reader: ModuleType, at: Node, path: Node | None, node: Node) -> LocalFile | HubData | None:
         """Where a reader's rows come from: the file named, or its own data."""
@@ -168,13 +169,14 @@ class Parts:
     def judge(self, node: Node) -> Judge:
         given = dict(node.value) if isinstance(node.value, dict) else {"from": node}
         at = given.pop("from", node)
-        module = module_of(layout.JUDGES, "winsweep.judges", strict.read(str, at), at)
+        name: str = strict.read(str, at)
+        module = module_of(layout.JUDGES, "winsweep.judges", name, at)
         kind = next((k for k in ("hf_id", "path") if k in given), None)
         if kind is None or "weights" not in module.Options.__dataclass_fields__:
-            return Judge(at.value, module.VERSION, strict.read_fields(module.Options, given, node))
+            return Judge(name, module.VERSION, strict.read_fields(module.Options, given, node))
         weights = self.base(kind, given, node)  # of a judge that is a model on this machine
         rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
-        return Judge(at.value, module.VERSION, replace(strict.read_fields(module.Options, rest, node), weights=weights))
+        return Judge(name, module.VERSION, replace(strict.read_fields(module.Options, rest, node), weights=weights))
 
 
 def _context(node: Node) -> int:
