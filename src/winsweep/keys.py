@@ -14,7 +14,9 @@ from winsweep.errors import NotCanonical
 KEY_HEX = 12
 HASHED, TEXT = "_hash", "_text"  # what an object remembers, see worked_out_once
 ENCODE = json.encoder.encode_basestring_ascii
-NAME_ONLY: Mapping[str, object] = MappingProxyType({"identity": False})  # of a field that is shown to people and is no part of any key
+NAME_ONLY: Mapping[str, object] = MappingProxyType(
+    {"identity": False}
+)  # of a field that is shown to people and is no part of any key
 WORDS = {None: "null", True: "true", False: "false"}
 T = TypeVar("T")
 At = tuple[str, ...]  # where a value lies within another

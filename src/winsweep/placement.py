@@ -10,6 +10,7 @@ from typing import Literal
 
 from winsweep import layout, strict
 from winsweep.errors import BadStudy
+from winsweep.yaml_nodes import read_yaml
 
 # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 LIKE = {"check_judge": "judge"}
@@ -100,13 +101,13 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
 
     BadStudy says file, line and what is legal; a value that could be more than a word to SLURM's shell is refused.
     """
-    root, seen = strict.read_yaml(file), strict.Findings()
+    root, seen = read_yaml(file), strict.Findings()
     given = root.mapping()
     seen.of(strict.refuse_unknown, given, ("kind", "all", "stages", "labels"), root)
     kind: Literal["slurm", "local"] | None = (
         seen.of(strict.read, Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
     )
-    common, own = strict.read_yaml(defaults), given.get("stages")
+    common, own = read_yaml(defaults), given.get("stages")
     patterns = list((seen.of(given["labels"].mapping) or {}).items()) if "labels" in given else []
     for node in [common, own, *(node for _, node in patterns)]:
         if node:

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+Verdict = Literal["ok", "problem", "unknown"]
+
 
 @dataclass(frozen=True)
 class Finding:
-    verdict: Literal["ok", "problem", "unknown"]
+    verdict: Verdict
     what: str
     found: str
     do: str = ""
@@ -23,6 +25,11 @@ class Finding:
 
 def problems(findings: Iterable[Finding]) -> list[Finding]:
     return [f for f in findings if f.verdict == "problem"]
+
+
+def one_line(e: Exception) -> str:
+    """What an error says, without line breaks."""
+    return " ".join(str(e).split()) or type(e).__name__
 
 
 def worded(name: str, findings: Iterable[Finding]) -> str:

@@ -20,7 +20,9 @@ START_H = 0.1  # to start, load and save: of one GPU
 SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([bm])(?![A-Za-z0-9])", re.IGNORECASE)
 
 
-def lines(missing: Sequence[Artifact], num_asked: Mapping[Artifact, int | None], files: Mapping[str, Path]) -> list[str]:
+def lines(
+    missing: Sequence[Artifact], num_asked: Mapping[Artifact, int | None], files: Mapping[str, Path]
+) -> list[str]:
     """A line of GPU-hours for finetunes and answers of models whose names tell a size, then what was assumed; none if
     no name does.
 

@@ -73,9 +73,7 @@ class Local:
             self.fork_server = None
 
     def _died(self, server: "_ForkServer") -> RuntimeError:
-        return RuntimeError(
-            f"the process that starts attempts ended with {server.process.wait()}; its log: {self.log}"
-        )
+        return RuntimeError(f"the process that starts attempts ended with {server.process.wait()}; its log: {self.log}")
 
 
 class _ForkServer(NamedTuple):

@@ -1,6 +1,7 @@
 """What a person sees while a study runs: a live table of cells × stages on a terminal, a line per event elsewhere."""
 
 import time
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.live import Live
@@ -35,7 +36,7 @@ class View:
         self.counted, self.left = -COUNT_S, ""
         self.chains = {label: chain(workspace.ends(label)) for label in workspace.judged}
         self.stages = columns(self.chains.values())
-        self.before: dict[str, str] = {}
+        self.before: Mapping[str, str] = {}
         self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
 
     def __enter__(self) -> "View":
@@ -71,7 +72,7 @@ class View:
         self.before = now
 
     def draw(self, run: Run, items: list[Item]) -> Table:
-        states: dict[str, str] = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
+        states = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
         room = max(5, self.console.height - len(run.started) - 6)
         open_first = sorted(
             self.chains, key=lambda label: all(states.get(a.key, "done") == "done" for a in self.workspace.ends(label))
@@ -88,7 +89,7 @@ class View:
             table.add_row(Text(f"… and {len(open_first) - room} more", style="dim"))
         return table
 
-    def sign(self, artifacts: list[Artifact], states: dict[str, str]) -> Text:
+    def sign(self, artifacts: list[Artifact], states: Mapping[str, str]) -> Text:
         found = [states.get(a.key, "done") for a in artifacts]
         if not found:
             return Text(" ")

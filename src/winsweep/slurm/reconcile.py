@@ -2,6 +2,7 @@
 arrays.
 """
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from winsweep.slurm.chain import Array
 from winsweep.slurm.pending_finalizers import FINALIZER
 from winsweep.slurm.submission import Submission
 from winsweep.store import liveness
+from winsweep.store.claim import Claim
 from winsweep.store.manifest import write_atomic
 from winsweep.workspace import Workspace, make_room
 

@@ -24,9 +24,9 @@ def refuse_outside(folder: Path | str) -> None:
             if not is_name(name) or not name.endswith(WEIGHTS):
                 raise _error(index, "weight_map", name)
     for index in sorted(folder.rglob("modules.json")) if folder.is_dir() else ():
-        for name in _modules(index):
-            if name != "" and not is_name(name):
-                raise _error(index, "path", name)
+        for module in _modules(index):
+            if module != "" and not is_name(module):
+                raise _error(index, "path", module)
 
 
 def names_in(index: Path) -> list[str]:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from winsweep import strict
 from winsweep.strict import Node
+from winsweep.yaml_nodes import overlay, read_yaml
 
 
 def read_extended(path: Path, over: tuple[Path, ...] = ()) -> Node:
     """The file at `path` over the one that it extends:, if it does; BadStudy if a file extends itself."""
-    root = strict.read_yaml(path)
+    root = read_yaml(path)
     given = root.mapping()
     if "extends" not in given:
         return root
@@ -16,6 +17,4 @@ def read_extended(path: Path, over: tuple[Path, ...] = ()) -> Node:
     if base.resolve() in (path.resolve(), *over):
         raise given["extends"].error(f"{base} extends this file", "a study that extends no other must be at the end")
     below = read_extended(base, (path.resolve(), *over))
-    return strict.overlay(
-        below, Node({k: v for k, v in given.items() if k != "extends"}, root.file, root.line, root.path)
-    )
+    return overlay(below, Node({k: v for k, v in given.items() if k != "extends"}, root.file, root.line, root.path))

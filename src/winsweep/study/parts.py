@@ -20,6 +20,7 @@ NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containment)(\.|$)", re.IGNORECASE)
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
+Base = HubModel | LocalFile | Pretrain  # where a model comes from
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,13 @@ class Parts:
             )
         tokenizer = seen.of(self.local, given["tokenizer"]) if "tokenizer" in given else None
         context = seen.of(_context, given["context"]) if "context" in given else None
-        base = seen.of(self.base, kinds[0], given, node) if len(kinds) == 1 else None
+        base: Base | None = seen.of(self.base, kinds[0], given, node) if len(kinds) == 1 else None
         seen.stop()
-        source: HubModel | LocalFile | Pretrain = strict.present(base)
-        return Model(name, source, tokenizer, context)
+        if base is None:
+            raise LookupError("a model without a source")
+        return Model(name, base, tokenizer, context)
 
-    def base(self, kind: str, given: dict[str, Node], node: Node) -> HubModel | LocalFile | Pretrain:
+    def base(self, kind: str, given: dict[str, Node], node: Node) -> Base:
         if kind == "path":
             return self.on_disk(given["path"])
         if kind == "pretrain":
