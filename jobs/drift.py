@@ -7,7 +7,8 @@ import json
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Data, Drift
+from winsweep.study.analysis import Drift
+from winsweep.study.cell import Data
 
 VERSION = 1
 

@@ -13,7 +13,7 @@ from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 from winsweep.store.provenance import commit_text
 from winsweep.store.store import RECORD, Store
-from winsweep.study.analyses import Analysis
+from winsweep.study.analysis import Analysis
 from winsweep.workspace import Workspace
 
 HEADS = {
@@ -105,11 +105,8 @@ def where_text(workspace: Workspace, labels: Collection[str]) -> str:
 def models_text(workspace: Workspace, labels: Collection[str]) -> str:
     """How many models of a workspace of models are made, and where they lie."""
     published = workspace.store.published()
-    where = [
-        str(published[workspace.judged[label].key])
-        for label in sorted(labels)
-        if workspace.judged[label].key in published
-    ]
+    ends = [workspace.judged[label].key for label in sorted(labels)]
+    where = [str(published[key]) for key in ends if key in published]
     if not where:
         return "models made"
     return f"models made: {where[0] if len(where) == 1 else f'{workspace.store.root}/collect/'}"

@@ -1,4 +1,4 @@
-"""How the nodes of a YAML file become typed values: every error says where it is, what was found, what is legal and what to type."""
+"""How the nodes of a YAML file become typed values: errors say where, what was found, what is legal, what to type."""
 
 import dataclasses
 import functools
@@ -173,10 +173,13 @@ def _scalar(kind: type, node: Node) -> typing.Any:
     value = node.value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    too_large = isinstance(value, int) and abs(value) >= 2**63 or isinstance(value, float) and not math.isfinite(value)
-    if type(value) is kind and not too_large:
+    if type(value) is kind and not _too_large(value):
         return value
     raise node.error(f"found {show(value)}", f"{NOUNS[kind]} is legal here", _advice(kind, value))
+
+
+def _too_large(value: object) -> bool:
+    return not math.isfinite(value) if isinstance(value, float) else isinstance(value, int) and abs(value) >= 2**63
 
 
 def _advice(kind: type, value: object) -> str:

@@ -34,7 +34,7 @@ def over(store: Store, key: str) -> list[End]:
 
 
 def failures(store: Store, keys: Iterable[str]) -> dict[str, str]:
-    """Key to reason for everything of `keys`, which no live attempt holds, that should not be started again by itself."""
+    """Key to reason for everything of `keys`, which no live attempt holds, that should not be started again unasked."""
     return {key: why for key in keys if (why := failed(over(store, key)))}
 
 

@@ -49,7 +49,9 @@ def _verified(spec: Spec, store: Store, name: str, key: str) -> Path:
 
 
 def resolve_late(params: Any, inputs: dict[str, Path]) -> Any:
-    """`params`, in JSON types, with every late-bound value (see artifact.Late) read from the value.json of the input that holds it."""
+    """`params`, in JSON types, with every late-bound value (see artifact.Late) read from the value.json of the input
+    that holds it.
+    """
     if isinstance(params, dict) and params.keys() == {"late_input", "late_field"}:
         return json.loads((inputs[params["late_input"]] / "value.json").read_bytes())[params["late_field"]]
     if isinstance(params, dict):

@@ -51,7 +51,8 @@ class View:
     def show(self, run: Run, items: list[Item]) -> None:
         """Called often; draws or prints only what changed."""
         if not self.live:
-            return self.say(run, items)
+            self.say(run, items)
+            return
         if time.monotonic() - self.last > REFRESH_S or not run.started:
             self.last = time.monotonic()
             self.live.update(self.draw(run, items), refresh=True)

@@ -60,7 +60,7 @@ class Array:
 
     def slots(self) -> list[Task]:
         """The task of each index from 0 on; an empty one where the array has none."""
-        of = dict(zip(self.indices, self.tasks))
+        of = dict(zip(self.indices, self.tasks, strict=True))
         return [of.get(n, ()) for n in range(max(of) + 1)]
 
 
@@ -81,7 +81,7 @@ def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> lis
     for placed, group in _groups(tasks_of(todo, placements), placements, first):
         group.sort(key=lambda task: not any(a.key in first for a in task))
         for rows in _rows(group, place, max_tasks):
-            indices, tasks = zip(*rows)
+            indices, tasks = zip(*rows, strict=True)
             after = tuple(_after(rows, place, [len(array.tasks) for array in out]))
             place |= {a.key: (len(out), n) for n, task in rows for a in task}
             out.append(Array(placed, tasks, after, () if indices == tuple(range(len(tasks))) else indices))
@@ -125,7 +125,7 @@ def _groups(tasks: list[Task], placements: Placements, first: set[str]) -> list[
 
 
 def _rows(group: list[Task], place: Mapping[str, Place], max_tasks: int) -> Iterator[list[Row]]:
-    """The arrays of a group: what corresponds to a parent has its index, what waits for other cells is apart by these."""
+    """The arrays of a group: what corresponds to a parent has its index; what waits for others is apart by these."""
     taken = Counter(own for task in group if (own := own_parent(task)) in place)
     corresponds = max(taken.values(), default=0) <= LAYERS
     by_parent: dict[tuple, list[Row]] = {}
@@ -161,7 +161,7 @@ def _buckets(rows: list[Row], place: Mapping[str, Place]) -> list[list[Row]]:
     number = {of: n * min(BUCKETS, len(distinct)) // len(distinct) for n, of in enumerate(distinct)}
     home = {key: n for of, n in number.items() for key in of}
     buckets: dict[int, list[Row]] = {}
-    for row, of in zip(rows, needs):
+    for row, of in zip(rows, needs, strict=True):
         buckets.setdefault(number[of] if of else home.get(own_parent(row[1]), 0), []).append(row)
     return [buckets[n] for n in sorted(buckets)]
 
@@ -171,9 +171,9 @@ def _after(rows: list[Row], place: Mapping[str, Place], sizes: Sequence[int]) ->
     shared work is needed.
     """
     parents = [place.get(own_parent(task)) for _, task in rows]
-    parent = (
-        parents[0][0] if parents[0] and all(of == (parents[0][0], n) for of, (n, _) in zip(parents, rows)) else None
-    )
+    parent = parents[0][0] if parents[0] else None
+    if parents != [(parent, n) for n, _ in rows]:
+        parent = None
     found: dict[int | str, set[int]] = {} if parent is None else {parent: set()}
     whole: set[int | str] = set()
     for index, task in rows:

@@ -108,7 +108,7 @@ def settings() -> dict[str, str]:
 
 
 def rights(config: Mapping[str, str]) -> Rights | None:
-    """What this user may charge; None where the cluster keeps no accounts. ClusterDown if its database does not answer."""
+    """What this user may charge; None where the cluster keeps no accounts. ClusterDown if its database is silent."""
     if not config.get("AccountingStorageType", "").endswith("slurmdbd"):
         return None
     user = pwd.getpwuid(os.getuid()).pw_name

@@ -40,7 +40,7 @@ def check_nodes(placements: Sequence[Placement], store: Path, wait_s: float) -> 
 
 
 def check_probed(what: str, store: Path, got: Probed, here: Mapping, ahead_s: float) -> Iterator[Finding]:
-    """What a node saw, compared with what is `here`; `ahead_s` is how far this machine's clock is ahead of the disk's."""
+    """What a node saw, compared with what is `here`; `ahead_s` is how far the clock here is ahead of the disk's."""
     if got.seen is None and got.waits:
         yield Finding(
             "unknown",

@@ -69,7 +69,7 @@ def joined(told: Mapping[str, Any], workspace: Workspace, found: Waiting) -> tup
 
 
 def others(found: Waiting, present: Set[str]) -> list[str]:
-    """Jobs of the store that make something which is not there, for one that waits for other cells than the caller's."""
+    """Jobs of the store that make something which is not there, for one that waits for more cells than the caller's."""
     makes = [(task.job, key) for array, task in found for key in array.keys[task.index]]
     return sorted(
         {job for job, key in makes if key not in present and not key.startswith((FINALIZER, watchdog.WATCHDOG))},

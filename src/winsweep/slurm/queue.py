@@ -124,7 +124,7 @@ def held_by(task: Task) -> str:
 
 
 def pairs(opened: Iterable[Submitted], queue: Iterable[Task]) -> list[tuple[Submitted, Task]]:
-    """Each task of the queue that is one of an array's, with that array, which is found by the token in its job name."""
+    """Each task of the queue that is one of an array's, with that array, found by the token in its job name."""
     by_token = {array.token: array for array in opened}
     found = [(by_token.get(task.name.rpartition(".")[2]), task) for task in queue]
     return [(array, task) for array, task in found if array and task.index < len(array.keys)]

@@ -2,6 +2,7 @@
 the rest.
 """
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -133,18 +134,9 @@ class Submission:
         """Let the finalizer begin behind all that it waits for, or, if more is missing, behind the first of these that
         ends.
         """
-        try:
-            queue.run(
-                [
-                    "scontrol",
-                    "update",
-                    f"JobId={finalizer}",
-                    "StartTime=now",
-                    *queue.waits_for(self.behind, bool(self.full)),
-                ]
-            )
-        except ClusterDown:  # it has begun, or will by itself
-            pass
+        behind = queue.waits_for(self.behind, bool(self.full))
+        with contextlib.suppress(ClusterDown):  # it has begun, or will by itself
+            queue.run(["scontrol", "update", f"JobId={finalizer}", "StartTime=now", *behind])
 
     def take_back(self, finalizer: str) -> None:
         """Cancel a finalizer that was just submitted."""
@@ -170,7 +162,7 @@ class Submission:
         return self
 
     def without_room(self, finalizer: str, is_new: bool) -> "Submission":
-        """Only a finalizer was taken, and nothing that wakes it is in the queue: it begins by itself, if that can help."""
+        """Only a finalizer was taken, and nothing in the queue wakes it: it begins by itself, if that can help."""
         if is_new and any(word in self.full for word in OWN_LIMITS) and queue.alone(finalizer):
             self.take_back(finalizer)
             raise QueueFull(

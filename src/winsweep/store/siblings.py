@@ -63,7 +63,7 @@ def nearest(a: Artifact, store: Store) -> tuple[str, list[Difference]] | None:
 
 
 def differences(a: Artifact, record: dict, store: Store, at: str = "") -> list[Difference]:
-    """Every field in which what `a` asks differs from what `record` was made for, inputs followed to their own fields."""
+    """Every field in which what `a` asks differs from what `record` was made for; inputs by their own fields."""
     ours = {"version": a.version, **flat(a.plain_params)}
     theirs = {"version": record["version"], **flat(record["params"])}
     own = [

@@ -4,13 +4,13 @@ its cells.
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from winsweep import strict
 from winsweep.strict import Node
+from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.arms import Arm, one_of, refuse_same
-from winsweep.study.cell import Cell, CharNgrams, Containment, Drift, HubModel, LocalFile, RankingTest, Source
+from winsweep.study.cell import Cell, CharNgrams, HubModel, LocalFile, Source
 from winsweep.study.parts import Parts
 
 T = TypeVar("T")
@@ -25,15 +25,6 @@ NGRAMS = "ngrams"  # the embedder that needs no model
 # runs no code from a hub. This one is a plain MPNet that transformers knows (Apache 2.0; it reads the first 384 tokens,
 # the paper's the first 512).
 EMBEDDER = HubModel("sentence-transformers/all-mpnet-base-v2", "e8c3b32edf5434bc2275fc9bab85f82640a19130")
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """An ask of a stage other than the table's, and the cell whose model or outputs it looks at."""
-
-    stage: Literal["rank", "drift", "containment"]
-    cell: Cell
-    ask: RankingTest | Drift | Containment
 
 
 def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> dict[str, Analysis]:

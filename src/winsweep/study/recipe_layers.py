@@ -1,4 +1,4 @@
-"""The recipe of a cell: what the study, its model, its task and a point of the grid say of it, the later one winning."""
+"""The recipe of a cell: what the study, its model, its task and a point of the grid say; the later one wins."""
 
 import dataclasses
 import typing

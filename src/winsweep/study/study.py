@@ -10,7 +10,8 @@ from winsweep import layout, strict
 from winsweep.errors import BadStudy
 from winsweep.strict import Node
 from winsweep.study import selection
-from winsweep.study.analyses import Analysis, read_analyses
+from winsweep.study.analyses import read_analyses
+from winsweep.study.analysis import Analysis
 from winsweep.study.arms import Arm, Common, adapter_arms, refuse_same, refuse_twins, task_arms
 from winsweep.study.cell import Cell, Decoding, Judge, LocalFile, Source, Table
 from winsweep.study.cells import Cells, ModelEntry, families

@@ -5,16 +5,13 @@ from dataclasses import dataclass, field
 
 from winsweep.graph import Gates
 from winsweep.keys import NAME_ONLY, worked_out_once
-from winsweep.study.analyses import Analysis
+from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.cell import (
     Comparison,
-    Containment,
     Decoding,
-    Drift,
     Generation,
     Judge,
     Model,
-    RankingTest,
     Source,
     Table,
     Training,
