@@ -38,6 +38,7 @@ def plain(value: object) -> Any:
 
 
 def digest(value: object) -> str:
+    """The first KEY_HEX hex digits of the sha256 of the canonical text; NotCanonical as above."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:KEY_HEX]
 
 

@@ -68,11 +68,13 @@ class Placements:
     by_label: tuple[tuple[str, str, Placement], ...] = ()  # (pattern, stage, placement)
 
     def of(self, stage: str, label: str) -> Placement:
+        """The placement of one result; KeyError for a stage that there is not."""
         return next(
             (p for pattern, s, p in self.by_label if s == stage and fnmatchcase(label, pattern)), self.by_stage[stage]
         )
 
     def stages(self, where: str) -> set[str]:
+        """Stages whose `where:` this is."""
         return {stage for stage, placed in self.by_stage.items() if placed.where == where}
 
 

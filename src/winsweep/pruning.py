@@ -15,6 +15,8 @@ from winsweep.workspace import Workspace
 
 @dataclass(frozen=True)
 class Waste:
+    """A directory that nobody asks for, its bytes, and why."""
+
     path: Path
     num_bytes: int
     why: str
@@ -64,4 +66,5 @@ def remove(found: Sequence[Waste]) -> None:
 
 
 def size(path: Path) -> int:
+    """Bytes of all files below `path`."""
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())

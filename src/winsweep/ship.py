@@ -31,6 +31,7 @@ def ship(study: Path) -> list[Path]:
 
 
 def make(digest: str, spec: Pretrain, scratch: Path) -> Path:
+    """Pretrain one model and put it at shipped/`digest`, with its manifest; where it lies."""
     from winsweep.train.pretrain import pretrain
 
     out, work = scratch / digest, scratch / f"{digest}-work"

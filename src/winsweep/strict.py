@@ -60,10 +60,12 @@ class Node:
         self.value, self.file, self.line, self.path = value, file, line, path
 
     def error(self, found: str, legal: str, do: str = "") -> BadStudy:
+        """What is wrong at this place, worded as every error is."""
         where = f"{self.file}:{self.line}: {self.path or 'the file'}"
         return BadStudy(f"{where}: {found}; {legal}" + (f"; {do}" if do else ""))
 
     def mapping(self) -> dict[str, "Node"]:
+        """The entries by key, none for a key without a value; BadStudy for anything else."""
         if self.value is None:
             return {}
         if not isinstance(self.value, dict):
@@ -157,6 +159,7 @@ def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None
 
 
 def items(node: Node) -> list[Node]:
+    """The entries of a list; BadStudy for anything else."""
     if not isinstance(node.value, list):
         raise node.error(f"found {show(node.value)}", "a list is legal here", f"type [{show(node.value)}]")
     return node.value
@@ -213,6 +216,7 @@ def near(name: str, legal: Iterable[str]) -> str:
 
 
 def show(value: object) -> str:
+    """A value of YAML as a person knows it."""
     if isinstance(value, str):
         return f"the text {value!r}"
     if isinstance(value, (dict, list)):

@@ -85,10 +85,12 @@ class Workspace:
 
     @cached_property
     def wanted(self) -> list[Artifact]:
+        """Everything that is asked for by itself."""
         return [*([self.table(set(self.judged))] if self.has_table else self.judged.values()), *self.analyses.values()]
 
     @cached_property
     def order(self) -> list[Artifact]:
+        """All artifacts, inputs before users."""
         return closure(self.wanted)
 
     def facts(self, queued: Mapping[str, str] = MappingProxyType({})) -> Facts:
@@ -116,6 +118,7 @@ class Workspace:
         return lambda owner: liveness.alive(owner, self.store.work(key) / "heartbeat")
 
     def plan(self, facts: Facts) -> list[Item]:
+        """Each artifact of the study, how it stands by these facts, and why."""
         return plan(self.wanted, facts, self.order)
 
 

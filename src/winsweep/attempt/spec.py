@@ -38,10 +38,12 @@ class Spec:
 
     @property
     def key(self) -> str:
+        """What the result is known by: STAGE/DIGEST."""
         return f"{self.stage}/{self.digest}"
 
     @property
     def name(self) -> str:
+        """Where the result will lie, relative to the store: STAGE/LABEL-DIGEST."""
         return f"{self.stage}/{self.label}-{self.digest}"
 
     def rebuild(self, name: str) -> str:
@@ -50,10 +52,12 @@ class Spec:
 
     @property
     def command(self) -> str:
+        """What to type to make the study's results."""
         return f"python launch/sweep.py {shlex.quote(self.study)} --store {shlex.quote(self.store)}"
 
 
 def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path], placement: Placement) -> Spec:
+    """The spec of an artifact, with those of `files` (sha256 to path) that its parameters name."""
     used = _digests(artifact.plain_params) & files.keys()
     return Spec(
         str(store),

@@ -179,4 +179,5 @@ def _look(asked: dict[str, dict]) -> dict[str, dict]:
 
 
 def as_plain(findings: Iterable[Finding]) -> list[dict]:
+    """Findings in JSON types."""
     return [asdict(f) for f in findings]

@@ -9,6 +9,8 @@ Verdict = Literal["ok", "problem", "unknown"]
 
 @dataclass(frozen=True)
 class Finding:
+    """What a check found of one thing, and what to do where that is wrong."""
+
     verdict: Verdict
     what: str
     found: str
@@ -24,6 +26,7 @@ class Finding:
 
 
 def problems(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that say that something is wrong."""
     return [f for f in findings if f.verdict == "problem"]
 
 

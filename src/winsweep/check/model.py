@@ -83,6 +83,7 @@ def _guarded(what: str, found: list[Finding], make: Callable[[], T]) -> T | None
 
 
 def weights_found(report: Report) -> Finding:
+    """Whether every weight that the configuration asks for is there and has its shape."""
     wrong = weights.lacks(report.missing, report.wrong)
     if wrong:
         return Finding(

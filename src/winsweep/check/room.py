@@ -154,6 +154,7 @@ def gpu_bytes(a: Artifact, size: float, where: Placement) -> float:
 
 
 def amount(num_bytes: float) -> str:
+    """A number of bytes as a person says it."""
     return f"{num_bytes / GB:,.1f} GB" if num_bytes >= GB else f"{num_bytes / 1e6:,.1f} MB"
 
 

@@ -54,6 +54,7 @@ def vocabulary(report: Report, tokenizer: PreTrainedTokenizerBase, read: Sequenc
 
 
 def some(tokens: Sequence[str]) -> str:
+    """The first three tokens, and how many more there are."""
     return ", ".join(repr(token) for token in tokens[:3]) + (f" and {len(tokens) - 3} more" if len(tokens) > 3 else "")
 
 

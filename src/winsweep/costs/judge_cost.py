@@ -59,6 +59,7 @@ def add(bill: Bill, workspace: Workspace, a: Artifact, num: int | None) -> None:
 
 
 def told(bill: Bill, folder: Path) -> str:
+    """A line of what a bill comes to, less the judgements that are in the ledger at `folder`."""
     known = (
         ledger.Ledger(
             folder,

@@ -14,6 +14,8 @@ from winsweep.store import links
 
 
 class Ended(NamedTuple):
+    """An attempt that is over, with its exit code."""
+
     id: str
     code: int
 
@@ -33,6 +35,7 @@ class Local:
         self.held: dict[str, list[str]] = {}
 
     def start(self, id: str, spec: Path, ranks: int, gpus: int, log: Path) -> None:
+        """Start the ranks of an attempt, with so many of the free GPUs; RuntimeError if the fork server is gone."""
         if self.fork_server is None:
             self.fork_server = _fork_server(self.log)
         server = self.fork_server

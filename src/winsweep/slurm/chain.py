@@ -52,10 +52,12 @@ class Array:
 
     @property
     def title(self) -> str:
+        """The stages of its tasks, joined by +."""
         return "+".join(dict.fromkeys(a.stage for task in self.tasks for a in task))
 
     @property
     def indices(self) -> Sequence[int]:
+        """The index of each task, rising."""
         return self.at or range(len(self.tasks))
 
     def slots(self) -> list[Task]:

@@ -60,6 +60,7 @@ def by_placement(cluster: Cluster) -> dict[Placement, list[str]]:
 
 
 def check_controller(config: Mapping[str, str]) -> Iterator[Finding]:
+    """Version, job arrays and requeueing, as slurm.conf has them."""
     yield Finding("ok", "SLURM", f"{config.get('SLURM_VERSION', 'of an unknown version')} answers")
     size = int(config.get("MaxArraySize", "0"))
     if size < 2:
@@ -91,6 +92,7 @@ def check_rights(placements: Sequence[Placement], config: Mapping[str, str]) -> 
 
 
 def check_right(account: str | None, qos: str | None, rights: Rights | None) -> Finding:
+    """Whether `rights` allow this account and QOS; unknown where SLURM does not enforce them."""
     what = " and ".join([f"account {account}"] * bool(account) + [f"QOS {qos}"] * bool(qos))
     if rights is None:
         return Finding(
@@ -116,6 +118,7 @@ def check_right(account: str | None, qos: str | None, rights: Rights | None) -> 
 
 
 def check_sbatch(placed: Placement, stages: Sequence[str], doubtful: bool) -> Finding:
+    """Whether sbatch --test-only takes an array of this placement; unknown where nodes are down (`doubtful`)."""
     array = Array(placed, ((Artifact(stages[0].partition(" ")[0], 1, "test", {}, {}),),), ())
     what = f"sbatch --test-only of {', '.join(stages)}"
     try:

@@ -35,6 +35,7 @@ def check_placement(placed: Placement, stages: str, found: Mapping[str, Partitio
 
 
 def check_time(placed: Placement, stages: str, partition: Partition) -> Finding:
+    """Whether the partition allows the time, and leaves some before the signal to save."""
     what, most = f"time of {stages}", partition.max_min
     if placed.time_min > most:
         return Finding(
@@ -97,6 +98,7 @@ def check_room(placed: Placement, stages: str, partition: Partition) -> Finding:
 
 
 def has(kind: Kind) -> dict[str, float]:
+    """What one node of a kind has, in the units of a placement."""
     return {"GPUs": kind.num_gpus, "CPUs": kind.cpus, "GB of memory": kind.mem_mb / 1024}
 
 
@@ -108,10 +110,12 @@ def fits(constraint: str | None, kind: Kind) -> bool:
 
 
 def describe(kinds: Sequence[Kind]) -> str:
+    """Kinds of nodes, for a person."""
     return "; ".join(dict.fromkeys(map(describe_kind, kinds))) or "no nodes"
 
 
 def describe_kind(k: Kind) -> str:
+    """How many nodes of a kind there are and what each has."""
     return ", ".join(
         [f"{k.num} × {k.cpus} CPUs", f"{k.mem_mb // 1024} GB", *(f"{n} GPUs {t}".strip() for t, n in k.gpus.items())]
     )

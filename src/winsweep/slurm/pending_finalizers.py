@@ -19,6 +19,7 @@ Waiting = Sequence[tuple[Submitted, Task]]
 
 
 def key_of(workspace: Workspace) -> str:
+    """What stands for the finalizer of a study in the list of what an array makes."""
     return f"{FINALIZER}/{workspace.study.name}"
 
 
@@ -33,6 +34,7 @@ def asked(workspace: Workspace) -> dict[str, dict[str, str]]:
 
 
 def told_to(array: Submitted) -> dict:
+    """What the finalizer was submitted with, as JSON has it."""
     return json.loads((array.folder / FINALIZER_FILE).read_bytes())
 
 

@@ -108,10 +108,12 @@ class Submission:
         return self.hand_over(finalizer, is_new)
 
     def num_queued(self) -> int:
+        """Tasks of this study in the queue, those just sent included."""
         return len(running_tasks(self.workspace, self.found)) + sum(len(array.tasks) for array, _ in self.sent)
 
     @property
     def behind(self) -> list[str]:
+        """Ids of the jobs that a finalizer waits for."""
         return list(
             dict.fromkeys([job for _, job in self.sent] + running_jobs(self.workspace, self.found) + self.others)
         )

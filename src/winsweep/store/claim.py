@@ -29,6 +29,7 @@ class Claim:
         self.out.mkdir()
 
     def still_held(self) -> bool:
+        """Whether no later attempt has taken over."""
         return newest(self.root / "claims") == self.number
 
     def end(self, record: dict, number: int | None = None) -> None:
@@ -73,6 +74,7 @@ def _discard(path: Path) -> None:
 
 
 def newest(claims: Path) -> int:
+    """The highest number of a claim; 0 if there is none."""
     try:
         return max((int(n) for n in os.listdir(claims) if n.isdigit()), default=0)
     except FileNotFoundError:

@@ -12,6 +12,8 @@ from winsweep.store.store import RECORD, Store
 
 
 class Difference(NamedTuple):
+    """A field by its dotted path, with what is asked and what is there."""
+
     path: str
     ours: object
     theirs: object

@@ -21,6 +21,8 @@ OWN = ("recipe", "leave_out", "trajectory", "frame", "models", "reference")
 
 @dataclass(frozen=True)
 class Arm:
+    """A task or an adapter of a study, with what it says of recipe, decoding, frame and models."""
+
     name: str
     task: Source | None  # None: an untrained arm
     adapter: Adapter
@@ -34,6 +36,7 @@ class Arm:
     trajectory: Mapping[int, Node] = dataclasses.field(default_factory=dict)
 
     def fits(self, model: str) -> bool:
+        """Whether it is meant for a model of this name."""
         return self.models is None or model in self.models
 
 
@@ -138,6 +141,7 @@ def overrides(kind: type, given: Mapping[str, Node], at: Node) -> dict[str, typi
 
 
 def refuse_same(names: typing.Sequence[object], at: Node, what: str) -> None:
+    """BadStudy if something is listed twice."""
     for i, name in enumerate(names):
         if name in names[:i]:
             raise at.error(
@@ -146,6 +150,7 @@ def refuse_same(names: typing.Sequence[object], at: Node, what: str) -> None:
 
 
 def refuse_twins(named: list[tuple[str, object]], at: Node) -> None:
+    """BadStudy if two names stand for equal values."""
     seen: dict[str, str] = {}
     for name, value in named:
         twin = seen.setdefault(canonical(value), name)

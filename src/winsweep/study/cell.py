@@ -23,6 +23,8 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class HubModel:
+    """A model of the Hugging Face hub, at a revision."""
+
     hf_id: str
     revision: str
 
@@ -174,6 +176,7 @@ class Cell:
 
     @property
     def training(self) -> Training | None:
+        """The finetune whose outputs are judged; None for an untrained model."""
         model = self.comparison.candidate.model
         return model if isinstance(model, Training) else None
 
@@ -188,6 +191,7 @@ class Table:
     published: tuple[tuple[str, float, float], ...] = ()  # MODEL.ARM, mean and standard deviation in percent
 
     def only(self, cells: tuple[Cell, ...]) -> "Table":
+        """The table of some of its cells."""
         return replace(self, cells=cells)
 
 

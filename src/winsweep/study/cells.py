@@ -54,6 +54,7 @@ class Cells:
         return distinct(cells, self.root) if cells or not seen.found else ()
 
     def cell(self, model: Model, own: Mapping[str, Node], arm: Arm, seed: int, point: Point) -> Cell:
+        """What one arm of a model is at a seed and point, and what it is compared with."""
         candidate = self.generation(model, own, arm, seed, point)
         reference = self.reference(arm, model)
         other = reference if isinstance(reference, LocalFile) else self.generation(model, own, reference, seed, point)
@@ -94,6 +95,7 @@ class Cells:
         return self.generations[at]
 
     def new_generation(self, model: Model, own: Mapping[str, Node], arm: Arm, seed: int, point: Point) -> Generation:
+        """The outputs of an arm, trained or not, on the study's instructions."""
         family = f"{model.name}.{arm.name}"
         if arm.task is None:
             return Generation(family, model, arm.adapter, arm.decoding, arm.frame, self.instructions)

@@ -58,6 +58,7 @@ class Parts:
         self.missing: dict[Path, str] = {}
 
     def model(self, name: str, node: Node) -> Model:
+        """One entry of models:; BadStudy with everything that is wrong with it."""
         check_name(name, node)
         if isinstance(node.value, str):
             a_path = node.value.startswith(("/", ".", "~"))
@@ -90,6 +91,7 @@ class Parts:
         return Model(name, base, tokenizer, context)
 
     def base(self, kind: str, given: dict[str, Node], node: Node) -> Base:
+        """Where a model comes from: `kind` is the one of hf_id, path and pretrain that is given."""
         if kind == "path":
             return self.on_disk(given["path"])
         if kind == "pretrain":
@@ -99,6 +101,7 @@ class Parts:
     def source(
         self, node: Node, name: str, purpose: Literal["examples", "instructions"], others: tuple[str, ...] = ()
     ) -> Source:
+        """Where rows come from and who reads them for this purpose; keys of `others` are not the reader's. BadStudy."""
         given = {k: v for k, v in node.mapping().items() if k not in others}
         path, empty = given.pop("path", None), given.pop("empty_instructions", None)
         at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
@@ -128,6 +131,7 @@ class Parts:
         return self.local(path) if path else reader.DATA
 
     def reads_anew(self, reader: ModuleType, data: LocalFile | HubData | None) -> bool:
+        """Whether the reader reads this file otherwise than it once did, see Source.reading."""
         file = self.files.get(data.sha256) if isinstance(data, LocalFile) else None
         return file is not None and hasattr(reader, "reads_anew") and file.is_file() and reader.reads_anew(file)
 
@@ -136,6 +140,7 @@ class Parts:
         return self.from_web(node) if isinstance(node.value, dict) else self.on_disk(node)
 
     def on_disk(self, node: Node) -> LocalFile:
+        """The file or directory that a path names, relative to the file that says so; else it is `missing`."""
         path = paths.checked(
             Path(node.file).parent / strict.read(str, node), f"{node.file}:{node.line}: {node.path}"
         ).resolve()
@@ -152,6 +157,7 @@ class Parts:
         return found
 
     def from_web(self, node: Node) -> LocalFile:
+        """The file of the web that {url, sha256} names, by its copy here; else it is one of the `missing`."""
         file = strict.read_fields(UrlFile, node.mapping(), node)
         if not URL.fullmatch(file.url):
             raise node.mapping()["url"].error(f"found {file.url!r}", "http://… and https://… are legal")
@@ -169,6 +175,7 @@ class Parts:
         return LocalFile(file.sha256)
 
     def judge(self, node: Node) -> Judge:
+        """A judge by its name, or by from: and its options; BadStudy."""
         given = dict(node.value) if isinstance(node.value, dict) else {"from": node}
         at = given.pop("from", node)
         name: str = strict.read(str, at)
@@ -197,10 +204,12 @@ def module_of(folder: Path, package: str, name: str, at: Node) -> ModuleType:
 
 
 def names_in(folder: Path) -> list[str]:
+    """Names of the public Python files of a folder."""
     return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
 
 
 def check_name(name: str, at: Node) -> None:
+    """BadStudy for a name that could not be part of a file's."""
     if not NAME.fullmatch(name):
         raise at.error(
             f"found {name!r}",

@@ -114,6 +114,7 @@ def _pick(node: Node) -> dict[str, Any]:
 
 
 def outputs_of(node: Node) -> Node:
+    """The file in {outputs: FILE}; BadStudy for anything else."""
     given = node.mapping()
     if set(given) != {"outputs"}:
         raise node.error(
