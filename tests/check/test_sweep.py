@@ -17,6 +17,8 @@ from winsweep.check.early import Row
 from winsweep.check.finding import Finding
 from winsweep.check.table import table_text
 
+pytestmark = pytest.mark.slow  # each test runs a study
+
 STUDY = """\
 name: two
 models: {good: {path: good}, broken: {path: broken}}
