@@ -54,8 +54,8 @@ def assumptions(tuned: Sequence[tuple[Artifact, float]], other: int) -> list[str
     guessed = sorted({reader(a) for a, _ in tuned} - COUNTED.keys())
     said = [
         (
-            f"6 FLOP a token and parameter at {SHARE_OF_PEAK:.0%} of {PEAK_FLOP_PER_S / 1e12:.0f} TFLOP/s; parameters by "
-            f"the models' names"
+            f"6 FLOP a token and parameter at {SHARE_OF_PEAK:.0%} of {PEAK_FLOP_PER_S / 1e12:.0f} TFLOP/s; "
+            f"parameters by the models' names"
         ),
         (
             f"answers of {ANSWER_TOKENS} tokens at {ANSWER_TOKENS_PER_S:,} tokens/s for 7 B (an arm that does not stop "
@@ -66,8 +66,8 @@ def assumptions(tuned: Sequence[tuple[Artifact, float]], other: int) -> list[str
     said += (
         [
             (
-                f"{UNCOUNTED_ROWS:,} rows of {UNCOUNTED_ROW_TOKENS} tokens, or a file's bytes / {FILE_BYTES_PER_TOKEN}, "
-                f"for {', '.join(guessed)}"
+                f"{UNCOUNTED_ROWS:,} rows of {UNCOUNTED_ROW_TOKENS} tokens, or a file's bytes / "
+                f"{FILE_BYTES_PER_TOKEN}, for {', '.join(guessed)}"
             )
         ]
         if guessed
