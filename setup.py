@@ -1,5 +1,5 @@
-"""What pyproject.toml cannot say: a wheel holds the folders beside src, too, in winsweep/bundled. An editable install has
-none of that and reads the checkout's own.
+"""What pyproject.toml cannot say: a wheel holds the folders beside src, too, in winsweep/bundled. An editable install
+has none of that and reads the checkout's own.
 """
 
 import shutil

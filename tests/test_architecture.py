@@ -48,6 +48,7 @@ DOORS = {
     "sentence_transformers": {"analysis/embed.py"},
     "huggingface_hub": {"text/hub.py", "train/collect.py"},
     "regex": {"analysis/guards.py"},
+    "pandas": {"api.py"},
 }
 PURE = (
     "amounts",
@@ -57,6 +58,7 @@ PURE = (
     "graph",
     "paths",
     "strict",
+    "yaml_nodes",
     "synonyms",
     "placement",
     "errors",
@@ -65,6 +67,7 @@ PURE = (
     "command_names",
     "study",
     "slurm/chain",
+    "slurm/tasks",
     "attempt/retry",
     "costs/durations",
     "costs/gpu_cost",

@@ -1,5 +1,5 @@
-"""Commands as a person types them: `winsweep run STUDY.yaml`, or in a checkout `python launch/sweep.py STUDY.yaml`, which
-is the same code.
+"""Commands as a person types them: `winsweep run STUDY.yaml`, or in a checkout `python launch/sweep.py STUDY.yaml`,
+which is the same code.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""Where the parts of winsweep lie: in a checkout, in a code snapshot of the same shape, or in an installed package, whose
-`bundled` folder (made by setup.py) holds what a checkout has beside src.
+"""Where the parts of winsweep lie: in a checkout, in a code snapshot of the same shape, or in an installed package,
+whose `bundled` folder (made by setup.py) holds what a checkout has beside src.
 """
 
 import os

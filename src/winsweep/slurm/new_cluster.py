@@ -122,7 +122,10 @@ def _rights(rights: Rights | None) -> str:
     if rights is None or not rights.qos:
         return "# No account is named, so SLURM takes your default."
     may = "; ".join(f"{account} (qos: {', '.join(sorted(qos)) or 'none'})" for account, qos in rights.qos.items())
-    return f"# Accounts that you may charge: {_comment(may)}. None is named below, so SLURM takes your default:\n# add account: NAME, qos: NAME to all: for another."
+    return (
+        f"# Accounts that you may charge: {_comment(may)}. None is named below:\n"
+        "# SLURM takes your default. For another add account: NAME, qos: NAME to all:."
+    )
 
 
 def _comment(words: str) -> str:
