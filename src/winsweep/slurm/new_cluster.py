@@ -90,7 +90,7 @@ def _placement(p: Partition, minutes: int, gpus: int, counts_memory: bool) -> di
     fields |= {"gpus_per_rank": gpus} if gpus else {}
     if gpus:
         fields["threads"] = max(1, min([4, *(k.cpus // k.num_gpus for k in kinds)]))
-    return fields | ({"mem_gb": max(mem_gb, 1)} if counts_memory else {})
+    return fields | ({"mem_gb": mem_gb} if counts_memory and mem_gb else {})
 
 
 def _usable(p: Partition) -> list[Kind]:
