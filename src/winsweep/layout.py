@@ -38,7 +38,11 @@ def python_path() -> dict[str, str]:
     """The variable with which another Python finds this code first; none where it is installed in that Python."""
     if IS_BUNDLED:
         return {}
-    return {"PYTHONPATH": f"{PACKAGE.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    words = [
+        str(PACKAGE.parent),
+        *filter(None, [os.environ.get("PYTHONPATH")]),
+    ]  # an empty word would be the current folder
+    return {"PYTHONPATH": os.pathsep.join(words)}
 
 
 @cache

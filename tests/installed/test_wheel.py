@@ -57,6 +57,8 @@ def test_a_study_runs_without_the_checkout(installed, tmp_path):
     assert "no problems found" in installed.winsweep("run", "study.yaml", "--dry-run", at=tmp_path)
     assert "is there already" in installed.winsweep("init", at=tmp_path, code=2)
     (tmp_path / "small.yaml").write_text(STUDY)
+    for name in ("winsweep", "torch", "yaml", "sacrebleu"):  # a person's own files, which are no modules of ours
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('a file of the current folder was imported')\n")
     installed.winsweep("run", "small.yaml", at=tmp_path)
     with open(tmp_path / "runs/results/small.csv", encoding="utf-8") as f:
         rows = list(csv.DictReader(f))
@@ -65,7 +67,7 @@ def test_a_study_runs_without_the_checkout(installed, tmp_path):
     assert len(records) > 5 and {r["commit"] for r in records} == {VERSION}
     assert "2 of 2 cells done" in installed.winsweep("status", "small.yaml", at=tmp_path)
     judged = next(tmp_path.glob("runs/judge/a.base*/annotations.json"))
-    told = installed.run(installed.python, "-c", LOOK, judged, at=tmp_path)
+    told = installed.run(installed.python, "-P", "-c", LOOK, judged, at=tmp_path)
     assert told.split("\n")[0] == "2 ['a.base.s1', 'a.ins.s1']" and told.split("\n")[1].endswith(" x Rules")
     assert installed.opened() == ""
 

@@ -163,7 +163,7 @@ def _look(asked: dict[str, dict]) -> dict[str, dict]:
     env = os.environ | layout.python_path() | {"TOKENIZERS_PARALLELISM": "false"}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "winsweep.check"],
+            [sys.executable, "-P", "-m", "winsweep.check"],
             input=json.dumps(asked),
             capture_output=True,
             text=True,

@@ -102,7 +102,7 @@ def _fork_server(log: Path) -> _ForkServer:
     env = os.environ | layout.python_path() | {"TOKENIZERS_PARALLELISM": "false"}
     with open(links.refuse(log), "ab", opener=links.opener) as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "winsweep.attempt.fork_server"],
+            [sys.executable, "-P", "-m", "winsweep.attempt.fork_server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=out,
