@@ -58,6 +58,7 @@ PURE = (
     "paths",
     "strict",
     "synonyms",
+    "node_environment",
     "placement",
     "errors",
     "zero",

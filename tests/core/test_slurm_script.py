@@ -68,7 +68,7 @@ def test_paths_with_hostile_names_stay_one_word():
 
     from winsweep.slurm import sbatch
 
-    told = sbatch.command(Path("/x/a b; touch /tmp/pwned\n#"), "winsweep.slurm.node", Path("/y/'\"$(id)"))
+    told = sbatch.command(Placement(), Path("/x/a b; touch /tmp/pwned\n#"), "winsweep.slurm.node", Path("/y/'\"$(id)"))
     assert (
         shlex.split(told)[0] == "env"
         and shlex.split(told)[-1] == "/y/'\"$(id)"

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from winsweep import layout
+from winsweep import layout, placement
 from winsweep.attempt import history, staging, warm
 from winsweep.attempt.endings import (
     CODES,
@@ -133,7 +133,7 @@ def _make(
         "params": spec.params,
         "inputs": dict(spec.inputs),
         "notes": job.notes,
-        "placement": vars(spec.placement),
+        "placement": placement.plain(spec.placement),
         **provenance.circumstances(),
         **usage(record["begun"]),
     }

@@ -19,7 +19,7 @@ from winsweep.errors import BadStudy, ClusterDown
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
 from winsweep.results import models_text, where_text
-from winsweep.slurm import doctor, halt, inventory, queue, sbatch, watchdog
+from winsweep.slurm import containers, doctor, halt, inventory, queue, sbatch, watchdog
 from winsweep.slurm.array_folders import leave_out
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
@@ -34,6 +34,7 @@ def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: 
     """One call of the launcher, which `command` repeats; the exit code is 0 if nothing has failed."""
     if a.cancel is not None:
         return cancel(workspace, a.cancel)
+    cluster = containers.resolved(cluster, workspace.store.root, workspace.study.files.values())
     if a.dry_run:
         return dry_run(workspace, cluster)
     if a.emit:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from winsweep.artifact import Artifact
+from winsweep.attempt import arrays
 from winsweep.logs import clean
 from winsweep.placement import Placement
-from winsweep.slurm import queue, sbatch
+from winsweep.slurm import queue, sbatch, task_script
 from winsweep.slurm.chain import Array
 from winsweep.slurm.code_snapshot import take_snapshot
 from winsweep.store import liveness, provenance
@@ -36,6 +37,7 @@ class Probed:
 
 def main(folder: Path) -> int:
     """On the node: say what Python and which packages are here, in the shared directory."""
+    task_script.mark_begun(folder)
     told = {
         **circumstances(),
         "node": liveness.node(),
@@ -68,7 +70,7 @@ def send(store: Store, placed: Placement, limit_s: float) -> Probed:
         (folder / "letter").touch()
         small = replace(placed, ranks=1, nodes=1, time_min=min(placed.time_min, 5), throttle=1)
         array = Array(small, ((Artifact("probe", 1, "probe", {}, {}),),), ())
-        run = sbatch.command(take_snapshot(store.root), "winsweep.slurm.probe", folder)
+        run = sbatch.command(small, take_snapshot(store.root), "winsweep.slurm.probe", folder)
         job = sbatch.submit(array, folder, run, f"winsweep.doctor.{folder.name}", "", [])
         return _await(folder, job, time.monotonic() + limit_s)
     finally:
@@ -93,6 +95,8 @@ def _await(folder: Path, job: str, limit: float) -> Probed:
 
 def _last_words(folder: Path, job: str) -> str:
     """What the job printed before it ended without an answer; a shared disk may show it late."""
+    if why := arrays.failure(folder, 0):
+        return clean(" ".join(why.split()))[:600]
     said = [
         line
         for p in sorted(folder.glob("*.out"))

@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,8 +18,9 @@ from pathlib import Path
 
 from submitit.slurm.slurm import SlurmExecutor
 
-from winsweep.errors import ClusterDown, QueueFull, Refused, TooManyTasks
-from winsweep.slurm import queue
+from winsweep.errors import BadStudy, ClusterDown, QueueFull, Refused, TooManyTasks
+from winsweep.placement import Placement
+from winsweep.slurm import queue, task_script
 from winsweep.slurm.chain import Array
 
 # What a job inside a job must not inherit.
@@ -50,6 +50,8 @@ UNHEARD = re.compile(r"timed out|unable to contact|communicat|zero bytes|connect
 def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> dict[str, object]:
     """sbatch's options for one array, by submitit's names."""
     placed = array.placement
+    more = {option: value or True for option, value in placed.sbatch}
+    exclude = [*filter(None, [more.pop("exclude", None)]), *exclude]
     # where the leader goes on alone, the others have ended
     wait_s = 60 * placed.time_min if any(len(task) > 1 for task in array.tasks) else 30
     asked = {
@@ -58,7 +60,6 @@ def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> 
         "nodes": placed.nodes,
         "ntasks_per_node": placed.ranks // placed.nodes,
         "cpus_per_task": placed.threads,
-        "gpus_per_node": placed.gpus // placed.nodes or None,
         "mem": placed.mem_gb and f"{placed.mem_gb}G",
         "partition": placed.partition,
         "account": placed.account,
@@ -71,12 +72,30 @@ def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> 
     begin = {"begin": f"now+{array.begin_s}"} if array.begin_s else {}
     tasks = f"{ranges(array.indices)}%{min(len(array.tasks), placed.throttle)}"
     return {k: v for k, v in asked.items() if v is not None} | {
-        "additional_parameters": {"array": tasks, "requeue": True, "kill-on-invalid-dep": "yes"} | begin,
+        "additional_parameters": {**more, **gpus(placed), "array": tasks, "requeue": True, "kill-on-invalid-dep": "yes"}
+        | begin,
+        "setup": list(placed.setup) if task_script.is_in_batch_script(placed) else None,
         "stderr_to_stdout": True,
         "wckey": None,  # submitit's own, which accounting refuses where wckeys are checked
         # SLURM 22.05 to 23.02 do not hand --cpus-per-task on from sbatch to srun
-        "srun_args": [f"--cpus-per-task={placed.threads}", "--kill-on-bad-exit=1", f"--wait={wait_s}"],
+        "srun_args": [
+            f"--cpus-per-task={placed.threads}",
+            "--kill-on-bad-exit=1",
+            f"--wait={wait_s}",
+            *task_script.pyxis(placed),
+            *placed.srun,
+        ],
     }
+
+
+def gpus(placed: Placement) -> dict[str, str]:
+    """sbatch's option that asks for the GPUs of a placement, as `gpus_by` says; none where there are none."""
+    if not placed.gpus_per_rank:
+        return {}
+    kind, num = f"{placed.gpu_type}:" if placed.gpu_type else "", placed.gpus // placed.nodes
+    if placed.gpus_by == "gpus-per-task":
+        return {"gpus-per-task": f"{kind}{placed.gpus_per_rank}"}
+    return {"gres": f"gpu:{kind}{num}"} if placed.gpus_by == "gres" else {"gpus-per-node": f"{kind}{num}"}
 
 
 def ranges(indices: Sequence[int]) -> str:
@@ -85,10 +104,28 @@ def ranges(indices: Sequence[int]) -> str:
     return ",".join(f"{of[0]}-{of[-1]}" if of[1:] or of == [0] else str(of[0]) for of in runs)
 
 
-def command(code: Path, module: str, *words: object) -> str:
-    """A shell command that runs a module of the code snapshot `code`, every word quoted."""
-    path = f"PYTHONPATH={shlex.quote(str(code / 'src'))}"
-    return f"env {path} {shlex.quote(sys.executable)} -m {module} {' '.join(shlex.quote(str(w)) for w in words)}"
+def command(placed: Placement, code: Path, module: str, folder: Path) -> str:
+    """The shell command with which a rank of `placed` runs `module FOLDER` of the code snapshot `code`, every word quoted.
+
+    Where the cluster file asks for more than that, it starts a script in `folder`, which this writes. BadStudy for a setup
+    line that bash cannot read.
+    """
+    run = task_script.module(placed, code, module, [folder])
+    if not task_script.is_needed(placed):
+        return shlex.join(run)
+    for line in placed.setup:
+        _check_shell(line)
+    path = folder / task_script.SCRIPT
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(task_script.text(placed, folder, run), encoding="utf-8")
+    return shlex.join(["bash", str(path)])
+
+
+def _check_shell(line: str) -> None:
+    done = subprocess.run(["bash", "-n"], input=line, capture_output=True, text=True, timeout=20)
+    if done.returncode:
+        said = done.stderr.strip().replace("bash: ", "")
+        raise BadStudy(f"setup: found {line!r}; each line must be a whole command of bash; {said}")
 
 
 def script(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:
