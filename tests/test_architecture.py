@@ -39,7 +39,7 @@ DOORS = {
     "alpaca_eval": {"judge/alpaca.py"},
     "aiohttp": {"judge/endpoint.py"},
     "sacrebleu": {"judge/overlap.py", "attempt/fork_server.py"},
-    "submitit": {"slurm/sbatch.py"},
+    "submitit": {"slurm/batch_script.py"},
     "accelerate": set(),
     "rich": {"local/view.py", "results.py", "check/table.py"},
     "psutil": {"store/liveness.py"},

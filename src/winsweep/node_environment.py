@@ -103,7 +103,11 @@ def _check_variable(name: str, node: strict.Node) -> None:
         raise node.error(f"found the variable {name!r}", "letters, digits and _ are legal in a name")
     if SECRET.search(name):
         why = "a secret is never written to disk, and this file and the job scripts are"
-        raise node.error(f"found the variable {name}", why, f"leave it out; export {name} where sweep.py is called, as jobs inherit that")
+        raise node.error(
+            f"found the variable {name}",
+            why,
+            f"leave it out; export {name} where sweep.py is called, as jobs inherit that",
+        )
     for own, instead in OWN_VARIABLES.items():
         if name == own or (own.endswith("_") and name.startswith(own)):
             raise node.error(f"found the variable {name}", f"winsweep or SLURM sets it: {instead}", "leave it out")

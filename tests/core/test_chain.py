@@ -5,8 +5,8 @@ import pytest
 from winsweep.artifact import Artifact
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
+from winsweep.slurm.batch_script import ranges
 from winsweep.slurm.chain import After, arrays, behind_rows
-from winsweep.slurm.sbatch import ranges
 
 BY_STAGE = {
     s: Placement()

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from winsweep import layout, placement
-from winsweep.attempt import arrays
 from winsweep.artifact import Artifact
+from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
 from winsweep.graph import discover
 from winsweep.node_environment import Container
 from winsweep.placement import Placement, read_cluster
-from winsweep.slurm import sbatch
+from winsweep.slurm import batch_script
 from winsweep.slurm.chain import Array
 
 STAGES = discover(layout.JOBS, "winsweep.jobs")
@@ -28,8 +28,8 @@ def read(folder: Path, text: str) -> placement.Placements:
 
 def script(placed: Placement, folder: Path) -> str:
     array = Array(placed, ((Artifact("finetune", 1, "x", {}, {}),),), ())
-    run = sbatch.command(placed, Path("/code"), "winsweep.slurm.node", folder)
-    return sbatch.script(array, folder, run, "name", "", ["n7"])
+    run = batch_script.command(placed, Path("/code"), "winsweep.slurm.node", folder)
+    return batch_script.script(array, folder, run, "name", "", ["n7"])
 
 
 def test_a_university_s_cluster_file_is_read_and_layers_are_merged(tmp_path):
@@ -105,7 +105,7 @@ def test_attempts_on_this_machine_take_none_of_it(tmp_path):
 
 def run_task(placed: Placement, folder: Path, module: str = "winsweep.slurm.node", **more: str) -> tuple[int, str]:
     """A rank's script as srun starts it."""
-    command = sbatch.command(placed, folder / "code", module, folder)
+    command = batch_script.command(placed, folder / "code", module, folder)
     env = os.environ | {"SLURM_ARRAY_TASK_ID": "3", "SLURM_PROCID": "1"} | more
     done = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout + done.stderr
@@ -128,12 +128,21 @@ def test_a_rank_runs_in_the_environment_that_was_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("placed", "told"),
     [
-        (Placement(setup=("true", "echo no such module >&2; (exit 7)")), r"setup line 2, `echo .*`, ended with 7: no such module"),
+        (
+            Placement(setup=("true", "echo no such module >&2; (exit 7)")),
+            r"setup line 2, `echo .*`, ended with 7: no such module",
+        ),
         (Placement(setup=("module load cuda",)), r"setup line 1, `module load cuda`, ended with 127: .*not found"),
         (Placement(setup=("echo over; exit 4",)), r"setup line 1, `echo over; exit 4`, ended with 4: over"),
-        (Placement(python="/no/such/python"), r"/no/such/python -m .*, which did not begin, ended with 127: .*No such file"),
+        (
+            Placement(python="/no/such/python"),
+            r"/no/such/python -m .*, which did not begin, ended with 127: .*No such file",
+        ),
         (Placement(setup=("true",), python="python3.99"), r"python3.99 -m .* ended with 127"),
-        (Placement(container=Container("apptainer", "/no/image.sif")), r"python3 -m .* in /no/image.sif, which did not begin"),
+        (
+            Placement(container=Container("apptainer", "/no/image.sif")),
+            r"python3 -m .* in /no/image.sif, which did not begin",
+        ),
     ],
 )
 def test_what_fails_before_a_rank_has_begun_is_noted_with_its_output(placed, told, tmp_path):
@@ -173,7 +182,10 @@ def test_gpus_are_asked_for_as_the_site_wants_it(placed, wanted, tmp_path):
 
 def test_pyxis_starts_the_container_by_srun_and_setup_runs_before_it(tmp_path):
     image = "registry.example.org#team/image:1"
-    placed = Placement(setup=("module load x",), container=Container("pyxis", image, ("/data", "/a:/b:ro"), ("--no-container-mount-home",)))
+    placed = Placement(
+        setup=("module load x",),
+        container=Container("pyxis", image, ("/data", "/a:/b:ro"), ("--no-container-mount-home",)),
+    )
     text = script(placed, tmp_path)
     before, _, srun = text.partition("\nsrun ")
     assert "# setup\nmodule load x\n" in before and f"'--container-image={image}'" in srun

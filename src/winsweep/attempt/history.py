@@ -62,8 +62,8 @@ def note_lost(store: Store, over: Submitted) -> None:
     """Each task of an array that left the queue without ever beginning, although all it needs is there, counts as an
     attempt.
 
-    So a job that cannot start on its nodes is not submitted again for ever. One whose setup lines, interpreter or container
-    failed would fail again.
+    So a job that cannot start on its nodes is not submitted again for ever. One whose setup lines, interpreter or
+    container failed would fail again.
     """
     if over.job is None:  # it was never submitted
         return

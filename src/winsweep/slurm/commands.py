@@ -19,7 +19,7 @@ from winsweep.errors import BadStudy, ClusterDown
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
 from winsweep.results import models_text, where_text
-from winsweep.slurm import containers, doctor, halt, inventory, queue, sbatch, watchdog
+from winsweep.slurm import batch_script, containers, doctor, halt, inventory, queue, sbatch, watchdog
 from winsweep.slurm.array_folders import leave_out
 from winsweep.slurm.chain import Array, on_nodes
 from winsweep.slurm.emit import Step, emit
@@ -189,7 +189,7 @@ def say_refusals(todo: Sequence[Array]) -> int:
     shapes: dict[str, list[Array]] = {}
     for array in todo:
         one = replace(array, tasks=array.tasks[:1], at=())  # how many tasks it has is no part of its shape
-        shapes.setdefault(str(sbatch.parameters(one, "", "", [])), []).append(array)
+        shapes.setdefault(str(batch_script.parameters(one, "", "", [])), []).append(array)
     code = 0
     for of_shape in shapes.values():
         stages = ", ".join(dict.fromkeys(x.title for x in of_shape))

@@ -13,8 +13,8 @@ CACHES = ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "TRANSFORMERS_CACHE", 
 
 
 def resolved(cluster: Cluster, store: Path, files: Iterable[Path]) -> Cluster:
-    """The cluster with each container's mounts and digest filled in: the store (and the code within it), the folders of the
-    study's local `files`, scratch, caches of the hub.
+    """The cluster with each container's mounts and digest filled in: the store (and the code within it), the folders of
+    the study's local `files`, scratch, caches of the hub.
     """
     placements = cluster.placements
     if not any(p.container for p in [*placements.by_stage.values(), *(p for _, _, p in placements.by_label)]):

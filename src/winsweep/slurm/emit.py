@@ -11,7 +11,7 @@ from pathlib import Path
 from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
 from winsweep.placement import Cluster
-from winsweep.slurm import halt, held, sbatch, task_script, watchdog
+from winsweep.slurm import batch_script, halt, held, sbatch, task_script, watchdog
 from winsweep.slurm.array_folders import (
     BEGIN_S,
     excluded,
@@ -151,7 +151,7 @@ def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[
     folder, name, run = opened
     arrays.close(folder)
     script = f"{number:02d}-{array.title}.sh"
-    _write(out / script, sbatch.script(array, folder, run, name, "", exclude))
+    _write(out / script, batch_script.script(array, folder, run, name, "", exclude))
     if (rank := folder / task_script.SCRIPT).exists():  # a copy to read: what runs is the one in the store
         shutil.copy(rank, out / f"{number:02d}-{array.title}.{task_script.SCRIPT}")
     return Step(array, script, folder, sbatch.dependency_of(array, [f"${{job_{n}}}" for n in range(number)]))

@@ -15,7 +15,7 @@ from winsweep.artifact import Artifact
 from winsweep.attempt import arrays
 from winsweep.logs import clean
 from winsweep.placement import Placement
-from winsweep.slurm import queue, sbatch, task_script
+from winsweep.slurm import batch_script, queue, sbatch, task_script
 from winsweep.slurm.chain import Array
 from winsweep.slurm.code_snapshot import take_snapshot
 from winsweep.store import liveness, provenance
@@ -70,7 +70,7 @@ def send(store: Store, placed: Placement, limit_s: float) -> Probed:
         (folder / "letter").touch()
         small = replace(placed, ranks=1, nodes=1, time_min=min(placed.time_min, 5), throttle=1)
         array = Array(small, ((Artifact("probe", 1, "probe", {}, {}),),), ())
-        run = sbatch.command(small, take_snapshot(store.root), "winsweep.slurm.probe", folder)
+        run = batch_script.command(small, take_snapshot(store.root), "winsweep.slurm.probe", folder)
         job = sbatch.submit(array, folder, run, f"winsweep.doctor.{folder.name}", "", [])
         return _await(folder, job, time.monotonic() + limit_s)
     finally:

@@ -1,6 +1,7 @@
 """The shell script of a rank: the variables, setup lines, interpreter and container of its node, and then the rank.
 
-What fails before the rank has begun is noted beside the script (arrays.failure reads it), so that its task fails once, with that reason.
+What fails before the rank has begun is noted beside the script (arrays.failure reads it), so that its task fails once,
+with that reason.
 """
 
 import os
@@ -108,7 +109,9 @@ def pyxis(placed: Placement) -> list[str]:
 
 
 def mark_begun(folder: Path) -> None:
-    """Said by a rank that runs: what ends it from now on is its own to tell. Nothing where it was started without a script."""
+    """Said by a rank that runs: what ends it from now on is its own to tell. Nothing where it was started without a
+    script.
+    """
     if (folder / SCRIPT).exists():
         (folder / BEGUN).mkdir(exist_ok=True)
         (folder / BEGUN / f"{os.environ['SLURM_ARRAY_TASK_ID']}.{os.environ.get('SLURM_PROCID', 0)}").touch()

@@ -18,7 +18,7 @@ from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown, Refused
 from winsweep.placement import Placement
-from winsweep.slurm import held, queue, sbatch, task_script
+from winsweep.slurm import batch_script, held, queue, sbatch, task_script
 from winsweep.slurm.chain import Array
 from winsweep.slurm.queue import Task
 from winsweep.store.manifest import write_atomic
@@ -103,7 +103,7 @@ def opened(root: Path, placed: Placement, code: Path, before: Path | None = None
     folder, name = arrays.open_folder(root, WATCHDOG, KEYS)
     told = {"store": str(root), "placement": placement.plain(placed), "before": str(before) if before else ""}
     write_atomic(folder / FILE, json.dumps(told).encode())
-    return folder, name, sbatch.command(task_script.outside(placed), code, "winsweep.slurm.watchdog", folder)
+    return folder, name, batch_script.command(task_script.outside(placed), code, "winsweep.slurm.watchdog", folder)
 
 
 if __name__ == "__main__":
