@@ -2,6 +2,7 @@
 through each.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -131,14 +132,12 @@ def test_apptainer(testbed, tmp_path):
     image.write_bytes(b"an image")
     study.sweep(cluster, "--retry-failed")
     container = finish(testbed, study)["placement"]["container"]
-    assert (
-        container["digest"] == "e86fe23bd70b7a17c4fa1ec0b8d73fb4b6f7a5c9f3a1bde4cb83cd1f23d5a9d8"
-        or len(container["digest"]) == 64
-    )
+    assert container["digest"] == hashlib.sha256(b"an image").hexdigest()
     calls = log.read_text().splitlines()
     assert any("--nv" in call for call in calls) and any("--nv" not in call for call in calls)  # generate, and the rest
     for call in calls:
-        assert f"--bind={study.store}" in call and f"--bind={study.folder}" in call and "--cleanenv" in call
+        # the study's folder, in which the store and the local data lie
+        assert f"--bind={study.folder} " in call and f"--bind={tmp_path}/models" in call and "--cleanenv" in call
         assert "winsweep.slurm.node" in call  # finalizers and watchdogs, which call sbatch, stay outside
 
 
@@ -149,7 +148,7 @@ def test_typed_gpus_and_few_jobs(accounting_testbed, tmp_path):
     finish(testbed, study)
     assert "#SBATCH --gres=gpu:a100:1" in scripts(study, "generate")
     said = study_of(tmp_path / "wrong", testbed).sweep(adapted("typed_gpus", a100="h100"), "--dry-run", code=1)
-    assert "h100" in said or "refused" in said
+    assert "refuses generate: Requested node configuration is not available" in said
     study = study_of(tmp_path / "few", testbed)
     study.sweep(adapted("few_jobs", **{"qos: student": "qos: normal"}))
     finish(testbed, study)
@@ -162,7 +161,7 @@ def test_a_reservation(testbed, tmp_path):
     )  # fmt: skip
     try:
         study = study_of(tmp_path, testbed)
-        study.sweep(adapted("reservation", **{"n[98-99]": "n1"}).replace("time_min: 120", "time_min: 10"))
+        study.sweep(adapted("reservation", **{"n[98-99]": "n1"}))
         assert finish(testbed, study)["node"] in ("n2", "n3")
         assert "--comment='language models 101'" in scripts(study, "generate")
     finally:
@@ -173,7 +172,7 @@ def test_pyxis_as_it_would_be_submitted(tmp_path, testbed):
     study = study_of(tmp_path, testbed)
     study.sweep(adapted("pyxis"), "--emit", str(tmp_path / "out"))
     said = (next((tmp_path / "out").glob("*-generate.sh"))).read_text()
-    assert "--container-image=/shared/my-group/winsweep.sqsh" in said and f"--container-mounts={study.store}:" in said
+    assert "--container-image=/shared/my-group/winsweep.sqsh" in said and f"--container-mounts={study.folder}:{study.folder}" in said
     assert "--no-container-mount-home" in said
     watchdog = (next((tmp_path / "out").glob("*-watchdog.sh"))).read_text()
     assert "container" not in watchdog
