@@ -1,4 +1,4 @@
-"""Where and how a stage runs: nothing here can change a key, and nothing here is seen by a function that computes one."""
+"""Where and how a stage runs: nothing here can change a key, and no function that computes one sees it."""
 
 import dataclasses
 import re
@@ -11,6 +11,7 @@ from typing import Literal
 from winsweep import layout, node_environment, strict
 from winsweep.errors import BadStudy
 from winsweep.node_environment import Container
+from winsweep.yaml_nodes import read_yaml
 
 # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 LIKE = {"check_judge": "judge"}
@@ -98,11 +99,13 @@ class Placements:
     by_label: tuple[tuple[str, str, Placement], ...] = ()  # (pattern, stage, placement)
 
     def of(self, stage: str, label: str) -> Placement:
+        """The placement of one result; KeyError for a stage that there is not."""
         return next(
             (p for pattern, s, p in self.by_label if s == stage and fnmatchcase(label, pattern)), self.by_stage[stage]
         )
 
     def stages(self, where: str) -> set[str]:
+        """Stages whose `where:` this is."""
         return {stage for stage, placed in self.by_stage.items() if placed.where == where}
 
 
@@ -131,11 +134,13 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
 
     BadStudy says file, line and what is legal; a value that could be more than a word to SLURM's shell is refused.
     """
-    root, seen = strict.read_yaml(file), strict.Findings()
+    root, seen = read_yaml(file), strict.Findings()
     given = root.mapping()
     seen.of(strict.refuse_unknown, given, ("kind", "all", "stages", "labels"), root)
-    kind = seen.of(strict.read, Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
-    common, own = strict.read_yaml(defaults), given.get("stages")
+    kind: Literal["slurm", "local"] | None = (
+        seen.of(strict.read, Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
+    )
+    common, own = read_yaml(defaults), given.get("stages")
     patterns = list((seen.of(given["labels"].mapping) or {}).items()) if "labels" in given else []
     for node in [common, own, *(node for _, node in patterns)]:
         if node:
@@ -150,14 +155,21 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         of_labels = [node for _, of in patterns for node in (seen.of(of.mapping) or {}).values()]
         seen.of(_refuse_on_local, [given.get("all"), *of_stages.values(), *of_labels])
     by_stage = {stage: placed(stage) for stage in stages}
-    by_label = tuple(
+    by_label = [
         (pattern, stage, placed(stage, node))
         for pattern, of in patterns
         for stage, node in (seen.of(of.mapping) or {}).items()
         if stage in stages
-    )
+    ]
     seen.stop()
-    return Cluster(kind, file, Placements(by_stage, by_label))
+    return Cluster(
+        strict.present(kind),
+        file,
+        Placements(
+            {stage: strict.present(p) for stage, p in by_stage.items()},
+            tuple((pattern, stage, strict.present(p)) for pattern, stage, p in by_label),
+        ),
+    )
 
 
 def _refuse_on_local(nodes: Iterable[strict.Node | None]) -> None:
@@ -181,12 +193,13 @@ def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement
                 is_merged = name in node_environment.MERGED and name in fields
                 fields[name] = strict.overlay(fields[name], value) if is_merged else value
     legal = {name: node for name, node in fields.items() if seen.of(node_environment.checked, name, node)}
-    placed = seen.of(strict.read_fields, Placement, _with_options(legal), root)
+    read: Placement | None = seen.of(strict.read_fields, Placement, _with_options(legal), root)
     for name, node in fields.items():
         if name not in node_environment.FREE and isinstance(node.value, str) and not WORD.fullmatch(node.value):
             why = "one word without spaces, quotes or line breaks is legal: it becomes part of a batch script"
             seen.found.append(str(node.error(f"found {node.value!r}", why)))
     seen.stop()
+    placed = strict.present(read)
     if placed.ranks % placed.nodes:
         at = fields.get("nodes", root)
         raise at.error(f"found {placed.ranks} ranks on {placed.nodes} nodes", "the same number on each node is legal")

@@ -7,8 +7,9 @@ from pathlib import Path
 from winsweep.artifact import Artifact
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
-from winsweep.slurm.chain import After, Array, on_nodes
+from winsweep.slurm.chain import After, Array
 from winsweep.slurm.emit import Step, submit_text
+from winsweep.slurm.tasks import on_nodes
 
 NODES = Placements({s: Placement() for s in ("prepare", "finetune", "generate", "judge")})
 SBATCH = """\
@@ -53,25 +54,33 @@ def test_only_what_nodes_can_make_is_submitted():
     assert kept(login("prepare"), present={data.key}) == {"finetune", "generate", "judge"}
 
 
-def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
-    """Run with an sbatch that writes down how it was called: a script, so what reaches it is what bash makes of
-    submit.sh.
+def steps_of(folder: Path) -> list[Step]:
+    """A finetune, what corresponds to it, and a finalizer behind both and a job of the queue; of names that a shell
+    could run.
     """
     steps = []
     for n, stage in enumerate(("finetune", "collect", "finalizer")):
-        folder = tmp_path / "runs of x" / f"a{n}"
-        folder.mkdir(parents=True)
-        (folder / "over").touch()
+        work = folder / "runs of x" / f"a{n}"
+        work.mkdir(parents=True)
+        (work / "over").touch()
         after = ((), (After(0, corresponding=True),), (After(0), After(1), After("77")))[n]
         words = ("", "aftercorr:$job_0", "afterany:$job_0,afterany:$job_1,afterany:77")[n]
         steps.append(
             Step(
                 Array(Placement(), ((Artifact(stage, 1, "c\n$(touch pwned)", {}),),), after),
                 f"0{n}-{stage}.sh",
-                folder,
+                work,
                 words,
             )
         )
+    return steps
+
+
+def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
+    """Run with an sbatch that writes down how it was called: a script, so what reaches it is what bash makes of
+    submit.sh.
+    """
+    steps = steps_of(tmp_path)
     (tmp_path / "submit.sh").write_text(submit_text("s", steps))
     for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL)):
         (tmp_path / name).write_text(text)

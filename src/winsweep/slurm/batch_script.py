@@ -7,7 +7,7 @@ a path (see DESIGN.md).
 import shlex
 import subprocess
 from collections.abc import Sequence
-from itertools import count, groupby
+from itertools import groupby
 from pathlib import Path
 
 from submitit.slurm.slurm import SlurmExecutor
@@ -73,7 +73,7 @@ def gpus(placed: Placement) -> dict[str, str]:
 
 def ranges(indices: Sequence[int]) -> str:
     """Rising indices as sbatch reads them: 0-2,5."""
-    runs = [list(of) for _, of in groupby(indices, key=lambda n, place=count(): n - next(place))]
+    runs = [[n for _, n in of] for _, of in groupby(enumerate(indices), key=lambda at: at[1] - at[0])]
     return ",".join(f"{of[0]}-{of[-1]}" if of[1:] or of == [0] else str(of[0]) for of in runs)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,16 +73,22 @@ def _sbatch(words: list[str]) -> tuple[int, str, str]:
                 "sbatch: not found; is this a machine of the SLURM cluster? --cluster local needs none"
             ) from None
     silent = threading.Event()
-    timer = threading.Timer(SUBMIT_S, lambda: (silent.set(), running.kill()))
+
+    def give_up() -> None:
+        silent.set()
+        running.kill()
+
+    timer = threading.Timer(SUBMIT_S, give_up)
     timer.start()
-    problems = ""
+    problems, out, err = "", running.stdout, running.stderr
+    assert out and err, "both are pipes"
     with running:
-        for line in running.stderr:
+        for line in err:
             problems += line
             if BUSY.search(line):
                 running.kill()
                 break
-        said = running.stdout.read()
+        said = out.read()
     timer.cancel()
     return (
         running.returncode,
@@ -152,7 +159,7 @@ def dependency_of(array: Array, jobs: list[str]) -> str:
 
 
 @contextmanager
-def _clean_environment():
+def _clean_environment() -> Iterator[None]:
     """Without the variables of a job that this process may be in; put back afterwards."""
     kept = {k: v for k, v in os.environ.items() if k.startswith(SCRUBBED) and k not in ("SLURM_CONF",)}
     for name in kept:
