@@ -172,7 +172,10 @@ def test_pyxis_as_it_would_be_submitted(tmp_path, testbed):
     study = study_of(tmp_path, testbed)
     study.sweep(adapted("pyxis"), "--emit", str(tmp_path / "out"))
     said = (next((tmp_path / "out").glob("*-generate.sh"))).read_text()
-    assert "--container-image=/shared/my-group/winsweep.sqsh" in said and f"--container-mounts={study.folder}:{study.folder}" in said
+    assert (
+        "--container-image=/shared/my-group/winsweep.sqsh" in said
+        and f"--container-mounts={study.folder}:{study.folder}" in said
+    )
     assert "--no-container-mount-home" in said
     watchdog = (next((tmp_path / "out").glob("*-watchdog.sh"))).read_text()
     assert "container" not in watchdog

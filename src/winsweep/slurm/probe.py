@@ -15,14 +15,14 @@ from winsweep.artifact import Artifact
 from winsweep.attempt import arrays
 from winsweep.logs import clean
 from winsweep.placement import Placement
-from winsweep.slurm import batch_script, queue, sbatch, task_script
+from winsweep.slurm import batch_script, node_facts, queue, sbatch, task_script
 from winsweep.slurm.chain import Array
 from winsweep.slurm.code_snapshot import take_snapshot
 from winsweep.store import liveness, provenance
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 
-SEEN = "seen.json"
+ASKED, SEEN = "asked.json", "seen.json"
 POLL_S = 3.0
 
 
@@ -41,6 +41,7 @@ def main(folder: Path) -> int:
     told = {
         **circumstances(),
         "node": liveness.node(),
+        **node_facts.facts(folder, json.loads((folder / ASKED).read_bytes())["scratch"]),
         "finds_letter": "letter" in os.listdir(folder),
         "ahead_s": ahead_s(folder / "clock"),
     }
@@ -68,6 +69,7 @@ def send(store: Store, placed: Placement, limit_s: float) -> Probed:
     folder.mkdir(parents=True)
     try:
         (folder / "letter").touch()
+        (folder / ASKED).write_text(json.dumps({"scratch": placed.scratch}))
         small = replace(placed, ranks=1, nodes=1, time_min=min(placed.time_min, 5), throttle=1)
         array = Array(small, ((Artifact("probe", 1, "probe", {}, {}),),), ())
         run = batch_script.command(small, take_snapshot(store.root), "winsweep.slurm.probe", folder)
