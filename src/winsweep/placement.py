@@ -11,7 +11,7 @@ from typing import Literal
 from winsweep import layout, node_environment, strict
 from winsweep.errors import BadStudy
 from winsweep.node_environment import Container
-from winsweep.yaml_nodes import read_yaml
+from winsweep.yaml_nodes import overlay, read_yaml
 
 # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 LIKE = {"check_judge": "judge"}
@@ -191,7 +191,7 @@ def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement
         for name, value in (seen.of(node.mapping) or {}).items():
             if name in names:
                 is_merged = name in node_environment.MERGED and name in fields
-                fields[name] = strict.overlay(fields[name], value) if is_merged else value
+                fields[name] = overlay(fields[name], value) if is_merged else value
     legal = {name: node for name, node in fields.items() if seen.of(node_environment.checked, name, node)}
     read: Placement | None = seen.of(strict.read_fields, Placement, _with_options(legal), root)
     for name, node in fields.items():
