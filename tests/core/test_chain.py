@@ -49,29 +49,6 @@ def chain(wanted, max_tasks: int = 1000, placed: Placements = PLACED, **facts):
     return arrays(plan(wanted, Facts(transient=frozenset({"finetune"}), **facts)), placed, max_tasks)
 
 
-def together(*stages: str) -> Placements:
-    return Placements(BY_STAGE | {s: Placement(where="with_input") for s in stages})
-
-
-def seeds(arms: int, num: int) -> list[Artifact]:
-    """Judge artifacts of `arms` arms × `num` seeds, each against the first arm of its seed, which comes last."""
-    made = {}
-    for n in range(num):
-        for arm in reversed(range(arms)):
-            tuned = Artifact(
-                "finetune",
-                1,
-                f"a{arm}.s{n}",
-                {"arm": arm, "n": n},
-                {"examples": Artifact("prepare", 1, f"d{arm}", {"d": arm})},
-            )
-            model = Artifact("collect", 1, tuned.label, {}, {"finetune": tuned})
-            made[arm, n] = Artifact(
-                "generate", 1, tuned.label, {}, {"base": model, "asked": Artifact("prepare", 1, "asked", {"x": 0})}
-            )
-    return [Artifact("judge", 1, o.label, {}, {"candidate": o, "reference": made[0, n]}) for (_, n), o in made.items()]
-
-
 def test_a_thousand_cells_are_one_array_a_stage():
     found = chain(cells(1000))
     assert [(a.stage, len(a.tasks)) for a in found] == [
@@ -94,6 +71,74 @@ def test_a_cells_own_way_corresponds_and_shared_work_is_waited_for_as_a_whole():
     assert by_stage["judge"].after == (After(4, corresponding=True), After(4, tasks=(0,)))
     for child, parent, name in (("collect", "finetune", "finetune"), ("generate", "collect", "base")):
         assert [(t.inputs[name],) for (t,) in by_stage[child].tasks] == list(by_stage[parent].tasks)
+
+
+def together(*stages: str) -> Placements:
+    return Placements(BY_STAGE | {s: Placement(where="with_input") for s in stages})
+
+
+def test_what_is_placed_with_its_input_shares_its_task():
+    found = chain(cells(7), placed=together("collect"))
+    assert [a.title for a in found] == ["pretrain", "prepare", "finetune+collect", "generate", "judge"]
+    assert all(model.inputs["finetune"] is tuned for tuned, model in found[2].tasks)
+    assert set(found[3].after) == {After(1), After(2, corresponding=True)}
+    found = chain(cells(7, untrained=1), placed=together("collect", "generate"))
+    assert sorted(a.title for a in found) == [
+        "finetune+collect+generate",
+        "generate",
+        "judge",
+        "judge",
+        "prepare",
+        "pretrain",
+    ]
+    # also what the answers are made from
+    assert set(next(a for a in found if a.stage == "finetune").after) == {After(0), After(1)}
+
+
+def test_what_is_placed_with_an_input_that_is_there_goes_alone():
+    wanted = cells(3)
+    tuned = [j.inputs["candidate"].inputs["base"].inputs["finetune"] for j in wanted]
+    done = (
+        {i.key for t in tuned for i in t.inputs.values()}
+        | {t.key for t in tuned[:2]}
+        | {wanted[0].inputs["candidate"].inputs["asked"].key}
+    )
+    found = chain(wanted, placed=together("collect"), present=done)
+    assert sorted((a.title, len(a.tasks)) for a in found if a.stage != "generate") == [
+        ("collect", 2),
+        ("finetune+collect", 1),
+        ("judge", 1),
+        ("judge", 2),
+    ]
+
+
+def test_what_is_made_of_a_model_that_is_there_shares_a_task():
+    """So that several adapters, or instruction sets, load it once."""
+    other = [
+        Artifact(
+            "generate",
+            1,
+            f"o{n}",
+            {"base": {"source": n}, "x": x},
+            {"asked": Artifact("prepare", 1, "asked", {"x": 0})},
+        )
+        for n in range(2)
+        for x in range(3)
+    ]
+    wanted = [*cells(2, untrained=3), *(Artifact("judge", 1, o.label, {}, {"candidate": o}) for o in other)]
+    found = [
+        [a.label for a in task]
+        for array in chain(wanted, placed=together("collect", "generate"))
+        if array.stage == "generate"
+        for task in array.tasks
+    ]
+    assert sorted(found) == [["o0"] * 3, ["o1"] * 3, ["u0", "u1", "u2"]]
+    assert all(
+        len(task) == 1
+        for array in chain(wanted, placed=together("collect"))
+        if array.stage == "generate"
+        for task in array.tasks
+    )
 
 
 def test_untrained_arms_do_not_wait_for_training():
@@ -141,6 +186,114 @@ def sound(found) -> bool:
     ) and all(x.on < n for n, array in enumerate(found) for x in array.after if isinstance(x.on, int))
 
 
+def seeds(arms: int, num: int) -> list[Artifact]:
+    """Judge artifacts of `arms` arms × `num` seeds, each against the first arm of its seed, which comes last."""
+    made = {}
+    for n in range(num):
+        for arm in reversed(range(arms)):
+            tuned = Artifact(
+                "finetune",
+                1,
+                f"a{arm}.s{n}",
+                {"arm": arm, "n": n},
+                {"examples": Artifact("prepare", 1, f"d{arm}", {"d": arm})},
+            )
+            model = Artifact("collect", 1, tuned.label, {}, {"finetune": tuned})
+            made[arm, n] = Artifact(
+                "generate", 1, tuned.label, {}, {"base": model, "asked": Artifact("prepare", 1, "asked", {"x": 0})}
+            )
+    return [Artifact("judge", 1, o.label, {}, {"candidate": o, "reference": made[0, n]}) for (_, n), o in made.items()]
+
+
+@pytest.mark.parametrize("arms,num", [(2, 1), (3, 2), (9, 5), (2, 40)])
+def test_a_cell_is_judged_as_soon_as_its_two_sides_are_there(arms, num):
+    found = chain(seeds(arms, num), placed=together("collect"))
+    assert sound(found) and len(found) <= 6
+    generate = next(n for n, a in enumerate(found) if a.stage == "generate")
+    assert {task[0].label.partition(".")[0] for task in found[generate].tasks[:num]} == {"a0"}  # references begin first
+    judges = [a for a in found if a.stage == "judge"]
+    assert len(judges) == min(num, 3)
+    for array in judges:
+        own, others = array.after
+        assert (
+            own == After(generate, corresponding=True) and others.on == generate and len(others.tasks) <= -(-num // 3)
+        )
+        assert [found[generate].tasks[n][0] for n in array.indices] == [j.inputs["candidate"] for (j,) in array.tasks]
+
+
+def test_a_cell_that_is_its_own_reference_waits_for_nothing_else():
+    judge = [a for a in chain(seeds(1, 5)) if a.stage == "judge"]
+    assert len(judge) == 1 and [x.corresponding for x in judge[0].after] == [True]
+
+
+def test_more_references_than_can_be_named_are_an_array_of_their_own():
+    found = chain(seeds(2, 400), placed=together("collect"))
+    assert sound(found) and len(found) == 1 + 1 + 2 + 2
+    first, rest = (n for n, a in enumerate(found) if a.stage == "generate")
+    assert {task[0].label.partition(".")[0] for task in found[first].tasks} == {"a0"}
+    waits = [a.after for a in found if a.stage == "judge"]
+    assert (After(first), After(rest, corresponding=True)) in waits and (After(first, corresponding=True),) in waits
+
+
+def test_analyses_follow_their_own_cell():
+    wanted = seeds(4, 3)
+    drift = [
+        Artifact(
+            "drift", 1, j.label, {}, {"outputs": j.inputs["candidate"], "task": Artifact("prepare", 1, "d1", {"d": 1})}
+        )
+        for j in wanted[1::4]
+    ]
+    rank = [Artifact("rank", 1, j.label, {}, {"base": j.inputs["candidate"].inputs["base"]}) for j in wanted[::5]]
+    contained = [Artifact("containment", 1, j.label, {}, {"judged": j}) for j in wanted[:1]]
+    found = chain([*wanted, *drift, *rank, *contained], placed=together("collect"))
+    assert sound(found)
+    for stage, parent, num in (("drift", "generate", 3), ("rank", "finetune", 3), ("containment", "judge", 1)):
+        (array,) = (a for a in found if a.stage == stage)
+        assert len(array.tasks) == num
+        on = next(x.on for x in array.after if x.corresponding)
+        assert found[on].stage == parent
+        slots = found[on].slots()
+        assert all(
+            set(a.key for a in slots[n]) & {i.key for i in task[0].inputs.values()}
+            for n, task in zip(array.indices, array.tasks)
+        )
+
+
+def test_validation_runs_come_before_what_is_chosen_by_them():
+    trials = seeds(2, 4)
+    picked = Artifact("choose", 2, "pick", {}, {f"run{n}": j for n, j in enumerate(trials)})
+    tuned = [Artifact("finetune", 1, f"t{n}", {"n": n, "test": 1}, {"choice": picked}) for n in range(3)]
+    outputs = [
+        Artifact("generate", 1, t.label, {}, {"base": Artifact("collect", 1, t.label, {}, {"finetune": t})})
+        for t in tuned
+    ]
+    found = chain(
+        [Artifact("judge", 1, o.label, {}, {"candidate": o, "reference": outputs[0]}) for o in outputs],
+        placed=together("collect"),
+    )
+    assert sound(found)
+    stages = [a.stage for a in found]
+    assert (
+        stages.index("choose") > max(n for n, a in enumerate(found) if any(t[0] in trials for t in a.tasks))
+        and sum(len(a.tasks) for a in found) == 3 + 24 + 1 + 9
+    )
+
+
+def test_finetunes_wait_for_their_checks_and_still_correspond():
+    check = {x: Artifact("check", 1, x, {"model": x}) for x in "ab"}
+    tuned = [Artifact("finetune", 1, f"c{n}", {"n": n}, {}, gates={"check": check["ab"[n % 2]]}) for n in range(6)]
+    outputs = [
+        Artifact("generate", 1, t.label, {}, {"base": Artifact("collect", 1, t.label, {}, {"finetune": t})})
+        for t in tuned
+    ]
+    found = chain(
+        [Artifact("judge", 1, o.label, {}, {"candidate": o, "reference": outputs[0]}) for o in outputs],
+        placed=Placements(BY_STAGE | {"check": Placement(), "collect": Placement(where="with_input")}),
+    )
+    assert [a.title for a in found] == ["check", "finetune+collect", "generate", "judge"] and sound(found)
+    assert found[1].after == (After(0),) and found[2].after == (After(1, corresponding=True),)
+
+
 def test_holes_have_no_results_and_ranges_are_those_of_sbatch():
     found = [a for a in chain(seeds(9, 5)) if a.stage == "judge"]
     slots = found[1].slots()
@@ -173,6 +326,19 @@ def test_models_that_need_another_placement_have_arrays_of_their_own():
         split = [a for a in found if a.stage == stage]
         assert [len(a.tasks) for a in split] == [4, 2] and all(any(x.corresponding for x in a.after) for a in split)
     assert [len(a.tasks) for a in found if a.stage == "judge"] == [4, 2]
+
+
+def test_what_belongs_on_the_login_node_is_in_no_array_nor_what_waits_for_it():
+    login = Placements(BY_STAGE | {"judge": Placement(where="login")})
+    assert {a.stage for a in chain(cells(3), placed=login)} == {
+        "pretrain",
+        "prepare",
+        "finetune",
+        "collect",
+        "generate",
+    }
+    login = Placements(BY_STAGE | {"prepare": Placement(where="login")})
+    assert {a.stage for a in chain(cells(3), placed=login)} == {"pretrain"}
 
 
 def test_finetunes_wait_for_everything_that_reads_rows():

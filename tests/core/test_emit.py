@@ -54,33 +54,25 @@ def test_only_what_nodes_can_make_is_submitted():
     assert kept(login("prepare"), present={data.key}) == {"finetune", "generate", "judge"}
 
 
-def steps_of(folder: Path) -> list[Step]:
-    """A finetune, what corresponds to it, and a finalizer behind both and a job of the queue; of names that a shell
-    could run.
+def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
+    """Run with an sbatch that writes down how it was called: a script, so what reaches it is what bash makes of
+    submit.sh.
     """
     steps = []
     for n, stage in enumerate(("finetune", "collect", "finalizer")):
-        work = folder / "runs of x" / f"a{n}"
-        work.mkdir(parents=True)
-        (work / "over").touch()
+        folder = tmp_path / "runs of x" / f"a{n}"
+        folder.mkdir(parents=True)
+        (folder / "over").touch()
         after = ((), (After(0, corresponding=True),), (After(0), After(1), After("77")))[n]
         words = ("", "aftercorr:$job_0", "afterany:$job_0,afterany:$job_1,afterany:77")[n]
         steps.append(
             Step(
                 Array(Placement(), ((Artifact(stage, 1, "c\n$(touch pwned)", {}),),), after),
                 f"0{n}-{stage}.sh",
-                work,
+                folder,
                 words,
             )
         )
-    return steps
-
-
-def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
-    """Run with an sbatch that writes down how it was called: a script, so what reaches it is what bash makes of
-    submit.sh.
-    """
-    steps = steps_of(tmp_path)
     (tmp_path / "submit.sh").write_text(submit_text("s", steps))
     for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL)):
         (tmp_path / name).write_text(text)

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.servers import Server, serving
+from tests.core.servers import COMMIT, Server, repository, serving
 from tests.core.test_study import STUDY, keys
-from winsweep import prefetch
+from winsweep import layout, prefetch
 from winsweep.errors import BadData, BadStudy
 from winsweep.store.fingerprint import fingerprint
-from winsweep.study.cell import LocalFile
+from winsweep.study.cell import HubData, HubModel, LocalFile
 from winsweep.study.parts import UrlFile
 from winsweep.study.study import read_study
+from winsweep.tasks.chess import DATA as chess
+from winsweep.tasks.lima import DATA as lima
+from winsweep.tasks.recipes import DATA as recipes
+from winsweep.text import hub
 from winsweep.workspace import open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,6 +183,7 @@ def test_every_missing_file_is_named_and_a_dry_run_goes_on(tmp_path):
     assert "finetune" in dry.stdout and "0 of 12 cells done" in status.stdout
 
 
+@pytest.mark.slow
 def test_a_run_fetches_files_of_the_web_by_itself_and_a_dry_run_does_not(tmp_path, web):
     path = study(tmp_path, f"{{path: {{url: '{web.url}/rows.jsonl', sha256: {SHA}}}}}")
     file = UrlFile(f"{web.url}/rows.jsonl", SHA)
@@ -224,3 +229,113 @@ def test_what_is_not_the_file_is_not_kept(tmp_path, web, name, sha, match):
 def test_a_server_that_is_gone_is_named(tmp_path, web):
     with pytest.raises(BadData, match=r"http://127\.0\.0\.1:9/x: cannot be fetched \(URLError: "):
         prefetch.download(UrlFile("http://127.0.0.1:9/x", SHA))
+
+
+@pytest.mark.slow
+def test_a_study_is_fetched_once_and_then_found_without_a_network(tmp_path):
+    """A model without its other formats, one in the old format, a file and a pattern of data sets, and a file of the
+    web.
+    """
+    old = {"config.json": b"{}", "tokenizer.model": b"t", "pytorch_model.bin": b"w" * 300}
+    toy = {
+        p.name: p.read_bytes()
+        for p in sorted(layout.SHIPPED.glob("*/*"))
+        if p.parent == sorted(layout.SHIPPED.iterdir())[0]
+    }
+    files = {
+        "/rows.jsonl": ROWS,
+        **repository("models", "some/model", "12ab", MODEL | OTHER_FORMATS),
+        **repository("models", "some/old", "main", old),
+        **repository("models", "some/toy", COMMIT, toy),
+        **repository("datasets", recipes.hf_id, recipes.revision, {recipes.file: FOOD}),
+        **repository("datasets", chess.hf_id, chess.revision, {"data/a.txt": b"1. e4\n", "big.bin": b"b" * 400_000}),
+    }
+    with serving(Server(files)) as server:
+        path = study(tmp_path, f"{{path: {{url: '{server.url}/rows.jsonl', sha256: {SHA}}}}}")
+        models = [
+            f"{n[0]}: {{hf_id: some/{n}, revision: {r}}}"
+            for n, r in (("model", "12ab"), ("old", "main"), ("toy", COMMIT))
+        ]
+        path.write_text(
+            path.read_text()
+            .replace("  b: {", "\n".join(f"  {m}" for m in models) + "\n  b: {")
+            .replace("  sum: {", "  chess: {from: chess}\n  food: {from: recipes}\n  sum: {")
+        )
+        before = sweep(path, "--dry-run", HF_ENDPOINT=server.url)
+        assert before.returncode == 0 and before.stdout.count("not in ") == 5 and not server.asked
+        done = sweep(path, "--prefetch", HF_ENDPOINT=server.url, HF_HUB_OFFLINE="0")
+    assert done.returncode == 0, done.stderr
+    said = dict(line.removeprefix("fetched").strip().split("  ") for line in done.stdout.splitlines()[:-1])
+    assert said == {
+        f"{server.url}/rows.jsonl": "(0.3 MB)",
+        "model some/model at 12ab": "(0.2 MB)",
+        "model some/old at main": "(303 bytes)",
+        f"model some/toy at {COMMIT[:12]}": f"({sum(map(len, toy.values())) / 1e6:.1f} MB)",
+        f"data set {recipes.hf_id} at {recipes.revision}, {recipes.file}": f"({len(FOOD)} bytes)",
+        f"data set {chess.hf_id} at {chess.revision}, {chess.file}": "(6 bytes)",
+    }
+    assert f"HF_HUB_CACHE={tmp_path}/hf/hub" in done.stdout.splitlines()[-1]
+    asked = {
+        line.rpartition("/")[2] for line in server.asked if line.startswith("GET") and "/some/model/resolve/" in line
+    }
+    assert asked == MODEL.keys() and not any("big.bin" in line for line in server.asked)
+    assert "not there yet" not in sweep(path, "--dry-run").stdout
+    for offline in ("0", "1"):
+        again = sweep(path, "--prefetch", HF_ENDPOINT=server.url, HF_HUB_OFFLINE=offline)
+        assert again.returncode == 0 and again.stdout.count("there already") == 6 and "fetched " not in again.stdout, (
+            again.stderr
+        )
+    reads = f"""
+import sys; sys.path.insert(0, {str(ROOT / "src")!r})
+from transformers import AutoModelForCausalLM
+from winsweep.text import model, source
+tokenizer = model.load_tokenizer("some/toy", {COMMIT!r})
+assert AutoModelForCausalLM.from_pretrained("some/toy", revision={COMMIT!r}).config.vocab_size >= len(tokenizer)
+assert list(source.hub_rows({chess.hf_id!r}, {chess.file!r}, {chess.revision!r})) == [{{"text": "1. e4"}}]
+assert list(source.hub_rows({recipes.hf_id!r}, {recipes.file!r}, {recipes.revision!r})) == [{{"Title": "Soup", "Cleaned_Ingredients": "[]"}}]
+"""
+    subprocess.run([sys.executable, "-c", reads], check=True, timeout=300, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+
+
+def test_what_cannot_be_had_is_said_and_the_rest_is_fetched(tmp_path):
+    half = {k: v for k, v in MODEL.items() if "00002-of" not in k}
+    files = {"/rows.jsonl": ROWS, **repository("models", "some/model", "12ab", half)}
+    with serving(Server(files, gated=("/datasets/GAIR/lima",))) as server:
+        path = study(tmp_path, "{from: lima}")
+        more = f"  web: {{path: {{url: '{server.url}/rows.jsonl', sha256: {SHA}}}}}\n  gone: {{path: gone.jsonl}}\n"
+        text = path.read_text().replace("  b: {", "  m: {hf_id: some/model, revision: 12ab}\n  b: {")
+        path.write_text(text.replace("  sum: {", f"{more}  sum: {{"))
+        done = sweep(path, "--prefetch", HF_ENDPOINT=server.url, HF_HUB_OFFLINE="0")
+    assert done.returncode == 1 and "fetched        http" in done.stdout
+    assert f"GAIR/lima at {lima.revision[:12]}: cannot be loaded (GatedRepoError" in done.stderr
+    assert "accept its terms at https://huggingface.co/datasets/GAIR/lima and type `hf auth login`" in done.stderr
+    assert (
+        "error: model some/model at 12ab: the hub has no such files; legal are config.json, a tokenizer and"
+        in done.stderr
+    )
+    assert "no url is known:" in done.stdout and "no file at " in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{}, {"HF_HOME": "~/h"}, {"HF_HUB_CACHE": "$HOME/c"}, {"HUGGINGFACE_HUB_CACHE": "/d"}, {"XDG_CACHE_HOME": "/e"}],
+)
+def test_the_hubs_cache_is_where_its_library_says(env):
+    code = (
+        "import sys; sys.path.insert(0, 'src'); from winsweep.text import hub; from pathlib import Path; here = "
+        "hub.cache(); "
+        "assert 'huggingface_hub' not in sys.modules; from huggingface_hub import constants; assert here == "
+        "Path(constants.HF_HUB_CACHE)"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE", "XDG"))}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean | env, check=True, timeout=60)
+
+
+def test_half_a_model_is_not_there(tmp_path):
+    kept = tmp_path / "hf/hub/models--some--model"
+    (kept / "snapshots" / COMMIT).mkdir(parents=True)
+    for name, content in MODEL.items():
+        assert not hub.is_there(HubModel("some/model", COMMIT))
+        (kept / "snapshots" / COMMIT / name).write_bytes(content)
+    assert hub.is_there(HubModel("some/model", COMMIT)) and not hub.is_there(HubModel("some/model", "main"))
+    assert not hub.is_there(HubData("some/model", "config.json", COMMIT))

@@ -1,7 +1,7 @@
 """The batch script of a job array: what it says to SLURM, and the command of its ranks. submitit words it.
 
 Its pickles, signal handlers, job tracking and its own call of sbatch are not used, because the payload is a module and
-a path (see DESIGN.md).
+a path (see docs/decisions.md).
 """
 
 import shlex
