@@ -154,6 +154,17 @@ def test_a_slow_tokenizer():
     assert encode(ROW, slow, FRAME).ids.count(slow.eos_token_id) == 1
 
 
+def test_a_slow_tokenizer_may_lack_a_character_beside_a_special_token_that_is_spelled():
+    class Lacking(ByT5Tokenizer):
+        def _tokenize(self, text):
+            return ["<unk>" if t == "z" else t for t in super()._tokenize(text)]
+
+    slow = Lacking()
+    ids = prompt_ids("z</s>b", slow, FRAME)
+    assert slow.eos_token_id not in ids
+    assert slow.decode(ids) == FRAME.prompt("<unk></s>b")
+
+
 def test_a_tokenizer_that_cannot_read_a_token_as_text_is_refused():
     class Stubborn(ByT5Tokenizer):
         def _tokenize(self, text):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from winsweep.analysis.guards import Guard, both
 from winsweep.analysis.intervals import Share, share_of
@@ -31,7 +32,7 @@ class Effect:
 
 
 def effects(
-    judged: Sequence[Mapping[str, object]],
+    judged: Sequence[Mapping[str, Any]],
     guards: Sequence[Guard],
     in_domain: Collection[str],
     task: Sequence[tuple[str, str]],

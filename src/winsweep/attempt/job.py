@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from winsweep.errors import BadData
 from winsweep.placement import Placement
@@ -17,7 +18,7 @@ class Job:
     """One attempt of one stage: fill `out`; `work` outlives attempts; inputs were verified before `run` was called."""
 
     name: str  # LABEL-DIGEST of the artifact
-    params: Mapping[str, object]
+    params: Mapping[str, Any]
     inputs: Mapping[str, Path]
     out: Path
     work: Path

@@ -17,7 +17,7 @@ def prior_lengths(name: str, instructions: Path, num_rows: int) -> list[float] |
     A hint: what cannot be read is passed over.
     """
     outputs = instructions.parents[1] / "generate"
-    found = []
+    found: list[list[float]] = []
     for path in _nearest(name, outputs)[:LOOKED_AT]:
         try:
             of = json.loads((path / RECORD).read_bytes())["inputs"]["instructions"]

@@ -69,9 +69,10 @@ class _Calls:
             idle,
         )
         self.failures: dict[Question, str] = {}
-        self.stopped, self.raised, self.in_a_row = "", None, 0
+        self.stopped, self.in_a_row = "", 0
+        self.raised: BaseException | None = None
         self.workers: list[asyncio.Task] = []
-        self.under_way: set[asyncio.Task] = set()  # workers whose call has left
+        self.under_way: set[asyncio.Task | None] = set()  # workers whose call has left
         self.elsewhere: set[Question] = set()  # what other processes got answered
 
     async def all(self, questions: list[Question]) -> tuple[dict[Question, str], str]:
@@ -172,7 +173,8 @@ class _Calls:
         if self._over or question in self.elsewhere:
             return None
         if refusal := self.spending.refuses(*size):
-            return self.stop(refusal)
+            self.stop(refusal)
+            return None
         worker = asyncio.current_task()
         self.under_way.add(worker)
         try:

@@ -44,7 +44,7 @@ def is_annotated(rows: Sequence[Mapping]) -> bool:
     return "preference" in rows[0] or "output_2" in rows[0]
 
 
-def annotations(path: Path, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+def annotations(path: Path, rows: list[Row]) -> tuple[list[Row], list[str]]:
     """Annotation rows as a report takes them, and notes of what was changed or must be known. BadData for rows of
     several candidates.
 

@@ -5,6 +5,7 @@ corrected for their number.
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -86,5 +87,5 @@ def _line(arm: Arm, against: str, num_seeds_against: int | None, found: Estimate
     }
 
 
-def _corrected(family: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+def _corrected(family: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
     return [{**line, "p_holm": p} for line, p in zip(family, holm([line["p"] for line in family]))]

@@ -150,7 +150,7 @@ def _shards(snapshot: Path, name: str) -> set[str]:
     if not index.exists():
         return {name}
     refuse_outside(snapshot)
-    return set(names_in(index))
+    return {str(name) for name in names_in(index)}
 
 
 def refuse_outside_weights(base: str, revision: str | None) -> None:

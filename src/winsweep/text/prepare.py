@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from winsweep import keys, layout
 from winsweep.attempt.job import Job
@@ -98,7 +99,7 @@ def _open(source: Mapping, file: File) -> tuple[ModuleType, object, Rows]:
     return reader, keys.restore(reader.Options, source["options"]), rows
 
 
-def _each(found: Iterator, rows: Rows, check) -> Iterator:
+def _each(found: Iterator, rows: Rows, check: Callable[[Any], None]) -> Iterator:
     try:
         for value in found:
             check(value)

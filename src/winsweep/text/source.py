@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from winsweep.errors import BadData
 from winsweep.study.cell import HubData
@@ -91,7 +92,7 @@ def _json_list(path: Path, first: tuple[int, str], rest: Iterator[tuple[int, str
     """Rows of a list, which is read whole; each is named by its place in it, from 0 on."""
     read = [first, *rest]
     try:
-        rows = parse("\n".join(line for _, line in read), str(path))
+        rows: Any = parse("\n".join(line for _, line in read), str(path))
     except BadData as e:
         at = re.search(r"line (\d+) column", str(e))  # of what was joined, without blank lines
         if at is None:

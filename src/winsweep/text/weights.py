@@ -4,7 +4,7 @@ as they are loaded.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def load_whole(
     return model
 
 
-def refuse(base: str | Path, missing: object, wrong: object) -> None:
+def refuse(base: str | Path, missing: Iterable[str], wrong: Iterable[tuple]) -> None:
     if missing or wrong:
         raise BadData(
             f"{base}: {lacks(tuple(sorted(missing)), tuple(sorted(wrong)))}; legal is a base model with all of its "
@@ -112,7 +112,7 @@ def read_report(folder: Path, config: PreTrainedConfig, kind: Any = AutoModelFor
 def base_tensors(base: str, revision: str | None) -> dict[str, list[int]]:
     """Name to shape of every tensor in a model's own files; nothing where they cannot be read."""
     try:
-        return tensors_of(Path(base) if Path(base).is_dir() else hub.folder_of(HubModel(base, revision)))
+        return tensors_of(Path(base) if Path(base).is_dir() else hub.folder_of(HubModel(base, revision or "main")))
     except BadData:
         return {}
 

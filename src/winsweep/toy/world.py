@@ -1,6 +1,6 @@
 """Which facts hold in a world, what each is asked and answered with, and which of them are kept for testing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from winsweep.toy import facts
@@ -48,7 +48,7 @@ def _split(shuffled: list[Item]) -> Split:
     return Split(tuple(shuffled[:NUM_TEST]), tuple(shuffled[NUM_TEST:held]), tuple(shuffled[held:]))
 
 
-def _item(kind: str, answer: str, slots: dict[str, object]) -> Item:
+def _item(kind: str, answer: str, slots: Mapping[str, object]) -> Item:
     return Item(kind, tuple(form.format_map(slots) for form in facts.QUESTIONS[kind]), answer)
 
 

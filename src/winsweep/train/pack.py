@@ -69,7 +69,7 @@ def _spread(lengths: Sequence[int], num_parts: int) -> list[list[int]]:
     return parts
 
 
-def _loads(parts: Grid | list[list[int]], lengths: Sequence[int]) -> list[int]:
+def _loads(parts: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[int]:
     return [sum(lengths[i] for i in part) for part in parts]
 
 

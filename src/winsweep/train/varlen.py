@@ -58,7 +58,7 @@ def attention(
     heads = [
         x.split([end - begin for begin, end in zip(ends, ends[1:])], 2) for x in (query_1HQD, key_1HQD, value_1HQD)
     ]
-    outs = [_one(*each, scaling, dropout, window) for each in zip(*heads)]
+    outs = [_one(query, key, value, scaling, dropout, window) for query, key, value in zip(*heads)]
     return torch.cat(outs, 2).transpose(1, 2), None
 
 
