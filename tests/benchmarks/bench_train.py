@@ -130,7 +130,10 @@ def hf(args: argparse.Namespace, examples: list, folder: Path, how: dict) -> tup
 
     def pad(rows: list[dict]) -> dict:
         width = max(len(row["input_ids"]) for row in rows)
-        filled = lambda name, by: torch.tensor([row[name] + [by] * (width - len(row[name])) for row in rows])
+
+        def filled(name: str, by: int) -> torch.Tensor:
+            return torch.tensor([row[name] + [by] * (width - len(row[name])) for row in rows])
+
         return {
             "input_ids": filled("input_ids", 0),
             "labels": filled("labels", -100),
@@ -272,7 +275,8 @@ def main() -> None:
     if args.one:
         with tempfile.TemporaryDirectory() as folder:
             seconds, loss = train(args.one, args, Path(folder))
-        return print("\n" + json.dumps({"seconds": seconds, "loss": loss}))
+        print("\n" + json.dumps({"seconds": seconds, "loss": loss}))
+        return
     names = args.variants.split(",")
     if importlib.util.find_spec("trl") is None and any(name.startswith("trl") for name in names):
         print("TRL is not installed, so its rows are left out: pip install trl==1.16.0")

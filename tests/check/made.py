@@ -27,9 +27,8 @@ VISION = dict(
     hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
 )
 FAMILIES = {
-    **{
-        name: COMMON
-        for name in (
+    **dict.fromkeys(
+        (
             "llama",
             "mistral",
             "qwen2",
@@ -42,8 +41,9 @@ FAMILIES = {
             "stablelm",
             "cohere",
             "falcon",
-        )
-    },
+        ),
+        COMMON,
+    ),
     "qwen3": COMMON | {"head_dim": 8},
     "gemma2": COMMON | {"head_dim": 8},
     "gemma3_text": COMMON | {"head_dim": 8},

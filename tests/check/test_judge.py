@@ -45,7 +45,7 @@ def listing(**more: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "status, body, verdict, words",
+    ("status", "body", "verdict", "words"),
     [
         (200, listing(), "ok", "answers and serves mine"),
         (200, json.dumps({"data": [{"id": "other"}]}).encode(), "unknown", "does not list mine"),
@@ -65,7 +65,7 @@ def test_what_an_endpoint_answers(monkeypatch, status, body, verdict, words):
 
 
 @pytest.mark.parametrize(
-    "said, verdict",
+    ("said", "verdict"),
     [
         ("2020-01-02", "problem"),
         (1577923200, "problem"),

@@ -48,7 +48,7 @@ def test_a_disk_that_cannot_hold_checkpoint_and_models_is_a_problem(tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    "words, gb",
+    ("words", "gb"),
     [
         (["a100"], 80),
         (["nvidia_h100_80gb_hbm3"], 94),

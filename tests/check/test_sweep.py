@@ -149,7 +149,7 @@ def test_a_package_that_does_not_import_is_told_before_anything_runs(bench, monk
     assert "left alone until then: drift.good.ins.s1" in said and "1 of 1 cells" in said and "drift" not in begun(bench)
 
 
-@pytest.mark.parametrize("context, code", [("", 1), (", context: 128", 0)])
+@pytest.mark.parametrize(("context", "code"), [("", 1), (", context: 128", 0)])
 def test_a_model_without_a_context_asks_for_one(bench, tmp_path, context, code):
     from transformers import AutoTokenizer, BloomConfig, BloomForCausalLM
 

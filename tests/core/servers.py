@@ -34,7 +34,8 @@ def serving(server: Server) -> Iterator[Server]:
             path = unquote(self.path.partition("?")[0])
             server.asked.append(f"{self.command} {path}")
             if path.startswith(server.gated) and server.gated:
-                return self.reply(403, b"no", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
+                self.reply(403, b"no", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
+                return
             body = server.files.get(path)
             self.reply(
                 404 if body is None else 200,

@@ -205,7 +205,7 @@ def seeds(arms: int, num: int) -> list[Artifact]:
     return [Artifact("judge", 1, o.label, {}, {"candidate": o, "reference": made[0, n]}) for (_, n), o in made.items()]
 
 
-@pytest.mark.parametrize("arms,num", [(2, 1), (3, 2), (9, 5), (2, 40)])
+@pytest.mark.parametrize(("arms", "num"), [(2, 1), (3, 2), (9, 5), (2, 40)])
 def test_a_cell_is_judged_as_soon_as_its_two_sides_are_there(arms, num):
     found = chain(seeds(arms, num), placed=together("collect"))
     assert sound(found) and len(found) <= 6
@@ -254,7 +254,7 @@ def test_analyses_follow_their_own_cell():
         assert found[on].stage == parent
         slots = found[on].slots()
         assert all(
-            set(a.key for a in slots[n]) & {i.key for i in task[0].inputs.values()}
+            {a.key for a in slots[n]} & {i.key for i in task[0].inputs.values()}
             for n, task in zip(array.indices, array.tasks)
         )
 

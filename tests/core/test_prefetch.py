@@ -290,7 +290,8 @@ from winsweep.text import model, source
 tokenizer = model.load_tokenizer("some/toy", {COMMIT!r})
 assert AutoModelForCausalLM.from_pretrained("some/toy", revision={COMMIT!r}).config.vocab_size >= len(tokenizer)
 assert list(source.hub_rows({chess.hf_id!r}, {chess.file!r}, {chess.revision!r})) == [{{"text": "1. e4"}}]
-assert list(source.hub_rows({recipes.hf_id!r}, {recipes.file!r}, {recipes.revision!r})) == [{{"Title": "Soup", "Cleaned_Ingredients": "[]"}}]
+soup = {{"Title": "Soup", "Cleaned_Ingredients": "[]"}}
+assert list(source.hub_rows({recipes.hf_id!r}, {recipes.file!r}, {recipes.revision!r})) == [soup]
 """
     subprocess.run([sys.executable, "-c", reads], check=True, timeout=300, env=os.environ | {"HF_HUB_OFFLINE": "1"})
 

@@ -21,7 +21,9 @@ instructions: {from: toy}
 compare: {judge: reference_overlap, reference: {task: ins}}
 """
 PRETENDED = r'''#!/usr/bin/env python3
-"""The queue is $HERE/queue.json: what was accepted. A file $HERE/limit says how many tasks it takes, $HERE/refuse what sbatch says to all else."""
+"""The queue is $HERE/queue.json: what was accepted. A file $HERE/limit says how many tasks it takes, $HERE/refuse what
+sbatch says to all else.
+"""
 import json, os, pathlib, re, sys
 here = pathlib.Path(os.environ["HERE"])
 name, words, path = pathlib.Path(sys.argv[0]).name, sys.argv[1:], here / "queue.json"
@@ -38,15 +40,18 @@ with open(here / "calls", "a") as calls:
 if name == "sbatch" and "--test-only" not in words:
     text = pathlib.Path(words[-1]).read_text()
     said = dict(re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", text, re.MULTILINE))
-    tasks = [n for part in said["array"].partition("%")[0].split(",") for a, _, b in [part.partition("-")] for n in range(int(a), int(b or a) + 1)]
+    parts = [part.partition("-") for part in said["array"].partition("%")[0].split(",")]
+    tasks = [n for first, _, last in parts for n in range(int(first), int(last or first) + 1)]
     refused = (here / "refuse").read_text() if (here / "refuse").exists() and len(queue) else ""
     if not refused and sum(len(j["tasks"]) for j in queue.values()) + len(tasks) > int((here / "limit").read_text()):
         refused = os.environ.get("WORDS", "sbatch: error: QOSMaxSubmitJobPerUserLimit\n"
-            "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)")
+            "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy "
+            "(job submit limit, user's size and/or time limits)")
     if refused:
         sys.exit(refused)
     job = str(100 + len(queue))
-    queue[job] = {"tasks": tasks, "name": said["job-name"], "after": said.get("dependency", ""), "begin": said.get("begin", "")}
+    after, begin = said.get("dependency", ""), said.get("begin", "")
+    queue[job] = {"tasks": tasks, "name": said["job-name"], "after": after, "begin": begin}
     if os.environ.get("KILL") == str(len(queue)):
         keep(queue)
         os.kill(os.getppid(), 9)

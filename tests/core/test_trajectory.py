@@ -72,12 +72,12 @@ def test_what_is_refused(tmp_path, written, match):
 
 
 def test_a_run_of_chosen_length_has_none_until_it_is_picked(tmp_path, monkeypatch):
+    (tmp_path / "others.json").write_text("[]")
     with pytest.raises(
         BadStudy,
         match=r"trajectory\[0\]: found a trajectory of a run whose epochs choose: decides; .*picks: \{a\.sum: "
         r"\{epochs: 3\}\}",
     ):
-        (tmp_path / "others.json").write_text("[]")
         read(tmp_path, LONG + CHOOSE)
     picks = "  picks: {a.sum: {epochs: 10}, b.sum: {epochs: 10}}\n"
     assert "a.sum.s1@epoch5of10" in [c.label for c in read(tmp_path, LONG + CHOOSE + picks).table.cells]

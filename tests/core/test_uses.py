@@ -15,7 +15,9 @@ adapters: {base: {rules: []}}
 tasks: {ins: {from: toy, num_examples: 24}, sum: {from: toy, kinds: [sum], num_examples: 24}}
 seeds: [1, 2]
 recipe: {lr: 1.0e-3, global_batch: 8, max_tokens: 128, precision: fp32}
-choose: {grid: {epochs: [1, 2]}, instructions: {from: toy, part: dev}, reference: {outputs: ref.json}, judge: {from: alpaca, model: small}}
+choose:
+  {grid: {epochs: [1, 2]}, instructions: {from: toy, part: dev}, reference: {outputs: ref.json},
+   judge: {from: alpaca, model: small}}
 instructions: {from: toy, part: test}
 compare: {judge: {from: alpaca, model: large}, reference: {task: ins}}
 analyses: {rank: {data: {from: toy, num_examples: 8}, arms: [base, ins]}}

@@ -231,9 +231,9 @@ def test_tags_must_be_told_apart(byte_level):
 
 
 def test_a_prompt_without_an_assistant_tag_is_refused(byte_level):
+    slots = Slots(resolve(Adapter(), byte_level, 400, Frame()), 2)
+    slots.fill(0, byte_level(Frame().prompt("I"))["input_ids"])
     with pytest.raises(BadData, match=r"row 2: its prompt has no assistant tag.*Frame"):
-        slots = Slots(resolve(Adapter(), byte_level, 400, Frame()), 2)
-        slots.fill(0, byte_level(Frame().prompt("I"))["input_ids"])
         slots.fill(1, byte_level("I should")["input_ids"])
 
 

@@ -167,7 +167,7 @@ def test_an_endpoint_that_dies_ends_the_work_after_as_many_failures_as_are_under
 def test_a_long_rest_ends_the_stage(server, tmp_path, monkeypatch):
     monkeypatch.setattr(client, "LONGEST_WAIT_S", 0.1)
     server.faults = {"Question 7?": ["429"]}
-    with pytest.raises(JudgeFailed, match="the endpoint asks for 0.1 s of rest"):
+    with pytest.raises(JudgeFailed, match=r"the endpoint asks for 0.1 s of rest"):
         judge(make_pairs(9), options(), tmp_path)
 
 

@@ -262,7 +262,7 @@ def test_a_header_is_one_line(name, endpoint, tmp_path, monkeypatch):
 def test_an_address_that_is_none_is_named_before_any_call(url, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", url)
-    with pytest.raises(BadStudy, match="OPENAI_BASE_URL: found .*legal is https://HOST/v1") as e:
+    with pytest.raises(BadStudy, match=r"OPENAI_BASE_URL: found .*legal is https://HOST/v1") as e:
         judge(make_pairs(1), options(), tmp_path)
     assert KEY not in str(e.value)
 

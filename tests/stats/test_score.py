@@ -118,7 +118,7 @@ def test_outputs_of_ones_own_are_compared_head_to_head(score, tmp_path):
         put(tmp_path / "m/outputs.json", outputs(texts, "mine")),
         put(tmp_path / "r/model_outputs.json", outputs(texts[::-1], "theirs")),
     )
-    code, said, error = score(
+    code, said, _error = score(
         ours.parent, "--reference", theirs.parent, "--judge", "{from: reference_overlap, margin: 0.1}", "--json"
     )
     told = json.loads(said)
@@ -253,7 +253,7 @@ def test_outputs_whose_instructions_differ_in_white_space_are_matched_and_it_is_
         put(tmp_path / "a.json", outputs([t.strip() for t in texts], "mine")),
         put(tmp_path / "b.json", outputs(texts, "theirs")),
     )
-    code, said, error = score(ours, "--reference", theirs, "--judge", "reference_overlap")
+    code, said, _error = score(ours, "--reference", theirs, "--judge", "reference_overlap")
     assert (
         code == 0
         and "note: 30 instructions differ from the reference's in white space alone and were matched all the same"

@@ -120,7 +120,8 @@ def test_what_stands_around_a_spelling_is_read_as_ever(data):
 
 
 def test_a_chat_template_keeps_its_own_tokens_whatever_they_are_called():
-    """Its ends of turns close turns even where the tokenizer does not call them special; spelled in a text they do not."""
+    """Its ends of turns close turns even where the tokenizer does not call them special; spelled in a text they do not.
+    """
     made = small()
     made.add_tokens(
         [
@@ -170,7 +171,7 @@ def test_a_tokenizer_that_cannot_read_a_token_as_text_is_refused():
         def _tokenize(self, text):
             return [t for part in text.split("</s>") for t in [*super(Stubborn, self)._tokenize(part), "</s>"]][:-1]
 
-    with pytest.raises(BadData, match="a text spells '</s>', a special token of .*; take it out of the text"):
+    with pytest.raises(BadData, match=r"a text spells '</s>', a special token of .*; take it out of the text"):
         prompt_ids("a</s>b", Stubborn(), FRAME)
 
 

@@ -14,7 +14,7 @@ LIMA = Path(__file__).parents[1] / "benchmarks" / "lima_lengths.json"
 KINDS = [(packed_grid, packed_size), (padded_grid, padded_size)]
 
 
-@pytest.mark.parametrize("split, size", KINDS)
+@pytest.mark.parametrize(("split", "size"), KINDS)
 def test_every_example_is_in_one_part_and_parts_fit(split, size) -> None:
     rng = random.Random(0)
     for _ in range(300):

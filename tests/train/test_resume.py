@@ -40,7 +40,7 @@ def new_world(tmp_path: Path, dropout_model: Path) -> Callable[..., World]:
     return build
 
 
-@pytest.mark.parametrize("zero, num_ranks, recipe", KINDS, ids=lambda value: getattr(value, "precision", value))
+@pytest.mark.parametrize(("zero", "num_ranks", "recipe"), KINDS, ids=lambda value: getattr(value, "precision", value))
 def test_killed_training_gives_the_same_bits(
     zero: str, num_ranks: int, recipe: Recipe, new_world: Callable[..., World]
 ) -> None:
@@ -66,7 +66,7 @@ def test_killed_training_gives_the_same_bits(
 
 
 @pytest.mark.parametrize(
-    "zero, num_ranks, recipe",
+    ("zero", "num_ranks", "recipe"),
     [("zero1", 1, BF16), ("zero2", 2, RECIPE), ("zero3", 2, RECIPE)],
     ids=["zero1", "zero2", "zero3"],
 )
@@ -97,12 +97,12 @@ def test_killed_while_a_thread_writes_gives_the_same_bits(
         notes["num"] == notes["num_behind"] >= 1
         and notes["bytes"] == sum(path.stat().st_size for path in files(world.work)) > 0
     )
-    assert 0 < notes["seconds"] and 0 < notes["share"] < 1
+    assert notes["seconds"] > 0 and 0 < notes["share"] < 1
 
 
 def files(work: Path) -> list[Path]:
     checkpoint = next(work.glob("checkpoint-*"))
-    return [path for path in checkpoint.rglob("*.pt")]
+    return list(checkpoint.rglob("*.pt"))
 
 
 def test_a_stop_leaves_the_step_it_came_in_on_the_disk(new_world: Callable[..., World]) -> None:
@@ -160,7 +160,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 
 @pytest.mark.parametrize(
-    "zero, num_ranks, behind", [("zero1", 2, False), ("zero1", 2, True), ("zero3", 2, False), ("zero2", 1, True)]
+    ("zero", "num_ranks", "behind"), [("zero1", 2, False), ("zero1", 2, True), ("zero3", 2, False), ("zero2", 1, True)]
 )
 def test_full_disk(
     zero: str, num_ranks: int, behind: bool, new_world: Callable[..., World], small_disk: Callable[[int], Path]

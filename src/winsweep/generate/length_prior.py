@@ -39,7 +39,8 @@ def _nearest(name: str, outputs: Path) -> list[Path]:
         names = os.listdir(outputs)
     except FileNotFoundError:
         return []
-    return [outputs / n for n in sorted(names, key=lambda n: (-len(os.path.commonprefix([n, name])), n))]
+    common = os.path.commonprefix  # of characters, as labels are no paths
+    return [outputs / n for n in sorted(names, key=lambda n: (-len(common([n, name])), n))]
 
 
 def _is(published: Path, key: str) -> bool:

@@ -36,7 +36,8 @@ DRAIN_S = 10.0  # how long calls under way may still come in after a reason to s
 def judge_over_http(
     pairs: list[Row], judge: ChatJudge, limits: Limits, keep: Callable[[list[Row]], None], ledger: Ledger | None
 ) -> None:
-    """See judging.judge_all. Raises BadStudy, before any call, without a key or for a model that OpenAI has shut down."""
+    """See judging.judge_all. Raises BadStudy, before any call, without a key or for a model that OpenAI has shut down.
+    """
 
     def ask(questions: list[Question], answered: Callable, idle: Callable) -> tuple[dict[Question, str], str]:
         spending = Spending(judge.identity["model"], limits, ledger)
@@ -145,11 +146,14 @@ class _Calls:
         while found := await self._call(question):
             failed[found.kind] += 1
             if found.kind in ("refused", "quota"):
-                return self.stop(f"the endpoint says {found.told}, which holds for every call")
+                self.stop(f"the endpoint says {found.told}, which holds for every call")
+                return
             if found.retry_after_s > LONGEST_WAIT_S:
-                return self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})")
+                self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})")
+                return
             if failed[found.kind] >= most[found.kind]:
-                return self._give_up(question, found.told)
+                self._give_up(question, found.told)
+                return
             await self._rest(
                 question,
                 max(

@@ -76,7 +76,7 @@ class _Local:
         }
         # the largest batch first, if memory is short
         fitting = sorted((q for q in questions if q not in failures), key=lambda q: -len(prompts[q]))
-        shared = common(list(prompts[q] for q in fitting))
+        shared = common([prompts[q] for q in fitting])
         head = self.model(self._tensor([shared]), use_cache=True).past_key_values if shared else None
         for start in range(0, len(fitting), batch):
             idle()
@@ -165,4 +165,5 @@ def common(prompts: list[list[int]]) -> list[int]:
     """The beginning that all prompts share, less than the whole of any."""
     if not prompts:
         return []
-    return list(os.path.commonprefix(prompts))[: min(map(len, prompts)) - 1]
+    alike = os.path.commonprefix(prompts)  # noqa: RUF071  # of ids, not of paths
+    return list(alike)[: min(map(len, prompts)) - 1]

@@ -130,7 +130,7 @@ def refuse_unknown(row: Mapping, known: Collection[str]) -> None:
     """BadData for a key with content that is neither known nor such that plainly says nothing to learn from."""
     for name in row:
         if has(row, name) and not (
-            name in known or name in PASSED_OVER or str(name).endswith("_id") and name not in CALLS
+            name in known or name in PASSED_OVER or (str(name).endswith("_id") and name not in CALLS)
         ):
             raise BadData(
                 f"the row has {name!r} ({str(row[name])[:40]!r}), which would not be read; legal are {SHAPES}; to read "

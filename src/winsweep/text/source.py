@@ -27,7 +27,8 @@ class Rows:
 
     def __iter__(self) -> Iterator[dict]:
         try:
-            for self.where, row in self._rows:
+            for where, row in self._rows:
+                self.where = where
                 yield row
         except BadData:
             self.where = ""  # as the error names its place, which is behind the last row

@@ -161,7 +161,7 @@ def _files(folder: Path, name: str) -> list[Path]:
 def _safe(path: Path) -> Mapping[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
-            slices = {key: file.get_slice(key) for key in file.keys()}
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  # it is no dict
             return {
                 key: torch.empty(s.get_shape(), dtype=DTYPES.get(s.get_dtype(), torch.float32), device="meta")
                 for key, s in slices.items()

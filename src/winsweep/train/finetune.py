@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -102,7 +103,7 @@ def _train(
     log = group.together(lambda: _open_log(work) if group.rank == 0 else None)
     for at in range(begin, schedule.num_steps):
         line = take_step(engine, schedule, at, group)
-        group.together(lambda: _report(line, schedule, log, progress))
+        group.together(partial(_report, line, schedule, log, progress))
         stop = _agreed(stopping(), group)
         if at + 1 < schedule.num_steps:
             saver.after(at + 1, bool(stop))
