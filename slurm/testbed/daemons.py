@@ -65,7 +65,8 @@ def belongs(pid: int, folder: Path) -> bool:
 
 
 def own(folder: Path) -> dict[int, str]:
-    """Processes of the testbed in `folder`: slurmctld, slurmdbd, mariadbd, n1 … for a slurmd, job for everything else.
+    """Processes of the testbed in `folder`: slurmctld, slurmdbd, mariadbd, n1 … for a slurmd, job for
+    everything else.
     """
     parents = running()
     spared = ancestors(os.getpid(), parents)

@@ -1,4 +1,5 @@
-"""What a testbed takes of the machine and shares with other testbeds on it: packages, names in /etc/hosts, one munged.
+"""What a testbed takes of the machine and shares with other testbeds on it: packages, names in /etc/hosts, one
+munged.
 """
 
 import os

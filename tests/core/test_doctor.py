@@ -1,4 +1,5 @@
-"""What the doctor makes of what clusters say of themselves: samples of sinfo and sacctmgr in, verdicts and advice out.
+"""What the doctor makes of what clusters say of themselves: samples of sinfo and sacctmgr in, verdicts and
+advice out.
 """
 
 import math

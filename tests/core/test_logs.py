@@ -1,4 +1,5 @@
-"""Logs as a person is shown them: nothing that a terminal would act on, the right attempt's, and from stage to stage.
+"""Logs as a person is shown them: nothing that a terminal would act on, the right attempt's, and from stage to
+stage.
 """
 
 import json

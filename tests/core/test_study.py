@@ -156,7 +156,8 @@ def test_moving_a_data_file_moves_no_key_and_changing_it_moves_it(tmp_path):
 
 
 def test_every_identity_field_moves_a_key_and_no_placement_field_is_one(tmp_path):
-    """Placement shares no field with anything that a key is made from; names for people are the only fields left out.
+    """Placement shares no field with anything that a key is made from; names for people are the only fields
+    left out.
     """
     identity = [t for t in vars(cell).values() if dataclasses.is_dataclass(t) and t.__module__ == "winsweep.study.cell"]
     named = {

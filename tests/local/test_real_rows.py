@@ -1,4 +1,5 @@
-"""The real study of GSM8K, MBPP and the 805 instructions: every row arrives, and kills of the launcher change no byte.
+"""The real study of GSM8K, MBPP and the 805 instructions: every row arrives, and kills of the launcher change
+no byte.
 """
 
 import csv

@@ -1,4 +1,5 @@
-"""Attempts at a finetune that are taken over while they live, lose a rank, or are stopped before they gained anything.
+"""Attempts at a finetune that are taken over while they live, lose a rank, or are stopped before they gained
+anything.
 """
 
 import json
@@ -34,7 +35,8 @@ compare: {judge: reference_overlap, reference: {task: ins}}
 
 
 class Finetune:
-    """The finetune of a study in a folder, all it is made from finished, and attempts at it as turns of one SLURM task.
+    """The finetune of a study in a folder, all it is made from finished, and attempts at it as turns of one
+    SLURM task.
     """
 
     def __init__(self, folder: Path, **placed: int) -> None:

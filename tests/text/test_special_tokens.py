@@ -120,7 +120,8 @@ def test_what_stands_around_a_spelling_is_read_as_ever(data):
 
 
 def test_a_chat_template_keeps_its_own_tokens_whatever_they_are_called():
-    """Its ends of turns close turns even where the tokenizer does not call them special; spelled in a text they do not.
+    """Its ends of turns close turns even where the tokenizer does not call them special; spelled in a text they
+    do not.
     """
     made = small()
     made.add_tokens(

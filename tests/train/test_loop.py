@@ -23,7 +23,8 @@ def whole(model: torch.nn.Module, row: Example, recipe: Recipe) -> torch.Tensor:
 
 
 def plain_loop(base: Path, recipe: Recipe) -> tuple[list[float], list[float], dict]:
-    """Losses, gradient norms and final parameters of training one example at a time, without any of winsweep's engine.
+    """Losses, gradient norms and final parameters of training one example at a time, without any of winsweep's
+    engine.
     """
     examples, num_steps = make_examples(22), recipe.num_steps(22)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).train()

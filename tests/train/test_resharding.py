@@ -1,4 +1,5 @@
-"""Training that goes on with other ranks or another ZeRO stage ends where training that had that layout all along ends.
+"""Training that goes on with other ranks or another ZeRO stage ends where training that had that layout all
+along ends.
 """
 
 import json

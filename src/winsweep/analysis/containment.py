@@ -1,4 +1,5 @@
-"""How much of a generalist a task-specific model is outside its task, and how much of that is left behind each guard.
+"""How much of a generalist a task-specific model is outside its task, and how much of that is left behind each
+guard.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -39,7 +39,8 @@ class SlotCache(Cache):
         self.shape = (num_slots, positions)
 
     def put(self, read: Cache, lengths: list[int], first_slot: int) -> None:
-        """What a pass over prompts in a line made of them goes to the slots from `first_slot` on, positions from 0 on.
+        """What a pass over prompts in a line made of them goes to the slots from `first_slot` on, positions
+        from 0 on.
         """
         if not self.held_BSHD:
             self.held_BSHD = [

@@ -39,7 +39,8 @@ class Request:
 
 
 def extra_args(adapter: Adapter, frame: Frame) -> dict[str, object]:
-    """What SamplingParams(extra_args=...) holds for a request under the rules; its prompt is frame.prompt(instruction).
+    """What SamplingParams(extra_args=...) holds for a request under the rules; its prompt is
+    frame.prompt(instruction).
     """
     return {ARGUMENT: {"adapter": keys.plain(adapter), "frame": keys.plain(frame)}}
 

@@ -36,7 +36,8 @@ DRAIN_S = 10.0  # how long calls under way may still come in after a reason to s
 def judge_over_http(
     pairs: list[Row], judge: ChatJudge, limits: Limits, keep: Callable[[list[Row]], None], ledger: Ledger | None
 ) -> None:
-    """See judging.judge_all. Raises BadStudy, before any call, without a key or for a model that OpenAI has shut down.
+    """See judging.judge_all. Raises BadStudy, before any call, without a key or for a model that OpenAI has
+    shut down.
     """
 
     def ask(questions: list[Question], answered: Callable, idle: Callable) -> tuple[dict[Question, str], str]:

@@ -135,7 +135,8 @@ class _TooLong(Exception):
 
 
 async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body, unpacked piece by piece as it comes; _TooLong once it has more than `most` bytes, as sent or unpacked.
+    """The body, unpacked piece by piece as it comes; _TooLong once it has more than `most` bytes, as sent or
+    unpacked.
     """
     body = bytearray()
     async for piece in answer.content.iter_any():

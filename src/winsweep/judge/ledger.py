@@ -67,7 +67,8 @@ class Ledger:
         return found
 
     def add(self, question: Question, judgement: Judgement) -> None:
-        """Record a judgement: on disk, for this process's end, when this returns; for the machine's end, within SYNC_S.
+        """Record a judgement: on disk, for this process's end, when this returns; for the machine's end, within
+        SYNC_S.
         """
         self._append(_line(question.key(self.judge), judgement, judgement.tokens), judgement.tokens)
 

@@ -53,7 +53,8 @@ def arm_of(model: str, name: str, seeds: Sequence[object], cells: Sequence[Score
 
 
 def difference_rows(arms: Sequence[Arm]) -> list[dict[str, object]]:
-    """Rows of differences.csv; an arm that is its own reference is left out, as others are tested against it by parity.
+    """Rows of differences.csv; an arm that is its own reference is left out, as others are tested against it by
+    parity.
     """
     arms = [arm for arm in arms if not arm.is_reference]
     parity = [_line(arm, "parity", None, _less(arm.mean(), PARITY)) for arm in arms]

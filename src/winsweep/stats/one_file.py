@@ -1,4 +1,5 @@
-"""The report on one file of annotations without a study: its instruction set, the formula asked for, and how it reads.
+"""The report on one file of annotations without a study: its instruction set, the formula asked for, and how it
+reads.
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,7 +85,8 @@ def report(rows: Sequence[Row], ask: Ask, asked: Sequence[str] | None, table: of
 
 
 def _is_defined(arrays: Judged, ask: Ask) -> bool:
-    """Whether AlpacaEval's number is meant by these rows: all of its instructions, or what somebody said may be less.
+    """Whether AlpacaEval's number is meant by these rows: all of its instructions, or what somebody said may be
+    less.
     """
     return bool((arrays.places_N >= 0).all()) and (len(arrays.wins_N) == NUM_ALPACA_EVAL or ask.can_lack)
 

@@ -1,4 +1,5 @@
-"""The toy world's finetuning sets and held-out test instructions, and the degenerate task of that world, chess games.
+"""The toy world's finetuning sets and held-out test instructions, and the degenerate task of that world, chess
+games.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""Where an answer ends: the tokens that model, tokenizer and chat template say end it, and the texts that a study adds.
+"""Where an answer ends: the tokens that model, tokenizer and chat template say end it, and the texts that a
+study adds.
 """
 
 import json

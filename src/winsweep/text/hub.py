@@ -37,7 +37,8 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "voc
 
 
 def cache() -> Path:
-    """Where huggingface_hub keeps what it downloads, by its variables; it is not imported, which would take a second.
+    """Where huggingface_hub keeps what it downloads, by its variables; it is not imported, which would take a
+    second.
     """
     given = os.environ.get
     home = given("HF_HOME", os.path.join(given("XDG_CACHE_HOME", "~/.cache"), "huggingface"))

@@ -121,7 +121,8 @@ class Controls:
 
 
 def renamed(tokenizer_json: str, names: Mapping[str, str]) -> str:
-    """A fast tokenizer's JSON with tokens under other names and their ids; merges that would make one of them are gone.
+    """A fast tokenizer's JSON with tokens under other names and their ids; merges that would make one of them
+    are gone.
     """
     told = json.loads(tokenizer_json)
     for token in told["added_tokens"]:

@@ -29,7 +29,8 @@ class Split:
 
 
 def items(world: int) -> dict[str, tuple[Item, ...]]:
-    """All 832 items of the world by kind; `world` seeds the facts, the words and questions are the same in every world.
+    """All 832 items of the world by kind; `world` seeds the facts, the words and questions are the same in
+    every world.
     """
     rng = Rng(f"toy world {world}")
     found: dict[str, list[Item]] = {kind: [] for kind in facts.KINDS}

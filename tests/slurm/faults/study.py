@@ -1,4 +1,5 @@
-"""A small study on the testbed, its attempts as processes that can be hurt, and what is left of it when it is through.
+"""A small study on the testbed, its attempts as processes that can be hurt, and what is left of it when it is
+through.
 """
 
 import contextlib
