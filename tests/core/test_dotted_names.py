@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.test_study import STUDY, keys, read, refused
+from tests.core.small_study import STUDY, keys, read, refused
 from winsweep import results
 from winsweep.errors import BadStudy
 from winsweep.workspace import open_workspace

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tests.core.test_study import STUDY, read
+from tests.core.small_study import STUDY, read
 from winsweep import layout, synonyms
 from winsweep.errors import BadStudy
 from winsweep.placement import Placement, read_cluster

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.test_study import STUDY, keys, read
+from tests.core.small_study import STUDY, keys, read
 from winsweep import layout
 from winsweep.artifact import closure
 from winsweep.errors import BadStudy

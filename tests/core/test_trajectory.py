@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tests.core.test_selection import CHOOSE, choosing
-from tests.core.test_study import STUDY, keys, read
+from tests.core.small_study import STUDY, keys, read
 from winsweep import layout
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
