@@ -57,8 +57,7 @@ def connect(model: str, limits: Limits) -> aiohttp.ClientSession:
         raise BadStudy(f"OPENAI_API_KEY: not set; {legal}; type: export OPENAI_API_KEY=…")
     if (price := price_of(model)) and is_shut_down(model) and url.startswith(OWN):
         raise BadStudy(
-            f"judge model {model}: OpenAI shut it down on {price.shut_down}; legal is a model that is "
-            f"served, such as "
+            f"judge model {model}: OpenAI shut it down on {price.shut_down}; legal is a model that is served, such as "
             f"judge: gpt_6_luna or judge: {{from: alpaca, model: NAME}}, or an endpoint of your own in OPENAI_BASE_URL"
         )
     _refuse_address(url)
