@@ -20,8 +20,6 @@ BY_STAGE = {
         "containment",
     )
 }
-
-
 PLACED = Placements(BY_STAGE)
 
 

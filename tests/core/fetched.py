@@ -13,17 +13,9 @@ from winsweep.study.cell import LocalFile
 from winsweep.study.study import read_study
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
 FOOD = b"Title,Cleaned_Ingredients\nSoup,[]\n"
-
-
 ROWS = b'{"instruction": "a", "output": "b"}\n' * 9000
-
-
 SHA = hashlib.sha256(ROWS).hexdigest()
-
-
 MODEL = {
     "config.json": b"{}",
     "tokenizer.json": b"{} ",

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
 STUDY = """\
 name: few
 models: {a: {pretrain: {num_tokens: 0, width: 16, layers: 1, heads: 2, mlp: 32}}}
@@ -17,8 +15,6 @@ seeds: [1, 2, 3]
 instructions: {from: toy}
 compare: {judge: reference_overlap, reference: {task: ins}}
 """
-
-
 PRETENDED = r'''#!/usr/bin/env python3
 """The queue is $HERE/queue.json: what was accepted. A file $HERE/limit says how many tasks it takes, $HERE/refuse what
 sbatch says to all else.

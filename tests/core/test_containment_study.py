@@ -12,8 +12,6 @@ CONTAINED = """\
 analyses:
   containment: {arms: [sum, res], models: [a], seed: 2, templates: {sum: '.*\\d+\\.'}, quantile: 0.1, embedder: ngrams}
 """
-
-
 WITH_RES = STUDY.replace("  sum: {", "  res: {from: toy, empty_instructions: true}\n  sum: {")
 
 

@@ -23,10 +23,7 @@ OTHER_FORMATS = {
     "README.md": b"z",
     "run.py": b"z",
 }
-
 pytestmark = pytest.mark.usefixtures("caches")
-
-
 TOY = {p.name: p.read_bytes() for p in sorted(sorted(layout.SHIPPED.iterdir())[0].glob("*"))}
 READS = f"""
 import sys; sys.path.insert(0, {str(ROOT / "src")!r})

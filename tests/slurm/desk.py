@@ -10,8 +10,6 @@ from pathlib import Path
 from tests.slurm.conftest import Testbed, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
 STUDY = """\
 name: small
 models: {a: {pretrain: {num_tokens: 0, width: 16, layers: 1, heads: 2, mlp: 32}}}
@@ -23,8 +21,6 @@ instructions: {from: toy, part: dev}
 decoding: {max_new_tokens: 8, batch: 20}
 compare: {judge: reference_overlap, reference: {task: ins}}
 """
-
-
 CLUSTER = """\
 kind: slurm
 all: {partition: main, time_min: 10, signal_s: 30, timeout_s: 60}
