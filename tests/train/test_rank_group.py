@@ -117,9 +117,9 @@ def test_a_dead_rank_ends_its_peer_within_seconds(zero: str, model: Path, tmp_pa
 
 def test_no_group_waits_longer_than_its_time_out(tmp_path: Path) -> None:
     def wait_for_a_hung_rank(group: RankGroup) -> None:
-        group = dist.new_group()
+        pair = dist.new_group()
         group.limit_waits()
-        dist.all_reduce(torch.ones(1), group=group) if group.rank == 0 else time.sleep(4)
+        dist.all_reduce(torch.ones(1), group=pair) if group.rank == 0 else time.sleep(4)
 
     begun = time.monotonic()
     said = in_group(tmp_path, 2, wait_for_a_hung_rank, timeout_s=1)
