@@ -18,14 +18,14 @@ class Job:
     """One attempt of one stage: fill `out`; `work` outlives attempts; inputs were verified before `run` was called."""
 
     name: str  # LABEL-DIGEST of the artifact
-    params: Mapping[str, Any]
+    params: Mapping[str, Any]  # what the stage's Want has, in JSON types
     inputs: Mapping[str, Path]
     out: Path
     work: Path
     placement: Placement
     files: Mapping[str, str] = field(default_factory=dict)
     store: Path = Path()  # the root of the store, for what its studies share beside artifacts
-    limits: Mapping[str, object] = field(default_factory=dict)  # as the stage's Want has them
+    limits: Mapping[str, Any] = field(default_factory=dict)  # as the stage's Want has them
     rank: int = 0
     num_ranks: int = 1
     meeting: Path = Path("meeting")  # where the ranks of this attempt find each other
