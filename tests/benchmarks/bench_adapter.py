@@ -40,7 +40,7 @@ def sequences(num: int) -> list[list[int]]:
 
 def row_by_row(rules: Resolved, rows: list[list[int]], logits_BV: torch.Tensor) -> torch.Tensor:
     for logits_V, ids in zip(logits_BV, rows):
-        logits_V += rules.uniform_V
+        logits_V.add_(rules.uniform_V)
         for seen in set(ids[1 + len(USER) :]):
             logits_V[seen] -= rules.adapter.diversity_penalty
         done = len(ids) - (1 + len(USER) + PROMPT + len(ASSISTANT))

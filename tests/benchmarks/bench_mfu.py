@@ -125,7 +125,7 @@ def main() -> None:
     from winsweep.train.batch_schedule import BatchSchedule
     from winsweep.train.rank_group import join
 
-    rank, num_ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, num_ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     group = join(
         rank=rank, num_ranks=num_ranks, meeting=args.meeting or Path(tempfile.mkdtemp()) / "meeting", timeout_s=600
     )

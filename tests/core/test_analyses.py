@@ -110,8 +110,10 @@ def test_an_embedder_may_lie_here(tmp_path):
         (
             "rank:",
             "ranks:",
-            r"study\.yaml:16: analyses\.ranks: unknown key 'ranks'; legal: rank, drift, containment; did you mean "
-            r"rank\?",
+            (
+                r"study\.yaml:16: analyses\.ranks: unknown key 'ranks'; legal: rank, drift, containment; did you mean "
+                r"rank\?"
+            ),
         ),
         ("data: sum", "date: sum", r"analyses\.rank\.date: unknown key 'date'; .*did you mean data\?"),
         ("data: sum, ", "", r"analyses\.rank: data is missing; .*add data:"),

@@ -109,6 +109,7 @@ def test_every_missing_file_is_named_and_a_dry_run_goes_on(tmp_path):
     assert "finetune" in dry.stdout and "0 of 12 cells done" in status.stdout
 
 
+@pytest.mark.slow
 def test_a_run_fetches_files_of_the_web_by_itself_and_a_dry_run_does_not(tmp_path, web):
     path = study(tmp_path, f"{{path: {{url: '{web.url}/rows.jsonl', sha256: {SHA}}}}}")
     file = UrlFile(f"{web.url}/rows.jsonl", SHA)

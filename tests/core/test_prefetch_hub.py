@@ -24,7 +24,7 @@ OTHER_FORMATS = {
     "run.py": b"z",
 }
 pytestmark = pytest.mark.usefixtures("caches")
-TOY = {p.name: p.read_bytes() for p in sorted(sorted(layout.SHIPPED.iterdir())[0].glob("*"))}
+TOY = {p.name: p.read_bytes() for p in sorted(min(layout.SHIPPED.iterdir()).glob("*"))}
 READS = f"""
 import sys; sys.path.insert(0, {str(ROOT / "src")!r})
 from transformers import AutoModelForCausalLM
@@ -59,6 +59,7 @@ def study_of_everything(folder: Path, url: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_study_is_fetched_once_and_then_found_without_a_network(tmp_path):
     with serving(Server(everything())) as server:
         path = study_of_everything(tmp_path, server.url)

@@ -100,8 +100,10 @@ def test_a_model_is_named_by_its_data(data, responses_only, name, reader, tmp_pa
         (Asked("toy", seed="0"), r"SEED: found '0'"),
         (
             Asked("toy", judge="gpt 4"),
-            r"JUDGE: found 'gpt 4'; alpaca_eval_2, gpt_6_luna, reference_overlap and the name of a model at "
-            r"OPENAI_BASE_URL are legal",
+            (
+                r"JUDGE: found 'gpt 4'; alpaca_eval_2, gpt_6_luna, reference_overlap and the name of a model at "
+                r"OPENAI_BASE_URL are legal"
+            ),
         ),
     ],
 )

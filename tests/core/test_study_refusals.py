@@ -53,8 +53,10 @@ from winsweep.study.study import read_study
         (
             "lr: 1.0e-5",
             "lr: 1e-5",
-            r"study\.yaml:11: recipe\.lr: found the text '1e-5'; a number is legal here; YAML reads this as text; type "
-            r"1\.0e-05",
+            (
+                r"study\.yaml:11: recipe\.lr: found the text '1e-5'; a number is legal here; YAML reads this as text; "
+                r"type 1\.0e-05"
+            ),
         ),
         ("seeds: [1, 2]", "seeds: [1, 1]", r"seeds: duplicate cell: the seed 1 is listed twice"),
         ("seeds: [1, 2]", "seeds: 1", r"seeds: found 1; a list is legal here; type \[1\]"),

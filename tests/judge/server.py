@@ -107,7 +107,7 @@ class JudgeServer:
                 )
                 self.num_open += kind != "slow"  # which its client has long given up
                 self.most_open = max(self.most_open, self.num_open)
-                while kind == "held" and len(self.requests) < self.release_at:
+                while kind == "held" and len(self.requests) < self.release_at:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
                 await asyncio.sleep(SLOW_S if kind == "slow" else self.latency_s)
                 self.num_open -= kind != "slow"

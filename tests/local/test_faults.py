@@ -51,7 +51,10 @@ def test_a_launcher_killed_in_each_stage_loses_no_finished_work(bench, finished)
     for stage in STAGES:
         before = len(list(bench.store.glob(f".work/{stage}/*/claims/0*")))
         process = bench.start("--jobs", "2")
-        kills += kill_when(process, lambda: len(list(bench.store.glob(f".work/{stage}/*/claims/0*"))) > before)
+        kills += kill_when(
+            process,
+            lambda stage=stage, before=before: len(list(bench.store.glob(f".work/{stage}/*/claims/0*"))) > before,
+        )
         limit = time.monotonic() + 30
         while processes_naming(bench.store) and time.monotonic() < limit:
             time.sleep(0.05)

@@ -151,7 +151,7 @@ def test_a_node_that_died_with_all_ranks_is_named_by_who_comes_next(finetune):
     os.kill(pid, signal.SIGKILL)
     assert wait_ranks([pid]) == [-signal.SIGKILL]
     (pid,) = run.turn()
-    wait_for(lambda: run.ends())
+    wait_for(run.ends)
     os.kill(pid, signal.SIGTERM)
     assert wait_ranks([pid]) == [endings.STOPPED]
     assert [(e["kind"], e["node"]) for e in run.ends()] == [("node", "n0"), ("stopped", "n0")]

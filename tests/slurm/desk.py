@@ -60,7 +60,7 @@ class Desk:
 def when(pattern: str, look: Callable[[], str]) -> str:
     """What `look` says when it first fits."""
     heard: list[str] = []
-    wait_for(lambda: heard.append(look()) or re.search(pattern, heard[-1], re.M), 120)
+    wait_for(lambda: heard.append(look()) or re.search(pattern, heard[-1], re.MULTILINE), 120)
     return heard[-1]
 
 

@@ -35,7 +35,7 @@ def told(testbed, tmp_path_factory) -> dict:
     said["middle"] = when(r"^running +finetune", lambda: desk.on("status"))
     said["followed"], _ = follower.communicate(timeout=200)
     said["code"] = follower.returncode
-    wait_for(lambda: (desk.store / "results/small.csv").exists(), 60)
+    wait_for((desk.store / "results/small.csv").exists, 60)
     wait_for(lambda: not testbed.run("squeue", "-h"), 60)
     return said
 
@@ -87,7 +87,7 @@ def test_what_submit_sh_submits_makes_the_table_that_a_local_run_makes(told, tmp
 
 def test_what_submit_sh_submitted_is_known_to_the_launcher_and_not_submitted_twice(told):
     assert "0 tasks in 0 arrays" in told["swept"]
-    assert len(re.findall(r"^job \d+: ", told["submit"], re.M)) == 10
+    assert len(re.findall(r"^job \d+: ", told["submit"], re.MULTILINE)) == 10
     again = submit(told["desk"], code=1)  # nothing is left to do for it
     assert (
         "(submitted before)" in again
@@ -101,9 +101,9 @@ def test_what_submit_sh_submitted_is_known_to_the_launcher_and_not_submitted_twi
 
 
 def test_status_says_what_waits_for_what_and_how_long(told):
-    assert re.search(r"^queued +\d+ × waits for what it is made from \(jobs \d+, ", told["during"], re.M)
+    assert re.search(r"^queued +\d+ × waits for what it is made from \(jobs \d+, ", told["during"], re.MULTILINE)
     assert "until when is not known" in told["during"] and re.search(r"a\.ins\.s1 .*queued", told["during"])
-    assert re.search(r"^running +\S+: \d+%, job \d+_\d: runs on n\S+ since", told["middle"], re.M)
+    assert re.search(r"^running +\S+: \d+%, job \d+_\d: runs on n\S+ since", told["middle"], re.MULTILINE)
     assert "2 of 2 cells done" in told["desk"].on("status")
 
 
@@ -138,7 +138,7 @@ def test_the_doctor_finds_the_testbed_well(told, testbed):
     said = told["desk"].run("doctor", told["desk"].folder / "c.yaml")
     assert (
         "0 problem, 0 unknown" in said
-        and re.search(r"^ok +a job in main: ran on n\d$", said, re.M)
+        and re.search(r"^ok +a job in main: ran on n\d$", said, re.MULTILINE)
         and "winsweep and" in said
     )
     assert set((told["desk"].store / ".work").iterdir()) == before

@@ -17,8 +17,10 @@ from .score_files import named, outputs, put
         (["latin.json"], "latin.json:1: not UTF-8"),
         (
             ["outputs.json"],
-            "these are outputs, not annotations; legal with --reference FILE and --judge NAME; add --reference FILE "
-            "--judge NAME",
+            (
+                "these are outputs, not annotations; legal with --reference FILE and --judge NAME; add "
+                "--reference FILE --judge NAME"
+            ),
         ),
         (["outputs.json", "--reference", "outputs.json"], "add --judge NAME"),
         (

@@ -27,7 +27,7 @@ def test_every_example_is_in_one_part_and_parts_fit(split, size) -> None:
             all(size(part, lengths) <= budget or len(part) == 1 for micro in grid for part in micro)
             or max(lengths) > budget
         )
-        assert all(size(part, lengths) <= max(budget, max(lengths)) for micro in grid for part in micro)
+        assert all(size(part, lengths) <= max(budget, *lengths) for micro in grid for part in micro)
         assert grid == split(lengths, num_ranks, budget)
 
 

@@ -165,7 +165,7 @@ class _Calls:
     async def _rest(self, question: Question, seconds: float) -> None:
         """Wait so long, or until another process got the answer."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and question not in self.elsewhere:
+        while (left := end - time.monotonic()) > 0 and question not in self.elsewhere:  # noqa: ASYNC110  # from a file
             await asyncio.sleep(min(left, IDLE_S))
 
     async def _call(self, question: Question) -> Failure | None:

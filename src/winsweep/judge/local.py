@@ -165,5 +165,5 @@ def common(prompts: list[list[int]]) -> list[int]:
     """The beginning that all prompts share, less than the whole of any."""
     if not prompts:
         return []
-    alike = os.path.commonprefix(prompts)  # noqa: RUF071  # of ids, not of paths
+    alike = os.path.commonprefix(prompts)  # of ids, not of paths
     return list(alike)[: min(map(len, prompts)) - 1]
