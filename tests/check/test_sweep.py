@@ -17,6 +17,8 @@ from winsweep.check.early import Row
 from winsweep.check.finding import Finding
 from winsweep.check.table import table_text
 
+pytestmark = pytest.mark.slow  # each test runs a study
+
 WITH_BASE = STUDY.replace("tasks:", "adapters: {base: {rules: []}}\ntasks:")
 ALONE = STUDY.replace(", broken: {path: broken}", "")
 PAID = ALONE.replace("judge: reference_overlap", "judge: {from: alpaca, model: local-judge}")
