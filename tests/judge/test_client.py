@@ -3,7 +3,6 @@ too early or too often.
 """
 
 import hashlib
-import json
 import random
 import time
 
@@ -11,33 +10,13 @@ import pytest
 
 from winsweep.errors import BadStudy, JudgeFailed, Stopped
 from winsweep.judge import client, endpoint
-from winsweep.judge.ledger import Ledger, place
-from winsweep.judge.limits import Limits
 from winsweep.judges import alpaca
 from winsweep.judges.alpaca import Options
 
+from .asking import judge, ledger_of, lines, options
 from .conftest import KEY
 from .pairs import expected, make_pairs
 from .server import FAULTS, RETRY_AFTER_S
-
-
-def options(model: str = "local-model", both_orders: bool = False, **limits) -> Options:
-    return Options(model=model, both_orders=both_orders, limits=Limits(**{"timeout_s": 30.0} | limits))
-
-
-def ledger_of(tmp_path, asked: Options) -> Ledger:
-    return Ledger(*place(tmp_path, "alpaca", alpaca.VERSION, alpaca.identity(asked)))
-
-
-def judge(pairs: list[dict], asked: Options, tmp_path) -> dict[str, float]:
-    rows: list[dict] = []
-    alpaca.annotate(pairs, asked, rows.extend, ledger_of(tmp_path, asked))
-    assert len(rows) == len(pairs)
-    return {row["instruction"]: row["preference"] for row in rows}
-
-
-def lines(tmp_path) -> list[dict]:
-    return [json.loads(line) for path in tmp_path.glob(".judged/*/*.jsonl") for line in path.read_bytes().splitlines()]
 
 
 def mixed(prompt: str, nth: int) -> str:
@@ -111,9 +90,8 @@ def test_a_lasting_failure_is_named_after_a_bound_and_is_never_kept(server, tmp_
     asked = options(timeout_s=0.2 if kind == "slow" else 9.0)
     with pytest.raises(JudgeFailed) as caught:
         alpaca.annotate(make_pairs(9), asked, kept.extend, ledger_of(tmp_path, asked))
-    assert (
-        f"1 of 9 pairs have no preference: #5 'Question 5?': {told}" in str(caught.value)
-        and caught.value.kind == "judge"
+    assert f"1 of 9 pairs have no preference: #5 'Question 5?': {told}" in str(caught.value) and caught.value.kind == (
+        "judge" if calls == client.MOST["passing"] else "judge refused"
     )
     assert len(kept) == 8 == sum(line["key"] != "wasted" for line in lines(tmp_path))
     assert sum("Question 5?" in r["messages"][-1]["content"] for r in server.requests) == calls
@@ -134,9 +112,12 @@ def test_a_refused_key_and_an_empty_purse_stop_within_what_is_under_way(server, 
     server.latency_s = 0.02
     server.choose = lambda prompt, nth: "ok" if len(server.requests) <= 100 else kind
     kept, asked = [], options(in_flight=16)
-    with pytest.raises(JudgeFailed, match=f"the endpoint says {told}, which holds for every call; [0-9]* of 400 pairs"):
+    with pytest.raises(
+        JudgeFailed, match=f"the endpoint says {told}, which holds for every call; [0-9]* of 400 pairs"
+    ) as e:
         alpaca.annotate(make_pairs(400), asked, kept.extend, ledger_of(tmp_path, asked))
     assert len(kept) == 100 == len(lines(tmp_path)) and 100 < len(server.requests) <= 116
+    assert e.value.kind == "judge refused"
     server.choose = lambda prompt, nth: "ok"
     assert len(judge(make_pairs(400), asked, tmp_path)) == 400
     assert sum(num > 1 for num in server.times.values()) <= 16

@@ -12,10 +12,10 @@ import pytest
 from winsweep.errors import JudgeFailed
 from winsweep.judges import alpaca
 
+from .asking import judge, ledger_of, lines, options
 from .conftest import KEY
 from .hostile import FLOODS, bomb, completion, sent, serving, top
 from .pairs import make_pairs
-from .test_client import judge, ledger_of, lines, options
 
 # Judges three pairs in a fresh process, and prints by how many MB its memory grew, for how long it took, and why it
 # ended.
@@ -23,7 +23,7 @@ MEASURED = """
 import json, resource, sys, time
 from pathlib import Path
 from tests.judge.pairs import make_pairs
-from tests.judge.test_client import ledger_of, options
+from tests.judge.asking import ledger_of, options
 from winsweep.errors import JudgeFailed
 from winsweep.judge import client
 from winsweep.judges import alpaca

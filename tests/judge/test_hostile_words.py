@@ -6,10 +6,10 @@ import pytest
 
 from winsweep.errors import BadStudy, JudgeFailed
 
+from .asking import judge, options
 from .conftest import KEY
 from .hostile import error, sent
 from .pairs import make_pairs
-from .test_client import judge, options
 
 
 @pytest.mark.parametrize(
