@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from winsweep import layout, node_environment, strict
 from winsweep.errors import BadStudy
@@ -72,23 +72,26 @@ class Placement:
         return self.ranks * self.gpus_per_rank
 
 
-def plain(placed: Placement) -> dict[str, object]:
+def plain(placed: Placement) -> dict[str, Any]:
     """A placement in JSON types; see restore."""
     return vars(placed) | {"container": placed.container and vars(placed.container)}
 
 
-def restore(raw: Mapping[str, object]) -> Placement:
+def restore(raw: Mapping[str, Any]) -> Placement:
     """The placement that `plain` gave, also after a way through JSON; TypeError for what is none."""
     if not isinstance(raw, Mapping):
         raise TypeError("a placement is a mapping")
-    given = {name: _hashable(value) for name, value in raw.items()}
     inner = raw.get("container")
-    named = {name: _hashable(value) for name, value in inner.items()} if isinstance(inner, Mapping) else None
-    return Placement(**given | {"container": named and Container(**named)})
+    return Placement(**_hashable(raw) | {"container": Container(**_hashable(inner)) if inner else None})
 
 
-def _hashable(value: object) -> object:
-    return tuple(map(_hashable, value)) if isinstance(value, (list, tuple)) else value
+def _hashable(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as the tuples that they were."""
+
+    def of(value: Any) -> Any:
+        return tuple(map(of, value)) if isinstance(value, list) else value
+
+    return {name: of(value) for name, value in raw.items()}
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ all:
   python: python
   gpu_type: a100
   gpus_by: gres
-  sbatch: {reservation: class, exclude: "bad[1-2]", mail-type: FAIL, mail-user: ann@example.org, exclusive: true, nice: 5}
+  sbatch: {reservation: class, exclude: "bad[1-2]", mail-type: FAIL, exclusive: true, nice: 5}
   srun: [--mpi=none]
 stages:
   judge: {setup: [], env: {HF_HOME: /else, NCCL_SOCKET_IFNAME: null}, sbatch: {reservation: null, comment: two words}}

@@ -23,8 +23,8 @@ PLACE = "/@"  # stands for the folder in submitit's text, which knows nothing of
 def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> dict[str, object]:
     """sbatch's options for one array, by submitit's names."""
     placed = array.placement
-    more = {option: value or True for option, value in placed.sbatch}
-    exclude = [*filter(None, [more.pop("exclude", None)]), *exclude]
+    more = {option: value or True for option, value in placed.sbatch if option != "exclude"}
+    exclude = [*(value for option, value in placed.sbatch if option == "exclude"), *exclude]
     # where the leader goes on alone, the others have ended
     wait_s = 60 * placed.time_min if any(len(task) > 1 for task in array.tasks) else 30
     asked = {
@@ -45,8 +45,14 @@ def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> 
     begin = {"begin": f"now+{array.begin_s}"} if array.begin_s else {}
     tasks = f"{ranges(array.indices)}%{min(len(array.tasks), placed.throttle)}"
     return {k: v for k, v in asked.items() if v is not None} | {
-        "additional_parameters": {**more, **gpus(placed), "array": tasks, "requeue": True, "kill-on-invalid-dep": "yes"}
-        | begin,
+        "additional_parameters": {
+            **more,
+            **gpus(placed),
+            **begin,
+            "array": tasks,
+            "requeue": True,
+            "kill-on-invalid-dep": "yes",
+        },
         "setup": list(placed.setup) if task_script.is_in_batch_script(placed) else None,
         "stderr_to_stdout": True,
         "wckey": None,  # submitit's own, which accounting refuses where wckeys are checked

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from winsweep.node_environment import Container
 from winsweep.placement import Placement
 
 SCRIPT = "task.sh"
@@ -87,25 +88,29 @@ def lines(setup: Sequence[str]) -> list[str]:
 
 def is_in_batch_script(placed: Placement) -> bool:
     """Whether setup lines run before srun, in the batch script: srun starts pyxis's container by itself."""
-    return placed.container is not None and placed.container.runtime == "pyxis"
+    return _in(placed, "pyxis") is not None
 
 
 def apptainer(placed: Placement) -> list[str]:
     """The command that starts a rank in an image; nothing where there is none, or where srun does it."""
-    if placed.container is None or placed.container.runtime != "apptainer":
+    if (container := _in(placed, "apptainer")) is None:
         return []
     gpus = ["--nv"] if placed.gpus_per_rank else []
-    binds = [f"--bind={bind}" for bind in placed.container.mounts]
-    return ["apptainer", "exec", *gpus, *binds, *placed.container.args, placed.container.image]
+    binds = [f"--bind={bind}" for bind in container.mounts]
+    return ["apptainer", "exec", *gpus, *binds, *container.args, container.image]
 
 
 def pyxis(placed: Placement) -> list[str]:
     """srun's options for a container that pyxis starts; nothing where there is none."""
-    if not is_in_batch_script(placed):
+    if (container := _in(placed, "pyxis")) is None:
         return []
-    binds = [bind if ":" in bind else f"{bind}:{bind}" for bind in placed.container.mounts]
+    binds = [bind if ":" in bind else f"{bind}:{bind}" for bind in container.mounts]
     mounts = [f"--container-mounts={','.join(binds)}"] if binds else []
-    return [f"--container-image={placed.container.image}", *mounts, *placed.container.args]
+    return [f"--container-image={container.image}", *mounts, *container.args]
+
+
+def _in(placed: Placement, runtime: str) -> Container | None:
+    return placed.container if placed.container and placed.container.runtime == runtime else None
 
 
 def mark_begun(folder: Path) -> None:
@@ -114,4 +119,4 @@ def mark_begun(folder: Path) -> None:
     """
     if (folder / SCRIPT).exists():
         (folder / BEGUN).mkdir(exist_ok=True)
-        (folder / BEGUN / f"{os.environ['SLURM_ARRAY_TASK_ID']}.{os.environ.get('SLURM_PROCID', 0)}").touch()
+        (folder / BEGUN / f"{os.environ['SLURM_ARRAY_TASK_ID']}.{os.environ.get('SLURM_PROCID', '0')}").touch()
