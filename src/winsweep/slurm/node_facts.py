@@ -20,7 +20,7 @@ ASK_GPUS = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--for
 
 
 def facts(shared: Path, scratch: str | None) -> dict[str, object]:
-    """Everything of this node, in JSON types; `shared` is a directory of the store, `scratch` as a placement names it."""
+    """Everything of this node, in JSON types; `shared` is a directory of the store, `scratch` is a placement's."""
     return {
         "torch": torch_facts(),
         "gpus": gpus(),
