@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tables import markdown, sentence
 
 DEFAULT = re.compile(r"\s*\(default: ([^()]*)\)")
+WORDS = {"int": "whole number", "float": "number", "argument": "path"}  # by the function that reads an argument
 TARGET = re.compile(r"([a-z][\w ]*):(?!=)")
 
 
@@ -55,7 +56,7 @@ def _value(action: argparse.Action) -> str:
         return "one of " + ", ".join(f"`{c}`" for c in action.choices)
     if action.nargs == 0:
         return "—"
-    word = {int: "whole number", float: "number"}.get(action.type, "text")  # type: ignore[call-overload]
+    word = WORDS.get(getattr(action.type, "__name__", ""), "text")
     return f"one or more: {word}" if action.nargs == "+" else word
 
 
