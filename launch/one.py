@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 READ = ("MODEL", "DATA", "LR", "EPOCHS", "SEED", "JUDGE", "CLUSTER", "STORE", "DRY_RUN", "PYTHON", "TORCH_INDEX", "BIN")
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument(
         "act",
@@ -45,7 +45,11 @@ def main() -> int:
     )
     p.add_argument("--store", type=paths.word, default="", help="directory of finished artifacts (default: runs)")
     p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study and say what would run")
-    a = p.parse_args()
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     try:
         refuse_unread(os.environ.get("MAKEFLAGS", ""))
         path, told = write(a, Path(a.store or "runs"))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # numpy and its kin are imported once there is something to c
     from winsweep.study.cell import Judge
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument(
         "file",
@@ -72,7 +72,11 @@ def main() -> int:
     )
     p.add_argument("--json", action="store_true", help="print JSON")
     p.add_argument("--columns", action="store_true", help="say what the columns of result tables mean")
-    a = p.parse_args()
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     try:
         print(columns() if a.columns else told(a))
         sys.stdout.flush()

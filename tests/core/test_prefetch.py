@@ -15,7 +15,7 @@ from winsweep import layout, prefetch
 from winsweep.errors import BadData, BadStudy
 from winsweep.store.fingerprint import fingerprint
 from winsweep.study.cell import HubData, HubModel, LocalFile
-from winsweep.study.parts import UrlFile
+from winsweep.study.web_file import UrlFile
 from winsweep.study.study import read_study
 from winsweep.tasks.chess import DATA as chess
 from winsweep.tasks.lima import DATA as lima

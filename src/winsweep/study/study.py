@@ -16,29 +16,15 @@ from winsweep.study.arms import Arm, Common, adapter_arms, one_of, overrides, re
 from winsweep.study.cell import Cell, Comparison, Decoding, Generation, Judge, LocalFile, Model, Table, Training
 from winsweep.study.distinct import distinct
 from winsweep.study.frame import Frame
-from winsweep.study.parts import Fingerprint, Parts, UrlFile, check_study_name, names_in
+from winsweep.study.parts import Fingerprint, Parts, check_study_name, names_in
 from winsweep.study.published import read_published
 from winsweep.study.recipe import PRESETS, Recipe
+from winsweep.study.sections import Compare, Reference, StudyFile
 from winsweep.study.selection import Selection
 from winsweep.study.trajectory import at_epoch
+from winsweep.study.web_file import UrlFile
 
-SECTIONS = (
-    "name",
-    "models",
-    "tasks",
-    "seeds",
-    "recipe",
-    "grid",
-    "frame",
-    "instructions",
-    "decoding",
-    "adapters",
-    "compare",
-    "choose",
-    "published",
-    "analyses",
-    "notes",
-)
+SECTIONS = strict.keys(StudyFile)
 
 
 @dataclass(frozen=True)
@@ -158,7 +144,7 @@ class _Reader:
         return self.need("compare").mapping()
 
     def difficulty(self, compare: dict[str, Node]) -> LocalFile | None:
-        strict.refuse_unknown(compare, ("judge", "reference", "difficulty"), self.given.get("compare", self.root))
+        strict.refuse_unknown(compare, strict.keys(Compare), self.given.get("compare", self.root))
         return self.parts.local(compare["difficulty"]) if "difficulty" in compare else None
 
     def need(self, section: str) -> Node:
@@ -255,7 +241,7 @@ class _Reader:
             return one_of(self.arms, arm.reference, at, lambda a: a.fits(model.name))
         node = compare.get("reference", self.given["compare"])
         given = node.mapping() if "reference" in compare else {}
-        strict.refuse_unknown(given, ("task", "outputs"), node)
+        strict.refuse_unknown(given, strict.keys(Reference), node)
         if len(given) != 1:
             raise node.error(
                 "no single reference", "exactly one of reference: {task: NAME} and reference: {outputs: FILE} is legal"
