@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 INK, RULE = "#7a7a7a", "#9a9a9a"
 LOOKS = (("#2f80ed", "o"), ("#e0751a", "s"))  # of a model: color and mark, which tell it apart without color too
-WIDTH, ROW = 7.2, 0.42  # inches: of the figure, of an arm
+WIDTH, ROW = 7.2, 0.3  # inches: of the figure, of an arm
 PARITY = 50.0
 Row = dict[str, str]
 
