@@ -1,4 +1,4 @@
-"""How the documentation is built: Sphinx with furo and MyST; the pages of the reference are made from the code first."""
+"""How the documentation is built: Sphinx with furo and MyST; the reference is made from the code first."""
 
 import sys
 from importlib import import_module
@@ -22,6 +22,8 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+default_role = "code"  # of `words` in docstrings
 highlight_language = "none"  # of blocks that name none
 
 

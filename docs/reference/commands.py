@@ -69,9 +69,13 @@ def _operand(action: argparse.Action) -> str:
 
 def targets(makefile: str) -> dict[str, str]:
     """Each public target of a Makefile, and the comment lines right above it."""
-    public = re.search(r"^\.PHONY:(.*)", makefile, re.MULTILINE)
-    names = public[1].split() if public else []
+    names = public(makefile)
     return {name: " ".join(said) for found, said in _rules(makefile) for name in found if name in names}
+
+
+def public(makefile: str) -> list[str]:
+    """The targets that are no files."""
+    return " ".join(re.findall(r"^\.PHONY:(.*)", makefile, re.MULTILINE)).split()
 
 
 def _rules(makefile: str) -> Iterator[tuple[list[str], list[str]]]:

@@ -205,7 +205,7 @@ def keys(kind: type) -> tuple[str, ...]:
 
 def option(kind: type, name: str, given: typing.Mapping[str, Node]) -> typing.Any:
     """The field `name` of the dataclass `kind` as `given` has it, checked; its default where it is not given."""
-    field = kind.__dataclass_fields__[name]
+    field = next(f for f in dataclasses.fields(kind) if f.name == name)
     return _field(_hints(kind)[name], given[name], field.metadata) if name in given else field.default
 
 

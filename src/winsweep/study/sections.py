@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from winsweep.strict import number
-from winsweep.study.cell import Decoding, HubModel
+from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
