@@ -57,15 +57,15 @@ def parser() -> argparse.ArgumentParser:
         "--join",
         choices=["instruction", "position"],
         default="instruction",
-        help="position: difficulty by row number, as alpaca_eval's own code has it; reproduces published numbers of "
-        "files that lack rows",
+        help="how a row finds its difficulty; by position, as alpaca_eval's own code does, published numbers of files that "
+        "lack rows are reproduced (default: instruction)",
     )
     p.add_argument("--allow-missing", action="store_true", help="score although rows are missing or have no preference")
     p.add_argument(
         "--difficulty",
         type=paths.argument,
         metavar="FILE",
-        help="df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)",
+        help="AlpacaEval's table df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)",
     )
     p.add_argument(
         "--store", type=paths.argument, default=Path("scores"), help="where judgements are kept (default: scores)"

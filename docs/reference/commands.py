@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tables import markdown, sentence
 
 DEFAULT = re.compile(r"\s*\(default: ([^()]*)\)")
+WORDS = {"int": "whole number", "float": "number", "argument": "path"}  # by the function that reads an argument
 TARGET = re.compile(r"([a-z][\w ]*):(?!=)")
 
 
@@ -55,7 +56,7 @@ def _value(action: argparse.Action) -> str:
         return "one of " + ", ".join(f"`{c}`" for c in action.choices)
     if action.nargs == 0:
         return "—"
-    word = {int: "whole number", float: "number"}.get(action.type, "text")  # type: ignore[call-overload]
+    word = WORDS.get(getattr(action.type, "__name__", ""), "text")
     return f"one or more: {word}" if action.nargs == "+" else word
 
 
@@ -68,9 +69,13 @@ def _operand(action: argparse.Action) -> str:
 
 def targets(makefile: str) -> dict[str, str]:
     """Each public target of a Makefile, and the comment lines right above it."""
-    public = re.search(r"^\.PHONY:(.*)", makefile, re.MULTILINE)
-    names = public[1].split() if public else []
+    names = public(makefile)
     return {name: " ".join(said) for found, said in _rules(makefile) for name in found if name in names}
+
+
+def public(makefile: str) -> list[str]:
+    """The targets that are no files."""
+    return " ".join(re.findall(r"^\.PHONY:(.*)", makefile, re.MULTILINE)).split()
 
 
 def _rules(makefile: str) -> Iterator[tuple[list[str], list[str]]]:

@@ -10,20 +10,20 @@ from types import ModuleType
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from commands import command, targets  # noqa: E402
-from tables import Presets, heading, markdown, sections, sentence, summary, table  # noqa: E402
+from commands import command, targets
+from tables import Presets, heading, markdown, sections, sentence, summary, table
 
-from winsweep import layout  # noqa: E402
-from winsweep.graph import discover  # noqa: E402
-from winsweep.judge import limits, prices  # noqa: E402
-from winsweep.placement import LIKE, ClusterFile, Placement  # noqa: E402
-from winsweep.stats import columns  # noqa: E402
-from winsweep.study import recipe, rules  # noqa: E402
-from winsweep.study.cell import HubData, HubModel  # noqa: E402
-from winsweep.study.recipe import Recipe  # noqa: E402
-from winsweep.study.rules import Adapter  # noqa: E402
-from winsweep.study.sections import StudyFile  # noqa: E402
-from winsweep.study.web_file import UrlFile  # noqa: E402
+from winsweep import layout
+from winsweep.graph import discover
+from winsweep.judge import limits, prices
+from winsweep.placement import LIKE, ClusterFile, Placement
+from winsweep.stats import columns
+from winsweep.study import recipe, rules
+from winsweep.study.cell import HubData, HubModel
+from winsweep.study.recipe import Recipe
+from winsweep.study.rules import Adapter
+from winsweep.study.sections import StudyFile
+from winsweep.study.web_file import UrlFile
 
 NOTE = "% Generated from the code by docs/reference/generate.py; edits here are lost.\n"
 VALUES = (

@@ -88,7 +88,7 @@ def _value_text(value: object) -> str:
     if value is None or value == "":
         return "—"
     if dataclasses.is_dataclass(value):
-        return "its own"
+        return "as there"
     if isinstance(value, tuple) and value and isinstance(value[0], tuple):
         return "a table"
     return f"`{yaml_text(value)}`"

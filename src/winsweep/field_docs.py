@@ -24,9 +24,9 @@ def described(kind: type) -> dict[str, FieldDoc]:
     """What is said beside each field of the dataclass `kind`; its source must be at hand."""
     source = textwrap.dedent(inspect.getsource(kind))
     said = _comments(source)
-    body = ast.parse(source).body[0].body
-    fields = [n for n in body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
-    return {field.target.id: _doc(_beside(field, said)) for field in fields}
+    top = ast.parse(source).body[0]
+    fields = [n for n in top.body if isinstance(n, ast.AnnAssign)] if isinstance(top, ast.ClassDef) else []
+    return {n.target.id: _doc(_beside(n, said)) for n in fields if isinstance(n.target, ast.Name)}
 
 
 def _comments(source: str) -> dict[int, tuple[str, bool]]:

@@ -25,6 +25,8 @@ class Facts:
 
 @dataclass(frozen=True)
 class Item:
+    """An artifact, how it stands, and why."""
+
     artifact: Artifact
     state: State
     why: str

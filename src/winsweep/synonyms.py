@@ -4,6 +4,7 @@ there is none. Pure.
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 
@@ -213,10 +214,12 @@ def _table() -> Mapping[str, tuple[Ours | str, ...]]:
     for ours, theirs in KEYS:
         for name in [*theirs.split(), *([ours.name] if isinstance(ours, Ours) else [])]:
             found.setdefault(name, []).append(ours)
-    own = {ours.name: ours for ours, _ in reversed(KEYS) if isinstance(ours, Ours)}
-    for name, ours in own.items():  # a key of ours is above all itself
-        found[name].sort(key=lambda x, name=name: not (isinstance(x, Ours) and x.name == name))
-    return {name: tuple(of) for name, of in found.items()}
+    return {name: tuple(sorted(of, key=partial(_is_other, name))) for name, of in found.items()}
+
+
+def _is_other(name: str, meant: Ours | str) -> bool:
+    """Whether `meant` comes after the key of ours that is called `name`: that is above all itself."""
+    return not (isinstance(meant, Ours) and meant.name == name)
 
 
 TABLE = _table()

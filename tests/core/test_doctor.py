@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from winsweep.placement import Placement
-from winsweep.slurm.doctor import check_placement, check_probed, check_right, compare, fits
+from winsweep.slurm.doctor import check_right
 from winsweep.slurm.inventory import Rights, gpus_of, minutes, parse_partitions, parse_rights
+from winsweep.slurm.node_check import check_probed, compare
+from winsweep.slurm.partition_check import check_placement, fits
 from winsweep.slurm.probe import Probed
 
 SINFO = """\

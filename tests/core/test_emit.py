@@ -7,8 +7,9 @@ from pathlib import Path
 from winsweep.artifact import Artifact
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
-from winsweep.slurm.chain import After, Array, on_nodes
+from winsweep.slurm.chain import After, Array
 from winsweep.slurm.emit import Step, submit_text
+from winsweep.slurm.tasks import on_nodes
 
 NODES = Placements({s: Placement() for s in ("prepare", "finetune", "generate", "judge")})
 SBATCH = """\

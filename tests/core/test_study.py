@@ -14,7 +14,7 @@ from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
 from winsweep.placement import Placement
 from winsweep.store.fingerprint import fingerprint
-from winsweep.study import cell
+from winsweep.study import analysis, cell
 from winsweep.study.cell import LocalFile
 from winsweep.study.rules import Adapter
 from winsweep.study.study import read_study
@@ -156,8 +156,13 @@ def test_moving_a_data_file_moves_no_key_and_changing_it_moves_it(tmp_path):
 
 
 def test_every_identity_field_moves_a_key_and_no_placement_field_is_one(tmp_path):
-    """Placement shares no field with anything that a key is made from; names for people are the only fields left out."""
-    identity = [t for t in vars(cell).values() if dataclasses.is_dataclass(t) and t.__module__ == "winsweep.study.cell"]
+    """Placement shares no field with what a key is made from; names for people are the only fields left out."""
+    identity = [
+        t
+        for module in (cell, analysis)
+        for t in vars(module).values()
+        if dataclasses.is_dataclass(t) and t.__module__ == module.__name__
+    ]
     named = {
         (t.__name__, f.name) for t in identity for f in dataclasses.fields(t) if not f.metadata.get("identity", True)
     }
@@ -342,6 +347,11 @@ def test_presets_can_be_crossed(tmp_path):
             "decoding: {max_new_tokens: 48}",
             "decoding: {max_new_tokens: 48, max_new_tokens: 49}",
             r"the key is given twice",
+        ),
+        (
+            "decoding: {max_new_tokens: 48}",
+            "decoding: {max_new_tokens: 48, max_new_tokens: 49}\ndecoding: {}",
+            r"study\.yaml:\d+: decoding: the key is given twice; it stands at line \d+ already",
         ),
         (
             "rules: []",

@@ -35,6 +35,7 @@ def run(page: str, *kinds: str) -> list[Block]:
     return [block for block in PAGES[page] if "not run" not in block.said and block.kind in kinds]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [name for name in PAGES if run(name, "console")])
 def test_what_a_page_types_runs_and_prints_what_it_shows(page: str, tmp_path: Path) -> None:
     here = checkout(tmp_path / "checkout")
@@ -49,6 +50,7 @@ def test_what_a_page_types_runs_and_prints_what_it_shows(page: str, tmp_path: Pa
             assert not (lines := unlike(command.shown, output)), f"{where}\nnot printed: {lines}\n{output}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [name for name in PAGES if run(name, "python")])
 def test_the_python_of_a_page_runs(page: str, tmp_path: Path) -> None:
     here, files = checkout(tmp_path / "checkout"), []

@@ -19,6 +19,7 @@ from winsweep.tasks.jsonl import Options
 from winsweep.text.encode import MASKED, encode
 from winsweep.text.prepare import examples, instructions
 from winsweep.train.tokenizer import learn
+from winsweep.yaml_nodes import read_yaml
 
 CHAT = [
     {"role": "user", "content": "2+2?"},
@@ -156,7 +157,7 @@ def test_columns_read_what_is_named_otherwise(tmp_path):
 def test_a_study_may_name_columns(tmp_path):
     given = {"columns": {"instruction": "question", "output": "answer"}, "ignore": ["why"]}
     (tmp_path / "s.yaml").write_text(json.dumps(given))
-    node = strict.read_yaml(tmp_path / "s.yaml")
+    node = read_yaml(tmp_path / "s.yaml")
     assert strict.read_fields(Options, node.mapping(), node) == Options(
         columns=(("instruction", "question"), ("output", "answer")), ignore=("why",)
     )

@@ -125,7 +125,7 @@ def redirect(log: Path) -> None:
 
 
 def die_with_parent() -> None:
-    """End this process when its parent is gone: nobody would hear of its result, and a new launcher may start it again."""
+    """End this process when its parent is gone: nobody would hear of its result, and another may start it again."""
     parent = os.getppid()
 
     def watch() -> None:

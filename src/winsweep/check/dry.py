@@ -1,4 +1,4 @@
-"""The table of a dry run: everything that can be known of a study's models, judges and machines before anything runs."""
+"""The table of a dry run: all that can be known of a study's models, judges and machines before anything runs."""
 
 from collections.abc import Sequence
 

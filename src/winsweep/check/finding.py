@@ -4,10 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+Verdict = Literal["ok", "problem", "unknown"]
+
 
 @dataclass(frozen=True)
 class Finding:
-    verdict: Literal["ok", "problem", "unknown"]
+    """What a check found of one thing, and what to do where that is wrong."""
+
+    verdict: Verdict
     what: str
     found: str
     do: str = ""
@@ -22,7 +26,13 @@ class Finding:
 
 
 def problems(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that say that something is wrong."""
     return [f for f in findings if f.verdict == "problem"]
+
+
+def one_line(e: Exception) -> str:
+    """What an error says, without line breaks."""
+    return " ".join(str(e).split()) or type(e).__name__
 
 
 def worded(name: str, findings: Iterable[Finding]) -> str:

@@ -20,11 +20,13 @@ START_H = 0.1  # to start, load and save: of one GPU
 SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([bm])(?![A-Za-z0-9])", re.IGNORECASE)
 
 
-def lines(missing: Sequence[Artifact], num_asked: Mapping[Artifact, int], files: Mapping[str, Path]) -> list[str]:
+def lines(
+    missing: Sequence[Artifact], num_asked: Mapping[Artifact, int | None], files: Mapping[str, Path]
+) -> list[str]:
     """A line of GPU-hours for finetunes and answers of models whose names tell a size, then what was assumed; none if
     no name does.
 
-    `num_asked`: instructions by their artifact, where known; `files`: local files by sha256.
+    `num_asked`: instructions by their artifact, None where they are not counted yet; `files`: local files by sha256.
     """
     tuned = [(a, size) for a in missing if a.stage == "finetune" and (size := num_parameters(a))]
     answered = [(a, size) for a in missing if a.stage == "generate" and (size := num_parameters(a))]

@@ -1,6 +1,7 @@
 """What a person sees while a study runs: a live table of cells × stages on a terminal, a line per event elsewhere."""
 
 import time
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.live import Live
@@ -35,7 +36,7 @@ class View:
         self.counted, self.left = -COUNT_S, ""
         self.chains = {label: chain(workspace.ends(label)) for label in workspace.judged}
         self.stages = columns(self.chains.values())
-        self.before: dict[str, str] = {}
+        self.before: Mapping[str, str] = {}
         self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
 
     def __enter__(self) -> "View":
@@ -50,7 +51,8 @@ class View:
     def show(self, run: Run, items: list[Item]) -> None:
         """Called often; draws or prints only what changed."""
         if not self.live:
-            return self.say(run, items)
+            self.say(run, items)
+            return
         if time.monotonic() - self.last > REFRESH_S or not run.started:
             self.last = time.monotonic()
             self.live.update(self.draw(run, items), refresh=True)
@@ -88,7 +90,7 @@ class View:
             table.add_row(Text(f"… and {len(open_first) - room} more", style="dim"))
         return table
 
-    def sign(self, artifacts: list[Artifact], states: dict[str, str]) -> Text:
+    def sign(self, artifacts: list[Artifact], states: Mapping[str, str]) -> Text:
         found = [states.get(a.key, "done") for a in artifacts]
         if not found:
             return Text(" ")

@@ -19,11 +19,12 @@ from winsweep.errors import BadStudy, ClusterDown
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
 from winsweep.results import models_text, where_text
-from winsweep.slurm import doctor, halt, inventory, queue, sbatch, watchdog
+from winsweep.slurm import halt, inventory, partition_check, queue, sbatch, watchdog
 from winsweep.slurm.array_folders import leave_out
-from winsweep.slurm.chain import Array, on_nodes
+from winsweep.slurm.chain import Array
 from winsweep.slurm.emit import Step, emit
 from winsweep.slurm.reconcile import Look, judged_cells, look, planned, reconcile, table_failure
+from winsweep.slurm.tasks import on_nodes
 from winsweep.workspace import Workspace, chain
 
 CHECKS = ("check", "check_judge")
@@ -86,6 +87,7 @@ def report(workspace: Workspace, seen: Look, command: str) -> int:
     if seen.full:
         print(f"SLURM takes no more jobs now ({seen.full}); the finalizer submits the rest as room appears")
     failed = [i for i in seen.items if i.state == "failed"]
+    wrong = bool(failed)
     for i in failed:
         print(
             f"failed  {i.artifact.name}\n        {i.why}\n        log:   {workspace.store.log(i.artifact.key)}",
@@ -93,12 +95,12 @@ def report(workspace: Workspace, seen: Look, command: str) -> int:
         )
     for key, why in table_failure(workspace, seen.items).items():
         print(f"failed  {key} (the table)\n        {why}\n        log:   {workspace.store.log(key)}", file=sys.stderr)
-        failed = failed or [key]
+        wrong = True
     if why := halt.reason(workspace.store, workspace.study.name):
         print(f"the last chain ended: {why}", file=sys.stderr)
-    if failed:
+    if wrong:
         print(f"To try them again: {command} --retry-failed", file=sys.stderr)
-    return 1 if failed or why else 0
+    return 1 if wrong or why else 0
 
 
 def dry_run(workspace: Workspace, cluster: Cluster) -> int:
@@ -145,12 +147,17 @@ def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:
         kinds = [
             k
             for name, p in found.items()
-            if name == placed.partition or not placed.partition and p.is_default
+            if (name == placed.partition if placed.partition else p.is_default)
             for k in p.kinds
             if k.num_gpus
         ]
         return room.by_name(
-            [kind or ",".join(k.features) for k in kinds if doctor.fits(placed.constraint, k) for kind in k.gpus]
+            [
+                kind or ",".join(k.features)
+                for k in kinds
+                if partition_check.fits(placed.constraint, k)
+                for kind in k.gpus
+            ]
         )
 
     return of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from winsweep.strict import number
-from winsweep.study.cell import Decoding, HubModel
+from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
@@ -27,7 +27,7 @@ class RecipeSection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelEntry:
+class ModelSection:
     """A base model. Give exactly one of `hf_id`, `path` and `pretrain`."""
 
     hf_id: str | None = None  #: name of the model on the Hugging Face hub, such as `allenai/OLMo-7B-hf`
@@ -174,7 +174,7 @@ class StudyFile:
     """The top of a study file."""
 
     name: str  #: name of the study and of its table; letters, digits, `-`, `_`, and `.` between them
-    models: Mapping[str, ModelEntry]  #: base models
+    models: Mapping[str, ModelSection]  #: base models
     tasks: Mapping[str, TaskEntry]  #: trained arms; a list of readers is legal too
     seeds: tuple[int, ...]  #: seeds of the finetunes; a cell for each
     recipe: RecipeSection | None = None  #: how models are finetuned; without it, the preset `as_run`

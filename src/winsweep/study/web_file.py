@@ -20,8 +20,8 @@ class UrlFile:
         """Where its copy lies, in a folder that all studies share: under its digest, with the suffix by which rows are
         read.
         """
-        suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0]).group()
-        return cache() / "files" / f"{self.sha256}{suffix}"
+        suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0])
+        return cache() / "files" / f"{self.sha256}{suffix[0] if suffix else ''}"
 
 
 def cache() -> Path:
