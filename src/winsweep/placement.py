@@ -54,8 +54,8 @@ class Placement:
     gpu_type: str | None = None
     #: which option of sbatch asks for GPUs
     gpus_by: Literal["gpus-per-node", "gres", "gpus-per-task"] = "gpus-per-node"
-    #: shell lines that run on each node before a rank, such as `module load`; with pyxis on the first node alone, before
-    #: the container starts
+    #: shell lines that run on each node before a rank, such as `module load`; with pyxis on the first node alone,
+    #: before the container starts
     setup: tuple[str, ...] = ()
     #: variables of each rank, set before the setup lines; no secrets; merged by name over the layers
     env: tuple[tuple[str, str], ...] = ()
