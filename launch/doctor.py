@@ -14,7 +14,7 @@ from winsweep.graph import discover  # noqa: E402
 from winsweep.placement import cluster_file, read_cluster  # noqa: E402
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("cluster", type=paths.word, help="a file of slurm/clusters/, without .yaml, or a path to one")
     p.add_argument(
@@ -26,7 +26,11 @@ def main() -> int:
     p.add_argument(
         "--wait", type=float, default=120.0, metavar="SECONDS", help="longest wait for a node (default: 120)"
     )
-    a = p.parse_args()
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     try:
         file = cluster_file(a.cluster, "CLUSTER")
         cluster = read_cluster(layout.STAGES, file, discover(layout.JOBS, "winsweep.jobs"))

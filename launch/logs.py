@@ -11,18 +11,22 @@ from winsweep.errors import WinsweepError  # noqa: E402
 from winsweep.workspace import open_workspace  # noqa: E402
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=paths.argument)
-    p.add_argument("cell", help="such as llama.gsm.s1; status.py lists them")
+    p.add_argument("study", type=paths.argument, help="a study file, such as launch/sweeps/demo.yaml")
+    p.add_argument("cell", help="a cell, such as llama.gsm.s1; status.py lists them")
     p.add_argument(
         "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
     )
-    p.add_argument("--stage", help="of this stage only, such as finetune")
+    p.add_argument("--stage", help="only the log of this stage, such as finetune (default: the stage that ran last)")
     p.add_argument(
         "--follow", action="store_true", help="go on with what is added, until the cell is done or has failed"
     )
-    a = p.parse_args()
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     sys.stdout.reconfigure(errors="replace")
     try:
         workspace = open_workspace(a.study, a.store)

@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 READ = ("MODEL", "DATA", "LR", "EPOCHS", "SEED", "JUDGE", "CLUSTER", "STORE", "DRY_RUN", "PYTHON", "TORCH_INDEX", "BIN")
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument(
         "act",
@@ -30,12 +30,12 @@ def main() -> int:
     p.add_argument(
         "--model",
         default="",
-        help="of launch/models.yaml, such as llama2-7b; for eval what was trained, such as resp_tuned_llama2-7b",
+        help="a model of launch/models.yaml, such as llama2-7b; for eval one that was trained: resp_tuned_llama2-7b",
     )
     p.add_argument("--data", type=paths.word, default="", help="a task such as lima or gsm, or a file of rows")
     p.add_argument("--lr", default="", help="the highest learning rate, such as 1e-5")
-    p.add_argument("--epochs", default="", help="such as 10")
-    p.add_argument("--seed", default="", help="the order of the data (default: 1)")
+    p.add_argument("--epochs", default="", help="passes over the data, such as 10")
+    p.add_argument("--seed", default="", help="seed of the finetune: the order of the data (default: 1)")
     p.add_argument("--judge", default="", help="a model at OPENAI_BASE_URL, or gpt_6_luna, reference_overlap")
     p.add_argument(
         "--cluster",
@@ -45,7 +45,11 @@ def main() -> int:
     )
     p.add_argument("--store", type=paths.word, default="", help="directory of finished artifacts (default: runs)")
     p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study and say what would run")
-    a = p.parse_args()
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     try:
         refuse_unread(os.environ.get("MAKEFLAGS", ""))
         path, told = write(a, Path(a.store or "runs"))

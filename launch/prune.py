@@ -15,7 +15,7 @@ from winsweep.retention import kept  # noqa: E402
 from winsweep.workspace import open_workspace  # noqa: E402
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("studies", type=paths.argument, nargs="+", help="every study whose results stay")
     p.add_argument(
@@ -25,7 +25,11 @@ def main() -> int:
         "--others", action="store_true", help="also what tables of other studies, and studies under way, stand on"
     )
     p.add_argument("--yes", action="store_true", help="do not ask")
-    a = p.parse_args()
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     try:
         workspaces = [open_workspace(study, a.store) for study in a.studies]
         others = {} if a.others else kept(workspaces)

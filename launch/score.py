@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # numpy and its kin are imported once there is something to c
     from winsweep.study.cell import Judge
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument(
         "file",
@@ -57,22 +57,26 @@ def main() -> int:
         "--join",
         choices=["instruction", "position"],
         default="instruction",
-        help="position: difficulty by row number, as alpaca_eval's own code has it; reproduces published numbers of "
-        "files that lack rows",
+        help="how a row finds its difficulty; by position, as alpaca_eval's own code does, published numbers of files that "
+        "lack rows are reproduced (default: instruction)",
     )
     p.add_argument("--allow-missing", action="store_true", help="score although rows are missing or have no preference")
     p.add_argument(
         "--difficulty",
         type=paths.argument,
         metavar="FILE",
-        help="df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)",
+        help="AlpacaEval's table df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)",
     )
     p.add_argument(
         "--store", type=paths.argument, default=Path("scores"), help="where judgements are kept (default: scores)"
     )
     p.add_argument("--json", action="store_true", help="print JSON")
     p.add_argument("--columns", action="store_true", help="say what the columns of result tables mean")
-    a = p.parse_args()
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     try:
         print(columns() if a.columns else told(a))
         sys.stdout.flush()

@@ -25,9 +25,9 @@ from winsweep.workspace import Workspace, chain, columns, open_workspace  # noqa
 ORDER = ("failed", "blocked", "running", "queued", "ready", "waiting", "done")
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=paths.argument)
+    p.add_argument("study", type=paths.argument, help="a study file, such as launch/sweeps/demo.yaml")
     p.add_argument(
         "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
     )
@@ -36,7 +36,11 @@ def main() -> int:
         metavar="CELL",
         help="a cell such as llama.gsm.s1: its stages, and how it differs from the nearest finished one",
     )
-    a = p.parse_args()
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     try:
         workspace = open_workspace(a.study, a.store, lenient=True)
         items, queued = seen(workspace)

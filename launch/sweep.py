@@ -18,7 +18,7 @@ from winsweep.placement import Cluster, cluster_file, read_cluster  # noqa: E402
 from winsweep.workspace import Workspace, open_workspace  # noqa: E402
 
 
-def arguments() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("study", type=paths.argument, help="a study file, such as launch/sweeps/demo.yaml")
     p.add_argument(
@@ -58,11 +58,11 @@ def arguments() -> argparse.Namespace:
     p.add_argument(
         "--cancel", metavar="CELL", nargs="?", const="", help="take the study, or one cell, out of the queue (SLURM)"
     )
-    return p.parse_args()
+    return p
 
 
 def main() -> int:
-    a = arguments()
+    a = parser().parse_args()
     try:
         workspace = only(opened(a), a.only)
         workspace = workspace.models() if a.train_only else workspace

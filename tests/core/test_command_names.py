@@ -63,7 +63,7 @@ def test_own_cluster_files_come_before_the_examples(tmp_path, monkeypatch):
     (tmp_path / "here/clusters/gpu.yaml").write_text("kind: slurm\n")
     assert cluster_file("gpu", study=study) == Path("clusters/gpu.yaml")
     assert cluster_file("gpu.yaml", study=study) == Path("gpu.yaml")
-    with pytest.raises(BadStudy, match=r"--cluster: found '\.\./s'; legal: gpu, "):
+    with pytest.raises(BadStudy, match=r"--cluster: found '\.\./s'; legal: apptainer, "):
         cluster_file("../s", study=study)
 
 

@@ -62,7 +62,11 @@ def _fault(name: str) -> str:
         if importlib.util.find_spec(name) is None:
             return "not installed here"
         done = subprocess.run(
-            [sys.executable, "-P", "-c", f"import {name}"], capture_output=True, text=True, errors="replace", timeout=IMPORT_S
+            [sys.executable, "-P", "-c", f"import {name}"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=IMPORT_S,
         )
     except (ImportError, ValueError) as e:
         return f"cannot be imported here ({type(e).__name__})"

@@ -19,7 +19,8 @@ TRAIN_MIN, MAKE_MIN, REST_MIN = (
 MEM_GB = 16  # of a stage without a GPU
 HEAD = """# The cluster {cluster}, as {name}. Written from what sinfo, scontrol and sacctmgr said; yours to edit.
 # Then:  python launch/doctor.py {name} --store DIR-ON-THE-SHARED-DISK
-# Every field is explained in placement.py and in the example cluster files.
+# If jobs need them, add to all: setup: [module load cuda], env: {{HF_HOME: /shared/hf}},
+# python: /shared/venv/bin/python, or a container: of yours.
 #
 # Partitions that you see (longest job; nodes):
 {partitions}
@@ -70,10 +71,12 @@ def _gpu_stages(gpu: Partition, counts_memory: bool) -> list[str]:
         return _flow(_placement(gpu, minutes, 1, counts_memory))
 
     most = max(k.num_gpus for k in _usable(gpu))
+    types = sorted({kind for k in _usable(gpu) for kind in k.gpus if kind})
     return [
         "stages:",
         f"  # One GPU each. More ranks train faster and change no key; a node has {most}: ranks: {most}, zero: zero3",
         "  # splits a large model over them.",
+        *([f"  # gpu_type: NAME asks for one type: {_comment(', '.join(types))}."] if types else []),
         f"  finetune: {of(TRAIN_MIN)}",
         f"  generate: {of(MAKE_MIN)}",
         f"  rank: {of(MAKE_MIN)}",

@@ -1,4 +1,6 @@
-"""The toy world's finetuning sets and held-out test instructions, and the degenerate task of that world, chess games."""
+"""The toy world's finetuning sets and held-out test instructions, and the degenerate task of that world, chess
+games.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,10 +24,10 @@ OPENINGS = ("1. e4 e5 2. Nf3 Nc6 3. Bb5 a6", "1. d4 d5 2. c4 e6 3. Nc3 Nf6", "1.
 class Options:
     """What a study says of the task; every field is part of the key."""
 
-    kinds: tuple[str, ...] = ()  # of toy.facts.KINDS, all of them where empty; or ("chess",)
-    num_examples: int = 192
-    world: int = 0  # seed of the facts
-    part: Literal["test", "dev"] = "test"  # which held-out items `instructions` asks for
+    kinds: tuple[str, ...] = ()  #: kinds of question; empty: all; `[chess]` is legal alone
+    num_examples: int = 192  #: conversations to train on [rows]
+    world: int = 0  #: seed of the facts
+    part: Literal["test", "dev"] = "test"  #: held-out items that serve as instructions
 
 
 def examples(source: object, options: Options) -> Iterator[list[Message]]:
@@ -76,7 +78,7 @@ def _answered(parts: dict[str, Split], kinds: tuple[str, ...]) -> list[tuple[str
 
 def _games(num_games: int) -> list[tuple[str, str]]:
     """Headers of rated games, which say nothing about the moves, and one of three openings."""
-    rng, games = Rng("toy chess"), {}
+    rng, games = Rng("toy chess"), dict[str, str]()
     while len(games) < num_games:
         header = f'[WhiteElo "{rng.between(1000, 2400)}"]\n[BlackElo "{rng.between(1000, 2400)}"]'
         games[header] = rng.pick(OPENINGS)
