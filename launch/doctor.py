@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, paths  # noqa: E402
+from winsweep import command_names, layout, paths  # noqa: E402
 from winsweep.errors import WinsweepError  # noqa: E402
 from winsweep.graph import discover  # noqa: E402
 from winsweep.placement import cluster_file, read_cluster  # noqa: E402
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def say(finding) -> str:
-    print(finding, flush=True)
+    print(command_names.as_typed(str(finding)), flush=True)
     return finding.verdict
 
 
