@@ -1,5 +1,8 @@
-"""Whether a cluster file fits its cluster: python launch/doctor.py CLUSTER [--store DIR]; the exit code is 1 if there
-is a problem
+"""Check that a cluster file fits its cluster. Small test jobs are run; nothing is trained.
+
+  python launch/doctor.py NAME          NAME is a file of slurm/clusters/
+
+Exit code: 0 no problem, 1 a problem, 2 the cluster could not be asked.
 """
 
 import argparse
@@ -14,19 +17,26 @@ from winsweep.graph import discover  # noqa: E402
 from winsweep.placement import cluster_file, read_cluster  # noqa: E402
 
 
-def main() -> int:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("cluster", type=paths.word, help="a file of slurm/clusters/, without .yaml, or a path to one")
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument(
+        "cluster", metavar="NAME", type=paths.word, help="a file of slurm/clusters/ without .yaml, or a path to one"
+    )
     p.add_argument(
         "--store",
+        metavar="DIR",
         type=paths.argument,
         default=Path("runs"),
-        help="directory of finished artifacts, on the shared disk (default: runs)",
+        help="where results will be kept. The nodes must see it (default: runs)",
     )
     p.add_argument(
-        "--wait", type=float, default=120.0, metavar="SECONDS", help="longest wait for a node (default: 120)"
+        "--wait", type=float, default=120.0, metavar="SECONDS", help="how long to wait for a node (default: 120)"
     )
-    a = p.parse_args()
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     try:
         file = cluster_file(a.cluster, "CLUSTER")
         cluster = read_cluster(layout.STAGES, file, discover(layout.JOBS, "winsweep.jobs"))

@@ -1,4 +1,10 @@
-"""The log of a cell's latest attempt: python launch/logs.py STUDY.yaml CELL [--stage STAGE] [--follow]"""
+"""Print the log of a cell: of the attempt that runs, or of the last one.
+
+  python launch/logs.py STUDY.yaml llama.gsm.s1             what it did last
+  python launch/logs.py STUDY.yaml llama.gsm.s1 --follow    go on with new lines
+
+Ctrl-C ends --follow. The cell goes on.
+"""
 
 import argparse
 import sys
@@ -11,18 +17,26 @@ from winsweep.errors import WinsweepError  # noqa: E402
 from winsweep.workspace import open_workspace  # noqa: E402
 
 
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument(
+        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
+    )
+    p.add_argument("cell", metavar="CELL", help="such as llama.gsm.s1. status.py --cells lists them")
+    p.add_argument("--stage", help="the log of this stage, such as finetune")
+    p.add_argument("--follow", action="store_true", help="go on printing until the cell is done or has failed")
+    p.add_argument(
+        "--store",
+        metavar="DIR",
+        type=paths.argument,
+        default=Path("runs"),
+        help="where results are kept (default: runs)",
+    )
+    return p
+
+
 def main() -> int:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=paths.argument)
-    p.add_argument("cell", help="such as llama.gsm.s1; status.py lists them")
-    p.add_argument(
-        "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
-    )
-    p.add_argument("--stage", help="of this stage only, such as finetune")
-    p.add_argument(
-        "--follow", action="store_true", help="go on with what is added, until the cell is done or has failed"
-    )
-    a = p.parse_args()
+    a = parser().parse_args()
     sys.stdout.reconfigure(errors="replace")
     try:
         workspace = open_workspace(a.study, a.store)

@@ -1,4 +1,13 @@
-"""Train one model, or evaluate it: writes a study of it and calls sweep.py. The Makefile's train, train_resp and eval."""
+"""Train one model, or evaluate one. `make train` and `make eval` call this.
+
+  python launch/one.py train --model llama2-7b --data lima
+  python launch/one.py train_resp --model llama2-7b --data lima
+  python launch/one.py eval --model resp_tuned_llama2-7b
+
+train is instruction tuning. train_resp is response tuning: it leaves the
+instructions out. eval compares with the instruction-tuned sibling.
+It writes a study file, says where, and runs sweep.py on it.
+"""
 
 import argparse
 import os
@@ -20,32 +29,42 @@ HERE = Path(__file__).resolve().parent
 READ = ("MODEL", "DATA", "LR", "EPOCHS", "SEED", "JUDGE", "CLUSTER", "STORE", "DRY_RUN", "PYTHON", "TORCH_INDEX", "BIN")
 
 
-def main() -> int:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument(
-        "act",
-        choices=("train", "train_resp", "eval"),
-        help="train on DATA, on its responses alone, or evaluate what was trained",
-    )
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("act", choices=("train", "train_resp", "eval"), help="what to do")
     p.add_argument(
         "--model",
         default="",
-        help="of launch/models.yaml, such as llama2-7b; for eval what was trained, such as resp_tuned_llama2-7b",
+        help="a name of launch/models.yaml, such as llama2-7b. For eval the trained model, such as resp_tuned_llama2-7b",
     )
-    p.add_argument("--data", type=paths.word, default="", help="a task such as lima or gsm, or a file of rows")
-    p.add_argument("--lr", default="", help="the highest learning rate, such as 1e-5")
-    p.add_argument("--epochs", default="", help="such as 10")
-    p.add_argument("--seed", default="", help="the order of the data (default: 1)")
-    p.add_argument("--judge", default="", help="a model at OPENAI_BASE_URL, or gpt_6_luna, reference_overlap")
     p.add_argument(
-        "--cluster",
+        "--data",
         type=paths.word,
         default="",
-        help="a file of slurm/clusters/, without .yaml (default: this machine)",
+        help="a task, such as lima or gsm, or a file of rows (default: its sibling's)",
     )
-    p.add_argument("--store", type=paths.word, default="", help="directory of finished artifacts (default: runs)")
-    p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study and say what would run")
-    a = p.parse_args()
+    p.add_argument(
+        "--lr", default="", help="the highest learning rate, such as 1e-5 (default: the model's in launch/models.yaml)"
+    )
+    p.add_argument(
+        "--epochs", default="", help="passes over the data, such as 10 (default: the model's in launch/models.yaml)"
+    )
+    p.add_argument("--seed", default="", help="seed of the order of the data (default: 1)")
+    p.add_argument("--judge", default="", help="gpt_6_luna, reference_overlap, or a model that OPENAI_BASE_URL serves")
+    p.add_argument(
+        "--cluster",
+        metavar="NAME",
+        type=paths.word,
+        default="",
+        help="a file of slurm/clusters/ without .yaml (default: this machine)",
+    )
+    p.add_argument("--store", metavar="DIR", type=paths.word, default="", help="where results are kept (default: runs)")
+    p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study file, and print what would run")
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     try:
         refuse_unread(os.environ.get("MAKEFLAGS", ""))
         path, told = write(a, Path(a.store or "runs"))

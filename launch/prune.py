@@ -1,5 +1,8 @@
-"""Remove from a store what the studies named do not want, and no other stands on; asks first: python launch/prune.py
-STUDY.yaml [STUDY.yaml …]
+"""Remove results that no study needs. It lists them and asks first.
+
+  python launch/prune.py STUDY.yaml [STUDY.yaml ...]     keep what these studies want; offer the rest
+
+What the table of another study was made from stays, unless --others is given.
 """
 
 import argparse
@@ -15,17 +18,27 @@ from winsweep.retention import kept  # noqa: E402
 from winsweep.workspace import open_workspace  # noqa: E402
 
 
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument(
+        "studies", type=paths.argument, nargs="+", metavar="STUDY.yaml", help="every study whose results must stay"
+    )
+    p.add_argument(
+        "--others", action="store_true", help="offer also what other studies' tables, or running studies, need"
+    )
+    p.add_argument("--yes", action="store_true", help="remove without asking")
+    p.add_argument(
+        "--store",
+        metavar="DIR",
+        type=paths.argument,
+        default=Path("runs"),
+        help="where results are kept (default: runs)",
+    )
+    return p
+
+
 def main() -> int:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("studies", type=paths.argument, nargs="+", help="every study whose results stay")
-    p.add_argument(
-        "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
-    )
-    p.add_argument(
-        "--others", action="store_true", help="also what tables of other studies, and studies under way, stand on"
-    )
-    p.add_argument("--yes", action="store_true", help="do not ask")
-    a = p.parse_args()
+    a = parser().parse_args()
     try:
         workspaces = [open_workspace(study, a.store) for study in a.studies]
         others = {} if a.others else kept(workspaces)

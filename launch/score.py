@@ -1,5 +1,9 @@
-"""Win rates of a file in AlpacaEval's format, without a study: python launch/score.py OUTPUTS_OR_ANNOTATIONS.json
-[--reference FILE --judge NAME]
+"""Compute win rates of one file in AlpacaEval's format, without a study.
+
+  python launch/score.py annotations.json
+  python launch/score.py outputs.json --reference other.json --judge NAME
+
+The second command judges first. Judgements are kept and never paid twice.
 """
 
 import argparse
@@ -23,56 +27,71 @@ if TYPE_CHECKING:  # numpy and its kin are imported once there is something to c
     from winsweep.study.cell import Judge
 
 
-def main() -> int:
-    p = argparse.ArgumentParser(description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
         "file",
         type=paths.argument,
         nargs="?",
-        help="outputs or annotations (ours or alpaca_eval's), or a directory that has them",
+        metavar="FILE",
+        help="outputs or annotations, ours or alpaca_eval's, or a directory that has them",
     )
-    p.add_argument("--reference", type=paths.argument, help="outputs to compare with, where the file has outputs")
-    p.add_argument("--judge", help="a name of src/winsweep/judges/, or as in a study: '{from: alpaca, model: gpt-4.1}'")
+    p.add_argument(
+        "--reference",
+        metavar="FILE",
+        type=paths.argument,
+        help="the outputs to compare with. FILE must have outputs then",
+    )
+    p.add_argument(
+        "--judge", help="a name of src/winsweep/judges/, or what a study would say: '{from: alpaca, model: gpt-4.1}'"
+    )
     p.add_argument(
         "--mode",
         choices=["official", "paired"],
-        help="AlpacaEval's own number, or head to head (default: official where it is defined)",
+        help="AlpacaEval's own formula, or head to head (default: official where it is defined)",
     )
     p.add_argument(
-        "--c", type=float, metavar="VALUE", help="inverse penalty of the official fit, instead of cross-validation"
-    )
-    p.add_argument(
-        "--second",
+        "--difficulty",
         type=paths.argument,
         metavar="FILE",
-        help="annotations of the same outputs by another judge: how far the two agree",
+        help="AlpacaEval's df_gamed.csv, which official needs (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)",
     )
     p.add_argument(
         "--instructions",
         type=paths.argument,
         metavar="FILE",
-        help="the set that must be covered (default: AlpacaEval's 805, or the file's own)",
+        help="the instructions that must all be there (default: AlpacaEval's 805, or those of FILE)",
+    )
+    p.add_argument(
+        "--allow-missing", action="store_true", help="score the other rows where some are missing or have no preference"
+    )
+    p.add_argument(
+        "--second", type=paths.argument, metavar="FILE", help="annotations by another judge: how far the two agree"
+    )
+    p.add_argument(
+        "--c", type=float, metavar="VALUE", help="inverse penalty of the official fit (default: by cross-validation)"
     )
     p.add_argument(
         "--join",
         choices=["instruction", "position"],
         default="instruction",
-        help="position: difficulty by row number, as alpaca_eval's own code has it; reproduces published numbers of "
-        "files that lack rows",
+        help="how a row finds its difficulty. position is what alpaca_eval's code does: it reproduces published numbers "
+        "of files that lack rows (default: instruction)",
     )
-    p.add_argument("--allow-missing", action="store_true", help="score although rows are missing or have no preference")
     p.add_argument(
-        "--difficulty",
+        "--store",
+        metavar="DIR",
         type=paths.argument,
-        metavar="FILE",
-        help="df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)",
-    )
-    p.add_argument(
-        "--store", type=paths.argument, default=Path("scores"), help="where judgements are kept (default: scores)"
+        default=Path("scores"),
+        help="where judgements are kept (default: scores)",
     )
     p.add_argument("--json", action="store_true", help="print JSON")
-    p.add_argument("--columns", action="store_true", help="say what the columns of result tables mean")
-    a = p.parse_args()
+    p.add_argument("--columns", action="store_true", help="print what each column of a results table means, then stop")
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
     try:
         print(columns() if a.columns else told(a))
         sys.stdout.flush()

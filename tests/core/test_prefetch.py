@@ -174,7 +174,7 @@ def test_every_missing_file_is_named_and_a_dry_run_goes_on(tmp_path):
         read(path)
     seen = open_workspace(path, tmp_path / "runs", lenient=True)
     assert len({i.artifact.key for i in seen.plan(seen.facts()) if i.artifact.stage == "prepare"}) == 3
-    lines = prefetch.not_there(seen).splitlines()
+    lines = prefetch.not_there(seen, seen.plan(seen.facts())).splitlines()
     assert lines[0] == "not there yet:" and len(lines) == 3 and "gone.jsonl" in lines[1] and "other.jsonl" in lines[2]
     assert sweep(path).returncode == 2
     dry, status = sweep(path, "--dry-run"), command("status", path)
@@ -259,7 +259,7 @@ def test_a_study_is_fetched_once_and_then_found_without_a_network(tmp_path):
             .replace("  b: {", "\n".join(f"  {m}" for m in models) + "\n  b: {")
             .replace("  sum: {", "  chess: {from: chess}\n  food: {from: recipes}\n  sum: {")
         )
-        before = sweep(path, "--dry-run", HF_ENDPOINT=server.url)
+        before = sweep(path, "--dry-run", "--verbose", HF_ENDPOINT=server.url)
         assert before.returncode == 0 and before.stdout.count("not in ") == 5 and not server.asked
         done = sweep(path, "--prefetch", HF_ENDPOINT=server.url, HF_HUB_OFFLINE="0")
     assert done.returncode == 0, done.stderr

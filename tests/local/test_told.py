@@ -3,6 +3,7 @@ that are no answers.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -101,10 +102,12 @@ def test_answers_that_are_no_answers_are_remarked(finished, tmp_path):
     bench = Bench(tmp_path)
     said = call("status", bench)
     assert (
-        "note     a.base.s1: 100 % of its answers were cut by the limit of new tokens" in said
+        re.search(
+            r"note     a\.base\.s1, .* and 5 more: .*100 % of its answers were cut by the limit of new tokens", said
+        )
         and "8 of 8 cells done" in said
     )
-    assert "note     a.base.s1: 100 %" in bench.run()
+    assert "note     a.base.s1, " in bench.run()
     (bench.store / "results/tiny.csv").unlink()
     workspace = open_workspace(bench.study, bench.store)
     judged = bench.store / workspace.judged["a.sum.s2"].name / "annotations.json"
