@@ -11,10 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, paths  # noqa: E402
-from winsweep.errors import WinsweepError  # noqa: E402
-from winsweep.graph import discover  # noqa: E402
-from winsweep.placement import cluster_file, read_cluster  # noqa: E402
+from winsweep import layout, paths
+from winsweep.errors import WinsweepError
+from winsweep.graph import discover
+from winsweep.placement import cluster_file, read_cluster
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import logs, paths  # noqa: E402
-from winsweep.errors import WinsweepError  # noqa: E402
-from winsweep.workspace import open_workspace  # noqa: E402
+from winsweep import logs, paths
+from winsweep.errors import WinsweepError
+from winsweep.workspace import open_workspace
 
 
 def parser() -> argparse.ArgumentParser:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths, strict  # noqa: E402
-from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
-from winsweep.placement import cluster_file  # noqa: E402
-from winsweep.store.manifest import write_atomic  # noqa: E402
+from winsweep import paths, strict
+from winsweep.errors import BadStudy, WinsweepError
+from winsweep.placement import cluster_file
+from winsweep.store.manifest import write_atomic
 from winsweep.study import single
 
 HERE = Path(__file__).resolve().parent
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--model",
         default="",
-        help="a name of launch/models.yaml, such as llama2-7b. For eval the trained model, such as resp_tuned_llama2-7b",
+        help="a name of launch/models.yaml, such as llama2-7b. For eval what was trained: resp_tuned_llama2-7b",
     )
     p.add_argument(
         "--data",

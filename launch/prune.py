@@ -11,11 +11,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths  # noqa: E402
-from winsweep.errors import WinsweepError  # noqa: E402
-from winsweep.pruning import remove, spared, waste  # noqa: E402
-from winsweep.retention import kept  # noqa: E402
-from winsweep.workspace import open_workspace  # noqa: E402
+from winsweep import paths
+from winsweep.errors import WinsweepError
+from winsweep.pruning import remove, spared, waste
+from winsweep.retention import kept
+from winsweep.workspace import open_workspace
 
 
 def parser() -> argparse.ArgumentParser:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths  # noqa: E402
-from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
+from winsweep import paths
+from winsweep.errors import BadStudy, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
     from types import ModuleType
@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
         "--join",
         choices=["instruction", "position"],
         default="instruction",
-        help="how a row finds its difficulty. position is what alpaca_eval's code does: it reproduces published numbers "
+        help="how a row finds its difficulty. position is alpaca_eval's own way: it reproduces published numbers "
         "of files that lack rows (default: instruction)",
     )
     p.add_argument(

@@ -14,20 +14,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arm_grid, inspection, paths, screen, strict  # noqa: E402
-from winsweep.attempt.arrays import open_arrays  # noqa: E402
-from winsweep.check import early  # noqa: E402
-from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
-from winsweep.local.controller import state_of  # noqa: E402
-from winsweep.plan import Item  # noqa: E402
-from winsweep.prefetch import not_there  # noqa: E402
-from winsweep.remarks import remarks  # noqa: E402
-from winsweep.results import where_text  # noqa: E402
-from winsweep.screen import Detail  # noqa: E402
-from winsweep.slurm import queue_view  # noqa: E402
-from winsweep.slurm.queue import Task  # noqa: E402
-from winsweep.store.siblings import earlier_files, nearest  # noqa: E402
-from winsweep.workspace import Workspace, chain, columns, open_workspace  # noqa: E402
+from winsweep import arm_grid, inspection, paths, screen, strict
+from winsweep.attempt.arrays import open_arrays
+from winsweep.check import early
+from winsweep.errors import BadStudy, ClusterDown, WinsweepError
+from winsweep.local.controller import state_of
+from winsweep.plan import Item
+from winsweep.prefetch import not_there
+from winsweep.remarks import remarks
+from winsweep.results import where_text
+from winsweep.screen import Detail
+from winsweep.slurm import queue_view
+from winsweep.slurm.queue import Task
+from winsweep.store.siblings import earlier_files, nearest
+from winsweep.workspace import Workspace, chain, columns, open_workspace
 
 
 def parser() -> argparse.ArgumentParser:

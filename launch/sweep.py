@@ -16,14 +16,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import inspection, layout, paths, prefetch, strict  # noqa: E402
+from winsweep import inspection, layout, paths, prefetch, strict
 from winsweep.check import dry, early, room
 from winsweep.costs import judge_cost
-from winsweep.errors import BadData, BadStudy, WinsweepError  # noqa: E402
-from winsweep.local.controller import default_jobs, drive, state_of  # noqa: E402
-from winsweep.placement import Cluster, cluster_file, read_cluster  # noqa: E402
-from winsweep.screen import Detail  # noqa: E402
-from winsweep.workspace import Workspace, open_workspace  # noqa: E402
+from winsweep.errors import BadData, BadStudy, WinsweepError
+from winsweep.local.controller import default_jobs, drive, state_of
+from winsweep.placement import Cluster, cluster_file, read_cluster
+from winsweep.screen import Detail
+from winsweep.workspace import Workspace, open_workspace
 
 
 def parser() -> argparse.ArgumentParser:

@@ -133,7 +133,9 @@ def _count(
     """The states of the results of each arm, of what arms have in common, and of all arms, each by stage."""
     arms = _arms(workspace)
     counts: dict[tuple[str, str], dict[str, Counter]] = {arm: defaultdict(Counter) for arm in arms.values()}
-    common, total, made_for = defaultdict(Counter), defaultdict(Counter), owners(workspace, arms)
+    common: dict[str, Counter] = defaultdict(Counter)
+    total: dict[str, Counter] = defaultdict(Counter)
+    made_for = owners(workspace, arms)
     open_ones = {label for label, a in ends(workspace) if shown.get(a.key, "done") != "done"}
     for label, arm in arms.items():
         state = "waiting" if label in open_ones else "done"

@@ -1,4 +1,4 @@
-"""How failures are told: each with its reason, the cells that wait for it and its log; those with one cause together."""
+"""How failures are told: each with its reason, the cells that wait for it and its log; those of one cause together."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ from functools import partial
 from typing import BinaryIO
 
 from winsweep.artifact import Artifact
-from winsweep.errors import BadData
+from winsweep.errors import BadData, Unreachable
 from winsweep.plan import Item
 from winsweep.study import parts
 from winsweep.study.cell import HubData, HubModel
@@ -25,7 +25,7 @@ TIMEOUT_S = 60.0  # of silence
 
 
 def not_there(workspace: Workspace, items: Iterable[Item], is_verbose: bool = True) -> str:
-    """Lines that name what is missing on this machine for what of `items` is still to be made, by a look at files alone;
+    """Lines that name what is missing on this machine of what of `items` is to be made, by a look at files alone;
     no text if nothing is. What --prefetch fetches is only counted unless `is_verbose`.
     """
     study, todo = workspace.study, [i.artifact for i in items if i.state != "done"]
@@ -91,7 +91,7 @@ def _say(what: str, get: Callable[[], int]) -> bool:
     """Get something, say how many bytes came, or what is wrong; whether it is there now."""
     try:
         num = get()
-    except (BadData, OSError) as e:
+    except (BadData, Unreachable, OSError) as e:
         print(f"error: {e}", file=sys.stderr, flush=True)
         return False
     print(f"fetched        {what}  ({_size(num)})" if num else f"there already  {what}", flush=True)

@@ -1,6 +1,7 @@
 """What commands print: few lines however many cells, nothing wider than the terminal, failures always and whole."""
 
 import csv
+import os
 import re
 import subprocess
 import sys
@@ -48,8 +49,8 @@ def wrong(tmp_path_factory) -> tuple[Bench, str, str]:
 
 def call(command: str, study: Path, store: Path, *words: str, columns: int = 120) -> str:
     done = subprocess.run(
-        ["env", f"COLUMNS={columns}", sys.executable, str(ROOT / f"launch/{command}.py"), str(study)]
-        + ["--store", str(store), *words],
+        [sys.executable, str(ROOT / f"launch/{command}.py"), str(study), "--store", str(store), *words],
+        env=os.environ | {"COLUMNS": str(columns)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -83,8 +84,8 @@ def test_a_dry_run_of_the_paper_is_read_at_a_glance(tmp_path, monkeypatch):
     ):
         assert told in said, told
     for check in ("judge alpaca: OPENAI_API_KEY", "judge alpaca: model gpt-4-1106-preview", "model llama, olmo: files"):
-        assert re.search(rf"^(problem|unknown) +{check}", said, re.M), check
-    assert re.search(r"^llama, olmo +mbpp, gsm, poetry, recipes +0/5 +0/1 +0/10 ", said, re.M)
+        assert re.search(rf"^(problem|unknown) +{check}", said, re.MULTILINE), check
+    assert re.search(r"^llama, olmo +mbpp, gsm, poetry, recipes +0/5 +0/1 +0/10 ", said, re.MULTILINE)
     status = call("status", study, tmp_path / "runs")
     assert num_lines(status, 120) < 40 and said.splitlines()[1:9] == status.splitlines()[1:9]
 
@@ -110,7 +111,7 @@ def test_arms_that_stand_differently_are_shown_worst_first_and_the_rest_summed(m
     states[last.key] = "failed"
     lines = arm_grid.lines(workspace, states, 100)
     assert len(lines) < 40 and max(map(len, lines)) <= 100
-    assert re.search(r"^m +t999 .* 1✗", "\n".join(lines), re.M), lines
+    assert re.search(r"^m +t999 .* 1✗", "\n".join(lines), re.MULTILINE), lines
     assert sum("more, summed" in line for line in lines) <= 1 and any("✗ failed" in line for line in lines)
 
 
@@ -164,13 +165,15 @@ def test_failed_and_blocked_ones_are_always_told(wrong):
     bench = wrong[0]
     for said in (call("status", bench.study, bench.store), bench.run("--dry-run")):
         assert re.search(
-            r"^failed  finetune/a\.sum\.s1-\w+\n {8}application: NotFinite: .*\n {8}cells: a\.sum\.s1\n", said, re.M
+            r"^failed  finetune/a\.sum\.s1-\w+\n {8}application: NotFinite: .*\n {8}cells: a\.sum\.s1\n",
+            said,
+            re.MULTILINE,
         )
-        assert re.search(r"^blocked 3 × finetune/a\.sum\.s1-\w+ failed$", said, re.M)
-        assert re.search(r"^a +sum +0/1 +0/1 1✗ +0/1 1– +0/1 1– +0/1 1–$", said, re.M), said
+        assert re.search(r"^blocked 3 × finetune/a\.sum\.s1-\w+ failed$", said, re.MULTILINE)
+        assert re.search(r"^a +sum +0/1 +0/1 1✗ +0/1 1– +0/1 1– +0/1 1–$", said, re.MULTILINE), said
     assert "--retry-failed" in said.splitlines()[-2]
     cells = call("status", bench.study, bench.store, "--cells")
-    assert re.search(r"^a\.sum\.s1 .* failed +blocked +blocked +blocked$", cells, re.M)
+    assert re.search(r"^a\.sum\.s1 .* failed +blocked +blocked +blocked$", cells, re.MULTILINE)
 
 
 def results(path: Path, num_arms: int, seeds: int) -> Path:

@@ -51,6 +51,8 @@ def first_port() -> int:
 class Testbed:
     """A running testbed, and commands on it."""
 
+    __test__ = False  # by its name pytest would take it for tests
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "SBATCH", "SRUN"))}

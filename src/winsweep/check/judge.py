@@ -11,6 +11,8 @@ from winsweep.check import environment
 from winsweep.check.finding import Finding, problems
 from winsweep.errors import WinsweepError
 
+WAITS_S = (1.0, 2.0, 4.0)  # before an endpoint that cannot be reached is asked once more
+
 
 def look(module: ModuleType, options: object) -> list[Finding]:
     """Every check of a judge (a file of judges/ with its options); one free request to a paid one's endpoint."""
@@ -29,6 +31,11 @@ def _paid(model: str, limits: object) -> Iterator[Finding]:
 
     async def asked() -> endpoint.Served:
         async with endpoint.connect(model, limits) as session:
+            for wait in WAITS_S:
+                said = await endpoint.served(session, model)
+                if not said.failure or said.failure.kind != "passing":
+                    return said
+                await asyncio.sleep(wait)
             return await endpoint.served(session, model)
 
     try:
@@ -46,7 +53,7 @@ def _answered(said, model: str) -> Finding:  # endpoint.Served
             "problem",
             "endpoint",
             f"refuses the list of its models: {said.failure.told}",
-            "check OPENAI_API_KEY and OPENAI_BASE_URL",
+            said.failure.do,
         )
     if said.failure:
         return Finding(
@@ -55,6 +62,7 @@ def _answered(said, model: str) -> Finding:  # endpoint.Served
             f"cannot be reached from here ({said.failure.told})",
             "check OPENAI_BASE_URL, start the server, or place judge where there is a network (judge: {where: login} "
             "in the cluster file)",
+            can_pass=True,
         )
     if said.listed is False:
         verdict = "problem" if environment.is_own() else "unknown"

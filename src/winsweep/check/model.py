@@ -12,7 +12,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from winsweep import keys
 from winsweep.check.finding import Finding
-from winsweep.errors import WinsweepError
+from winsweep.errors import Unreachable, WinsweepError
 from winsweep.generate.rule_tokens import resolve
 from winsweep.study.cell import HubModel
 from winsweep.study.frame import Frame
@@ -63,6 +63,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
                     "configuration",
                     _line(e),
                     "give the model a config.json of a family that transformers knows, without code of its own",
+                    isinstance(e, Unreachable),
                 ),
             ),
             {},

@@ -78,7 +78,7 @@ class View:
             self.print(self.summary(run, items))
 
     def say_changes(self, run: Run, items: list[Item]) -> None:
-        now = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
+        now: dict[str, str] = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
         changed = [(i, now[i.artifact.key]) for i in items if self.before.get(i.artifact.key) != now[i.artifact.key]]
         num_done = sum(now.get(key, "done") == "done" for key in self.labels)
         for item, state in changed:
@@ -113,7 +113,7 @@ class View:
         return f"{a.stage}/{a.label} {eta.share_done(self.workspace, a.key)[0]:.0%}"
 
     def draw(self, run: Run, items: list[Item]) -> RenderableType:
-        states = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
+        states: dict[str, str] = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
         below = self.captions(run, items)
         room = max(5, self.console.height - len(below) - 4)
         title = Text(f"{self.workspace.study.name}: {self.title(run, items)}", style="bold")

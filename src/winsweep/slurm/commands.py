@@ -141,7 +141,7 @@ def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:
         kinds = [
             k
             for name, p in found.items()
-            if name == placed.partition or not placed.partition and p.is_default
+            if name == placed.partition or (not placed.partition and p.is_default)
             for k in p.kinds
             if k.num_gpus
         ]
