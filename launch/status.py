@@ -124,10 +124,8 @@ def why(workspace: Workspace, items: list[Item], label: str) -> str:
     steps = [a for s in columns([found]) for a in found[s]]
     lines = [f"{state_of(items, a):8s} {a.name}  {told[a].why if a in told else ''}" for a in steps]
     open_ones = [a for a in steps if state_of(items, a) != "done"]
-    first = next(
-        (a for a in open_ones if told[a].state in ("failed", "ready", "running")),
-        (open_ones or steps)[-1] if steps else None,
-    )
+    pressing = (a for a in open_ones if told[a].state in ("failed", "ready", "running"))
+    first = next(pressing, (open_ones or steps)[-1])  # a cell has its judgement at least
     near = nearest(first, workspace.store)
     if near is None:
         return "\n".join([*lines, f"nothing else of the stage {first.stage} is finished"])

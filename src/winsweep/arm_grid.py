@@ -188,7 +188,7 @@ def _names(rows: Sequence[Row]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _left_out(names: Sequence[str], columns: int) -> list[str]:
     return screen.wrapped(
-        f"left out for want of room: {', '.join(names)} (COLUMNS=160 shows them)" if names else "", columns
+        f"no room for: {', '.join(names)}. A wider terminal, or COLUMNS=160, shows them." if names else "", columns
     )
 
 

@@ -34,10 +34,10 @@ def not_there(workspace: Workspace, items: Iterable[Item], is_verbose: bool = Tr
     fetched = [text for path, text in study.missing.items() if path in study.urls]
     fetched += [f"{hub.title(p)}: not in {hub.cache()}" for p in hub_parts]
     if fetched and not is_verbose:
-        num = Counter("models" if isinstance(p, HubModel) else "data sets" for p in hub_parts)
-        num["files of the web"] = len(fetched) - len(hub_parts)
-        counts = ", ".join(f"{n} {kind}" for kind, n in num.items() if n)
-        fetched = [f"{counts}: to fetch them before, add --prefetch (--verbose names them)"]
+        num = Counter("model" if isinstance(p, HubModel) else "data set" for p in hub_parts)
+        num["web file"] = len(fetched) - len(hub_parts)
+        counts = ", ".join(f"{n} {kind}{'s'[: n > 1]}" for kind, n in num.items() if n)
+        fetched = [f"{counts}: fetched when needed, or now with --prefetch (--verbose names them)"]
     return (
         "".join(f"{line}\n" for line in ["not there yet:", *(f"    {x}" for x in [*own, *fetched])])
         if own or fetched

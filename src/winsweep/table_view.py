@@ -17,23 +17,27 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
 
     Of many rows those of single seeds are left out where their mean is there.
     """
+    columns = columns or screen.width()
     with open(path, encoding="utf-8", newline="") as f:
         rows = [{k: screen.printable(v) for k, v in row.items() if k} for row in csv.DictReader(f)]
     shown = _rows(rows)
     found = [(head, [of(row) for row in shown]) for head, of in _columns(rows)]
     found = [(head, values) for head, values in found if any(values)]
-    kept = _that_fit(found, columns or screen.width())
+    kept = _that_fit(found, columns)
     num_left = sum(head in ("model", "arm") for head, _ in kept)
     lines = screen.grid([head for head, _ in kept], list(zip(*(values for _, values in kept))), num_left)
     left_out = [f"columns {', '.join(head for head, _ in found[len(kept) :])}"] if len(kept) < len(found) else []
     left_out += [f"{len(rows) - len(shown):,} rows{_of_seeds(shown)}"] if len(shown) < len(rows) else []
     shared = [f"{name}: {', '.join(sorted({r[name] for r in rows}))}" for name in BELOW if any(r[name] for r in rows)]
+    below = [
+        "± is the standard error over instructions, sd the deviation over seeds, [ ] the 95 % interval.",
+        f"not shown: {'; '.join(left_out)}. All of it: {path}" if left_out else "",
+        "; ".join(shared),
+    ]
     return "\n".join(
         [
             *lines,
-            "± is the standard error over instructions, sd the deviation over seeds, [ ] the 95 % interval.",
-            *([f"not shown: {'; '.join(left_out)}. All of it: {path}"] if left_out else []),
-            *(["; ".join(shared)] if shared else []),
+            *(line for text in below for line in screen.wrapped(text, columns)),
             *([notes.strip()] if notes else []),
         ]
     )
