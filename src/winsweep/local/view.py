@@ -43,8 +43,9 @@ class View:
         self.stages = [s for s in columns(self.chains.values()) if s not in arm_grid.COMMON]
         self.labels = {a.key: label for label, a in workspace.judged.items()}
         self.before: dict[str, str] = {}
+        self.whole: list[Item] = []
+        self.started: tuple[str, ...] = ()
         self.seen: tuple[Run, list[Item]] | None = None
-        self.looked: tuple[int, tuple[str, ...]] | None = None
         self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
 
     def __enter__(self) -> "View":
@@ -60,6 +61,11 @@ class View:
 
     def show(self, run: Run, items: list[Item]) -> None:
         """Called often; draws or prints only what changed."""
+        if run.workspace is self.workspace:
+            self.whole = items
+        else:  # the table of some cells: what failed or waits in vain is no part of its plan
+            known = {i.artifact.key for i in items}
+            items = [i for i in self.whole if i.artifact.key not in known] + items
         if not self.live:
             self.say(run, items)
         elif time.monotonic() - self.last > REFRESH_S or not run.started:
@@ -70,9 +76,10 @@ class View:
         print(f"{time.time() - self.begun:7.1f}s {text}", flush=True)
 
     def say(self, run: Run, items: list[Item]) -> None:
-        if self.looked != (looked := (id(items), tuple(run.started))):
+        started = tuple(run.started)
+        if self.seen is None or self.seen[1] is not items or self.started != started:
             self.say_changes(run, items)
-        self.looked, self.seen = looked, (run, items)
+        self.started, self.seen = started, (run, items)
         if time.monotonic() - self.last > SUMMARY_S:
             self.last = time.monotonic()
             self.print(self.summary(run, items))
