@@ -3,19 +3,22 @@
 from winsweep.artifact import Artifact
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.study.cell import Cell, Data, Table
+from winsweep.study.cell import Cell, Choice, Data, Table
 
 VERSION = 2
 
 
 def want(ask: Table, need: Need) -> Want:
     judged = {cell.label: need("judge", cell.comparison) for cell in ask.cells}
-    params = {"cells": [_row(cell, judged[cell.label], need) for cell in ask.cells]}
+    params: dict[str, object] = {"cells": [_row(cell, judged[cell.label], need) for cell in ask.cells]}
     params |= {"difficulty": ask.difficulty} if ask.difficulty else {}
     params |= {"published": ask.published} if ask.published else {}
-    asked = {need("prepare", Data("instructions", cell.comparison.candidate.instructions)) for cell in ask.cells}
-    choices = {_choice(cell): need("choose", cell.training.choice) for cell in ask.cells if _choice(cell)}
-    return Want(ask.name, params, {**judged, **choices, **{"instructions": a for a in asked}})
+    inputs = judged | {
+        _named(t.choice): need("choose", t.choice) for cell in ask.cells if (t := cell.training) and t.choice
+    }
+    for cell in ask.cells:  # of all cells the same
+        inputs["instructions"] = need("prepare", Data("instructions", cell.comparison.candidate.instructions))
+    return Want(ask.name, params, inputs)
 
 
 def run(job: Job) -> None:
@@ -24,9 +27,9 @@ def run(job: Job) -> None:
     write(job)
 
 
-def _choice(cell: Cell) -> str:
-    """The name under which this stage knows the choice that a cell was trained by; nothing if it was not."""
-    return f"choice {cell.training.choice.name}" if cell.training and cell.training.choice else ""
+def _named(choice: Choice) -> str:
+    """The name under which this stage knows a choice."""
+    return f"choice {choice.name}"
 
 
 def _row(cell: Cell, judged: Artifact, need: Need) -> dict:
@@ -41,7 +44,7 @@ def _row(cell: Cell, judged: Artifact, need: Need) -> dict:
         "varying": dict(cell.varying),
         "leave_out": list(cell.leave_out),
         "keys": made,
-    } | ({"choice": _choice(cell)} if _choice(cell) else {})
+    } | ({"choice": _named(cell.training.choice)} if cell.training and cell.training.choice else {})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Containment, Data
+from winsweep.study.analysis import Containment
+from winsweep.study.cell import Data
 
 VERSION = 1
 GUARDS = ("style", "template", "embedder")  # parameters that a guard needs; one that is not there stands in no key

@@ -7,7 +7,8 @@ import json
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Data, Drift
+from winsweep.study.analysis import Drift
+from winsweep.study.cell import Data
 
 VERSION = 1
 
@@ -32,7 +33,9 @@ def run(job: Job) -> None:
     task, general = (first_turns(job.inputs[name] / "examples.jsonl") for name in ("task", "general"))
     total = 2 * (len(said) + len(task)) + len(general)
     embed = counted(embedder_of(job.params["embedder"], job.file), lambda done: job.progress(done, total))
-    points = drift(instructions, outputs, Task(*map(list, zip(*task))), [response for _, response in general], embed)
+    points = drift(
+        instructions, outputs, Task(*map(list, zip(*task, strict=True))), [response for _, response in general], embed
+    )
     write_atomic(job.out / "drift.json", json.dumps(summary(points), indent=1).encode())
     scatter(points, job.inputs["task"].name.rpartition("-")[0], job.out / "drift.svg")
 

@@ -9,6 +9,7 @@ from winsweep.graph import Need, Want
 from winsweep.keys import plain
 from winsweep.store.manifest import write_atomic
 from winsweep.study.cell import Data, Training, base_of
+from winsweep.study.frame import Frame, Message
 
 VERSION = 2
 TRANSIENT = True  # its output may go once collect has made a model of it
@@ -26,7 +27,6 @@ def want(ask: Training, need: Need) -> Want:
 
 
 def run(job: Job) -> None:
-    from winsweep.study.frame import Frame
     from winsweep.study.recipe import Recipe
     from winsweep.text import encode, model
     from winsweep.text.context import refuse_unfit
@@ -38,9 +38,7 @@ def run(job: Job) -> None:
     recipe, frame = Recipe(**job.params["recipe"]), Frame(**job.params["frame"])
     base, revision = job.base()
     tokenizer = model.load_tokenizer(base, revision)
-    with open(job.inputs["examples"] / "examples.jsonl", encoding="utf-8") as f:
-        rows = [json.loads(line)["messages"] for line in f]
-    encoded = encode.encode_all(rows, tokenizer, frame, recipe)
+    encoded = encode.encode_all(_conversations(job), tokenizer, frame, recipe)
     print(encoded.summary(), flush=True)
     job.notes.update(encoded.counts())
     refuse_unfit([e.ids for e in encoded.examples], base, revision)
@@ -76,6 +74,11 @@ def run(job: Job) -> None:
         )
     finally:
         group.leave()
+
+
+def _conversations(job: Job) -> list[list[Message]]:
+    with open(job.inputs["examples"] / "examples.jsonl", encoding="utf-8") as f:
+        return [json.loads(line)["messages"] for line in f]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""generate: a model, with or without the rule adapter, answers an instruction set, greedily; its ranks share the rows."""
+"""generate: a model, with or without the rule adapter, answers an instruction set greedily; ranks share its rows."""
 
 import json
 

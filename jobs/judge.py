@@ -5,6 +5,9 @@ however this attempt ends.
 import functools
 import json
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from winsweep import keys, layout
 from winsweep.attempt.job import Job
@@ -58,14 +61,15 @@ def run(job: Job) -> None:
     (job.out / "annotations.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _options(module, job: Job):  # ModuleType -> its Options
+def _options(module: ModuleType, job: Job) -> Any:
+    """The judge's own Options, with what this attempt adds to them: where weights lie, and limits."""
     options = keys.restore(module.Options, job.params["judge"]["options"])
     weights = getattr(options, "weights", None)  # of a judge that is a model on this machine
     options = replace(options, path=str(job.file(weights))) if weights and "sha256" in weights else options
     return replace(options, limits=type(options.limits)(**job.limits)) if job.limits else options
 
 
-def _reference(job: Job):  # -> Path
+def _reference(job: Job) -> Path:
     return job.file(job.params["reference"]) if "reference" in job.params else job.inputs["reference"] / "outputs.json"
 
 
@@ -74,7 +78,7 @@ def _identity(judge: Judge) -> dict[str, str]:
     return _module(judge.name).identity(judge.options)
 
 
-def _module(name: str):  # -> ModuleType
+def _module(name: str) -> ModuleType:
     return load(layout.JUDGES / f"{name}.py", "winsweep.judges")
 
 

@@ -7,7 +7,8 @@ from winsweep.attempt.job import Job
 from winsweep.errors import Stopped
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Data, RankingTest, base_of
+from winsweep.study.analysis import RankingTest
+from winsweep.study.cell import Data, base_of
 
 VERSION = 2  # a row that drew itself is no comparison
 

@@ -29,7 +29,7 @@ class Artifact:
     label: str
     params: Mapping[str, object]
     inputs: Mapping[str, "Artifact"] = field(default_factory=dict)
-    limits: Mapping[str, object] = field(default_factory=dict)  # of what making it may use; no part of the key
+    limits: Mapping[str, Any] = field(default_factory=dict)  # of what making it may use; no part of the key
     gates: Mapping[str, "Artifact"] = field(default_factory=dict)
     digest: str = field(init=False)
     key: str = field(init=False)
@@ -47,6 +47,7 @@ class Artifact:
 
     @cached_property
     def plain_params(self) -> dict[str, Any]:
+        """`params` in JSON types, as an attempt is given them."""
         return plain(dict(self.params))
 
     @cached_property

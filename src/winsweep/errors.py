@@ -34,14 +34,24 @@ class WinsweepError(Exception):
 
 
 class BadStudy(WinsweepError):
+    """`each` has one message for each thing that is wrong; the text is all of them, a line each."""
+
     kind = "config"
+
+    def __init__(self, *each: str) -> None:
+        super().__init__("\n".join(each))
+        self.each = each
 
 
 class BadData(WinsweepError):
+    """A data file cannot be read as what it is said to be."""
+
     kind = "data"
 
 
 class NotCanonical(WinsweepError, TypeError):
+    """A value that cannot take part in a key."""
+
     kind = "config"
 
 
@@ -56,34 +66,50 @@ class MissingInput(WinsweepError):
 
 
 class NotFound(WinsweepError):
+    """Something that no attempt makes is not there."""
+
     kind = "missing"
 
 
 class CheckFailed(WinsweepError):
+    """A check found what would fail later."""
+
     kind = "config"
 
 
 class Damaged(WinsweepError):
+    """A published file differs from its manifest."""
+
     kind = "data"
 
 
 class Busy(WinsweepError):
+    """Another live attempt has this artifact."""
+
     kind = "busy"
 
 
 class LinkInStore(WinsweepError):
+    """A link stands where a store has its own files."""
+
     kind = "config"
 
 
 class NewerStore(WinsweepError):
+    """The store was written by a later winsweep."""
+
     kind = "config"
 
 
 class NotFinite(WinsweepError):
+    """Training or weights hold NaN or infinity."""
+
     kind = "application"
 
 
 class Incomplete(WinsweepError):
+    """A result has fewer steps, rows or shards than were asked for."""
+
     kind = "application"
 
 
@@ -92,6 +118,8 @@ class Unreachable(WinsweepError):
 
 
 class JudgeFailed(WinsweepError):
+    """A judge refused, ran out of money or left pairs without a preference."""
+
     kind = "judge"
 
 
@@ -100,12 +128,16 @@ class JudgeRefused(JudgeFailed):
 
 
 class Stopped(BaseException):
+    """A signal asked the attempt to end; `kind` says which."""
+
     def __init__(self, kind: str = "stopped") -> None:
         super().__init__(f"asked to end ({kind}); the next attempt goes on from what was saved")
         self.kind = kind
 
 
 class ClusterDown(WinsweepError):
+    """SLURM did not answer: what runs is unknown."""
+
     kind = "node"
 
 
@@ -114,8 +146,8 @@ class Refused(ClusterDown):
 
 
 class TooManyTasks(Refused):
-    pass
+    """An array has more tasks than the cluster allows."""
 
 
 class QueueFull(Refused):
-    pass
+    """As many jobs are submitted as a limit allows."""

@@ -34,6 +34,8 @@ def load(path: Path, package: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadStudy(f"{path}: no Python file; a name that ends in .py is legal")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # before execution, as dataclasses look their module up
     try:

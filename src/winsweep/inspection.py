@@ -4,8 +4,9 @@ to find.
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from winsweep.artifact import Artifact, closure
@@ -78,8 +79,10 @@ def lines(found: list[Finding]) -> list[str]:
         *(f"wrong: {line}" for line in wrong),
         *(
             [
-                f"{num} local file{'s' if num > 1 else ''} of rows read to {'their' if num > 1 else 'its'} end, "
-                f"without a fault"
+                (
+                    f"{num} local file{'s' if num > 1 else ''} of rows read to {'their' if num > 1 else 'its'} end, "
+                    f"without a fault"
+                )
             ]
             if num
             else []
@@ -95,20 +98,16 @@ def _looks(workspace: Workspace) -> Iterator[tuple[Artifact, Path, str, Callable
             continue
         params = a.plain_params if a.stage in ("prepare", "judge", "aggregate") else {}
         if a.stage == "prepare" and (path := _there(files, params["source"]["data"])):
-            yield a, path, a.key, lambda a=a: _count_rows(a, files)
+            yield a, path, a.key, partial(_count_rows, a, files)
         elif a.stage == "judge" and (path := _there(files, params.get("reference"))):
             asked = a.inputs["instructions"]
-            yield (
-                a,
-                path,
-                f"outputs/{params['reference']['sha256']} {asked.key}",
-                lambda path=path, asked=asked: _join(path, asked, files),
-            )
+            name = f"outputs/{params['reference']['sha256']} {asked.key}"
+            yield a, path, name, partial(_join, path, asked, files)
         elif a.stage == "aggregate" and (path := _there(files, params.get("difficulty"))):
-            yield a, path, f"difficulty/{params['difficulty']['sha256']}", lambda path=path: _table(path)
+            yield a, path, f"difficulty/{params['difficulty']['sha256']}", partial(_table, path)
 
 
-def _there(files: dict[str, Path], data: dict | None) -> Path | None:
+def _there(files: Mapping[str, Path], data: dict | None) -> Path | None:
     path = files.get((data or {}).get("sha256", ""))
     return path if path and path.exists() else None
 
@@ -123,17 +122,17 @@ def _look(a: Artifact, path: Path, read: Callable[[], int]) -> Finding:
     return Finding(a, path, 0, said if str(path) in said else f"{path}: {said}")
 
 
-def _rows(a: Artifact, files: dict[str, Path]) -> Iterator[dict]:
+def _rows(a: Artifact, files: Mapping[str, Path]) -> Iterator[dict]:
     from winsweep.text.prepare import rows_of
 
     return rows_of(a.plain_params["purpose"], a.plain_params["source"], lambda data: files[data["sha256"]])
 
 
-def _count_rows(a: Artifact, files: dict[str, Path]) -> int:
+def _count_rows(a: Artifact, files: Mapping[str, Path]) -> int:
     return sum(1 for _ in _rows(a, files))
 
 
-def _join(path: Path, asked: Artifact, files: dict[str, Path]) -> int:
+def _join(path: Path, asked: Artifact, files: Mapping[str, Path]) -> int:
     """Rows of given outputs; each instruction must have one, where the instructions are at hand."""
     from winsweep.judge.pairs import by_instruction
     from winsweep.text.source import file_rows

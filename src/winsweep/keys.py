@@ -5,7 +5,8 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from winsweep.errors import NotCanonical
@@ -13,6 +14,9 @@ from winsweep.errors import NotCanonical
 KEY_HEX = 12
 HASHED, TEXT = "_hash", "_text"  # what an object remembers, see worked_out_once
 ENCODE = json.encoder.encode_basestring_ascii
+NAME_ONLY: Mapping[str, object] = MappingProxyType(
+    {"identity": False}
+)  # of a field that is shown to people and is no part of any key
 WORDS = {None: "null", True: "true", False: "false"}
 T = TypeVar("T")
 At = tuple[str, ...]  # where a value lies within another
@@ -22,7 +26,7 @@ def canonical(value: object) -> str:
     """The same JSON text, in ASCII, for equal values, whatever the order of their mappings; NotCanonical names the path
     of what has none.
 
-    A dataclass becomes the mapping of its fields, less those marked `name_only()` and those that hold the value
+    A dataclass becomes the mapping of its fields, less those marked NAME_ONLY and those that hold the value
     under which a later field `added(default)` is left out, so that keys made before the field existed still stand.
     """
     return _text(value, ())
@@ -34,6 +38,7 @@ def plain(value: object) -> Any:
 
 
 def digest(value: object) -> str:
+    """The first KEY_HEX hex digits of the sha256 of the canonical text; NotCanonical as above."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:KEY_HEX]
 
 
@@ -68,7 +73,8 @@ def _mapping(items: Iterable[tuple[str, object]], at: At) -> str:
 
 
 def _fields_text(value: object, at: At) -> str:
-    given = [(name, getattr(value, name), absent) for name, absent in _fields(type(value))]
+    kind: type = type(value)
+    given = [(name, getattr(value, name), absent) for name, absent in _fields(kind)]
     found = _mapping([(name, v) for name, v, absent in given if absent is dataclasses.MISSING or v != absent], at)
     if hasattr(value, TEXT):
         value.__dict__[TEXT] = found
@@ -77,7 +83,7 @@ def _fields_text(value: object, at: At) -> str:
 
 @functools.cache
 def _fields(kind: type) -> list[tuple[str, object]]:
-    """The fields of a dataclass that are not for people alone, by name, with the value under which they are left out."""
+    """The fields of a dataclass that are not for people alone, by name, with the value under which each is left out."""
     return sorted(
         (f.name, f.metadata.get("absent", dataclasses.MISSING))
         for f in dataclasses.fields(kind)
@@ -106,15 +112,16 @@ def given(value: object) -> dict[str, object]:
     """The fields of a dataclass that a key of it would hold, by name: younger ones are left out where they hold what
     they had before they were.
     """
-    return {name: v for name, absent in _fields(type(value)) if (v := getattr(value, name)) != absent}
+    kind: type = type(value)
+    return {name: v for name, absent in _fields(kind) if (v := getattr(value, name)) != absent}
 
 
-def name_only(**kwargs):  # -> dataclasses.Field
-    """A dataclass field that is shown to people and is no part of any key."""
-    return dataclasses.field(metadata={"identity": False}, **kwargs)
+def name_only(default: T) -> T:
+    """A dataclass field with a default that is no part of any key; one without is `field(metadata=NAME_ONLY)`."""
+    return dataclasses.field(default=default, metadata=NAME_ONLY)
 
 
-def added(default):  # -> dataclasses.Field
+def added(default: T) -> T:
     """A dataclass field that is younger than existing keys: left out of the key while it holds `default`."""
     return dataclasses.field(default=default, metadata={"absent": default})
 
@@ -125,13 +132,13 @@ def worked_out_once(kind: type[T]) -> type[T]:
     """
     through = kind.__hash__
 
-    def __hash__(self) -> int:
+    def __hash__(self: T) -> int:
         known = self.__dict__.get(HASHED)
         if known is None:
             known = self.__dict__[HASHED] = through(self)
         return known
 
-    kind.__hash__ = __hash__
+    kind.__hash__ = __hash__  # type: ignore[method-assign, assignment]  # what this decorator is for
     setattr(kind, TEXT, None)
     return kind
 

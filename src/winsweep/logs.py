@@ -156,7 +156,7 @@ def end(workspace: Workspace, own: Sequence[Artifact], ends: Sequence[Artifact])
 
 
 def new_text(path: Path, seen: dict[Path, int], last: bool = False) -> str:
-    """The whole lines that were added to `path` since `seen`, which is moved on; with `last` the unfinished line too."""
+    """The whole lines that were added to `path` since `seen`, which is moved on; with `last` an unfinished line too."""
     with open(path, "rb") as f:
         f.seek(seen.get(path, 0))
         data = f.read(CHUNK)

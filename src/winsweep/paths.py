@@ -39,7 +39,7 @@ def _fault(text: str) -> str:
     for whole in (text, os.path.abspath(text) if "\0" not in text else text, _resolved(text)):
         if found := REFUSED.search(whole):
             return (
-                f"found {ascii(whole)}, with the character U+{ord(found[0]):04X}; legal are paths without line breaks "
+                f"found {whole!a}, with the character U+{ord(found[0]):04X}; legal are paths without line breaks "
                 f"and other control "
                 f"characters; rename the file or directory, or name another"
             )

@@ -1,4 +1,4 @@
-"""Where and how a stage runs: nothing here can change a key, and nothing here is seen by a function that computes one."""
+"""Where and how a stage runs: nothing here can change a key, and no function that computes one sees it."""
 
 import dataclasses
 import re
@@ -10,6 +10,7 @@ from typing import Literal
 
 from winsweep import layout, strict
 from winsweep.errors import BadStudy
+from winsweep.yaml_nodes import read_yaml
 
 # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 LIKE = {"check_judge": "judge"}
@@ -67,11 +68,13 @@ class Placements:
     by_label: tuple[tuple[str, str, Placement], ...] = ()  # (pattern, stage, placement)
 
     def of(self, stage: str, label: str) -> Placement:
+        """The placement of one result; KeyError for a stage that there is not."""
         return next(
             (p for pattern, s, p in self.by_label if s == stage and fnmatchcase(label, pattern)), self.by_stage[stage]
         )
 
     def stages(self, where: str) -> set[str]:
+        """Stages whose `where:` this is."""
         return {stage for stage, placed in self.by_stage.items() if placed.where == where}
 
 
@@ -100,11 +103,13 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
 
     BadStudy says file, line and what is legal; a value that could be more than a word to SLURM's shell is refused.
     """
-    root, seen = strict.read_yaml(file), strict.Findings()
+    root, seen = read_yaml(file), strict.Findings()
     given = root.mapping()
     seen.of(strict.refuse_unknown, given, ("kind", "all", "stages", "labels"), root)
-    kind = seen.of(strict.read, Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
-    common, own = strict.read_yaml(defaults), given.get("stages")
+    kind: Literal["slurm", "local"] | None = (
+        seen.of(strict.read, Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
+    )
+    common, own = read_yaml(defaults), given.get("stages")
     patterns = list((seen.of(given["labels"].mapping) or {}).items()) if "labels" in given else []
     for node in [common, own, *(node for _, node in patterns)]:
         if node:
@@ -116,14 +121,21 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         return seen.of(_placement, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root)
 
     by_stage = {stage: placed(stage) for stage in stages}
-    by_label = tuple(
+    by_label = [
         (pattern, stage, placed(stage, node))
         for pattern, of in patterns
         for stage, node in (seen.of(of.mapping) or {}).items()
         if stage in stages
-    )
+    ]
     seen.stop()
-    return Cluster(kind, file, Placements(by_stage, by_label))
+    return Cluster(
+        strict.present(kind),
+        file,
+        Placements(
+            {stage: strict.present(p) for stage, p in by_stage.items()},
+            tuple((pattern, stage, strict.present(p)) for pattern, stage, p in by_label),
+        ),
+    )
 
 
 def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement:
@@ -132,12 +144,13 @@ def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement
     for node in [n for n in layers if n]:
         seen.of(lambda node=node: strict.refuse_unknown(node.mapping(), names, node))
         fields |= {name: value for name, value in (seen.of(node.mapping) or {}).items() if name in names}
-    placed = seen.of(strict.read_fields, Placement, fields, root)
-    for name, node in fields.items():
+    read: Placement | None = seen.of(strict.read_fields, Placement, fields, root)
+    for node in fields.values():
         if isinstance(node.value, str) and not WORD.fullmatch(node.value):
             why = "one word without spaces, quotes or line breaks is legal: it becomes part of a batch script"
             seen.found.append(str(node.error(f"found {node.value!r}", why)))
     seen.stop()
+    placed = strict.present(read)
     if placed.ranks % placed.nodes:
         at = fields.get("nodes", root)
         raise at.error(f"found {placed.ranks} ranks on {placed.nodes} nodes", "the same number on each node is legal")

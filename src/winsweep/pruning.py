@@ -15,6 +15,8 @@ from winsweep.workspace import Workspace
 
 @dataclass(frozen=True)
 class Waste:
+    """A directory that nobody asks for, its bytes, and why."""
+
     path: Path
     num_bytes: int
     why: str
@@ -46,7 +48,8 @@ def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProx
 
 def spared(workspaces: Sequence[Workspace], kept: Mapping[str, str]) -> dict[str, tuple[int, int]]:
     """For whom something is left alone that these studies do not want: how many directories, and their bytes."""
-    wanted, found = {a.key for h in workspaces for a in closure(h.wanted)}, {}
+    wanted = {a.key for h in workspaces for a in closure(h.wanted)}
+    found: dict[str, tuple[int, int]] = {}
     for key, path in workspaces[0].store.published().items():
         if key in kept and key not in wanted:
             num, num_bytes = found.get(kept[key], (0, 0))
@@ -63,4 +66,5 @@ def remove(found: Sequence[Waste]) -> None:
 
 
 def size(path: Path) -> int:
+    """Bytes of all files below `path`."""
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())

@@ -1,4 +1,4 @@
-"""What a person should know of answers that are done: that most were cut, are empty, or are the reference's own text."""
+"""What a person should know of answers that are done: that most were cut, are empty, or are the reference's text."""
 
 import csv
 import json

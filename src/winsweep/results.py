@@ -11,7 +11,7 @@ from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 from winsweep.store.provenance import commit_text
 from winsweep.store.store import RECORD, Store
-from winsweep.study.analyses import Analysis
+from winsweep.study.analysis import Analysis
 from winsweep.workspace import Workspace
 
 TABLE = "results.csv"
@@ -70,12 +70,11 @@ def where_text(workspace: Workspace, labels: Collection[str]) -> str:
 def models_text(workspace: Workspace, labels: Collection[str]) -> str:
     """How many models of a workspace of models are made, and where they lie."""
     published = workspace.store.published()
-    where = [
-        str(published[workspace.judged[label].key])
-        for label in sorted(labels)
-        if workspace.judged[label].key in published
-    ]
-    return f"models made{': ' if where else ''}{where[0] if len(where) == 1 else f'{workspace.store.root}/collect/' if where else ''}"
+    ends = [workspace.judged[label].key for label in sorted(labels)]
+    where = [str(published[key]) for key in ends if key in published]
+    if not where:
+        return "models made"
+    return f"models made: {where[0] if len(where) == 1 else f'{workspace.store.root}/collect/'}"
 
 
 def publish_analyses(workspace: Workspace) -> None:
@@ -85,7 +84,8 @@ def publish_analyses(workspace: Workspace) -> None:
     Each file is there whole or not at all, and is not touched if it is there already. (No folders: in a store these are
     results.)
     """
-    study, published, tables = workspace.study, workspace.store.published(), {"rank": [], "containment": []}
+    study, published = workspace.study, workspace.store.published()
+    tables: dict[str, list[dict[str, object]]] = {"rank": [], "containment": []}
     for analysis in study.analyses.values():
         made = published.get(workspace.need(analysis.stage, analysis.ask).key)
         if made and analysis.stage in tables:

@@ -92,7 +92,8 @@ def _below(keys: Iterable[str], published: Mapping[str, Path]) -> set[str]:
 
 def _under_way(workspace: Workspace) -> dict[Path, list[str]]:
     """Study file to the keys that are being made for it, or wait in a queue, and those that they are made from."""
-    store, found = workspace.store, {}
+    store = workspace.store
+    found: dict[Path, list[str]] = {}
     specs = [
         json.loads((store.work(key) / "spec.json").read_bytes())
         for key in sorted(store.begun())

@@ -10,6 +10,7 @@ from pathlib import Path
 from winsweep import layout
 from winsweep.graph import Need, discover
 from winsweep.store import manifest
+from winsweep.study.cell import Model
 from winsweep.study.pretrain import Pretrain
 from winsweep.workspace import open_workspace
 
@@ -21,15 +22,16 @@ def ship(study: Path) -> list[Path]:
     need = Need(discover(layout.JOBS, "winsweep.jobs"))
     with tempfile.TemporaryDirectory() as scratch:
         workspace = open_workspace(study, Path(scratch) / "store")
-        models = {c.comparison.candidate.model for c in workspace.study.table.cells if not c.training}
+        sides = {c.comparison.candidate.model for c in workspace.study.table.cells}
         return [
             make(need("pretrain", m).digest, m.source, Path(scratch))
-            for m in sorted(models, key=lambda m: m.name)
+            for m in sorted((m for m in sides if isinstance(m, Model)), key=lambda m: m.name)
             if isinstance(m.source, Pretrain)
         ]
 
 
 def make(digest: str, spec: Pretrain, scratch: Path) -> Path:
+    """Pretrain one model and put it at shipped/`digest`, with its manifest; where it lies."""
     from winsweep.train.pretrain import pretrain
 
     out, work = scratch / digest, scratch / f"{digest}-work"

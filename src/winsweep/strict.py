@@ -1,4 +1,4 @@
-"""How YAML becomes typed values: every error says where it is, what was found, what is legal and what to type."""
+"""How the nodes of a YAML file become typed values: errors say where, what was found, what is legal, what to type."""
 
 import dataclasses
 import functools
@@ -7,15 +7,11 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
-import yaml
-
-from winsweep import paths, synonyms
+from winsweep import synonyms
 from winsweep.errors import BadStudy
 
 T = typing.TypeVar("T")
-TAB, TABS = "'\\t'", "\nindent with spaces: YAML takes no tabs there"
 MOST_NAMED = 40  # names in a message
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -36,15 +32,20 @@ class Findings:
         try:
             return read(*args)
         except BadStudy as e:
-            self.found += getattr(e, "each", [str(e)])
+            self.found += e.each
             return None
 
     def stop(self) -> None:
         """BadStudy with each error found, once and in the order of the file, if there is any."""
         if self.found:
-            e = BadStudy("\n".join(each := sorted(dict.fromkeys(self.found), key=_place)))
-            e.each = each
-            raise e
+            raise BadStudy(*sorted(dict.fromkeys(self.found), key=_place))
+
+
+def present(value: T | None) -> T:
+    """What `Findings.of` returned, after a `stop` that raised nothing: then it is there."""
+    if value is None:
+        raise LookupError("a part that was read without an error is not there")
+    return value
 
 
 def _place(error: str) -> tuple[str, int]:
@@ -59,88 +60,17 @@ class Node:
         self.value, self.file, self.line, self.path = value, file, line, path
 
     def error(self, found: str, legal: str, do: str = "") -> BadStudy:
+        """What is wrong at this place, worded as every error is."""
         where = f"{self.file}:{self.line}: {self.path or 'the file'}"
         return BadStudy(f"{where}: {found}; {legal}" + (f"; {do}" if do else ""))
 
     def mapping(self) -> dict[str, "Node"]:
+        """The entries by key, none for a key without a value; BadStudy for anything else."""
         if self.value is None:
             return {}
         if not isinstance(self.value, dict):
             raise self.error(f"found {show(self.value)}", "a mapping (key: value) is legal here")
         return self.value
-
-
-def read_yaml(path: Path) -> Node:
-    """The file as Nodes; BadStudy for text that is not YAML, a key that is not text, or a key given twice."""
-    paths.checked(path, "a YAML file")
-    try:
-        root = _compose(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadStudy(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise BadStudy(f"{path}: not YAML: {e}{TABS if TAB in str(e) else ''}") from None
-    except RecursionError:
-        raise BadStudy(
-            f"{path}: too many lists and mappings lie in each other; a few are legal; write the file anew"
-        ) from None
-    try:
-        return _node(root, str(path), "") if root else Node(None, str(path), 1, "")
-    except RecursionError:
-        raise BadStudy(
-            f"{path}: an entry holds itself, by an alias (*) within its own anchor (&); remove the alias"
-        ) from None
-
-
-def _compose(text: str) -> yaml.Node | None:
-    """The graph of a YAML text: by libyaml where it is there, ten times as fast; what it refuses, the slow parser
-    explains better.
-    """
-    try:
-        return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-
-
-def _node(raw: yaml.Node, file: str, path: str) -> Node:
-    line = raw.start_mark.line + 1
-    if isinstance(raw, yaml.MappingNode):
-        return Node(_mapping(raw, file, path), file, line, path)
-    if isinstance(raw, yaml.SequenceNode):
-        return Node([_node(v, file, f"{path}[{i}]") for i, v in enumerate(raw.value)], file, line, path)
-    return Node(yaml.constructor.SafeConstructor().construct_object(raw), file, line, path)
-
-
-def _mapping(raw: yaml.MappingNode, file: str, path: str) -> dict[str, Node]:
-    out: dict[str, Node] = {}
-    seen = Findings()
-    for key, value in raw.value:
-        here = Node(key.value, file, key.start_mark.line + 1, f"{path}.{key.value}".lstrip("."))
-        if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-            seen.found.append(str(here.error(f"the key {key.value!r} is not text", "keys are names", "quote it")))
-        elif key.value in out:
-            seen.found.append(
-                str(
-                    here.error(
-                        "the key is given twice", f"it stands at line {out[key.value].line} already", "remove one"
-                    )
-                )
-            )
-        else:
-            out[key.value] = seen.of(_node, value, file, here.path)
-    seen.stop()
-    return out
-
-
-def overlay(below: Node, over: Node) -> Node:
-    """`below` with what `over` says instead: mappings are merged key by key, a key without a value (key: null) is taken
-    out.
-    """
-    if not isinstance(below.value, dict) or not isinstance(over.value, dict):
-        return over
-    merged = {k: overlay(v, over.value[k]) if k in over.value else v for k, v in below.value.items()} | {
-        k: v for k, v in over.value.items() if k not in below.value
-    }
-    return Node({k: v for k, v in merged.items() if v.value is not None}, over.file, over.line, over.path)
 
 
 def read(kind: object, node: Node) -> typing.Any:
@@ -158,12 +88,14 @@ def read(kind: object, node: Node) -> typing.Any:
             )
         return node.value
     if origin is tuple and typing.get_origin(args[0]) is tuple:
-        return tuple(sorted(zip(given := node.mapping(), _all(typing.get_args(args[0])[1], given.values()))))
+        return tuple(
+            sorted(zip(given := node.mapping(), _all(typing.get_args(args[0])[1], given.values()), strict=True))
+        )
     if origin is tuple:
         return tuple(_all(args[0], items(node)))
-    if dataclasses.is_dataclass(kind):
-        return read_fields(kind, node.mapping(), node)
-    return _scalar(kind, node)
+    if not isinstance(kind, type):
+        raise TypeError(f"{kind}: no type that a file can hold a value of")
+    return read_fields(kind, node.mapping(), node) if dataclasses.is_dataclass(kind) else _scalar(kind, node)
 
 
 def _all(kind: object, nodes: Iterable[Node]) -> list[typing.Any]:
@@ -206,7 +138,7 @@ def _field(kind: object, node: Node, bounds: typing.Mapping[str, float]) -> typi
 
 def _check_range(value: object, bounds: typing.Mapping[str, float], node: Node) -> None:
     low, high = bounds.get("low"), bounds.get("high", math.inf)
-    if low is not None and not low <= value <= high:
+    if low is not None and isinstance(value, (int, float)) and not low <= value <= high:
         raise node.error(
             f"found {value}", f"at least {low:g} is legal" if high == math.inf else f"{low:g} to {high:g} is legal"
         )
@@ -227,6 +159,7 @@ def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None
 
 
 def items(node: Node) -> list[Node]:
+    """The entries of a list; BadStudy for anything else."""
     if not isinstance(node.value, list):
         raise node.error(f"found {show(node.value)}", "a list is legal here", f"type [{show(node.value)}]")
     return node.value
@@ -243,17 +176,23 @@ def _scalar(kind: type, node: Node) -> typing.Any:
     value = node.value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if type(value) is kind and (kind is not float or math.isfinite(value)) and (kind is not int or abs(value) < 2**63):
+    if type(value) is kind and not _too_large(value):
         return value
     raise node.error(f"found {show(value)}", f"{NOUNS[kind]} is legal here", _advice(kind, value))
+
+
+def _too_large(value: object) -> bool:
+    return not math.isfinite(value) if isinstance(value, float) else isinstance(value, int) and abs(value) >= 2**63
 
 
 def _advice(kind: type, value: object) -> str:
     if kind is str and not isinstance(value, (dict, list)):
         return f'quote it: "{str(value).lower()}"'
+    if not isinstance(value, (str, int, float)):
+        return ""
     try:
         number = kind(float(value))
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return ""
     if not math.isfinite(number) or type(value) is int:
         return "of 64 bits at most, and finite"
@@ -277,6 +216,7 @@ def near(name: str, legal: Iterable[str]) -> str:
 
 
 def show(value: object) -> str:
+    """A value of YAML as a person knows it."""
     if isinstance(value, str):
         return f"the text {value!r}"
     if isinstance(value, (dict, list)):

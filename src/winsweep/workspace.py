@@ -85,10 +85,12 @@ class Workspace:
 
     @cached_property
     def wanted(self) -> list[Artifact]:
+        """Everything that is asked for by itself."""
         return [*([self.table(set(self.judged))] if self.has_table else self.judged.values()), *self.analyses.values()]
 
     @cached_property
     def order(self) -> list[Artifact]:
+        """All artifacts, inputs before users."""
         return closure(self.wanted)
 
     def facts(self, queued: Mapping[str, str] = MappingProxyType({})) -> Facts:
@@ -111,10 +113,12 @@ class Workspace:
             if a.key in aside
         )
 
-    def alive(self, key: str):  # -> Callable[[str], bool]
+    def alive(self, key: str) -> Callable[[str], bool]:
+        """Whether the attempt at `key` that an owner's name tells of lives."""
         return lambda owner: liveness.alive(owner, self.store.work(key) / "heartbeat")
 
     def plan(self, facts: Facts) -> list[Item]:
+        """Each artifact of the study, how it stands by these facts, and why."""
         return plan(self.wanted, facts, self.order)
 
 
@@ -126,7 +130,7 @@ def open_workspace(study: Path, store: Path, lenient: bool = False) -> Workspace
     """
     with warm.no_garbage():
         workspace = _open(study, store, lenient)
-        workspace.order  # worked out here, as every command asks for it
+        _ = workspace.order  # worked out here, as every command asks for it
     return workspace
 
 

@@ -1,4 +1,4 @@
-"""What a file of ds_configs/ may say: memory and communication only; everything that changes a number is the recipe's."""
+"""What a file of ds_configs/ may say: memory and communication only; all that changes a number is the recipe's."""
 
 import json
 import math
@@ -30,11 +30,13 @@ DECIDED = {
     "steps_per_print": "the engine, which writes log.jsonl",
 }
 ZERO_FREE = frozenset(
-    """stage contiguous_gradients reduce_scatter reduce_bucket_size allgather_partitions allgather_bucket_size overlap_comm
-    use_multi_rank_bucket_allreduce round_robin_gradients sub_group_size offload_optimizer offload_param zero_hpz_partition_size
-    stage3_prefetch_bucket_size stage3_param_persistence_threshold stage3_model_persistence_threshold stage3_max_live_parameters
-    stage3_max_reuse_distance stage3_module_granularity_threshold stage3_use_all_reduce_for_fetch_params
-    stage3_allgather_sequential""".split()
+    """
+    stage contiguous_gradients reduce_scatter reduce_bucket_size allgather_partitions allgather_bucket_size
+    overlap_comm use_multi_rank_bucket_allreduce round_robin_gradients sub_group_size offload_optimizer offload_param
+    zero_hpz_partition_size stage3_prefetch_bucket_size stage3_param_persistence_threshold
+    stage3_model_persistence_threshold stage3_max_live_parameters stage3_max_reuse_distance
+    stage3_module_granularity_threshold stage3_use_all_reduce_for_fetch_params stage3_allgather_sequential
+    """.split()
 )
 OFFLOAD_FREE = frozenset(
     "device pin_memory buffer_count buffer_size max_in_cpu pipeline_read pipeline_write fast_init".split()

@@ -1,4 +1,6 @@
-"""What the doctor makes of what clusters say of themselves: samples of sinfo and sacctmgr in, verdicts and advice out."""
+"""What the doctor makes of what clusters say of themselves: samples of sinfo and sacctmgr in, verdicts and
+advice out.
+"""
 
 import math
 import re
@@ -7,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from winsweep.placement import Placement
-from winsweep.slurm.doctor import check_placement, check_probed, check_right, compare, fits
+from winsweep.slurm.doctor import check_right
 from winsweep.slurm.inventory import Rights, gpus_of, minutes, parse_partitions, parse_rights
+from winsweep.slurm.node_check import check_probed, compare
+from winsweep.slurm.partition_check import check_placement, fits
 from winsweep.slurm.probe import Probed
 
 SINFO = """\
@@ -40,7 +44,7 @@ def test_partitions_as_sinfo_tells_them():
 
 
 @pytest.mark.parametrize(
-    "asked, said",
+    ("asked", "said"),
     [
         (
             {"partition": "gpus"},

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winsweep.errors import NotCanonical
-from winsweep.keys import added, canonical, digest, name_only, plain, restore, worked_out_once
+from winsweep.keys import NAME_ONLY, added, canonical, digest, name_only, plain, restore, worked_out_once
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -32,7 +32,7 @@ class New:
 
 @dataclasses.dataclass(frozen=True)
 class Named:
-    name: str = name_only()
+    name: str = dataclasses.field(metadata=NAME_ONLY)
     value: tuple[int, ...] = ()
 
 

@@ -87,7 +87,7 @@ def test_characters_that_are_no_part_of_a_path(char, tmp_path):
 def test_a_link_is_followed_before_a_path_is_believed(tmp_path):
     (tmp_path / EVIL).mkdir()
     (tmp_path / "fine").symlink_to(tmp_path / EVIL)
-    with pytest.raises(BadStudy, match="found .*U\\+000A"):
+    with pytest.raises(BadStudy, match=r"found .*U\+000A"):
         Store(tmp_path / "fine")
 
 
@@ -101,8 +101,8 @@ def test_other_names_stand(tmp_path):
 
 def test_paths_that_a_study_a_variable_or_a_spec_names(tmp_path, monkeypatch):
     from winsweep.attempt import by_hand
-    from winsweep.strict import read_yaml
     from winsweep.study.parts import cache
+    from winsweep.yaml_nodes import read_yaml
 
     monkeypatch.setenv("WINSWEEP_CACHE", str(tmp_path / "a\nb"))
     for act in (cache, lambda: read_yaml(tmp_path / "a\rb.yaml")):

@@ -19,7 +19,7 @@ def test_an_attempt_without_a_model_does_not_wait_for_torch(tmp_path):
         assert [(e.id, e.code) for e in over] == [("judge/0123456789ab", 1)] and "spec.json" in (
             tmp_path / "attempt.log"
         ).read_text()
-        assert "libtorch" not in Path(f"/proc/{cluster.fork_server.pid}/maps").read_text()
+        assert "libtorch" not in Path(f"/proc/{cluster.fork_server.process.pid}/maps").read_text()
     finally:
         cluster.close()
 
@@ -27,11 +27,11 @@ def test_an_attempt_without_a_model_does_not_wait_for_torch(tmp_path):
 def test_a_fork_server_that_is_gone_is_named_by_whoever_speaks_to_it_next(tmp_path):
     cluster, spec = Local(tmp_path / "fork_server.log"), tmp_path / ".work/judge/0123456789ab/spec.json"
     cluster.start("judge/0123456789ab", spec, 1, 0, tmp_path / "attempt.log")
-    cluster.fork_server.kill()
-    cluster.fork_server.wait()
+    cluster.fork_server.process.kill()
+    cluster.fork_server.process.wait()
     with pytest.raises(RuntimeError, match="fork_server.log"):
         cluster.start("judge/123456789abc", spec, 1, 0, tmp_path / "attempt.log")
-    with pytest.raises(RuntimeError, match="fork_server.log"):
+    with pytest.raises(RuntimeError, match=r"fork_server.log"):  # noqa: PT012  # it takes a while to notice
         while True:
             cluster.ended()
     cluster.close()

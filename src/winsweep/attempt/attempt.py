@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 from winsweep import layout
 from winsweep.attempt import history, staging, warm
@@ -24,11 +25,12 @@ from winsweep.attempt.endings import (
     speak_for_leader,
     usage,
 )
+from winsweep.attempt.inputs import resolve_late, verified_inputs
 from winsweep.attempt.job import Job, progress_file
 from winsweep.attempt.ranks import RankRegistry
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
-from winsweep.errors import Busy, Damaged, MissingInput, NotFound, Stopped
+from winsweep.errors import Busy, MissingInput, NotFound, Stopped
 from winsweep.graph import load
 from winsweep.store import damage, liveness, manifest, provenance
 from winsweep.store.claim import Claim, attempt_paths
@@ -198,7 +200,7 @@ def _job(
     report = progress_file(work.parent / "progress.json") if rank == 0 else lambda _: None
     return Job(
         spec.name.partition("/")[2],
-        resolve_late(spec.params, inputs),
+        {name: resolve_late(value, inputs) for name, value in spec.params.items()},
         inputs,
         out,
         work,
@@ -221,53 +223,8 @@ def _host(spec: Spec) -> str:
     return liveness.node() if spec.placement.nodes > 1 else "127.0.0.1"
 
 
-def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
-    """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or
-    Damaged otherwise.
-
-    What is damaged for the first time is set aside and so is missing. MissingInput as well where a gate is not
-    published: the attempt was started before it, or although it failed.
-    """
-    for key in spec.gates.values():
-        store.find(key)
-    for key in spec.inputs.values():
-        store.find(key)  # before any is read, which takes long
-    return {name: _verified(spec, store, name, key) for name, key in spec.inputs.items()}
-
-
-def _verified(spec: Spec, store: Store, name: str, key: str) -> Path:
-    """One input; looked at twice before it is called damaged, as another attempt may have set it aside, and made it
-    again, meanwhile.
-    """
-
-    def look(path: Path) -> Path:
-        repair = spec.rebuild(path.relative_to(store.root).as_posix())
-        if name == "base" and spec.placement.scratch:
-            return staging.staged(path, spec.placement.scratch, repair)
-        manifest.verify(path, repair)
-        return path
-
-    try:
-        return look(store.find(key))
-    except (Damaged, NotFound, OSError):
-        pass
-    path = store.find(key)
-    try:
-        return look(path)
-    except (Damaged, NotFound) as e:
-        raise damage.set_aside(store, path, str(e).partition("; to rebuild:")[0]) from e
-
-
-def resolve_late(params: object, inputs: dict[str, Path]) -> object:
-    """`params` with every late-bound value (see artifact.Late) read from the value.json of the input that holds it."""
-    if isinstance(params, dict) and params.keys() == {"late_input", "late_field"}:
-        return json.loads((inputs[params["late_input"]] / "value.json").read_bytes())[params["late_field"]]
-    if isinstance(params, dict):
-        return {k: resolve_late(v, inputs) for k, v in params.items()}
-    return [resolve_late(v, inputs) for v in params] if isinstance(params, list) else params
-
-
-def stage(name: str):  # -> ModuleType
+def stage(name: str) -> ModuleType:
+    """The file of jobs/ that makes artifacts of a stage."""
     return load(layout.JOBS / f"{name}.py", "winsweep.jobs")
 
 

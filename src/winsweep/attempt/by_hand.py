@@ -12,7 +12,7 @@ from winsweep.errors import WinsweepError
 
 
 def main(path: Path) -> None:
-    """Run the attempt that a file describes and exit with its code: one rank here, several as children of this process."""
+    """Run the attempt that a file describes and exit with its code: one rank here, several as children of this one."""
     try:
         spec = specs.read(paths.checked(path, "SPEC.json"))
     except WinsweepError as e:

@@ -34,7 +34,7 @@ def over(store: Store, key: str) -> list[End]:
 
 
 def failures(store: Store, keys: Iterable[str]) -> dict[str, str]:
-    """Key to reason for everything of `keys`, which no live attempt holds, that should not be started again by itself."""
+    """Key to reason for everything of `keys`, which no live attempt holds, that should not be started again unasked."""
     return {key: why for key in keys if (why := failed(over(store, key)))}
 
 
@@ -127,7 +127,7 @@ def lacking(store: Store, key: str) -> dict:
     """
     tried = store.latest(key)
     told = store.end_of(key, tried) if tried else None
-    return {"lacked": key, "tried": tried, "was_made": bool(told) and told["kind"] in ("done", "already")}
+    return {"lacked": key, "tried": tried, "was_made": told is not None and told["kind"] in ("done", "already")}
 
 
 def _told(store: Store, key: str) -> dict[int, dict]:
@@ -137,7 +137,7 @@ def _told(store: Store, key: str) -> dict[int, dict]:
         names = [name for name in os.listdir(folder) if name[0].isdigit()]
     except FileNotFoundError:
         return {}
-    forgiven = {int(name.partition(".")[0]): {} for name in names if name.endswith(".forgiven")}
+    forgiven: dict[int, dict] = {int(name.partition(".")[0]): {} for name in names if name.endswith(".forgiven")}
     return forgiven | {
         int(name.partition(".")[0]): json.loads((folder / name).read_bytes())
         for name in names
@@ -146,7 +146,7 @@ def _told(store: Store, key: str) -> dict[int, dict]:
 
 
 def _end(store: Store, record: dict) -> End:
-    lacked = record.get("lacked")
+    lacked: str = record.get("lacked", "")
     is_resolved = bool(lacked) and not record["was_made"] and store.latest(lacked) > record["tried"]
     return End(
         record["kind"],

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from winsweep.errors import BadData
 from winsweep.placement import Placement
@@ -17,14 +18,14 @@ class Job:
     """One attempt of one stage: fill `out`; `work` outlives attempts; inputs were verified before `run` was called."""
 
     name: str  # LABEL-DIGEST of the artifact
-    params: Mapping[str, object]
+    params: Mapping[str, Any]  # what the stage's Want has, in JSON types
     inputs: Mapping[str, Path]
     out: Path
     work: Path
     placement: Placement
     files: Mapping[str, str] = field(default_factory=dict)
     store: Path = Path()  # the root of the store, for what its studies share beside artifacts
-    limits: Mapping[str, object] = field(default_factory=dict)  # as the stage's Want has them
+    limits: Mapping[str, Any] = field(default_factory=dict)  # as the stage's Want has them
     rank: int = 0
     num_ranks: int = 1
     meeting: Path = Path("meeting")  # where the ranks of this attempt find each other

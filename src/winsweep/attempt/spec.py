@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from winsweep import keys
 from winsweep.artifact import Artifact
@@ -28,19 +29,21 @@ class Spec:
     version: int
     label: str
     digest: str
-    params: Mapping[str, object]
+    params: Mapping[str, Any]  # in JSON types
     inputs: Mapping[str, str]  # name to key
     files: Mapping[str, str]  # sha256 to path, for local files in params
     placement: Placement
-    limits: Mapping[str, object] = field(default_factory=dict)  # as a stage's Want has them
+    limits: Mapping[str, Any] = field(default_factory=dict)  # as a stage's Want has them
     gates: Mapping[str, str] = field(default_factory=dict)  # name to key; see Artifact
 
     @property
     def key(self) -> str:
+        """What the result is known by: STAGE/DIGEST."""
         return f"{self.stage}/{self.digest}"
 
     @property
     def name(self) -> str:
+        """Where the result will lie, relative to the store: STAGE/LABEL-DIGEST."""
         return f"{self.stage}/{self.label}-{self.digest}"
 
     def rebuild(self, name: str) -> str:
@@ -49,10 +52,12 @@ class Spec:
 
     @property
     def command(self) -> str:
+        """What to type to make the study's results."""
         return f"python launch/sweep.py {shlex.quote(self.study)} --store {shlex.quote(self.store)}"
 
 
 def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path], placement: Placement) -> Spec:
+    """The spec of an artifact, with those of `files` (sha256 to path) that its parameters name."""
     used = _digests(artifact.plain_params) & files.keys()
     return Spec(
         str(store),

@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR2)  # of preemption, and of a time limit
 
 
 def hold() -> None:
-    """From now on a signal waits until a StopFlag listens: it must not end a process that has not said that it began."""
+    """From now on a signal waits until a StopFlag listens: it must not end a process that did not say that it began."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 

@@ -63,7 +63,7 @@ def frames_know_their_modules() -> Iterator[None]:
         known = sys.modules.get(of.f_globals.get("__name__", "")) if isinstance(of, FrameType) else None
         return known or search(of, file)
 
-    inspect.getmodule = getmodule
+    inspect.getmodule = getmodule  # type: ignore[assignment]  # differs in the names of its parameters alone
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ from winsweep.check.finding import Finding
 from winsweep.graph import load
 from winsweep.plan import Item
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import HubModel
+from winsweep.study.cell import HubModel, Judge, judge_of
 from winsweep.text import hub
 from winsweep.workspace import Workspace, chain
 
@@ -48,12 +48,12 @@ def quick(workspace: Workspace, items: Sequence[Item]) -> list[Row]:
     read.
     """
     todo = [i.artifact for i in items if i.state != "done"]
-    judges = {a.params["judge"] for a in todo if a.stage == "judge"}
+    judges = {judge_of(a) for a in todo if a.stage == "judge"}
     rows = [Row(f"judge {judge.name}", f) for judge in sorted(judges, key=lambda j: j.name) for f in _of_judge(judge)]
     return rows + [Row("packages", f) for f in environment.packages({name: INSTALL[name] for name in _packages(todo)})]
 
 
-def _of_judge(judge) -> Iterator[Finding]:  # study.cell.Judge
+def _of_judge(judge: Judge) -> Iterator[Finding]:
     if hasattr(judge.options, "limits"):
         module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
         yield environment.key()
@@ -99,7 +99,7 @@ def _in_vain(passed: Mapping[str, Sequence[Artifact]], open_ones: Collection[str
     there.
     """
     spends = [a for stage in ("finetune", "generate") for a in passed.get(stage, ()) if a.key in open_ones]
-    unjudged = any(a.key in open_ones and f"judge {a.params['judge'].name}" in wrong for a in passed.get("judge", ()))
+    unjudged = any(a.key in open_ones and f"judge {judge_of(a).name}" in wrong for a in passed.get("judge", ()))
     return bool(spends) and (unjudged or not set(_packages(spends)).isdisjoint(wrong))
 
 
@@ -179,4 +179,5 @@ def _look(asked: dict[str, dict]) -> dict[str, dict]:
 
 
 def as_plain(findings: Iterable[Finding]) -> list[dict]:
+    """Findings in JSON types."""
     return [asdict(f) for f in findings]

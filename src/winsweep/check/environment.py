@@ -34,7 +34,7 @@ def is_own() -> bool:
 
 
 def shut_down(model: str, today: datetime.date | None = None, said: str = "") -> Iterator[Finding]:
-    """Until when a judge's model is served: as the endpoint `said`, or for OpenAI's own as the table of prices has it."""
+    """Until when a judge's model is served: as the endpoint `said`, or for OpenAI's own as the table of prices says."""
     price = prices.price_of(model)
     day = datetime.date.fromisoformat(said) if said else price.shut_down if price and is_own() else None
     if day and day < (today or datetime.date.today()):

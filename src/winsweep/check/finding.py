@@ -6,10 +6,14 @@ from typing import Literal
 
 from winsweep.errors import CheckFailed, Unreachable, WinsweepError
 
+Verdict = Literal["ok", "problem", "unknown"]
+
 
 @dataclass(frozen=True)
 class Finding:
-    verdict: Literal["ok", "problem", "unknown"]
+    """What a check found of one thing, and what to do where that is wrong."""
+
+    verdict: Verdict
     what: str
     found: str
     do: str = ""
@@ -25,7 +29,13 @@ class Finding:
 
 
 def problems(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that say that something is wrong."""
     return [f for f in findings if f.verdict == "problem"]
+
+
+def one_line(e: Exception) -> str:
+    """What an error says, without line breaks."""
+    return " ".join(str(e).split()) or type(e).__name__
 
 
 def error_of(name: str, findings: Iterable[Finding], do: str = "") -> WinsweepError | None:

@@ -6,22 +6,28 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from winsweep.check import environment
 from winsweep.check.finding import Finding, problems
 from winsweep.errors import WinsweepError
+from winsweep.judge.limits import Limits
+from winsweep.study.cell import HubModel, LocalFile
+
+if TYPE_CHECKING:
+    from winsweep.judge.endpoint import Served
 
 WAITS_S = (1.0, 2.0, 4.0)  # before an endpoint that cannot be reached is asked once more
 
 
 def look(module: ModuleType, options: object) -> list[Finding]:
     """Every check of a judge (a file of judges/ with its options); one free request to a paid one's endpoint."""
-    return list(
-        _local(options) if hasattr(options, "weights") else _paid(module.workload(options).model, options.limits)
-    )
+    if hasattr(options, "weights") and hasattr(options, "path"):
+        return list(_local(options.weights, options.path))
+    return list(_paid(module.workload(options).model, options.limits)) if hasattr(options, "limits") else []
 
 
-def _paid(model: str, limits: object) -> Iterator[Finding]:
+def _paid(model: str, limits: Limits) -> Iterator[Finding]:
     yield (has_key := environment.key())
     ended = list(environment.shut_down(model))
     yield from ended
@@ -47,7 +53,7 @@ def _paid(model: str, limits: object) -> Iterator[Finding]:
     yield from environment.shut_down(model, said=said.ends) if said.ends else ()
 
 
-def _answered(said, model: str) -> Finding:  # endpoint.Served
+def _answered(said: "Served", model: str) -> Finding:
     if said.failure and said.failure.kind == "refused":
         return Finding(
             "problem",
@@ -65,21 +71,19 @@ def _answered(said, model: str) -> Finding:  # endpoint.Served
             can_pass=True,
         )
     if said.listed is False:
-        verdict = "problem" if environment.is_own() else "unknown"
-        return Finding(
-            verdict,
-            "endpoint",
-            f"answers, and does not list {model}",
-            "name a model that it serves" if verdict == "problem" else "",
-        )
+        answers = f"answers, and does not list {model}"
+        if environment.is_own():
+            return Finding("problem", "endpoint", answers, "name a model that it serves")
+        return Finding("unknown", "endpoint", answers)
     return Finding("ok", "endpoint", f"answers{f' and serves {model}' if said.listed else ''}")
 
 
-def _local(options: object) -> Iterator[Finding]:
+def _local(weights: HubModel | LocalFile | dict[str, str] | None, path: str) -> Iterator[Finding]:
+    """Of a judge whose weights (as a study has them, or in JSON types) are of the hub, or lie at `path`."""
     from winsweep.check import model
 
-    weights = options.weights if isinstance(options.weights, dict) else vars(options.weights) if options.weights else {}
-    base, revision = (weights["hf_id"], weights["revision"]) if "hf_id" in weights else (str(Path(options.path)), None)
+    said = weights if isinstance(weights, dict) else vars(weights) if weights else {}
+    base, revision = (said["hf_id"], said["revision"]) if "hf_id" in said else (str(Path(path)), None)
     yield from model.look(
         base,
         revision,

@@ -63,18 +63,17 @@ def rows(
     tuned = [a for a in todo if a.stage == "finetune"]
     if tuned:
         yield Row("machine", disk(store, placements, tuned, sizes, num_jobs))
-    for stage in ("finetune", "generate") if gpu_gb else ():
-        yield from (
-            Row("machine", f)
-            for f in gpus([a for a in todo if a.stage == stage and a.key in sizes], placements, sizes, gpu_gb)
-        )
+    if gpu_gb:
+        for stage in ("finetune", "generate"):
+            placed = [a for a in todo if a.stage == stage and a.key in sizes]
+            yield from (Row("machine", f) for f in gpus(placed, placements, sizes, gpu_gb))
 
 
 def _size(a: Artifact, facts: Mapping[str, Mapping[str, int]]) -> float | None:
     """Parameters of the model that `a` is made from: as its files say, or its name."""
-    below, check = a, a.gates.get("check")
-    while check is None and (below := below.inputs.get("base") or below.inputs.get("finetune")):
-        check = below.gates.get("check")
+    at, check = a, a.gates.get("check")
+    while check is None and (below := at.inputs.get("base") or at.inputs.get("finetune")):
+        at, check = below, below.gates.get("check")
     return facts.get(check.key, {}).get("num_parameters") if check and check.key in facts else num_parameters(a)
 
 
@@ -89,8 +88,8 @@ def disk(
         return Finding("unknown", "disk", "nothing here says how large the models are")
     at_once = min(len(known), num_jobs or max(placements.of("finetune", a.label).throttle for a in known))
     item = [ITEM.get(a.plain_params["recipe"].get("precision"), 4) for a in known]
-    checkpoints = sum((12 + n) * sizes[a.key] for a, n in list(zip(known, item))[:at_once])
-    wanted = checkpoints + sum(n * sizes[a.key] for a, n in zip(known, item))
+    checkpoints = sum((12 + n) * sizes[a.key] for a, n in list(zip(known, item, strict=True))[:at_once])
+    wanted = checkpoints + sum(n * sizes[a.key] for a, n in zip(known, item, strict=True))
     free = shutil.disk_usage(_there(store)).free
     told = (
         f"{amount(free)} free at the store; up to {amount(wanted)} for {len(known)} models and the checkpoints of "
@@ -155,6 +154,7 @@ def gpu_bytes(a: Artifact, size: float, where: Placement) -> float:
 
 
 def amount(num_bytes: float) -> str:
+    """A number of bytes as a person says it."""
     return f"{num_bytes / GB:,.1f} GB" if num_bytes >= GB else f"{num_bytes / 1e6:,.1f} MB"
 
 
@@ -180,15 +180,11 @@ def here() -> float | None:
 
 def by_name(words: Sequence[str]) -> float | None:
     """Memory of the largest of some GPUs by their types (a100, nvidia_a100_80gb_pcie); None if any is not known."""
-    found = [
-        next(
-            (
-                gb
-                for name, gb in sorted(GPU_GB.items(), key=lambda x: -len(x[0]))
-                if name in word.lower().replace("_", "").replace("-", "")
-            ),
-            None,
-        )
-        for word in words
-    ]
-    return None if None in found else max(found, default=None)
+    found = [gb for word in words if (gb := _of_type(word)) is not None]
+    return max(found, default=None) if len(found) == len(words) else None
+
+
+def _of_type(word: str) -> float | None:
+    """Memory of a GPU by the longest name of GPU_GB that its type has in it."""
+    said = word.lower().replace("_", "").replace("-", "")
+    return next((gb for name, gb in sorted(GPU_GB.items(), key=lambda x: -len(x[0])) if name in said), None)

@@ -26,7 +26,7 @@ def pace(records: Sequence[Mapping]) -> Pace | None:
     gpus = [r["placement"]["ranks"] * r["placement"]["gpus_per_rank"] for r in records]
     return Pace(
         median(r["seconds"] for r in records),
-        median(r["seconds"] * n / 3600 for r, n in zip(records, gpus)),
+        median(r["seconds"] * n / 3600 for r, n in zip(records, gpus, strict=True)),
         len(records),
     )
 

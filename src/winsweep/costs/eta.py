@@ -19,7 +19,7 @@ OWN_PACE = 0.1  # from this share on, an attempt's own pace says more than other
 
 
 def paces(workspace: Workspace, stages: Iterable[str]) -> dict[str, Pace]:
-    """Stage to the pace of its finished results, those that this study wants first; nothing for a stage that has none."""
+    """Stage to the pace of its finished results, those that this study wants first; nothing for one that has none."""
     return {stage: made for stage in set(stages) if (made := durations.pace(_records(workspace, stage)))}
 
 
@@ -46,8 +46,9 @@ def end(
         i.artifact for i in items if i.state in ("ready", "waiting", "running") and i.artifact.stage != "aggregate"
     ]
     rates = {stage: _rates(workspace, stage) for stage in {a.stage for a in open_ones}}
-    left = {a.key: _left(workspace, a, rates[a.stage], busy.get(a.key, 0.0)) for a in open_ones}
-    unknown = sorted({a.stage for a in open_ones if left[a.key] is None})
+    told = {a.key: _left(workspace, a, rates[a.stage], busy.get(a.key, 0.0)) for a in open_ones}
+    left = {key: seconds for key, seconds in told.items() if seconds is not None}
+    unknown = sorted({a.stage for a in open_ones if a.key not in left})
     if unknown or not (busy or at_once):
         return None, unknown
     return durations.makespan_s(
@@ -67,7 +68,7 @@ def share_done(workspace: Workspace, key: str) -> tuple[float, float]:
 def _left(workspace: Workspace, a: Artifact, rates: Mapping[str, float], share: float) -> float | None:
     inputs = {name: i.key for name, i in a.inputs.items()}
     kind, size = _kind(workspace, a.stage, a.plain_params, inputs), _size(workspace, a.plain_params, inputs)
-    known = rates[kind] * size if kind in rates and size else None
+    known = rates[kind] * size if kind is not None and kind in rates and size else None
     return durations.left_s(None if share >= OWN_PACE else known, share, share_done(workspace, a.key)[1])
 
 
@@ -107,8 +108,10 @@ def _size(workspace: Workspace, params: Mapping, inputs: Mapping[str, str]) -> f
     """Rows that are read or answered, times epochs; 1 for what reads none; None where the rows are not counted yet."""
     rows = inputs.get("examples") or inputs.get("instructions")
     record = _record(workspace, rows) if rows else {"notes": {"num_rows": 1}}
+    if record is None:
+        return None
     epochs = params.get("stop_after_epochs") or params.get("recipe", {}).get("epochs", 1)
-    return record and record["notes"].get("num_rows", 1) * (epochs if isinstance(epochs, int) else 1)
+    return record["notes"].get("num_rows", 1) * (epochs if isinstance(epochs, int) else 1)
 
 
 def _record(workspace: Workspace, key: str) -> dict | None:

@@ -11,8 +11,8 @@ from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
 from winsweep.graph import load
 from winsweep.judge import ledger, pairs, prices
-from winsweep.judge.questions import Question, ask_about
-from winsweep.study.cell import Judge
+from winsweep.judge.questions import Order, Question, ask_about
+from winsweep.study.cell import Judge, judge_of
 from winsweep.workspace import Workspace
 
 # of a pair whose outputs are not there yet: the means of AlpacaEval's answers and instructions
@@ -32,12 +32,12 @@ class Bill:
     unknown: int = 0  # comparisons whose instructions cannot be counted yet
 
 
-def lines(workspace: Workspace, missing: Sequence[Artifact], num_rows: dict[Artifact, int | None]) -> list[str]:
+def lines(workspace: Workspace, missing: Sequence[Artifact], num_rows: Mapping[Artifact, int | None]) -> list[str]:
     """A line for each judge; `missing` are comparisons, `num_rows` counts sets of instructions."""
     bills: dict[Path, Bill] = {}
     for a in missing:
-        judge = a.params["judge"]
-        folder, _ = ledger.place(workspace.store.root, judge.name, judge.version, a.params["identity"])
+        judge = judge_of(a)
+        folder, _ = ledger.place(workspace.store.root, judge.name, judge.version, a.plain_params["identity"])
         if folder not in bills:
             bills[folder] = Bill(judge.name, a, _workload(judge))
         add(bills[folder], workspace, a, num_rows[a.inputs["instructions"]])
@@ -49,9 +49,8 @@ def add(bill: Bill, workspace: Workspace, a: Artifact, num: int | None) -> None:
     instructions.
     """
     workload = bill.workload
-    there = _pairs(workspace, a) if workload else None
-    if there is not None:
-        order = "both" if workload.per_pair == 2 else "hash"
+    if workload and (there := _pairs(workspace, a)) is not None:
+        order: Order = "both" if workload.per_pair == 2 else "hash"
         bill.questions |= {s.question for pair in there for s in ask_about(pair, order)}
     elif num is None:
         bill.unknown += 1
@@ -60,11 +59,12 @@ def add(bill: Bill, workspace: Workspace, a: Artifact, num: int | None) -> None:
 
 
 def told(bill: Bill, folder: Path) -> str:
+    """A line of what a bill comes to, less the judgements that are in the ledger at `folder`."""
     known = (
         ledger.Ledger(
             folder,
             ledger.place(
-                folder.parents[1], bill.judge, bill.artifact.params["judge"].version, bill.artifact.params["identity"]
+                folder.parents[1], bill.judge, judge_of(bill.artifact).version, bill.artifact.plain_params["identity"]
             )[1],
         ).find(bill.questions)
         if bill.questions
@@ -84,7 +84,7 @@ def told(bill: Bill, folder: Path) -> str:
 def ahead(
     judge: str,
     workload: prices.Workload | None,
-    limits: Mapping[str, object],
+    limits: Mapping[str, float | None],
     asked: Collection[Question],
     num_known: int = 0,
     unseen: int = 0,
@@ -108,7 +108,7 @@ def ahead(
     )
 
 
-def _cost(model: str, tokens: tuple[int, int], limits: Mapping) -> str:
+def _cost(model: str, tokens: tuple[int, int], limits: Mapping[str, float | None]) -> str:
     price = prices.price_of(model)
     budget = limits.get("dollars") if limits else None
     cap = f", budget {amounts.dollars(budget)}" if budget is not None else ""
@@ -152,19 +152,18 @@ def warnings(workspace: Workspace) -> list[str]:
     """
     published = workspace.store.published()
     open_ones = [a for a in workspace.order if a.stage == "judge" and a.key not in published]
-    judges = {a.params["judge"] for a in open_ones}
+    judges = {judge_of(a) for a in open_ones}
     models = {workload.model for judge in judges if (workload := _workload(judge))}
     return [
-        f"warning: judge model {model}: OpenAI shut it down on {prices.price_of(model).shut_down}; name another judge, "
-        f"or set OPENAI_BASE_URL "
-        f"to an endpoint of your own that serves it; nothing is judged otherwise"
+        f"warning: judge model {model}: OpenAI shut it down on {price.shut_down}; name another judge, or set "
+        f"OPENAI_BASE_URL to an endpoint of your own that serves it; nothing is judged otherwise"
         for model in sorted(models)
-        if prices.is_shut_down(model)
+        if prices.is_shut_down(model) and (price := prices.price_of(model))
     ] + sorted(_without_price(open_ones))
 
 
 def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
-    capped = {(a.params["judge"], a.limits["dollars"]) for a in open_ones if a.limits.get("dollars") is not None}
+    capped = {(judge_of(a), a.limits["dollars"]) for a in open_ones if a.limits.get("dollars") is not None}
     known = [(workload.model, budget) for judge, budget in capped if (workload := _workload(judge))]
     return {
         f"warning: judge model {model}: no price of it is known, so {_stopped(budget)}"
@@ -182,14 +181,14 @@ def _pairs(workspace: Workspace, a: Artifact) -> list[dict] | None:
     """What the comparison `a` is about, if both sides' outputs are there and fit together; if not, its stage will say
     so.
     """
-    published, given = workspace.store.published(), a.params.get("reference")
-    made = [published.get(a.inputs[name].key) for name in ("instructions", "candidate")]
-    other = workspace.study.files.get(given.sha256) if given else published.get(a.inputs["reference"].key)
-    if None in (*made, other):
+    published, given = workspace.store.published(), a.plain_params.get("reference")
+    asked, candidate = (published.get(a.inputs[name].key) for name in ("instructions", "candidate"))
+    other = workspace.study.files.get(given["sha256"]) if given else published.get(a.inputs["reference"].key)
+    if asked is None or candidate is None or other is None:
         return None
     try:
         return pairs.read(
-            made[0] / "instructions.jsonl", made[1] / "outputs.json", other if given else other / "outputs.json"
+            asked / "instructions.jsonl", candidate / "outputs.json", other if given else other / "outputs.json"
         )[0]
     except (WinsweepError, OSError):
         return None

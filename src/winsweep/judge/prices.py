@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from winsweep import layout, strict
+from winsweep.yaml_nodes import read_yaml
 
 FILE = layout.JUDGES / "prices.yaml"
 # of English under OpenAI's tokenizers, about; exact counts come from the endpoint with each reply
@@ -37,7 +38,7 @@ class Workload:
 @cache
 def table() -> tuple[datetime.date, Mapping[str, Price]]:
     """The date of the table and the price of each model; BadStudy says file and line of what is not legal in it."""
-    root = strict.read_yaml(FILE)
+    root = read_yaml(FILE)
     given = root.mapping()
     strict.refuse_unknown(given, ("date", "models"), root)
     models = {name: _price(node) for name, node in given["models"].mapping().items()}

@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from winsweep import layout
 from winsweep.store import links
 
 
 class Ended(NamedTuple):
+    """An attempt that is over, with its exit code."""
+
     id: str
     code: int
 
@@ -26,22 +28,25 @@ class Local:
     """
 
     def __init__(self, log: Path) -> None:
-        self.log, self.fork_server, self.buffer = log, None, b""
+        self.log, self.buffer = log, b""
+        self.fork_server: _ForkServer | None = None
         self.gpus = _gpus()
         self.free_gpus = list(self.gpus)
         self.held: dict[str, list[str]] = {}
 
     def start(self, id: str, spec: Path, ranks: int, gpus: int, log: Path) -> None:
+        """Start the ranks of an attempt, with so many of the free GPUs; RuntimeError if the fork server is gone."""
         if self.fork_server is None:
             self.fork_server = _fork_server(self.log)
+        server = self.fork_server
         self.held[id], self.free_gpus = self.free_gpus[:gpus], self.free_gpus[gpus:]
         seen = ",".join(self.held[id]) if self.gpus else None
         command = {"id": id, "spec": str(spec), "ranks": ranks, "log": str(log), "gpus": seen}
         try:
-            self.fork_server.stdin.write(json.dumps(command).encode() + b"\n")
-            self.fork_server.stdin.flush()
+            server.commands.write(json.dumps(command).encode() + b"\n")
+            server.commands.flush()
         except BrokenPipeError:
-            raise self._died() from None
+            raise self._died(server) from None
 
     def room(self, gpus: int) -> bool:
         """Whether an attempt that wants `gpus` can start now; a machine without GPUs runs everything on its CPUs."""
@@ -49,40 +54,47 @@ class Local:
 
     def ended(self) -> list[Ended]:
         """Attempts that ended since the last call."""
-        if self.fork_server is None:
+        if (server := self.fork_server) is None:
             return []
-        self.buffer += self._read()
+        self.buffer += _read(server)
         *lines, self.buffer = self.buffer.split(b"\n")
         found = [json.loads(line) for line in lines]
         over = [Ended(f["id"], f["code"]) for f in found if "id" in f]
         for e in over:
             self.free_gpus += self.held.pop(e.id)
-        if self.fork_server.poll() is not None and not over:
-            raise self._died()
+        if server.process.poll() is not None and not over:
+            raise self._died(server)
         return over
 
     def close(self) -> None:
         """Stop every attempt (SIGTERM, then SIGKILL) and wait until they are gone."""
-        if self.fork_server is not None:
+        if (server := self.fork_server) is not None:
             with contextlib.suppress(BrokenPipeError):  # it died with a command unread
-                self.fork_server.stdin.close()
-            self.fork_server.wait()
-            self.fork_server.stdout.close()
+                server.commands.close()
+            server.process.wait()
+            server.events.close()
             self.fork_server = None
 
-    def _died(self) -> RuntimeError:
-        return RuntimeError(
-            f"the process that starts attempts ended with {self.fork_server.wait()}; its log: {self.log}"
-        )
-
-    def _read(self) -> bytes:
-        try:
-            return os.read(self.fork_server.stdout.fileno(), 1 << 16)
-        except BlockingIOError:
-            return b""
+    def _died(self, server: "_ForkServer") -> RuntimeError:
+        return RuntimeError(f"the process that starts attempts ended with {server.process.wait()}; its log: {self.log}")
 
 
-def _fork_server(log: Path) -> subprocess.Popen:
+class _ForkServer(NamedTuple):
+    """The process, with the pipes to and from it."""
+
+    process: subprocess.Popen[bytes]
+    commands: IO[bytes]
+    events: IO[bytes]
+
+
+def _read(server: _ForkServer) -> bytes:
+    try:
+        return os.read(server.events.fileno(), 1 << 16)
+    except BlockingIOError:
+        return b""
+
+
+def _fork_server(log: Path) -> _ForkServer:
     """The fork server in a session of its own, so that Ctrl-C reaches the launcher alone and it can stop attempts in
     order.
     """
@@ -100,8 +112,10 @@ def _fork_server(log: Path) -> subprocess.Popen:
             env=env,
             start_new_session=True,
         )
-    os.set_blocking(process.stdout.fileno(), False)
-    return process
+    commands, events = process.stdin, process.stdout
+    assert commands and events, "both are pipes"
+    os.set_blocking(events.fileno(), False)
+    return _ForkServer(process, commands, events)
 
 
 def _gpus() -> list[str]:

@@ -3,6 +3,7 @@ failure, and a summary now and then.
 """
 
 import time
+from collections.abc import Mapping
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -85,7 +86,7 @@ class View:
             self.print(self.summary(run, items))
 
     def say_changes(self, run: Run, items: list[Item]) -> None:
-        now: dict[str, str] = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
+        now = states_of(items) | dict.fromkeys(run.started, "running")
         changed = [(i, now[i.artifact.key]) for i in items if self.before.get(i.artifact.key) != now[i.artifact.key]]
         num_done = sum(now.get(key, "done") == "done" for key in self.labels)
         for item, state in changed:
@@ -108,7 +109,7 @@ class View:
         )
 
     def summary(self, run: Run, items: list[Item]) -> str:
-        states = {i.artifact.key: i.state for i in items}
+        states = states_of(items)
         num_done = sum(states.get(key, "done") == "done" for key in self.labels)
         bad = [f"{n} {s}" for s in ("failed", "blocked") if (n := sum(i.state == s for i in items))]
         names = [self.progress(a) for a, _ in run.started.values()]
@@ -120,14 +121,14 @@ class View:
         return f"{a.stage}/{a.label} {eta.share_done(self.workspace, a.key)[0]:.0%}"
 
     def draw(self, run: Run, items: list[Item]) -> RenderableType:
-        states: dict[str, str] = {i.artifact.key: i.state for i in items} | dict.fromkeys(run.started, "running")
+        states = states_of(items) | dict.fromkeys(run.started, "running")
         below = self.captions(run, items)
         room = max(5, self.console.height - len(below) - 4)
         title = Text(f"{self.workspace.study.name}: {self.title(run, items)}", style="bold")
         table = self.cells(states) if len(self.chains) <= room else self.arms(states)
         return Group(title, table, *(Text(screen.cut(line, self.console.width)) for line in below))
 
-    def cells(self, states: dict[str, str]) -> Table:
+    def cells(self, states: Mapping[str, str]) -> Table:
         table = Table(box=None, pad_edge=False)
         table.add_column("cell")
         for stage in self.stages:
@@ -136,10 +137,10 @@ class View:
             table.add_row(Text(label), *(self.sign(found.get(stage, []), states) for stage in self.stages))
         return table
 
-    def arms(self, states: dict[str, str]) -> Text:
+    def arms(self, states: Mapping[str, str]) -> Text:
         return Text("\n".join(arm_grid.lines(self.workspace, states, self.console.width)))
 
-    def sign(self, artifacts: list[Artifact], states: dict[str, str]) -> Text:
+    def sign(self, artifacts: list[Artifact], states: Mapping[str, str]) -> Text:
         if not artifacts:
             return Text(" ")
         state = arm_grid.worst(states, artifacts)
@@ -164,6 +165,10 @@ class View:
         ]
         more = [f"         … and {len(wrong) - MOST_FAILED} more failed"] if len(wrong) > MOST_FAILED else []
         return running[:MOST_RUNNING] + wrong[:MOST_FAILED] + more
+
+
+def states_of(items: list[Item]) -> dict[str, str]:
+    return {i.artifact.key: i.state for i in items}
 
 
 def time_left(run: Run, items: list[Item]) -> str:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from winsweep.artifact import Artifact
 from winsweep.attempt import arrays, history
@@ -57,7 +58,7 @@ def finalizer_array(workspace: Workspace, cluster: Cluster, after: Sequence[int 
     )
 
 
-def finalizer_request(workspace: Workspace, cluster: Cluster, code: Path, now: ChainProgress) -> dict[str, object]:
+def finalizer_request(workspace: Workspace, cluster: Cluster, code: Path, now: ChainProgress) -> dict[str, Any]:
     """What a finalizer must know, as JSON has it, and the code that it runs."""
     return {
         "study": str(workspace.study.path.resolve()),

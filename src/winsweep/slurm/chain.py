@@ -2,24 +2,20 @@
 tested.
 """
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from operator import itemgetter
 
-from winsweep.artifact import Artifact
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
+from winsweep.slurm.tasks import OWN, Task, needs_of, on_nodes, own_parent, references, tasks_of
 
-LINE = ("finetune", "collect")  # the stages that a trained cell passes alone
-OWN = (*LINE, "generate", "judge")  # the stages of a cell: what comes after one of them corresponds to it, task by task
 LAYERS = 3  # results of one stage and of the same parent that get an array each; more of them wait for all parents
 BUCKETS = 3  # arrays into which what corresponds to one parent is split at most, by the other cells that it needs
 NAMED = 100  # tasks of an array that are waited for by name at most
-Task = tuple[Artifact, ...]
 Row = tuple[int, Task]  # a task and its index in its array
 # an array of this submission (its number) or a job in the queue (its id), and the index there
 Place = tuple[int | str, int]
@@ -56,15 +52,17 @@ class Array:
 
     @property
     def title(self) -> str:
+        """The stages of its tasks, joined by +."""
         return "+".join(dict.fromkeys(a.stage for task in self.tasks for a in task))
 
     @property
     def indices(self) -> Sequence[int]:
+        """The index of each task, rising."""
         return self.at or range(len(self.tasks))
 
     def slots(self) -> list[Task]:
         """The task of each index from 0 on; an empty one where the array has none."""
-        of = dict(zip(self.indices, self.tasks))
+        of = dict(zip(self.indices, self.tasks, strict=True))
         return [of.get(n, ()) for n in range(max(of) + 1)]
 
 
@@ -82,10 +80,10 @@ def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> lis
     }
     first = references(todo)
     out: list[Array] = []
-    for placed, group in _groups(_tasks(todo, placements), placements, first):
+    for placed, group in _groups(tasks_of(todo, placements), placements, first):
         group.sort(key=lambda task: not any(a.key in first for a in task))
         for rows in _rows(group, place, max_tasks):
-            indices, tasks = zip(*rows)
+            indices, tasks = zip(*rows, strict=True)
             after = tuple(_after(rows, place, [len(array.tasks) for array in out]))
             place |= {a.key: (len(out), n) for n, task in rows for a in task}
             out.append(Array(placed, tasks, after, () if indices == tuple(range(len(tasks))) else indices))
@@ -95,78 +93,6 @@ def arrays(items: Sequence[Item], placements: Placements, max_tasks: int) -> lis
 def _place_in_queue(why: str) -> Place | None:
     match = re.match(r"job (\d+)_(\d+)", why)
     return (match[1], int(match[2])) if match else None
-
-
-def references(todo: Iterable[Artifact]) -> set[str]:
-    """Keys of everything of a cell that another cell of `todo` needs, and of what that is made from."""
-    found: set[str] = set()
-    left = [
-        a.inputs["reference"]
-        for a in todo
-        if a.stage == "judge" and "reference" in a.inputs and a.inputs["reference"].key != a.inputs["candidate"].key
-    ]
-    while left:
-        if (a := left.pop()).key not in found:
-            found.add(a.key)
-            left += [i for i in a.inputs.values() if i.stage in OWN]
-    return found
-
-
-def on_nodes(items: Sequence[Item], placements: Placements) -> list[Item]:
-    """`items` without what the login node has to make yet, and what waits for that: a job could only find that it is
-    not there.
-    """
-    held: set[str] = set()
-    for i in items:  # inputs come first
-        here = placements.of(i.artifact.stage, i.artifact.label).where == "login"
-        if i.state != "done" and (here or any(x.key in held for x in i.artifact.needs)):
-            held.add(i.artifact.key)
-    return [i for i in items if i.artifact.key not in held]
-
-
-def _tasks(todo: list[Artifact], placements: Placements) -> list[Task]:
-    """`todo` (inputs first) as tasks: what is placed with its input follows the trained model that it is made from, if
-    that is made now.
-
-    Else it shares a task with what its stage makes of the same model, so that one process loads that once.
-    """
-    tasks: list[list[Artifact]] = []
-    of: dict[object, list[Artifact]] = {}
-    for a in todo:
-        placed = placements.of(a.stage, a.label)
-        follows = placed.where == "with_input" and a.stage != "finetune"
-        model = (a.stage, placed, _model(a))
-        task = next(
-            (of[i.key] for i in a.inputs.values() if follows and i.stage in LINE and i.key in of),
-            of.get(model) if model[2] else None,
-        )
-        if task is None:
-            tasks.append(task := [])
-            if follows:
-                of[model] = task
-        task.append(a)
-        of[a.key] = task
-    return [tuple(task) for task in tasks]
-
-
-def _model(a: Artifact) -> str:
-    """The model that a result is made from, whether another result or of the hub; "" where there is none."""
-    if "base" in a.inputs:
-        return a.inputs["base"].key
-    return json.dumps(a.plain_params["base"], sort_keys=True) if "base" in a.plain_params else ""
-
-
-def _needs(task: Task) -> list[Artifact]:
-    """What a task is made from, less what it makes itself."""
-    own = {a.key for a in task}
-    return [i for a in task for i in a.needs if i.key not in own]
-
-
-def _own(task: Task) -> str:
-    """The key of the one result of its own cell that a task goes on with; "" if there is none, or more than one."""
-    made = {a.key for a in task}
-    found = {i.key for a in task for name, i in a.inputs.items() if name != "reference" and i.stage in OWN} - made
-    return found.pop() if len(found) == 1 else ""
 
 
 def _groups(tasks: list[Task], placements: Placements, first: set[str]) -> list[tuple[Placement, list[Task]]]:
@@ -179,7 +105,7 @@ def _groups(tasks: list[Task], placements: Placements, first: set[str]) -> list[
 
     @cache
     def depth(head: str) -> int:
-        return 1 + max((depth(task_of[i.key][0].key) for i in _needs(task_of[head]) if i.key in task_of), default=0)
+        return 1 + max((depth(task_of[i.key][0].key) for i in needs_of(task_of[head]) if i.key in task_of), default=0)
 
     apart = sum(key.startswith("generate/") for key in first) > BUCKETS * NAMED
     groups: dict[tuple, list[Task]] = {}
@@ -187,12 +113,12 @@ def _groups(tasks: list[Task], placements: Placements, first: set[str]) -> list[
     number: dict[str, int] = {}  # of a result's group; those that it waits for have lower ones
     for task in sorted(tasks, key=lambda task: (depth(task[0].key), task[0].key not in first)):
         stages = tuple(dict.fromkeys(a.stage for a in task))
-        waits = frozenset(number[i.key] for i in _needs(task) if i.key in number)
+        waits = frozenset(number[i.key] for i in needs_of(task) if i.key in number)
         group = (
             stages,
             placements.of(stages[0], task[0].label),
             waits,
-            number.get(_own(task)),
+            number.get(own_parent(task)),
             apart and any(a.key in first for a in task if a.stage == "generate"),
         )
         groups.setdefault(group, []).append(task)
@@ -201,12 +127,12 @@ def _groups(tasks: list[Task], placements: Placements, first: set[str]) -> list[
 
 
 def _rows(group: list[Task], place: Mapping[str, Place], max_tasks: int) -> Iterator[list[Row]]:
-    """The arrays of a group: what corresponds to a parent has its index, what waits for other cells is apart by these."""
-    taken = Counter(own for task in group if (own := _own(task)) in place)
+    """The arrays of a group: what corresponds to a parent has its index; what waits for others is apart by these."""
+    taken = Counter(own for task in group if (own := own_parent(task)) in place)
     corresponds = max(taken.values(), default=0) <= LAYERS
     by_parent: dict[tuple, list[Row]] = {}
     for n, task in enumerate(group):
-        own = _own(task)
+        own = own_parent(task)
         if corresponds and own in place:
             on, index = place[own]
             taken[own] -= 1
@@ -228,7 +154,8 @@ def _buckets(rows: list[Row], place: Mapping[str, Place]) -> list[list[Row]]:
     own.
     """
     needs = [
-        frozenset(i.key for i in _needs(task) if i.stage in OWN and i.key in place) - {_own(task)} for _, task in rows
+        frozenset(i.key for i in needs_of(task) if i.stage in OWN and i.key in place) - {own_parent(task)}
+        for _, task in rows
     ]
     if len(frozenset().union(*needs)) > BUCKETS * NAMED:
         return [rows]
@@ -236,8 +163,8 @@ def _buckets(rows: list[Row], place: Mapping[str, Place]) -> list[list[Row]]:
     number = {of: n * min(BUCKETS, len(distinct)) // len(distinct) for n, of in enumerate(distinct)}
     home = {key: n for of, n in number.items() for key in of}
     buckets: dict[int, list[Row]] = {}
-    for row, of in zip(rows, needs):
-        buckets.setdefault(number[of] if of else home.get(_own(row[1]), 0), []).append(row)
+    for row, of in zip(rows, needs, strict=True):
+        buckets.setdefault(number[of] if of else home.get(own_parent(row[1]), 0), []).append(row)
     return [buckets[n] for n in sorted(buckets)]
 
 
@@ -245,14 +172,14 @@ def _after(rows: list[Row], place: Mapping[str, Place], sizes: Sequence[int]) ->
     """What an array waits for; an earlier one of `sizes` tasks is named as a whole where all of it, too much of it, or
     shared work is needed.
     """
-    parents = [place.get(_own(task)) for _, task in rows]
-    parent = (
-        parents[0][0] if parents[0] and all(of == (parents[0][0], n) for of, (n, _) in zip(parents, rows)) else None
-    )
+    parents = [place.get(own_parent(task)) for _, task in rows]
+    parent = parents[0][0] if parents[0] else None
+    if parents != [(parent, n) for n, _ in rows]:
+        parent = None
     found: dict[int | str, set[int]] = {} if parent is None else {parent: set()}
     whole: set[int | str] = set()
     for index, task in rows:
-        for i in _needs(task):
+        for i in needs_of(task):
             on, at = place.get(i.key, (None, 0))
             if on is not None and (on, at) != (parent, index):
                 found.setdefault(on, set()).add(at)
@@ -265,6 +192,17 @@ def _after(rows: list[Row], place: Mapping[str, Place], sizes: Sequence[int]) ->
             yield After(on, corresponding=True)
         if found[on]:
             yield After(on, tasks=tuple(sorted(found[on])))
+
+
+def split(array: Array, size: int) -> tuple[Array, Array | None]:
+    """The first `size` tasks and the rest. Indices are kept where they say what a task waits for."""
+
+    def part(start: int, end: int) -> Array:
+        kept = tuple(array.indices[start:end]) if any(x.corresponding for x in array.after) else ()
+        return replace(array, tasks=array.tasks[start:end], at=kept)
+
+    num = len(array.tasks)
+    return (array, None) if size >= num else (part(0, size), part(size, num))
 
 
 def behind_rows(planned: Sequence[Array], items: Sequence[Item]) -> list[Array]:
@@ -281,11 +219,11 @@ def behind_rows(planned: Sequence[Array], items: Sequence[Item]) -> list[Array]:
     first = next((n for n, array in enumerate(planned) if array.stage == "finetune"), len(planned))
     # those wait for nothing
     order = sorted(range(len(planned)), key=lambda n: n >= first and planned[n].stage != "prepare")
-    place = {was: now for now, was in enumerate(order)}
+    place: dict[int | str, int | str] = {was: now for now, was in enumerate(order)}
     moved = [
         replace(planned[n], after=tuple(replace(x, on=place.get(x.on, x.on)) for x in planned[n].after)) for n in order
     ]
-    rows = [*(n for n, array in enumerate(moved) if array.stage == "prepare"), *sorted(jobs - {""})]
+    rows: list[int | str] = [*(n for n, array in enumerate(moved) if array.stage == "prepare"), *sorted(jobs - {""})]
     return [
         replace(array, after=(*map(After, rows), *(x for x in array.after if x.on not in rows)))
         if array.stage == "finetune"

@@ -19,11 +19,12 @@ from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
 from winsweep.results import models_text, where_text
 from winsweep.screen import Detail
-from winsweep.slurm import doctor, halt, inventory, queue, sbatch, watchdog
+from winsweep.slurm import halt, inventory, partition_check, queue, sbatch, watchdog
 from winsweep.slurm.array_folders import leave_out
-from winsweep.slurm.chain import Array, on_nodes
+from winsweep.slurm.chain import Array
 from winsweep.slurm.emit import Step, emit
 from winsweep.slurm.reconcile import Look, judged_cells, look, planned, reconcile, table_failure
+from winsweep.slurm.tasks import on_nodes
 from winsweep.workspace import Workspace, chain
 
 CHECKS = ("check", "check_judge")
@@ -141,12 +142,17 @@ def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:
         kinds = [
             k
             for name, p in found.items()
-            if name == placed.partition or (not placed.partition and p.is_default)
+            if (name == placed.partition if placed.partition else p.is_default)
             for k in p.kinds
             if k.num_gpus
         ]
         return room.by_name(
-            [kind or ",".join(k.features) for k in kinds if doctor.fits(placed.constraint, k) for kind in k.gpus]
+            [
+                kind or ",".join(k.features)
+                for k in kinds
+                if partition_check.fits(placed.constraint, k)
+                for kind in k.gpus
+            ]
         )
 
     return of

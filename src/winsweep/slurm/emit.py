@@ -27,9 +27,11 @@ from winsweep.slurm.reconcile import Lock, look, planned, table_is_missing
 from winsweep.workspace import Workspace
 
 HEAD = r"""#!/usr/bin/env bash
-# The study {study}: {num_tasks} tasks in {num_arrays} job arrays, then a finalizer, as launch/sweep.py would submit them.
+# The study {study}: {num_tasks} tasks in {num_arrays} job arrays, then a finalizer, as launch/sweep.py would submit
+# them.
 # A script beside this file is an array; the folder named after it says which results its tasks make (map.json).
-# The finalizer is submitted first. It begins when the others are over, or else in {begin_s} s, and submits what SLURM did not take here.
+# The finalizer is submitted first. It begins when the others are over, or else in {begin_s} s, and submits what SLURM
+# did not take here.
 # Once submitted, launch/status.py and launch/sweep.py know these jobs.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${{BASH_SOURCE[0]}}")" && pwd)
@@ -59,7 +61,8 @@ submit() {{
 release() {{
     local failed=$? words
     if [ "$failed" = 0 ]; then words=${{accepted//\?/,}}; else words=$accepted; fi
-    if [ -n "$words" ]; then scontrol update "JobId=$finalizer" StartTime=now "Dependency=${{words:1}}" || true; fi  # else it begins by itself
+    # without one it begins by itself
+    if [ -n "$words" ]; then scontrol update "JobId=$finalizer" StartTime=now "Dependency=${{words:1}}" || true; fi
     if [ "$failed" != 0 ]; then echo "not all was accepted; finalizer $finalizer submits the rest" >&2; fi
 }}
 """
@@ -128,11 +131,14 @@ def submit_text(study: str, steps: Sequence[Step]) -> str:
         scrubbed="|".join(sbatch.SCRUBBED),
         begin_s=BEGIN_S,
     )
+    accepted = "".join(f"?afterany:{x.on}" for x in last.array.after if isinstance(x.on, str))
     text = [
         head,
-        f"\n# {_tasks(last.array)}\nfinalizer={_call(last)}\n"
-        f"""scontrol update "JobId=$finalizer" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
-        f"""accepted="{"".join(f"?afterany:{x.on}" for x in last.array.after if isinstance(x.on, str))}"\ntrap release EXIT\n""",
+        (
+            f"\n# {_tasks(last.array)}\nfinalizer={_call(last)}\n"
+            f"""scontrol update "JobId=$finalizer" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
+            f'accepted="{accepted}"\ntrap release EXIT\n'
+        ),
     ]
     text += [
         f'\n# {_tasks(s.array)}\njob_{n}={_call(s)}\naccepted+="?afterany:${{job_{n}}}"\n' for n, s in enumerate(others)

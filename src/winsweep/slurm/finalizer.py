@@ -115,7 +115,7 @@ def edited(workspace: Workspace, told: dict, own_job: str) -> bool:
 
 
 def wait_until_known(workspace: Workspace) -> None:
-    """Return when it is known of every attempt whether it lives, or after a time in which any dead one is known to be."""
+    """Return when it is known of every attempt whether it lives, or after a time in which any dead one is known."""
     limit = time.monotonic() + KNOWN_AFTER_S
     while look(workspace).has_unknown and time.monotonic() < limit:
         time.sleep(POLL_S)

@@ -108,7 +108,7 @@ def settings() -> dict[str, str]:
 
 
 def rights(config: Mapping[str, str]) -> Rights | None:
-    """What this user may charge; None where the cluster keeps no accounts. ClusterDown if its database does not answer."""
+    """What this user may charge; None where the cluster keeps no accounts. ClusterDown if its database is silent."""
     if not config.get("AccountingStorageType", "").endswith("slurmdbd"):
         return None
     user = pwd.getpwuid(os.getuid()).pw_name
@@ -129,4 +129,4 @@ def parse_rights(lines: Sequence[str]) -> dict[str, frozenset[str]]:
 
 
 def _number(text: str) -> int:
-    return int(re.match(r"\d+", text)[0])
+    return int(re.split(r"\D", text)[0])

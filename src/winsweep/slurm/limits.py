@@ -107,4 +107,7 @@ def _limits(rows: Sequence[Mapping[str, str]], name: str, fields: Mapping[str, s
 def _table(asked: list[str]) -> list[dict[str, str]]:
     """What sacctmgr lists, by the names in its format=."""
     names = asked[-1].removeprefix("format=").split(",")
-    return [dict(zip(names, line.split("|"))) for line in queue.run(["sacctmgr", "-nP", "show", *asked]).splitlines()]
+    return [
+        dict(zip(names, line.split("|"), strict=False))
+        for line in queue.run(["sacctmgr", "-nP", "show", *asked]).splitlines()
+    ]

@@ -4,6 +4,7 @@ one beside it.
 
 import json
 from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
@@ -18,6 +19,7 @@ Waiting = Sequence[tuple[Submitted, Task]]
 
 
 def key_of(workspace: Workspace) -> str:
+    """What stands for the finalizer of a study in the list of what an array makes."""
     return f"{FINALIZER}/{workspace.study.name}"
 
 
@@ -32,6 +34,7 @@ def asked(workspace: Workspace) -> dict[str, dict[str, str]]:
 
 
 def told_to(array: Submitted) -> dict:
+    """What the finalizer was submitted with, as JSON has it."""
     return json.loads((array.folder / FINALIZER_FILE).read_bytes())
 
 
@@ -47,7 +50,7 @@ def covers(array: Submitted, workspace: Workspace) -> bool:
     )
 
 
-def joined(told: Mapping[str, object], workspace: Workspace, found: Waiting) -> tuple[dict[str, object], Waiting]:
+def joined(told: Mapping[str, Any], workspace: Workspace, found: Waiting) -> tuple[dict[str, Any], Waiting]:
     """What a finalizer must know that is to take the place of those that wait for the same, and these."""
     waiting = [
         (array, task)
@@ -68,7 +71,7 @@ def joined(told: Mapping[str, object], workspace: Workspace, found: Waiting) -> 
 
 
 def others(found: Waiting, present: Set[str]) -> list[str]:
-    """Jobs of the store that make something which is not there, for one that waits for other cells than the caller's."""
+    """Jobs of the store that make something which is not there, for one that waits for more cells than the caller's."""
     makes = [(task.job, key) for array, task in found for key in array.keys[task.index]]
     return sorted(
         {job for job, key in makes if key not in present and not key.startswith((FINALIZER, watchdog.WATCHDOG))},

@@ -124,7 +124,7 @@ def held_by(task: Task) -> str:
 
 
 def pairs(opened: Iterable[Submitted], queue: Iterable[Task]) -> list[tuple[Submitted, Task]]:
-    """Each task of the queue that is one of an array's, with that array, which is found by the token in its job name."""
+    """Each task of the queue that is one of an array's, with that array, found by the token in its job name."""
     by_token = {array.token: array for array in opened}
     found = [(by_token.get(task.name.rpartition(".")[2]), task) for task in queue]
     return [(array, task) for array, task in found if array and task.index < len(array.keys)]
@@ -150,3 +150,13 @@ def match(opened: list[Submitted], queue: list[Task], now: float) -> tuple[dict[
         elif array.job is None:
             arrays.know(array.folder, tasks[0].job)
     return queued, over
+
+
+def waits_for(jobs: Sequence[str], any_of: bool) -> list[str]:
+    """scontrol's word for a job behind all of `jobs`, or behind any of them."""
+    return [f"Dependency={('?' if any_of else ',').join(f'afterany:{job}' for job in jobs)}"] if jobs else []
+
+
+def alone(job: str) -> bool:
+    """Whether this user has no other job in the queue."""
+    return {line.partition("_")[0].strip() for line in run(["squeue", "--me", "-h", "-r", "-o", "%i"]).split()} <= {job}

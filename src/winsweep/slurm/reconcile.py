@@ -2,6 +2,7 @@
 arrays.
 """
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from winsweep.slurm.chain import Array
 from winsweep.slurm.pending_finalizers import FINALIZER
 from winsweep.slurm.submission import Submission
 from winsweep.store import liveness
+from winsweep.store.claim import Claim
 from winsweep.store.manifest import write_atomic
 from winsweep.workspace import Workspace, make_room
 
@@ -187,7 +189,9 @@ class Lock:
     """Only one launcher of a study submits at a time; one that died is followed."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.store, self.key, self.claim = workspace.store, f"submit/{workspace.study.name}", None
+        self.store, self.key = workspace.store, f"submit/{workspace.study.name}"
+        self.claim: Claim | None = None
+        self.stop: threading.Event | None = None  # of its heartbeat
         self.heartbeat = self.store.work(self.key) / "heartbeat"
 
     def __enter__(self) -> "Lock":
@@ -207,5 +211,6 @@ class Lock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.claim.end({"kind": "done"})
+        if self.claim and self.stop:
+            self.stop.set()
+            self.claim.end({"kind": "done"})

@@ -12,9 +12,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count, groupby
+from itertools import groupby
 from pathlib import Path
 
 from submitit.slurm.slurm import SlurmExecutor
@@ -81,7 +81,7 @@ def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> 
 
 def ranges(indices: Sequence[int]) -> str:
     """Rising indices as sbatch reads them: 0-2,5."""
-    runs = [list(of) for _, of in groupby(indices, key=lambda n, place=count(): n - next(place))]
+    runs = [[n for _, n in of] for _, of in groupby(enumerate(indices), key=lambda at: at[1] - at[0])]
     return ",".join(f"{of[0]}-{of[-1]}" if of[1:] or of == [0] else str(of[0]) for of in runs)
 
 
@@ -148,16 +148,22 @@ def _sbatch(words: list[str]) -> tuple[int, str, str]:
                 "sbatch: not found; is this a machine of the SLURM cluster? --cluster local needs none"
             ) from None
     silent = threading.Event()
-    timer = threading.Timer(SUBMIT_S, lambda: (silent.set(), running.kill()))
+
+    def give_up() -> None:
+        silent.set()
+        running.kill()
+
+    timer = threading.Timer(SUBMIT_S, give_up)
     timer.start()
-    problems = ""
+    problems, out, err = "", running.stdout, running.stderr
+    assert out and err, "both are pipes"
     with running:
-        for line in running.stderr:
+        for line in err:
             problems += line
             if BUSY.search(line):
                 running.kill()
                 break
-        said = running.stdout.read()
+        said = out.read()
     timer.cancel()
     return (
         running.returncode,
@@ -228,9 +234,9 @@ def dependency_of(array: Array, jobs: list[str]) -> str:
 
 
 @contextmanager
-def _clean_environment():
+def _clean_environment() -> Iterator[None]:
     """Without the variables of a job that this process may be in; put back afterwards."""
-    kept = {k: v for k, v in os.environ.items() if k.startswith(SCRUBBED) and k not in ("SLURM_CONF",)}
+    kept = {k: v for k, v in os.environ.items() if k.startswith(SCRUBBED) and k != "SLURM_CONF"}
     for name in kept:
         del os.environ[name]
     try:

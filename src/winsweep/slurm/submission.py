@@ -2,6 +2,7 @@
 the rest.
 """
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from winsweep.slurm.array_folders import (
     running_jobs,
     running_tasks,
 )
-from winsweep.slurm.chain import Array
+from winsweep.slurm.chain import Array, split
 from winsweep.slurm.code_snapshot import take_snapshot
 from winsweep.slurm.pending_finalizers import Waiting
 from winsweep.workspace import Workspace
@@ -47,7 +48,7 @@ class Submission:
     waiting: Waiting = ()  # finalizers that have not begun
     full: str = ""  # why SLURM took no more; "" if it took all
     has_finalizer: bool = True
-    whole: dict[int, str] = field(default_factory=dict)  # the jobs of arrays that were taken as one
+    whole: dict[int | str, str] = field(default_factory=dict)  # the jobs of arrays that were taken as one
     rest: dict[int, Array | None] = field(default_factory=dict)  # what is left of others
 
     def send(self, todo: Sequence[Array], has_other: bool) -> "Submission":
@@ -107,10 +108,12 @@ class Submission:
         return self.hand_over(finalizer, is_new)
 
     def num_queued(self) -> int:
+        """Tasks of this study in the queue, those just sent included."""
         return len(running_tasks(self.workspace, self.found)) + sum(len(array.tasks) for array, _ in self.sent)
 
     @property
     def behind(self) -> list[str]:
+        """Ids of the jobs that a finalizer waits for."""
         return list(
             dict.fromkeys([job for _, job in self.sent] + running_jobs(self.workspace, self.found) + self.others)
         )
@@ -133,12 +136,9 @@ class Submission:
         """Let the finalizer begin behind all that it waits for, or, if more is missing, behind the first of these that
         ends.
         """
-        try:
-            queue.run(
-                ["scontrol", "update", f"JobId={finalizer}", "StartTime=now", *waits_for(self.behind, bool(self.full))]
-            )
-        except ClusterDown:  # it has begun, or will by itself
-            pass
+        behind = queue.waits_for(self.behind, bool(self.full))
+        with contextlib.suppress(ClusterDown):  # it has begun, or will by itself
+            queue.run(["scontrol", "update", f"JobId={finalizer}", "StartTime=now", *behind])
 
     def take_back(self, finalizer: str) -> None:
         """Cancel a finalizer that was just submitted."""
@@ -164,8 +164,8 @@ class Submission:
         return self
 
     def without_room(self, finalizer: str, is_new: bool) -> "Submission":
-        """Only a finalizer was taken, and nothing that wakes it is in the queue: it begins by itself, if that can help."""
-        if is_new and any(word in self.full for word in OWN_LIMITS) and alone(finalizer):
+        """Only a finalizer was taken, and nothing in the queue wakes it: it begins by itself, if that can help."""
+        if is_new and any(word in self.full for word in OWN_LIMITS) and queue.alone(finalizer):
             self.take_back(finalizer)
             raise QueueFull(
                 f"sbatch: found a limit of 1 submitted job: {self.full}; 2 or more is legal, a task and the finalizer "
@@ -236,26 +236,3 @@ class Submission:
             raise
         arrays.know(folder, job)
         return job
-
-
-def split(array: Array, size: int) -> tuple[Array, Array | None]:
-    """The first `size` tasks and the rest. Indices are kept where they say what a task waits for."""
-
-    def part(start: int, end: int) -> Array:
-        kept = tuple(array.indices[start:end]) if any(x.corresponding for x in array.after) else ()
-        return replace(array, tasks=array.tasks[start:end], at=kept)
-
-    num = len(array.tasks)
-    return (array, None) if size >= num else (part(0, size), part(size, num))
-
-
-def waits_for(jobs: Sequence[str], any_of: bool) -> list[str]:
-    """scontrol's word for a job behind all of `jobs`, or behind any of them."""
-    return [f"Dependency={('?' if any_of else ',').join(f'afterany:{job}' for job in jobs)}"] if jobs else []
-
-
-def alone(job: str) -> bool:
-    """Whether this user has no other job in the queue."""
-    return {
-        line.partition("_")[0].strip() for line in queue.run(["squeue", "--me", "-h", "-r", "-o", "%i"]).split()
-    } <= {job}

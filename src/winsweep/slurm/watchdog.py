@@ -41,7 +41,9 @@ def main(folder: Path) -> None:
                 return
             job = submit(store.root, Placement(**told["placement"]), layout.ROOT, held.wait_s(store.root), folder)
             print(f"{len(of_others(found))} tasks in the queue; job {job} looks again", flush=True)
-            return shutil.rmtree(told["before"], ignore_errors=True) if told["before"] else None
+            if told["before"]:
+                shutil.rmtree(told["before"], ignore_errors=True)
+            return
         except ClusterDown as e:  # unknown is not gone
             print(e, file=sys.stderr, flush=True)
             if time.monotonic() > limit:

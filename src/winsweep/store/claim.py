@@ -29,6 +29,7 @@ class Claim:
         self.out.mkdir()
 
     def still_held(self) -> bool:
+        """Whether no later attempt has taken over."""
         return newest(self.root / "claims") == self.number
 
     def end(self, record: dict, number: int | None = None) -> None:
@@ -43,7 +44,7 @@ def leave_end(work: Path, number: int, record: dict) -> None:
 
 
 def attempt_paths(work: Path, number: int) -> tuple[Path, Path]:
-    """Where attempt `number` puts its result, and where the state lies that outlives attempts, while it has the claim."""
+    """Where attempt `number` puts its result, and where its state lies, which outlives attempts."""
     return work / f"out-{number:06d}", work / f"state-{number:06d}"
 
 
@@ -64,7 +65,8 @@ def _discard(path: Path) -> None:
     Of a link, the link.
     """
     if path.is_symlink():
-        return path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        return
     gone = tempfile.mkdtemp(prefix="gone-", dir=path.parent)
     with contextlib.suppress(FileNotFoundError):
         os.rename(path, gone)
@@ -72,6 +74,7 @@ def _discard(path: Path) -> None:
 
 
 def newest(claims: Path) -> int:
+    """The highest number of a claim; 0 if there is none."""
     try:
         return max((int(n) for n in os.listdir(claims) if n.isdigit()), default=0)
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 whoever wants to know why.
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -28,10 +29,8 @@ def set_aside(store: Store, path: Path, found: str) -> MissingInput:
             f"remove that folder to have it made again once more"
         )
     manifest.write_atomic(aside.with_name(f"{aside.name}.json"), json.dumps({"found": found}).encode())
-    try:
+    with contextlib.suppress(FileNotFoundError):  # set aside by another attempt that found the same
         os.rename(path, aside)
-    except FileNotFoundError:  # by another attempt that found the same
-        pass
     return MissingInput(f"{found}. It was set aside ({aside}) and is made again by itself", _key(aside.name))
 
 

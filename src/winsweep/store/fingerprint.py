@@ -4,6 +4,7 @@ once.
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from winsweep.store import links, manifest
@@ -26,6 +27,7 @@ class Fingerprints:
         return LocalFile(fingerprint(path, self._file))
 
     def save(self) -> None:
+        """Write down the digests that were worked out, if any were; OSError as of the disk."""
         if self.known != self._before:
             links.refuse(self.cache.parent).mkdir(parents=True, exist_ok=True)
             manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
@@ -38,7 +40,7 @@ class Fingerprints:
         return self.known[at]
 
 
-def fingerprint(path: Path, sha256_file=manifest.sha256_file) -> str:
+def fingerprint(path: Path, sha256_file: Callable[[Path], str] = manifest.sha256_file) -> str:
     """sha256 of a file's bytes; of a directory, that of its sorted file names and their sha256. BadData for a model of
     files outside it.
     """

@@ -24,13 +24,13 @@ def refuse_outside(folder: Path | str) -> None:
             if not is_name(name) or not name.endswith(WEIGHTS):
                 raise _error(index, "weight_map", name)
     for index in sorted(folder.rglob("modules.json")) if folder.is_dir() else ():
-        for name in _modules(index):
-            if name != "" and not is_name(name):
-                raise _error(index, "path", name)
+        for module in _modules(index):
+            if module != "" and not is_name(module):
+                raise _error(index, "path", module)
 
 
-def names_in(index: Path) -> list[object]:
-    """The files that an index of weights names, each once, whatever they are; none for a file that has no weight_map."""
+def names_in(index: Path) -> list[str]:
+    """The files that an index of weights names, each once, whatever they are; none for one that has no weight_map."""
     found = _read(index)
     named = found.get("weight_map", {}) if isinstance(found, dict) else {}
     if not isinstance(named, dict):

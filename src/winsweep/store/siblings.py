@@ -12,6 +12,8 @@ from winsweep.store.store import RECORD, Store
 
 
 class Difference(NamedTuple):
+    """A field by its dotted path, with what is asked and what is there."""
+
     path: str
     ours: object
     theirs: object
@@ -63,7 +65,7 @@ def nearest(a: Artifact, store: Store) -> tuple[str, list[Difference]] | None:
 
 
 def differences(a: Artifact, record: dict, store: Store, at: str = "") -> list[Difference]:
-    """Every field in which what `a` asks differs from what `record` was made for, inputs followed to their own fields."""
+    """Every field in which what `a` asks differs from what `record` was made for; inputs by their own fields."""
     ours = {"version": a.version, **flat(a.plain_params)}
     theirs = {"version": record["version"], **flat(record["params"])}
     own = [
@@ -79,15 +81,14 @@ def differences(a: Artifact, record: dict, store: Store, at: str = "") -> list[D
 def _of_input(ours: Artifact | None, theirs: str | None, store: Store, at: str) -> list[Difference]:
     if ours and ours.key == theirs:
         return []
-    try:
-        record = json.loads((store.find(theirs) / RECORD).read_bytes()) if ours and theirs else None
-    except MissingInput:
-        record = _told(store, theirs)
-    return (
-        differences(ours, record, store, at)
-        if record
-        else [Difference(at.removesuffix(": "), ours and ours.key, theirs)]
-    )
+    if ours and theirs:
+        try:
+            record = json.loads((store.find(theirs) / RECORD).read_bytes())
+        except MissingInput:
+            record = _told(store, theirs)
+        if record:
+            return differences(ours, record, store, at)
+    return [Difference(at.removesuffix(": "), ours and ours.key, theirs)]
 
 
 def flat(value: object, at: str = "") -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The directory of finished artifacts: what is published is whole and done, who may build what, and how attempts ended."""
+"""The directory of finished artifacts: what is published is whole; who may build what, and how attempts ended."""
 
 import errno
 import json
@@ -64,7 +64,7 @@ class Store:
         raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it", key)
 
     def publish(self, name: str, claim: "Claim") -> Path:
-        """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or somebody published first."""
+        """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or another was first."""
         dest = links.inside(self.root, self.root / name)
         manifest.seal(links.refuse(claim.out))
         if not claim.still_held():

@@ -4,13 +4,13 @@ its cells.
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from winsweep import strict
 from winsweep.strict import Node
+from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.arms import Arm, one_of, refuse_same
-from winsweep.study.cell import Cell, CharNgrams, Containment, Drift, HubModel, LocalFile, RankingTest, Source
+from winsweep.study.cell import Cell, CharNgrams, HubModel, LocalFile, Source
 from winsweep.study.parts import Parts
 
 T = TypeVar("T")
@@ -25,15 +25,6 @@ NGRAMS = "ngrams"  # the embedder that needs no model
 # runs no code from a hub. This one is a plain MPNet that transformers knows (Apache 2.0; it reads the first 384 tokens,
 # the paper's the first 512).
 EMBEDDER = HubModel("sentence-transformers/all-mpnet-base-v2", "e8c3b32edf5434bc2275fc9bab85f82640a19130")
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """An ask of a stage other than the table's, and the cell whose model or outputs it looks at."""
-
-    stage: Literal["rank", "drift", "containment"]
-    cell: Cell
-    ask: RankingTest | Drift | Containment
 
 
 def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> dict[str, Analysis]:
@@ -65,7 +56,9 @@ def _rank(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Par
     if draws < 1:
         raise given["draws"].error(f"found {draws}", "at least 1 is legal")
     seed = strict.read(int, given["draw_seed"]) if "draw_seed" in given else 0
-    precision = strict.read(Literal["fp32", "bf16"], given["precision"]) if "precision" in given else "fp32"  # as run
+    precision: Literal["fp32", "bf16"] = "fp32"  # as run
+    if "precision" in given:
+        precision = strict.read(Literal["fp32", "bf16"], given["precision"])
     found = []
     for cell in _chosen(node, cells, arms, lambda arm: not arm.adapter.rules):
         asked = cell.comparison.candidate
@@ -83,7 +76,9 @@ def _drift(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Pa
     found = []
     for cell in _chosen(node, cells, arms, lambda arm: arm.task is not None and not arm.task.empty_instructions):
         asked = cell.comparison.candidate
-        found.append(Analysis("drift", cell, Drift(asked.name, asked, cell.training.task, general, embedder)))
+        found.append(
+            Analysis("drift", cell, Drift(asked.name, asked, strict.present(cell.training).task, general, embedder))
+        )
     return found
 
 
@@ -100,7 +95,7 @@ def _containment(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], par
     embedder = _embedder(given["embedder"], parts) if "embedder" in given else EMBEDDER
     found = []
     for cell in chosen:
-        compared, task, template = cell.comparison, cell.training.task, templates.get(cell.task)
+        compared, task, template = cell.comparison, strict.present(cell.training).task, templates.get(cell.task)
         if isinstance(compared.reference, LocalFile) or compared.reference == compared.candidate:
             other = "a file" if isinstance(compared.reference, LocalFile) else "itself"
             raise given["arms"].error(
@@ -129,13 +124,15 @@ def _containment(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], par
 
 def _templates(node: Node, arms: Collection[str]) -> dict[str, str]:
     """Regular expressions by arm."""
+    found: dict[str, str] = {}
     for name, pattern in node.mapping().items():
         _known(name, sorted(arms), pattern, "arm")
+        found[name] = strict.read(str, pattern)
         try:
-            re.compile(strict.read(str, pattern))
+            re.compile(found[name])
         except re.error as e:
             raise pattern.error(f"found {pattern.value!r}, {e}", "a regular expression of Python is legal") from None
-    return {name: pattern.value for name, pattern in node.mapping().items()}
+    return found
 
 
 def _chosen(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], fits: Callable[[Arm], bool]) -> list[Cell]:
@@ -173,7 +170,7 @@ def _rows(node: Node, arms: Mapping[str, Arm], parts: Parts, may_be_empty: bool 
     if isinstance(node.value, dict):
         found = parts.source(node, node.path.removeprefix("analyses.").replace(".", "-"), "examples")
     else:
-        found = one_of(arms, strict.read(str, node), node, lambda arm: arm.task is not None).task
+        found = strict.present(one_of(arms, strict.read(str, node), node, lambda arm: arm.task is not None).task)
     if found.empty_instructions and not may_be_empty:
         raise node.error(
             "found rows whose instructions are emptied",

@@ -21,6 +21,8 @@ OWN = ("recipe", "leave_out", "trajectory", "frame", "models", "reference")
 
 @dataclass(frozen=True)
 class Arm:
+    """A task or an adapter of a study, with what it says of recipe, decoding, frame and models."""
+
     name: str
     task: Source | None  # None: an untrained arm
     adapter: Adapter
@@ -34,6 +36,7 @@ class Arm:
     trajectory: Mapping[int, Node] = dataclasses.field(default_factory=dict)
 
     def fits(self, model: str) -> bool:
+        """Whether it is meant for a model of this name."""
         return self.models is None or model in self.models
 
 
@@ -63,7 +66,7 @@ def _each(read: Callable[[str, Node], Arm], entries: typing.Iterable[tuple[str, 
     seen = strict.Findings()
     found = [seen.of(read, name, node) for name, node in entries]
     seen.stop()
-    return found
+    return [strict.present(arm) for arm in found]
 
 
 def _adapter_arm(name: str, node: Node, common: Common) -> Arm:
@@ -105,19 +108,21 @@ def _task_arm(name: str, node: Node, common: Common, parts: Parts) -> Arm:
 def _shared(given: dict[str, Node], common: Common) -> dict[str, typing.Any]:
     """What both kinds of entry may say, taken out of `given`."""
     frame, models, reference = (given.pop(key, None) for key in ("frame", "models", "reference"))
-    names = (
-        strict.read(tuple[str, ...], strict.not_empty(models, "name models, or take the key out: that means all"))
-        if models
-        else None
-    )
-    for n in names or ():
-        if n not in common.models:
-            raise models.error(f"no model {n!r} in this study", strict.near(n, common.models))
     return {
         "frame": strict.read(Frame, frame) if frame else common.frame,
-        "models": names,
+        "models": _model_names(models, common) if models else None,
         "reference": strict.read(str, reference) if reference else None,
     }
+
+
+def _model_names(node: Node, common: Common) -> tuple[str, ...]:
+    names: tuple[str, ...] = strict.read(
+        tuple[str, ...], strict.not_empty(node, "name models, or take the key out: that means all")
+    )
+    for n in names:
+        if n not in common.models:
+            raise node.error(f"no model {n!r} in this study", strict.near(n, common.models))
+    return names
 
 
 def _named(section: Node) -> list[tuple[str, Node]]:
@@ -126,16 +131,17 @@ def _named(section: Node) -> list[tuple[str, Node]]:
         return list(section.mapping().items())
     names = strict.read(tuple[str, ...], section)
     refuse_same(names, section, "task")
-    return [(n, Node({"from": at}, at.file, at.line, at.path)) for n, at in zip(names, section.value)]
+    return [(n, Node({"from": at}, at.file, at.line, at.path)) for n, at in zip(names, section.value, strict=True)]
 
 
-def overrides(kind: type, given: Mapping[str, Node], at: Node) -> dict[str, object]:
-    """The fields of `kind` that `given` names, checked."""
+def overrides(kind: type, given: Mapping[str, Node], at: Node) -> dict[str, typing.Any]:
+    """The fields of `kind` that `given` names, checked, each of the type that it has there."""
     value = strict.read_fields(kind, dict(given), at)
     return {name: getattr(value, name) for name in given}
 
 
 def refuse_same(names: typing.Sequence[object], at: Node, what: str) -> None:
+    """BadStudy if something is listed twice."""
     for i, name in enumerate(names):
         if name in names[:i]:
             raise at.error(
@@ -144,7 +150,8 @@ def refuse_same(names: typing.Sequence[object], at: Node, what: str) -> None:
 
 
 def refuse_twins(named: list[tuple[str, object]], at: Node) -> None:
-    seen: dict[bytes, str] = {}
+    """BadStudy if two names stand for equal values."""
+    seen: dict[str, str] = {}
     for name, value in named:
         twin = seen.setdefault(canonical(value), name)
         if twin != name:

@@ -1,12 +1,12 @@
-"""What can be asked for: models, tasks, arms and comparisons, as values that hold exactly what decides the numbers."""
+"""What a table asks for: models, tasks, arms and comparisons, as values that hold exactly what decides the numbers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from winsweep.artifact import Artifact
 from winsweep.errors import BadStudy
 from winsweep.graph import Need
-from winsweep.keys import added, name_only, worked_out_once
+from winsweep.keys import NAME_ONLY, added, worked_out_once
 from winsweep.strict import number
 from winsweep.study.frame import Frame
 from winsweep.study.pretrain import Pretrain
@@ -23,6 +23,8 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class HubModel:
+    """A model of the Hugging Face hub, at a revision."""
+
     hf_id: str
     revision: str
 
@@ -50,7 +52,7 @@ class Model:
     given one).
     """
 
-    name: str = name_only()
+    name: str = field(metadata=NAME_ONLY)
     source: HubModel | LocalFile | Pretrain
     tokenizer: LocalFile | None = added(None)
     # tokens that it may hold, where its configuration does not say; or fewer than that says
@@ -64,7 +66,7 @@ class Source:
     them.
     """
 
-    name: str = name_only()
+    name: str = field(metadata=NAME_ONLY)
     reader: str
     version: int
     options: object  # the reader's own Options
@@ -86,7 +88,7 @@ class Data:
 class Training:
     """One finetune."""
 
-    name: str = name_only()
+    name: str = field(metadata=NAME_ONLY)
     model: Model
     task: Source
     recipe: Recipe
@@ -120,7 +122,7 @@ class Decoding:
 class Generation:
     """The outputs of one model (trained or not) on one set of instructions."""
 
-    name: str = name_only()
+    name: str = field(metadata=NAME_ONLY)
     model: Training | Model
     adapter: Adapter
     decoding: Decoding
@@ -143,7 +145,7 @@ class Judge:
 class Comparison:
     """One set of outputs judged against another, or against a given file of outputs."""
 
-    name: str = name_only()
+    name: str = field(metadata=NAME_ONLY)
     candidate: Generation
     reference: Generation | LocalFile
     judge: Judge
@@ -154,50 +156,10 @@ class Comparison:
 class Choice:
     """Validation runs that differ in some fields of the recipe, and the figure by which the best is picked."""
 
-    name: str = name_only()
+    name: str = field(metadata=NAME_ONLY)
     by: Literal["lc_win_rate", "win_rate"]
     fields: tuple[str, ...]
     runs: tuple[Comparison, ...]
-
-
-@dataclass(frozen=True)
-class RankingTest:
-    """A model asked whether each instruction's own response is likelier to it than `draws` others of the same rows."""
-
-    name: str = name_only()
-    model: Training | Model
-    rows: Source
-    draws: int
-    seed: int  # of the draws
-    frame: Frame
-    precision: Literal["fp32", "bf16"]
-
-
-@dataclass(frozen=True)
-class Drift:
-    """The outputs of a single-task model set against its task, by what an embedder makes of the texts."""
-
-    name: str = name_only()
-    outputs: Generation
-    task: Source
-    general: Source  # whose responses are those of instruction tuning
-    embedder: HubModel | LocalFile | CharNgrams
-
-
-@dataclass(frozen=True)
-class Containment:
-    """The judged outputs of a finetuned model, looked at as a generalist's, and what guards of its prompts and outputs
-    would change.
-    """
-
-    name: str = name_only()
-    comparison: Comparison  # with its instruction-tuned sibling
-    task: Source
-    in_domain: tuple[str, ...]  # categories of instructions that the task is about
-    style: str | None  # the template guard: the style of a task, by name …
-    template: str | None  # … or a regular expression that the whole stripped output matches
-    quantile: float  # the domain guard: the share of training instructions that are too far from the others
-    embedder: HubModel | LocalFile | CharNgrams | None  # None: no domain guard, as instructions are emptied
 
 
 @dataclass(frozen=True)
@@ -214,6 +176,7 @@ class Cell:
 
     @property
     def training(self) -> Training | None:
+        """The finetune whose outputs are judged; None for an untrained model."""
         model = self.comparison.candidate.model
         return model if isinstance(model, Training) else None
 
@@ -228,12 +191,21 @@ class Table:
     published: tuple[tuple[str, float, float], ...] = ()  # MODEL.ARM, mean and standard deviation in percent
 
     def only(self, cells: tuple[Cell, ...]) -> "Table":
+        """The table of some of its cells."""
         return replace(self, cells=cells)
 
 
 def untrained(model: Training | Model) -> Model:
     """The model that one comes from."""
     return model.model if isinstance(model, Training) else model
+
+
+def judge_of(comparison: Artifact) -> Judge:
+    """The judge whose judgements an artifact of the stages judge and check_judge holds; TypeError for another one."""
+    judge = comparison.params["judge"]
+    if not isinstance(judge, Judge):
+        raise TypeError(f"{comparison.name}: has no judge")
+    return judge
 
 
 def base_of(model: Training | Model, need: Need) -> tuple[dict[str, object], dict[str, Artifact]]:

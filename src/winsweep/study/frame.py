@@ -8,12 +8,15 @@ from winsweep.keys import added, worked_out_once
 
 
 class Message(TypedDict):
+    """One turn of a conversation."""
+
     role: str  # "user" or "assistant", or "system" where it is the first
     content: str
     weight: NotRequired[int]  # 0: a response that is read and not learned
 
 
 def is_learned(message: Message) -> bool:
+    """Whether the loss counts it."""
     return message["role"] == "assistant" and message.get("weight", 1) != 0
 
 

@@ -20,6 +20,7 @@ NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containment)(\.|$)", re.IGNORECASE)
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
+Base = HubModel | LocalFile | Pretrain  # where a model comes from
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class UrlFile:
         """Where its copy lies, in a folder that all studies share: under its digest, with the suffix by which rows are
         read.
         """
-        suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0]).group()
-        return cache() / "files" / f"{self.sha256}{suffix}"
+        suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0])
+        return cache() / "files" / f"{self.sha256}{suffix[0] if suffix else ''}"
 
 
 def cache() -> Path:
@@ -57,6 +58,7 @@ class Parts:
         self.missing: dict[Path, str] = {}
 
     def model(self, name: str, node: Node) -> Model:
+        """One entry of models:; BadStudy with everything that is wrong with it."""
         check_name(name, node)
         if isinstance(node.value, str):
             a_path = node.value.startswith(("/", ".", "~"))
@@ -82,11 +84,14 @@ class Parts:
             )
         tokenizer = seen.of(self.local, given["tokenizer"]) if "tokenizer" in given else None
         context = seen.of(_context, given["context"]) if "context" in given else None
-        base = seen.of(self.base, kinds[0], given, node) if len(kinds) == 1 else None
+        base: Base | None = seen.of(self.base, kinds[0], given, node) if len(kinds) == 1 else None
         seen.stop()
+        if base is None:
+            raise LookupError("a model without a source")
         return Model(name, base, tokenizer, context)
 
-    def base(self, kind: str, given: dict[str, Node], node: Node) -> HubModel | LocalFile | Pretrain:
+    def base(self, kind: str, given: dict[str, Node], node: Node) -> Base:
+        """Where a model comes from: `kind` is the one of hf_id, path and pretrain that is given."""
         if kind == "path":
             return self.on_disk(given["path"])
         if kind == "pretrain":
@@ -96,23 +101,24 @@ class Parts:
     def source(
         self, node: Node, name: str, purpose: Literal["examples", "instructions"], others: tuple[str, ...] = ()
     ) -> Source:
+        """Where rows come from and who reads them for this purpose; keys of `others` are not the reader's. BadStudy."""
         given = {k: v for k, v in node.mapping().items() if k not in others}
         path, empty = given.pop("path", None), given.pop("empty_instructions", None)
         at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
-        reader = module_of(layout.TASKS, "winsweep.tasks", strict.read(str, at), at)
+        reader_name: str = strict.read(str, at)
+        reader = module_of(layout.TASKS, "winsweep.tasks", reader_name, at)
         if not hasattr(reader, purpose):
             able = [
                 n for n in names_in(layout.TASKS) if hasattr(module_of(layout.TASKS, "winsweep.tasks", n, at), purpose)
             ]
-            raise at.error(f"the reader {at.value} has no {purpose}", f"legal here: {', '.join(able)}")
+            raise at.error(f"the reader {reader_name} has no {purpose}", f"legal here: {', '.join(able)}")
         seen = strict.Findings()
         options = seen.of(strict.read_fields, reader.Options, given, node)
         data = seen.of(self.data, reader, at, path, node)
-        is_empty = seen.of(strict.read, bool, empty) if empty else False
+        is_empty: bool | None = seen.of(strict.read, bool, empty) if empty else False
         seen.stop()
-        return Source(
-            name, at.value, reader.VERSION, options, data, is_empty, 2 if self.reads_anew(reader, data) else 1
-        )
+        reading = 2 if self.reads_anew(reader, data) else 1
+        return Source(name, reader_name, reader.VERSION, options, data, strict.present(is_empty), reading)
 
     def data(self, reader: ModuleType, at: Node, path: Node | None, node: Node) -> LocalFile | HubData | None:
         """Where a reader's rows come from: the file named, or its own data."""
@@ -125,6 +131,7 @@ class Parts:
         return self.local(path) if path else reader.DATA
 
     def reads_anew(self, reader: ModuleType, data: LocalFile | HubData | None) -> bool:
+        """Whether the reader reads this file otherwise than it once did, see Source.reading."""
         file = self.files.get(data.sha256) if isinstance(data, LocalFile) else None
         return file is not None and hasattr(reader, "reads_anew") and file.is_file() and reader.reads_anew(file)
 
@@ -133,6 +140,7 @@ class Parts:
         return self.from_web(node) if isinstance(node.value, dict) else self.on_disk(node)
 
     def on_disk(self, node: Node) -> LocalFile:
+        """The file or directory that a path names, relative to the file that says so; else it is `missing`."""
         path = paths.checked(
             Path(node.file).parent / strict.read(str, node), f"{node.file}:{node.line}: {node.path}"
         ).resolve()
@@ -149,6 +157,7 @@ class Parts:
         return found
 
     def from_web(self, node: Node) -> LocalFile:
+        """The file of the web that {url, sha256} names, by its copy here; else it is one of the `missing`."""
         file = strict.read_fields(UrlFile, node.mapping(), node)
         if not URL.fullmatch(file.url):
             raise node.mapping()["url"].error(f"found {file.url!r}", "http://… and https://… are legal")
@@ -166,15 +175,17 @@ class Parts:
         return LocalFile(file.sha256)
 
     def judge(self, node: Node) -> Judge:
+        """A judge by its name, or by from: and its options; BadStudy."""
         given = dict(node.value) if isinstance(node.value, dict) else {"from": node}
         at = given.pop("from", node)
-        module = module_of(layout.JUDGES, "winsweep.judges", strict.read(str, at), at)
+        name: str = strict.read(str, at)
+        module = module_of(layout.JUDGES, "winsweep.judges", name, at)
         kind = next((k for k in ("hf_id", "path") if k in given), None)
         if kind is None or "weights" not in module.Options.__dataclass_fields__:
-            return Judge(at.value, module.VERSION, strict.read_fields(module.Options, given, node))
+            return Judge(name, module.VERSION, strict.read_fields(module.Options, given, node))
         weights = self.base(kind, given, node)  # of a judge that is a model on this machine
         rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
-        return Judge(at.value, module.VERSION, replace(strict.read_fields(module.Options, rest, node), weights=weights))
+        return Judge(name, module.VERSION, replace(strict.read_fields(module.Options, rest, node), weights=weights))
 
 
 def _context(node: Node) -> int:
@@ -193,10 +204,12 @@ def module_of(folder: Path, package: str, name: str, at: Node) -> ModuleType:
 
 
 def names_in(folder: Path) -> list[str]:
+    """Names of the public Python files of a folder."""
     return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
 
 
 def check_name(name: str, at: Node) -> None:
+    """BadStudy for a name that could not be part of a file's."""
     if not NAME.fullmatch(name):
         raise at.error(
             f"found {name!r}",

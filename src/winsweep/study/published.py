@@ -11,18 +11,21 @@ def read_published(section: Node, families: Sequence[str], study: Path) -> tuple
     """Family, mean and standard deviation; what a file below `study` says of families that it leaves out is left out.
     BadStudy names all errors.
     """
-    names, seen = list(dict.fromkeys(families)), strict.Findings()
+    names, seen, found = list(dict.fromkeys(families)), strict.Findings(), []
     given = {family: node for family, node in section.mapping().items() if family in names or node.file == str(study)}
-    found = tuple((family, *(seen.of(_figures, family, node, names) or ())) for family, node in sorted(given.items()))
+    for family, node in sorted(given.items()):
+        if figures := seen.of(_figures, family, node, names):
+            found.append((family, *figures))
     seen.stop()
-    return found
+    return tuple(found)
 
 
-def _figures(family: str, node: Node, names: Sequence[str]) -> tuple[float, ...]:
+def _figures(family: str, node: Node, names: Sequence[str]) -> tuple[float, float]:
     if family not in names:
         raise node.error(f"no family {family!r} in this study", strict.near(family, names))
     if len(strict.items(node)) != 2:
         raise node.error(
             f"found {len(strict.items(node))} numbers", "a mean and a standard deviation are legal", "type [43.3, 1.1]"
         )
-    return strict.read(tuple[float, ...], node)
+    mean, deviation = strict.read(tuple[float, ...], node)
+    return mean, deviation

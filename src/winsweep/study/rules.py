@@ -1,4 +1,4 @@
-"""The rule adapter as it can be asked for: which rules, how strong, and what the paper's runs and its text say of them."""
+"""The rule adapter as it can be asked for: which rules, how strong, and what the paper's runs and its text have."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from winsweep import strict
 from winsweep.strict import Node
@@ -25,13 +25,13 @@ class Selection:
     Where every family is picked, `points` may be empty, and `instructions` and `reference` None.
     """
 
-    points: tuple[Mapping[str, object], ...]
+    points: tuple[Mapping[str, Any], ...]  # fields of the recipe
     seed: int
     instructions: Source | None
     reference: LocalFile | None
     judge: Judge
     by: Literal["lc_win_rate", "win_rate"]
-    picks: Mapping[str, Mapping[str, object]]
+    picks: Mapping[str, Mapping[str, Any]]  # fields of the recipe
 
     def of(self, training: Training, family: str, decoding: Decoding) -> Training:
         """`training` with what was picked for its family, or with the choice that will be."""
@@ -42,14 +42,14 @@ class Selection:
         first = dataclasses.replace(training.recipe, **self.points[0])
         return dataclasses.replace(training, recipe=first, choice=Choice(family, self.by, tuple(self.points[0]), runs))
 
-    def _run(self, training: Training, label: str, point: Mapping[str, object], decoding: Decoding) -> Comparison:
+    def _run(self, training: Training, label: str, point: Mapping[str, Any], decoding: Decoding) -> Comparison:
         tried = dataclasses.replace(
             training, name=label, seed=self.seed, recipe=dataclasses.replace(training.recipe, **point)
         )
         return Comparison(
             label,
-            Generation(label, tried, Adapter(), decoding, training.frame, self.instructions),
-            self.reference,
+            Generation(label, tried, Adapter(), decoding, training.frame, strict.present(self.instructions)),
+            strict.present(self.reference),
             self.judge,
         )
 
@@ -75,33 +75,46 @@ def read_selection(
             some = f"; {len(unpicked)} have none, such as {unpicked[0]}" if unpicked else ""
             seen.found.append(str(node.error(f"{name} is missing", f"{legal}{some}", f"add {name}:")))
     grid = seen.of(strict.not_empty, given["grid"], "type {epochs: [5, 7]}") if "grid" in given else None
-    tried = [seen.of(overrides, Recipe, point, grid) for point in (seen.of(points, grid) or [] if grid else [])]
+    tried = [seen.of(overrides, Recipe, point, grid) for point in (seen.of(points, grid) or [])] if grid else []
     instructions = seen.of(source, given["instructions"]) if "instructions" in given else None
     reference = seen.of(lambda: local(outputs_of(given["reference"]))) if "reference" in given else None
     own_judge = seen.of(judge_of, given["judge"]) if "judge" in given else judge
-    by = seen.of(strict.read, Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate"
+    by: Literal["lc_win_rate", "win_rate"] | None = (
+        seen.of(strict.read, Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate"
+    )
     # the trainer's default, with which the paper's validation runs ran
-    seed = seen.of(strict.read, int, given["seed"]) if "seed" in given else 42
+    seed: int | None = seen.of(strict.read, int, given["seed"]) if "seed" in given else 42
     seen.stop()
-    return Selection(tuple(tried), seed, instructions, reference, own_judge, by, picks)
+    return Selection(
+        tuple(strict.present(point) for point in tried),
+        strict.present(seed),
+        instructions,
+        reference,
+        strict.present(own_judge),
+        strict.present(by),
+        picks,
+    )
 
 
-def read_picks(node: Node, families: Sequence[str]) -> dict[str, dict[str, object]]:
+def read_picks(node: Node, families: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What a person decided for families that there are."""
     seen = strict.Findings()
-    picks = {
-        family: seen.of(lambda of=of: overrides(Recipe, of.mapping(), of)) for family, of in node.mapping().items()
-    }
+    picks = {family: seen.of(_pick, of) for family, of in node.mapping().items()}
     seen.found += [
         str(node.error(f"no family {wrong!r}", strict.near(wrong, families)))
         for wrong in picks
         if wrong not in families
     ]
     seen.stop()
-    return picks
+    return {family: strict.present(pick) for family, pick in picks.items()}
+
+
+def _pick(node: Node) -> dict[str, Any]:
+    return overrides(Recipe, node.mapping(), node)
 
 
 def outputs_of(node: Node) -> Node:
+    """The file in {outputs: FILE}; BadStudy for anything else."""
     given = node.mapping()
     if set(given) != {"outputs"}:
         raise node.error(
@@ -118,7 +131,9 @@ def points(node: Node | None) -> list[dict[str, Node]]:
     for values in given.values():
         strict.not_empty(values, "list values, or take the key out")
         refuse_same([v.value for v in strict.items(values)], values, "value")
-    return [dict(zip(given, point)) for point in itertools.product(*(strict.items(v) for v in given.values()))]
+    return [
+        dict(zip(given, point, strict=True)) for point in itertools.product(*(strict.items(v) for v in given.values()))
+    ]
 
 
 def point_label(point: Mapping[str, object]) -> str:

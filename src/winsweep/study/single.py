@@ -16,6 +16,7 @@ from winsweep.errors import BadStudy
 from winsweep.graph import load
 from winsweep.study.parts import NAME, names_in
 from winsweep.study.recipe import PRESETS
+from winsweep.yaml_nodes import read_yaml
 
 FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")  # of rows
 SIBLING = "ins"
@@ -153,7 +154,7 @@ def find(name: str, folder: Path) -> Path:
 
 def read_told(path: Path) -> Told:
     """A file of this module, or models.yaml, in YAML's types; BadStudy for what is no mapping of names."""
-    strict.read_yaml(path).mapping()
+    read_yaml(path).mapping()
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 

@@ -1,7 +1,6 @@
-"""What a study file may say, and the table of cells that it asks for."""
+"""What a study file may say, section by section, and the study that it is."""
 
 import dataclasses
-import itertools
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +10,17 @@ from winsweep import layout, strict
 from winsweep.errors import BadStudy
 from winsweep.strict import Node
 from winsweep.study import selection
-from winsweep.study.analyses import Analysis, read_analyses
-from winsweep.study.arms import Arm, Common, adapter_arms, one_of, overrides, refuse_same, refuse_twins, task_arms
-from winsweep.study.cell import Cell, Comparison, Decoding, Generation, Judge, LocalFile, Model, Table, Training
-from winsweep.study.distinct import distinct
+from winsweep.study.analyses import read_analyses
+from winsweep.study.analysis import Analysis
+from winsweep.study.arms import Arm, Common, adapter_arms, refuse_same, refuse_twins, task_arms
+from winsweep.study.cell import Cell, Decoding, Judge, LocalFile, Source, Table
+from winsweep.study.cells import Cells, ModelEntry, families
 from winsweep.study.frame import Frame
+from winsweep.study.inheritance import read_extended
 from winsweep.study.parts import Fingerprint, Parts, UrlFile, check_study_name, names_in
 from winsweep.study.published import read_published
-from winsweep.study.recipe import PRESETS, Recipe
+from winsweep.study.recipe_layers import RecipeLayers
 from winsweep.study.selection import Selection
-from winsweep.study.trajectory import at_epoch
 
 SECTIONS = (
     "name",
@@ -66,7 +66,7 @@ def read_study(path: Path, fingerprint: Fingerprint, lenient: bool = False) -> S
     """
     study = _Reader(path, fingerprint).study()
     if study.missing and not lenient:
-        raise BadStudy("\n".join(study.missing.values()))
+        raise BadStudy(*study.missing.values())
     return study
 
 
@@ -75,76 +75,52 @@ class _Reader:
 
     def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
         self.path, self.parts = path, Parts(path, fingerprint)
-        self.root = read_layers(path)
+        self.root = read_extended(path)
         self.given = self.root.mapping()
-        self.generations: dict[tuple, Generation] = {}
-        self.recipes: dict[tuple, Recipe] = {}
+        self.recipes = RecipeLayers(self.root)
 
     def study(self) -> Study:
         """Everything that stands by itself first, then what is made of it; each time all errors at once."""
-        seen = strict.Findings()
+        seen, present = strict.Findings(), strict.present
         seen.of(strict.refuse_unknown, self.given, SECTIONS, self.root)
         name, notes = seen.of(self.name), seen.of(self.notes)
         compare = seen.of(self.compare) or {}
-        self.judge, difficulty = seen.of(self.judge_of, compare), seen.of(self.difficulty, compare)
+        judge, difficulty = seen.of(self.judge_of, compare), seen.of(self.difficulty, compare)
         seen.of(lambda: compare["reference"].mapping() if "reference" in compare else {})
-        parts = self.independent(seen)
+        instructions, seeds = seen.of(self.instructions), seen.of(self.seeds)
+        models, points = seen.of(self.models), seen.of(selection.points, self.given.get("grid"))
+        arms = seen.of(self.read_arms, list(self.given["models"].mapping() if models is not None else []))
+        for layer in self.recipes.all():
+            seen.of(self.recipes.read, layer)
         if seen.found:  # nothing more can be read of it, but files that are not there are known
             seen.found += self.parts.missing.values()
         seen.stop()
-        cells = self.cells(seen, compare, *parts)
+        asked = Cells(self.root, self.parts, self.recipes, present(arms), present(instructions), present(judge))
+        asked.selection = seen.of(self.read_selection, families(present(models), asked.arms), asked.judge)
+        cells = asked.read(seen, present(models), present(points), present(seeds))
         seen.stop()
-        analyses = (
-            seen.of(read_analyses, self.given["analyses"], cells, self.arms, self.parts)
-            if "analyses" in self.given
-            else {}
-        )
-        families = [f"{c.model}.{c.task}" for c in cells]
-        published = (
-            (seen.of(read_published, self.given["published"], families, self.path) or ())
-            if "published" in self.given
-            else ()
-        )
+        analyses, published = seen.of(self.analyses, cells, asked.arms), seen.of(self.published, cells)
         seen.stop()
         return Study(
-            name,
+            present(name),
             self.path,
-            Table(name, cells, difficulty, published),
+            Table(present(name), cells, difficulty, present(published)),
             self.parts.files,
             self.parts.urls,
             self.parts.missing,
-            notes,
-            analyses,
+            present(notes),
+            present(analyses),
         )
 
-    def independent(self, seen: strict.Findings) -> tuple:
-        """Models, points of the grid and seeds; what cells ask and the arms are kept. Every layer of every recipe is
-        looked at.
-        """
-        self.instructions = seen.of(
-            lambda: self.parts.source(self.need("instructions"), "instructions", "instructions")
-        )
-        models, points, seeds = (
-            seen.of(self.models),
-            seen.of(selection.points, self.given.get("grid")),
-            seen.of(self.seeds),
-        )
-        self.arms = seen.of(self.read_arms, list(self.given["models"].mapping() if models is not None else [])) or {}
-        for layer in ({}, *self.layers()):
-            seen.of(self.recipe, layer)
-        return models, points, seeds
+    def instructions(self) -> Source:
+        return self.parts.source(self.need("instructions"), "instructions", "instructions")
 
-    def layers(self) -> typing.Iterator[dict[str, Node]]:
-        """What models, tasks and the grid say of recipes, as far as it can be read."""
-        for section in ("models", "tasks"):
-            entries = self.given[section].value if section in self.given else None
-            for entry in entries.values() if isinstance(entries, dict) else ():
-                own = entry.value.get("recipe") if isinstance(entry.value, dict) else None
-                if own and isinstance(own.value, dict):
-                    yield own.value
-        grid = self.given["grid"].value if "grid" in self.given else None
-        for name, values in grid.items() if isinstance(grid, dict) else ():
-            yield from ({name: value} for value in values.value or ())
+    def analyses(self, cells: Sequence[Cell], arms: Mapping[str, Arm]) -> dict[str, Analysis]:
+        return read_analyses(self.given["analyses"], cells, arms, self.parts) if "analyses" in self.given else {}
+
+    def published(self, cells: Sequence[Cell]) -> tuple[tuple[str, float, float], ...]:
+        named = [f"{c.model}.{c.task}" for c in cells]
+        return read_published(self.given["published"], named, self.path) if "published" in self.given else ()
 
     def name(self) -> str:
         name = strict.read(str, self.need("name"))
@@ -169,45 +145,13 @@ class _Reader:
     def section(self, kind: type, name: str) -> typing.Any:
         return strict.read(kind, self.given[name]) if name in self.given else kind()
 
-    def cells(
-        self, seen: strict.Findings, compare: dict[str, Node], models: list, points: list, seeds: Sequence[int]
-    ) -> tuple[Cell, ...]:
-        families = [f"{m.name}.{a.name}" for m, _ in models for a in self.arms.values() if a.task and a.fits(m.name)]
-        self.selection = seen.of(self.read_selection, families)
-        cells = []
-        for (model, node), arm, seed in itertools.product(models, self.arms.values(), seeds):
-            if arm.fits(model.name):
-                for point in points if arm.task else points[:1]:  # an untrained arm has no recipe to vary
-                    if run := seen.of(self.cell, model, node, arm, seed, point, compare):
-                        cells.append(run)
-                        cells += filter(
-                            None, (seen.of(at_epoch, run, epoch, written) for epoch, written in arm.trajectory.items())
-                        )
-        return distinct(cells, self.root) if cells or not seen.found else ()
-
-    def cell(
-        self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node], compare: dict[str, Node]
-    ) -> Cell:
-        candidate = self.generation(model, own, arm, seed, point)
-        reference = self.reference(compare, arm, model)
-        other = reference if isinstance(reference, LocalFile) else self.generation(model, own, reference, seed, point)
-        label, varying = _label(model.name, arm, seed, point), tuple((k, v.value) for k, v in point.items())
-        return Cell(
-            label,
-            model.name,
-            arm.name,
-            seed,
-            varying if arm.task else (),
-            arm.leave_out,
-            Comparison(label, candidate, other, self.judge),
-        )
-
-    def models(self) -> list[tuple[Model, dict[str, Node]]]:
-        seen, out = strict.Findings(), []
+    def models(self) -> list[ModelEntry]:
+        seen = strict.Findings()
+        out: list[ModelEntry] = []
         given = strict.not_empty(self.need("models"), "type a line such as toy: {pretrain: {corpus: toy}}")
         for name, node in given.mapping().items():
-            model = seen.of(self.parts.model, name, node)
-            out.append((model, node.value)) if model else None
+            if model := seen.of(self.parts.model, name, node):
+                out.append((model, node.mapping()))
         seen.stop()
         refuse_twins([(m.name, m) for m, _ in out], self.given["models"])
         return out
@@ -229,13 +173,13 @@ class _Reader:
         refuse_same(seeds, self.given["seeds"], "seed")
         return seeds
 
-    def read_selection(self, families: list[str]) -> Selection | None:
+    def read_selection(self, named: list[str], judge: Judge) -> Selection | None:
         if "choose" not in self.given:
             return None
         return selection.read_selection(
             self.given["choose"],
-            families,
-            self.judge,
+            named,
+            judge,
             lambda n: self.parts.source(n, "validation", "instructions"),
             self.parts.judge,
             self.parts.local,
@@ -247,78 +191,3 @@ class _Reader:
                 "judge is missing", f"legal: {', '.join(names_in(layout.JUDGES))}", "add judge: NAME"
             )
         return self.parts.judge(compare["judge"])
-
-    def reference(self, compare: dict[str, Node], arm: Arm, model: Model) -> Arm | LocalFile:
-        """What the cells of an arm are compared with: the arm's own word, or the study's."""
-        if arm.reference:
-            at = self.given["tasks" if arm.task else "adapters"].mapping()[arm.name].mapping()["reference"]
-            return one_of(self.arms, arm.reference, at, lambda a: a.fits(model.name))
-        node = compare.get("reference", self.given["compare"])
-        given = node.mapping() if "reference" in compare else {}
-        strict.refuse_unknown(given, ("task", "outputs"), node)
-        if len(given) != 1:
-            raise node.error(
-                "no single reference", "exactly one of reference: {task: NAME} and reference: {outputs: FILE} is legal"
-            )
-        if "outputs" in given:
-            return self.parts.local(given["outputs"])
-        return one_of(self.arms, strict.read(str, given["task"]), given["task"], lambda a: a.fits(model.name))
-
-    def generation(self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node]) -> Generation:
-        """The one object for all cells that ask for these outputs: what is the same object need not be compared."""
-        at = (model.name, arm.name, *((seed, selection.point_label(point)) if arm.task else ()))
-        if at not in self.generations:
-            self.generations[at] = self.new_generation(model, own, arm, seed, point)
-        return self.generations[at]
-
-    def new_generation(
-        self, model: Model, own: dict[str, Node], arm: Arm, seed: int, point: dict[str, Node]
-    ) -> Generation:
-        source, family = model, f"{model.name}.{arm.name}"
-        if arm.task is not None:
-            recipe = self.recipe_of(model, own, arm, point)
-            source = Training(_label(model.name, arm, seed, point), model, arm.task, recipe, seed, arm.frame)
-            source = self.selection.of(source, family, arm.decoding) if self.selection else source
-        label = source.name if arm.task else family
-        return Generation(label, source, arm.adapter, arm.decoding, arm.frame, self.instructions)
-
-    def recipe_of(self, model: Model, own: dict[str, Node], arm: Arm, point: dict[str, Node]) -> Recipe:
-        at = (model.name, arm.name, selection.point_label(point))
-        if at not in self.recipes:
-            self.recipes[at] = self.recipe(own["recipe"].mapping() if "recipe" in own else {}, arm.recipe, point)
-        return self.recipes[at]
-
-    def recipe(self, *layers: Mapping[str, Node]) -> Recipe:
-        """The study's recipe, then the model's, the task's and the grid's word, the later one winning; the preset says
-        the rest.
-        """
-        merged = dict(self.given["recipe"].mapping()) if "recipe" in self.given else {}
-        for layer in layers:
-            merged |= layer
-        preset = strict.read(typing.Literal[*PRESETS], merged.pop("preset")) if "preset" in merged else "as_run"
-        if "keep_epochs" in merged:
-            raise merged["keep_epochs"].error(
-                "found checkpoints of a longer run",
-                "each number of epochs has a learning-rate schedule of its own, so one run is not several",
-                "type grid: {epochs: [5, 7]}, or trajectory: [5] beside from: for points of one run",
-            )
-        return dataclasses.replace(PRESETS[preset], **overrides(Recipe, merged, self.given.get("recipe", self.root)))
-
-
-def read_layers(path: Path, over: tuple[Path, ...] = ()) -> Node:
-    """The file at `path` over the one that it extends:, if it does; BadStudy if a file extends itself."""
-    root = strict.read_yaml(path)
-    given = root.mapping()
-    if "extends" not in given:
-        return root
-    base = path.parent / strict.read(str, given["extends"])
-    if base.resolve() in (path.resolve(), *over):
-        raise given["extends"].error(f"{base} extends this file", "a study that extends no other must be at the end")
-    below = read_layers(base, (path.resolve(), *over))
-    return strict.overlay(
-        below, Node({k: v for k, v in given.items() if k != "extends"}, root.file, root.line, root.path)
-    )
-
-
-def _label(model: str, arm: Arm, seed: int, point: dict[str, Node]) -> str:
-    return f"{model}.{arm.name}.s{seed}{selection.point_label(point) if arm.task else ''}"

@@ -4,6 +4,7 @@ whose schedule is another.
 
 import dataclasses
 
+from winsweep import strict
 from winsweep.strict import Node
 from winsweep.study.cell import Cell
 
@@ -15,7 +16,7 @@ def at_epoch(cell: Cell, epoch: int, at: Node) -> Cell:
     It is compared with what the whole run is compared with. BadStudy (of the place `at`) for the run's last epoch or a
     later one, or if how many epochs the run has is chosen by validation.
     """
-    run = cell.training
+    run = strict.present(cell.training)
     if run.choice and "epochs" in run.choice.fields:
         raise at.error(
             "found a trajectory of a run whose epochs choose: decides",

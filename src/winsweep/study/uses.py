@@ -1,20 +1,17 @@
 """What a study does with each of its models and judges: the asks of the checks that come before anything is spent."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from winsweep.graph import Gates
-from winsweep.keys import name_only, worked_out_once
-from winsweep.study.analyses import Analysis
+from winsweep.keys import NAME_ONLY, worked_out_once
+from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.cell import (
     Comparison,
-    Containment,
     Decoding,
-    Drift,
     Generation,
     Judge,
     Model,
-    RankingTest,
     Source,
     Table,
     Training,
@@ -31,7 +28,7 @@ TRAIN, OUTPUTS, RANK = "finetune", "generate", "rank"
 class ModelUse:
     """A base model with everything that a study does with it."""
 
-    name: str = name_only()
+    name: str = field(metadata=NAME_ONLY)
     model: Model
     max_tokens: tuple[int, ...]  # of recipes
     frames: tuple[Frame, ...]
@@ -45,7 +42,7 @@ class ModelUse:
 class JudgeUse:
     """A judge that will be asked."""
 
-    name: str = name_only()
+    name: str = field(metadata=NAME_ONLY)
     judge: Judge
 
 
@@ -67,10 +64,10 @@ def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True
     }
     judges = _judges(comparisons)
 
-    def gates(stage: str, ask: object) -> dict[str, tuple[str, object]]:
-        if stage not in (TRAIN, OUTPUTS, RANK):
+    def gates(stage: str, ask: Hashable) -> dict[str, tuple[str, Hashable]]:
+        if stage not in (TRAIN, OUTPUTS, RANK) or not isinstance(ask, (Training, Generation, RankingTest)):
             return {}
-        of_model = (
+        of_model: dict[str, tuple[str, Hashable]] = (
             {}
             if isinstance(ask, (Generation, RankingTest)) and isinstance(ask.model, Training)
             else {"check": ("check", models[untrained(ask.model)])}
@@ -111,12 +108,13 @@ def _use(
     model: Model, tuned: Iterable[Training], generations: Iterable[Generation], ranks: Iterable[RankingTest]
 ) -> ModelUse:
     trained = [t for t in tuned if t.model == model]
-    of, asked = ([x for x in those if untrained(x.model) == model] for those in (generations, ranks))
+    of = [g for g in generations if untrained(g.model) == model]
+    asked = [r for r in ranks if untrained(r.model) == model]
     return ModelUse(
         model.name,
         model,
         tuple(sorted({t.recipe.max_tokens for t in trained})),
-        _once(x.frame for x in (*of, *trained, *asked)),
+        _once([*(g.frame for g in of), *(t.frame for t in trained), *(r.frame for r in asked)]),
         _once(g.decoding for g in of),
         _once((g.adapter, g.frame) for g in of if g.adapter.rules),
         _once(g.instructions for g in of),
@@ -127,9 +125,9 @@ def _once(values: Iterable) -> tuple:
     return tuple(dict.fromkeys(values))
 
 
-def _judges(comparisons: Iterable[Comparison]) -> dict[Training | Generation, tuple[JudgeUse, ...]]:
+def _judges(comparisons: Iterable[Comparison]) -> dict[Hashable, tuple[JudgeUse, ...]]:
     """The judges of what is made by each training, and of each untrained model's outputs."""
-    found: dict[Training | Generation, dict[JudgeUse, None]] = {}
+    found: dict[Hashable, dict[JudgeUse, None]] = {}
     for comparison in comparisons:
         if not hasattr(comparison.judge.options, "limits") and not hasattr(comparison.judge.options, "weights"):
             continue  # it needs nothing but itself

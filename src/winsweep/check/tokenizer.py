@@ -1,0 +1,118 @@
+"""Whether a tokenizer fits its model, and can write the frames and spell the rules that a study uses it with."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+
+from winsweep import keys
+from winsweep.check.finding import Finding, one_line
+from winsweep.errors import WinsweepError
+from winsweep.generate.rule_tokens import resolve
+from winsweep.study.frame import Frame, Message
+from winsweep.study.rules import Adapter
+from winsweep.text.chat import form_of
+from winsweep.text.encode import encode, prompt_ids
+from winsweep.text.ends import ends_of
+from winsweep.text.weights import Report
+
+TALK: list[Message] = [
+    {"role": "user", "content": "a"},
+    {"role": "assistant", "content": "b"},
+    {"role": "user", "content": "c"},
+    {"role": "assistant", "content": "d"},
+]
+
+
+def vocabulary(report: Report, tokenizer: PreTrainedTokenizerBase, read: Sequence[Sequence[int]]) -> Finding:
+    """Every id that is `read` has a row, also at the output; tokens that no text of the study holds may lack one."""
+    ends = {"input": report.model.get_input_embeddings(), "output": report.model.get_output_embeddings()}
+    rows = min((part.weight.shape[0] for part in ends.values() if getattr(part, "weight", None) is not None), default=0)
+    extra = {i: token for token, i in sorted(tokenizer.get_vocab().items(), key=lambda x: x[1]) if i >= rows}
+    told = f"{max(tokenizer.get_vocab().values()) + 1:,} tokens; {rows:,} rows of its embedding"
+    used = {i for ids in read for i in ids} | {
+        tokenizer.eos_token_id,
+        tokenizer.pad_token_id,
+        tokenizer.bos_token_id,
+    } - {None}
+    if wanted := [extra[i] for i in sorted(used & extra.keys())]:
+        return Finding(
+            "problem",
+            "vocabulary",
+            f"{told}; no row for {some(wanted)}, which the study's texts hold",
+            f"legal are tokens below {rows}; take them out of tokenizer.json, or use a model whose embedding was "
+            f"enlarged for them",
+        )
+    beside = (
+        f"; {some(list(extra.values()))} {'has' if len(extra) == 1 else 'have'} none, and no text may hold "
+        f"{'it' if len(extra) == 1 else 'them'}"
+        if extra
+        else ""
+    )
+    return Finding("ok", "vocabulary", told + beside)
+
+
+def some(tokens: Sequence[str]) -> str:
+    """The first three tokens, and how many more there are."""
+    return ", ".join(repr(token) for token in tokens[:3]) + (f" and {len(tokens) - 3} more" if len(tokens) > 3 else "")
+
+
+def ids_of(said: Mapping, tokenizer: PreTrainedTokenizerBase, instructions: Sequence[str]) -> list[list[list[int]]]:
+    """For each frame that can be written, what the model will read: the prompts, and last a conversation."""
+    found = []
+    for plain in said["frames"]:
+        with contextlib.suppress(WinsweepError):  # said by frames()
+            frame = Frame(**plain)
+            found.append(
+                [prompt_ids(text, tokenizer, frame) for text in instructions or ("a",)]
+                + [encode(TALK, tokenizer, frame).ids]
+            )
+    return found
+
+
+def ends(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Finding:
+    """What ends an answer, and who says so."""
+    said = ends_of(str(folder), None, tokenizer).said
+    who = {
+        token: [by for by, tokens in said.items() if token in tokens and by != "ignored"]
+        for by, tokens in said.items()
+        for token in tokens
+    }
+    told = [f"{token!r} ({', '.join(by)})" for token, by in who.items() if by]
+    ignored = (
+        f"; ids {', '.join(said['ignored'])}, which a configuration names, are no special tokens"
+        if "ignored" in said
+        else ""
+    )
+    return Finding("ok", "end of a turn", " or ".join(told) + ignored)
+
+
+def added(tokenizer: PreTrainedTokenizerBase) -> Finding:
+    """What the tokenizer puts around each text."""
+    bare, whole = (tokenizer("a", add_special_tokens=add)["input_ids"] for add in (False, True))
+    at = next((i for i in range(len(whole) - len(bare) + 1) if whole[i : i + len(bare)] == bare), None)
+    before, behind = (whole[:at], whole[at + len(bare) :]) if at is not None else ([], [])
+    told = [
+        f"{' '.join(tokenizer.convert_ids_to_tokens(ids))} {where} each text"
+        for ids, where in ((before, "before"), (behind, "behind"))
+        if ids
+    ]
+    told += ["nothing stands behind prompts"] if behind else []
+    return Finding("ok", "added tokens", " and ".join(told) or "none")
+
+
+def frames(said: Mapping, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> Iterator[Finding]:
+    """Whether each frame can be written and learned from, and each rule spelled, with this tokenizer."""
+    for plain in said["frames"]:
+        try:
+            form = form_of(Frame(**plain), tokenizer)
+            form.prompt("a")
+            form.masked_spans(TALK, tokenizer.eos_token)
+        except WinsweepError as e:
+            yield Finding("problem", "frame", one_line(e))
+    for adapter, plain in said["adapters"]:
+        try:
+            resolve(keys.restore(Adapter, adapter), tokenizer, config.get_text_config().vocab_size, Frame(**plain))
+        except WinsweepError as e:
+            yield Finding("problem", "rules", one_line(e))

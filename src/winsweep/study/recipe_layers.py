@@ -1,0 +1,58 @@
+"""The recipe of a cell: what the study, its model, its task and a point of the grid say; the later one wins."""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+
+from winsweep import strict
+from winsweep.strict import Node
+from winsweep.study import selection
+from winsweep.study.arms import Arm, overrides
+from winsweep.study.cell import Model
+from winsweep.study.recipe import PRESETS, Recipe
+
+
+class RecipeLayers:
+    """The recipes of the study file at `root`; the one object for all cells that have the same."""
+
+    def __init__(self, root: Node) -> None:
+        self.root, self.given = root, root.mapping()
+        self.known: dict[tuple[str, str, str], Recipe] = {}
+
+    def all(self) -> typing.Iterator[Mapping[str, Node]]:
+        """Nothing, and what models, tasks and the grid say of recipes, as far as it can be read."""
+        yield {}
+        for section in ("models", "tasks"):
+            entries = self.given[section].value if section in self.given else None
+            for entry in entries.values() if isinstance(entries, dict) else ():
+                own = entry.value.get("recipe") if isinstance(entry.value, dict) else None
+                if own and isinstance(own.value, dict):
+                    yield own.value
+        grid = self.given["grid"].value if "grid" in self.given else None
+        for name, values in grid.items() if isinstance(grid, dict) else ():
+            yield from ({name: value} for value in values.value or ())
+
+    def of(self, model: Model, own: Mapping[str, Node], arm: Arm, point: Mapping[str, Node]) -> Recipe:
+        """The recipe of an arm of a model, whose entry in the study is `own`, at a point of the grid; BadStudy as of
+        `read`.
+        """
+        at = (model.name, arm.name, selection.point_label(point))
+        if at not in self.known:
+            self.known[at] = self.read(own["recipe"].mapping() if "recipe" in own else {}, arm.recipe, point)
+        return self.known[at]
+
+    def read(self, *layers: Mapping[str, Node]) -> Recipe:
+        """The study's recipe, then each layer over those before it; the preset says the rest. BadStudy for what is no
+        recipe.
+        """
+        merged = dict(self.given["recipe"].mapping()) if "recipe" in self.given else {}
+        for layer in layers:
+            merged |= layer
+        preset = strict.read(typing.Literal[*PRESETS], merged.pop("preset")) if "preset" in merged else "as_run"
+        if "keep_epochs" in merged:
+            raise merged["keep_epochs"].error(
+                "found checkpoints of a longer run",
+                "each number of epochs has a learning-rate schedule of its own, so one run is not several",
+                "type grid: {epochs: [5, 7]}, or trajectory: [5] beside from: for points of one run",
+            )
+        return dataclasses.replace(PRESETS[preset], **overrides(Recipe, merged, self.given.get("recipe", self.root)))
