@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import layout, paths
+from winsweep.check.finding import Finding
 from winsweep.errors import WinsweepError
 from winsweep.graph import discover
 from winsweep.placement import cluster_file, read_cluster
@@ -55,7 +56,7 @@ def main() -> int:
     return 1 if "problem" in verdicts else 0
 
 
-def say(finding) -> str:
+def say(finding: Finding) -> str:
     print(finding, flush=True)
     return finding.verdict
 

@@ -7,6 +7,7 @@ Ctrl-C ends --follow. The cell goes on.
 """
 
 import argparse
+import io
 import sys
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     a = parser().parse_args()
-    sys.stdout.reconfigure(errors="replace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         workspace = open_workspace(a.study, a.store)
         if a.follow:

@@ -81,11 +81,12 @@ def main() -> int:
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
-    os.execv(sys.executable, [sys.executable, *words])
+    else:
+        os.execv(sys.executable, [sys.executable, *words])
 
 
 def write(a: argparse.Namespace, store: Path) -> tuple[Path, single.Told]:
-    """The study file in the store's folder studies/, written if it is new or says something else now, and what it says."""
+    """The study file in the store's folder studies/, written if it is new or says something else, and what it says."""
     folder = store / "studies"
     if a.act == "eval":
         path = single.find(a.model, folder)

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
@@ -65,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--allow-missing", action="store_true", help="score the other rows where some are missing or have no preference"
     )
+    add_rest(p)
+    return p
+
+
+def add_rest(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--second", type=paths.argument, metavar="FILE", help="annotations by another judge: how far the two agree"
     )
@@ -87,7 +92,6 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--json", action="store_true", help="print JSON")
     p.add_argument("--columns", action="store_true", help="print what each column of a results table means, then stop")
-    return p
 
 
 def main() -> int:
@@ -186,7 +190,8 @@ def judge_of(words: str, store: Path) -> "Judge":
     for why in parts.missing.values():
         raise BadStudy(why)
     for path in parts.files.values():  # the weights of a judge that is a model on this machine
-        judge = dataclasses.replace(judge, options=dataclasses.replace(judge.options, path=str(path)))
+        options: Any = judge.options  # a dataclass of the judge's own module
+        judge = dataclasses.replace(judge, options=dataclasses.replace(options, path=str(path)))
     return judge
 
 

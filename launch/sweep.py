@@ -60,7 +60,11 @@ def parser() -> argparse.ArgumentParser:
         default=default_jobs(),
         help="attempts at once on this machine (default: its cores)",
     )
-    slurm = p.add_argument_group("on a cluster (SLURM)")
+    add_cluster(p.add_argument_group("on a cluster (SLURM)"))
+    return p
+
+
+def add_cluster(slurm: argparse._ArgumentGroup) -> None:
     slurm.add_argument(
         "--cluster",
         metavar="NAME",
@@ -78,7 +82,6 @@ def parser() -> argparse.ArgumentParser:
         type=paths.argument,
         help="write batch scripts and a submit.sh into DIR; submit nothing",
     )
-    return p
 
 
 def main() -> int:
