@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
+from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.endings import progress_of
 from winsweep.attempt.retry import End, against, failed
@@ -61,7 +62,8 @@ def note_lost(store: Store, over: Submitted) -> None:
     """Each task of an array that left the queue without ever beginning, although all it needs is there, counts as an
     attempt.
 
-    So a job that cannot start on its nodes is not submitted again for ever.
+    So a job that cannot start on its nodes is not submitted again for ever. One whose setup lines, interpreter or
+    container failed would fail again.
     """
     if over.job is None:  # it was never submitted
         return
@@ -69,8 +71,11 @@ def note_lost(store: Store, over: Submitted) -> None:
     lines = (over.folder / "specs.jsonl").read_text(encoding="utf-8").splitlines()
     for index, line in enumerate(lines):
         task = f"{over.job}_{index}"
+        broken = arrays.failure(over.folder, index)
         for key in could_begin(json.loads(line), present) if not present >= set(over.keys[index]) else ():
-            if not store.was_claimed(key, f"slurm-{task}"):
+            if broken:
+                lose(store, key, task, f"could not begin: {printable(broken)}", "setup")
+            elif not store.was_claimed(key, f"slurm-{task}"):
                 said = last_words(store.work(key) / "logs", f"slurm-{task}.*.log")
                 why = f"its log ends with: {said}" if said else "cancelled, or it could not start on its node"
                 lose(store, key, task, f"left the queue and never began: {why}")
@@ -118,7 +123,12 @@ def last_words(logs: Path, pattern: str) -> str:
     """The last line of the newest log there, without what a terminal would act on; "" if there is none."""
     log = max(logs.glob(pattern), key=lambda p: p.stat().st_mtime, default=None)
     lines = log.read_bytes()[-4 * SHOWN :].decode(errors="replace").strip().splitlines() if log else []
-    return "".join(c for c in lines[-1] if c.isprintable())[-SHOWN:] if lines else ""
+    return printable(lines[-1]) if lines else ""
+
+
+def printable(text: str) -> str:
+    """The end of a text as one line that no terminal acts on."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())[-SHOWN:]
 
 
 def lacking(store: Store, key: str) -> dict:

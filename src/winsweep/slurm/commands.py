@@ -19,7 +19,7 @@ from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
 from winsweep.results import models_text, where_text
 from winsweep.screen import Detail
-from winsweep.slurm import halt, inventory, partition_check, queue, sbatch, watchdog
+from winsweep.slurm import batch_script, containers, halt, inventory, partition_check, queue, sbatch, watchdog
 from winsweep.slurm.array_folders import leave_out
 from winsweep.slurm.chain import Array
 from winsweep.slurm.emit import Step, emit
@@ -36,6 +36,7 @@ def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: 
     """One call of the launcher, which `command` repeats; the exit code is 0 if nothing has failed."""
     if a.cancel is not None:
         return cancel(workspace, a.cancel)
+    cluster = containers.resolved(cluster, workspace.store.root, workspace.study.files.values())
     if a.dry_run:
         return dry_run(workspace, cluster, command, Detail(a.cells, a.verbose))
     if a.emit:
@@ -190,7 +191,7 @@ def say_refusals(todo: Sequence[Array]) -> int:
     shapes: dict[str, list[Array]] = {}
     for array in todo:
         one = replace(array, tasks=array.tasks[:1], at=())  # how many tasks it has is no part of its shape
-        shapes.setdefault(str(sbatch.parameters(one, "", "", [])), []).append(array)
+        shapes.setdefault(str(batch_script.parameters(one, "", "", [])), []).append(array)
     code = 0
     for of_shape in shapes.values():
         stages = ", ".join(dict.fromkeys(x.title for x in of_shape))

@@ -128,9 +128,8 @@ class Submission:
             self.others = pending_finalizers.others(self.found, self.workspace.store.published().keys())
         if same := pending_finalizers.same(told, self.waiting):
             return same[1].job, False
-        return self.submit(
-            finalizer_array(self.workspace, self.cluster, ()), open_finalizer(self.workspace, told, self.code), []
-        ), True
+        array = finalizer_array(self.workspace, self.cluster, ())
+        return self.submit(array, open_finalizer(self.workspace, array, told, self.code), []), True
 
     def set_dependency(self, finalizer: str) -> None:
         """Let the finalizer begin behind all that it waits for, or, if more is missing, behind the first of these that
