@@ -4,8 +4,9 @@ PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN = .venv/bin
 
-.PHONY: demo train train_resp eval test faults long vllm install weights bench clean
+.PHONY: demo train train_resp eval test faults long vllm install weights bench docs clean
 
+# The demo: a study of two toy models, about two minutes; its table is runs/results/demo.csv.
 demo: install
 	$(BIN)/python launch/sweep.py launch/sweeps/demo.yaml
 
@@ -19,7 +20,7 @@ train train_resp eval: install
 	$(BIN)/python launch/one.py $@ --model="$$MODEL" --data="$$DATA" --lr="$$LR" --epochs="$$EPOCHS" --seed="$$SEED" \
 		--judge="$$JUDGE" --cluster="$$CLUSTER" --store="$$STORE" --dry-run="$$DRY_RUN"
 
-# Two processes: tests on SLURM mostly wait, the others compute.
+# Every test but the long ones, about 25 minutes. Two processes: tests on SLURM mostly wait, the others compute.
 test: install
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
@@ -50,6 +51,7 @@ long: install
 vllm: .venv-vllm/installed
 	.venv-vllm/bin/python -m pytest -m 'not long' tests/generate/test_vllm_engine.py tests/generate/test_vllm_rules.py tests/generate/test_greedy.py
 
+# The environment .venv, with all that the tests need.
 install: .venv/installed
 
 # Torch first and from its own index: a plain requirement would fetch several GB of CUDA libraries on Linux.
@@ -73,8 +75,14 @@ install: .venv/installed
 weights: install
 	$(BIN)/python -m winsweep.ship launch/sweeps/demo.yaml
 
+# The documentation, in docs/_build/html; warnings are errors.
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+# How fast it is: every benchmark in turn.
 bench: install
 	for b in tests/benchmarks/bench_*.py; do $(BIN)/python $$b; done
 
+# Remove the environments and what was built; results stay.
 clean:
-	rm -rf .venv .venv-vllm build src/*.egg-info
+	rm -rf .venv .venv-vllm build docs/_build src/*.egg-info

@@ -77,12 +77,12 @@ FREE = ("setup", "env", "python", "container", "sbatch", "srun")  # whose texts 
 class Container:
     """An image that the ranks of a task run in; the store, the code, scratch and local data are mounted by winsweep."""
 
-    # what runs it: apptainer (or singularity under that name) on the node, or pyxis, a plugin of srun
+    #: what runs it: apptainer (or singularity under that name) on the node, or pyxis, a plugin of srun
     runtime: Literal["apptainer", "pyxis"]
-    image: str  # a file (.sif, .sqsh) on the shared disk, or a name in a registry, such as docker://ORG/NAME@sha256:…
-    mounts: tuple[str, ...] = ()  # more directories, as PATH or PATH:PATH_INSIDE or PATH:PATH_INSIDE:ro
-    args: tuple[str, ...] = ()  # more options of `apptainer exec`, or of srun
-    digest: str = ""  # sha256 of the image, for the record; winsweep fills it in where the image is a file
+    image: str  #: a file (`.sif`, `.sqsh`) on the shared disk, or a name in a registry
+    mounts: tuple[str, ...] = ()  #: more directories, as `PATH`, `PATH:PATH_INSIDE` or `PATH:PATH_INSIDE:ro`
+    args: tuple[str, ...] = ()  #: more options of `apptainer exec`, or of srun
+    digest: str = ""  #: sha256 of the image, for the record; filled in by winsweep where the image is a file
 
 
 def checked(name: str, node: strict.Node) -> strict.Node:

@@ -22,48 +22,54 @@ WORD = re.compile(r"[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")
 class Placement:
     """Resources of one attempt of one stage; read from slurm/stages.yaml and a cluster file."""
 
-    ranks: int = strict.number(1, 1)  # processes that train together, spread evenly over the nodes
-    nodes: int = strict.number(1, 1)
-    gpus_per_rank: int = strict.number(0, 0)  # a machine without GPUs runs everything on its CPUs
-    threads: int = strict.number(1, 1)  # CPU threads of each rank; fixed, because sums depend on it in the last bit
-    zero: str = "zero1"  # a file of ds_configs/, without .json
-    # tokens of one forward pass on one rank; 0: as many as fit into a GPU, or 2,048 on a CPU
+    ranks: int = strict.number(1, 1)  #: processes that train together, spread evenly over the nodes [processes]
+    nodes: int = strict.number(1, 1)  #: nodes of an attempt; `ranks` must be a multiple of it [nodes]
+    gpus_per_rank: int = strict.number(0, 0)  #: GPUs of each rank; without any, it runs on CPUs [GPUs]
+    #: CPU threads of each rank; fixed, because sums depend on it in the last bit [threads]
+    threads: int = strict.number(1, 1)
+    zero: str = "zero1"  #: ZeRO stage: a file of `ds_configs/`, without `.json`
+    #: tokens of one forward pass on one rank; 0: as many as fit into a GPU, or 2,048 on a CPU [tokens]
     micro_tokens: int = strict.number(0, 0)
-    # activations that the backward pass makes again: less memory, same numbers
+    #: activations that the backward pass makes again: less memory, same numbers
     recompute: Literal["none", "cheap", "full"] = "none"
-    # optimizer steps between full-state checkpoints; 0: as often as costs 3 % of the time
+    #: steps between full-state checkpoints; 0: as often as costs 3 % of the time [optimizer steps]
     checkpoint_steps: int = strict.number(0, 0)
-    # write them behind the next steps, from a copy in the node's memory if there is room for one
+    #: write checkpoints behind the next steps, from a copy in the node's memory if there is room for one
     checkpoint_behind: bool = True
-    # longest wait of a rank for the others; a hung rank ends the attempt after it
+    #: longest wait of a rank for the others; a hung rank ends the attempt after it [seconds]
     timeout_s: float = strict.number(600.0, 1)
-    # a directory of each node, or a variable that names one (TMPDIR): base models are copied there and read from there
+    #: a directory of each node, or a variable that names one (`TMPDIR`): base models are copied there and read from it
     scratch: str | None = None
     # What follows is SLURM's.
-    time_min: int = strict.number(60, 1)
-    # how long before the limit an attempt is told to save; SLURM may tell it a minute earlier
+    time_min: int = strict.number(60, 1)  #: time limit of an attempt [minutes]
+    #: how long before the limit an attempt is asked to save; SLURM may ask a minute earlier [seconds]
     signal_s: int = strict.number(90, 1)
-    mem_gb: int | None = None  # of each node
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None
-    throttle: int = strict.number(256, 1)  # tasks of one array that run at once
-    gpu_type: str | None = None  # as `sinfo -o %G` names it
-    # which option of sbatch asks for GPUs: --gpus-per-node, --gres=gpu:… or --gpus-per-task
+    mem_gb: int | None = None  #: memory of each node; without it, the partition's default [GB]
+    partition: str | None = None  #: SLURM partition
+    account: str | None = None  #: SLURM account that is charged
+    qos: str | None = None  #: SLURM quality of service
+    constraint: str | None = None  #: features that a node must have, such as `a100|h100`
+    throttle: int = strict.number(256, 1)  #: tasks of one array that run at once [tasks]
+    #: kind of GPU, as `sinfo -o %G` names it
+    gpu_type: str | None = None
+    #: which option of sbatch asks for GPUs
     gpus_by: Literal["gpus-per-node", "gres", "gpus-per-task"] = "gpus-per-node"
-    # shell lines that run on each node before a rank, such as module load; with pyxis on the first node alone, before
-    # the container starts
+    #: shell lines that run on each node before a rank, such as `module load`; with pyxis on the first node alone,
+    #: before the container starts
     setup: tuple[str, ...] = ()
-    env: tuple[tuple[str, str], ...] = ()  # variables of each rank, set before the setup lines; no secrets
-    python: str | None = None  # the interpreter of the nodes: a path, or a name found after setup; else sweep.py's own
-    container: Container | None = None  # what ranks run in; finalizers and watchdogs, which call sbatch, stay outside
-    sbatch: tuple[tuple[str, str], ...] = ()  # any other long option of sbatch
-    srun: tuple[str, ...] = ()  # more options of srun, as --OPTION=VALUE
-    # login: on the machine of the launcher, for stages that need the internet. with_input: right after the finetune or
-    # model that it is made from and in the same task, if that is submitted at the same time (then only ranks, threads
-    # and timeout_s of this count); else in one task with what its stage makes of the same model, so that this is loaded
-    # once for all of them.
+    #: variables of each rank, set before the setup lines; no secrets; merged by name over the layers
+    env: tuple[tuple[str, str], ...] = ()
+    #: the interpreter of the nodes: a path, or a name that is found after `setup`; without it, that of `sweep.py`
+    python: str | None = None
+    #: what ranks run in; finalizers and watchdogs, which call sbatch, stay outside
+    container: Container | None = None
+    #: any other long option of sbatch and its value (`true` for one without); merged by name over the layers
+    sbatch: tuple[tuple[str, str], ...] = ()
+    srun: tuple[str, ...] = ()  #: more options of srun, as `--OPTION=VALUE`
+    #: `login`: on the machine of the launcher, for stages that need the internet. `with_input`: right after the
+    #: finetune or model that it is made from and in the same task, if that is submitted at the same time (then only
+    #: `ranks`, `threads` and `timeout_s` of this count); else in one task with what its stage makes of the same model,
+    #: so that this is loaded once for all of them
     where: Literal["nodes", "login", "with_input"] = "nodes"
 
     @property
@@ -112,6 +118,19 @@ class Placements:
         return {stage for stage, placed in self.by_stage.items() if placed.where == where}
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClusterFile:
+    """The top of a cluster file. A value of `labels` wins over one of `stages`, that over `all`, and that over
+    `slurm/stages.yaml`.
+    """
+
+    kind: Literal["slurm", "local"] = "local"  #: who runs attempts: SLURM, or this machine
+    all: Placement | None = None  #: resources of every stage
+    stages: Mapping[str, Placement] | None = None  #: resources of a stage, by its name
+    #: resources of some cells: a pattern of their labels such as `small-*`, then the stage; the first that fits decides
+    labels: Mapping[str, Mapping[str, Placement]] | None = None
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A cluster file, read: whether SLURM or this machine runs attempts, and how."""
@@ -139,10 +158,8 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
     """
     root, seen = read_yaml(file), strict.Findings()
     given = root.mapping()
-    seen.of(strict.refuse_unknown, given, ("kind", "all", "stages", "labels"), root)
-    kind: Literal["slurm", "local"] | None = (
-        seen.of(strict.read, Literal["slurm", "local"], given["kind"]) if "kind" in given else "local"
-    )
+    seen.of(strict.refuse_unknown, given, strict.keys(ClusterFile), root)
+    kind: Literal["slurm", "local"] | None = seen.of(strict.option, ClusterFile, "kind", given)
     common, own = read_yaml(defaults), given.get("stages")
     patterns = list((seen.of(given["labels"].mapping) or {}).items()) if "labels" in given else []
     for node in [common, own, *(node for _, node in patterns)]:

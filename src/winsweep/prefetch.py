@@ -14,9 +14,9 @@ from typing import BinaryIO
 from winsweep.artifact import Artifact
 from winsweep.errors import BadData, Unreachable
 from winsweep.plan import Item
-from winsweep.study import parts
+from winsweep.study import web_file
 from winsweep.study.cell import HubData, HubModel
-from winsweep.study.parts import UrlFile
+from winsweep.study.web_file import UrlFile
 from winsweep.text import hub
 from winsweep.workspace import Workspace
 
@@ -68,7 +68,7 @@ def fetch(workspace: Workspace) -> int:
     done += [_say(hub.title(part), partial(hub.fetch, part)) for part in on_hub(workspace.order)]
     print(
         f"Nodes without internet need HF_HUB_OFFLINE=1, HF_HUB_CACHE={hub.cache()} (by default $HF_HOME/hub) and "
-        f"WINSWEEP_CACHE={parts.cache()} in their environment, on a disk that they see."
+        f"WINSWEEP_CACHE={web_file.cache()} in their environment, on a disk that they see."
     )
     lost = [text for path, text in study.missing.items() if path not in study.urls]
     print("".join(f"{line}\n" for line in ["not there yet, and no url is known:", *lost]) if lost else "", end="")

@@ -130,6 +130,17 @@ def read_fields(kind: type, given: dict[str, Node], at: Node) -> typing.Any:
     return kind(**values)
 
 
+def keys(kind: type) -> tuple[str, ...]:
+    """The keys that the fields of the dataclass `kind` have in a file, in its order."""
+    return tuple(f.metadata.get("key", f.name) for f in dataclasses.fields(kind) if f.init)
+
+
+def option(kind: type, name: str, given: typing.Mapping[str, Node]) -> typing.Any:
+    """The field `name` of the dataclass `kind` as `given` has it, checked; its default where it is not given."""
+    field = next(f for f in dataclasses.fields(kind) if f.name == name)
+    return _field(_hints(kind)[name], given[name], field.metadata) if name in given else field.default
+
+
 def _field(kind: object, node: Node, bounds: typing.Mapping[str, float]) -> typing.Any:
     value = read(kind, node)
     _check_range(value, bounds, node)

@@ -46,7 +46,7 @@ def test_a_model_that_is_not_there_is_named(folder):
 
 def test_a_missing_package_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(NotFound, match=r"pip install 'winsweep\[analysis\]'"):
+    with pytest.raises(NotFound, match=r"pip install -e '\.\[analysis\]' in the checkout"):
         embedder("some/model")
 
 

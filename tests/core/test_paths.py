@@ -101,7 +101,7 @@ def test_other_names_stand(tmp_path):
 
 def test_paths_that_a_study_a_variable_or_a_spec_names(tmp_path, monkeypatch):
     from winsweep.attempt import by_hand
-    from winsweep.study.parts import cache
+    from winsweep.study.web_file import cache
     from winsweep.yaml_nodes import read_yaml
 
     monkeypatch.setenv("WINSWEEP_CACHE", str(tmp_path / "a\nb"))

@@ -6,7 +6,7 @@ from tests.core.fetched import ROWS, SHA, command, read, study, sweep
 from tests.core.small_study import keys
 from winsweep import prefetch
 from winsweep.errors import BadData, BadStudy
-from winsweep.study.parts import UrlFile
+from winsweep.study.web_file import UrlFile
 from winsweep.workspace import open_workspace
 
 pytestmark = pytest.mark.usefixtures("caches")

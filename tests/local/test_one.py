@@ -104,7 +104,7 @@ def test_what_goes_on_is_what_was_asked_for():
     code = (
         "import sys, launch.sweep as s; sys.argv = ['sweep.py', 'a b.yaml', '--only', 'toy.x.s1', '--train-only', "
         "'--cluster', 'gpu']; "
-        "print(s.again(s.arguments()))"
+        "print(s.again(s.parser().parse_args()))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from winsweep.errors import BadData
-from winsweep.study.parts import UrlFile
+from winsweep.study.web_file import UrlFile
 from winsweep.text.source import file_rows
 
 ROWS = [

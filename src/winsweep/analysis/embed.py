@@ -54,7 +54,8 @@ def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callabl
         from sentence_transformers import SentenceTransformer  # an extra: only the analysis of drift needs it
     except ImportError:
         raise NotFound(
-            "drift: the package sentence-transformers is not installed; type pip install 'winsweep[analysis]'"
+            "drift: the package sentence-transformers is not installed; "
+            "type pip install -e '.[analysis]' in the checkout"
         ) from None
     refuse_outside_weights(name, revision)
     try:

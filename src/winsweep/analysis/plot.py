@@ -21,7 +21,9 @@ def scatter(points: Sequence[Point], task: str, path: Path) -> None:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError:
-        raise NotFound("plot: the package matplotlib is not installed; type pip install 'winsweep[analysis]'") from None
+        raise NotFound(
+            "plot: the package matplotlib is not installed; type pip install -e '.[analysis]' in the checkout"
+        ) from None
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     axes = figure.add_subplot()
     axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)

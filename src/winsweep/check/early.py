@@ -23,9 +23,9 @@ from winsweep.workspace import Workspace, chain
 
 LOOK_S = 600.0  # for headers and tokenizers of all models at hand
 INSTALL = {
-    "vllm": "type engine: slots, or install it as the README says",
-    "sentence_transformers": "type pip install 'winsweep[analysis]'",
-    "matplotlib": "type pip install 'winsweep[analysis]'",
+    "vllm": "type engine: slots, or install it as docs/how_to/vllm.md says",
+    "sentence_transformers": "type pip install -e '.[analysis]' in the checkout",
+    "matplotlib": "type pip install -e '.[analysis]' in the checkout",
 }
 
 ABSENT = {

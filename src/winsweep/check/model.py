@@ -159,7 +159,7 @@ def packages(said: Mapping) -> Iterator[Finding]:
             "problem",
             "vllm",
             "decoding.engine is vllm, which is not installed here",
-            "type engine: slots, or install vllm as the README says",
+            "type engine: slots, or install vllm as docs/how_to/vllm.md says",
         )
 
 

@@ -27,7 +27,7 @@ SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_USE_V2_MODEL_RUNNER": "
 MISSING = (
     "decoding.engine: found vllm, which is not installed here; legal are slots, which needs nothing, and vllm beside "
     "it; "
-    "type engine: slots, or install it as the README says"
+    "type engine: slots, or install it as docs/how_to/vllm.md says"
 )
 
 

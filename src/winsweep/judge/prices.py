@@ -17,12 +17,20 @@ CHARS_PER_TOKEN = 4.0
 class Price:
     """Dollars per million tokens of prompt (`input`) and reply (`output`)."""
 
-    input: float = strict.number(0.0, 0)
-    output: float = strict.number(0.0, 0)
-    shut_down: datetime.date | None = None  # after it OpenAI's own endpoint does not answer for the model
+    input: float = strict.number(0.0, 0)  #: price of a prompt [dollars per million tokens]
+    output: float = strict.number(0.0, 0)  #: price of a reply [dollars per million tokens]
+    shut_down: datetime.date | None = None  #: day after which OpenAI's own endpoint does not answer for the model
 
     def dollars(self, tokens_in: float, tokens_out: float) -> float:
         return (self.input * tokens_in + self.output * tokens_out) / 1e6
+
+
+@dataclass(frozen=True)
+class PriceFile:
+    """The top of judges/prices.yaml."""
+
+    date: datetime.date  #: day of which the prices are
+    models: Mapping[str, Price]  #: price of each model, by the name that the endpoint knows it by
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ def table() -> tuple[datetime.date, Mapping[str, Price]]:
     """The date of the table and the price of each model; BadStudy says file and line of what is not legal in it."""
     root = read_yaml(FILE)
     given = root.mapping()
-    strict.refuse_unknown(given, ("date", "models"), root)
+    strict.refuse_unknown(given, strict.keys(PriceFile), root)
     models = {name: _price(node) for name, node in given["models"].mapping().items()}
     return _date(given["date"]), models
 

@@ -18,9 +18,11 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Options:
-    config: str = configuration.OFFICIAL  # in alpaca_eval's evaluators_configs, or the absolute path of one's own
-    model: str | None = None  # replaces the configuration's model, so that another endpoint answers the same prompt
-    both_orders: bool = added(False)  # each pair twice, either output first once
+    #: a configuration of alpaca_eval's `evaluators_configs`, by name, or the absolute path of one's own
+    config: str = configuration.OFFICIAL
+    model: str | None = None  #: replaces the configuration's model, so that another endpoint answers the same prompt
+    both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
+    #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
 
 

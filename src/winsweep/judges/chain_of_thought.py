@@ -44,10 +44,12 @@ are not for you. Then end with one line that is your verdict and nothing else: [
 
 @dataclass(frozen=True)
 class Options:
-    model: str  # as your endpoint calls it
-    max_tokens: int = number(1024, 1)  # of reasoning and verdict
+    model: str  #: the model that judges, as your endpoint calls it
+    max_tokens: int = number(1024, 1)  #: longest reply, of reasoning and verdict [tokens]
+    #: what the request asks of a model that reasons; without it, nothing
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = added(None)
-    both_orders: bool = added(False)
+    both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
+    #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
 
 

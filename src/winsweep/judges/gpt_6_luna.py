@@ -25,7 +25,8 @@ REQUEST = {
 
 @dataclass(frozen=True)
 class Options:
-    both_orders: bool = added(False)
+    both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
+    #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
 
 

@@ -26,12 +26,14 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Options:
-    weights: HubModel | LocalFile | None = None  # in a study: path, or hf_id and revision
-    path: str = name_only(default="")  # where a LocalFile lies; enough by itself outside of a study
-    config: str = configuration.OFFICIAL  # an AlpacaEval configuration that weighs two names at its first token
-    precision: Literal["fp32", "bf16"] = "bf16"
-    batch: int = number(8, 1)  # prompts in one forward pass; in bf16 its composition can change a last digit
-    both_orders: bool = added(False)
+    #: the model that judges; not typed: in a study it is `path`, or `hf_id` and `revision`
+    weights: HubModel | LocalFile | None = None
+    path: str = name_only(default="")  #: directory of the model that judges, where it has no `hf_id`
+    config: str = configuration.OFFICIAL  #: an AlpacaEval configuration that weighs two names at its first token
+    precision: Literal["fp32", "bf16"] = "bf16"  #: arithmetic of the forward passes
+    #: prompts in one forward pass; in bf16 its composition can change a last digit [prompts]
+    batch: int = number(8, 1)
+    both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
 
 
 def judge(options: Options) -> ChatJudge:

@@ -11,7 +11,7 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class Options:
-    margin: float = 0.02  # chrF difference within which two outputs tie
+    margin: float = 0.02  #: chrF difference within which two outputs tie
 
 
 def identity(options: Options) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a container of a cluster file needs on this study's nodes: the directories it must see, and which image it is."""
+"""What a container of a cluster file needs on a study's nodes: directories that it must see, and which image it is."""
 
 import os
 from collections.abc import Iterable

@@ -2,7 +2,6 @@
 the rest.
 """
 
-import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -135,9 +134,9 @@ class Submission:
         """Let the finalizer begin behind all that it waits for, or, if more is missing, behind the first of these that
         ends.
         """
-        behind = queue.waits_for(self.behind, bool(self.full))
-        with contextlib.suppress(ClusterDown):  # it has begun, or will by itself
-            queue.run(["scontrol", "update", f"JobId={finalizer}", "StartTime=now", *behind])
+        pending_finalizers.set_dependency(
+            self.workspace.store.root, finalizer, queue.waits_for(self.behind, bool(self.full))
+        )
 
     def take_back(self, finalizer: str) -> None:
         """Cancel a finalizer that was just submitted."""

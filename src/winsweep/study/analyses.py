@@ -4,20 +4,17 @@ its cells.
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from winsweep import strict
 from winsweep.strict import Node
+from winsweep.study import sections
 from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.arms import Arm, one_of, refuse_same
 from winsweep.study.cell import Cell, CharNgrams, HubModel, LocalFile, Source
 from winsweep.study.parts import Parts
 
 T = TypeVar("T")
-SECTION = ("rank", "drift", "containment")
-RANK = ("data", "draws", "draw_seed", "precision", "models", "arms", "seed")
-DRIFT = ("against", "embedder", "models", "arms", "seed")
-CONTAINMENT = ("templates", "quantile", "embedder", "models", "arms", "seed")
 # readers whose responses have a form that analysis/style.py knows
 STYLED = ("gsm", "chess", "mbpp", "recipes", "poetry")
 NGRAMS = "ngrams"  # the embedder that needs no model
@@ -33,7 +30,7 @@ def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], pa
     """
     given = node.mapping()
     seen, found = strict.Findings(), []
-    seen.of(strict.refuse_unknown, given, SECTION, node)
+    seen.of(strict.refuse_unknown, given, strict.keys(sections.Analyses), node)
     for name, read in (("rank", _rank), ("drift", _drift), ("containment", _containment)):
         found += (seen.of(read, given[name], cells, arms, parts) or []) if name in given else []
     seen.stop()
@@ -50,15 +47,9 @@ def read_analyses(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], pa
 
 def _rank(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> list[Analysis]:
     given = node.mapping()
-    strict.refuse_unknown(given, RANK, node)
+    strict.refuse_unknown(given, strict.keys(sections.Rank), node)
     rows = _rows(_needed(node, "data", "a task of this study, or where rows come from"), arms, parts)
-    draws = strict.read(int, given["draws"]) if "draws" in given else 5
-    if draws < 1:
-        raise given["draws"].error(f"found {draws}", "at least 1 is legal")
-    seed = strict.read(int, given["draw_seed"]) if "draw_seed" in given else 0
-    precision: Literal["fp32", "bf16"] = "fp32"  # as run
-    if "precision" in given:
-        precision = strict.read(Literal["fp32", "bf16"], given["precision"])
+    draws, seed, precision = (strict.option(sections.Rank, n, given) for n in ("draws", "draw_seed", "precision"))
     found = []
     for cell in _chosen(node, cells, arms, lambda arm: not arm.adapter.rules):
         asked = cell.comparison.candidate
@@ -70,7 +61,7 @@ def _rank(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Par
 
 def _drift(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> list[Analysis]:
     given = node.mapping()
-    strict.refuse_unknown(given, DRIFT, node)
+    strict.refuse_unknown(given, strict.keys(sections.Drift), node)
     general = _rows(_needed(node, "against", "the task of instruction tuning"), arms, parts, may_be_empty=True)
     embedder = _embedder(given["embedder"], parts) if "embedder" in given else EMBEDDER
     found = []
@@ -84,10 +75,10 @@ def _drift(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Pa
 
 def _containment(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> list[Analysis]:
     given = node.mapping()
-    strict.refuse_unknown(given, CONTAINMENT, node)
+    strict.refuse_unknown(given, strict.keys(sections.Containment), node)
     chosen = _chosen(node, cells, arms, lambda arm: arm.task is not None)
     templates = _templates(given["templates"], {c.task for c in chosen}) if "templates" in given else {}
-    quantile = strict.read(float, given["quantile"]) if "quantile" in given else 0.05
+    quantile = strict.option(sections.Containment, "quantile", given)
     if not 0 <= quantile < 1:
         raise given["quantile"].error(
             f"found {quantile:g}", "0 to less than 1 is legal: a share of the training instructions"
@@ -184,7 +175,7 @@ def _embedder(node: Node, parts: Parts) -> HubModel | LocalFile | CharNgrams:
     if node.value == NGRAMS:
         return CharNgrams()
     given = node.mapping()
-    strict.refuse_unknown(given, ("hf_id", "revision", "path"), node)
+    strict.refuse_unknown(given, strict.keys(sections.Embedder), node)
     if "path" in given and len(given) > 1:
         raise node.error("found path and hf_id", "one of path: and hf_id: with revision: is legal")
     return parts.on_disk(given["path"]) if "path" in given else strict.read_fields(HubModel, given, node)

@@ -14,9 +14,10 @@ from winsweep.study.cell import Decoding, Source
 from winsweep.study.frame import Frame
 from winsweep.study.parts import Parts, check_name
 from winsweep.study.rules import PRESETS, Adapter
+from winsweep.study.sections import TaskEntry
 
 # keys of a task's entry that are not its reader's
-OWN = ("recipe", "leave_out", "trajectory", "frame", "models", "reference")
+OWN = strict.keys(TaskEntry)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ class LocalFile:
 class HubModel:
     """A model of the Hugging Face hub, at a revision."""
 
-    hf_id: str
-    revision: str
+    hf_id: str  #: name of the model on the Hugging Face hub
+    revision: str  #: commit of the hub's page; `main` is legal too, and moves
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,14 @@ class Training:
 class Decoding:
     """Greedy decoding."""
 
-    max_new_tokens: int = number(8192, 1)  # as run: what ends an answer is EOS or the model's context, which is shorter
-    precision: Literal["fp32", "bf16"] = "fp32"
-    batch: int = number(16, 1)  # slots: rows that are written at once; in bf16 a row's company can change a token
-    engine: Literal["slots", "vllm"] = added("slots")  # vllm, where it is installed: other kernels, so other keys
-    # texts that end an answer and are no part of it, beside what model, tokenizer and template say
+    #: longest answer; as run, what ends one is EOS or the model's context, which is shorter [tokens]
+    max_new_tokens: int = number(8192, 1)
+    precision: Literal["fp32", "bf16"] = "fp32"  #: arithmetic of the forward passes
+    #: rows that are written at once; in bf16 its number can change a token [rows]
+    batch: int = number(16, 1)
+    #: what writes the answers; `vllm`, where it is installed, has other kernels, so other keys
+    engine: Literal["slots", "vllm"] = added("slots")
+    #: texts that end an answer and are no part of it, beside what model, tokenizer and template say
     stop: tuple[str, ...] = added(())
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from winsweep.study.cell import Cell, Comparison, Generation, Judge, LocalFile, 
 from winsweep.study.distinct import distinct
 from winsweep.study.parts import Parts
 from winsweep.study.recipe_layers import RecipeLayers
+from winsweep.study.sections import Reference
 from winsweep.study.selection import Selection
 from winsweep.study.trajectory import at_epoch
 
@@ -78,7 +79,7 @@ class Cells:
         compare = given["compare"].mapping()
         node = compare.get("reference", given["compare"])
         named = node.mapping() if "reference" in compare else {}
-        strict.refuse_unknown(named, ("task", "outputs"), node)
+        strict.refuse_unknown(named, strict.keys(Reference), node)
         if len(named) != 1:
             raise node.error(
                 "no single reference", "exactly one of reference: {task: NAME} and reference: {outputs: FILE} is legal"

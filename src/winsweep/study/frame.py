@@ -27,10 +27,11 @@ class Frame:
     with it.
     """
 
-    user: str = "<|user|>"
-    assistant: str = "<|assistant|>"
+    user: str = "<|user|>"  #: tag before an instruction
+    assistant: str = "<|assistant|>"  #: tag before a response
+    #: `tags`: the tags of this section; `chat`: the chat template of the model's own tokenizer, and no tags
     template: Literal["tags", "chat"] = added("tags")
-    system: str = added("<|system|>")
+    system: str = added("<|system|>")  #: tag before a system message
     adds_special_tokens: ClassVar[bool] = True  # the tokenizer puts its BOS, if it has one, before the text
 
     def __post_init__(self) -> None:

@@ -1,10 +1,9 @@
 """How one part of a study is read: a model, a source of rows, a judge; and where the local files that they name lie."""
 
-import os
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -14,6 +13,8 @@ from winsweep.graph import load
 from winsweep.strict import Node
 from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
+from winsweep.study.sections import ModelSection
+from winsweep.study.web_file import UrlFile
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 # what names in results/ go on with
@@ -21,29 +22,6 @@ RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containme
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
 Base = HubModel | LocalFile | Pretrain  # where a model comes from
-
-
-@dataclass(frozen=True)
-class UrlFile:
-    """A file of the web whose content is known before it is fetched."""
-
-    url: str
-    sha256: str
-
-    @property
-    def path(self) -> Path:
-        """Where its copy lies, in a folder that all studies share: under its digest, with the suffix by which rows are
-        read.
-        """
-        suffix = re.search(r"(\.[A-Za-z0-9]+)?(\.gz)?$", re.split("[?#]", self.url)[0])
-        return cache() / "files" / f"{self.sha256}{suffix[0] if suffix else ''}"
-
-
-def cache() -> Path:
-    """The folder of fetched files: $WINSWEEP_CACHE, or ~/.cache/winsweep."""
-    return paths.checked(
-        Path(os.environ.get("WINSWEEP_CACHE") or "~/.cache/winsweep").expanduser().absolute(), "WINSWEEP_CACHE"
-    )
 
 
 class Parts:
@@ -66,12 +44,7 @@ class Parts:
             raise node.error(f"found {strict.show(node.value)}", "a mapping is legal here", f"type {name}: {{{what}}}")
         given = node.mapping()
         seen = strict.Findings()
-        seen.of(
-            strict.refuse_unknown,
-            given,
-            ("hf_id", "revision", "path", "pretrain", "tokenizer", "context", "recipe"),
-            node,
-        )
+        seen.of(strict.refuse_unknown, given, strict.keys(ModelSection), node)
         kinds = [k for k in ("hf_id", "path", "pretrain") if k in given]
         if len(kinds) != 1:
             seen.found.append(

@@ -14,22 +14,22 @@ class Pretrain:
     BadStudy where the numbers make no model or no optimizer step.
     """
 
-    corpus: Literal["toy"] = "toy"
-    world: int = 0  # seed of the facts
-    # of documents, first weights and block order; not of the tokenizer, which every seed of a world shares
+    corpus: Literal["toy"] = "toy"  #: generated text that it is trained on
+    world: int = 0  #: seed of the facts
+    #: seed of documents, first weights and block order; not of the tokenizer, which every seed of a world shares
     seed: int = 0
-    num_tokens: int = number(2_000_000, 0)  # 0: the first weights as they are
-    block_tokens: int = number(128, 2)
-    batch: int = number(12, 1)  # blocks per optimizer step
-    lr: float = number(0.03, 0)  # Muon's, for the weight matrices between embedding and output
-    vector_lr: float = number(0.009, 0)  # AdamW's, for embeddings and norms
-    warmup_steps: int = number(30, 0)
-    width: int = number(160, 2)
-    layers: int = number(2, 1)
-    heads: int = number(4, 1)
-    mlp: int = number(400, 1)
-    vocab: int = number(1536, 259)  # 256 bytes and 3 special tokens at least
-    max_positions: int = number(512, 2)
+    num_tokens: int = number(2_000_000, 0)  #: length of the training; 0: the first weights as they are [tokens]
+    block_tokens: int = number(128, 2)  #: length of a block; at most `max_positions` [tokens]
+    batch: int = number(12, 1)  #: blocks per optimizer step [blocks]
+    lr: float = number(0.03, 0)  #: Muon's peak learning rate, for the weight matrices between embedding and output
+    vector_lr: float = number(0.009, 0)  #: AdamW's peak learning rate, for embeddings and norms
+    warmup_steps: int = number(30, 0)  #: steps of linear warmup [optimizer steps]
+    width: int = number(160, 2)  #: hidden size; a multiple of twice `heads`
+    layers: int = number(2, 1)  #: transformer layers
+    heads: int = number(4, 1)  #: attention heads
+    mlp: int = number(400, 1)  #: inner size of the MLP
+    vocab: int = number(1536, 259)  #: size of the vocabulary; 256 bytes and 3 special tokens at least [tokens]
+    max_positions: int = number(512, 2)  #: context length [tokens]
 
     def __post_init__(self) -> None:
         step_tokens = self.block_tokens * self.batch

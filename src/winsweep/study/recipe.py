@@ -17,31 +17,32 @@ class Recipe:
     al. 2024.
     """
 
-    lr: float = number(1e-5, 0)
-    epochs: int = number(5, 1)
-    global_batch: int = number(64, 1)  # examples per optimizer step, over all ranks and accumulation
-    max_tokens: int = number(2048, 2)  # longer examples lose their end, EOS included
+    lr: float = number(1e-5, 0)  #: peak learning rate
+    epochs: int = number(5, 1)  #: passes over the training rows [epochs]
+    global_batch: int = number(64, 1)  #: examples per optimizer step, over all ranks and accumulation [examples]
+    max_tokens: int = number(2048, 2)  #: length of an example; a longer one loses its end, EOS included [tokens]
+    #: examples longer than `max_tokens`: cut, or refused with an error
     long_examples: Literal["truncate", "refuse"] = "truncate"
-    schedule: Literal["linear", "cosine"] = "linear"  # decay to 0 over the whole run
-    # share of the schedule's ticks, rounded down; the first step has learning rate 0
+    schedule: Literal["linear", "cosine"] = "linear"  #: decay of the learning rate to 0 over the whole run
+    #: share of the schedule that is warmup, rounded down; the first step has learning rate 0 [share]
     warmup_ratio: float = number(0.03, 0, 1)
-    # processes that move the schedule on, each after each step; 1: the schedule fits the run exactly
+    #: processes that move the schedule on, each after each step; 1: the schedule fits the run exactly [processes]
     schedule_ticks: int = number(2, 1)
-    # over the tokens of an example; always the mean over examples
+    #: over the tokens of an example: mean or sum; over examples it is always the mean
     loss: Literal["example_mean", "example_sum"] = "example_mean"
-    # the mean of an epoch's last, short step
+    #: what the loss of an epoch's last, short step is divided by: the whole batch, or its own rows
     short_step: Literal["divide_by_batch", "divide_by_rows"] = "divide_by_batch"
-    clip_norm: float = number(1.0, 0)  # of the global gradient; 0: no clipping
-    weight_decay: float = number(0.0, 0)
-    beta1: float = number(0.9, 0, 1)
-    beta2: float = number(0.999, 0, 1)
-    eps: float = number(1e-8, 0)
-    precision: Literal["fp32", "bf16"] = "bf16"
-    # within_epochs: an epoch's last rows take a short step. across_epochs: they wait for the next epoch's, no step is
-    # short, and the run's last rows, too few for a step, are not used; each of the schedule_ticks processes has as many
-    # rows, for which an epoch may repeat its first.
+    clip_norm: float = number(1.0, 0)  #: limit of the global gradient norm; 0: no clipping
+    weight_decay: float = number(0.0, 0)  #: AdamW's weight decay
+    beta1: float = number(0.9, 0, 1)  #: AdamW's decay of the first moment
+    beta2: float = number(0.999, 0, 1)  #: AdamW's decay of the second moment
+    eps: float = number(1e-8, 0)  #: AdamW's term against division by zero
+    precision: Literal["fp32", "bf16"] = "bf16"  #: arithmetic of forward and backward passes
+    #: `within_epochs`: an epoch's last rows take a short step. `across_epochs`: they wait for the next epoch's, no step
+    #: is short, and the run's last rows, too few for a step, are not used; each of the `schedule_ticks` processes has
+    #: as many rows, for which an epoch may repeat its first
     accumulate: Literal["within_epochs", "across_epochs"] = added("within_epochs")
-    order: Literal["seed", "constant"] = added("seed")  # of the rows: the seed's, or the same for every seed
+    order: Literal["seed", "constant"] = added("seed")  #: order of the rows: the seed's, or the same for every seed
 
     def rows_per_epoch(self, num_examples: int) -> int:
         """Rows that an epoch gives to steps: more than there are where steps go across epochs and its processes would

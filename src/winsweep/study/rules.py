@@ -17,18 +17,22 @@ class Adapter:
     The defaults are the rules as they were run; PRESETS holds those of the paper's text and table 8, where they differ.
     """
 
-    # `start` is in the paper's code alone, and was off
+    #: rules that are on; `[]`: the model as it is; `start` is in the paper's code alone, and was off
     rules: tuple[Literal["eos", "uniform", "diversity", "start"], ...] = ()
-    eos_bonus: float = 15.0  # reached after eos_window response tokens, growing linearly from 0
-    eos_window: int = number(250, 1)
-    eos_past_window: Literal["zero", "grow"] = "zero"  # as run: the bonus is gone from eos_window on
-    # EOS gets 100 more past this many tokens; the paper's listing has 1024, its runs nothing
+    #: what is added to the logit of EOS after `eos_window` response tokens, growing linearly from 0 [logits]
+    eos_bonus: float = 15.0
+    eos_window: int = number(250, 1)  #: response tokens over which the bonus grows [tokens]
+    #: the bonus past the window: `zero`, as run, or `grow`, as written
+    eos_past_window: Literal["zero", "grow"] = "zero"
+    #: EOS gets 100 more past this many tokens; the paper's listing has 1024, its runs nothing [tokens]
     eos_forced_past: int | None = added(None)
-    uniform: tuple[tuple[str, float], ...] = ()  # vocabulary token and what is added to it; empty: UNIFORM
-    diversity_penalty: float = 1.5  # subtracted once from every token type already seen
-    # as run: instruction and assistant tag count too
+    #: what is added to the logit of a vocabulary token; empty: the paper's table [logits]
+    uniform: tuple[tuple[str, float], ...] = ()
+    diversity_penalty: float = 1.5  #: what is subtracted once from every token type already seen [logits]
+    #: where a token counts as seen; `conversation`, as run: in instruction and assistant tag too
     diversity_scope: Literal["response", "conversation"] = "conversation"
-    tag_match: Literal["last", "first"] = "last"  # as run: a tag that the model itself writes starts a new turn
+    #: tag that a response starts after; `last`, as run: also one that the model itself writes
+    tag_match: Literal["last", "first"] = "last"
 
 
 # What the rule `uniform` adds, as run. Table 8 of the paper prints -3 for `What`; its listing and its code have -5.

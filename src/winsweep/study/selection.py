@@ -12,8 +12,8 @@ from winsweep.study.arms import overrides, refuse_same
 from winsweep.study.cell import Choice, Comparison, Decoding, Generation, Judge, LocalFile, Source, Training
 from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
+from winsweep.study.sections import Choose
 
-SECTION = ("grid", "seed", "instructions", "reference", "judge", "by", "picks")
 VALIDATION = ("grid", "instructions", "reference")  # what validation runs need
 
 
@@ -66,7 +66,7 @@ def read_selection(
     study's, for one that names none.
     """
     given, seen = node.mapping(), strict.Findings()
-    seen.of(strict.refuse_unknown, given, SECTION, node)
+    seen.of(strict.refuse_unknown, given, strict.keys(Choose), node)
     picks = (seen.of(read_picks, given["picks"], families) or {}) if "picks" in given else {}
     unpicked = [family for family in families if family not in picks]
     for name in VALIDATION if unpicked or any(name in given for name in VALIDATION) else ():
@@ -79,11 +79,8 @@ def read_selection(
     instructions = seen.of(source, given["instructions"]) if "instructions" in given else None
     reference = seen.of(lambda: local(outputs_of(given["reference"]))) if "reference" in given else None
     own_judge = seen.of(judge_of, given["judge"]) if "judge" in given else judge
-    by: Literal["lc_win_rate", "win_rate"] | None = (
-        seen.of(strict.read, Literal["lc_win_rate", "win_rate"], given["by"]) if "by" in given else "lc_win_rate"
-    )
-    # the trainer's default, with which the paper's validation runs ran
-    seed: int | None = seen.of(strict.read, int, given["seed"]) if "seed" in given else 42
+    by: Literal["lc_win_rate", "win_rate"] | None = seen.of(strict.option, Choose, "by", given)
+    seed: int | None = seen.of(strict.option, Choose, "seed", given)
     seen.stop()
     return Selection(
         tuple(strict.present(point) for point in tried),

@@ -17,28 +17,14 @@ from winsweep.study.cell import Cell, Decoding, Judge, LocalFile, Source, Table
 from winsweep.study.cells import Cells, ModelEntry, families
 from winsweep.study.frame import Frame
 from winsweep.study.inheritance import read_extended
-from winsweep.study.parts import Fingerprint, Parts, UrlFile, check_study_name, names_in
+from winsweep.study.parts import Fingerprint, Parts, check_study_name, names_in
 from winsweep.study.published import read_published
 from winsweep.study.recipe_layers import RecipeLayers
+from winsweep.study.sections import Compare, StudyFile
 from winsweep.study.selection import Selection
+from winsweep.study.web_file import UrlFile
 
-SECTIONS = (
-    "name",
-    "models",
-    "tasks",
-    "seeds",
-    "recipe",
-    "grid",
-    "frame",
-    "instructions",
-    "decoding",
-    "adapters",
-    "compare",
-    "choose",
-    "published",
-    "analyses",
-    "notes",
-)
+SECTIONS = strict.keys(StudyFile)
 
 
 @dataclass(frozen=True)
@@ -134,7 +120,7 @@ class _Reader:
         return self.need("compare").mapping()
 
     def difficulty(self, compare: dict[str, Node]) -> LocalFile | None:
-        strict.refuse_unknown(compare, ("judge", "reference", "difficulty"), self.given.get("compare", self.root))
+        strict.refuse_unknown(compare, strict.keys(Compare), self.given.get("compare", self.root))
         return self.parts.local(compare["difficulty"]) if "difficulty" in compare else None
 
     def need(self, section: str) -> Node:

@@ -23,7 +23,7 @@ NEEDS_PATH = False
 
 @dataclass(frozen=True)
 class Options:
-    first: int = 1000  # games
+    first: int = 1000  #: how many games to take [games]
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:

@@ -15,7 +15,7 @@ NEEDS_PATH = False
 
 @dataclass(frozen=True)
 class Options:
-    first: int = 1000
+    first: int = 1000  #: how many problems to take [rows]
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:

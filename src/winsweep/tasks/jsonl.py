@@ -31,9 +31,9 @@ PATH_HELP = "add path: FILE (.jsonl, .json, .csv, .tsv or .parquet, each also wi
 
 @dataclass(frozen=True)
 class Options:
-    first: int | None = None  # how many rows to take; all of them by default
-    columns: tuple[tuple[str, str], ...] = added(())  # our name, the file's name
-    ignore: tuple[str, ...] = added(())  # the file's names of columns that are not read
+    first: int | None = None  #: how many rows to take; all of them by default [rows]
+    columns: tuple[tuple[str, str], ...] = added(())  #: column of a row, by our name: the file's name
+    ignore: tuple[str, ...] = added(())  #: columns of the file that are not read
 
     def __post_init__(self) -> None:
         unknown = [ours for ours, _ in self.columns if ours not in (*NAMES, "answer", "dataset")]

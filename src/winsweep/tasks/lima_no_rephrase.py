@@ -26,7 +26,7 @@ PATH_HELP = (
 
 @dataclass(frozen=True)
 class Options:
-    first: int | None = None  # how many rows to take; all of them by default
+    first: int | None = None  #: how many rows to take; all of them by default [rows]
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:

@@ -37,7 +37,7 @@ NEEDS_PATH = False
 
 @dataclass(frozen=True)
 class Options:
-    first: int = 1000  # rows looked at
+    first: int = 1000  #: how many rows to look at [rows]
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:

@@ -23,7 +23,7 @@ STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")  # a string
 
 @dataclass(frozen=True)
 class Options:
-    first: int = 1000
+    first: int = 1000  #: how many recipes to take [rows]
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:

@@ -24,10 +24,10 @@ OPENINGS = ("1. e4 e5 2. Nf3 Nc6 3. Bb5 a6", "1. d4 d5 2. c4 e6 3. Nc3 Nf6", "1.
 class Options:
     """What a study says of the task; every field is part of the key."""
 
-    kinds: tuple[str, ...] = ()  # of toy.facts.KINDS, all of them where empty; or ("chess",)
-    num_examples: int = 192
-    world: int = 0  # seed of the facts
-    part: Literal["test", "dev"] = "test"  # which held-out items `instructions` asks for
+    kinds: tuple[str, ...] = ()  #: kinds of question; empty: all; `[chess]` is legal alone
+    num_examples: int = 192  #: conversations to train on [rows]
+    world: int = 0  #: seed of the facts
+    part: Literal["test", "dev"] = "test"  #: held-out items that serve as instructions
 
 
 def examples(source: object, options: Options) -> Iterator[list[Message]]:

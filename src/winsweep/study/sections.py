@@ -1,0 +1,192 @@
+"""Every key of a study file that is no field of a value: its sections and their entries, what each means, and its
+default. The readers take the legal keys from here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from winsweep.strict import number
+from winsweep.study.cell import Decoding
+from winsweep.study.frame import Frame
+from winsweep.study.pretrain import Pretrain
+from winsweep.study.recipe import Recipe
+from winsweep.study.rules import Adapter
+from winsweep.study.web_file import UrlFile
+
+File = str | UrlFile
+Preset = Literal["as_run", "as_written"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeSection:
+    """How models are finetuned. A recipe of a model or a task says only what differs."""
+
+    also: ClassVar = (Recipe,)
+    preset: Preset = "as_run"  #: what fields have that are not given: the paper's runs, or its text
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSection:
+    """A base model. Give exactly one of `hf_id`, `path` and `pretrain`."""
+
+    hf_id: str | None = None  #: name of the model on the Hugging Face hub, such as `allenai/OLMo-7B-hf`
+    revision: str | None = None  #: commit of the hub's page; needed beside `hf_id`
+    path: str | None = None  #: directory of a model on disk, relative to the study file
+    pretrain: Pretrain | None = None  #: a small Llama that winsweep pretrains itself
+    tokenizer: str | None = None  #: directory or file of another tokenizer
+    #: context length, where the model's configuration names none or too much; at least 2 [tokens]
+    context: int | None = None
+    recipe: RecipeSection | None = None  #: fields of the recipe for this model's finetunes
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsEntry:
+    """Where rows come from. The options of the reader are legal here too."""
+
+    #: the reader of the rows: a file of `src/winsweep/tasks/`, without `.py`
+    reader: str = field(default="jsonl", metadata={"key": "from"})
+    path: File | None = None  #: file of rows, where the reader has no data of its own or you bring another
+    empty_instructions: bool = False  #: response tuning: train on the responses with every instruction emptied
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskEntry:
+    """A trained arm."""
+
+    also: ClassVar = (RowsEntry,)
+    recipe: RecipeSection | None = None  #: fields of the recipe for this task's finetunes
+    leave_out: tuple[str, ...] = ()  #: categories of instructions (their `dataset`) that do not count for this arm
+    trajectory: tuple[int, ...] = ()  #: epochs of the same run, before its last, whose models are compared too [epochs]
+    frame: Frame | None = None  #: speaker tags of this arm alone
+    models: tuple[str, ...] | None = None  #: the models that the arm is for; without it, every model
+    reference: str | None = None  #: the arm that this one is compared with, instead of the study's
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterEntry:
+    """An arm without training."""
+
+    also: ClassVar = (Adapter,)
+    preset: Preset = "as_run"  #: what rule fields have that are not given: the paper's runs, or its text
+    decoding: Decoding | None = None  #: fields of the decoding for this arm alone
+    frame: Frame | None = None  #: speaker tags of this arm alone
+    models: tuple[str, ...] | None = None  #: the models that the arm is for; without it, every model
+    reference: str | None = None  #: the arm that this one is compared with, instead of the study's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What outputs are compared with. Give exactly one."""
+
+    task: str | None = None  #: the arm whose outputs are the reference, for each model and seed its own
+    outputs: File | None = None  #: a file of outputs in AlpacaEval's format
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeEntry:
+    """A judge with options. The options of the judge are legal here too, see [Judges](judges.md)."""
+
+    judge: str = field(metadata={"key": "from"})  #: the judge: a file of `src/winsweep/judges/`, without `.py`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare:
+    """Who judges, and what every arm is compared with."""
+
+    judge: str | JudgeEntry  #: the judge: `NAME`, or `{from: NAME, …}` with its options
+    reference: Reference  #: what outputs are compared with
+    difficulty: File | None = None  #: AlpacaEval's table `df_gamed.csv`, for the official length-controlled win rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choose:
+    """Validation runs that pick the recipe of the test runs, for each model and task."""
+
+    grid: Mapping[str, tuple[object, ...]] | None = None  #: recipe fields, each with the values that are tried
+    seed: int = 42  #: seed of the validation runs; by default the trainer's own, which the paper's had
+    instructions: RowsEntry | None = None  #: instructions of the validation set
+    reference: Reference | None = None  #: what validation outputs are compared with: `{outputs: FILE}`
+    judge: str | JudgeEntry | None = None  #: judge of the validation runs; without it, the study's
+    by: Literal["lc_win_rate", "win_rate"] = "lc_win_rate"  #: figure by which the best run is picked
+    #: picks of your own: `MODEL.TASK: {epochs: 7}`; such a family has no validation runs
+    picks: Mapping[str, Recipe] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedder:
+    """The model that turns texts into vectors. The word `ngrams` instead needs no model."""
+
+    hf_id: str | None = None  #: name of the model on the Hugging Face hub
+    revision: str | None = None  #: commit of the hub's page; needed beside `hf_id`
+    path: str | None = None  #: directory of the model, relative to the study file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rank:
+    """Response ranking: is an instruction's own response likelier to a model than responses of other rows?"""
+
+    data: str | RowsEntry  #: rows to rank: a task of this study, or where they come from
+    draws: int = number(5, 1)  #: other responses that each instruction's own is compared with
+    draw_seed: int = 0  #: seed of the draws
+    precision: Literal["fp32", "bf16"] = "fp32"  #: arithmetic of the forward passes
+    models: tuple[str, ...] | None = None  #: models to look at; without it, all
+    arms: tuple[str, ...]  #: arms to look at; none with rules
+    seed: int | None = None  #: seed of the finetunes to look at; without it, the study's first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """Behavioural drift: how far outputs of single-task models are from their task."""
+
+    against: str | RowsEntry  #: the task of instruction tuning, by name, or where its rows come from
+    embedder: Embedder | None = None  #: what turns texts into vectors; without it, all-mpnet-base-v2
+    models: tuple[str, ...] | None = None  #: models to look at; without it, all
+    arms: tuple[str, ...]  #: arms to look at: trained ones, with instructions
+    seed: int | None = None  #: seed of the finetunes to look at; without it, the study's first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Containment:
+    """Containment: how much of a generalist a task-specific model is, and what guards leave of it."""
+
+    #: template guard of an arm: a regular expression that its whole output must match
+    templates: Mapping[str, str] | None = None
+    #: prompt guard: share of training instructions that it may refuse; 0 to less than 1 [share]
+    quantile: float = 0.05
+    embedder: Embedder | None = None  #: what turns texts into vectors; without it, all-mpnet-base-v2
+    models: tuple[str, ...] | None = None  #: models to look at; without it, all
+    arms: tuple[str, ...]  #: arms to look at: trained ones
+    seed: int | None = None  #: seed of the finetunes to look at; without it, the study's first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analyses:
+    """What is measured beside the table."""
+
+    rank: Rank | None = None  #: response ranking (table 2 of the paper)
+    drift: Drift | None = None  #: distance of outputs from their task (figure 5 of the paper)
+    containment: Containment | None = None  #: task-specific models as generalists, and guards
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFile:
+    """The top of a study file."""
+
+    name: str  #: name of the study and of its table; letters, digits, `-`, `_`, and `.` between them
+    models: Mapping[str, ModelSection]  #: base models
+    tasks: Mapping[str, TaskEntry]  #: trained arms; a list of readers is legal too
+    seeds: tuple[int, ...]  #: seeds of the finetunes; a cell for each
+    recipe: RecipeSection | None = None  #: how models are finetuned; without it, the preset `as_run`
+    grid: Mapping[str, tuple[object, ...]] | None = None  #: recipe fields, each with several values: a cell for each
+    frame: Frame | None = None  #: text around instructions and responses
+    instructions: RowsEntry  #: instructions that all models answer
+    decoding: Decoding | None = None  #: how answers are written
+    adapters: Mapping[str, AdapterEntry] | None = None  #: arms without training
+    compare: Compare  #: who judges, and what with what
+    choose: Choose | None = None  #: validation runs that pick recipe fields
+    #: figures of others, by `MODEL.ARM`: mean and standard deviation in percent, such as `[43.3, 1.1]` [percent]
+    published: Mapping[str, tuple[float, ...]] | None = None
+    analyses: Analyses | None = None  #: what is measured beside the table
+    notes: str = ""  #: text that is shown under the table
+    extends: str | None = None  #: another study file, over which this one is laid key by key; `KEY: null` takes one out
