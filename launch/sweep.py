@@ -207,12 +207,12 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
     command = again(a)
-    with view.View(workspace, a.verbose) as shown:
-        try:
+    try:
+        with view.View(workspace, a.verbose) as shown:
             run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, shown.show)
-        except KeyboardInterrupt:
-            print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
-            return 130
+    except KeyboardInterrupt:
+        print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
+        return 130
     print(workspace.damaged(), end="", file=sys.stderr)
     judged = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
     done, is_current = len(judged), results.is_current(workspace, judged)
