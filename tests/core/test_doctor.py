@@ -1,4 +1,6 @@
-"""What the doctor makes of what clusters say of themselves: samples of sinfo and sacctmgr in, verdicts and advice out."""
+"""What the doctor makes of what clusters say of themselves: samples of sinfo and sacctmgr in, verdicts and
+advice out.
+"""
 
 import math
 import re
@@ -42,7 +44,7 @@ def test_partitions_as_sinfo_tells_them():
 
 
 @pytest.mark.parametrize(
-    "asked, said",
+    ("asked", "said"),
     [
         (
             {"partition": "gpus"},

@@ -108,7 +108,7 @@ def chain_of(tmp_path, queue, monkeypatch, pairs) -> int:
     use(monkeypatch, checkout(tmp_path / "code"))
     warm.import_for(*warm.SLOW)  # once, and not in each child
     reconcile.reconcile(workspace, cluster)
-    for number in range(1, 20):
+    for number in range(1, 20):  # noqa: B007  # it is returned
         finalizers = run_queue(queue, monkeypatch)
         if not finalizers:
             break
@@ -171,7 +171,7 @@ def test_a_closing_job_leaves_word_when_its_study_is_gone_or_asks_for_something_
     assert finalizer.main(folder) == 0 and not list(queue.glob("*.json"))
     assert "was edited after it was submitted (a.ins.s1)" in halt.reason(workspace.store, "faulty")
     (tmp_path / "study.yaml").unlink()
-    with pytest.raises(Exception, match="study.yaml"):
+    with pytest.raises(Exception, match=r"study.yaml"):
         finalizer.main(folder)
     assert "the finalizer could not go on" in halt.reason(workspace.store, "faulty")
 

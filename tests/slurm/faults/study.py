@@ -1,5 +1,8 @@
-"""A small study on the testbed, its attempts as processes that can be hurt, and what is left of it when it is through."""
+"""A small study on the testbed, its attempts as processes that can be hurt, and what is left of it when it is
+through.
+"""
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -185,10 +188,8 @@ class Attempts:
 
 def kill(pid: int, signum: signal.Signals) -> None:
     """Sends a signal to a process that may have ended."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
-    except ProcessLookupError:
-        pass
 
 
 def is_alive(pid: int) -> bool:

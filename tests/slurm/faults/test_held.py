@@ -50,7 +50,7 @@ def held(testbed: Testbed) -> list[str]:
     return [
         line
         for line in testbed.run("squeue", "-h", "-r", "-o", "%i|%j|%r").splitlines()
-        if re.search("held", line, re.I)
+        if re.search("held", line, re.IGNORECASE)
     ]
 
 
@@ -86,7 +86,7 @@ def test_a_running_task_that_is_made_held_at_each_stage_is_released(testbed: Tes
     sweep = Sweep(tmp_path, [1, 2], SLURM, testbed.env)
     sweep.run()
     for stage in ("finetune+collect", "generate"):
-        wait_for(lambda: queued(testbed, stage, "-t", "RUNNING"), 300)
+        wait_for(lambda stage=stage: queued(testbed, stage, "-t", "RUNNING"), 300)
         testbed.run("scontrol", "requeuehold", queued(testbed, stage, "-t", "RUNNING")[0])
         finalizer = queued(testbed, "finalizer")
         assert [sweep.run().count("finalizer") for _ in range(3)] == [0, 0, 0]
