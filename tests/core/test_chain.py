@@ -5,8 +5,8 @@ import pytest
 from tests.core.chains import BY_STAGE, cells, chain, seeds, sound, together
 from winsweep.artifact import Artifact
 from winsweep.placement import Placement, Placements
+from winsweep.slurm.batch_script import ranges
 from winsweep.slurm.chain import After
-from winsweep.slurm.sbatch import ranges
 
 
 def test_a_thousand_cells_are_one_array_a_stage():

@@ -229,9 +229,8 @@ def test_models_alone_are_finetunes_and_no_table(tmp_path):
         "finetune+collect",
     ]
     assert finalizer_array(workspace, cluster, [0]).stage == "finalizer"
-    folder, _, _ = open_finalizer(
-        workspace, finalizer_request(workspace, cluster, tmp_path, ChainProgress(0, 0)), tmp_path
-    )
+    told = finalizer_request(workspace, cluster, tmp_path, ChainProgress(0, 0))
+    folder, _, _ = open_finalizer(workspace, finalizer_array(workspace, cluster, [0]), told, tmp_path)
     told = single.read_told(folder / "finalizer.json")  # JSON is YAML
     assert (
         told["has_table"] is False
