@@ -24,6 +24,19 @@ train train_resp eval: install
 test: install
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
+# What can be known quickly: no SLURM, no training; under two minutes on two cores.
+.PHONY: quick
+quick: install
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m 'not slow and not faults and not long and not vllm and not gpu' \
+		--ignore=tests/slurm --ignore=tests/local --ignore=tests/train
+
+# Rules, format and types (settings in pyproject.toml); under half a minute.
+.PHONY: check
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
 # Preemption and time limits, dead nodes, dead and hung ranks, killed launchers, on a real SLURM; all of it is part of `make test`.
 # WINSWEEP_ACCOUNTING=1 make faults: the same with slurmdbd behind it.
 faults: install

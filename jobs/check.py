@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict
 
 from winsweep.attempt.job import Job
-from winsweep.errors import CheckFailed
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
 from winsweep.study.cell import Data, base_of
@@ -27,7 +26,7 @@ def want(ask: ModelUse, need: Need) -> Want:
 
 def run(job: Job) -> None:
     from winsweep.check import model
-    from winsweep.check.finding import problems, worded
+    from winsweep.check.finding import error_of
 
     instructions = []
     for name in sorted(name for name in job.inputs if name.startswith("instructions")):
@@ -37,8 +36,8 @@ def run(job: Job) -> None:
     findings = [*found.findings, *model.room(job.store, found.facts)]
     for finding in findings:
         print(finding, flush=True)
-    if problems(findings):
-        raise CheckFailed(worded(f"model {job.name.rpartition('-')[0]}", findings))
+    if error := error_of(f"model {job.name.rpartition('-')[0]}", findings):
+        raise error
     job.notes.update(found.facts)
     write_atomic(
         job.out / "findings.json",

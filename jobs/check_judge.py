@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 
 from winsweep import keys, layout
 from winsweep.attempt.job import Job
-from winsweep.errors import CheckFailed
 from winsweep.graph import Need, Want, load
 from winsweep.store.manifest import write_atomic
 from winsweep.study.uses import JudgeUse
@@ -19,7 +18,7 @@ def want(ask: JudgeUse, need: Need) -> Want:
 
 def run(job: Job) -> None:
     from winsweep.check import judge
-    from winsweep.check.finding import problems, worded
+    from winsweep.check.finding import error_of
 
     asked = job.params["judge"]
     module = load(layout.JUDGES / f"{asked['name']}.py", "winsweep.judges")
@@ -29,11 +28,9 @@ def run(job: Job) -> None:
     findings = judge.look(module, options)
     for finding in findings:
         print(finding, flush=True)
-    if problems(findings):
-        raise CheckFailed(
-            worded(f"judge {asked['name']}", findings)
-            + "\nOnce that is mended, type the same command with --retry-failed"
-        )
+    do = "Once that is mended, type the same command with --retry-failed"
+    if error := error_of(f"judge {asked['name']}", findings, do):
+        raise error
     write_atomic(job.out / "findings.json", json.dumps({"findings": [asdict(f) for f in findings]}, indent=1).encode())
 
 

@@ -26,6 +26,18 @@ from winsweep.study.sections import StudyFile
 from winsweep.study.web_file import UrlFile
 
 NOTE = "% Generated from the code by docs/reference/generate.py; edits here are lost.\n"
+STUDY = (
+    "A study is one YAML file: which models, trained on what, how, and compared with what.\n"
+    "Its path is the argument of `sweep.py`. Paths in it are relative to it."
+)
+CLUSTER = (
+    "A cluster file says who runs attempts and what each stage asks of a cluster. It changes no result.\n"
+    "`--cluster NAME` names a file of `slurm/clusters/`, without `.yaml`, or the path of one."
+)
+PRICES = (
+    "`src/winsweep/judges/prices.yaml` holds what a judge's model costs; edit it.\n"
+    "A model that is not in it costs nothing that winsweep knows of, and can have no budget."
+)
 VALUES = (
     "A key whose default is *needed* must be given; — means that it is not set.\n"
     "Values are checked: an error names the file, the line, what was found, what is legal and what to type."
@@ -58,8 +70,7 @@ def study() -> str:
     presets: Presets = {Recipe: recipe.PRESETS, Adapter: rules.PRESETS}
     parts = [
         "# The study file",
-        "A study is one YAML file: which models, trained on what, how, and compared with what.\n"
-        "Its path is the argument of `sweep.py`. Paths in it are relative to it.",
+        STUDY,
         VALUES,
     ]
     for _, kind in kinds:
@@ -100,8 +111,7 @@ def cluster() -> str:
     return "\n\n".join(
         [
             "# The cluster file",
-            "A cluster file says who runs attempts and what each stage asks of a cluster. It changes no result's name.\n"
-            "`--cluster NAME` names a file of `slurm/clusters/`, without `.yaml`, or the path of one.",
+            CLUSTER,
             VALUES,
             heading(ClusterFile, "Top level"),
             summary(ClusterFile),
@@ -143,8 +153,7 @@ def judges() -> str:
             summary(limits.Limits),
             table(limits.Limits, {}),
             "## Prices",
-            f"`src/winsweep/judges/prices.yaml` holds what a judge's model costs, as of {date}; edit it.\n"
-            "A model that is not in it costs nothing that winsweep knows of, and can have no budget.",
+            f"{PRICES}\nThe prices below are of {date}.",
             table(prices.PriceFile, {prices.Price: "price"}),
             heading(prices.Price, "A price", 3),
             table(prices.Price, {}),

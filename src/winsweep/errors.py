@@ -14,7 +14,9 @@ is made again)
 ├── NewerStore    the store was written by a later winsweep
 ├── NotFinite     training or weights hold NaN or infinity
 ├── Incomplete    a result has fewer steps, rows or shards than were asked for
-├── JudgeFailed   a judge refused, ran out of money or left pairs without a preference; what it said is kept
+├── Unreachable   what is asked over the network (the hub, a judge's endpoint) did not answer, and may do so later
+├── JudgeFailed   a judge left pairs without a preference, and may give them later; what it said is kept
+│   └── JudgeRefused  … and will not by itself: a key, a model, a budget or a request that a person must mend
 └── ClusterDown   SLURM did not answer, so what runs is unknown
     └── Refused       SLURM answered: it does not take this job
         ├── TooManyTasks  an array has more tasks than the cluster allows
@@ -111,10 +113,18 @@ class Incomplete(WinsweepError):
     kind = "application"
 
 
+class Unreachable(WinsweepError):
+    kind = "network"
+
+
 class JudgeFailed(WinsweepError):
     """A judge refused, ran out of money or left pairs without a preference."""
 
     kind = "judge"
+
+
+class JudgeRefused(JudgeFailed):
+    kind = "judge refused"
 
 
 class Stopped(BaseException):

@@ -11,7 +11,7 @@ from functools import partial
 from typing import BinaryIO
 
 from winsweep.artifact import Artifact
-from winsweep.errors import BadData
+from winsweep.errors import BadData, Unreachable
 from winsweep.study import web_file
 from winsweep.study.cell import HubData, HubModel
 from winsweep.study.web_file import UrlFile
@@ -80,7 +80,7 @@ def _say(what: str, get: Callable[[], int]) -> bool:
     """Get something, say how many bytes came, or what is wrong; whether it is there now."""
     try:
         num = get()
-    except (BadData, OSError) as e:
+    except (BadData, Unreachable, OSError) as e:
         print(f"error: {e}", file=sys.stderr, flush=True)
         return False
     print(f"fetched        {what}  ({_size(num)})" if num else f"there already  {what}", flush=True)

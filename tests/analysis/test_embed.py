@@ -56,6 +56,7 @@ def test_texts_are_counted_as_they_are_embedded(embed):
     assert (watched(TEXTS) == embed(TEXTS)).all() and watched(TEXTS[:1]).shape == (1, 1024) and told == [3, 4]
 
 
+@pytest.mark.slow
 def test_an_embedder_is_fetched_once_and_then_found_without_a_network(folder):
     """In processes of their own, as the hub's library reads its environment when it is imported."""
     files = {

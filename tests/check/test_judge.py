@@ -3,13 +3,16 @@ is believed blindly.
 """
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from winsweep import layout
+from winsweep.attempt.retry import PASSING
 from winsweep.check import judge
+from winsweep.check.finding import Finding, error_of
 from winsweep.graph import load
 
 KEY = "sk-not-to-be-shown"
@@ -80,5 +83,44 @@ def test_a_day_of_shut_down_in_the_list(monkeypatch, said, verdict):
 
 
 def test_nobody_at_the_endpoint(monkeypatch):
+    monkeypatch.setattr(judge, "WAITS_S", (0.01, 0.02))
     said = look(monkeypatch, 200, b"", "http://127.0.0.1:9/v1")["endpoint"]
     assert said[0] == "problem" and "cannot be reached from here (ClientConnectorError)" in said[1]
+
+
+def test_an_endpoint_that_is_away_for_a_moment_is_asked_once_more(monkeypatch):
+    monkeypatch.setattr(judge, "WAITS_S", (0.5, 0.5, 2.0))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    late = threading.Timer(0.8, lambda: servers.append(ThreadingHTTPServer(("127.0.0.1", port), Listing)))
+    servers: list[ThreadingHTTPServer] = []
+    late.start()
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+    module = load(layout.JUDGES / "alpaca.py", "winsweep.judges")
+    serve = threading.Timer(0.9, lambda: servers[0].serve_forever())
+    serve.start()
+    found = judge.look(module, module.Options(model="mine"))
+    servers[0].shutdown()
+    servers[0].server_close()
+    assert [f.verdict for f in found] == ["ok", "ok"] and error_of("judge", found) is None
+
+
+def test_what_can_pass_by_itself_alone_is_not_what_a_person_must_mend():
+    away, wrong = Finding("problem", "endpoint", "away", can_pass=True), Finding("problem", "model", "gone", "name one")
+    assert error_of("judge", [Finding("ok", "key", "set")]) is None
+    assert error_of("judge", [away], "mend it").kind == "network" in PASSING
+    assert error_of("judge", [away, wrong]).kind == "config" not in PASSING
+    assert str(error_of("judge", [away, wrong], "mend it")) == (
+        "judge: endpoint: away\njudge: model: gone; name one\nmend it"
+    )
+
+
+class Listing(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(listing())
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -17,6 +17,8 @@ from winsweep.check.early import Row
 from winsweep.check.finding import Finding
 from winsweep.check.table import table_text
 
+pytestmark = pytest.mark.slow  # each test runs a study
+
 STUDY = """\
 name: two
 models: {good: {path: good}, broken: {path: broken}}
@@ -115,7 +117,8 @@ def test_an_endpoint_that_nobody_serves_stops_before_training(bench, monkeypatch
     assert (
         "judge alpaca: endpoint: cannot be reached from here" in said
         and "check OPENAI_BASE_URL" in said
-        and "--retry-failed" in said
+        and "(3 attempts in a row got no further; type the same command with --retry-failed once it can be reached)"
+        in said
     )
     assert (
         not [n for n in bench.published() if n.startswith(("finetune", "generate"))]

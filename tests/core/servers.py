@@ -15,12 +15,13 @@ COMMIT = "ab" * 20
 @dataclass
 class Server:
     """What is asked of a server, and what it says: `files` by path; `cut` are broken off; `gated` begin the paths that
-    it refuses.
+    it refuses; `busy` is a status for all of them.
     """
 
     files: Mapping[str, bytes]
     cut: tuple[str, ...] = ()
     gated: tuple[str, ...] = ()
+    busy: int = 0
     asked: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -33,6 +34,8 @@ def serving(server: Server) -> Iterator[Server]:
         def do_GET(self) -> None:
             path = unquote(self.path.partition("?")[0])
             server.asked.append(f"{self.command} {path}")
+            if server.busy:
+                return self.reply(server.busy, b"", {})
             if path.startswith(server.gated) and server.gated:
                 return self.reply(403, b"no", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
             body = server.files.get(path)

@@ -120,6 +120,7 @@ def chain_of(tmp_path, queue, monkeypatch, pairs) -> int:
     return number
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_every_fault_ends_the_chain_with_its_reason(tmp_path, queue, monkeypatch):
     assert chain_of(tmp_path, queue, monkeypatch, rotated()) <= 4

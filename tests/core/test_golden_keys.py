@@ -31,7 +31,7 @@ def test_no_key_has_moved(name, tmp_path, request):
     assert not moved, (
         f"{len(moved)} keys of {name} moved, such as {sorted(moved)[:3]}: finished results of users will be made "
         f"again. "
-        f"If that is meant: python -m tests.core.test_golden_keys, and say why in DESIGN.md"
+        f"If that is meant: python -m tests.core.test_golden_keys, and say why in docs/decisions.md"
     )
 
 

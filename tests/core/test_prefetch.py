@@ -183,6 +183,7 @@ def test_every_missing_file_is_named_and_a_dry_run_goes_on(tmp_path):
     assert "finetune" in dry.stdout and "0 of 12 cells done" in status.stdout
 
 
+@pytest.mark.slow
 def test_a_run_fetches_files_of_the_web_by_itself_and_a_dry_run_does_not(tmp_path, web):
     path = study(tmp_path, f"{{path: {{url: '{web.url}/rows.jsonl', sha256: {SHA}}}}}")
     file = UrlFile(f"{web.url}/rows.jsonl", SHA)
@@ -230,6 +231,7 @@ def test_a_server_that_is_gone_is_named(tmp_path, web):
         prefetch.download(UrlFile("http://127.0.0.1:9/x", SHA))
 
 
+@pytest.mark.slow
 def test_a_study_is_fetched_once_and_then_found_without_a_network(tmp_path):
     """A model without its other formats, one in the old format, a file and a pattern of data sets, and a file of the
     web.

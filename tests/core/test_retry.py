@@ -14,12 +14,24 @@ def test_a_bug_or_bad_input_is_not_tried_again(kind):
     assert failed(ends((kind, 0))) == f"{kind}: why"
 
 
-@pytest.mark.parametrize(
-    "kind", ["node", "host OOM", "GPU OOM", "killed", "hang", "disk", "judge", "lost", "busy", "blocked"]
-)
+@pytest.mark.parametrize("kind", ["node", "host OOM", "GPU OOM", "killed", "hang", "disk", "lost", "busy", "blocked"])
 def test_what_may_pass_is_tried_three_times_without_progress(kind):
     assert failed(ends((kind, 0), (kind, 0))) is None
     assert failed(ends((kind, 0), (kind, 0), (kind, 0))) == f"{kind}: why (3 attempts in a row got no further)"
+
+
+@pytest.mark.parametrize("kind", ["judge", "network"])
+def test_what_is_asked_of_others_may_answer_later_and_three_times_is_enough(kind):
+    assert failed(ends((kind, 0), (kind, 0))) is None
+    said = failed(ends((kind, 0), (kind, 0), (kind, 0)))
+    assert said.startswith(
+        f"{kind}: why (3 attempts in a row got no further; type the same command with --retry-failed"
+    )
+
+
+def test_a_judge_that_refused_is_not_asked_again_by_itself():
+    assert failed(ends(("judge refused", 7))) == "judge refused: why; then type the same command with --retry-failed"
+    assert failed(ends(("judge", 7), ("judge refused", 9))).startswith("judge refused: why; then type")
 
 
 def test_three_time_limits_before_anything_was_gained_fail_and_say_what_to_do():

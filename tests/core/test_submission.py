@@ -123,9 +123,10 @@ class Pretended:
         }
 
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("srun") is None, reason="submitit wants srun on the PATH to write a script"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("srun") is None, reason="submitit wants srun on the PATH to write a script"),
+]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def unlike(shown: tuple[str, ...], real: str) -> list[str]:
     it is alone. A long line may be shown as several.
     """
     printed, at, missing = "\n".join(_plain(line) for line in real.splitlines()), 0, []
-    for line in shown:
+    for line in (line for line in shown if line.strip("… ")):
         parts = [re.escape(_plain(part)) for part in line.split("…")]
         found = re.compile("[^\n]*".join(parts)).search(printed, at)
         at = found.end() if found else at

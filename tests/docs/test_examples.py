@@ -94,6 +94,7 @@ def test_the_yaml_of_every_page_is_yaml() -> None:
         ("a 1.5 s", "a 20 s\nb", []),
         ("…\nb  x\n…", "a\nb x\nc", []),
         ("b … x", "b 1 2 x", []),
+        ("…\na", "a", []),
         ("b\na", "a\nb", ["a"]),
         ("a b\n  c", "a b c", []),
         ("a … c", "a b\nc", ["a … c"]),

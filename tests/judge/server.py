@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 
 FIRST_BIAS = 0.7  # in logits: swapping the outputs does not mirror the preference
-RETRY_AFTER_S = 0.15
+RETRY_AFTER_S, LONG_S = 0.15, 700.0
 SLOW_S = 60.0
 FAULTS = (
     "429",
@@ -39,7 +39,7 @@ class JudgeServer:
     """Use as a context; `requests` holds every body received, `arrivals` its prompts and when (monotonic).
 
     `faults` maps a text of a request to what happens to the requests that hold it, one after another, the last for
-    ever: "ok", one of FAULTS, "401", "quota" or "held". Where none does, `choose` says what happens to the n-th request
+    ever: "ok", one of FAULTS, "401", "404", "429 long", "400 long", "quota" or "held". Where none does, `choose` says what happens to the n-th request
     of a prompt.
     """
 
@@ -126,12 +126,14 @@ class JudgeServer:
 def answer(body: dict, kind: str, key: str) -> bytes:
     status = 429 if kind == "quota" else int(kind[:3]) if kind[:3].isdigit() else 200
     told = "insufficient_quota" if kind == "quota" else f"wrong key {key}"  # servers do repeat it
+    told = "so many words " * 40 if kind.endswith("long") else told
     text = (
         json.dumps({"error": {"message": f"{told} {key}", "code": told}})
         if status != 200
         else BODIES.get(kind) or completion_text(body, kind)
     )
-    extra = f"Retry-After: {RETRY_AFTER_S}\r\n" if kind == "429" else ""
+    rest_s = {"429": RETRY_AFTER_S, "429 long": LONG_S}.get(kind)
+    extra = f"Retry-After: {rest_s}\r\n" if rest_s else ""
     data = text.encode()
     return (
         f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(data)}\r\n\r\n".encode()

@@ -61,6 +61,7 @@ def endpoint(monkeypatch):
         each.__exit__(None, None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*FLOODS, "gzip", "deflate", "raw", "members"])
 def test_a_flood_costs_little_memory_and_no_more_than_the_time_out(kind, endpoint, tmp_path):
     endpoint(FLOODS.get(kind) or bomb(kind))

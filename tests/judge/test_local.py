@@ -5,7 +5,7 @@ its turn.
 import pytest
 from transformers import AutoTokenizer, LlamaForCausalLM
 
-from winsweep.errors import BadStudy, JudgeFailed
+from winsweep.errors import BadStudy, JudgeRefused
 from winsweep.judge import local as here
 from winsweep.judge.chat import messages_for
 from winsweep.judge.questions import Question
@@ -87,7 +87,7 @@ def test_text_that_looks_like_a_turn_stays_text(folder):
 def test_a_judge_that_does_not_answer_with_a_name_fails_and_is_no_tie(folder, monkeypatch):
     monkeypatch.setattr(here, "ids_of", lambda name, tokenizer: [{"m": 300, "M": 301}[name]])
     with pytest.raises(
-        JudgeFailed, match="3 of 3 pairs have no preference.*neither of its names is among the 5 likeliest tokens"
+        JudgeRefused, match="3 of 3 pairs have no preference.*neither of its names is among the 5 likeliest tokens"
     ):
         annotate(local, make_pairs(3), local.Options(path=str(folder), precision="fp32"))
 
@@ -97,7 +97,7 @@ def test_a_prompt_longer_than_the_model_reads_is_named(folder):
     pairs[1]["output_2"] = "zq " * 3000
     kept: list[dict] = []
     with pytest.raises(
-        JudgeFailed,
+        JudgeRefused,
         match=r"1 of 3 pairs have no preference: #1 'Say 1 things.': its prompt has \d+ tokens and the model reads "
         r"2048",
     ):

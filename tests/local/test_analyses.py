@@ -18,7 +18,7 @@ from winsweep.errors import Stopped
 from winsweep.graph import discover
 from winsweep.placement import Placement, read_cluster
 from winsweep.pruning import waste
-from winsweep.slurm.reconcile import tick
+from winsweep.slurm.reconcile import reconcile
 from winsweep.workspace import open_workspace
 
 ANALYSES = """\
@@ -158,7 +158,7 @@ def test_a_launcher_on_a_cluster_copies_what_is_finished_and_asks_slurm_nothing(
     shutil.copytree(analysed.store, tmp_path / "runs")
     shutil.rmtree(tmp_path / "runs" / "results")
     workspace = open_workspace(analysed.study, tmp_path / "runs")
-    seen = tick(workspace, read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", workspace.need.stages))
+    seen = reconcile(workspace, read_cluster(layout.STAGES, layout.CLUSTERS / "gpu.yaml", workspace.need.stages))
     assert not seen.submitted and Counter(i.artifact.stage for i in seen.items) == {
         "aggregate": 1,
         "rank": 2,

@@ -32,8 +32,14 @@ def test_a_study_is_judged_over_http_and_goes_on_where_it_failed(tmp_path, serve
     said = bench.run(code=1)
     assert (
         "judge weighted_alpaca_eval_gpt4_turbo with local-judge: the endpoint says HTTP 429 insufficient_quota" in said
+        and "add credit to the account of OPENAI_API_KEY, or set another key; then type the same command" in said
     )
-    assert {e["kind"] for e in ends(bench)} == {"judge"} and sum(server.paid.values()) == 20
+    assert [e["kind"] for e in ends(bench)] == ["judge refused"] * num_refused(bench) and sum(
+        server.paid.values()
+    ) == 20
+    before = len(server.requests)
+    bench.run(code=1)  # nothing is asked again by itself
+    assert len(server.requests) == before and len(ends(bench)) == num_refused(bench)
     server.choose = lambda prompt, nth: "ok"
     assert "2 of 2 cells" in bench.run("--retry-failed")
     rows = [row for path in bench.store.glob("judge/*/annotations.json") for row in json.loads(path.read_bytes())]
@@ -72,6 +78,25 @@ def another_study_asks_only_what_is_new(bench: Bench, server: JudgeServer) -> No
     )
     assert done.returncode == 0 and "removed" in done.stdout and not list(bench.store.glob("judge/*/annotations.json"))
     assert f"judge alpaca: {before} judgements, {before} more are known already" in bench.run("--dry-run")
+
+
+def test_a_refusal_is_tried_once_and_a_rest_passes_by_itself(tmp_path, server):
+    bench = Bench(tmp_path, STUDY)
+    server.choose = lambda prompt, nth: "404"
+    said = bench.run(code=1)
+    assert "HTTP 404 Not Found" in said and "name a model in judge: that the endpoint serves" in said
+    assert [e["kind"] for e in ends(bench)] == ["judge refused"] * num_refused(bench) and not sum(server.paid.values())
+    server.choose = lambda prompt, nth: "429 long" if not rested and not rested.append(prompt) else "ok"
+    rested: list[str] = []
+    assert "2 of 2 cells" in bench.run("--retry-failed")
+    kinds = [e["kind"] for e in ends(bench)]
+    assert kinds.count("judge") == 1 and "judge refused" not in kinds and max(server.paid.values()) == 1
+
+
+def num_refused(bench: Bench) -> int:
+    """Judgements with an attempt that did not end well; so many such ends are one of each."""
+    found = bench.store.glob(".work/judge/*/ends/*.json")
+    return len({p.parent for p in found if json.loads(p.read_bytes())["kind"] not in ("done", "already")})
 
 
 def ends(bench: Bench) -> list[dict]:

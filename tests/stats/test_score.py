@@ -79,6 +79,7 @@ def test_a_published_file_gives_its_published_number(score, tmp_path, name):
         assert apart == pytest.approx(-2.76, abs=0.01)
 
 
+@pytest.mark.slow
 @needs_data
 def test_real_outputs_are_judged_once_and_reported_whole(tmp_path):
     command = [

@@ -74,6 +74,7 @@ def wanted(data, rows) -> list[list[int]]:
     return [encode(row, own, Frame()).ids for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [

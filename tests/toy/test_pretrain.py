@@ -18,6 +18,7 @@ from winsweep.toy.corpus import documents
 from winsweep.train.pretrain import TOKENIZER_DOCUMENTS, pretrain
 from winsweep.train.tokenizer import learn
 
+pytestmark = pytest.mark.slow  # it trains
 SMALL = Pretrain(num_tokens=6000, block_tokens=32, batch=4, width=32, layers=1, mlp=64, vocab=320, warmup_steps=2)
 SHIPPED = sorted(path.parent for path in layout.SHIPPED.glob("*/pretrain.json"))
 

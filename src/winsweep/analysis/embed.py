@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from winsweep.errors import BadData, NotFound
+from winsweep.errors import BadData, NotFound, Unreachable
 from winsweep.study.cell import HubModel
 from winsweep.text import hub
 from winsweep.text.hub import refuse_outside_weights
@@ -44,7 +44,7 @@ def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callabl
     length 1.
 
     On the GPU if there is one. Texts get no prefix and lose what does not fit into the model, as in the paper. NotFound
-    without the package, BadData without the model; both say what to type.
+    without the package, BadData without the model, Unreachable while the hub is away; all say what to type.
     """
     try:
         from sentence_transformers import SentenceTransformer  # an extra: only the analysis of drift needs it
@@ -58,7 +58,7 @@ def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callabl
         model = SentenceTransformer(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as e:
         why = " ".join(str(e).split())
-        raise BadData(
+        raise (Unreachable if hub.is_away(e) else BadData)(
             f"embedder {name}: cannot be loaded ({why}); legal is a sentence-transformers model without code of its "
             f"own, "
             "on the hub or in a directory; where compute nodes are offline, fetch it once on a login node: "

@@ -16,13 +16,17 @@ ADVICE = {
     "--retry-failed",
     "preempted": "; save more often (checkpoint_steps: N), or name a partition that is not preempted, and type "
     "--retry-failed",
+    "judge": "; type the same command with --retry-failed once the judge answers",
+    "judge refused": "; then type the same command with --retry-failed",
+    "network": "; type the same command with --retry-failed once it can be reached",
 }
 GENERATIONS = 3  # finalizers of a chain, in a row, that found nothing finished and nothing further than the one before
 # Ends that say nothing against the ask: "stopped" is what its own launcher asks of an attempt, which then starts no
 # other.
 HARMLESS = ("done", "already", "stopped")
-# Ends that may come from a machine, a neighbour or an input that is being made again. Any other kind cannot pass by
-# itself.
+# Ends that may come from a machine, a neighbour, a network or an input that is being made again. Any other kind cannot
+# pass by itself: what decides between two kinds is in the error that is raised (a bad key is "judge refused", a busy
+# endpoint "judge").
 PASSING = (
     "preempted",
     "time limit",
@@ -33,6 +37,7 @@ PASSING = (
     "hang",
     "disk",
     "judge",
+    "network",
     "lost",
     "busy",
     "blocked",
@@ -88,7 +93,7 @@ def failed(ends: Sequence[End]) -> str | None:
         return None
     last = told[-1]
     if last.kind not in PASSING:
-        return f"{last.kind}: {last.reason}"
+        return f"{last.kind}: {last.reason}{ADVICE.get(last.kind, '')}"
     idle = [e.kind for e in told[len(told) - stalls(told) :]]
     preempted = idle.count("preempted")
     if len(idle) - preempted < BUDGET and preempted < PREEMPTIONS:

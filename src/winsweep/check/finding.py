@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from winsweep.errors import CheckFailed, Unreachable, WinsweepError
+
 Verdict = Literal["ok", "problem", "unknown"]
 
 
@@ -15,6 +17,7 @@ class Finding:
     what: str
     found: str
     do: str = ""
+    can_pass: bool = False  # a problem that may be gone later, with nothing changed
 
     def __str__(self) -> str:
         return f"{self.verdict:8s} {self.what}: {self.text}"
@@ -35,6 +38,12 @@ def one_line(e: Exception) -> str:
     return " ".join(str(e).split()) or type(e).__name__
 
 
-def worded(name: str, findings: Iterable[Finding]) -> str:
-    """Every problem, for the error that ends a check."""
-    return "\n".join(f"{name}: {f.what}: {f.text}" for f in problems(findings))
+def error_of(name: str, findings: Iterable[Finding], do: str = "") -> WinsweepError | None:
+    """The error that ends a check, with every problem in it, if there is one: Unreachable if all of them can pass by
+    themselves, else CheckFailed with what to `do` once they are mended.
+    """
+    found = problems(findings)
+    lines = [f"{name}: {f.what}: {f.text}" for f in found]
+    if all(f.can_pass for f in found):
+        return Unreachable("\n".join(lines)) if found else None
+    return CheckFailed("\n".join([*lines, do] if do else lines))

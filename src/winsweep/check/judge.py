@@ -17,6 +17,8 @@ from winsweep.study.cell import HubModel, LocalFile
 if TYPE_CHECKING:
     from winsweep.judge.endpoint import Served
 
+WAITS_S = (1.0, 2.0, 4.0)  # before an endpoint that cannot be reached is asked once more
+
 
 def look(module: ModuleType, options: object) -> list[Finding]:
     """Every check of a judge (a file of judges/ with its options); one free request to a paid one's endpoint."""
@@ -35,6 +37,11 @@ def _paid(model: str, limits: Limits) -> Iterator[Finding]:
 
     async def asked() -> endpoint.Served:
         async with endpoint.connect(model, limits) as session:
+            for wait in WAITS_S:
+                said = await endpoint.served(session, model)
+                if not said.failure or said.failure.kind != "passing":
+                    return said
+                await asyncio.sleep(wait)
             return await endpoint.served(session, model)
 
     try:
@@ -52,7 +59,7 @@ def _answered(said: "Served", model: str) -> Finding:
             "problem",
             "endpoint",
             f"refuses the list of its models: {said.failure.told}",
-            "check OPENAI_API_KEY and OPENAI_BASE_URL",
+            said.failure.do,
         )
     if said.failure:
         return Finding(
@@ -61,6 +68,7 @@ def _answered(said: "Served", model: str) -> Finding:
             f"cannot be reached from here ({said.failure.told})",
             "check OPENAI_BASE_URL, start the server, or place judge where there is a network (judge: {where: login} "
             "in the cluster file)",
+            can_pass=True,
         )
     if said.listed is False:
         answers = f"answers, and does not list {model}"

@@ -12,6 +12,7 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from winsweep.check.finding import Finding, one_line
 from winsweep.check.tokenizer import added, ends, frames, ids_of, vocabulary
+from winsweep.errors import Unreachable
 from winsweep.study.cell import HubModel
 from winsweep.text import hub, weights
 from winsweep.text.context import context_of, unsaid
@@ -51,6 +52,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
                     "configuration",
                     one_line(e),
                     "give the model a config.json of a family that transformers knows, without code of its own",
+                    isinstance(e, Unreachable),
                 ),
             ),
             {},

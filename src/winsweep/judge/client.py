@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from winsweep import keys
 from winsweep.judge import endpoint
 from winsweep.judge.chat import ChatJudge, request_for
-from winsweep.judge.endpoint import Failure
-from winsweep.judge.judging import Row, judge_all
+from winsweep.judge.failure import Failure
+from winsweep.judge.judging import Row, Unanswered, judge_all
 from winsweep.judge.ledger import Ledger, checked
 from winsweep.judge.limits import Limits
 from winsweep.judge.pacing import Pacing
@@ -31,6 +31,7 @@ BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0  # before the next call for a question:
 LONGEST_WAIT_S = 600.0  # a Retry-After above this ends the stage: it holds a place in the queue for nothing
 IDLE_S = 0.2  # between looks at whether to stop and at what other processes were told
 DRAIN_S = 10.0  # how long calls under way may still come in after a reason to stop
+UNREADABLE = "name a judge that this model can answer as; chain_of_thought needs no log-probabilities"
 
 
 def judge_over_http(
@@ -38,7 +39,7 @@ def judge_over_http(
 ) -> None:
     """See judging.judge_all. Raises BadStudy, before any call, without a key or for a model that OpenAI has shut down."""
 
-    def ask(questions: list[Question], answered: Callable, idle: Callable) -> tuple[dict[Question, str], str]:
+    def ask(questions: list[Question], answered: Callable, idle: Callable) -> Unanswered:
         spending = Spending(judge.identity["model"], limits, ledger)
         shared = ledger.beside(f"pace-{keys.digest(judge.identity['model'])}") if ledger else None
         return asyncio.run(_Calls(judge, limits, spending, Pacing(limits, shared), answered, idle).all(questions))
@@ -48,7 +49,7 @@ def judge_over_http(
 
 class _Calls:
     """Calls under way and why they end. `stopped` is a reason for people, `raised` what keep raised; after either no
-    call leaves.
+    call leaves. `why` is what the endpoint said, where one answer was the reason.
     """
 
     def __init__(
@@ -68,13 +69,13 @@ class _Calls:
             answered,
             idle,
         )
-        self.failures: dict[Question, str] = {}
-        self.stopped, self.raised, self.in_a_row = "", None, 0
+        self.failures: dict[Question, Failure] = {}
+        self.stopped, self.why, self.raised, self.in_a_row = "", None, None, 0
         self.workers: list[asyncio.Task] = []
         self.under_way: set[asyncio.Task] = set()  # workers whose call has left
         self.elsewhere: set[Question] = set()  # what other processes got answered
 
-    async def all(self, questions: list[Question]) -> tuple[dict[Question, str], str]:
+    async def all(self, questions: list[Question]) -> Unanswered:
         async with endpoint.connect(self.judge.identity["model"], self.limits) as self.session:
             await self._several(questions[:NUM_PROBES], PROBES)
             if not self._over and len(self.failures) == len(questions[:NUM_PROBES]):
@@ -87,17 +88,26 @@ class _Calls:
                 await self._several([*again, *questions[NUM_PROBES:]], MOST)
         if self.raised:
             raise self.raised
-        return self.failures, self.stopped
+        return self._unanswered()
+
+    def _unanswered(self) -> Unanswered:
+        """One answer that stopped the work decides whether that can pass by itself; else one question that may get an
+        answer later is enough.
+        """
+        decisive = [self.why] if self.why else list(self.failures.values())
+        can_pass = not decisive or any(f.kind == "passing" for f in decisive)
+        do = "; ".join(dict.fromkeys(f.do for f in decisive if f.do))
+        return Unanswered({q: f.told for q, f in self.failures.items()}, can_pass, self.stopped, do)
 
     @property
     def _over(self) -> bool:
         return bool(self.stopped or self.raised)
 
-    def stop(self, reason: str = "", raised: BaseException | None = None) -> None:
+    def stop(self, reason: str = "", why: Failure | None = None, raised: BaseException | None = None) -> None:
         """Let no further call leave; those under way may come in."""
         if self._over:
             return
-        self.stopped, self.raised = reason, raised
+        self.stopped, self.why, self.raised = reason, why, raised
         for worker in self.workers:
             if worker not in self.under_way:
                 worker.cancel()
@@ -144,11 +154,11 @@ class _Calls:
         while found := await self._call(question):
             failed[found.kind] += 1
             if found.kind in ("refused", "quota"):
-                return self.stop(f"the endpoint says {found.told}, which holds for every call")
+                return self.stop(f"the endpoint says {found.told}, which holds for every call", found)
             if found.retry_after_s > LONGEST_WAIT_S:
-                return self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})")
+                return self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})", found)
             if failed[found.kind] >= most[found.kind]:
-                return self._give_up(question, found.told)
+                return self._give_up(question, found)
             await self._rest(
                 question,
                 max(
@@ -172,7 +182,7 @@ class _Calls:
         if self._over or question in self.elsewhere:
             return None
         if refusal := self.spending.refuses(*size):
-            return self.stop(refusal)
+            return self.stop(refusal, Failure("budget", refusal, do="raise dollars: in limits: to go on"))
         worker = asyncio.current_task()
         self.under_way.add(worker)
         try:
@@ -196,14 +206,15 @@ class _Calls:
             return Failure(
                 "unreadable",
                 str(error) if isinstance(error, Unreadable) else f"unreadable answer ({type(error).__name__})",
+                do=UNREADABLE,
             )
         self.spending.count(tokens)
         self.in_a_row = 0
         self.answered(question, judgement)
         return None
 
-    def _give_up(self, question: Question, told: str) -> None:
-        self.failures[question] = told
+    def _give_up(self, question: Question, failure: Failure) -> None:
+        self.failures[question] = failure
         self.in_a_row += 1
         if self.in_a_row >= max(self.limits.in_flight, NUM_PROBES + 1):
             self.stop(f"not one of the last {self.in_a_row} questions got an answer")

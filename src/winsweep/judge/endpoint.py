@@ -7,23 +7,21 @@ leaves of a server's text, because a server may repeat the key in it.
 """
 
 import datetime
-import email.utils
 import http.client
 import json
-import math
 import os
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 
 from winsweep import paths
 from winsweep.errors import BadStudy
-from winsweep.judge import replies, words
+from winsweep.judge import failure, replies
+from winsweep.judge.failure import PASSING, Failure
 from winsweep.judge.limits import Limits
 from winsweep.judge.prices import is_shut_down, price_of
 from winsweep.judge.replies import Reply
@@ -31,19 +29,7 @@ from winsweep.judge.replies import Reply
 OWN = "https://api.openai.com/"
 # who pays, where a key belongs to several
 ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
-# Words of an error body that stand for its status.
-CODES = ("model_not_found", "invalid_api_key", "insufficient_quota", "rate_limit_exceeded", "context_length_exceeded")
 LIST_S, LIST_BYTES = 10.0, 8 << 20  # of the list of models
-PASSING = (408, 409, 425, 429)  # and what is 500 or above: the same request may be answered later
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why there is no reply. `refused` and `quota` will not pass by themselves and hold for every request."""
-
-    kind: Literal["passing", "rejected", "unreadable", "refused", "quota"]
-    told: str
-    retry_after_s: float = 0.0
 
 
 def connect(model: str, limits: Limits) -> aiohttp.ClientSession:
@@ -116,18 +102,34 @@ async def ask(session: aiohttp.ClientSession, request: Mapping[str, Any]) -> Rep
     try:
         async with session.post("chat/completions", json=request, allow_redirects=False) as answer:
             status, headers, body = answer.status, answer.headers, await _read(answer, replies.most_bytes(request))
-    except (aiohttp.ClientError, TimeoutError) as error:  # no connection, a lost one, or no answer in time
-        return Failure("passing", type(error).__name__)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return _unanswered(error)
     except _TooLong as error:
-        return Failure("unreadable", str(error))
+        return Failure("unreadable", str(error), do=failure.ADDRESS_DO)
     try:
         return (
             replies.reply(body)
             if 200 <= status < 300
-            else _failure(status, body, headers, _secrets(session), request["model"])
+            else failure.of_status(status, body, headers, _secrets(session), request["model"])
         )
     except Exception as error:  # the body of an answer is whatever the server sent, so anything may come of reading it
-        return Failure("unreadable", f"unreadable answer ({type(error).__name__})")
+        return Failure("unreadable", f"unreadable answer ({type(error).__name__})", do=failure.ADDRESS_DO)
+
+
+def _unanswered(error: Exception) -> Failure:
+    """No connection, a lost one, or no answer in time: these pass; a certificate, a server that speaks no TLS and a
+    proxy that refuses do not.
+    """
+    name = type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return Failure(
+            "refused", f"{name}: its certificate is not trusted", do=f"{failure.ADDRESS_DO}, or set SSL_CERT_FILE"
+        )
+    if isinstance(error, aiohttp.ClientConnectorSSLError) and "WRONG_VERSION_NUMBER" in str(error):
+        return Failure("refused", f"{name}: it speaks no TLS", do=f"{failure.ADDRESS_DO}: http:// in place of https://")
+    if isinstance(error, aiohttp.ClientHttpProxyError) and 400 <= error.status < 500 and error.status not in PASSING:
+        return Failure("refused", f"HTTP {error.status} of the proxy", do=failure.PROXY_DO)
+    return Failure("passing", name)
 
 
 class _TooLong(Exception):
@@ -151,61 +153,6 @@ def _secrets(session: aiohttp.ClientSession) -> list[str]:
     ]
 
 
-def _code(body: bytes) -> str:
-    """The word for an error in its body, if it is one that can be repeated."""
-    try:
-        code = json.loads(body)["error"]["code"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
-    return code if isinstance(code, str) and code in CODES else ""
-
-
-def _failure(status: int, body: bytes, headers: Mapping[str, str], secrets: list[str], model: str) -> Failure:
-    code = _code(body)
-    told = f"HTTP {status} {code or http.client.responses.get(status, '')}".strip()
-    if code == "insufficient_quota" or status == 402:
-        return Failure("quota", told)
-    if status == 401:  # whose words are about the key
-        return Failure("refused", told)
-    if 300 <= status < 400:
-        return Failure(
-            "refused",
-            f"{told}, a redirect to {words.place(headers.get('location', ''), secrets)}, which is not followed (set "
-            "OPENAI_BASE_URL to where the endpoint is)",
-        )
-    said = words.of(body, secrets, model)
-    told += f": {said}" if said else ""
-    if status == 403:
-        return Failure("refused", told)
-    if status in PASSING or status >= 500:
-        return Failure("passing", told, _retry_after(headers))
-    return Failure("rejected", told)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that the server asks us to stay away: retry-after-ms (OpenAI's), or Retry-After in seconds or as a date
-    (RFC 9110, 10.2.3).
-    """
-    for name, unit_s in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        said = headers.get(name)
-        if said is None:
-            continue
-        try:
-            seconds = float(said) * unit_s
-        except ValueError:
-            seconds = _until(said)
-        return max(0.0, seconds) if math.isfinite(seconds) else 0.0
-    return 0.0
-
-
-def _until(date: str) -> float:
-    try:
-        parsed = email.utils.parsedate_tz(date)
-        return email.utils.mktime_tz(parsed) - time.time() if parsed else 0.0
-    except (ValueError, OverflowError, TypeError):  # a year that no clock has
-        return 0.0
-
-
 @dataclass(frozen=True)
 class Served:
     """What GET models says: whether the endpoint answers, whether it lists the model (None: it gives no list), the day
@@ -222,12 +169,13 @@ async def served(session: aiohttp.ClientSession, model: str) -> Served:
     try:
         async with session.get("models", allow_redirects=False, timeout=aiohttp.ClientTimeout(LIST_S)) as answer:
             status, body = answer.status, await _read(answer, LIST_BYTES)
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        return Served(Failure("passing", type(error).__name__), None)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
+        return Served(_unanswered(error), None)
     except (aiohttp.ClientError, TimeoutError, _TooLong):  # it is there, and knows nothing of lists
         return Served(None, None)
     if status in (401, 403) or 300 <= status < 400:
-        return Served(Failure("refused", f"HTTP {status} {http.client.responses.get(status, '')}".strip()), None)
+        told = f"HTTP {status} {http.client.responses.get(status, '')}".strip()
+        return Served(Failure("refused", told, do="check OPENAI_API_KEY and OPENAI_BASE_URL"), None)
     try:
         listed = {str(m["id"]): m for m in json.loads(body)["data"]} if status == 200 else None
         return Served(

@@ -3,28 +3,40 @@ missing is named.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from winsweep.errors import JudgeFailed
+from winsweep.errors import JudgeFailed, JudgeRefused
 from winsweep.judge.chat import ChatJudge
 from winsweep.judge.ledger import Ledger
 from winsweep.judge.questions import Judgement, Question, Shown, ask_about, decide
 
 Row = dict[str, Any]
-NUM_NAMED = 5  # failures that an error spells out
+NUM_NAMED, LONGEST = 5, 1200  # failures that an error spells out, and characters of them
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """Why questions have no answer, and the reason why no more were asked, if there is one.
+
+    `can_pass`: asked again later, the judge may answer with nothing changed. Where it cannot, `do` is what to type.
+    """
+
+    reasons: dict[Question, str]
+    can_pass: bool
+    stopped: str = ""
+    do: str = ""
 
 
 class Asker(Protocol):
-    """Asks a judge: hands each judgement to `answered` as it comes, and returns why questions have none, or the reason
-    it stopped.
-    """
+    """Asks a judge: hands each judgement to `answered` as it comes, and returns why questions have none."""
 
     def __call__(
         self,
         questions: list[Question],
         answered: Callable[[Question, Judgement], None],
         idle: Callable[[], Iterable[Question]],
-    ) -> tuple[dict[Question, str], str]: ...
+    ) -> Unanswered: ...
 
 
 def judge_all(
@@ -36,19 +48,20 @@ def judge_all(
     A pair has `instruction`, `output_1` (the reference's) and `output_2` (the candidate's); the rest of it is kept.
     Added are the judge's identity and the fields of questions.decide. `keep` is called without rows now and then, so
     that it may stop: what it raises ends the work once the calls under way are over, and comes out here. Raises
-    JudgeFailed, naming pairs and reasons, if any has no preference; good rows were handed over by then.
+    JudgeFailed, naming pairs and reasons, if any has no preference, and JudgeRefused if that cannot pass by itself;
+    good rows were handed over by then.
     """
     work = _Work(pairs, judge, keep, ledger)
     keep(work.rows(range(len(pairs))))
     if not work.waiting:
         return
     try:
-        failures, stopped = ask(list(work.waiting), work.answer, work.idle)
+        left = ask(list(work.waiting), work.answer, work.idle)
     finally:
         if ledger:
             ledger.close()
     if work.waiting:
-        raise JudgeFailed(_say_failures(work, failures, stopped))
+        raise (JudgeFailed if left.can_pass else JudgeRefused)(_say_failures(work, left))
 
 
 class _Work:
@@ -94,13 +107,13 @@ class _Work:
         return list(news)
 
 
-def _say_failures(work: _Work, failures: dict[Question, str], stopped: str) -> str:
-    reasons = {of[0]: failures[q] for q, of in work.waiting.items() if q in failures}
+def _say_failures(work: _Work, left: Unanswered) -> str:
+    reasons = {of[0]: left.reasons[q] for q, of in work.waiting.items() if q in left.reasons}
     missing = {i for of in work.waiting.values() for i in of}
     some = "; ".join(f"#{i} {work.pairs[i]['instruction'][:60]!r}: {reasons[i]}" for i in sorted(reasons)[:NUM_NAMED])
+    some = some if len(some) <= LONGEST else f"{some[: LONGEST - 1]}…"  # what to do stands behind it
     more = f"; and {len(reasons) - NUM_NAMED} more" if len(reasons) > NUM_NAMED else ""
     who = f"judge {work.judge.identity['annotator']} with {work.judge.identity['model']}"
     told = f"{len(missing)} of {len(work.pairs)} pairs have no preference{': ' if some else ''}{some}{more}"
-    return (
-        f"{who}: {f'{stopped}; ' if stopped else ''}{told}; what was judged is kept; run again to judge what is missing"
-    )
+    do = "run again to judge what is missing" if left.can_pass else left.do
+    return f"{who}: {f'{left.stopped}; ' if left.stopped else ''}{told}; what was judged is kept; {do}"

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy
 from winsweep.judge.chat import ChatJudge, messages_for
-from winsweep.judge.judging import Row, judge_all
+from winsweep.judge.judging import Row, Unanswered, judge_all
 from winsweep.judge.ledger import Ledger, checked
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import UNLIKELY, Unreadable
@@ -28,6 +28,7 @@ from winsweep.text.weights import load_whole
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 TOP = 5  # AlpacaEval 2 sees so many tokens: a judge that puts neither name among them did not answer the question
+DO = "name another model in judge:, or take these instructions out of the study"
 SPACES = "▁Ġ "  # how vocabularies write the space before a word
 
 
@@ -45,11 +46,9 @@ def judge_here(
     CPU.
     """
 
-    def ask(
-        questions: list[Question], answered: Callable, idle: Callable[[], Iterable]
-    ) -> tuple[dict[Question, str], str]:
+    def ask(questions: list[Question], answered: Callable, idle: Callable[[], Iterable]) -> Unanswered:
         asked = _Local(judge, base, revision, precision)
-        return asked.all(questions, batch, answered, idle), ""
+        return Unanswered(asked.all(questions, batch, answered, idle), can_pass=False, do=DO)  # it would say the same
 
     judge_all(pairs, judge, keep, ledger, ask)
 

@@ -37,8 +37,7 @@ class Spending:
         if self.budget is not None and self.dollars + self.under_way + cost > self.budget:
             return (
                 f"the budget of {amounts.dollars(self.budget)} is used up ({amounts.dollars(self.dollars)} spent "
-                f"in "
-                f"this store); raise dollars: in limits: to go on"
+                f"in this store)"
             )
         self.under_way += cost
         return ""

@@ -1,7 +1,7 @@
 """The one door to sbatch and submitit: what a job array says to SLURM, as a script to read or as a submission.
 
 submitit words the batch script; its pickles, signal handlers, job tracking and its own call of sbatch are not used,
-because the payload is a module and a path (see DESIGN.md).
+because the payload is a module and a path (see docs/decisions.md).
 """
 
 import os

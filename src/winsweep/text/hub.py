@@ -2,11 +2,12 @@
 downloads from it.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from winsweep.errors import BadData
+from winsweep.errors import BadData, Unreachable
 from winsweep.store.indexes import names_in, refuse_outside
 from winsweep.study.cell import HubData, HubModel
 
@@ -33,6 +34,11 @@ WEIGHTS = {
     "model.safetensors": ["model.safetensors*", "model-*-of-*.safetensors"],
     "pytorch_model.bin": ["pytorch_model.bin*", "pytorch_model-*-of-*.bin"],
 }
+# Of an error or what it came from, by the name of the class or of one above it: no answer, and one that will not come.
+# By name, as the hub's library, transformers and datasets use one HTTP library or another, and change it.
+AWAY = {"ConnectionError", "TimeoutError", "TransportError", "Timeout", "gaierror", "ClientConnectionError"}
+REFUSED = {"OfflineModeIsEnabled", "SSLCertVerificationError", "UnsupportedProtocol", "InvalidURL"}
+PASSING = (408, 425, 429)  # and 500 or above
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -58,7 +64,9 @@ def is_there(part: HubModel | HubData) -> bool:
 
 
 def fetch(part: HubModel | HubData) -> int:
-    """Bring what `part` names into the cache; the number of bytes that came. BadData says what to type."""
+    """Bring what `part` names into the cache; the number of bytes that came. BadData, or Unreachable, says what to
+    type.
+    """
     before = _blobs(part)
     fetch_data(part) if isinstance(part, HubData) else _fetch_model(part)
     if not is_there(part):
@@ -107,15 +115,33 @@ def title(part: HubModel | HubData) -> str:
     return f"{kind} {part.hf_id} at {part.revision[:12]}{file}"
 
 
-def refused(error: Exception, hf_id: str, revision: str | None, file: str = "") -> BadData:
-    """The error to raise for a model, or with `file` for a file of a data set, that could not be had because of
-    `error`.
+def is_away(error: BaseException) -> bool:
+    """Whether `error` comes from a hub that did not answer, or said that it cannot just now: the same request may be
+    answered later.
     """
+    chain: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in chain:
+        chain.append(at)
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+    names = {c.__name__ for e in chain for c in type(e).__mro__}
+    statuses = [s for e in chain if isinstance(s := getattr(getattr(e, "response", None), "status_code", None), int)]
+    if is_offline() or names & REFUSED:
+        return False
+    return statuses[0] in PASSING or statuses[0] >= 500 if statuses else bool(names & AWAY)
+
+
+def refused(error: Exception, hf_id: str, revision: str | None, file: str = "") -> BadData | Unreachable:
+    """The error to raise for a model, or with `file` for a file of a data set, that could not be had because of
+    `error`: Unreachable where the hub may have it later. A full disk is raised as it is.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise error
     said = str(error).strip().partition("\n")[0]
     page = f"https://huggingface.co/{'datasets/' if file else ''}{hf_id}"
     given = [*(["--repo-type dataset"] if file else []), *([f"--revision {revision}"] if revision else [])]
     fetch = " ".join(["hf download", hf_id, *([f"--include '{file}'"] if file else []), *given])
-    return BadData(
+    return (Unreachable if is_away(error) else BadData)(
         f"{hf_id} at {(revision or 'its newest')[:12]}: cannot be loaded ({type(error).__name__}: {said}); "
         f"if it is gated, accept its terms at {page} and type `hf auth login`; if this machine has no network, type "
         f"`{fetch}` "

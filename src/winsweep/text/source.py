@@ -63,17 +63,17 @@ def hub_rows(hf_id: str, file: str, revision: str) -> Rows:
     if "*" not in file:
         return file_rows(hub.fetch_data(data))
     where = hub.fetch_data(data) if hub.is_offline() else f"hf://datasets/{hf_id}@{revision}"
-    try:
-        return Rows(_streamed(hf_id, f"{where}/{file}"))
-    except Exception as e:
-        raise hub.refused(e, hf_id, revision, file) from e
+    return Rows(_streamed(data, f"{where}/{file}"))
 
 
-def _streamed(hf_id: str, files: str) -> Iterator[tuple[str, dict]]:
+def _streamed(data: HubData, files: str) -> Iterator[tuple[str, dict]]:
     import datasets  # half a second, and most studies read files
 
-    found = datasets.load_dataset("text", data_files=files, split="train", streaming=True)
-    return ((f"{hf_id} line {i}", row) for i, row in enumerate(found, 1))
+    try:
+        found = datasets.load_dataset("text", data_files=files, split="train", streaming=True)
+        yield from ((f"{data.hf_id} line {i}", row) for i, row in enumerate(found, 1))
+    except Exception as e:  # of a stream, as it is read, too
+        raise hub.refused(e, data.hf_id, data.revision, data.file) from e
 
 
 def _json(path: Path) -> Iterator[tuple[str, dict]]:

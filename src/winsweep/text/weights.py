@@ -40,12 +40,16 @@ def load_whole(
     base: str | Path, revision: str | None, dtype: torch.dtype, kind: Any = AutoModelForCausalLM, **how: Any
 ) -> PreTrainedModel:
     """The model with every one of its weights; BadData names one that is not there or has another shape, which
-    transformers would draw at random.
+    transformers would draw at random. Unreachable while the hub is away.
     """
     try:
         model, report = kind.from_pretrained(
             base, revision=revision, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **how
         )
+    except OSError as e:
+        if revision is None or e.errno is not None:
+            raise
+        raise hub.refused(e, str(base), revision) from e  # in transformers' words, which have no number
     except SafetensorError as e:
         raise BadData(f"{base}: its weights cannot be read ({e}); legal are whole files; fetch the model again") from e
     except RuntimeError as e:  # ZeRO stage 3 compares shapes by itself
