@@ -79,8 +79,10 @@ def lines(found: list[Finding]) -> list[str]:
         *(f"wrong: {line}" for line in wrong),
         *(
             [
-                f"{num} local file{'s' if num > 1 else ''} of rows read to {'their' if num > 1 else 'its'} end, "
-                f"without a fault"
+                (
+                    f"{num} local file{'s' if num > 1 else ''} of rows read to {'their' if num > 1 else 'its'} end, "
+                    f"without a fault"
+                )
             ]
             if num
             else []

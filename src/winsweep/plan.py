@@ -53,9 +53,8 @@ def plan(wanted: Sequence[Artifact], facts: Facts, order: Sequence[Artifact] = (
 def _done(order: Sequence[Artifact], facts: Facts) -> set[str]:
     sound: set[str] = set()
     for a in order:
-        if (a.key in facts.present or a.stage in facts.transient or a.key in facts.set_aside) and all(
-            [i.key in sound for i in a.inputs.values()]
-        ):
+        may_be = a.key in facts.present or a.stage in facts.transient or a.key in facts.set_aside
+        if may_be and sound.issuperset([i.key for i in a.inputs.values()]):
             sound.add(a.key)
     return sound & facts.present
 

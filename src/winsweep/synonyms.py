@@ -34,9 +34,11 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     (Ours("epochs", "recipe"), "num_train_epochs num_epochs n_epochs epoch train_epochs max_epochs"),
     (
         Ours("global_batch", "recipe", STEP),
-        "batch_size train_batch_size global_batch_size effective_batch_size per_device_train_batch_size "
-        "per_gpu_train_batch_size per_device_batch_size micro_batch_size micro_batch gradient_accumulation_steps "
-        "grad_accum accumulation_steps",
+        (
+            "batch_size train_batch_size global_batch_size effective_batch_size per_device_train_batch_size "
+            "per_gpu_train_batch_size per_device_batch_size micro_batch_size micro_batch gradient_accumulation_steps "
+            "grad_accum accumulation_steps"
+        ),
     ),
     (
         Ours("batch", "decoding", "rows that are written at once"),
@@ -44,8 +46,10 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     ),
     (
         Ours("max_tokens", "recipe", "longer examples lose their end"),
-        "max_length max_seq_length max_seq_len seq_len seq_length sequence_length "
-        "cutoff_len model_max_length block_size context_length max_len",
+        (
+            "max_length max_seq_length max_seq_len seq_len seq_length sequence_length "
+            "cutoff_len model_max_length block_size context_length max_len"
+        ),
     ),
     (
         Ours("max_new_tokens", "decoding", "of an answer"),
@@ -78,8 +82,10 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     (Ours("seeds", "the study", "a list: seeds: [1]"), "seed random_seed data_seed training_seed num_seeds"),
     (
         Ours("hf_id", "models: {NAME: …}", "with revision:"),
-        "model_name model_name_or_path model_id repo repo_id hub_id hf_repo hf_name name_or_path hf hub "
-        "base_model pretrained_model_name_or_path model",
+        (
+            "model_name model_name_or_path model_id repo repo_id hub_id hf_repo hf_name name_or_path hf hub "
+            "base_model pretrained_model_name_or_path model"
+        ),
     ),
     (
         Ours("models", "the study", "models: {NAME: {hf_id: …, revision: …}}, or path: DIR"),
@@ -162,8 +168,10 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     ),
     (
         FULL,
-        "lora lora_r lora_alpha lora_rank lora_dropout peft qlora load_in_4bit load_in_8bit quantization "
-        "adapter_config target_modules",
+        (
+            "lora lora_r lora_alpha lora_rank lora_dropout peft qlora load_in_4bit load_in_8bit quantization "
+            "adapter_config target_modules"
+        ),
     ),
     (
         "epochs: says how long a run is; it has that many times rows / global_batch steps",

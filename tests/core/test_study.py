@@ -349,11 +349,6 @@ def test_presets_can_be_crossed(tmp_path):
             r"the key is given twice",
         ),
         (
-            "decoding: {max_new_tokens: 48}",
-            "decoding: {max_new_tokens: 48, max_new_tokens: 49}\ndecoding: {}",
-            r"study\.yaml:\d+: decoding: the key is given twice; it stands at line \d+ already",
-        ),
-        (
             "rules: []",
             "rules: [eos, unifrom]",
             r"found the text 'unifrom'; legal: eos, uniform, diversity, start; did you mean uniform\?",

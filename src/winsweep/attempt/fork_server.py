@@ -158,7 +158,7 @@ def stop(groups: dict[str, ProcessGroup]) -> None:
     for group in groups.values():
         signal_all(group, signal.SIGTERM)
         group.kill_at = group.kill_at or time.monotonic() + GRACE_S
-    while not all([poll(group) for group in groups.values()]):
+    while [group for group in groups.values() if not poll(group)]:  # each is polled
         time.sleep(POLL_S)
 
 

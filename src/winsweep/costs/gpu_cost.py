@@ -38,8 +38,10 @@ def lines(
     answering_h = sum(n / ANSWER_TOKENS_PER_S / 3600 + START_H for n in written)
     other = sum(a.stage in ("finetune", "generate") for a in missing) - len(tuned) - len(answered)
     return [
-        f"about {whole(tuning_h + answering_h)} hours of one H100: {whole(tuning_h)} for {len(tuned)} finetunes "
-        f"({_millions(sum(tokens.values()))}), {whole(answering_h)} for {len(answered)} sets of outputs",
+        (
+            f"about {whole(tuning_h + answering_h)} hours of one H100: {whole(tuning_h)} for {len(tuned)} finetunes "
+            f"({_millions(sum(tokens.values()))}), {whole(answering_h)} for {len(answered)} sets of outputs"
+        ),
         *assumptions(tuned, other),
     ]
 
@@ -51,16 +53,22 @@ def _millions(num: float) -> str:
 def assumptions(tuned: Sequence[tuple[Artifact, float]], other: int) -> list[str]:
     guessed = sorted({reader(a) for a, _ in tuned} - COUNTED.keys())
     said = [
-        f"6 FLOP a token and parameter at {SHARE_OF_PEAK:.0%} of {PEAK_FLOP_PER_S / 1e12:.0f} TFLOP/s; parameters by "
-        f"the models' names",
-        f"answers of {ANSWER_TOKENS} tokens at {ANSWER_TOKENS_PER_S:,} tokens/s for 7 B (an arm that does not stop "
-        f"takes up to ten times that)",
+        (
+            f"6 FLOP a token and parameter at {SHARE_OF_PEAK:.0%} of {PEAK_FLOP_PER_S / 1e12:.0f} TFLOP/s; "
+            f"parameters by the models' names"
+        ),
+        (
+            f"answers of {ANSWER_TOKENS} tokens at {ANSWER_TOKENS_PER_S:,} tokens/s for 7 B (an arm that does not stop "
+            f"takes up to ten times that)"
+        ),
         f"{START_H} hours to start and save each",
     ]
     said += (
         [
-            f"{UNCOUNTED_ROWS:,} rows of {UNCOUNTED_ROW_TOKENS} tokens, or a file's bytes / {FILE_BYTES_PER_TOKEN}, "
-            f"for {', '.join(guessed)}"
+            (
+                f"{UNCOUNTED_ROWS:,} rows of {UNCOUNTED_ROW_TOKENS} tokens, or a file's bytes / "
+                f"{FILE_BYTES_PER_TOKEN}, for {', '.join(guessed)}"
+            )
         ]
         if guessed
         else []

@@ -134,9 +134,11 @@ def submit_text(study: str, steps: Sequence[Step]) -> str:
     accepted = "".join(f"?afterany:{x.on}" for x in last.array.after if isinstance(x.on, str))
     text = [
         head,
-        f"\n# {_tasks(last.array)}\nfinalizer={_call(last)}\n"
-        f"""scontrol update "JobId=$finalizer" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
-        f'accepted="{accepted}"\ntrap release EXIT\n',
+        (
+            f"\n# {_tasks(last.array)}\nfinalizer={_call(last)}\n"
+            f"""scontrol update "JobId=$finalizer" StartTime=now+{BEGIN_S} || {{ echo "{OVER}" >&2; exit 1; }}\n"""
+            f'accepted="{accepted}"\ntrap release EXIT\n'
+        ),
     ]
     text += [
         f'\n# {_tasks(s.array)}\njob_{n}={_call(s)}\naccepted+="?afterany:${{job_{n}}}"\n' for n, s in enumerate(others)

@@ -36,7 +36,7 @@ def main(folder: Path) -> int:
     """
     index, rank, num_ranks = (int(os.environ[name]) for name in ("SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "SLURM_NTASKS"))
     task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{index}"
-    token = f"slurm-{task}.{os.environ.get('SLURM_RESTART_COUNT', 0)}"
+    token = f"slurm-{task}.{os.environ.get('SLURM_RESTART_COUNT', '0')}"
     first, *others = arrays.specs_of(folder, index)
     flag = StopFlag()
     code = make(first, rank, num_ranks, token, flag)

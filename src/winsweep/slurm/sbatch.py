@@ -236,7 +236,7 @@ def dependency_of(array: Array, jobs: list[str]) -> str:
 @contextmanager
 def _clean_environment() -> Iterator[None]:
     """Without the variables of a job that this process may be in; put back afterwards."""
-    kept = {k: v for k, v in os.environ.items() if k.startswith(SCRUBBED) and k not in ("SLURM_CONF",)}
+    kept = {k: v for k, v in os.environ.items() if k.startswith(SCRUBBED) and k != "SLURM_CONF"}
     for name in kept:
         del os.environ[name]
     try:

@@ -142,7 +142,7 @@ def _say(entry: object, other: object) -> str:
     if not isinstance(entry, dict) or not {"size", "sha256"} <= entry.keys():
         return ascii(entry)[:80]
     mine, theirs = str(entry["sha256"]), str(other.get("sha256", "") if isinstance(other, dict) else "")
-    common = os.path.commonprefix([mine, theirs])  # noqa: RUF071  # of digits, not of paths
+    common = os.path.commonprefix([mine, theirs])  # of digits, not of paths
     num = max(DIGITS, len(common) + 4 if mine != theirs else 0)
     return f"{entry['size']} bytes, sha256 {mine[:num]}{'…' if num < len(mine) else ''}"
 
