@@ -34,6 +34,7 @@ class Options:
     port: int = 16800  # slurmctld; slurmdbd has the next one, node K the one 100 + K later
     accounting: bool = False
     enforce: str = ""  # AccountingStorageEnforce: limits, qos, …; wants accounting
+    gpu_type: str = ""  # of the two GPUs of each node; none by default
     max_array_size: int = 10001  # the highest index is one less
     min_job_age_s: int = 5  # for so long slurmctld remembers a job that has ended
     slurmd_timeout_s: int = 10  # a node that is silent for so long is down, and its jobs are requeued
@@ -105,6 +106,8 @@ def values(folder: Path, options: Options) -> dict[str, object]:
             "dir": folder,
             "host": HOST,
             "accounting": accounting,
+            "gres": f"gpu:{options.gpu_type}:2" if options.gpu_type else "gpu:2",
+            "type": f"Type={options.gpu_type}" if options.gpu_type else "",
             "enforced": f"AccountingStorageEnforce={options.enforce}" if options.enforce else "# Nothing is enforced.",
         }
     )

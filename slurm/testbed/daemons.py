@@ -2,6 +2,7 @@
 ended.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -64,7 +65,9 @@ def belongs(pid: int, folder: Path) -> bool:
 
 
 def own(folder: Path) -> dict[int, str]:
-    """Processes of the testbed in `folder`: slurmctld, slurmdbd, mariadbd, n1 … for a slurmd, job for everything else."""
+    """Processes of the testbed in `folder`: slurmctld, slurmdbd, mariadbd, n1 … for a slurmd, job for
+    everything else.
+    """
     parents = running()
     spared = ancestors(os.getpid(), parents)
     mine = {p for p in parents.keys() - spared if belongs(p, folder)}
@@ -90,10 +93,8 @@ def end(pids: Callable[[], set[int]], first: signal.Signals, timeout_s: float = 
                 f"error: processes {sorted(left)} do not end; look at them with ps, then type the same again"
             )
         for pid in left if late else left - asked:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL if late else first)
-            except ProcessLookupError:
-                pass
         asked |= left
         time.sleep(0.05)
 

@@ -1,4 +1,6 @@
-"""What a testbed takes of the machine and shares with other testbeds on it: packages, names in /etc/hosts, one munged."""
+"""What a testbed takes of the machine and shares with other testbeds on it: packages, names in /etc/hosts, one
+munged.
+"""
 
 import os
 import shutil
@@ -49,7 +51,7 @@ def add_hosts(names: list[str]) -> None:
     meant = {}
     for line in text.splitlines():
         where, *aliases = line.partition("#")[0].split() or [""]
-        meant = {alias: where for alias in aliases} | meant
+        meant = dict.fromkeys(aliases, where) | meant
     lines = [f"127.0.0.1 {n} {MARK}\n" for n in names if meant.get(n) != "127.0.0.1"]
     if lines:
         HOSTS.write_text("".join(lines) + text)

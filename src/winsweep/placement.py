@@ -2,15 +2,16 @@
 
 import dataclasses
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from winsweep import layout, strict
+from winsweep import layout, node_environment, strict
 from winsweep.errors import BadStudy
-from winsweep.yaml_nodes import read_yaml
+from winsweep.node_environment import Container
+from winsweep.yaml_nodes import overlay, read_yaml
 
 # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 LIKE = {"check_judge": "judge"}
@@ -49,6 +50,22 @@ class Placement:
     qos: str | None = None  #: SLURM quality of service
     constraint: str | None = None  #: features that a node must have, such as `a100|h100`
     throttle: int = strict.number(256, 1)  #: tasks of one array that run at once [tasks]
+    #: kind of GPU, as `sinfo -o %G` names it
+    gpu_type: str | None = None
+    #: which option of sbatch asks for GPUs
+    gpus_by: Literal["gpus-per-node", "gres", "gpus-per-task"] = "gpus-per-node"
+    #: shell lines that run on each node before a rank, such as `module load`; with pyxis on the first node alone,
+    #: before the container starts
+    setup: tuple[str, ...] = ()
+    #: variables of each rank, set before the setup lines; no secrets; merged by name over the layers
+    env: tuple[tuple[str, str], ...] = ()
+    #: the interpreter of the nodes: a path, or a name that is found after `setup`; without it, that of `sweep.py`
+    python: str | None = None
+    #: what ranks run in; finalizers and watchdogs, which call sbatch, stay outside
+    container: Container | None = None
+    #: any other long option of sbatch and its value (`true` for one without); merged by name over the layers
+    sbatch: tuple[tuple[str, str], ...] = ()
+    srun: tuple[str, ...] = ()  #: more options of srun, as `--OPTION=VALUE`
     #: `login`: on the machine of the launcher, for stages that need the internet. `with_input`: right after the
     #: finetune or model that it is made from and in the same task, if that is submitted at the same time (then only
     #: `ranks`, `threads` and `timeout_s` of this count); else in one task with what its stage makes of the same model,
@@ -59,6 +76,28 @@ class Placement:
     def gpus(self) -> int:
         """GPUs of the whole attempt."""
         return self.ranks * self.gpus_per_rank
+
+
+def plain(placed: Placement) -> dict[str, Any]:
+    """A placement in JSON types; see restore."""
+    return vars(placed) | {"container": placed.container and vars(placed.container)}
+
+
+def restore(raw: Mapping[str, Any]) -> Placement:
+    """The placement that `plain` gave, also after a way through JSON; TypeError for what is none."""
+    if not isinstance(raw, Mapping):
+        raise TypeError("a placement is a mapping")
+    inner = raw.get("container")
+    return Placement(**_hashable(raw) | {"container": Container(**_hashable(inner)) if inner else None})
+
+
+def _hashable(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as the tuples that they were."""
+
+    def of(value: Any) -> Any:
+        return tuple(map(of, value)) if isinstance(value, list) else value
+
+    return {name: of(value) for name, value in raw.items()}
 
 
 @dataclass(frozen=True)
@@ -132,6 +171,9 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         stage = stage if stage in of_stages else LIKE.get(stage, stage)
         return seen.of(_placement, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root)
 
+    if kind == "local":
+        of_labels = [node for _, of in patterns for node in (seen.of(of.mapping) or {}).values()]
+        seen.of(_refuse_on_local, [given.get("all"), *of_stages.values(), *of_labels])
     by_stage = {stage: placed(stage) for stage in stages}
     by_label = [
         (pattern, stage, placed(stage, node))
@@ -150,15 +192,30 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
     )
 
 
+def _refuse_on_local(nodes: Iterable[strict.Node | None]) -> None:
+    """Attempts on this machine inherit the shell's environment: what only a SLURM job is given is refused by name."""
+    seen = strict.Findings()
+    for node in filter(None, nodes):
+        given = seen.of(node.mapping) or {}
+        for name in given.keys() & {*node_environment.FIELDS}:
+            why = "legal with kind: slurm; attempts on this machine have the environment of sweep.py"
+            seen.found.append(str(given[name].error(f"found {name} with kind: local", why, "leave it out")))
+    seen.stop()
+
+
 def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement:
     fields: dict[str, strict.Node] = {}
     seen, names = strict.Findings(), [f.name for f in dataclasses.fields(Placement)]
     for node in [n for n in layers if n]:
         seen.of(lambda node=node: strict.refuse_unknown(node.mapping(), names, node))
-        fields |= {name: value for name, value in (seen.of(node.mapping) or {}).items() if name in names}
-    read: Placement | None = seen.of(strict.read_fields, Placement, fields, root)
-    for node in fields.values():
-        if isinstance(node.value, str) and not WORD.fullmatch(node.value):
+        for name, value in (seen.of(node.mapping) or {}).items():
+            if name in names:
+                is_merged = name in node_environment.MERGED and name in fields
+                fields[name] = overlay(fields[name], value) if is_merged else value
+    legal = {name: node for name, node in fields.items() if seen.of(node_environment.checked, name, node)}
+    read: Placement | None = seen.of(strict.read_fields, Placement, _with_options(legal), root)
+    for name, node in fields.items():
+        if name not in node_environment.FREE and isinstance(node.value, str) and not WORD.fullmatch(node.value):
             why = "one word without spaces, quotes or line breaks is legal: it becomes part of a batch script"
             seen.found.append(str(node.error(f"found {node.value!r}", why)))
     seen.stop()
@@ -167,3 +224,14 @@ def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement
         at = fields.get("nodes", root)
         raise at.error(f"found {placed.ranks} ranks on {placed.nodes} nodes", "the same number on each node is legal")
     return placed
+
+
+def _with_options(fields: dict[str, strict.Node]) -> dict[str, strict.Node]:
+    """`fields` with the values of sbatch's options as text, whatever YAML read them as."""
+    if "sbatch" not in fields:
+        return fields
+    at = fields["sbatch"]
+    options = {
+        name: strict.Node(node_environment.option(n), n.file, n.line, n.path) for name, n in at.mapping().items()
+    }
+    return fields | {"sbatch": strict.Node(options, at.file, at.line, at.path)}

@@ -40,7 +40,7 @@ def test_vectors_are_masked_means_of_unit_length(folder):
 
 
 def test_a_model_that_is_not_there_is_named(folder):
-    with pytest.raises(BadData, match="embedder some/model: cannot be loaded .*hf download some/model"):
+    with pytest.raises(BadData, match=r"embedder some/model: cannot be loaded .*hf download some/model"):
         embedder("some/model")
 
 

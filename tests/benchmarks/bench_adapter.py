@@ -16,10 +16,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from winsweep.generate.rule_tokens import Resolved  # noqa: E402
-from winsweep.generate.slots import Slots  # noqa: E402
-from winsweep.generate.step import Step  # noqa: E402
-from winsweep.study.rules import Adapter  # noqa: E402
+from winsweep.generate.rule_tokens import Resolved
+from winsweep.generate.slots import Slots
+from winsweep.generate.step import Step
+from winsweep.study.rules import Adapter
 
 VOCAB, PROMPT, WRITTEN = 32000, 56, 240
 USER, ASSISTANT, EOS = (3, 4, 5, 6, 7), (3, 8, 5, 6, 7), 2
@@ -40,7 +40,7 @@ def sequences(num: int) -> list[list[int]]:
 
 def row_by_row(rules: Resolved, rows: list[list[int]], logits_BV: torch.Tensor) -> torch.Tensor:
     for logits_V, ids in zip(logits_BV, rows):
-        logits_V += rules.uniform_V
+        logits_V.add_(rules.uniform_V)
         for seen in set(ids[1 + len(USER) :]):
             logits_V[seen] -= rules.adapter.diversity_penalty
         done = len(ids) - (1 + len(USER) + PROMPT + len(ASSISTANT))

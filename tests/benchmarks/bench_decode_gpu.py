@@ -65,8 +65,10 @@ def floor_s(net: PreTrainedModel, num: int, positions: int, card: tuple[float, f
     total = linear + kv_bytes / bandwidth
     return (
         total,
-        f"weights {weights * net.dtype.itemsize / 1e9:.1f} GB ({bound}) {linear * 1e3:.2f} ms + keys and values "
-        f"{kv_bytes / 1e9:.1f} GB {kv_bytes / bandwidth * 1e3:.2f} ms",
+        (
+            f"weights {weights * net.dtype.itemsize / 1e9:.1f} GB ({bound}) {linear * 1e3:.2f} ms + keys and values "
+            f"{kv_bytes / 1e9:.1f} GB {kv_bytes / bandwidth * 1e3:.2f} ms"
+        ),
     )
 
 

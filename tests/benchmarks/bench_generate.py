@@ -46,9 +46,8 @@ def ask(num: int, shrink: int, seed: int = 3) -> tuple[list[Prompt], list[int]]:
     """Prompts of drawn rows, in the order of the file, and how long another model's answers to them are."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randperm(805, generator=generator)[:num].sort().values.tolist()
-    asked = tokens_in(
-        json.loads(line)["instruction"] for line in open(DATA / "alpaca_eval_805_instructions.jsonl", encoding="utf-8")
-    )
+    lines = (DATA / "alpaca_eval_805_instructions.jsonl").read_text(encoding="utf-8").split("\n")
+    asked = tokens_in(json.loads(line)["instruction"] for line in lines if line)
     answered, other = lengths_of("vicuna-13b"), lengths_of("gpt4_1106_preview")
     prompts = []
     for i, row in enumerate(rows):
@@ -180,7 +179,7 @@ def main(num: int = 160, rounds: int = 3) -> None:
 def report(speeds: dict[str, list[float]], found: dict[str, Tokens]) -> None:
     for rules in (False, True):
         names = [n for n in speeds if n.startswith("rules") == rules]
-        ours = [n for n in names if "slots" in n][0]
+        ours = next(n for n in names if "slots" in n)
         for name in names:
             same = sum(found[ours][row] == new for row, new in found[name].items())
             print(

@@ -94,6 +94,27 @@ def peak(args: argparse.Namespace) -> float:
     return 1e12 * (args.peak_tflops or known)
 
 
+def take_step(engine, schedule, at: int, group, most: float) -> float:
+    """Take a step and print what it cost: its share of `most` FLOP/s."""
+    from winsweep.train import finetune
+
+    step, begun = schedule.step(at), time.perf_counter()
+    finetune.take_step(engine, schedule, at, group)  # ends with the loss on the host, so all is done
+    seconds = time.perf_counter() - begun
+    parts = flops(engine.module.config, [e for micro in step.grid for part in micro for e in part])
+    share = sum(parts) / seconds / most
+    if group.rank == 0:
+        work = " + ".join(f"{part / 1e12:.3g}" for part in parts)
+        print(
+            f"step {at}: {step.num_tokens} tokens, {step.num_tokens / step.num_slots:.1%} of slots, "
+            f"{len(step.grid)} micro-batches, {seconds:.3f} s; "
+            f"TFLOP {work} (weights, attention, vocabulary); at least {sum(parts) / most:.3f} s at the peak; MFU "
+            f"{share:.1%}",
+            flush=True,
+        )
+    return share
+
+
 def main() -> None:
     args = read_args()
     import torch
@@ -101,11 +122,10 @@ def main() -> None:
     from winsweep import zero
     from winsweep.study.recipe import Recipe
     from winsweep.train import engine as engines
-    from winsweep.train import finetune
     from winsweep.train.batch_schedule import BatchSchedule
     from winsweep.train.rank_group import join
 
-    rank, num_ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, num_ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     group = join(
         rank=rank, num_ranks=num_ranks, meeting=args.meeting or Path(tempfile.mkdtemp()) / "meeting", timeout_s=600
     )
@@ -121,22 +141,8 @@ def main() -> None:
         group.gather(engines.room(engine, args.recompute, max(len(e.ids) for e in examples)))
     )
     schedule = BatchSchedule(examples, recipe, 1, num_ranks, not why_not, budget)
-    shares, most = [], peak(args) * num_ranks
-    for at in range(args.steps + 1):
-        step, begun = schedule.step(at), time.perf_counter()
-        finetune.take_step(engine, schedule, at, group)  # ends with the loss on the host, so all is done
-        seconds = time.perf_counter() - begun
-        parts = flops(engine.module.config, [e for micro in step.grid for part in micro for e in part])
-        shares.append(sum(parts) / seconds / most)
-        if rank == 0:
-            work = " + ".join(f"{part / 1e12:.3g}" for part in parts)
-            print(
-                f"step {at}: {step.num_tokens} tokens, {step.num_tokens / step.num_slots:.1%} of slots, "
-                f"{len(step.grid)} micro-batches, {seconds:.3f} s; "
-                f"TFLOP {work} (weights, attention, vocabulary); at least {sum(parts) / most:.3f} s at the peak; MFU "
-                f"{shares[-1]:.1%}",
-                flush=True,
-            )
+    most = peak(args) * num_ranks
+    shares = [take_step(engine, schedule, at, group, most) for at in range(args.steps + 1)]
     if rank == 0:
         memory = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0
         print(

@@ -12,7 +12,6 @@ import argparse
 import importlib.util
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -20,26 +19,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from lima_like import make_examples, make_model
+from others import hf, trl
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""}
 VARIANTS = ("ours", "one_by_one", "hf_padded", "hf_grouped", "trl", "trl_packing")
 GATES = {"trl": 3.0, "hf_padded": 2.2, "trl_packing": 1.4}
-VOCAB = 8192
-RULED = dict(
-    learning_rate=1e-5,
-    weight_decay=0.0,
-    num_train_epochs=1,
-    max_grad_norm=1.0,
-    seed=1,
-    use_cpu=True,
-    report_to=[],
-    disable_tqdm=True,
-    save_strategy="no",
-    logging_steps=1,
-    per_device_train_batch_size=8,
-    gradient_accumulation_steps=8,
-)
 
 
 def read_args() -> argparse.Namespace:
@@ -51,33 +38,6 @@ def read_args() -> argparse.Namespace:
     parser.add_argument("--micro-tokens", type=int, default=0, help="ours; 0: the default")
     parser.add_argument("--one", help=argparse.SUPPRESS)  # a variant: train it in this process
     return parser.parse_args()
-
-
-def make_examples(num: int, scale: float) -> list:
-    """Random ids, of which the first are masked: as many as an instruction has."""
-    from winsweep.text.encode import MASKED, Example
-
-    rng, found = random.Random(7), []
-    for length, answer in rng.sample(json.loads(Path(__file__).with_name("lima_lengths.json").read_text()), num):
-        num_ids = max(8, int(min(length, 2048) * scale))
-        cut = num_ids - min(num_ids - 3, max(3, int(answer * scale)))
-        ids = [rng.randrange(10, VOCAB) for _ in range(num_ids)]
-        found.append(Example(ids, [MASKED] * cut + ids[cut:]))
-    return found
-
-
-def make_model():  # -> LlamaForCausalLM
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    shape = dict(
-        hidden_size=256, intermediate_size=688, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4
-    )
-    ids = dict(bos_token_id=1, eos_token_id=2, pad_token_id=0)
-    return LlamaForCausalLM(
-        LlamaConfig(**shape, **ids, vocab_size=VOCAB, max_position_embeddings=4096, tie_word_embeddings=False)
-    ).train()
 
 
 def ours(args: argparse.Namespace, examples: list, folder: Path) -> tuple[float, float]:
@@ -121,72 +81,6 @@ def one_by_one(args: argparse.Namespace, examples: list, folder: Path) -> tuple[
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             adam.step(), adam.zero_grad()
     return time.process_time() - begun, sum(losses[:64])
-
-
-def hf(args: argparse.Namespace, examples: list, folder: Path, how: dict) -> tuple[float, float]:
-    import torch
-    from datasets import Dataset
-    from transformers import Trainer, TrainingArguments
-
-    def pad(rows: list[dict]) -> dict:
-        width = max(len(row["input_ids"]) for row in rows)
-        filled = lambda name, by: torch.tensor([row[name] + [by] * (width - len(row[name])) for row in rows])
-        return {
-            "input_ids": filled("input_ids", 0),
-            "labels": filled("labels", -100),
-            "attention_mask": filled("attention_mask", 0),
-        }
-
-    data = Dataset.from_list(
-        [{"input_ids": e.ids, "labels": e.labels, "attention_mask": [1] * len(e.ids)} for e in examples]
-    )
-    ruled = TrainingArguments(**RULED, **how, output_dir=str(folder))
-    return timed(Trainer(model=make_model(), args=ruled, train_dataset=data, data_collator=pad))
-
-
-def trl(args: argparse.Namespace, examples: list, folder: Path, packing: bool) -> tuple[float, float]:
-    from datasets import Dataset
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-    from trl import SFTConfig, SFTTrainer
-
-    words = Tokenizer(models.WordLevel({f"t{i}": i for i in range(VOCAB)}, unk_token="t3"))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="t0", bos_token="t1", eos_token="t2", unk_token="t3"
-    )
-    data = Dataset.from_list(
-        [{"input_ids": e.ids, "completion_mask": [int(label >= 0) for label in e.labels]} for e in examples]
-    )
-    width = int(2048 * args.scale)
-    num_rows = round(sum(len(e.ids) for e in examples) / width / args.steps)
-    sizes = dict(per_device_train_batch_size=1, gradient_accumulation_steps=max(1, num_rows)) if packing else {}
-    ruled = SFTConfig(
-        **RULED | sizes,
-        output_dir=str(folder),
-        max_length=width,
-        packing=packing,
-        completion_only_loss=True,
-        bf16=False,
-        gradient_checkpointing=False,
-    )
-    return timed(SFTTrainer(model=make_model(), args=ruled, train_dataset=data, processing_class=tokenizer))
-
-
-def timed(trainer) -> tuple[float, float]:
-    import transformers
-
-    class Clock(transformers.TrainerCallback):
-        def on_train_begin(self, *args, **kwargs) -> None:
-            self.begun = time.process_time()
-
-        def on_train_end(self, *args, **kwargs) -> None:
-            self.seconds = time.process_time() - self.begun
-
-    transformers.utils.logging.set_verbosity_error()
-    trainer.add_callback(clock := Clock())
-    trainer.train()
-    return clock.seconds, next(line["loss"] for line in trainer.state.log_history if "loss" in line)
 
 
 def train(name: str, args: argparse.Namespace, folder: Path) -> tuple[float, float]:
@@ -272,7 +166,8 @@ def main() -> None:
     if args.one:
         with tempfile.TemporaryDirectory() as folder:
             seconds, loss = train(args.one, args, Path(folder))
-        return print("\n" + json.dumps({"seconds": seconds, "loss": loss}))
+        print("\n" + json.dumps({"seconds": seconds, "loss": loss}))
+        return
     names = args.variants.split(",")
     if importlib.util.find_spec("trl") is None and any(name.startswith("trl") for name in names):
         print("TRL is not installed, so its rows are left out: pip install trl==1.16.0")

@@ -22,14 +22,24 @@ COMMON = dict(
     eos_token_id=2,
     pad_token_id=0,
 )
+# of a good model and a broken one, in a folder with the instructions beside them
+STUDY = """\
+name: two
+models: {good: {path: good}, broken: {path: broken}}
+tasks: {ins: {from: toy, num_examples: 8}}
+seeds: [1]
+recipe: {lr: 1.0e-3, epochs: 1, global_batch: 8, max_tokens: 128, precision: fp32}
+instructions: {path: ask.jsonl}
+decoding: {max_new_tokens: 4, batch: 2, precision: fp32}
+compare: {judge: reference_overlap, reference: {task: ins}}
+"""
 EXPERTS = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, num_local_experts=4)
 VISION = dict(
     hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
 )
 FAMILIES = {
-    **{
-        name: COMMON
-        for name in (
+    **dict.fromkeys(
+        (
             "llama",
             "mistral",
             "qwen2",
@@ -42,8 +52,9 @@ FAMILIES = {
             "stablelm",
             "cohere",
             "falcon",
-        )
-    },
+        ),
+        COMMON,
+    ),
     "qwen3": COMMON | {"head_dim": 8},
     "gemma2": COMMON | {"head_dim": 8},
     "gemma3_text": COMMON | {"head_dim": 8},

@@ -48,7 +48,7 @@ def listing(**more: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "status, body, verdict, words",
+    ("status", "body", "verdict", "words"),
     [
         (200, listing(), "ok", "answers and serves mine"),
         (200, json.dumps({"data": [{"id": "other"}]}).encode(), "unknown", "does not list mine"),
@@ -68,7 +68,7 @@ def test_what_an_endpoint_answers(monkeypatch, status, body, verdict, words):
 
 
 @pytest.mark.parametrize(
-    "said, verdict",
+    ("said", "verdict"),
     [
         ("2020-01-02", "problem"),
         (1577923200, "problem"),
@@ -98,7 +98,7 @@ def test_an_endpoint_that_is_away_for_a_moment_is_asked_once_more(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
     module = load(layout.JUDGES / "alpaca.py", "winsweep.judges")
-    serve = threading.Timer(0.9, lambda: servers[0].serve_forever())
+    serve = threading.Timer(0.9, lambda: servers[0].serve_forever())  # noqa: PLW0108  # there is none yet
     serve.start()
     found = judge.look(module, module.Options(model="mine"))
     servers[0].shutdown()

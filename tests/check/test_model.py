@@ -39,7 +39,7 @@ def edit(folder, **said) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault, words",
+    ("fault", "words"),
     [
         (
             lambda m: without(m, "model.layers.1.mlp.down_proj.weight"),

@@ -43,12 +43,12 @@ def test_a_gpu_that_cannot_hold_the_state_is_a_problem_and_one_of_unknown_type_i
 
 def test_a_disk_that_cannot_hold_checkpoint_and_models_is_a_problem(tmp_path, monkeypatch):
     for free, verdict in ((113e9, "ok"), (111e9, "problem")):  # 14 bytes of state and 2 of the model, for each of 7e9
-        monkeypatch.setattr(room.shutil, "disk_usage", lambda path: type("Usage", (), {"free": free}))
+        monkeypatch.setattr(room.shutil, "disk_usage", lambda path, free=free: type("Usage", (), {"free": free}))
         assert rows(tmp_path / "not/there/yet", None)["disk"][0] == verdict
 
 
 @pytest.mark.parametrize(
-    "words, gb",
+    ("words", "gb"),
     [
         (["a100"], 80),
         (["nvidia_h100_80gb_hbm3"], 94),

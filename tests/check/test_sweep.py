@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.check.made import toy, without
+from tests.check.made import STUDY, toy, without
 from tests.judge.server import JudgeServer
 from tests.local.conftest import Bench
 from winsweep.check.early import Row
@@ -19,18 +19,8 @@ from winsweep.check.table import table_text
 
 pytestmark = pytest.mark.slow  # each test runs a study
 
-STUDY = """\
-name: two
-models: {good: {path: good}, broken: {path: broken}}
-adapters: {base: {rules: []}}
-tasks: {ins: {from: toy, num_examples: 8}}
-seeds: [1]
-recipe: {lr: 1.0e-3, epochs: 1, global_batch: 8, max_tokens: 128, precision: fp32}
-instructions: {path: ask.jsonl}
-decoding: {max_new_tokens: 4, batch: 2, precision: fp32}
-compare: {judge: reference_overlap, reference: {task: ins}}
-"""
-ALONE = STUDY.replace(", broken: {path: broken}", "").replace("adapters: {base: {rules: []}}\n", "")
+WITH_BASE = STUDY.replace("tasks:", "adapters: {base: {rules: []}}\ntasks:")
+ALONE = STUDY.replace(", broken: {path: broken}", "")
 PAID = ALONE.replace("judge: reference_overlap", "judge: {from: alpaca, model: local-judge}")
 
 
@@ -41,7 +31,7 @@ def bench(tmp_path, monkeypatch) -> Bench:
     toy(tmp_path / "good")
     without(toy(tmp_path / "broken"), "model.layers.1.mlp.down_proj.weight")
     (tmp_path / "ask.jsonl").write_text('{"instruction": "What is the sum of 1 and 2?", "answer": "3"}\n')
-    return Bench(tmp_path, STUDY)
+    return Bench(tmp_path, WITH_BASE)
 
 
 def begun(bench: Bench) -> set[str]:
@@ -152,7 +142,7 @@ def test_a_package_that_does_not_import_is_told_before_anything_runs(bench, monk
     assert "left alone until then: drift.good.ins.s1" in said and "1 of 1 cells" in said and "drift" not in begun(bench)
 
 
-@pytest.mark.parametrize("context, code", [("", 1), (", context: 128", 0)])
+@pytest.mark.parametrize(("context", "code"), [("", 1), (", context: 128", 0)])
 def test_a_model_without_a_context_asks_for_one(bench, tmp_path, context, code):
     from transformers import AutoTokenizer, BloomConfig, BloomForCausalLM
 

@@ -38,7 +38,7 @@ def test_headers_say_what_loading_says(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, context",
+    ("name", "context"),
     [("llama", 64), ("gpt2", 64), ("gemma3", 64), ("mpt", 64), ("opt", 64), ("bloom", None), ("mamba", None)],
 )
 def test_the_context_of_any_family(name, context):
@@ -77,5 +77,5 @@ def test_pickled_weights_are_looked_at_without_running_them(tmp_path):
 
 def test_an_untrained_model_without_a_weight_writes_no_answer(tmp_path):
     folder = without(toy(tmp_path / "m"), "model.layers.1.mlp.down_proj.weight")
-    with pytest.raises(BadData, match="has no weights for model.layers.1.mlp.down_proj.weight"):
+    with pytest.raises(BadData, match=r"has no weights for model.layers.1.mlp.down_proj.weight"):
         load(str(folder), None, "fp32")

@@ -110,7 +110,7 @@ def check(workspace: Workspace, most: int = 3) -> None:
     failed = workspace.facts().failed
     for a in workspace.order:
         kinds = [workspace.store.end_of(a.key, n) for n in range(1, workspace.store.latest(a.key) + 1)]
-        assert 1 <= len(kinds) <= (10 if a.label == "preempted" or most > 3 and a.label == "sigterm" else 3), (
+        assert 1 <= len(kinds) <= (10 if a.label == "preempted" or (most > 3 and a.label == "sigterm") else 3), (
             a.name,
             kinds,
         )

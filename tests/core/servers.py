@@ -35,9 +35,11 @@ def serving(server: Server) -> Iterator[Server]:
             path = unquote(self.path.partition("?")[0])
             server.asked.append(f"{self.command} {path}")
             if server.busy:
-                return self.reply(server.busy, b"", {})
+                self.reply(server.busy, b"", {})
+                return
             if path.startswith(server.gated) and server.gated:
-                return self.reply(403, b"no", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
+                self.reply(403, b"no", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
+                return
             body = server.files.get(path)
             self.reply(
                 404 if body is None else 200,

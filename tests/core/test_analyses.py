@@ -1,20 +1,17 @@
-"""The section analyses: of a study: which cells it names, what its results are made from, and every way in which it can
-be wrong.
-"""
+"""Rank and drift in a study: which cells they name, what they are made from, what is refused of them."""
 
 from collections import Counter
 
 import pytest
 
-from tests.core.test_study import STUDY, keys, read
+from tests.core.small_study import STUDY, artifacts, keys, read
 from winsweep import layout
 from winsweep.artifact import closure
 from winsweep.errors import BadStudy
-from winsweep.graph import Need, discover
 from winsweep.placement import read_cluster
 from winsweep.slurm.reconcile import planned
-from winsweep.study.analyses import EMBEDDER, STYLED
-from winsweep.study.cell import CharNgrams, HubModel
+from winsweep.study.analyses import EMBEDDER
+from winsweep.study.cell import HubModel
 from winsweep.workspace import chain, columns, open_workspace
 
 BOTH = """\
@@ -22,17 +19,6 @@ analyses:
   rank: {data: sum, arms: [base, ins]}
   drift: {arms: [sum], against: ins, models: [a], seed: 2}
 """
-
-CONTAINED = """\
-analyses:
-  containment: {arms: [sum, res], models: [a], seed: 2, templates: {sum: '.*\\d+\\.'}, quantile: 0.1, embedder: ngrams}
-"""
-WITH_RES = STUDY.replace("  sum: {", "  res: {from: toy, empty_instructions: true}\n  sum: {")
-
-
-def artifacts(study) -> dict:
-    need = Need(discover(layout.JOBS, "winsweep.jobs"))
-    return {label: need(a.stage, a.ask) for label, a in study.analyses.items()}
 
 
 def test_each_is_of_a_cell_of_the_study(tmp_path):
@@ -124,8 +110,10 @@ def test_an_embedder_may_lie_here(tmp_path):
         (
             "rank:",
             "ranks:",
-            r"study\.yaml:16: analyses\.ranks: unknown key 'ranks'; legal: rank, drift, containment; did you mean "
-            r"rank\?",
+            (
+                r"study\.yaml:16: analyses\.ranks: unknown key 'ranks'; legal: rank, drift, containment; did you mean "
+                r"rank\?"
+            ),
         ),
         ("data: sum", "date: sum", r"analyses\.rank\.date: unknown key 'date'; .*did you mean data\?"),
         ("data: sum, ", "", r"analyses\.rank: data is missing; .*add data:"),
@@ -165,66 +153,6 @@ def test_what_is_refused(tmp_path, old, new, match):
     assert old in BOTH
     with pytest.raises(BadStudy, match=match):
         read(tmp_path, STUDY + BOTH.replace(old, new, 1))
-
-
-def test_containment_is_made_from_judged_outputs_and_training_rows(tmp_path):
-    study = read(tmp_path, WITH_RES + CONTAINED)
-    asked, own = study.analyses["containment.a.sum.s2"].ask, artifacts(study)
-    assert asked.comparison == study.analyses["containment.a.sum.s2"].cell.comparison and (
-        asked.template,
-        asked.quantile,
-    ) == (r".*\d+\.", 0.1)
-    # its instructions are all empty
-    assert asked.embedder == CharNgrams() and study.analyses["containment.a.res.s2"].ask.embedder is None
-    assert {n: a.stage for n, a in own["containment.a.sum.s2"].inputs.items()} == {"judged": "judge", "task": "prepare"}
-    table = set().union(*keys(study).values())
-    assert {a.stage for a in closure(own.values()) if a.key not in table} == {"containment"}
-    paid = read(
-        tmp_path,
-        WITH_RES.replace("sum: {from: toy, kinds: [sum]", "sum: {from: gsm, leave_out: [helpful_base]")
-        + CONTAINED.replace("templates: {sum: '.*\\d+\\.'}, ", ""),
-    )
-    asked = paid.analyses["containment.a.sum.s2"].ask
-    assert (asked.style, asked.template, asked.in_domain) == ("gsm", None, ("helpful_base",)) and STYLED[0] == "gsm"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "match"),
-    [
-        (
-            "sum, res",
-            "sum, ins",
-            r"analyses\.containment\.arms: ins is compared with itself; .*instruction-tuned sibling",
-        ),
-        ("sum, res", "base", r"no task or adapter 'base' in this study; legal: ins, res, sum"),
-        (
-            "{sum: ",
-            "{summ: ",
-            r"containment\.templates\.summ: no arm 'summ' in this study; legal: res, sum; did you mean sum\?",
-        ),
-        (
-            r"'.*\d+\.'",
-            r"'(\d+'",
-            r"containment\.templates\.sum: found '\(\\\\d\+', missing \), .*; a regular expression of Python is legal",
-        ),
-        ("quantile: 0.1", "quantile: 1.5", r"containment\.quantile: found 1\.5; 0 to less than 1 is legal"),
-        ("quantile: 0.1", "threshold: 0.1", r"unknown key 'threshold'; legal: templates, quantile"),
-        ("ngrams", "ngram", r"containment\.embedder: found the text 'ngram'"),
-    ],
-)
-def test_what_is_refused_of_a_containment(tmp_path, old, new, match):
-    assert old in CONTAINED
-    with pytest.raises(BadStudy, match=match):
-        read(tmp_path, WITH_RES + CONTAINED.replace(old, new, 1))
-
-
-def test_a_containment_wants_a_sibling(tmp_path):
-    (tmp_path / "others.json").write_text("[]")
-    with pytest.raises(
-        BadStudy,
-        match=r"res is compared with a file; an arm that is compared with its instruction-tuned sibling is legal",
-    ):
-        read(tmp_path, WITH_RES.replace("{task: ins}", "{outputs: others.json}") + CONTAINED)
 
 
 def test_arms_that_have_no_likelihood_or_no_cell_are_refused(tmp_path):

@@ -22,7 +22,10 @@ SBATCH = """\
 #!/bin/bash
 for script; do :; done
 last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
-if [ "$last" -ge 3 ]; then echo "sbatch: error: Batch job submission failed: Invalid job array specification" >&2; exit 1; fi
+if [ "$last" -ge 3 ]; then
+    echo "sbatch: error: Batch job submission failed: Invalid job array specification" >&2
+    exit 1
+fi
 echo "$script" >> "$HERE/accepted"
 wc -l < "$HERE/accepted"
 """

@@ -19,7 +19,7 @@ def test_a_line_of_squeue():
 
 
 def test_an_array_whose_id_was_never_written_is_found_by_its_token(tmp_path):
-    folder, name = arrays.open_folder(tmp_path, "finetune", [["finetune/a"], ["finetune/b", "collect/b"]])
+    _folder, name = arrays.open_folder(tmp_path, "finetune", [["finetune/a"], ["finetune/b", "collect/b"]])
     queued, over = queue.match(arrays.open_arrays(tmp_path), [task(name, 1)], time.time())
     assert queued.keys() == {"finetune/b", "collect/b"} and not over
     assert arrays.open_arrays(tmp_path)[0].job == "9"
@@ -33,7 +33,7 @@ def test_a_fresh_array_that_is_not_to_be_seen_yet_is_not_submitted_again_until_i
 
 
 def test_an_array_that_left_the_queue_is_over(tmp_path):
-    folder, name = arrays.open_folder(tmp_path, "judge", [["judge/a"]])
+    folder, _name = arrays.open_folder(tmp_path, "judge", [["judge/a"]])
     arrays.know(folder, "9")
     assert (
         queue.match(arrays.open_arrays(tmp_path), [task("winsweep.judge.other", 0)], time.time())[1][0].folder == folder

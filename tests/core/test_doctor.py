@@ -1,4 +1,6 @@
-"""What the doctor makes of what clusters say of themselves: samples of sinfo and sacctmgr in, verdicts and advice out."""
+"""What the doctor makes of what clusters say of themselves: samples of sinfo and sacctmgr in, verdicts and
+advice out.
+"""
 
 import math
 import re
@@ -7,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from winsweep.placement import Placement
+from winsweep.slurm import node_facts
 from winsweep.slurm.doctor import check_right
 from winsweep.slurm.inventory import Rights, gpus_of, minutes, parse_partitions, parse_rights
-from winsweep.slurm.node_check import check_probed, compare
+from winsweep.slurm.node_check import check_facts, check_probed, compare
 from winsweep.slurm.partition_check import check_placement, fits
 from winsweep.slurm.probe import Probed
 
@@ -42,7 +45,7 @@ def test_partitions_as_sinfo_tells_them():
 
 
 @pytest.mark.parametrize(
-    "asked, said",
+    ("asked", "said"),
     [
         (
             {"partition": "gpus"},
@@ -127,3 +130,55 @@ def test_what_a_node_saw():
         "problem  Python of n1: Python 3.11.7 here, 3.10.2 there; numpy 2.4.6 here, missing there; torch 2.13.0 here, "
         "2.12.0 there; use one"
     )
+
+
+def test_a_python_of_the_cluster_file_may_have_other_versions_but_no_package_less():
+    here = {"python": "3.11.7", "packages": {"torch": "2.13.0", "submitit": "1.5.4"}}
+    assert compare("n1", here, {"python": "3.12.1", "packages": {"torch": "2.11.0"}}, has_own=True).verdict == "ok"
+    lacking = compare("n1", here, {"python": "3.12.1", "packages": {}}, has_own=True)
+    assert lacking.verdict == "problem" and "torch 2.13.0 here, missing there" in str(lacking)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "ok       torch on n1: 2.13.0, CUDA 13.0, NCCL 2.28; it sees 1 GPUs"),
+        (
+            {"torch": {"error": "ImportError: libcudart"}},
+            "problem  torch on n1: ImportError: libcudart; look at setup:",
+        ),
+        ({"torch": {"version": "2", "cuda": None, "nccl": "", "devices": 0}}, "problem  torch on n1: 2, built for the"),
+        ({"gpus": []}, "unknown  GPUs on n1: nvidia-smi shows none"),
+        ({"scratch": "problem: /x: No such file"}, "problem  scratch on n1: /x: No such file; name another directory"),
+        (
+            {"locks": "problem: two processes get the same lock"},
+            "problem  locks on n1: two processes get the same lock",
+        ),
+        ({"hub": "https://h cannot be reached (URLError)"}, "ok       hub from n1: https://h cannot be reached"),
+    ],
+)
+def test_what_a_node_has(changed, said):
+    seen = {
+        "node": "n1",
+        "torch": {"version": "2.13.0", "cuda": "13.0", "nccl": "2.28", "devices": 1},
+        "gpus": ["H100, 80 GB, driver 580"],
+        "scratch": "/tmp: 9 GB free",
+        "locks": "work",
+        "hub": "https://h answers",
+    }
+    found = [str(f) for f in check_facts(seen | changed, Placement(gpus_per_rank=1))]
+    assert any(line.startswith(said) for line in found), found
+
+
+def test_facts_of_this_node(tmp_path, monkeypatch):
+    """A lock that holds, scratch that is there or not, a hub that answers, refuses or is away."""
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    found = node_facts.facts(tmp_path, str(tmp_path))
+    assert found["locks"] == "work" and "GB free" in str(found["scratch"]) and "cannot be reached" in str(found["hub"])
+    assert (
+        node_facts.scratch_text("NO_SUCH_VARIABLE") == "problem: the variable NO_SUCH_VARIABLE is not set on the node"
+    )
+    assert node_facts.scratch_text("/no/such").startswith("problem: /no/such: No such file")
+    assert node_facts.hub_text({"HF_HUB_OFFLINE": "1"}) == "not asked: HF_HUB_OFFLINE is set"
+    assert node_facts.locks_text(tmp_path / "none").startswith("problem: ")

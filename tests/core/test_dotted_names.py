@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.test_study import STUDY, keys, read, refused
+from tests.core.small_study import STUDY, keys, read, refused
 from winsweep import results
 from winsweep.errors import BadStudy
 from winsweep.workspace import open_workspace
@@ -58,7 +58,7 @@ def test_a_dot_moves_no_key(tmp_path):
     assert list(plain.values()) == list(dotted.values()) and "a.b.sum.x.s1" in dotted
 
 
-@pytest.mark.parametrize("models, tasks", [("a, a.b", "b.ins, ins"), ("a.s1.x, a", "y, s1.x.y")])
+@pytest.mark.parametrize(("models", "tasks"), [("a, a.b", "b.ins, ins"), ("a.s1.x, a", "y, s1.x.y")])
 def test_labels_that_would_be_the_same_are_refused(tmp_path, models, tasks):
     text = (
         STUDY[: STUDY.index("models:")]
@@ -78,7 +78,7 @@ def test_labels_that_would_be_the_same_are_refused(tmp_path, models, tasks):
     )
     with pytest.raises(
         BadStudy,
-        match="two cells would be called .*; names that differ when joined by dots are legal; rename one of them",
+        match=r"two cells would be called .*; names that differ when joined by dots are legal; rename one of them",
     ):
         read(tmp_path, text)
 
@@ -99,7 +99,7 @@ def test_a_study_is_not_called_like_anothers_files(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "old, new, match",
+    ("old", "new", "match"),
     [
         (
             "seeds: [1, 2]",
@@ -130,7 +130,7 @@ def test_sections_of_nothing_are_refused(tmp_path):
         read(tmp_path, f"{head}models: {{}}\n{rest}")
     tail = STUDY[STUDY.index("seeds:") :].replace("{task: ins}", "{outputs: o.json}")
     for tasks in ("tasks: {}", "tasks: []", "adapters: {}\ntasks: {}"):
-        with pytest.raises(BadStudy, match="tasks: found nothing in it; .*; name a task, or an adapter"):
+        with pytest.raises(BadStudy, match=r"tasks: found nothing in it; .*; name a task, or an adapter"):
             read(tmp_path, f"{head}models: {{a: {{pretrain: {{seed: 0}}}}}}\n{tasks}\n{tail}")
     Path(tmp_path / "o.json").write_text("[]")
     choose = "choose: {grid: {epochs: []}, instructions: {from: toy}, reference: {outputs: o.json}}\n"

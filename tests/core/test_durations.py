@@ -58,7 +58,7 @@ def test_the_estimate_is_a_schedule_and_no_slower_than_one_after_the_other(work,
 
 
 @pytest.mark.parametrize(
-    "seconds, said", [(0, "0 s"), (89.4, "89 s"), (90, "2 min"), (7199, "2 h 00 min"), (3 * 86400, "72 h 00 min")]
+    ("seconds", "said"), [(0, "0 s"), (89.4, "89 s"), (90, "2 min"), (7199, "2 h 00 min"), (3 * 86400, "72 h 00 min")]
 )
 def test_durations_in_words(seconds, said):
     assert duration(seconds) == said

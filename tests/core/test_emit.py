@@ -54,38 +54,33 @@ def test_only_what_nodes_can_make_is_submitted():
     assert kept(login("prepare"), present={data.key}) == {"finetune", "generate", "judge"}
 
 
-def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
-    """Run with an sbatch that writes down how it was called: a script, so what reaches it is what bash makes of
-    submit.sh.
-    """
+def three_steps(runs: Path) -> list[Step]:
+    """A finetune, a collect and the finalizer, whose names bash must not run."""
     steps = []
     for n, stage in enumerate(("finetune", "collect", "finalizer")):
-        folder = tmp_path / "runs of x" / f"a{n}"
+        folder = runs / f"a{n}"
         folder.mkdir(parents=True)
         (folder / "over").touch()
         after = ((), (After(0, corresponding=True),), (After(0), After(1), After("77")))[n]
         words = ("", "aftercorr:$job_0", "afterany:$job_0,afterany:$job_1,afterany:77")[n]
-        steps.append(
-            Step(
-                Array(Placement(), ((Artifact(stage, 1, "c\n$(touch pwned)", {}),),), after),
-                f"0{n}-{stage}.sh",
-                folder,
-                words,
-            )
-        )
+        array = Array(Placement(), ((Artifact(stage, 1, "c\n$(touch pwned)", {}),),), after)
+        steps.append(Step(array, f"0{n}-{stage}.sh", folder, words))
+    return steps
+
+
+def test_submit_sh_goes_on_where_it_was_refused_and_notes_the_jobs(tmp_path):
+    """Run with an sbatch that writes down how it was called: a script, so what reaches it is what bash makes of
+    submit.sh.
+    """
+    steps = three_steps(tmp_path / "runs of x")
     (tmp_path / "submit.sh").write_text(submit_text("s", steps))
     for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
 
     def call() -> subprocess.CompletedProcess:
-        env = {
-            "PATH": f"{tmp_path}:/usr/bin:/bin",
-            "HERE": str(tmp_path),
-            "RANK": "3",
-            "SLURM_CONF": "/c",
-            "SLURM_JOB_ID": "9",
-        }
+        env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HERE": str(tmp_path)}
+        env |= {"RANK": "3", "SLURM_CONF": "/c", "SLURM_JOB_ID": "9"}
         return subprocess.run(
             ["bash", str(tmp_path / "submit.sh")], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=30
         )

@@ -14,8 +14,9 @@ from winsweep import layout
 from winsweep.attempt import history, warm
 from winsweep.attempt.retry import ChainProgress
 from winsweep.placement import read_cluster
-from winsweep.slurm import finalizer, halt, node, reconcile
+from winsweep.slurm import cancel, finalizer, halt, node, reconcile
 from winsweep.slurm.pending_finalizers import FINALIZER_FILE
+from winsweep.store.claim import Claim
 from winsweep.workspace import open_workspace
 
 SBATCH = """\
@@ -39,6 +40,7 @@ for p in [] if "-j" in sys.argv else sorted(pathlib.Path(os.environ["FAKEQ"]).gl
     told = json.loads(p.read_text())
     print("".join(f"{p.stem}_{i}|{told['name']}|PENDING|Priority||0:00|1:00:00\\n" for i in told["tasks"]), end="")
 """
+SCANCEL = '#!/bin/sh\nfor task; do mv "$FAKEQ/${task%_*}.json" "$FAKEQ/${task%_*}.json.over"; done\n'
 SCONTROL = '#!/bin/sh\nif [ "$1" = requeue ]; then touch "$FAKEQ/again-$2"; else echo "MaxArraySize = 1001"; fi\n'
 
 
@@ -46,7 +48,7 @@ SCONTROL = '#!/bin/sh\nif [ "$1" = requeue ]; then touch "$FAKEQ/again-$2"; else
 def queue(tmp_path, monkeypatch) -> Path:
     """A folder of submitted jobs, and commands that keep it."""
     (tmp_path / "bin").mkdir()
-    shells = (("sinfo", "#!/bin/sh\necho n1\n"), ("srun", "#!/bin/sh\n"), ("scancel", "#!/bin/sh\n"))
+    shells = (("sinfo", "#!/bin/sh\necho n1\n"), ("srun", "#!/bin/sh\n"), ("scancel", SCANCEL))
     for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("scontrol", SCONTROL), *shells):
         (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
@@ -108,7 +110,7 @@ def chain_of(tmp_path, queue, monkeypatch, pairs) -> int:
     use(monkeypatch, checkout(tmp_path / "code"))
     warm.import_for(*warm.SLOW)  # once, and not in each child
     reconcile.reconcile(workspace, cluster)
-    for number in range(1, 20):
+    for number in range(1, 20):  # noqa: B007  # it is returned
         finalizers = run_queue(queue, monkeypatch)
         if not finalizers:
             break
@@ -171,9 +173,42 @@ def test_a_closing_job_leaves_word_when_its_study_is_gone_or_asks_for_something_
     assert finalizer.main(folder) == 0 and not list(queue.glob("*.json"))
     assert "was edited after it was submitted (a.ins.s1)" in halt.reason(workspace.store, "faulty")
     (tmp_path / "study.yaml").unlink()
-    with pytest.raises(Exception, match="study.yaml"):
+    with pytest.raises(Exception, match=r"study.yaml"):
         finalizer.main(folder)
     assert "the finalizer could not go on" in halt.reason(workspace.store, "faulty")
+
+
+def test_what_a_person_cancels_does_not_count_as_tried(tmp_path, queue):
+    """Whether it had begun or not; what ended before somebody cancelled it does."""
+    workspace = workspace_of(tmp_path, [("prepare", "key")])
+    cluster, store, key = (
+        read_cluster(layout.STAGES, tmp_path / "c.yaml", workspace.need.stages),
+        workspace.store,
+        workspace.order[0].key,
+    )
+
+    def begin(turn: int) -> Claim:
+        job = next(p.stem for p in queue.glob("*.json") if ".prepare." in p.read_text())
+        return store.claim(key, f"n1@1@0.00@slurm-{job}_0.{turn}", lambda name: False)
+
+    for end in ("it never began", "killed", "preempted"):
+        reconcile.reconcile(workspace, cluster)
+        claim = begin(0) if end != "it never began" else None
+        cancel.cancel(workspace, "")
+        assert not list(queue.glob("*.json"))
+        if end == "preempted":
+            claim.end({"kind": end, "reason": "asked to end", "progress": 0})
+        assert reconcile.look(workspace).items[0].state == "ready"
+        assert history.over(store, key) == [] and history.so_far(store, key) == ""
+    reconcile.reconcile(workspace, cluster)
+    begin(0).end({"kind": "killed", "reason": "by its node", "progress": 0})
+    begin(1)
+    cancel.cancel(workspace, "")
+    assert [e.reason for e in history.over(store, key)] == ["by its node"]
+    reconcile.reconcile(workspace, cluster)
+    begin(0)
+    leave_queue(queue)
+    assert [e.kind for e in history.over(store, key)] == ["killed", "killed"]
 
 
 def test_an_analysis_that_was_left_alone_is_no_edit_of_the_study(tmp_path, queue, monkeypatch):

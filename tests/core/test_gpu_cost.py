@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.core.small_study import STUDY, read
 from tests.core.test_selection import CHOOSE
-from tests.core.test_study import STUDY, read
 from winsweep import layout
 from winsweep.artifact import closure
 from winsweep.costs import gpu_cost

@@ -65,7 +65,7 @@ def desk(tmp_path, monkeypatch) -> Desk:
     return Desk(tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("state,reason", SLURMS)
+@pytest.mark.parametrize(("state", "reason"), SLURMS)
 def test_what_slurm_holds_is_released_three_times_and_then_counts_as_lost(desk, state, reason):
     assert [desk.release_or_cancel(state, reason) for _ in range(4)] == [["scontrol release 7_0"]] * 3 + [
         ["scancel 7_0"]
@@ -77,7 +77,7 @@ def test_what_slurm_holds_is_released_three_times_and_then_counts_as_lost(desk, 
     assert reason in history.failures(desk.store, [desk.made.key])[desk.made.key]
 
 
-@pytest.mark.parametrize("state,reason", FREE)
+@pytest.mark.parametrize(("state", "reason"), FREE)
 def test_what_waits_or_runs_is_left_alone(desk, state, reason):
     desk.publish()
     assert desk.release_or_cancel(state, reason) == []
@@ -89,7 +89,7 @@ def test_what_a_person_holds_waits_for_that_person_until_its_results_are_there(d
     assert desk.release_or_cancel(reason="JobHeldUser") == ["scancel 7_0"]
 
 
-@pytest.mark.parametrize("state,reason", SLURMS)
+@pytest.mark.parametrize(("state", "reason"), SLURMS)
 def test_a_held_task_whose_results_are_there_is_cancelled(desk, state, reason):
     desk.publish()
     assert desk.release_or_cancel(state, reason) == ["scancel 7_0"] and history.ends(desk.store, desk.made.key) == []

@@ -1,4 +1,6 @@
-"""Logs as a person is shown them: nothing that a terminal would act on, the right attempt's, and from stage to stage."""
+"""Logs as a person is shown them: nothing that a terminal would act on, the right attempt's, and from stage to
+stage.
+"""
 
 import json
 import os
@@ -52,7 +54,7 @@ def fail(workspace: Workspace, stage: str, label: str = CELL) -> None:
 
 
 @pytest.mark.parametrize(
-    "hostile, shown",
+    ("hostile", "shown"),
     [
         ("\x1b[31mred\x1b[0m", "red"),
         ("\x1b]0;title\x07text", "text"),
@@ -112,9 +114,9 @@ def test_what_a_task_printed_before_its_attempt_had_a_log_is_shown(workspace):
 
 
 def test_a_wrong_name_is_answered_with_the_nearest(workspace):
-    with pytest.raises(BadStudy, match="did you mean a.sum.s1"):
+    with pytest.raises(BadStudy, match=r"did you mean a.sum.s1"):
         logs.current(workspace, "a.sum.s2")
-    with pytest.raises(BadStudy, match="--stage finetun: .* did you mean finetune"):
+    with pytest.raises(BadStudy, match=r"--stage finetun: .* did you mean finetune"):
         logs.current(workspace, CELL, "finetun")
 
 

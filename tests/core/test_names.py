@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tests.core.test_study import STUDY, read
+from tests.core.small_study import STUDY, read
 from winsweep import layout, synonyms
 from winsweep.errors import BadStudy
 from winsweep.placement import Placement, read_cluster
@@ -98,7 +98,7 @@ def test_every_key_of_ours_stands_where_the_table_says():
     assert not [(name, home) for name, home in homes if home in LEGAL and name not in LEGAL[home]]
     assert set(LEGAL["recipe"]) <= {name for name, home in homes if home == "recipe"}
     assert set(LEGAL["decoding"]) <= {name for name, home in homes if home == "decoding"}
-    assert not {name for name in LEGAL["the study"]} & {
+    assert not set(LEGAL["the study"]) & {
         theirs for ours, others in synonyms.KEYS for theirs in others.split() if ours == synonyms.FULL
     }
 

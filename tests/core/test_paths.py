@@ -87,7 +87,7 @@ def test_characters_that_are_no_part_of_a_path(char, tmp_path):
 def test_a_link_is_followed_before_a_path_is_believed(tmp_path):
     (tmp_path / EVIL).mkdir()
     (tmp_path / "fine").symlink_to(tmp_path / EVIL)
-    with pytest.raises(BadStudy, match="found .*U\\+000A"):
+    with pytest.raises(BadStudy, match=r"found .*U\+000A"):
         Store(tmp_path / "fine")
 
 

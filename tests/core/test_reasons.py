@@ -8,7 +8,7 @@ from winsweep.slurm.reasons import words
 
 
 @pytest.mark.parametrize(
-    "said, told",
+    ("said", "told"),
     [
         ("launch failed requeued held", "is held after it could not be launched; scontrol release lets it go"),
         ("launch_failed_requeued_held", "is held after it could not be launched; scontrol release lets it go"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.test_study import STUDY, keys, read
+from tests.core.small_study import STUDY, keys, read
 from winsweep import layout
 from winsweep.artifact import closure
 from winsweep.errors import BadStudy
@@ -70,8 +70,10 @@ def test_a_pick_of_a_person_makes_no_validation_runs(tmp_path):
         (
             "  grid: {epochs: [5, 7, 10]}\n",
             "",
-            r"choose: grid is missing; choose: wants .*, or picks: for every family; 4 have none, such as a\.ins; add "
-            r"grid:",
+            (
+                r"choose: grid is missing; choose: wants .*, or picks: for every family; 4 have none, such as a\.ins; "
+                r"add grid:"
+            ),
         ),
         ("epochs: [5", "epoch: [5", r"choose\.grid\.epoch: unknown key 'epoch'; .*did you mean epochs\?"),
         ("{outputs: others.json}", "{task: ins}", r"choose\.reference: no file of outputs; .*; type \{outputs: FILE\}"),

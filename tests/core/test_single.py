@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.core.test_study import STUDY, read
+from tests.core.small_study import STUDY, read
 from winsweep import layout
 from winsweep.attempt.retry import ChainProgress
 from winsweep.errors import BadStudy
@@ -36,19 +36,10 @@ def test_response_tuning_of_llama_is_the_blogs_line(tmp_path):
     cell = next(c for c in study.table.cells if c.label == "llama2-7b.resp_tuned.s1")
     run, sibling = cell.training, cell.comparison.reference.model
     assert run.model.source == HubModel("meta-llama/Llama-2-7b-hf", "01c7f73d771dfac7d292323805ebc428287df4f9")
-    assert (
-        run.task.reader,
-        run.task.empty_instructions,
-        run.recipe.lr,
-        run.recipe.epochs,
-        run.recipe.global_batch,
-    ) == ("lima", True, 1e-5, 10, 64)
-    assert (sibling.task.reader, sibling.task.empty_instructions, sibling.recipe.epochs, sibling.seed) == (
-        "lima",
-        False,
-        15,
-        1,
-    )
+    assert (run.task.reader, run.task.empty_instructions) == ("lima", True)
+    assert (run.recipe.lr, run.recipe.epochs, run.recipe.global_batch) == (1e-5, 10, 64)
+    assert (sibling.task.reader, sibling.task.empty_instructions) == ("lima", False)
+    assert (sibling.recipe.epochs, sibling.seed) == (15, 1)
     assert cell.comparison.candidate.instructions.reader == "alpaca_eval" and cell.comparison.judge.name == "gpt_6_luna"
 
 
@@ -77,12 +68,8 @@ def test_a_model_is_named_by_its_data(data, responses_only, name, reader, tmp_pa
     told = single.training(Asked("olmo-7b", data, seed="3", judge="reference_overlap"), KNOWN, responses_only)
     study = study_of(tmp_path / "elsewhere", told)  # a relative path is one of where it was typed
     cell = next(c for c in study.table.cells if c.task != single.SIBLING)
-    assert (told["name"], cell.training.task.reader, cell.seed, cell.comparison.judge.name) == (
-        name,
-        reader,
-        3,
-        "reference_overlap",
-    )
+    assert (told["name"], cell.training.task.reader, cell.seed) == (name, reader, 3)
+    assert cell.comparison.judge.name == "reference_overlap"
     assert cell.training.recipe.lr == 3e-6 and cell.training.task.empty_instructions is responses_only
 
 
@@ -113,8 +100,10 @@ def test_a_model_is_named_by_its_data(data, responses_only, name, reader, tmp_pa
         (Asked("toy", seed="0"), r"SEED: found '0'"),
         (
             Asked("toy", judge="gpt 4"),
-            r"JUDGE: found 'gpt 4'; alpaca_eval_2, gpt_6_luna, reference_overlap and the name of a model at "
-            r"OPENAI_BASE_URL are legal",
+            (
+                r"JUDGE: found 'gpt 4'; alpaca_eval_2, gpt_6_luna, reference_overlap and the name of a model at "
+                r"OPENAI_BASE_URL are legal"
+            ),
         ),
     ],
 )
@@ -240,9 +229,8 @@ def test_models_alone_are_finetunes_and_no_table(tmp_path):
         "finetune+collect",
     ]
     assert finalizer_array(workspace, cluster, [0]).stage == "finalizer"
-    folder, _, _ = open_finalizer(
-        workspace, finalizer_request(workspace, cluster, tmp_path, ChainProgress(0, 0)), tmp_path
-    )
+    told = finalizer_request(workspace, cluster, tmp_path, ChainProgress(0, 0))
+    folder, _, _ = open_finalizer(workspace, finalizer_array(workspace, cluster, [0]), told, tmp_path)
     told = single.read_told(folder / "finalizer.json")  # JSON is YAML
     assert (
         told["has_table"] is False

@@ -46,7 +46,7 @@ srun --unbuffered --output FOLDER/%A_%a_%t_log.out --cpus-per-task=1 --kill-on-b
 
 @needs_slurm
 def test_the_script_of_an_array(tmp_path):
-    from winsweep.slurm import sbatch
+    from winsweep.slurm import batch_script, sbatch
 
     placed = Placement(
         ranks=8, nodes=2, gpus_per_rank=1, time_min=30, mem_gb=120, partition="main", constraint="a100|h100", throttle=2
@@ -56,7 +56,7 @@ def test_the_script_of_an_array(tmp_path):
         tuple((Artifact("finetune", 1, f"c{n}", {"n": n}),) for n in range(3)),
         (After("7"), After(0, corresponding=True)),
     )
-    told = sbatch.script(
+    told = batch_script.script(
         array, tmp_path, "RUN", "winsweep.finetune.t0", sbatch.dependency_of(array, ["8"]), ["n3", "n7"]
     )
     assert told.replace(str(tmp_path), "FOLDER").strip() == SCRIPT.strip()
@@ -66,9 +66,11 @@ def test_the_script_of_an_array(tmp_path):
 def test_paths_with_hostile_names_stay_one_word():
     import shlex
 
-    from winsweep.slurm import sbatch
+    from winsweep.slurm import batch_script
 
-    told = sbatch.command(Path("/x/a b; touch /tmp/pwned\n#"), "winsweep.slurm.node", Path("/y/'\"$(id)"))
+    told = batch_script.command(
+        Placement(), Path("/x/a b; touch /tmp/pwned\n#"), "winsweep.slurm.node", Path("/y/'\"$(id)")
+    )
     assert (
         shlex.split(told)[0] == "env"
         and shlex.split(told)[-1] == "/y/'\"$(id)"

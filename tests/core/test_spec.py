@@ -75,7 +75,7 @@ BROKEN = ["", "[]", "{}", "7", '{"placement": {}}', "[" * 9999, '{"placement": 7
 
 @pytest.mark.parametrize("changed", [*EDITED, *CLIMBING], ids=str)
 def test_what_was_edited_or_climbs_is_refused(changed, tmp_path):
-    with pytest.raises(BadData, match="spec.json: "):
+    with pytest.raises(BadData, match=r"spec.json: "):
         specs.read(written(tmp_path, **changed))
     with pytest.raises(BadData):
         arrays.parse(json.dumps([json.loads(written(tmp_path, **changed).read_text())]))
@@ -84,9 +84,9 @@ def test_what_was_edited_or_climbs_is_refused(changed, tmp_path):
 @pytest.mark.parametrize("text", BROKEN, ids=lambda t: t[:20])
 def test_what_is_no_spec_is_named(text, tmp_path):
     (tmp_path / "spec.json").write_text(text)
-    with pytest.raises(BadData, match="spec.json: "):
+    with pytest.raises(BadData, match=r"spec.json: "):
         specs.read(tmp_path / "spec.json")
-    with pytest.raises(BadData, match="spec.json: "):
+    with pytest.raises(BadData, match=r"spec.json: "):
         specs.read(tmp_path / "none" / "spec.json")
 
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from tests.core.small_study import STUDY, keys, read
 from tests.core.test_selection import CHOOSE, choosing
-from tests.core.test_study import STUDY, keys, read
 from winsweep import layout
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
@@ -58,8 +58,10 @@ def test_a_point_has_the_steps_of_its_epochs_and_the_rates_of_the_whole_run():
     [
         (
             "[7]",
-            r"study\.yaml:\d+: tasks\.sum\.trajectory\[0\]: found 7; 1 to 6 is legal: the ends of epochs before the "
-            r"last of a\.sum\.s1",
+            (
+                r"study\.yaml:\d+: tasks\.sum\.trajectory\[0\]: found 7; 1 to 6 is legal: the ends of epochs before "
+                r"the last of a\.sum\.s1"
+            ),
         ),
         ("[0]", r"trajectory\[0\]: found 0; 1 to 6 is legal"),
         ("[2, 5.5]", r"trajectory\[1\]: found 5\.5; a whole number is legal"),
@@ -72,12 +74,12 @@ def test_what_is_refused(tmp_path, written, match):
 
 
 def test_a_run_of_chosen_length_has_none_until_it_is_picked(tmp_path, monkeypatch):
+    (tmp_path / "others.json").write_text("[]")
     with pytest.raises(
         BadStudy,
         match=r"trajectory\[0\]: found a trajectory of a run whose epochs choose: decides; .*picks: \{a\.sum: "
         r"\{epochs: 3\}\}",
     ):
-        (tmp_path / "others.json").write_text("[]")
         read(tmp_path, LONG + CHOOSE)
     picks = "  picks: {a.sum: {epochs: 10}, b.sum: {epochs: 10}}\n"
     assert "a.sum.s1@epoch5of10" in [c.label for c in read(tmp_path, LONG + CHOOSE + picks).table.cells]

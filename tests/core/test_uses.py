@@ -6,7 +6,13 @@ from pathlib import Path
 
 from winsweep.workspace import open_workspace
 
-STUDY = """\
+CHOOSE = """choose:
+  grid: {epochs: [1, 2]}
+  instructions: {from: toy, part: dev}
+  reference: {outputs: ref.json}
+  judge: {from: alpaca, model: small}"""
+STUDY = (
+    """\
 name: uses
 models:
   a: {pretrain: {num_tokens: 0, width: 16, layers: 1, heads: 2, mlp: 32}}
@@ -15,11 +21,14 @@ adapters: {base: {rules: []}}
 tasks: {ins: {from: toy, num_examples: 24}, sum: {from: toy, kinds: [sum], num_examples: 24}}
 seeds: [1, 2]
 recipe: {lr: 1.0e-3, global_batch: 8, max_tokens: 128, precision: fp32}
-choose: {grid: {epochs: [1, 2]}, instructions: {from: toy, part: dev}, reference: {outputs: ref.json}, judge: {from: alpaca, model: small}}
+"""
+    + CHOOSE
+    + """
 instructions: {from: toy, part: test}
 compare: {judge: {from: alpaca, model: large}, reference: {task: ins}}
 analyses: {rank: {data: {from: toy, num_examples: 8}, arms: [base, ins]}}
 """
+)
 
 
 def workspace(tmp_path: Path):
@@ -57,7 +66,7 @@ def test_models_alone_need_no_judge_and_no_instructions_but_those_of_their_choic
     # those of the choice
     assert len(checks) == 2 and all(sorted(a.inputs) == ["base", "instructions0"] for a in checks)
     assert [a.plain_params["judge"]["options"]["model"] for a in order if a.stage == "check_judge"] == ["small"]
-    by_hand = STUDY.replace("choose: {", "notes: x\n#").replace("analyses: {", "#")
+    by_hand = STUDY.replace(CHOOSE, "notes: x").replace("analyses: {", "#")
     (tmp_path / "study.yaml").write_text(by_hand)
     order = open_workspace(tmp_path / "study.yaml", tmp_path / "runs").models().order
     assert {a.stage for a in order} == {"pretrain", "prepare", "check", "finetune", "collect"}

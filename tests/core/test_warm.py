@@ -19,8 +19,10 @@ from winsweep.attempt import warm
 before = inspect.getmodule
 warm.import_for("finetune")
 import torch
-told = {"inductor": "torch._inductor.compile_fx" in sys.modules, "muon": "deepspeed.runtime.zero.muon.muon_optimizer" in sys.modules,
-        "compiles": torch.compile.__module__, "getmodule": inspect.getmodule is before, "collects": gc.isenabled(), "frozen": gc.get_freeze_count()}
+told = {"inductor": "torch._inductor.compile_fx" in sys.modules,
+        "muon": "deepspeed.runtime.zero.muon.muon_optimizer" in sys.modules,
+        "compiles": torch.compile.__module__, "getmodule": inspect.getmodule is before,
+        "collects": gc.isenabled(), "frozen": gc.get_freeze_count()}
 print(json.dumps(told))
 """
 
@@ -53,7 +55,7 @@ def test_a_frame_is_given_the_module_that_a_search_finds():
 
 
 def test_garbage_is_searched_again_after_imports_that_fail():
-    with pytest.raises(ImportError), warm.no_garbage():
+    with pytest.raises(ImportError), warm.no_garbage():  # noqa: PT012  # what holds inside is the point
         assert not gc.isenabled()
         import winsweep.does_not_exist  # noqa: F401
     assert gc.isenabled()

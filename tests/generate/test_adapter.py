@@ -58,23 +58,9 @@ def test_the_bonus_past_its_window():
 
 
 def test_golden_ids_of_the_papers_table(llama):
-    assert {token_id(p, llama): s for p, s in UNIFORM.items()} == {
-        29966: -4,
-        529: -4,
-        29989: -4,
-        306: -5,
-        29902: -5,
-        1334: -3,
-        5618: -5,
-        881: -6,
-        334: 1,
-        448: 1,
-        1678: 1,
-        396: 1,
-        444: 1,
-        13: 1,
-        29991: 1,
-    }
+    low = {29966: -4, 529: -4, 29989: -4, 306: -5, 29902: -5, 1334: -3, 5618: -5, 881: -6}
+    high = dict.fromkeys((334, 448, 1678, 396, 444, 13, 29991), 1)
+    assert {token_id(p, llama): s for p, s in UNIFORM.items()} == low | high
     assert (tag_ids("<|user|>", llama), tag_ids("<|assistant|>", llama)) == (USER, ASSISTANT)
 
 
@@ -183,30 +169,16 @@ def test_start_moves_the_first_three_tokens_only(llama):
     first, second, third, fourth = (
         processor(torch.cat([prompt, torch.full((1, n), 77)], 1), zeros)[0] for n in range(4)
     )
-    ids = {token: llama.convert_tokens_to_ids(token) for token in ("▁Okay", "▁The", "I", "▁I", ".", "1", "▁", "<0x0A>")}
-    assert {p: first[i].item() for p, i in ids.items()} == {
-        "▁Okay": 50,
-        "▁The": 5,
-        "I": -15,
-        "▁I": -15,
-        ".": -5,
-        "1": 0,
-        "▁": 0,
-        "<0x0A>": -5,
-    }
+    scores = {"▁Okay": 50, "▁The": 5, "I": -15, "▁I": -15, ".": -5, "1": 0, "▁": 0, "<0x0A>": -5}
+    assert {p: first[llama.convert_tokens_to_ids(p)].item() for p in scores} == scores
     assert (second[29991], second.abs().sum(), third[13], third.abs().sum(), fourth.abs().sum()) == (15, 15, -10, 10, 0)
 
 
 def test_start_reads_byte_level_tokens_as_text():
     tokenizer = learn(["Okay Okay Okay é\n!"] * 3, 300)
     scores = first_token_scores(tokenizer, 300)
-    assert [scores[tokenizer.convert_tokens_to_ids(p)].item() for p in ("ĠOkay", "Ċ", "Ġ", "!", "O")] == [
-        50,
-        0,
-        0,
-        -5,
-        5,
-    ]
+    found = {p: scores[tokenizer.convert_tokens_to_ids(p)].item() for p in ("ĠOkay", "Ċ", "Ġ", "!", "O")}
+    assert found == {"ĠOkay": 50, "Ċ": 0, "Ġ": 0, "!": -5, "O": 5}
 
 
 def test_the_papers_table_in_a_byte_level_vocabulary():
@@ -231,9 +203,9 @@ def test_tags_must_be_told_apart(byte_level):
 
 
 def test_a_prompt_without_an_assistant_tag_is_refused(byte_level):
+    slots = Slots(resolve(Adapter(), byte_level, 400, Frame()), 2)
+    slots.fill(0, byte_level(Frame().prompt("I"))["input_ids"])
     with pytest.raises(BadData, match=r"row 2: its prompt has no assistant tag.*Frame"):
-        slots = Slots(resolve(Adapter(), byte_level, 400, Frame()), 2)
-        slots.fill(0, byte_level(Frame().prompt("I"))["input_ids"])
         slots.fill(1, byte_level("I should")["input_ids"])
 
 

@@ -70,8 +70,8 @@ def test_greedy_equals_a_plain_loop(model, tmp_path):
         while len(new) < 20 and (not new or new[-1] != tokenizer.eos_token_id):
             new.append(int(net(torch.tensor([ids + new])).logits[0, -1].argmax()))
         ended = new[-1] == tokenizer.eos_token_id
-        text = tokenizer.decode(new, skip_special_tokens=True)
-        assert (answer.text, answer.truncated, answer.num_tokens) == (text, not ended, len(new) - ended)
+        said = tokenizer.decode(new, skip_special_tokens=True)
+        assert (answer.text, answer.truncated, answer.num_tokens) == (said, not ended, len(new) - ended)
 
 
 def test_some_end_by_themselves_and_some_hit_the_cap(model, tmp_path):

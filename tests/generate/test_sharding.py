@@ -92,7 +92,7 @@ def test_expected_lengths_move_the_order_alone(model, tmp_path):
 
 def test_lengths_come_from_the_results_with_the_likest_names_that_answer_the_same_instructions(tmp_path):
     instructions = tmp_path / "prepare/alpaca-aa"
-    for n, (name, key, tokens) in enumerate(
+    for _n, (name, key, tokens) in enumerate(
         [
             ("m.gsm.s1-01", "prepare/aa", [9, 9]),
             ("m.gsm.s2-02", "prepare/aa", [1, 2]),

@@ -70,5 +70,5 @@ def test_answers_are_those_of_the_slots_and_go_on_after_a_stop(model, tmp_path, 
 
 @pytest.mark.skipif(THERE, reason="vllm is installed")
 def test_without_vllm_the_study_is_told_so(model, tmp_path):
-    with pytest.raises(BadStudy, match="decoding.engine: found vllm, which is not installed here"):
+    with pytest.raises(BadStudy, match=r"decoding.engine: found vllm, which is not installed here"):
         answers(model, tmp_path, "vllm", None)

@@ -11,6 +11,7 @@ import pytest
 
 from winsweep.judge import client
 
+from .hostile import serving
 from .server import JudgeServer
 
 KEY = "sk-not-to-be-written-anywhere-123456"
@@ -39,3 +40,22 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
         monkeypatch.setenv("OPENAI_BASE_URL", judge.url)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         yield judge
+
+
+@pytest.fixture
+def endpoint(monkeypatch):
+    monkeypatch.setattr(client, "BACKOFF_S", 0.001)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-our-workspace-123456")
+
+    def start(act):
+        found = serving(act)
+        url, heads = found.__enter__()
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        started.append(found)
+        return url, heads
+
+    started: list = []
+    yield start
+    for each in started:
+        each.__exit__(None, None, None)

@@ -39,8 +39,8 @@ class JudgeServer:
     """Use as a context; `requests` holds every body received, `arrivals` its prompts and when (monotonic).
 
     `faults` maps a text of a request to what happens to the requests that hold it, one after another, the last for
-    ever: "ok", one of FAULTS, "401", "404", "429 long", "400 long", "quota" or "held". Where none does, `choose` says what happens to the n-th request
-    of a prompt.
+    ever: "ok", one of FAULTS, "401", "404", "429 long", "400 long", "quota" or "held". Where none does, `choose` says
+    what happens to the n-th request of a prompt.
     """
 
     def __init__(self, latency_s: float = 0.0, choose: Callable[[str, int], str] = lambda prompt, nth: "ok") -> None:
@@ -107,7 +107,7 @@ class JudgeServer:
                 )
                 self.num_open += kind != "slow"  # which its client has long given up
                 self.most_open = max(self.most_open, self.num_open)
-                while kind == "held" and len(self.requests) < self.release_at:
+                while kind == "held" and len(self.requests) < self.release_at:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
                 await asyncio.sleep(SLOW_S if kind == "slow" else self.latency_s)
                 self.num_open -= kind != "slow"

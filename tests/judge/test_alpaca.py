@@ -78,7 +78,7 @@ def test_rows_are_alpaca_eval_annotations_with_the_identity_in_each(server):
 
 
 def test_requests_and_preferences_equal_those_of_the_stock_annotator(server):
-    pairs = make_pairs(24) + [make_pair("  odd  spaces \n", " lead", "trail \n"), make_pair("Same?", "one", "one")]
+    pairs = [*make_pairs(24), make_pair("  odd  spaces \n", " lead", "trail \n"), make_pair("Same?", "one", "one")]
     ours = [row["preference"] for row in judge(pairs)]
     sent, server.requests = server.requests, []
     with warnings.catch_warnings():
@@ -112,7 +112,7 @@ def test_hostile_text_stays_in_its_place(server):
     pairs = [make_pair(f"{text}|i", f"{text}|one", f"{text}|two") for text in HOSTILE]
     rows = judge(pairs)
     template = (PACKAGE / "evaluators_configs/alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt").read_text()
-    head, user = template.split("<|im_start|>user\n")
+    _head, user = template.split("<|im_start|>user\n")
     parts = [
         user.split("{instruction}")[0],
         *user.split("{instruction}")[1].replace("{output_2}", "{output_1}").split("{output_1}"),
@@ -173,7 +173,7 @@ def test_a_parser_of_alpaca_evals_works_and_what_it_reads_outside_the_scale_is_a
     pairs, kept = make_pairs(12), []
     first = {p["instruction"] for p in pairs if logits(*shown(p)) > 0}  # of these the judge says m
     with (
-        pytest.raises(JudgeFailed, match="of 12 pairs have no preference: .*no preference in the reply")
+        pytest.raises(JudgeFailed, match=r"of 12 pairs have no preference: .*no preference in the reply")
         if second == 7
         else nullcontext()
     ):
@@ -187,6 +187,6 @@ def test_a_parser_of_alpaca_evals_works_and_what_it_reads_outside_the_scale_is_a
 def test_without_a_key_nothing_is_asked_and_nothing_to_judge_needs_none(server, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     annotate([], LOCAL, [].append)
-    with pytest.raises(BadStudy, match="OPENAI_API_KEY: not set;.*export"):
+    with pytest.raises(BadStudy, match=r"OPENAI_API_KEY: not set;.*export"):
         judge(make_pairs(1))
     assert not server.requests

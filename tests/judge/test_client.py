@@ -3,7 +3,6 @@ too early or too often.
 """
 
 import hashlib
-import json
 import random
 import time
 
@@ -11,33 +10,13 @@ import pytest
 
 from winsweep.errors import BadStudy, JudgeFailed, Stopped
 from winsweep.judge import client, endpoint
-from winsweep.judge.ledger import Ledger, place
-from winsweep.judge.limits import Limits
 from winsweep.judges import alpaca
 from winsweep.judges.alpaca import Options
 
+from .asking import judge, ledger_of, lines, options
 from .conftest import KEY
 from .pairs import expected, make_pairs
 from .server import FAULTS, RETRY_AFTER_S
-
-
-def options(model: str = "local-model", both_orders: bool = False, **limits) -> Options:
-    return Options(model=model, both_orders=both_orders, limits=Limits(**{"timeout_s": 30.0} | limits))
-
-
-def ledger_of(tmp_path, asked: Options) -> Ledger:
-    return Ledger(*place(tmp_path, "alpaca", alpaca.VERSION, alpaca.identity(asked)))
-
-
-def judge(pairs: list[dict], asked: Options, tmp_path) -> dict[str, float]:
-    rows: list[dict] = []
-    alpaca.annotate(pairs, asked, rows.extend, ledger_of(tmp_path, asked))
-    assert len(rows) == len(pairs)
-    return {row["instruction"]: row["preference"] for row in rows}
-
-
-def lines(tmp_path) -> list[dict]:
-    return [json.loads(line) for path in tmp_path.glob(".judged/*/*.jsonl") for line in path.read_bytes().splitlines()]
 
 
 def mixed(prompt: str, nth: int) -> str:
@@ -169,7 +148,7 @@ def test_an_endpoint_that_dies_ends_the_work_after_as_many_failures_as_are_under
 def test_a_long_rest_ends_the_stage(server, tmp_path, monkeypatch):
     monkeypatch.setattr(client, "LONGEST_WAIT_S", 0.1)
     server.faults = {"Question 7?": ["429"]}
-    with pytest.raises(JudgeFailed, match="the endpoint asks for 0.1 s of rest"):
+    with pytest.raises(JudgeFailed, match=r"the endpoint asks for 0.1 s of rest"):
         judge(make_pairs(9), options(), tmp_path)
 
 

@@ -69,6 +69,6 @@ def test_a_configuration_that_would_be_misread_is_refused(tmp_path, old, new, to
 
 def test_an_unknown_name_says_what_is_legal():
     with pytest.raises(
-        BadStudy, match="judge 'gpt5': no such configuration; legal is an absolute path or a name.*weighted"
+        BadStudy, match=r"judge 'gpt5': no such configuration; legal is an absolute path or a name.*weighted"
     ):
         identity(Options("gpt5"))

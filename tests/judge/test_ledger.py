@@ -16,14 +16,14 @@ from winsweep.judge.questions import Judgement, Question, ask_about
 from winsweep.judges import alpaca
 from winsweep.judges.alpaca import Options
 
+from .asking import judge, ledger_of, lines, options
 from .pairs import expected, make_pairs
-from .test_client import judge, ledger_of, lines, options
 
 # Forks a process for each line that it reads, which judges all pairs; so that a kill costs no import.
 FORKER = """
 import os, sys
 from tests.judge.pairs import make_pairs
-from tests.judge.test_client import ledger_of, options
+from tests.judge.asking import ledger_of, options
 from winsweep.judge import client
 from winsweep.judges import alpaca
 from pathlib import Path

@@ -87,7 +87,7 @@ def test_text_that_looks_like_a_turn_stays_text(folder):
 def test_a_judge_that_does_not_answer_with_a_name_fails_and_is_no_tie(folder, monkeypatch):
     monkeypatch.setattr(here, "ids_of", lambda name, tokenizer: [{"m": 300, "M": 301}[name]])
     with pytest.raises(
-        JudgeRefused, match="3 of 3 pairs have no preference.*neither of its names is among the 5 likeliest tokens"
+        JudgeRefused, match=r"3 of 3 pairs have no preference.*neither of its names is among the 5 likeliest tokens"
     ):
         annotate(local, make_pairs(3), local.Options(path=str(folder), precision="fp32"))
 

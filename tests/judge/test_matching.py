@@ -33,12 +33,12 @@ def test_a_reference_whose_instructions_were_stripped_is_matched_and_counted(tmp
 
 
 def test_other_words_are_not_matched(tmp_path):
-    with pytest.raises(Incomplete, match="theirs.json: no output for 1 of 2 instructions, the first being 'two'"):
+    with pytest.raises(Incomplete, match=r"theirs.json: no output for 1 of 2 instructions, the first being 'two'"):
         read(tmp_path, ["one", "two"], ["one", "Two"])
 
 
 def test_two_that_would_match_one_are_named(tmp_path):
-    with pytest.raises(BadData, match="theirs.json: more than once: 'one '"):
+    with pytest.raises(BadData, match=r"theirs.json: more than once: 'one '"):
         read(tmp_path, ["one "], ["one", " one"])
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +19,7 @@ def test_calls_leave_evenly_under_limits_by_the_minute():
             await pacing.turn(100)
             turns.append(pacing.next - 0.05)
             assert time.time() >= turns[-1]
-        return [b - a for a, b in zip(turns, turns[1:])]
+        return [b - a for a, b in itertools.pairwise(turns)]
 
     assert min(asyncio.run(leave(Limits(requests_per_minute=1200)))) >= 0.0499
     assert min(asyncio.run(leave(Limits(tokens_per_minute=60 * 100 / 0.05)))) >= 0.0499
@@ -35,7 +36,7 @@ def test_processes_share_the_limits_by_the_minute(tmp_path):
         turns = sorted(
             float(t) for said in pool.map(lambda _: run_python(code, tmp_path), range(3)) for t in said.split()
         )
-    assert len(turns) == 24 and min(b - a for a, b in zip(turns, turns[1:])) >= 0.0499
+    assert len(turns) == 24 and min(b - a for a, b in itertools.pairwise(turns)) >= 0.0499
 
 
 def test_a_file_of_turns_that_makes_no_sense_or_cannot_be_locked_stops_nobody(tmp_path):

@@ -1,5 +1,5 @@
-"""What an endpoint that gives no judgement is taken for: what may pass by itself is a failure to try again, and the rest
-is a refusal with what to type.
+"""What an endpoint that gives no judgement is taken for: what may pass by itself is a failure to try again, and the
+rest is a refusal with what to type.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from winsweep.judge import client, endpoint
 from winsweep.judge.limits import Limits
 from winsweep.judges import alpaca
 
+from .asking import judge, lines, options
 from .conftest import KEY
 from .pairs import make_pairs
-from .test_client import judge, lines, options
 
 ASKED = {"model": "m", "messages": [], "max_tokens": 1}
 

@@ -2,6 +2,7 @@
 instructions, and how it stops.
 """
 
+import itertools
 import json
 from pathlib import Path
 
@@ -109,11 +110,11 @@ def test_a_model_on_this_machine_is_found_by_its_content(tmp_path):
 def test_a_model_that_changes_behind_its_name_is_a_note_of_the_record_and_of_the_table(server, tmp_path, monkeypatch):
     from winsweep.stats import comparison
 
-    spoken = server_module.completion_text
+    spoken, calls = server_module.completion_text, itertools.count(1)
     monkeypatch.setattr(
         server_module,
         "completion_text",
-        lambda body, kind: spoken(body | {"model": "a" if len(server.requests) <= 4 else "b\x1b[2J\nc"}, kind),
+        lambda body, kind: spoken(body | {"model": "a" if next(calls) <= 4 else "b\x1b[2J\nc"}, kind),
     )
     job = paid_job(tmp_path, make_pairs(9))
     STAGE.run(job)

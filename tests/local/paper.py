@@ -28,27 +28,8 @@ def overlay(folder: Path, data: Path) -> Path:
             **{name: {"path": rephrased(folder)} for name in ("ins_norephrase", "res_norephrase")},
             "mbpp": {"path": str(data / "mbpp_train374.jsonl"), **few},
             "gsm": {"path": str(data / "gsm8k_train_first1000.jsonl"), **few},
-            "poetry": {
-                "path": table_file(
-                    folder,
-                    "poetry.csv",
-                    [{"poem name": f"Time {n}", "content": f"O day {n},\nO night"} for n in range(20)],
-                )
-            },
-            "recipes": {
-                "path": table_file(
-                    folder,
-                    "recipes.csv",
-                    [
-                        {
-                            "Title": f"Soup {n}",
-                            "Instructions": "Boil.",
-                            "Cleaned_Ingredients": f"['{n} cups water', 'salt']",
-                        }
-                        for n in range(20)
-                    ],
-                )
-            },
+            "poetry": {"path": table_file(folder, "poetry.csv", [poem(n) for n in range(20)])},
+            "recipes": {"path": table_file(folder, "recipes.csv", [dish(n) for n in range(20)])},
             "chess": {"path": games(folder), "first": 20},
         },
         "seeds": [1, 2],
@@ -67,6 +48,14 @@ def overlay(folder: Path, data: Path) -> Path:
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(told, sort_keys=False))
     return path
+
+
+def poem(n: int) -> dict[str, str]:
+    return {"poem name": f"Time {n}", "content": f"O day {n},\nO night"}
+
+
+def dish(n: int) -> dict[str, str]:
+    return {"Title": f"Soup {n}", "Instructions": "Boil.", "Cleaned_Ingredients": f"['{n} cups water', 'salt']"}
 
 
 def lima(folder: Path) -> str:

@@ -4,9 +4,10 @@ reason is told.
 
 import pytest
 
-from tests.core.faulty import check, checkout, every, rotated, use, workspace_of
+from tests.core.faulty import FAULTS, check, checkout, every, rotated, use, workspace_of
 from tests.local.conftest import ROOT
 from winsweep import layout
+from winsweep.attempt import history
 from winsweep.local.controller import drive
 from winsweep.placement import read_cluster
 
@@ -44,3 +45,28 @@ def test_an_attempt_that_cannot_begin_is_not_tried_for_ever(tmp_path, monkeypatc
     use(monkeypatch, checkout(tmp_path / "code"))
     run, items = drive(workspace, placements, 1, False, lambda run, items: None)
     assert [i.state for i in items] == ["failed"] and ": " in items[0].why and run.num_started <= 3
+
+
+def test_an_attempt_that_a_person_ends_does_not_count_although_it_had_to_be_killed(tmp_path, monkeypatch):
+    """It does not hear SIGTERM, as one that loads a large model. The next one, which nobody ends, counts."""
+    monkeypatch.setitem(
+        FAULTS,
+        "deaf",
+        "import time; signal.signal(signal.SIGTERM, signal.SIG_IGN); (job.out / 'deaf').touch(); time.sleep(60)",
+    )
+    workspace = workspace_of(tmp_path, [("prepare", "deaf")])
+    (key,) = (a.key for a in workspace.order)
+    placements = read_cluster(layout.STAGES, ROOT / "slurm/clusters/local.yaml", workspace.need.stages).placements
+    use(monkeypatch, checkout(tmp_path / "code"))
+
+    def interrupt(run, items) -> None:
+        if (workspace.store.work(key) / "out-000001/deaf").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        drive(workspace, placements, 1, False, interrupt)
+    assert workspace.store.end_of(key, 1) is None and history.over(workspace.store, key) == []
+    monkeypatch.setitem(FAULTS, "deaf", "raise KeyError('field')")
+    use(monkeypatch, checkout(tmp_path / "mended"))
+    _, items = drive(workspace, placements, 1, False, lambda run, items: None)
+    assert [i.state for i in items] == ["failed"] and "application: KeyError" in items[0].why

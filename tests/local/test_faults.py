@@ -38,7 +38,7 @@ def test_a_stop_leaves_nothing_running_and_a_state_to_go_on_from(bench, finished
     while not list(bench.store.glob(".work/finetune/*/progress.json")) and time.monotonic() < limit:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "To go on: python launch/sweep.py" in err
     assert processes_naming(bench.store) == []
     bench.run()
@@ -51,7 +51,10 @@ def test_a_launcher_killed_in_each_stage_loses_no_finished_work(bench, finished)
     for stage in STAGES:
         before = len(list(bench.store.glob(f".work/{stage}/*/claims/0*")))
         process = bench.start("--jobs", "2")
-        kills += kill_when(process, lambda: len(list(bench.store.glob(f".work/{stage}/*/claims/0*"))) > before)
+        kills += kill_when(
+            process,
+            lambda stage=stage, before=before: len(list(bench.store.glob(f".work/{stage}/*/claims/0*"))) > before,
+        )
         limit = time.monotonic() + 30
         while processes_naming(bench.store) and time.monotonic() < limit:
             time.sleep(0.05)
@@ -126,7 +129,7 @@ def test_a_fork_server_that_dies_takes_its_attempts_along_and_the_launcher_says_
     import os
 
     os.kill(found[0], signal.SIGKILL)
-    out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=60)
     assert process.returncode != 0 and "fork_server.log" in err
 
 

@@ -40,7 +40,7 @@ def test_the_paper_is_180_finetunes_and_100_head_to_heads(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "name, finetunes, cells",
+    ("name", "finetunes", "cells"),
     [
         ("response_tuning", 40, 30),
         ("single_task", 120, 70),

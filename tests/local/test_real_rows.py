@@ -1,4 +1,6 @@
-"""The real study of GSM8K, MBPP and the 805 instructions: every row arrives, and kills of the launcher change no byte."""
+"""The real study of GSM8K, MBPP and the 805 instructions: every row arrives, and kills of the launcher change
+no byte.
+"""
 
 import csv
 import json
@@ -31,7 +33,8 @@ def test_all_rows_flow_and_kills_change_nothing(study, tmp_path_factory):
         before = len(list(shaken.store.glob(f".work/{stage}/*/claims/0*")))
         done = shaken.times()
         assert kill_when(
-            shaken.start("--jobs", "2"), lambda: len(list(shaken.store.glob(f".work/{stage}/*/claims/0*"))) > before
+            shaken.start("--jobs", "2"),
+            lambda stage=stage, before=before: len(list(shaken.store.glob(f".work/{stage}/*/claims/0*"))) > before,
         )
         assert done.items() <= shaken.times().items()
     shaken.run()

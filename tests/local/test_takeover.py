@@ -1,4 +1,6 @@
-"""Attempts at a finetune that are taken over while they live, lose a rank, or are stopped before they gained anything."""
+"""Attempts at a finetune that are taken over while they live, lose a rank, or are stopped before they gained
+anything.
+"""
 
 import json
 import os
@@ -33,7 +35,9 @@ compare: {judge: reference_overlap, reference: {task: ins}}
 
 
 class Finetune:
-    """The finetune of a study in a folder, all it is made from finished, and attempts at it as turns of one SLURM task."""
+    """The finetune of a study in a folder, all it is made from finished, and attempts at it as turns of one
+    SLURM task.
+    """
 
     def __init__(self, folder: Path, **placed: int) -> None:
         self.folder, self.placed, self.num_turns = folder, Placement(zero="zero2", **placed), 0
@@ -104,7 +108,7 @@ def test_an_attempt_that_is_taken_over_while_it_lives_ends_soon_and_harms_nothin
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "rank, signum, kind",
+    ("rank", "signum", "kind"),
     [
         (0, signal.SIGKILL, "killed"),
         (2, signal.SIGSTOP, "hang"),
@@ -147,7 +151,7 @@ def test_a_node_that_died_with_all_ranks_is_named_by_who_comes_next(finetune):
     os.kill(pid, signal.SIGKILL)
     assert wait_ranks([pid]) == [-signal.SIGKILL]
     (pid,) = run.turn()
-    wait_for(lambda: run.ends())
+    wait_for(run.ends)
     os.kill(pid, signal.SIGTERM)
     assert wait_ranks([pid]) == [endings.STOPPED]
     assert [(e["kind"], e["node"]) for e in run.ends()] == [("node", "n0"), ("stopped", "n0")]

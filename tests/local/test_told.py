@@ -55,7 +55,7 @@ def test_an_unexpected_error_keeps_its_traceback_and_ends_with_the_line(capfd):
     from winsweep.attempt.endings import say_why
 
     try:
-        [][1]
+        [][1]  # noqa: PLE0643  # as a mistake of ours would
     except IndexError as e:
         say_why(e)
     said = capfd.readouterr().err.splitlines()

@@ -190,7 +190,7 @@ def test_prune_leaves_alone_what_another_studys_table_stands_on(finished, tmp_pa
     (tmp_path / "tiny.yaml").write_text(TINY)
     assert (
         subprocess.run(
-            bench.command()[:2] + [str(tmp_path / "tiny.yaml"), "--store", str(bench.store)],
+            [*bench.command()[:2], str(tmp_path / "tiny.yaml"), "--store", str(bench.store)],
             capture_output=True,
             text=True,
             timeout=100,

@@ -148,4 +148,6 @@ def accounting_testbed(tmp_path_factory) -> Iterator[Testbed]:
         "--accounting",
         "--enforce",
         "limits,qos",
+        "--gpu-type",
+        "a100",
     )

@@ -2,27 +2,16 @@
 
 import json
 
-from tests.check.made import toy, without
+from tests.check.made import STUDY, toy, without
 from tests.slurm.conftest import Testbed
 from tests.slurm.test_study import ON_NODES, Study, drained
-
-STUDY = """\
-name: grid
-models: {good: {path: good}, broken: {path: broken}}
-tasks: {ins: {from: toy, num_examples: 8}}
-seeds: [1]
-recipe: {lr: 1.0e-3, epochs: 1, global_batch: 8, max_tokens: 128, precision: fp32}
-instructions: {path: ask.jsonl}
-decoding: {max_new_tokens: 4, batch: 2, precision: fp32}
-compare: {judge: reference_overlap, reference: {task: ins}}
-"""
 
 
 def test_a_broken_model_has_one_failed_check_and_no_finetune(testbed: Testbed, tmp_path):
     toy(tmp_path / "good")
     without(toy(tmp_path / "broken"), "model.layers.1.mlp.down_proj.weight")
     (tmp_path / "ask.jsonl").write_text('{"instruction": "What is the sum of 1 and 2?", "answer": "3"}\n')
-    study = Study(tmp_path, testbed.env, STUDY)
+    study = Study(tmp_path, testbed.env, STUDY.replace("name: two", "name: grid"))
     said = study.sweep(ON_NODES)
     assert ": check, 2 tasks after " in said and said.count(": check") == 1  # one array for all models
     drained(testbed, 300)

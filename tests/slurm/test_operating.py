@@ -2,64 +2,16 @@
 hand, the doctor.
 """
 
-import csv
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.slurm.conftest import Testbed, wait_for
-
-ROOT = Path(__file__).resolve().parents[2]
-STUDY = """\
-name: small
-models: {a: {pretrain: {num_tokens: 0, width: 16, layers: 1, heads: 2, mlp: 32}}}
-adapters: {base: {rules: []}}
-tasks: {ins: {from: toy, num_examples: 24}}
-seeds: [1]
-recipe: {lr: 1.0e-2, epochs: 2, global_batch: 8, max_tokens: 128, precision: fp32}
-instructions: {from: toy, part: dev}
-decoding: {max_new_tokens: 8, batch: 20}
-compare: {judge: reference_overlap, reference: {task: ins}}
-"""
-CLUSTER = """\
-kind: slurm
-all: {partition: main, time_min: 10, signal_s: 30, timeout_s: 60}
-stages: {finetune: {nodes: 2, ranks: 2, gpus_per_rank: 1, zero: zero2}, generate: {gpus_per_rank: 1}}
-"""
-
-
-class Desk:
-    """A folder with a study, a cluster file and a store with a blank in its name, and the launch commands on them."""
-
-    def __init__(self, folder: Path, testbed: Testbed) -> None:
-        self.folder, self.testbed, self.store = folder, testbed, folder / "the runs"
-        (folder / "study.yaml").write_text(STUDY)
-        (folder / "c.yaml").write_text(CLUSTER)
-
-    def command(self, name: str, *words: object) -> list[str]:
-        return [sys.executable, str(ROOT / f"launch/{name}.py"), *map(str, words), "--store", str(self.store)]
-
-    def run(self, name: str, *words: object, code: int = 0) -> str:
-        done = subprocess.run(
-            self.command(name, *words), env=self.testbed.env, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def on(self, name: str, *words: object, code: int = 0) -> str:
-        return self.run(name, self.folder / "study.yaml", *words, code=code)
-
-    def sweep(self, *words: object, code: int = 0) -> str:
-        return self.on("sweep", "--cluster", self.folder / "c.yaml", *words, code=code)
-
-    def rows(self) -> list[dict]:
-        with open(self.store / "results/small.csv", newline="") as f:
-            return [{k: v for k, v in row.items() if k != "commit"} for row in csv.DictReader(f)]
+from tests.slurm.conftest import wait_for
+from tests.slurm.desk import CLUSTER, ROOT, STUDY, Desk, submit, when
 
 
 @pytest.fixture(scope="module")
@@ -83,29 +35,9 @@ def told(testbed, tmp_path_factory) -> dict:
     said["middle"] = when(r"^running +finetune", lambda: desk.on("status"))
     said["followed"], _ = follower.communicate(timeout=200)
     said["code"] = follower.returncode
-    wait_for(lambda: (desk.store / "results/small.csv").exists(), 60)
+    wait_for((desk.store / "results/small.csv").exists, 60)
     wait_for(lambda: not testbed.run("squeue", "-h"), 60)
     return said
-
-
-def when(pattern: str, look: Callable[[], str]) -> str:
-    """What `look` says when it first fits."""
-    heard: list[str] = []
-    wait_for(lambda: heard.append(look()) or re.search(pattern, heard[-1], re.M), 120)
-    return heard[-1]
-
-
-def submit(desk: Desk, code: int = 0) -> str:
-    done = subprocess.run(
-        ["bash", str(desk.folder / "scripts/submit.sh")],
-        env=desk.testbed.env,
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == code, done.stderr
-    return done.stderr
 
 
 def test_a_dry_run_says_what_would_be_submitted_and_that_slurm_would_take_it(told):
@@ -155,7 +87,7 @@ def test_what_submit_sh_submits_makes_the_table_that_a_local_run_makes(told, tmp
 
 def test_what_submit_sh_submitted_is_known_to_the_launcher_and_not_submitted_twice(told):
     assert "0 tasks in 0 arrays" in told["swept"]
-    assert len(re.findall(r"^job \d+: ", told["submit"], re.M)) == 10
+    assert len(re.findall(r"^job \d+: ", told["submit"], re.MULTILINE)) == 10
     again = submit(told["desk"], code=1)  # nothing is left to do for it
     assert (
         "(submitted before)" in again
@@ -169,9 +101,9 @@ def test_what_submit_sh_submitted_is_known_to_the_launcher_and_not_submitted_twi
 
 
 def test_status_says_what_waits_for_what_and_how_long(told):
-    assert re.search(r"^queued +\d+ × waits for what it is made from \(jobs \d+, ", told["during"], re.M)
+    assert re.search(r"^queued +\d+ × waits for what it is made from \(jobs \d+, ", told["during"], re.MULTILINE)
     assert "until when is not known" in told["during"] and re.search(r"a\.ins\.s1 .*queued", told["during"])
-    assert re.search(r"^running +\S+: \d+%, job \d+_\d: runs on n\S+ since", told["middle"], re.M)
+    assert re.search(r"^running +\S+: \d+%, job \d+_\d: runs on n\S+ since", told["middle"], re.MULTILINE)
     assert "2 of 2 cells done" in told["desk"].on("status")
 
 
@@ -206,7 +138,7 @@ def test_the_doctor_finds_the_testbed_well(told, testbed):
     said = told["desk"].run("doctor", told["desk"].folder / "c.yaml")
     assert (
         "0 problem, 0 unknown" in said
-        and re.search(r"^ok +a job in main: ran on n\d$", said, re.M)
+        and re.search(r"^ok +a job in main: ran on n\d$", said, re.MULTILINE)
         and "winsweep and" in said
     )
     assert set((told["desk"].store / ".work").iterdir()) == before

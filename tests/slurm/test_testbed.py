@@ -85,7 +85,10 @@ def test_a_job_of_the_higher_partition_requeues_one_of_the_lower(testbed):
         testbed.run("srun", "-p", "hi", "-N4", "--exclusive", "true", timeout_s=40)
         assert testbed.field(low, "Restarts") == "1" and testbed.field(low, "JobState") == "PENDING"
         wait_for(lambda: testbed.field(low, "JobState") == "COMPLETED", 40)
-        assert re.findall(r"^run \d", out.read_text(), re.M) == ["run 0", "run 1"] and "PREEMPTION" in out.read_text()
+        assert (
+            re.findall(r"^run \d", out.read_text(), re.MULTILINE) == ["run 0", "run 1"]
+            and "PREEMPTION" in out.read_text()
+        )
     finally:
         testbed.run("scontrol", "update", "PartitionName=main", "GraceTime=8")
 

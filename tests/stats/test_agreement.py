@@ -39,7 +39,7 @@ def test_a_judge_who_never_varies_has_no_correlation():
 def test_other_outputs_are_refused_by_name():
     first, second = two([1, 2, 1], [1, 2, 1])
     second[1]["output_2"] += "!"
-    with pytest.raises(Incomplete, match="judged of other outputs: 'instruction 001' .1 in all"):
+    with pytest.raises(Incomplete, match=r"judged of other outputs: 'instruction 001' .1 in all"):
         agreement(first, second)
     with pytest.raises(Incomplete, match="no judgement for: 'instruction 002'"):
         agreement(first, two([1, 2], [1, 2])[1])

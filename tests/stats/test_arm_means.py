@@ -2,6 +2,7 @@
 
 import itertools
 import statistics
+from collections.abc import Mapping, Sequence
 
 import pytest
 from scipy.stats import ttest_rel
@@ -12,10 +13,12 @@ from winsweep.stats.differences import difference_rows
 from .cells import cell
 
 
-def means(cells: list, varying: list[str] = ["epochs"], published: dict = {}) -> list[dict]:
+def means(cells: list, varying: Sequence[str] = ("epochs",), published: Mapping | None = None) -> list[dict]:
     of = families(*map(list, zip(*cells)), varying)
     return [
-        mean_row(family, arm, varying, published) for family, arm in zip(of, arms_of(of, varying)) if len(family) > 1
+        mean_row(family, arm, varying, published or {})
+        for family, arm in zip(of, arms_of(of, varying))
+        if len(family) > 1
     ]
 
 

@@ -38,7 +38,7 @@ def test_rows_that_do_not_cover_the_set_exactly_are_refused_by_name(kind):
 @needs_data
 def test_806_rows_are_one_too_many():
     rows = rows_of(next(m for m in models() if m.name == "vicuna-13b"))
-    with pytest.raises(Incomplete, match="not in the instruction set: 'one more' .1 in all"):
+    with pytest.raises(Incomplete, match=r"not in the instruction set: 'one more' .1 in all"):
         score([*rows, make_row("one more", 1.0, 5, 6)], instructions(), table())
 
 
@@ -46,7 +46,7 @@ def test_806_rows_are_one_too_many():
 def test_what_is_no_preference_is_refused_by_name(bad):
     rows, texts = make_rows([1, 2, 1.5], [1, 2, 3])
     rows[1]["preference"] = bad
-    with pytest.raises(Incomplete, match="1 of 3 preferences are none .#1 'instruction 001'"):
+    with pytest.raises(Incomplete, match=r"1 of 3 preferences are none .#1 'instruction 001'"):
         score(rows, texts, None)
 
 

@@ -31,7 +31,9 @@ def swapped(rows: Judged) -> Judged:
 
 
 def noisy(num: int, seed: int = 5) -> Judged:
-    """A judge with a taste for length: at equal length the candidate wins about 27 %, and most rows as it writes more."""
+    """A judge with a taste for length: at equal length the candidate wins about 27 %, and most rows as it
+    writes more.
+    """
     rng = np.random.default_rng(seed)
     deltas = rng.integers(0, 600, num)
     length = np.tanh(deltas / deltas.std(ddof=1))

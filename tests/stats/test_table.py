@@ -4,6 +4,7 @@ order fixed.
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from winsweep.stats.table import write
 from .cells import rows
 
 
-def job_of(folder: Path, cells: list[tuple[str, int, float]], leave_out: list[str] = []) -> Job:
+def job_of(folder: Path, cells: list[tuple[str, int, float]], leave_out: Sequence[str] = ()) -> Job:
     """A job of aggregate over cells (task, seed, mean) on the same instructions."""
     inputs, params = {"instructions": folder / "instructions"}, []
     for task, seed, mean in cells:

@@ -70,7 +70,7 @@ def test_a_name_that_leads_elsewhere_is_refused_when_its_content_is_asked_for(na
     pointed(model, name)
     for ask in (refuse_outside, fingerprint, Fingerprints(tmp_path / "cache/digests.json")):
         with pytest.raises(
-            BadData, match="index.json: weight_map names .*; legal are names of files of weights beside it"
+            BadData, match=r"index.json: weight_map names .*; legal are names of files of weights beside it"
         ):
             ask(model)
 
@@ -81,7 +81,7 @@ def test_a_name_that_leads_elsewhere_is_refused_when_its_content_is_asked_for(na
 def test_so_it_is_in_every_index(file, model):
     (model / "sub").mkdir()
     pointed(model, "../../x.safetensors", file)
-    with pytest.raises(BadData, match="weight_map names '../../x.safetensors'"):
+    with pytest.raises(BadData, match=r"weight_map names '../../x.safetensors'"):
         fingerprint(model)
 
 
@@ -116,7 +116,7 @@ def test_everything_that_loads_a_model_looks_first(model, monkeypatch):
     embedders = model / "modules.json"
     pointed(model, "x.safetensors")
     embedders.write_text('[{"path": ""}, {"path": "../../elsewhere"}]')
-    with pytest.raises(BadData, match="path names '../../elsewhere'"):
+    with pytest.raises(BadData, match=r"path names '../../elsewhere'"):
         refuse_outside(model)
     pytest.importorskip("sentence_transformers")
     with pytest.raises(BadData, match="path names"):
@@ -139,7 +139,7 @@ def test_a_study_names_it_before_anything_runs(model, tmp_path):
     from winsweep.study.parts import Parts
 
     pointed(model, "/etc/x.safetensors")
-    with pytest.raises(BadData, match="weight_map names '/etc/x.safetensors'"):
+    with pytest.raises(BadData, match=r"weight_map names '/etc/x.safetensors'"):
         Parts(tmp_path / "s.yaml", Fingerprints(tmp_path / "c.json")).on_disk(
             strict.Node(str(model), str(tmp_path / "s.yaml"), 1, "path")
         )

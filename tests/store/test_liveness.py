@@ -40,7 +40,10 @@ def test_a_process_whose_claim_was_taken_over_ends_as_busy_within_a_beat(tmp_pat
     store = Store(tmp_path).open()
     claim = store.claim(KEY, liveness.owner("slurm-7_0.0"), liveness.alive)
     heartbeat = claim.root / "heartbeat"
-    held = lambda: store.held(KEY, claim.number)
+
+    def held() -> bool:
+        return store.held(KEY, claim.number)
+
     pid = begin(lambda: liveness.beat(heartbeat, held=held) if leads else liveness.fence(held))
     assert code_of(pid, 1) is None
     store.claim(KEY, liveness.owner("slurm-7_0.1"), lambda name: liveness.alive(name, heartbeat, "slurm-7_0.1"))

@@ -52,7 +52,7 @@ def test_a_damaged_copy_is_made_again_and_a_damaged_source_is_named(source, tmp_
         f.write(b"\0\1")
     manifest.verify(staged(source, str(tmp_path / "disk"), ""))  # the copy is of what the manifest says
     (copy / "sub/config.json").write_text("[]")
-    with pytest.raises(Damaged, match="model.safetensors: found other content .*; to rebuild: rm -r that"):
+    with pytest.raises(Damaged, match=r"model.safetensors: found other content .*; to rebuild: rm -r that"):
         staged(source, str(tmp_path / "disk"), "rm -r that")
     assert not list(copy.parent.glob(".half-*")) and not copy.exists()
 

@@ -177,7 +177,7 @@ def test_two_digests_are_seen_to_differ(store):
     listing["data.txt"]["sha256"] = right[:40] + ("0" if right[40] != "0" else "1") + right[41:]
     (path / "manifest.json").write_text(json.dumps(listing))
     with pytest.raises(
-        Damaged, match="found 5 bytes, sha256 ([0-9a-f]*)…; its manifest says 5 bytes, sha256 (?!\\1)[0-9a-f]{44}…"
+        Damaged, match=r"found 5 bytes, sha256 ([0-9a-f]*)…; its manifest says 5 bytes, sha256 (?!\1)[0-9a-f]{44}…"
     ):
         manifest.verify(path)
 

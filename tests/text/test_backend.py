@@ -46,7 +46,9 @@ TURNS = [
 
 
 def folder(path: Path, data: Path, *, fast: bool, slow: bool, legacy: bool | None) -> Path:
-    """A model's directory: with tokenizer.json, with tokenizer.model, and with a configuration unless `legacy` is None."""
+    """A model's directory: with tokenizer.json, with tokenizer.model, and with a configuration unless `legacy`
+    is None.
+    """
     LlamaConfig(vocab_size=32000).save_pretrained(path)
     if fast:
         load(data / "llama2_tokenizer.model").backend_tokenizer.save(str(path / "tokenizer.json"))

@@ -74,7 +74,9 @@ def test_a_template_that_does_not_serve_is_refused(template, says):
 
 
 def test_tags_beside_a_template_are_refused():
-    with pytest.raises(BadStudy, match="frame: found tags and template: chat, .* remove user:, assistant: and system:"):
+    with pytest.raises(
+        BadStudy, match=r"frame: found tags and template: chat, .* remove user:, assistant: and system:"
+    ):
         Frame("<|A|>", "<|B|>", "chat")
 
 

@@ -65,7 +65,7 @@ def test_other_tags(llama):
 def test_a_tokenizer_that_joins_the_frame_to_the_response_is_refused(small):
     joining = copy.deepcopy(small)
     joining.add_tokens(["\nMe"])
-    with pytest.raises(BadData, match="the tokenizer joins the end of .* to what follows, .* other tags"):
+    with pytest.raises(BadData, match=r"the tokenizer joins the end of .* to what follows, .* other tags"):
         encode(TURN, joining, FRAME)
 
 

@@ -163,7 +163,7 @@ def test_a_template_that_closes_with_its_end_of_turn_can_be_trained_with(tmp_pat
 
 
 def test_an_empty_stop_is_refused():
-    with pytest.raises(BadStudy, match="decoding.stop: found an empty text"):
+    with pytest.raises(BadStudy, match=r"decoding.stop: found an empty text"):
         Decoding(stop=("a", ""))
 
 

@@ -27,6 +27,9 @@ CHAT = [
     {"role": "user", "content": "Check."},
     {"role": "assistant", "content": "4", "weight": 1},
 ]
+S, A, B = ({"role": role, "content": said} for role, said in (("system", "S"), ("user", "b"), ("assistant", "c")))
+HUMAN, GPT = {"from": "human", "value": "b"}, {"from": "gpt", "value": "c"}
+IN_PARTS = {"role": "user", "content": [{"type": "text", "text": "b"}]}
 
 
 def read(folder: Path, *rows: object, **options: object) -> list[str]:
@@ -52,45 +55,13 @@ def read(folder: Path, *rows: object, **options: object) -> list[str]:
         ),
         ({"prompt": "b", "completion": "c", "metadata": {"k": 1}}, "u:b a:c"),
         ({"messages": CHAT}, "u:2+2? [a:5] u:Check. a:4"),
-        (
-            {
-                "messages": [
-                    {"role": "system", "content": "S"},
-                    {"role": "user", "content": "b"},
-                    {"role": "assistant", "content": "c", "train": True},
-                ]
-            },
-            "s:S u:b a:c",
-        ),
-        (
-            {
-                "messages": [
-                    {"role": "user", "content": [{"type": "text", "text": "b"}]},
-                    {"role": "assistant", "content": "c", "tool_calls": []},
-                ],
-                "prompt": "b",
-                "system": "S",
-                "tools": None,
-            },
-            "s:S u:b a:c",
-        ),
-        (
-            {
-                "conversations": [
-                    {"from": "system", "value": "S"},
-                    {"from": "human", "value": "b"},
-                    {"from": "gpt", "value": "c"},
-                ]
-            },
-            "s:S u:b a:c",
-        ),
+        ({"messages": [S, A, B | {"train": True}]}, "s:S u:b a:c"),
+        ({"messages": [IN_PARTS, B | {"tool_calls": []}], "prompt": "b", "system": "S", "tools": None}, "s:S u:b a:c"),
+        ({"conversations": [{"from": "system", "value": "S"}, HUMAN, GPT]}, "s:S u:b a:c"),
     ],
 )
 def test_a_shape_is_read(row, said, tmp_path):
     assert read(tmp_path, row) == [said]
-
-
-A, B = {"role": "user", "content": "b"}, {"role": "assistant", "content": "c"}
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,9 @@ def test_what_stands_around_a_spelling_is_read_as_ever(data):
 
 
 def test_a_chat_template_keeps_its_own_tokens_whatever_they_are_called():
-    """Its ends of turns close turns even where the tokenizer does not call them special; spelled in a text they do not."""
+    """Its ends of turns close turns even where the tokenizer does not call them special; spelled in a text they
+    do not.
+    """
     made = small()
     made.add_tokens(
         [
@@ -154,12 +156,23 @@ def test_a_slow_tokenizer():
     assert encode(ROW, slow, FRAME).ids.count(slow.eos_token_id) == 1
 
 
+def test_a_slow_tokenizer_may_lack_a_character_beside_a_special_token_that_is_spelled():
+    class Lacking(ByT5Tokenizer):
+        def _tokenize(self, text):
+            return ["<unk>" if t == "z" else t for t in super()._tokenize(text)]
+
+    slow = Lacking()
+    ids = prompt_ids("z</s>b", slow, FRAME)
+    assert slow.eos_token_id not in ids
+    assert slow.decode(ids) == FRAME.prompt("<unk></s>b")
+
+
 def test_a_tokenizer_that_cannot_read_a_token_as_text_is_refused():
     class Stubborn(ByT5Tokenizer):
         def _tokenize(self, text):
             return [t for part in text.split("</s>") for t in [*super(Stubborn, self)._tokenize(part), "</s>"]][:-1]
 
-    with pytest.raises(BadData, match="a text spells '</s>', a special token of .*; take it out of the text"):
+    with pytest.raises(BadData, match=r"a text spells '</s>', a special token of .*; take it out of the text"):
         prompt_ids("a</s>b", Stubborn(), FRAME)
 
 

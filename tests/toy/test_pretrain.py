@@ -97,7 +97,7 @@ def test_a_loss_that_is_not_finite_stops_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong, words",
+    ("wrong", "words"),
     [(dict(num_tokens=100), "1536"), (dict(width=161), "type 160"), (dict(block_tokens=1024), "512")],
 )
 def test_numbers_that_make_no_model_are_refused(wrong, words):

@@ -102,5 +102,5 @@ def test_llama_2s_own_file_gives_its_pieces(data):
 
 
 def test_a_tokenizer_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(BadStudy, match="no.model"):
+    with pytest.raises(BadStudy, match=r"no.model"):
         load(tmp_path / "no.model")

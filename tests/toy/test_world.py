@@ -53,7 +53,7 @@ def test_the_rng_follows_the_promised_stream():
 
 def test_the_rng_is_fair_enough():
     rng = Rng("fair")
-    counts = {name: 0 for name in "abc"}
+    counts = dict.fromkeys("abc", 0)
     for _ in range(6000):
         counts[rng.weighted({"a": 3.0, "b": 2.0, "c": 1.0})] += 1
     assert counts["a"] == pytest.approx(3000, abs=150) and counts["c"] == pytest.approx(1000, abs=100)
@@ -120,7 +120,7 @@ def test_one_set_begins_another_of_more_examples():
 
 
 @pytest.mark.parametrize(
-    "options, words",
+    ("options", "words"),
     [
         (toy.Options(kinds=("sums",)), ["'sums'", "sum", "chess"]),
         (toy.Options(kinds=("sum", "chess")), ["chess", "alone"]),

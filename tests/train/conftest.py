@@ -1,13 +1,16 @@
-"""The tiny base models that the training tests share."""
+"""The tiny base models that the training tests share, and runs of them that can be killed."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tests.train.world import VOCAB
+from tests.train.killed import RECIPE
+from tests.train.world import VOCAB, World
+from winsweep.study.recipe import Recipe
 
 torch.set_num_threads(1)  # a parent with a pool of threads must not fork
 
@@ -43,3 +46,22 @@ def _without_dropout(root: Path) -> Path:
     config = json.loads((root / "config.json").read_text())
     (root / "config.json").write_text(json.dumps(config | {"attention_dropout": 0.0}))
     return root
+
+
+@pytest.fixture
+def new_world(tmp_path: Path, dropout_model: Path) -> Callable[..., World]:
+    def build(
+        name: str, zero: str = "zero1", num_ranks: int = 2, recipe: Recipe = RECIPE, behind: bool = False
+    ) -> World:
+        return World(
+            tmp_path / name,
+            dropout_model,
+            zero,
+            num_ranks,
+            recipe,
+            micro_tokens=28,
+            checkpoint_steps=3,
+            checkpoint_behind=behind,
+        )
+
+    return build

@@ -120,7 +120,7 @@ def bits(tensor: torch.Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
-@pytest.mark.parametrize("chain, recipe", [(FULL, FP32), (HALF, BF16)], ids=["fp32", "bf16"])
+@pytest.mark.parametrize(("chain", "recipe"), [(FULL, FP32), (HALF, BF16)], ids=["fp32", "bf16"])
 def test_each_layout_holds_the_bits_that_the_first_one_saved(
     chain: list, recipe: Recipe, dropout_model: Path, tmp_path: Path
 ) -> None:

@@ -23,7 +23,9 @@ def whole(model: torch.nn.Module, row: Example, recipe: Recipe) -> torch.Tensor:
 
 
 def plain_loop(base: Path, recipe: Recipe) -> tuple[list[float], list[float], dict]:
-    """Losses, gradient norms and final parameters of training one example at a time, without any of winsweep's engine."""
+    """Losses, gradient norms and final parameters of training one example at a time, without any of winsweep's
+    engine.
+    """
     examples, num_steps = make_examples(22), recipe.num_steps(22)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).train()
     adam = torch.optim.AdamW(
@@ -59,7 +61,7 @@ MORE = [("zero1", 2, 1), ("zero3", 2, 1), ("zero3", 3, 60), ("zero1", 1, 1), ("z
 
 
 @pytest.mark.parametrize(
-    "zero, num_ranks, micro_tokens", [(zero, *split) for zero in STAGES for split in SPLITS] + MORE
+    ("zero", "num_ranks", "micro_tokens"), [(zero, *split) for zero in STAGES for split in SPLITS] + MORE
 )
 def test_equals_a_plain_loop(
     zero: str,
@@ -81,7 +83,7 @@ def test_equals_a_plain_loop(
     assert not (tmp_path / "compiled").exists()
 
 
-@pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero3", 2)])
+@pytest.mark.parametrize(("zero", "num_ranks"), [("zero1", 1), ("zero3", 2)])
 @pytest.mark.parametrize("change", [{}, {"short_step": "divide_by_batch"}])
 def test_the_recipe_as_written_equals_a_plain_loop(
     change: dict, zero: str, num_ranks: int, model: Path, tmp_path: Path
@@ -97,7 +99,7 @@ def test_the_recipe_as_written_equals_a_plain_loop(
         torch.testing.assert_close(tensor, parameters[name], rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero2", 2), ("zero3", 2)])
+@pytest.mark.parametrize(("zero", "num_ranks"), [("zero1", 1), ("zero2", 2), ("zero3", 2)])
 def test_bf16_learns_as_fp32_does(zero: str, num_ranks: int, model: Path, reference: tuple, tmp_path: Path) -> None:
     losses, _, parameters = reference
     world = World(tmp_path, model, zero, num_ranks, replace(RECIPE, precision="bf16"), micro_tokens=42).done()
@@ -146,9 +148,9 @@ class Trainer:
             self.adam.step(), self.adam.zero_grad()
 
 
-@pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero3", 2)])
+@pytest.mark.parametrize(("zero", "num_ranks"), [("zero1", 1), ("zero3", 2)])
 @pytest.mark.parametrize(
-    "num, rates", [(103, [1.0, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1]), (128, [0.1 * n for n in range(10, 0, -1)])]
+    ("num", "rates"), [(103, [1.0, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1]), (128, [0.1 * n for n in range(10, 0, -1)])]
 )
 def test_as_run_is_the_paper_s_trainer(
     num: int, rates: list[float], zero: str, num_ranks: int, model: Path, tmp_path: Path

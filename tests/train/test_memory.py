@@ -55,7 +55,10 @@ def test_the_count_of_a_meta_model_is_what_a_real_one_keeps(level: str) -> None:
 
 def test_the_budget_is_what_fits() -> None:
     per_token = memory.bytes_per_token(CONFIG, torch.bfloat16, "none")
-    fit = lambda free, longest=100: memory.fitting_tokens(CONFIG, torch.bfloat16, "none", free, longest)
+
+    def fit(free: float, longest: int = 100) -> int:
+        return memory.fitting_tokens(CONFIG, torch.bfloat16, "none", free, longest)
+
     assert fit(per_token * 5000) == 3840 and fit(1e15) == memory.MOST_TOKENS
     assert fit(0) == 100 and fit(-1e9, 2048) == 2048  # the longest example must be tried
     assert (
@@ -66,7 +69,7 @@ def test_the_budget_is_what_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    "zero, num_ranks, levels", [("zero1", 1, ["none", "cheap", "full"]), ("zero3", 2, ["none", "full"])]
+    ("zero", "num_ranks", "levels"), [("zero1", 1, ["none", "cheap", "full"]), ("zero3", 2, ["none", "full"])]
 )
 def test_recomputing_changes_no_number(
     zero: str, num_ranks: int, levels: list[str], dropout_model: Path, tmp_path: Path
@@ -89,7 +92,7 @@ def test_cheap_recomputing_does_not_go_with_zero_3(model: Path, tmp_path: Path) 
 def test_a_model_that_cannot_recompute_is_named() -> None:
     model = LlamaForCausalLM(LlamaConfig(**SHAPE))
     model.supports_gradient_checkpointing = False
-    with pytest.raises(BadStudy, match="placement.recompute: found full; LlamaForCausalLM keeps all activations"):
+    with pytest.raises(BadStudy, match=r"placement.recompute: found full; LlamaForCausalLM keeps all activations"):
         memory.recompute(model, "full")
 
 

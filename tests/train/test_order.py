@@ -11,7 +11,7 @@ from winsweep.train.order import permutation, step_rows
 TEN = Recipe(global_batch=10)
 
 
-@pytest.mark.parametrize("num, batch", [(22, 6), (24, 6), (5, 8), (1, 1), (1030, 64)])
+@pytest.mark.parametrize(("num", "batch"), [(22, 6), (24, 6), (5, 8), (1, 1), (1030, 64)])
 def test_an_epoch_sees_each_example_once(num: int, batch: int) -> None:
     recipe = Recipe(global_batch=batch, epochs=1)
     steps = recipe.num_steps(num)

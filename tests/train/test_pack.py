@@ -14,7 +14,7 @@ LIMA = Path(__file__).parents[1] / "benchmarks" / "lima_lengths.json"
 KINDS = [(packed_grid, packed_size), (padded_grid, padded_size)]
 
 
-@pytest.mark.parametrize("split, size", KINDS)
+@pytest.mark.parametrize(("split", "size"), KINDS)
 def test_every_example_is_in_one_part_and_parts_fit(split, size) -> None:
     rng = random.Random(0)
     for _ in range(300):
@@ -27,7 +27,7 @@ def test_every_example_is_in_one_part_and_parts_fit(split, size) -> None:
             all(size(part, lengths) <= budget or len(part) == 1 for micro in grid for part in micro)
             or max(lengths) > budget
         )
-        assert all(size(part, lengths) <= max(budget, max(lengths)) for micro in grid for part in micro)
+        assert all(size(part, lengths) <= max(budget, *lengths) for micro in grid for part in micro)
         assert grid == split(lengths, num_ranks, budget)
 
 

@@ -5,6 +5,7 @@ found out.
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,7 +63,7 @@ MODELS = [
 
 
 @pytest.mark.parametrize("kind", ["example_mean", "example_sum"])
-@pytest.mark.parametrize("name, more", MODELS, ids=[name for name, _ in MODELS])
+@pytest.mark.parametrize(("name", "more"), MODELS, ids=[name for name, _ in MODELS])
 def test_the_gradient_of_a_packed_step_is_that_of_one_by_one(name: str, more: dict, kind: str) -> None:
     examples, recipe = make_examples(16, seed=4), Recipe(global_batch=16, loss=kind)
     one, packed = tiny(name, **more), tiny(name, **more)
@@ -81,11 +82,14 @@ def test_the_gradient_of_a_packed_step_is_that_of_one_by_one(name: str, more: di
 
 def test_losses_are_those_of_each_alone() -> None:
     model = tiny("llama", torch.float32)
-    rows = make_examples(5) + [Example([3, 4], [MASKED, MASKED]), Example([5], [5])]
+    rows = [*make_examples(5), Example([3, 4], [MASKED, MASKED]), Example([5], [5])]
     want = sum(alone(model, row) for row in rows[:5]).item()
     assert varlen.prepare(model, model, CPU) == ""
     assert packed_loss(model, pack(rows)).item() == pytest.approx(want, rel=1e-6)
-    stubborn = lambda logits_to_keep, **inputs: model(**inputs)
+
+    def stubborn(logits_to_keep: object, **inputs: Any) -> Any:
+        return model(**inputs)
+
     assert packed_loss(stubborn, pack(rows)).item() == pytest.approx(want, rel=1e-6)
 
 
@@ -107,7 +111,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("name, says", REFUSED)
+@pytest.mark.parametrize(("name", "says"), REFUSED)
 @pytest.mark.filterwarnings("ignore")  # transformers' own, of kernels that it does not find
 def test_a_model_that_mixes_packed_examples_is_refused_and_left_as_it_was(
     name: str, says: str, dtype: torch.dtype
@@ -121,9 +125,10 @@ def test_a_model_that_mixes_packed_examples_is_refused_and_left_as_it_was(
 def test_a_leak_is_seen_even_where_it_is_slight(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more token of the example before is visible."""
     right = varlen.inputs
-    blurred = lambda lengths, device: right(
-        [lengths[0] + 1, lengths[1] - 1, *lengths[2:]] if len(lengths) > 1 else lengths, device
-    )
+
+    def blurred(lengths: list[int], device: torch.device) -> dict:
+        return right([lengths[0] + 1, lengths[1] - 1, *lengths[2:]] if len(lengths) > 1 else lengths, device)
+
     monkeypatch.setattr(varlen, "LENGTHS", (7, 5, 12))
     monkeypatch.setattr(
         varlen,
@@ -134,10 +139,10 @@ def test_a_leak_is_seen_even_where_it_is_slight(monkeypatch: pytest.MonkeyPatch)
     assert "move the logits of the others" in varlen.prepare(model, model, CPU)
 
 
-@pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero3", 2)])
+@pytest.mark.parametrize(("zero", "num_ranks"), [("zero1", 1), ("zero3", 2)])
 def test_a_model_that_cannot_be_packed_is_padded_and_says_so(zero: str, num_ranks: int, tmp_path: Path) -> None:
     tiny("bloom", torch.float32).save_pretrained(tmp_path / "base")
-    losses, norms, parameters = plain_loop(tmp_path / "base", RECIPE)
+    losses, norms, _parameters = plain_loop(tmp_path / "base", RECIPE)
     world = World(tmp_path, tmp_path / "base", zero, num_ranks, RECIPE, micro_tokens=60).done()
     assert world.losses() == pytest.approx(losses, rel=1e-5) and [x["grad_norm"] for x in world.log()] == pytest.approx(
         norms, rel=1e-4
@@ -167,7 +172,9 @@ def test_the_useful_share_of_slots_is_in_the_log_and_in_the_record(model: Path, 
 
 
 @pytest.mark.parametrize("num_K", [1, 7, 5000])
-@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-14), (torch.float32, 2e-6), (torch.bfloat16, 2e-6)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-14), (torch.float32, 2e-6), (torch.bfloat16, 2e-6)]
+)
 def test_nll_is_cross_entropy(dtype: torch.dtype, tolerance: float, num_K: int) -> None:
     generator = torch.Generator().manual_seed(5)
     logits_KV = (4 * torch.randn(num_K, VOCAB, generator=generator, dtype=torch.float64)).to(dtype).requires_grad_()

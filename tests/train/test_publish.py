@@ -22,7 +22,7 @@ def shard_tensors(out: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("zero, num_ranks", [("zero1", 1), ("zero2", 3), ("zero3", 2)])
+@pytest.mark.parametrize(("zero", "num_ranks"), [("zero1", 1), ("zero2", 3), ("zero3", 2)])
 def test_tied_weights_load_bit_equal(
     zero: str, num_ranks: int, precision: str, tied_model: Path, tmp_path: Path
 ) -> None:
@@ -70,7 +70,7 @@ def test_the_index_is_complete_for_transformers(model: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "zero, precision", [("zero0", "fp32"), ("zero1", "bf16"), ("zero2", "bf16"), ("zero3", "fp32")]
+    ("zero", "precision"), [("zero0", "fp32"), ("zero1", "bf16"), ("zero2", "bf16"), ("zero3", "fp32")]
 )
 def test_a_loss_that_is_not_finite_stops_all_and_publishes_nothing(
     zero: str, precision: str, model: Path, tmp_path: Path
@@ -116,7 +116,7 @@ def test_an_error_in_progress_on_one_rank_ends_all(model: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "examples, says", [([], "found none"), ([Example([1, 2], [1])], "example 0: found 2 ids and 1 labels")]
+    ("examples", "says"), [([], "found none"), ([Example([1, 2], [1])], "example 0: found 2 ids and 1 labels")]
 )
 def test_examples_that_are_none_are_refused(examples: list[Example], says: str, model: Path, tmp_path: Path) -> None:
     world = World(tmp_path, model, "zero1", 1, RECIPE)

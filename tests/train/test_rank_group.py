@@ -54,7 +54,7 @@ def fail(group: RankGroup, rank: int, error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    "error, own, copy",
+    ("error", "own", "copy"),
     [
         (
             OSError(28, "No space left on device"),
@@ -71,7 +71,9 @@ def test_an_error_of_one_is_raised_by_all(error: Exception, own: str, copy: str,
 
 
 def test_rank_0_names_who_did_not_come(tmp_path: Path) -> None:
-    ranks = lambda rank: join(rank=[0, 2][rank], num_ranks=4, meeting=tmp_path / "meeting", timeout_s=1)
+    def ranks(rank: int) -> None:
+        join(rank=[0, 2][rank], num_ranks=4, meeting=tmp_path / "meeting", timeout_s=1)
+
     assert wait_ranks(start_ranks(2, ranks, tmp_path)) == [1, 1]
     assert "of 4 ranks these did not come: 1, 3" in (tmp_path / "rank-0.txt").read_text()
 
@@ -92,10 +94,11 @@ def test_many_groups_at_once(tmp_path: Path) -> None:
 
 
 def test_the_meeting_is_not_open_to_other_machines(tmp_path: Path) -> None:
-    ports = lambda group: [
-        line.split()[1].split(":") for line in open("/proc/net/tcp").readlines()[1:] if line.split()[3] == "0A"
-    ]
-    said = in_group(tmp_path, 1, lambda group: (group.store.port, ports(group)))
+    def ports() -> list[list[str]]:
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        return [line.split()[1].split(":") for line in lines if line.split()[3] == "0A"]
+
+    said = in_group(tmp_path, 1, lambda group: (group.store.port, ports()))
     port, listening = eval(said[0])
     assert [address for address, number in listening if int(number, 16) == port] == ["0100007F"]  # 127.0.0.1
 
@@ -114,9 +117,9 @@ def test_a_dead_rank_ends_its_peer_within_seconds(zero: str, model: Path, tmp_pa
 
 def test_no_group_waits_longer_than_its_time_out(tmp_path: Path) -> None:
     def wait_for_a_hung_rank(group: RankGroup) -> None:
-        group = dist.new_group()
+        pair = dist.new_group()
         group.limit_waits()
-        dist.all_reduce(torch.ones(1), group=group) if group.rank == 0 else time.sleep(4)
+        dist.all_reduce(torch.ones(1), group=pair) if group.rank == 0 else time.sleep(4)
 
     begun = time.monotonic()
     said = in_group(tmp_path, 2, wait_for_a_hung_rank, timeout_s=1)

@@ -1,4 +1,6 @@
-"""Training that goes on with other ranks or another ZeRO stage ends where training that had that layout all along ends."""
+"""Training that goes on with other ranks or another ZeRO stage ends where training that had that layout all
+along ends.
+"""
 
 import json
 import shutil
@@ -69,7 +71,7 @@ def distance(one: World, two: World) -> float:
 
 
 @pytest.mark.parametrize(
-    "old, old_ranks, new, new_ranks, recipe", PAIRS, ids=lambda value: getattr(value, "precision", value)
+    ("old", "old_ranks", "new", "new_ranks", "recipe"), PAIRS, ids=lambda value: getattr(value, "precision", value)
 )
 def test_another_layout_goes_on(
     old: str,

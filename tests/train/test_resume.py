@@ -2,45 +2,23 @@
 
 import os
 import random
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.train.killed import BF16, RECIPE
 from tests.train.world import World
 from winsweep.store import manifest
 from winsweep.study.recipe import Recipe
 from winsweep.train.saver import worth_it
 
-RECIPE = Recipe(lr=3e-3, epochs=3, global_batch=6, warmup_ratio=0.2, precision="fp32")  # 12 steps
-BF16 = replace(RECIPE, precision="bf16")
 KINDS = [("zero0", 1, RECIPE), ("zero1", 1, BF16), ("zero1", 2, RECIPE)]
 KINDS += [("zero2", 2, RECIPE), ("zero3", 2, RECIPE), ("zero3_offload", 2, BF16)]
 
 
-@pytest.fixture
-def new_world(tmp_path: Path, dropout_model: Path) -> Callable[..., World]:
-    def build(
-        name: str, zero: str = "zero1", num_ranks: int = 2, recipe: Recipe = RECIPE, behind: bool = False
-    ) -> World:
-        return World(
-            tmp_path / name,
-            dropout_model,
-            zero,
-            num_ranks,
-            recipe,
-            micro_tokens=28,
-            checkpoint_steps=3,
-            checkpoint_behind=behind,
-        )
-
-    return build
-
-
-@pytest.mark.parametrize("zero, num_ranks, recipe", KINDS, ids=lambda value: getattr(value, "precision", value))
+@pytest.mark.parametrize(("zero", "num_ranks", "recipe"), KINDS, ids=lambda value: getattr(value, "precision", value))
 def test_killed_training_gives_the_same_bits(
     zero: str, num_ranks: int, recipe: Recipe, new_world: Callable[..., World]
 ) -> None:
@@ -66,7 +44,7 @@ def test_killed_training_gives_the_same_bits(
 
 
 @pytest.mark.parametrize(
-    "zero, num_ranks, recipe",
+    ("zero", "num_ranks", "recipe"),
     [("zero1", 1, BF16), ("zero2", 2, RECIPE), ("zero3", 2, RECIPE)],
     ids=["zero1", "zero2", "zero3"],
 )
@@ -97,12 +75,12 @@ def test_killed_while_a_thread_writes_gives_the_same_bits(
         notes["num"] == notes["num_behind"] >= 1
         and notes["bytes"] == sum(path.stat().st_size for path in files(world.work)) > 0
     )
-    assert 0 < notes["seconds"] and 0 < notes["share"] < 1
+    assert notes["seconds"] > 0 and 0 < notes["share"] < 1
 
 
 def files(work: Path) -> list[Path]:
     checkpoint = next(work.glob("checkpoint-*"))
-    return [path for path in checkpoint.rglob("*.pt")]
+    return list(checkpoint.rglob("*.pt"))
 
 
 def test_a_stop_leaves_the_step_it_came_in_on_the_disk(new_world: Callable[..., World]) -> None:
@@ -160,7 +138,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 
 @pytest.mark.parametrize(
-    "zero, num_ranks, behind", [("zero1", 2, False), ("zero1", 2, True), ("zero3", 2, False), ("zero2", 1, True)]
+    ("zero", "num_ranks", "behind"), [("zero1", 2, False), ("zero1", 2, True), ("zero3", 2, False), ("zero2", 1, True)]
 )
 def test_full_disk(
     zero: str, num_ranks: int, behind: bool, new_world: Callable[..., World], small_disk: Callable[[int], Path]
@@ -177,102 +155,3 @@ def test_full_disk(
     small_disk(10 * num_bytes)
     assert world.done().published() == undisturbed.published()
     assert world.facts()["notes"] == ["went on from checkpoint-3"] * 2
-
-
-def stopped_at_5(world: World) -> Path:
-    world.killed_at(rank=0, event="progress", step=5)
-    return world.work / "checkpoint-3"
-
-
-def damage(checkpoint: Path) -> None:
-    victim = next(checkpoint.rglob("*optim_states.pt"))
-    data = bytearray(victim.read_bytes())
-    data[len(data) // 2] ^= 1
-    victim.write_bytes(data)
-
-
-def test_a_flipped_bit_in_the_only_checkpoint_asks(new_world: Callable[..., World]) -> None:
-    world = new_world("world")
-    damage(stopped_at_5(world))
-    for text in world.refused():
-        assert (
-            "checkpoint-3: " in text
-            and "sha256" in text
-            and f"type rm -r {world.work} to train from step 0" in text
-            and "--retry-failed" in text
-        )
-    assert world.checkpoints() == ["checkpoint-3"] and not list(world.out.iterdir())
-    shutil.rmtree(world.work)
-    assert world.done().published() == new_world("undisturbed").done().published()
-    assert world.facts()["notes"] == []
-
-
-def test_a_flipped_bit_falls_back_to_an_older_checkpoint(new_world: Callable[..., World]) -> None:
-    world = new_world("world")
-    shutil.copytree(stopped_at_5(world), world.root / "older")
-    world.killed_at(rank=1, event="progress", step=7)
-    damage(world.work / "checkpoint-6")
-    (world.root / "older").rename(world.work / "checkpoint-3")
-    assert world.done().published() == new_world("undisturbed").done().published()
-    assert (
-        world.facts()["notes"][-1] == "went on from checkpoint-3"
-        and "checkpoint-6 passed over" in world.facts()["notes"][-2]
-    )
-    assert world.checkpoints() == ["checkpoint-9"]
-
-
-@pytest.mark.parametrize("changed", ["seed", "examples"])
-def test_a_checkpoint_of_another_run_is_neither_used_nor_dropped(changed: str, new_world: Callable[..., World]) -> None:
-    world = new_world("world")
-    stopped_at_5(world)
-    world.seed = 8 if changed == "seed" else 7
-    world.examples = world.examples[:-1] if changed == "examples" else world.examples
-    assert all(f"checkpoint-3: made with {changed} = " in text and "rm -r" in text for text in world.refused())
-    assert world.checkpoints() == ["checkpoint-3"]
-
-
-def test_another_split_into_micro_batches_goes_on(new_world: Callable[..., World]) -> None:
-    world = new_world("world")
-    stopped_at_5(world)
-    again = World(
-        world.root, world.base, "zero1", 2, RECIPE, micro_tokens=14, checkpoint_steps=3, checkpoint_behind=False
-    )
-    again.num_attempts = 1
-    assert again.done().facts()["notes"] == ["went on from checkpoint-3"]
-    assert len(again.log()) == 12
-
-
-@pytest.mark.parametrize("where", [".", "about.json", "engine/state/mp_rank_00_model_states.pt"])
-@pytest.mark.parametrize("mode", [0o020, 0o002])
-def test_a_checkpoint_that_others_can_write_is_refused(where: str, mode: int, new_world: Callable[..., World]) -> None:
-    world = new_world("world")
-    victim = stopped_at_5(world) / where
-    victim.chmod(victim.stat().st_mode | mode)
-    assert all("Damaged: " in text and "writable by you alone" in text for text in world.refused())
-    assert world.checkpoints() == ["checkpoint-3"] and not list(world.out.iterdir())
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
-def test_a_checkpoint_of_someone_else_is_refused(new_world: Callable[..., World]) -> None:
-    world = new_world("world")
-    os.chown(stopped_at_5(world), 12345, -1)
-    assert all("Damaged: " in text and "owned by user 12345" in text for text in world.refused())
-
-
-def test_a_link_in_a_checkpoint_is_refused(new_world: Callable[..., World]) -> None:
-    world = new_world("world")
-    checkpoint = stopped_at_5(world)
-    (checkpoint / "random-0.pt").rename(world.root / "elsewhere.pt")
-    (checkpoint / "random-0.pt").symlink_to(world.root / "elsewhere.pt")
-    assert all("Damaged: " in text and "random-0.pt" in text for text in world.refused())
-
-
-def test_checkpoints_are_private_under_any_umask(new_world: Callable[..., World]) -> None:
-    world = new_world("world")
-    before = os.umask(0)
-    try:
-        checkpoint = stopped_at_5(world)
-        assert {path.stat().st_mode & 0o077 for path in [checkpoint, *checkpoint.rglob("*")]} == {0}
-        assert world.done().facts()["notes"] == ["went on from checkpoint-3"]
-    finally:
-        os.umask(before)

@@ -122,5 +122,5 @@ def test_weights_that_are_not_the_configuration_s_are_refused(tmp_path):
     told = json.loads((done / "hf/config.json").read_text()) | {"num_hidden_layers": 3}
     (done / "hf/config.json").write_text(json.dumps(told))
     (tmp_path / "model").mkdir()
-    with pytest.raises(Incomplete, match="the trained weights are not those of its configuration: model.layers.2"):
+    with pytest.raises(Incomplete, match=r"the trained weights are not those of its configuration: model.layers.2"):
         collect(done, tmp_path / "model")

@@ -39,7 +39,7 @@ def refusal(tmp_path: Path, config: object) -> str:
 TYPICAL = [("optimizer", {"type": "Adam"}), ("fp16", {"enabled": True}), ("bf16", None)]
 
 
-@pytest.mark.parametrize("key, value", [(key, 1) for key in DECIDED] + TYPICAL)
+@pytest.mark.parametrize(("key", "value"), [(key, 1) for key in DECIDED] + TYPICAL)
 def test_what_the_recipe_decides_is_refused(key: str, value: object, tmp_path: Path) -> None:
     text = refusal(tmp_path, {"zero_optimization": {"stage": 1}, key: value})
     assert f"{key}: found {json.dumps(value)}" in text and DECIDED[key] in text and 'write "auto"' in text
@@ -62,7 +62,7 @@ def test_what_changes_numbers_inside_zero_is_refused(key: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "config, found",
+    ("config", "found"),
     [
         ({}, "found null"),
         ([], "found []"),
@@ -88,7 +88,7 @@ def test_a_missing_file_lists_those_there_are() -> None:
         read_zero(DS_CONFIGS / "zero9.json")
 
 
-@pytest.mark.parametrize("num_ranks, accumulation", [(1, 64), (2, 32), (3, 22), (16, 4), (100, 1)])
+@pytest.mark.parametrize(("num_ranks", "accumulation"), [(1, 64), (2, 32), (3, 22), (16, 4), (100, 1)])
 def test_batches_are_a_product_that_covers_the_recipes(num_ranks: int, accumulation: int) -> None:
     got = resolve(read_zero(DS_CONFIGS / "zero3.json"), Recipe(global_batch=64), num_ranks)
     assert (got["train_micro_batch_size_per_gpu"], got["gradient_accumulation_steps"]) == (1, accumulation)

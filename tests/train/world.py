@@ -53,7 +53,7 @@ def _fork(main: Callable[[], None], log: Path) -> int:
     if pid:
         return pid
     code = 1
-    sys.stdout = sys.stderr = file = open(log, "w", buffering=1)
+    sys.stdout = sys.stderr = file = open(log, "w", buffering=1)  # noqa: SIM115  # until the process ends
     os.dup2(file.fileno(), 1), os.dup2(file.fileno(), 2)
     try:
         main()
@@ -113,7 +113,11 @@ class World:
         )
         how = dict(placement=self.placement, zero_config=self.config, group=group)
         at = [0]
-        progress = lambda done, total: at.__setitem__(0, done) or self.on_progress(rank, done)
+
+        def progress(done: int, total: int) -> None:
+            at[0] = done
+            self.on_progress(rank, done)
+
         how["stopping"] = lambda: self.stopping(rank, at[0])
         notes = finetune(
             self.examples,
@@ -148,7 +152,10 @@ class World:
         """One attempt in which `rank` kills itself: on the first audit event whose arguments hold `text`, or after
         `step`.
         """
-        die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+
+        def die() -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
         self.on_progress = lambda here, done: die() if event == "progress" and (here, done) == (rank, step) else None
         self.on_audit = lambda here, what, args: die() if (here, what) == (rank, event) and text in args else None
         codes = self.run()

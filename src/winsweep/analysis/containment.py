@@ -1,7 +1,10 @@
-"""How much of a generalist a task-specific model is outside its task, and how much of that is left behind each guard."""
+"""How much of a generalist a task-specific model is outside its task, and how much of that is left behind each
+guard.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from winsweep.analysis.guards import Guard, both
 from winsweep.analysis.intervals import Share, share_of
@@ -31,7 +34,7 @@ class Effect:
 
 
 def effects(
-    judged: Sequence[Mapping[str, object]],
+    judged: Sequence[Mapping[str, Any]],
     guards: Sequence[Guard],
     in_domain: Collection[str],
     task: Sequence[tuple[str, str]],

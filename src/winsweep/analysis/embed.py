@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +12,11 @@ from winsweep.text import hub
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import read_report, refuse
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
-def embedder_of(source: Mapping[str, object], file: Callable[[Mapping], Path]) -> Callable[[list[str]], np.ndarray]:
+
+def embedder_of(source: Mapping[str, Any], file: Callable[[Mapping], Path]) -> Callable[[list[str]], np.ndarray]:
     """The embedder that a parameter names: of the hub, of a directory (where `file` says it lies), or character
     n-grams.
     """
@@ -79,7 +83,7 @@ def embedder(name: str, revision: str | None = None, batch: int = 32) -> Callabl
     return embed
 
 
-def _refuse_drawn(name: str, revision: str | None, model: object) -> None:
+def _refuse_drawn(name: str, revision: str | None, model: "SentenceTransformer") -> None:
     """BadData if a weight of the embedder's transformer is not in its files, but for a pooler's, which nothing of it
     uses.
     """

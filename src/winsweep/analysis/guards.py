@@ -36,7 +36,7 @@ def form(style: str | None = None, template: str | None = None) -> Guard:
 
     White space around an output does not count. BadData from the guard if a match takes more than MATCH_S seconds.
     """
-    has = STYLES[style] if style else _matcher(template)
+    has = STYLES[style] if style else _matcher(template or "")
 
     def passes(instructions: Sequence[str], outputs: Sequence[str]) -> list[bool]:
         return [has(output.strip()) for output in outputs]

@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -115,14 +116,15 @@ def score(
     examples = {pair: _encoded(pair, rows, tokenizer, frame, most) for pair in pairs}
     out: dict[Pair, Score] = {}
     for number, batch in enumerate(_batches(examples, batch_tokens)):
-
-        def make() -> list[float]:
-            return example_losses(model, collate([examples[pair] for pair in batch]).to(model.device)).tolist()
-
+        make = partial(_losses, model, [examples[pair] for pair in batch])
         losses_B = kept(work / f"losses-{number:06d}.json", make) if work else make()
         out |= {pair: _score(loss, examples[pair], pair) for pair, loss in zip(batch, losses_B, strict=True)}
         progress(len(out), len(pairs))
     return out
+
+
+def _losses(model: PreTrainedModel, examples: Sequence[Example]) -> list[float]:
+    return example_losses(model, collate(examples).to(model.device)).tolist()
 
 
 def _encoded(

@@ -95,3 +95,11 @@ def _read(folder: Path) -> Submitted:
     except FileNotFoundError:
         job = None
     return Submitted(folder, tuple(map(tuple, told["keys"])), job, told["at"])
+
+
+def failure(folder: Path, index: int) -> str | None:
+    """What ended a task before a rank of it began, as its script has noted it (slurm/task_script), or None."""
+    try:
+        return (folder / "failed" / str(index)).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None

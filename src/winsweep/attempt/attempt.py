@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from types import ModuleType
 
-from winsweep import layout
+from winsweep import layout, placement
 from winsweep.attempt import history, staging, warm
 from winsweep.attempt.endings import (
     CODES,
@@ -135,7 +135,7 @@ def _make(
         "params": spec.params,
         "inputs": dict(spec.inputs),
         "notes": job.notes,
-        "placement": vars(spec.placement),
+        "placement": placement.plain(spec.placement),
         **provenance.circumstances(),
         **usage(record["begun"]),
     }

@@ -5,10 +5,11 @@ import uuid
 from pathlib import Path
 
 from winsweep import paths
-from winsweep.attempt import attempt, fork_server
+from winsweep.attempt import attempt, fork_server, history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.errors import WinsweepError
+from winsweep.store.store import Store
 
 
 def main(path: Path) -> None:
@@ -19,5 +20,9 @@ def main(path: Path) -> None:
         print(f"error: {e}", file=sys.stderr)
         sys.exit(2)
     if spec.placement.ranks > 1:
-        sys.exit(fork_server.run_ranks(path, spec.placement.ranks))
+        sys.exit(
+            fork_server.run_ranks(
+                path, spec.placement.ranks, lambda: history.call_off(Store(Path(spec.store)), spec.key)
+            )
+        )
     sys.exit(attempt.run(spec, 0, 1, uuid.uuid4().hex[:12], StopFlag()))

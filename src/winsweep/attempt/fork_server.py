@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -168,13 +169,14 @@ def signal_all(group: ProcessGroup, signum: int) -> None:
             os.kill(pid, signum)
 
 
-def run_ranks(spec: Path, ranks: int) -> int:
-    """The ranks of one attempt started from here, output to this terminal: the leader's exit code."""
+def run_ranks(spec: Path, ranks: int, call_off: Callable[[], None]) -> int:
+    """The ranks of one attempt, with output to this terminal: the leader's exit code. Ctrl-C calls it off."""
     group = start(spec, ranks, None, None)
     try:
         while not poll(group):
             time.sleep(POLL_S)
     except KeyboardInterrupt:
+        call_off()
         stop({"": group})
     return group.codes[0]
 

@@ -6,19 +6,24 @@ import time
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
+from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.endings import progress_of
 from winsweep.attempt.retry import End, against, failed
 from winsweep.errors import Busy
 from winsweep.store import links, liveness
+from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 
 SILENT = {"kind": "killed", "reason": "no end record: killed, or its node died"}
 SHOWN = 500  # characters of a log's last line
+# behind an attempt's token, in the name of a file with the number of the first attempt that is meant
+CALLED_OFF = ".cancelled"
 
 
 def ends(store: Store, key: str) -> list[End]:
-    """The ends of all attempts at `key`, oldest first, less what was forgiven; the latest attempt may not have ended.
+    """The ends of all attempts at `key`, oldest first, less what was forgiven or called off; the latest attempt may not
+    have ended.
 
     One that left no record and was followed by another was killed.
     """
@@ -57,11 +62,28 @@ def forgive(store: Store, keys: Iterable[str]) -> None:
             (folder / f"{number:06d}.forgiven").touch()
 
 
+def call_off(store: Store, key: str, token: str = "") -> None:
+    """A person ends the attempt at `key` that has this token (or it, a dot, and anything; by default that of the latest
+    one).
+
+    However it ends, now or once it begins, it does not count. What ended before does. Nothing happens where no attempt
+    is meant.
+    """
+    latest = store.latest(key)
+    if not token and (not latest or store.is_over(key, latest)):
+        return
+    first = latest + 1 if latest and store.is_over(key, latest) else max(1, latest)
+    folder = links.inside(store.root, store.work(key) / "ends")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / f"{token or store.token_of(key, latest)}{CALLED_OFF}", str(first).encode())
+
+
 def note_lost(store: Store, over: Submitted) -> None:
     """Each task of an array that left the queue without ever beginning, although all it needs is there, counts as an
     attempt.
 
-    So a job that cannot start on its nodes is not submitted again for ever.
+    So a job that cannot start on its nodes is not submitted again for ever. One whose setup lines, interpreter or
+    container failed would fail again.
     """
     if over.job is None:  # it was never submitted
         return
@@ -69,8 +91,11 @@ def note_lost(store: Store, over: Submitted) -> None:
     lines = (over.folder / "specs.jsonl").read_text(encoding="utf-8").splitlines()
     for index, line in enumerate(lines):
         task = f"{over.job}_{index}"
+        broken = arrays.failure(over.folder, index)
         for key in could_begin(json.loads(line), present) if not present >= set(over.keys[index]) else ():
-            if not store.was_claimed(key, f"slurm-{task}"):
+            if broken:
+                lose(store, key, task, f"could not begin: {printable(broken)}", "setup")
+            elif not store.was_claimed(key, f"slurm-{task}"):
                 said = last_words(store.work(key) / "logs", f"slurm-{task}.*.log")
                 why = f"its log ends with: {said}" if said else "cancelled, or it could not start on its node"
                 lose(store, key, task, f"left the queue and never began: {why}")
@@ -118,7 +143,12 @@ def last_words(logs: Path, pattern: str) -> str:
     """The last line of the newest log there, without what a terminal would act on; "" if there is none."""
     log = max(logs.glob(pattern), key=lambda p: p.stat().st_mtime, default=None)
     lines = log.read_bytes()[-4 * SHOWN :].decode(errors="replace").strip().splitlines() if log else []
-    return "".join(c for c in lines[-1] if c.isprintable())[-SHOWN:] if lines else ""
+    return printable(lines[-1]) if lines else ""
+
+
+def printable(text: str) -> str:
+    """The end of a text as one line that no terminal acts on."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())[-SHOWN:]
 
 
 def lacking(store: Store, key: str) -> dict:
@@ -131,18 +161,28 @@ def lacking(store: Store, key: str) -> dict:
 
 
 def _told(store: Store, key: str) -> dict[int, dict]:
-    """What was written of the end of each attempt, by number; nothing of a forgiven one."""
+    """What was written of the end of each attempt, by number; nothing of one that was forgiven or called off."""
     folder = store.work(key) / "ends"
     try:
-        names = [name for name in os.listdir(folder) if name[0].isdigit()]
+        names = os.listdir(folder)
     except FileNotFoundError:
         return {}
+    called_off = _called_off(store, key, [folder / name for name in names if name.endswith(CALLED_OFF)])
     forgiven: dict[int, dict] = {int(name.partition(".")[0]): {} for name in names if name.endswith(".forgiven")}
-    return forgiven | {
+    said = {
         int(name.partition(".")[0]): json.loads((folder / name).read_bytes())
         for name in names
         if name.endswith(".json")
     }
+    return forgiven | said | called_off
+
+
+def _called_off(store: Store, key: str, marks: list[Path]) -> dict[int, dict]:
+    """An empty record for each attempt that a person ended."""
+    meant = [(f"{path.name.removesuffix(CALLED_OFF)}.", int(path.read_text())) for path in marks]
+    numbers = range(min(first for _, first in meant), store.latest(key) + 1) if meant else ()
+    tokens = {n: f"{store.token_of(key, n)}." for n in numbers}
+    return {n: {} for n, token in tokens.items() if any(token.startswith(of) and n >= first for of, first in meant)}
 
 
 def _end(store: Store, record: dict) -> End:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from winsweep import keys
+from winsweep import keys, placement
 from winsweep.artifact import Artifact
 from winsweep.errors import BadData
 from winsweep.placement import Placement
@@ -56,7 +56,7 @@ class Spec:
         return f"python launch/sweep.py {shlex.quote(self.study)} --store {shlex.quote(self.store)}"
 
 
-def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path], placement: Placement) -> Spec:
+def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path], placed: Placement) -> Spec:
     """The spec of an artifact, with those of `files` (sha256 to path) that its parameters name."""
     used = _digests(artifact.plain_params) & files.keys()
     return Spec(
@@ -69,7 +69,7 @@ def make(artifact: Artifact, store: Path, study: Path, files: Mapping[str, Path]
         artifact.plain_params,
         {n: a.key for n, a in artifact.inputs.items()},
         {s: str(files[s]) for s in sorted(used)},
-        placement,
+        placed,
         dict(artifact.limits),
         {n: a.key for n, a in artifact.gates.items()},
     )
@@ -99,7 +99,7 @@ def read(path: Path) -> Spec:
 
 def plain(spec: Spec) -> dict:
     """`spec` in JSON types; see restore."""
-    return vars(spec) | {"placement": vars(spec.placement)}
+    return vars(spec) | {"placement": placement.plain(spec.placement)}
 
 
 def restore(raw: dict) -> Spec:
@@ -107,7 +107,7 @@ def restore(raw: dict) -> Spec:
     store.
     """
     try:
-        spec = Spec(**raw | {"placement": Placement(**raw["placement"])})
+        spec = Spec(**raw | {"placement": placement.restore(raw["placement"])})
         asked = keys.digest(
             {"stage": spec.stage, "version": spec.version, "params": spec.params, "inputs": spec.inputs}
         )

@@ -27,7 +27,8 @@ class Rules(LogitsProcessor):
         self, adapter: Adapter, tokenizer: PreTrainedTokenizerBase, vocab: int, frame: Frame = Frame()
     ) -> None:
         self.rules = resolve(adapter, tokenizer, vocab, frame)
-        self.ids_BT: torch.Tensor | None = None
+        self.ids_BT: torch.Tensor | None = None  # of the last step
+        self.slots: Slots  # its state
 
     @classmethod
     def for_model(

@@ -68,7 +68,8 @@ def _tried(model: PreTrainedModel, graphs: bool) -> tuple[str, Step | None]:
 def _logits(step: Step, rows: list[list[int]]) -> list[torch.Tensor]:
     """The logits (T, V) of each row's last tokens, by a prefill of all and one step for each token."""
     step.cache.fit(len(rows), max(map(len, rows)))
-    seen = [step.read([ids[:n] for ids, n in zip(rows, LENGTHS)], 0).float()]
-    for i in range(NUM_TOKENS):
-        seen.append(step.write([ids[n + i] for ids, n in zip(rows, LENGTHS)], [n + i for n in LENGTHS]).float().clone())
-    return list(torch.stack(seen, 1))
+    read = step.read([ids[:n] for ids, n in zip(rows, LENGTHS)], 0).float()
+    written = (
+        step.write([ids[n + i] for ids, n in zip(rows, LENGTHS)], [n + i for n in LENGTHS]) for i in range(NUM_TOKENS)
+    )
+    return list(torch.stack([read, *(logits.float().clone() for logits in written)], 1))

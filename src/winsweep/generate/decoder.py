@@ -103,8 +103,9 @@ class Decoder:
             positions = wanted
         self.step.cache.fit(self._capacity(positions), positions)
         rows = [row.ids for row in self.rows[begin:]]
-        for slot, ids in enumerate(rows, begin) if self.rules else ():
-            self.rules.fill(slot, ids)
+        if self.rules:
+            for slot, ids in enumerate(rows, begin):
+                self.rules.fill(slot, ids)
         self._choose(self.step.read(rows, begin), begin)
 
     def _write(self) -> None:

@@ -188,7 +188,9 @@ def in_batches(
     adapter: Adapter | None,
     stopping: Callable[[], str | None],
 ) -> Iterator[tuple[int, list[int]]]:
-    """In batches that are the same whatever is done already, so that bf16 does not tell how often an attempt was ended."""
+    """In batches that are the same whatever is done already, so that bf16 does not tell how often an attempt
+    was ended.
+    """
     rules = None if adapter is None else Rules.for_model(model, tokenizer, adapter, frame)
     for start in range(0, len(order), decoding.batch):
         batch = order[start : start + decoding.batch]

@@ -39,7 +39,9 @@ class SlotCache(Cache):
         self.shape = (num_slots, positions)
 
     def put(self, read: Cache, lengths: list[int], first_slot: int) -> None:
-        """What a pass over prompts in a line made of them goes to the slots from `first_slot` on, positions from 0 on."""
+        """What a pass over prompts in a line made of them goes to the slots from `first_slot` on, positions
+        from 0 on.
+        """
         if not self.held_BSHD:
             self.held_BSHD = [
                 tuple(x.new_zeros(*self.shape, x.shape[1], x.shape[3]) for x in (layer.keys, layer.values))

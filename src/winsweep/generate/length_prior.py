@@ -17,7 +17,7 @@ def prior_lengths(name: str, instructions: Path, num_rows: int) -> list[float] |
     A hint: what cannot be read is passed over.
     """
     outputs = instructions.parents[1] / "generate"
-    found = []
+    found: list[list[float]] = []
     for path in _nearest(name, outputs)[:LOOKED_AT]:
         try:
             of = json.loads((path / RECORD).read_bytes())["inputs"]["instructions"]
@@ -39,7 +39,8 @@ def _nearest(name: str, outputs: Path) -> list[Path]:
         names = os.listdir(outputs)
     except FileNotFoundError:
         return []
-    return [outputs / n for n in sorted(names, key=lambda n: (-len(os.path.commonprefix([n, name])), n))]
+    common = os.path.commonprefix  # of characters, as labels are no paths
+    return [outputs / n for n in sorted(names, key=lambda n: (-len(common([n, name])), n))]
 
 
 def _is(published: Path, key: str) -> bool:

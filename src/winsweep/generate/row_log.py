@@ -47,7 +47,7 @@ class RowLog:
 
     def add(self, row: int, tokens: list[int]) -> None:
         if self.file is None:
-            self.file = open(self.path, "xb", buffering=0)
+            self.file = open(self.path, "xb", buffering=0)  # noqa: SIM115  # as long as this object lives
         body = json.dumps([row, tokens], separators=(",", ":")).encode()
         self.file.write(_mark(body) + b" " + body + b"\n")
         if time.monotonic() - self.synced > SYNC_S:

@@ -1,4 +1,6 @@
-"""The ranks of one generation: which rows each makes, and how the first gets those of the others, through files alone."""
+"""The ranks of one generation: which rows each makes, and how the first gets those of the others, through files
+alone.
+"""
 
 import time
 from collections.abc import Callable, Sequence

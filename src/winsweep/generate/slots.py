@@ -5,6 +5,8 @@ Shape suffixes: B slots, K of them, V vocabulary, U ids of the uniform rule, W i
 longer tag.
 """
 
+from typing import TypeAlias
+
 import torch
 
 from winsweep.errors import BadData
@@ -13,7 +15,7 @@ from winsweep.study.rules import Adapter
 
 FORCED = 100.0  # what EOS gets past adapter.eos_forced_past, as in the paper's listing
 WIDTH = 256  # by which the lists of ids grow
-Which = torch.Tensor | slice  # of the slots: their numbers, each named once, or a part of them in order
+Which: TypeAlias = torch.Tensor | slice  # of the slots: their numbers, each named once, or a part of them in order
 
 
 class Slots:

@@ -20,7 +20,8 @@ class Step:
 
     def __init__(self, model: PreTrainedModel, graphs: bool = False) -> None:
         self.model, self.device, self.cache = model, model.device, SlotCache()
-        self.recorded: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, torch.Tensor]] | None = {} if graphs else None
+        self.graphs = graphs
+        self.recorded: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
         model.set_attn_implementation(BY_LENGTH)
 
     def read(self, prompts: Sequence[Sequence[int]], first_slot: int) -> torch.Tensor:
@@ -48,7 +49,7 @@ class Step:
         overwrite them.
         """
         given = torch.tensor([tokens, positions])
-        if self.recorded is None:
+        if not self.graphs:
             return self._forward(*given.to(self.device))
         width = padded(len(tokens), self.cache.shape[0])
         if (key := (width, *self.cache.shape)) not in self.recorded:

@@ -9,8 +9,9 @@ Written to the interface vllm.v1.sample.logits_processor (vLLM 0.11 and later; t
 runner want VLLM_USE_V2_MODEL_RUNNER=0). Everything that decides a number is Slots, which is the same for every engine.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import AutoTokenizer
@@ -21,6 +22,10 @@ from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.slots import Slots
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
+
+if TYPE_CHECKING:
+    from vllm import SamplingParams
+    from vllm.config import VllmConfig
 
 ARGUMENT = "winsweep_rules"
 
@@ -34,7 +39,9 @@ class Request:
 
 
 def extra_args(adapter: Adapter, frame: Frame) -> dict[str, object]:
-    """What SamplingParams(extra_args=...) holds for a request under the rules; its prompt is frame.prompt(instruction)."""
+    """What SamplingParams(extra_args=...) holds for a request under the rules; its prompt is
+    frame.prompt(instruction).
+    """
     return {ARGUMENT: {"adapter": keys.plain(adapter), "frame": keys.plain(frame)}}
 
 
@@ -42,10 +49,10 @@ class VllmRules(LogitsProcessor):
     """Adds the rules to the logits of the requests that ask for them; requests with equal adapters share one Slots."""
 
     @classmethod
-    def validate_params(cls, params: object) -> None:
+    def validate_params(cls, params: "SamplingParams") -> None:
         _asked(params)
 
-    def __init__(self, vllm_config: object, device: torch.device, is_pin_memory: bool) -> None:
+    def __init__(self, vllm_config: "VllmConfig", device: torch.device, is_pin_memory: bool) -> None:
         model = vllm_config.model_config
         self.tokenizer = AutoTokenizer.from_pretrained(model.tokenizer, revision=model.tokenizer_revision)
         self.vocab, self.num, self.device = model.get_vocab_size(), vllm_config.scheduler_config.max_num_seqs, device
@@ -103,11 +110,11 @@ class VllmRules(LogitsProcessor):
         for request in late:
             request.num_seen += 1
 
-    def _tensor(self, numbers) -> torch.Tensor:
+    def _tensor(self, numbers: Iterable[int]) -> torch.Tensor:
         return torch.tensor(list(numbers), device=self.device)
 
 
-def _asked(params: object) -> tuple[Adapter, Frame] | None:
+def _asked(params: "SamplingParams") -> tuple[Adapter, Frame] | None:
     """The adapter and the frame of a request; ValueError for what is not what `extra_args` gives."""
     given = (params.extra_args or {}).get(ARGUMENT)
     if given is None:

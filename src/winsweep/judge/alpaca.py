@@ -11,7 +11,7 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -69,7 +69,13 @@ def length_controlled(
             rows, save_weights_dir=None, is_warn_extreme_changes=False, glm_info=info
         )
     chosen = c if c is not None else float(fitted[0].C_[0])
-    return Fit(float(said["length_controlled_winrate"]), tuple(float(w) for w in fitted[0].coef_[0]), chosen)
+    return Fit(float(said["length_controlled_winrate"]), three(fitted[0].coef_[0]), chosen)
+
+
+def three(weights: Iterable[float]) -> tuple[float, float, float]:
+    """The weights of a Fit, as plain numbers."""
+    length, difficulty, merit = map(float, weights)
+    return length, difficulty, merit
 
 
 @contextlib.contextmanager
@@ -77,17 +83,17 @@ def _pinned(glm: ModuleType, table: str, fitted: list[Any]) -> Iterator[None]:
     """The table is read from text instead of the hub, and the fitted model, which alpaca_eval keeps to itself, goes to
     `fitted`.
     """
-    download, fit = glm.hf_hub_download, glm.fit_LogisticRegressionCV
+    before = {name: vars(glm)[name] for name in ("hf_hub_download", "fit_LogisticRegressionCV")}
 
     def remember(*args: Any, **kwargs: Any) -> Any:
-        fitted.append(fit(*args, **kwargs))
+        fitted.append(before["fit_LogisticRegressionCV"](*args, **kwargs))
         return fitted[-1]
 
-    glm.hf_hub_download, glm.fit_LogisticRegressionCV = lambda **_: io.StringIO(table), remember
+    vars(glm).update(hf_hub_download=lambda **_: io.StringIO(table), fit_LogisticRegressionCV=remember)
     try:
         yield
     finally:
-        glm.hf_hub_download, glm.fit_LogisticRegressionCV = download, fit
+        vars(glm).update(before)
 
 
 @contextlib.contextmanager

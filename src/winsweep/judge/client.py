@@ -37,7 +37,9 @@ UNREADABLE = "name a judge that this model can answer as; chain_of_thought needs
 def judge_over_http(
     pairs: list[Row], judge: ChatJudge, limits: Limits, keep: Callable[[list[Row]], None], ledger: Ledger | None
 ) -> None:
-    """See judging.judge_all. Raises BadStudy, before any call, without a key or for a model that OpenAI has shut down."""
+    """See judging.judge_all. Raises BadStudy, before any call, without a key or for a model that OpenAI has
+    shut down.
+    """
 
     def ask(questions: list[Question], answered: Callable, idle: Callable) -> Unanswered:
         spending = Spending(judge.identity["model"], limits, ledger)
@@ -70,9 +72,11 @@ class _Calls:
             idle,
         )
         self.failures: dict[Question, Failure] = {}
-        self.stopped, self.why, self.raised, self.in_a_row = "", None, None, 0
+        self.stopped, self.in_a_row = "", 0
+        self.why: Failure | None = None
+        self.raised: BaseException | None = None
         self.workers: list[asyncio.Task] = []
-        self.under_way: set[asyncio.Task] = set()  # workers whose call has left
+        self.under_way: set[asyncio.Task | None] = set()  # workers whose call has left
         self.elsewhere: set[Question] = set()  # what other processes got answered
 
     async def all(self, questions: list[Question]) -> Unanswered:
@@ -154,11 +158,14 @@ class _Calls:
         while found := await self._call(question):
             failed[found.kind] += 1
             if found.kind in ("refused", "quota"):
-                return self.stop(f"the endpoint says {found.told}, which holds for every call", found)
+                self.stop(f"the endpoint says {found.told}, which holds for every call", found)
+                return
             if found.retry_after_s > LONGEST_WAIT_S:
-                return self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})", found)
+                self.stop(f"the endpoint asks for {found.retry_after_s:,.1f} s of rest ({found.told})", found)
+                return
             if failed[found.kind] >= most[found.kind]:
-                return self._give_up(question, found)
+                self._give_up(question, found)
+                return
             await self._rest(
                 question,
                 max(
@@ -169,7 +176,7 @@ class _Calls:
     async def _rest(self, question: Question, seconds: float) -> None:
         """Wait so long, or until another process got the answer."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and question not in self.elsewhere:
+        while (left := end - time.monotonic()) > 0 and question not in self.elsewhere:  # noqa: ASYNC110  # from a file
             await asyncio.sleep(min(left, IDLE_S))
 
     async def _call(self, question: Question) -> Failure | None:
@@ -182,7 +189,8 @@ class _Calls:
         if self._over or question in self.elsewhere:
             return None
         if refusal := self.spending.refuses(*size):
-            return self.stop(refusal, Failure("budget", refusal, do="raise dollars: in limits: to go on"))
+            self.stop(refusal, Failure("budget", refusal, do="raise dollars: in limits: to go on"))
+            return None
         worker = asyncio.current_task()
         self.under_way.add(worker)
         try:

@@ -15,6 +15,7 @@ import yaml
 from winsweep import keys
 from winsweep.errors import BadStudy
 from winsweep.judge.chat import ChatJudge
+from winsweep.judge.questions import Order
 from winsweep.judge.verdict import reader, weighed_names
 
 OFFICIAL = "weighted_alpaca_eval_gpt4_turbo"  # AlpacaEval 2's judge
@@ -76,7 +77,7 @@ def read(config: str, model: str | None, both_orders: bool = False) -> ChatJudge
     ident = Identity(
         name, model, sha256(template), sha256(json.dumps(said, sort_keys=True)), metadata.version("alpaca_eval")
     )
-    order = "hash" if entry.get("is_randomize_output_order", True) else "reference_first"
+    order: Order = "hash" if entry.get("is_randomize_output_order", True) else "reference_first"
     judge = ChatJudge(
         keys.plain(ident), _messages(template, path), _request(kwargs, path), order, reader(entry), _names(entry)
     )

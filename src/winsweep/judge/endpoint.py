@@ -41,10 +41,9 @@ def connect(model: str, limits: Limits) -> aiohttp.ClientSession:
     if not key:
         legal = "legal is your key, or any word where a local endpoint wants none"
         raise BadStudy(f"OPENAI_API_KEY: not set; {legal}; type: export OPENAI_API_KEY=…")
-    if is_shut_down(model) and url.startswith(OWN):
+    if (price := price_of(model)) and is_shut_down(model) and url.startswith(OWN):
         raise BadStudy(
-            f"judge model {model}: OpenAI shut it down on {price_of(model).shut_down}; legal is a model that is "
-            f"served, such as "
+            f"judge model {model}: OpenAI shut it down on {price.shut_down}; legal is a model that is served, such as "
             f"judge: gpt_6_luna or judge: {{from: alpaca, model: NAME}}, or an endpoint of your own in OPENAI_BASE_URL"
         )
     _refuse_address(url)
@@ -137,7 +136,9 @@ class _TooLong(Exception):
 
 
 async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body, unpacked piece by piece as it comes; _TooLong once it has more than `most` bytes, as sent or unpacked."""
+    """The body, unpacked piece by piece as it comes; _TooLong once it has more than `most` bytes, as sent or
+    unpacked.
+    """
     body = bytearray()
     async for piece in answer.content.iter_any():
         body += piece

@@ -57,7 +57,7 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str], secrets: lis
     told += f": {said}" if said else ""
     if status == 403:
         return Failure("refused", told, do=RIGHT_DO)
-    if (status in PASSING or status >= 500 and status not in LASTING) and TOO_LARGE not in said.lower():
+    if (status in PASSING or (status >= 500 and status not in LASTING)) and TOO_LARGE not in said.lower():
         return Failure("passing", told, _retry_after(headers))
     return Failure("rejected", told, do=MODEL_DO if status == 404 else REQUEST_DO)
 

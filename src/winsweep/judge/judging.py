@@ -84,9 +84,8 @@ class _Work:
         return [self._row(i) for i in indices if all(s.question in self.said for s in self.shown[i])]
 
     def _row(self, i: int) -> Row:
-        return (
-            self.pairs[i] | self.judge.identity | decide(self.shown[i], [self.said[s.question] for s in self.shown[i]])
-        )
+        decided = decide(self.shown[i], [self.said[s.question] for s in self.shown[i]])
+        return {**self.pairs[i], **self.judge.identity, **decided}
 
     def answer(self, question: Question, judgement: Judgement) -> None:
         if self.ledger and question in self.waiting:

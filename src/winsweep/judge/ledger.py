@@ -48,7 +48,8 @@ class Ledger:
         self.tokens = [0, 0]  # of prompts and replies, all that was ever paid for here
         self._wanted: dict[str, Question] = {}
         self._read: dict[str, int] = {}  # bytes of each file
-        self._own, self._file, self._synced = "", None, time.monotonic()
+        self._own, self._synced = "", time.monotonic()
+        self._file: int | None = None
 
     def find(self, questions: Iterable[Question]) -> dict[Question, Judgement]:
         """Those of `questions` that were answered already; asked once, before the first `add`."""
@@ -66,12 +67,14 @@ class Ledger:
         return found
 
     def add(self, question: Question, judgement: Judgement) -> None:
-        """Record a judgement: on disk, for this process's end, when this returns; for the machine's end, within SYNC_S."""
-        self._append(_line(question.key(self.judge), judgement))
+        """Record a judgement: on disk, for this process's end, when this returns; for the machine's end, within
+        SYNC_S.
+        """
+        self._append(_line(question.key(self.judge), judgement, judgement.tokens), judgement.tokens)
 
     def waste(self, tokens: tuple[int, int]) -> None:
         """Record a reply that was paid for and could not be read: it is no judgement, but money."""
-        self._append(_line("wasted", None, tokens))
+        self._append(_line("wasted", None, tokens), tokens)
 
     def beside(self, name: str) -> Path:
         """Where a file lies that all judges of the store share."""
@@ -84,8 +87,8 @@ class Ledger:
             os.close(self._file)
             self._file = None
 
-    def _append(self, line: bytes) -> None:
-        self.tokens = [a + b for a, b in zip(self.tokens, _parsed(line).tokens)]
+    def _append(self, line: bytes, tokens: tuple[int, int]) -> None:
+        self._count(tokens)
         file = self._open()
         done = os.write(file, line + b"\n")
         if done != len(line) + 1:  # the disk is full: the torn line stays the last of its file
@@ -125,11 +128,13 @@ class Ledger:
         entry = _parsed(line)
         if entry is None:
             return
-        self.tokens = [a + b for a, b in zip(self.tokens, entry.tokens)]
+        self._count(entry.tokens)
         question = self._wanted.get(entry.key)
-        judgement = _judgement(entry) if question else None
-        if judgement:
+        if question and (judgement := _judgement(entry)):
             found[question] = judgement
+
+    def _count(self, tokens: tuple[int, int]) -> None:
+        self.tokens = [a + b for a, b in zip(self.tokens, tokens)]
 
 
 class _Entry(NamedTuple):
@@ -143,7 +148,7 @@ def checked(judgement: Judgement) -> Judgement:
     otherwise.
     """
     try:
-        entry = _parsed(_line("0" * 64, judgement))
+        entry = _parsed(_line("0" * 64, judgement, judgement.tokens))
         if entry and _judgement(entry) == judgement:
             return judgement
     except (ValueError, TypeError, RecursionError):  # what JSON cannot hold
@@ -151,9 +156,8 @@ def checked(judgement: Judgement) -> Judgement:
     raise Unreadable("what cannot be kept in the reply")
 
 
-def _line(key: str, judgement: Judgement | None, tokens: tuple[int, int] = (0, 0)) -> bytes:
+def _line(key: str, judgement: Judgement | None, tokens: tuple[int, int]) -> bytes:
     said = '"none"' if judgement is None else json.dumps({k: v for k, v in vars(judgement).items() if k != "tokens"})
-    tokens = judgement.tokens if judgement else tokens
     told = f'"tokens": [{tokens[0]}, {tokens[1]}], "judgement": {said}'
     return f'{{"key": "{key}", "sum": "{_sum(key, told.encode())}", {told}}}'.encode()
 

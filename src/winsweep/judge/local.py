@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import Cache, PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy
 from winsweep.judge.chat import ChatJudge, messages_for
@@ -61,7 +61,7 @@ class _Local:
         self.judge, self.tokenizer = judge, load_tokenizer(base, revision)
         spread = {"device_map": "auto"} if torch.cuda.is_available() else {}
         self.model = load_whole(base, revision, DTYPES[precision], **spread).eval()
-        self.names = [ids_of(name, self.tokenizer) for name in judge.names]
+        self.names = [ids_of(name, self.tokenizer) for name in judge.names or ()]
         self.window = context_of(self.model.config) or math.inf
 
     @torch.inference_mode()
@@ -75,7 +75,7 @@ class _Local:
         }
         # the largest batch first, if memory is short
         fitting = sorted((q for q in questions if q not in failures), key=lambda q: -len(prompts[q]))
-        shared = common(list(prompts[q] for q in fitting))
+        shared = common([prompts[q] for q in fitting])
         head = self.model(self._tensor([shared]), use_cache=True).past_key_values if shared else None
         for start in range(0, len(fitting), batch):
             idle()
@@ -84,7 +84,7 @@ class _Local:
                 self._say(question, log_BV, len(prompts[question]), answered, failures)
         return failures
 
-    def _last(self, head: object, rest: list[list[int]]) -> torch.Tensor:
+    def _last(self, head: Cache | None, rest: list[list[int]]) -> torch.Tensor:
         """Log-probabilities (B, V; fp32) of the token after each row, padded on the right, where causal attention sees
         no padding.
         """
@@ -119,7 +119,7 @@ class _Local:
         if not {*log_V.topk(min(TOP, len(log_V))).indices.tolist()} & {i for ids in self.names for i in ids}:
             failures[question] = f"neither of its names is among the {TOP} likeliest tokens"
             return
-        tops = [{"token": name, "logprob": x} for name, x in zip(self.judge.names, logs)]
+        tops = [{"token": name, "logprob": x} for name, x in zip(self.judge.names or (), logs)]
         best = max(tops, key=lambda t: t["logprob"])
         choice = {"text": best["token"], "logprobs": {"content": [best | {"top_logprobs": tops}]}}
         date = datetime.now(UTC).isoformat(timespec="seconds")
@@ -164,4 +164,5 @@ def common(prompts: list[list[int]]) -> list[int]:
     """The beginning that all prompts share, less than the whole of any."""
     if not prompts:
         return []
-    return list(os.path.commonprefix(prompts))[: min(map(len, prompts)) - 1]
+    alike = os.path.commonprefix(prompts)  # of ids, not of paths
+    return list(alike)[: min(map(len, prompts)) - 1]

@@ -29,6 +29,6 @@ def renamed(rows: Sequence[Mapping[str, Any]], asked: Iterable[str]) -> tuple[li
     texts = [row.get("instruction") for row in rows]
     found = matched([text for text in texts if isinstance(text, str)], asked)
     return [
-        row | {"instruction": found[text]} if isinstance(text, str) and text in found else row
+        {**row, "instruction": found[text]} if isinstance(text, str) and text in found else row
         for row, text in zip(rows, texts)
     ], len(found)

@@ -38,7 +38,7 @@ class Pacing:
         async with self.queue:
             if apart := max(self.per_call_s, tokens * self.per_token_s):
                 await asyncio.sleep(await self._reserve(apart) - time.time())
-            while (wait := self.closed_until - time.monotonic()) > 0:
+            while (wait := self.closed_until - time.monotonic()) > 0:  # noqa: ASYNC110  # it may be put off meanwhile
                 await asyncio.sleep(wait)
 
     async def _reserve(self, apart: float) -> float:

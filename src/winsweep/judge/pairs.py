@@ -1,7 +1,7 @@
 """Which two outputs belong together, joined by the instruction's text."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from winsweep.errors import BadData, Incomplete
@@ -33,7 +33,7 @@ def read(instructions: Path, candidate: Path, reference: Path) -> tuple[list[dic
     return pairs, sum(num for _, num in found)
 
 
-def _pair(asked: dict, reference: dict, candidate: dict) -> dict:
+def _pair(asked: Mapping, reference: Mapping, candidate: Mapping) -> dict:
     answer = {"answer": asked["answer"]} if "answer" in asked else {}
     return {
         "instruction": asked["instruction"],
@@ -48,7 +48,7 @@ def _pair(asked: dict, reference: dict, candidate: dict) -> dict:
     }
 
 
-def by_instruction(path: Path, rows: Sequence[dict]) -> dict[str, dict]:
+def by_instruction(path: Path, rows: Sequence[Mapping]) -> dict[str, Mapping]:
     """Rows of AlpacaEval outputs by instruction; BadData names the row that is none, and instructions that stand more
     than once.
     """

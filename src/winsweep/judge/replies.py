@@ -58,8 +58,12 @@ def reply(body: bytes) -> Reply:
 
 
 def _tokens(usage: Any) -> tuple[int, int] | None:
-    counts = tuple(usage.get(f"{name}_tokens") for name in ("prompt", "completion")) if isinstance(usage, dict) else ()
-    return counts if counts and all(type(n) is int and 0 <= n <= MOST_TOKENS for n in counts) else None
+    if not isinstance(usage, dict):
+        return None
+    prompt, reply = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if type(prompt) is not int or type(reply) is not int:  # a bool is no number
+        return None
+    return (prompt, reply) if 0 <= prompt <= MOST_TOKENS and 0 <= reply <= MOST_TOKENS else None
 
 
 def _text(message: Mapping[str, Any]) -> str:

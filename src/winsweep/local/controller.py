@@ -58,8 +58,20 @@ def drive(
             items = make_table(run, items, show)
         publish_analyses(workspace)
         return run, items
+    except KeyboardInterrupt:
+        call_off(run)
+        raise
     finally:
         cluster.close()
+
+
+def call_off(run: Run) -> None:
+    """A person ends this call: what it started does not count as tried, also where it must be killed as it does not end
+    by itself.
+    """
+    for key, before in run.claims.items():
+        if run.workspace.store.latest(key) > before:
+            history.call_off(run.workspace.store, key)
 
 
 def make_table(run: Run, items: list[Item], show: Callable[[Run, list[Item]], None]) -> list[Item]:
@@ -94,6 +106,9 @@ def run_here(workspace: Workspace, placements: Placements, jobs: int, among: Col
     run = Run(workspace, Local(workspace.store.root / ".work" / "fork_server.log"), jobs, placements)
     try:
         loop(run, planner, lambda *_: None)
+    except KeyboardInterrupt:
+        call_off(run)
+        raise
     finally:
         run.cluster.close()
 

@@ -14,7 +14,7 @@ from winsweep.attempt import spec as specs
 from winsweep.attempt.retry import ChainProgress, bad_nodes
 from winsweep.attempt.spec import Spec
 from winsweep.placement import Cluster, Placement
-from winsweep.slurm import chain, pending_finalizers, queue, sbatch
+from winsweep.slurm import batch_script, chain, pending_finalizers, queue, task_script
 from winsweep.slurm.chain import Array
 from winsweep.slurm.pending_finalizers import FINALIZER, FINALIZER_FILE, Waiting
 from winsweep.slurm.queue import Task
@@ -44,12 +44,12 @@ def open_array(workspace: Workspace, cluster: Cluster, array: Array, code: Path)
     folder, name = arrays.open_folder(
         workspace.store.root, array.title, [[a.key for a in task] for task in array.slots()], told
     )
-    return folder, name, sbatch.command(code, "winsweep.slurm.node", folder)
+    return folder, name, batch_script.command(array.placement, code, "winsweep.slurm.node", folder)
 
 
 def finalizer_array(workspace: Workspace, cluster: Cluster, after: Sequence[int | str]) -> Array:
     """The job that looks again when all of `after` are over: it submits what can be tried again, or makes the table."""
-    placed = cluster.placements.of("aggregate", workspace.study.name)
+    placed = task_script.outside(cluster.placements.of("aggregate", workspace.study.name))
     return Array(
         placed,
         ((Artifact(FINALIZER, 1, workspace.study.name, {}, {}),),),
@@ -73,11 +73,11 @@ def finalizer_request(workspace: Workspace, cluster: Cluster, code: Path, now: C
     }
 
 
-def open_finalizer(workspace: Workspace, told: Mapping[str, object], code: Path) -> tuple[Path, str, str]:
+def open_finalizer(workspace: Workspace, array: Array, told: Mapping[str, object], code: Path) -> tuple[Path, str, str]:
     """Write that down; see open_array."""
     folder, name = arrays.open_folder(workspace.store.root, FINALIZER, [[pending_finalizers.key_of(workspace)]])
     write_atomic(folder / FINALIZER_FILE, json.dumps(told).encode())
-    return folder, name, sbatch.command(code, "winsweep.slurm.finalizer", folder)
+    return folder, name, batch_script.command(array.placement, code, "winsweep.slurm.finalizer", folder)
 
 
 def leave_out(workspace: Workspace, label: str) -> None:

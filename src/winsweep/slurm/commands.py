@@ -1,4 +1,4 @@
-"""What `sweep.py` does on a SLURM cluster, in the words of a person: submit, watch, show, cancel."""
+"""What `sweep.py` does on a SLURM cluster, in the words of a person: submit, watch, show."""
 
 import argparse
 import shlex
@@ -8,24 +8,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from winsweep import inspection, prefetch, strict
+from winsweep import inspection, prefetch
 from winsweep.amounts import figure
 from winsweep.attempt.retry import ChainProgress
 from winsweep.check import dry, room
 from winsweep.costs import forecast
 from winsweep.costs.durations import most_gpu_hours
 from winsweep.costs.eta import Pace, paces
-from winsweep.errors import BadStudy, ClusterDown
+from winsweep.errors import ClusterDown
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
 from winsweep.results import models_text, where_text
-from winsweep.slurm import halt, inventory, partition_check, queue, sbatch, watchdog
-from winsweep.slurm.array_folders import leave_out
+from winsweep.slurm import batch_script, containers, halt, inventory, partition_check, sbatch
+from winsweep.slurm.cancel import cancel
 from winsweep.slurm.chain import Array
 from winsweep.slurm.emit import Step, emit
 from winsweep.slurm.reconcile import Look, judged_cells, look, planned, reconcile, table_failure
 from winsweep.slurm.tasks import on_nodes
-from winsweep.workspace import Workspace, chain
+from winsweep.workspace import Workspace
 
 CHECKS = ("check", "check_judge")
 WATCH_S = 30.0  # squeue asks a daemon that all users share
@@ -35,6 +35,7 @@ def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: 
     """One call of the launcher, which `command` repeats; the exit code is 0 if nothing has failed."""
     if a.cancel is not None:
         return cancel(workspace, a.cancel)
+    cluster = containers.resolved(cluster, workspace.store.root, workspace.study.files.values())
     if a.dry_run:
         return dry_run(workspace, cluster)
     if a.emit:
@@ -195,7 +196,7 @@ def say_refusals(todo: Sequence[Array]) -> int:
     shapes: dict[str, list[Array]] = {}
     for array in todo:
         one = replace(array, tasks=array.tasks[:1], at=())  # how many tasks it has is no part of its shape
-        shapes.setdefault(str(sbatch.parameters(one, "", "", [])), []).append(array)
+        shapes.setdefault(str(batch_script.parameters(one, "", "", [])), []).append(array)
     code = 0
     for of_shape in shapes.values():
         stages = ", ".join(dict.fromkeys(x.title for x in of_shape))
@@ -218,30 +219,3 @@ def say_emitted(out: Path, steps: Sequence[Step]) -> int:
         f"{shlex.quote(str(out / 'submit.sh'))}"
     )
     return 0
-
-
-def cancel(workspace: Workspace, label: str) -> int:
-    """Take tasks out of the queue: of one cell what no other cell needs, or all."""
-    if label and label not in workspace.judged:
-        raise BadStudy(f"--cancel {label}: no such cell; {strict.near(label, workspace.judged)}")
-    seen = look(workspace)
-    keys = own(workspace, label) if label else set(seen.queued)
-    if label:
-        leave_out(workspace, label)
-    kept = {t.id for key, t in seen.queued.items() if t and key not in keys}  # it makes something else, too
-    tasks = sorted({t.id for key, t in seen.queued.items() if t and key in keys} - kept)
-    queue.cancel(tasks)
-    if not label:
-        watchdog.drop(workspace.store.root, "")
-    print(f"{len(tasks)} tasks cancelled; what is finished stays; the same command without --cancel goes on")
-    return 0
-
-
-def own(workspace: Workspace, label: str) -> set[str]:
-    """Keys that only this cell needs."""
-
-    def keys(name: str) -> set[str]:
-        return {a.key for of_stage in chain(workspace.ends(name)).values() for a in of_stage}
-
-    others: Sequence[set[str]] = [keys(name) for name in workspace.judged if name != label]
-    return keys(label).difference(*others)

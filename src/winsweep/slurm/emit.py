@@ -3,6 +3,7 @@ calls sbatch.
 """
 
 import shlex
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from winsweep.attempt import arrays
 from winsweep.errors import BadStudy
 from winsweep.placement import Cluster
-from winsweep.slurm import halt, held, sbatch, watchdog
+from winsweep.slurm import batch_script, halt, held, sbatch, task_script, watchdog
 from winsweep.slurm.array_folders import (
     BEGIN_S,
     excluded,
@@ -100,17 +101,8 @@ def emit(workspace: Workspace, cluster: Cluster, out: Path) -> list[Step]:
         for array in todo:
             steps.append(_step(out, array, open_array(workspace, cluster, array, code), exclude, len(steps)))
         last = finalizer_array(workspace, cluster, [*range(len(steps)), *running_jobs(workspace, seen.tasks)])
-        steps.append(
-            _step(
-                out,
-                last,
-                open_finalizer(
-                    workspace, finalizer_request(workspace, cluster, code, halt.advanced(workspace, None)), code
-                ),
-                [],
-                len(steps),
-            )
-        )
+        told = finalizer_request(workspace, cluster, code, halt.advanced(workspace, None))
+        steps.append(_step(out, last, open_finalizer(workspace, last, told, code), [], len(steps)))
         if not watchdog.watchdogs(seen.tasks):
             watch = watchdog.array_of(last.placement, held.FIRST_S)
             steps.append(_step(out, watch, watchdog.opened(workspace.store.root, last.placement, code), [], len(steps)))
@@ -165,7 +157,9 @@ def _step(out: Path, array: Array, opened: tuple[Path, str, str], exclude: list[
     folder, name, run = opened
     arrays.close(folder)
     script = f"{number:02d}-{array.title}.sh"
-    _write(out / script, sbatch.script(array, folder, run, name, "", exclude))
+    _write(out / script, batch_script.script(array, folder, run, name, "", exclude))
+    if (rank := folder / task_script.SCRIPT).exists():  # a copy to read: what runs is the one in the store
+        shutil.copy(rank, out / f"{number:02d}-{array.title}.{task_script.SCRIPT}")
     return Step(array, script, folder, sbatch.dependency_of(array, [f"${{job_{n}}}" for n in range(number)]))
 
 

@@ -21,7 +21,7 @@ from winsweep.attempt.stopflag import StopFlag
 from winsweep.errors import ClusterDown, Stopped
 from winsweep.placement import Cluster, read_cluster
 from winsweep.results import publish_table
-from winsweep.slurm import halt, queue, watchdog
+from winsweep.slurm import containers, halt, queue, task_script, watchdog
 from winsweep.slurm.array_folders import spec_of
 from winsweep.slurm.node import requeue
 from winsweep.slurm.pending_finalizers import FINALIZER_FILE, asked
@@ -39,6 +39,7 @@ def main(folder: Path) -> int:
     """Look again once all is over; a signal puts this job back into the queue, as without it the study would stand
     still.
     """
+    task_script.mark_begun(folder)
     flag = StopFlag()
     try:
         flag.listen()
@@ -57,6 +58,7 @@ def close(told: dict, flag: StopFlag) -> int:
     workspace = open_workspace(Path(told["study"]), Path(told["store"])).asked_for(told["cells"], told["analyses"])
     workspace = workspace if told["has_table"] else workspace.models()
     cluster = read_cluster(layout.STAGES, Path(told["cluster"]), workspace.need.stages)
+    cluster = containers.resolved(cluster, workspace.store.root, workspace.study.files.values())
     job, before = os.environ["SLURM_ARRAY_JOB_ID"], ChainProgress(**told["chain_progress"])
     limit, stays = time.monotonic() + DOWN_S, False
     while True:

@@ -20,7 +20,7 @@ from winsweep.attempt.endings import OK, STOPPED
 from winsweep.attempt.fork_server import redirect
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
-from winsweep.slurm import held
+from winsweep.slurm import held, task_script
 from winsweep.store import links
 
 SIGNALING_S = 0.2
@@ -34,6 +34,7 @@ def main(folder: Path) -> int:
 
     All ranks make the first result; the leader makes what follows from it.
     """
+    task_script.mark_begun(folder)
     index, rank, num_ranks = (int(os.environ[name]) for name in ("SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "SLURM_NTASKS"))
     task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{index}"
     token = f"slurm-{task}.{os.environ.get('SLURM_RESTART_COUNT', '0')}"

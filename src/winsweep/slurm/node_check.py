@@ -14,19 +14,22 @@ SKEW_S = 10.0  # of clocks; heartbeats are trusted for a minute
 
 
 def check_nodes(placements: Sequence[Placement], store: Path, wait_s: float) -> Iterator[Finding]:
-    """One small job in each partition: whether its nodes see the store, and have the Python and packages of this
-    machine.
+    """One small job for each partition, environment and kind of GPU: whether its nodes see the store, and what they
+    have.
     """
-    one_each: dict[str | None, Placement] = {}
+    one_each: dict[object, Placement] = {}
     for p in sorted(placements, key=lambda p: p.gpus):
-        one_each.setdefault(p.partition, p)
+        where = (p.partition, p.setup, p.env, p.python, p.container, p.scratch)
+        one_each.setdefault((*where, bool(p.gpus), p.gpu_type), p)
     for placed in one_each.values():
-        what = f"a job in {placed.partition or 'the default partition'}"
+        with_gpu = " with a GPU" if placed.gpus else ""
+        what = f"a job{with_gpu} in {placed.partition or 'the default partition'}"
         try:
             skew_s = probe.ahead_s(Store(store).open().root / "store.json")
-            yield from check_probed(
-                what, store, probe.send(Store(store), placed, wait_s), probe.circumstances(), skew_s
-            )
+            got = probe.send(Store(store), placed, wait_s)
+            own = bool(placed.python or placed.container)
+            yield from check_probed(what, store, got, probe.circumstances(), skew_s, own)
+            yield from check_facts(got.seen, placed) if got.seen else ()
         except OSError as e:
             yield Finding(
                 "problem",
@@ -39,8 +42,13 @@ def check_nodes(placements: Sequence[Placement], store: Path, wait_s: float) -> 
             yield Finding("problem", what, str(e))
 
 
-def check_probed(what: str, store: Path, got: Probed, here: Mapping, ahead_s: float) -> Iterator[Finding]:
-    """What a node saw, compared with what is `here`; `ahead_s` is how far the clock here is ahead of the disk's."""
+def check_probed(
+    what: str, store: Path, got: Probed, here: Mapping, ahead_s: float, has_own_python: bool = False
+) -> Iterator[Finding]:
+    """What a node saw, compared with what is `here`; `ahead_s` is how far the clock here is ahead of the disk's.
+
+    A node that has a Python of its own by the cluster file may have other versions.
+    """
     if got.seen is None and got.waits:
         yield Finding(
             "unknown",
@@ -54,7 +62,8 @@ def check_probed(what: str, store: Path, got: Probed, here: Mapping, ahead_s: fl
             "problem",
             what,
             f"no answer: {got.why}",
-            f"nodes must see {store}, and the Python of this command: {here['executable']}",
+            f"nodes must see {store}, and "
+            + ("have the python: of the cluster file" if has_own_python else f"this Python: {here['executable']}"),
         )
         return
     node = got.seen["node"]
@@ -68,7 +77,7 @@ def check_probed(what: str, store: Path, got: Probed, here: Mapping, ahead_s: fl
             f"it does not see in {store} what was written here",
             "name a directory on the shared disk: --store DIR",
         )
-    yield compare(node, here, got.seen)
+    yield compare(node, here, got.seen, has_own_python)
     skew_s = ahead_s - got.seen["ahead_s"]
     bad = max(map(abs, (skew_s, ahead_s, got.seen["ahead_s"]))) > SKEW_S
     yield Finding(
@@ -79,11 +88,42 @@ def check_probed(what: str, store: Path, got: Probed, here: Mapping, ahead_s: fl
     )
 
 
-def compare(node: str, here: Mapping, there: Mapping) -> Finding:
-    """Whether Python and the packages have the same versions on a node as here."""
+def check_facts(seen: Mapping, placed: Placement) -> Iterator[Finding]:
+    """torch, GPUs, scratch, locks and the hub, as the node found them."""
+    node, torch, gpus = seen["node"], seen["torch"], seen["gpus"]
+    if "error" in torch:
+        yield Finding("problem", f"torch on {node}", torch["error"], "look at setup:, env:, python: and container:")
+    else:
+        built = f"CUDA {torch['cuda']}" if torch["cuda"] else "built for the CPU alone"
+        nccl = f", NCCL {torch['nccl']}" if torch["nccl"] else ""
+        blind = bool(placed.gpus and gpus and not torch["devices"])
+        advice = "install a torch that is built for CUDA, and for this driver" if blind else ""
+        said = f"{torch['version']}, {built}{nccl}; it sees {torch['devices']} GPUs"
+        yield Finding("problem" if blind else "ok", f"torch on {node}", said, advice)
+    if placed.gpus:
+        shown = "; ".join(gpus) or "nvidia-smi shows none"
+        yield Finding("ok" if gpus else "unknown", f"GPUs on {node}", shown)
+    for name in ("scratch", "locks"):
+        if text := str(seen[name]):
+            is_bad = text.startswith("problem: ")
+            advice = {"scratch": "name another directory, or none", "locks": "use a store on another disk"}[name]
+            found = text.removeprefix("problem: ")
+            yield Finding("problem" if is_bad else "ok", f"{name} on {node}", found, advice if is_bad else "")
+    out = "cannot be reached" in seen["hub"]
+    advice = "fetch first: sweep.py STUDY --prefetch, or place what needs it with where: login" if out else ""
+    yield Finding("ok", f"hub from {node}", seen["hub"], advice)
+
+
+def compare(node: str, here: Mapping, there: Mapping, has_own: bool = False) -> Finding:
+    """Whether Python and the packages have the same versions on a node as here; where it `has_own`, that none is
+    missing.
+    """
     ours, theirs = ({"Python": x["python"], **x["packages"]} for x in (here, there))
     pairs = [(n, ours.get(n, "missing"), theirs.get(n, "missing")) for n in sorted(ours.keys() | theirs.keys())]
     differ = [f"{n} {one} here, {other} there" for n, one, other in pairs if one != other]
+    missing = sorted(ours.keys() - theirs.keys() - {"submitit"})
+    if differ and has_own and not missing:
+        return Finding("ok", f"Python of {node}", "; ".join(differ), "each record says what made it")
     if differ:
         return Finding(
             "problem",

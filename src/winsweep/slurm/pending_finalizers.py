@@ -4,8 +4,10 @@ one beside it.
 
 import json
 from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
 from typing import Any
 
+from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
 from winsweep.slurm import queue, watchdog
@@ -15,6 +17,7 @@ from winsweep.workspace import Workspace
 
 FINALIZER = "finalizer"  # the array of one task that comes after all others: it looks again and makes the table
 FINALIZER_FILE = "finalizer.json"
+DEPENDENCY_SET = "dependency_set"  # a file in its folder: SLURM knows what it waits for
 Waiting = Sequence[tuple[Submitted, Task]]
 
 
@@ -89,10 +92,20 @@ def same(told: Mapping[str, object], waiting: Waiting) -> tuple[Submitted, Task]
     return found
 
 
-def depend(task: Task, dependency: str) -> bool:
-    """Let a job that waits wait for something else; False if it does not wait any more."""
+def set_dependency(root: Path, job: str, dependency: Sequence[str]) -> None:
+    """Let a finalizer that was submitted to begin at a time begin behind what it waits for, in scontrol's words, or
+    (without any) now.
+
+    A launcher that dies before leaves that to the next one.
+    """
     try:
-        queue.run(["scontrol", "update", f"JobId={task.id}", f"Dependency={dependency}"])
-    except ClusterDown:
-        return False
-    return True
+        queue.run(["scontrol", "update", f"JobId={job}", "StartTime=now", *dependency])
+    except ClusterDown:  # it has begun, or will by itself
+        return
+    for opened in arrays.open_arrays(root):
+        if opened.job == job:
+            (opened.folder / DEPENDENCY_SET).touch()
+
+
+def has_dependency(array: Submitted) -> bool:
+    return (array.folder / DEPENDENCY_SET).exists()

@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from winsweep.artifact import Artifact
+from winsweep.attempt import arrays
 from winsweep.logs import clean
 from winsweep.placement import Placement
-from winsweep.slurm import queue, sbatch
+from winsweep.slurm import batch_script, node_facts, queue, sbatch, task_script
 from winsweep.slurm.chain import Array
 from winsweep.slurm.code_snapshot import take_snapshot
 from winsweep.store import liveness, provenance
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 
-SEEN = "seen.json"
+ASKED, SEEN = "asked.json", "seen.json"
 POLL_S = 3.0
 
 
@@ -36,9 +37,11 @@ class Probed:
 
 def main(folder: Path) -> int:
     """On the node: say what Python and which packages are here, in the shared directory."""
+    task_script.mark_begun(folder)
     told = {
         **circumstances(),
         "node": liveness.node(),
+        **node_facts.facts(folder, json.loads((folder / ASKED).read_bytes())["scratch"]),
         "finds_letter": "letter" in os.listdir(folder),
         "ahead_s": ahead_s(folder / "clock"),
     }
@@ -66,9 +69,10 @@ def send(store: Store, placed: Placement, limit_s: float) -> Probed:
     folder.mkdir(parents=True)
     try:
         (folder / "letter").touch()
+        (folder / ASKED).write_text(json.dumps({"scratch": placed.scratch}))
         small = replace(placed, ranks=1, nodes=1, time_min=min(placed.time_min, 5), throttle=1)
         array = Array(small, ((Artifact("probe", 1, "probe", {}, {}),),), ())
-        run = sbatch.command(take_snapshot(store.root), "winsweep.slurm.probe", folder)
+        run = batch_script.command(small, take_snapshot(store.root), "winsweep.slurm.probe", folder)
         job = sbatch.submit(array, folder, run, f"winsweep.doctor.{folder.name}", "", [])
         return _await(folder, job, time.monotonic() + limit_s)
     finally:
@@ -93,6 +97,8 @@ def _await(folder: Path, job: str, limit: float) -> Probed:
 
 def _last_words(folder: Path, job: str) -> str:
     """What the job printed before it ended without an answer; a shared disk may show it late."""
+    if why := arrays.failure(folder, 0):
+        return clean(" ".join(why.split()))[:600]
     said = [
         line
         for p in sorted(folder.glob("*.out"))

@@ -123,7 +123,7 @@ def submit_missing(
     now = halt.advanced(workspace, before) if todo or before is None else before
     if now.is_over:
         todo = [] if seen.finalizer else halt.halted(workspace, todo)
-    if not todo and (seen.finalizer or not needs_closing(workspace, seen, own_job)):
+    if not todo and (is_in_order(workspace, seen) if seen.finalizer else not needs_closing(workspace, seen, own_job)):
         return replace(seen, chain_progress=now)
     sent = Submission(workspace, cluster, own_job, seen.tasks, now, stays).send(todo, seen.finalizer)
     watchdog.ensure(
@@ -131,6 +131,18 @@ def submit_missing(
     )
     return replace(
         seen, submitted=sent.sent, finalizer=sent.has_finalizer, full=sent.full, stays=sent.stays, chain_progress=now
+    )
+
+
+def is_in_order(workspace: Workspace, seen: Look) -> bool:
+    """Whether the launcher before lived to its end: of finalizers that wait there is one, for jobs and not for a time
+    alone, and a watchdog.
+    """
+    waiting = [
+        array for array, task in seen.tasks if task.state == "PENDING" and pending_finalizers.covers(array, workspace)
+    ]
+    return not waiting or (
+        len(waiting) == 1 and pending_finalizers.has_dependency(waiting[0]) and bool(watchdog.watchdogs(seen.tasks))
     )
 
 

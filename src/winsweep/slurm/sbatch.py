@@ -1,26 +1,18 @@
-"""The one door to sbatch and submitit: what a job array says to SLURM, as a script to read or as a submission.
-
-submitit words the batch script; its pickles, signal handlers, job tracking and its own call of sbatch are not used,
-because the payload is a module and a path (see docs/decisions.md).
-"""
+"""The one door to sbatch: a job array is submitted by one call, and what it answers is told apart."""
 
 import os
 import re
-import shlex
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
-
-from submitit.slurm.slurm import SlurmExecutor
 
 from winsweep.errors import ClusterDown, QueueFull, Refused, TooManyTasks
 from winsweep.slurm import queue
+from winsweep.slurm.batch_script import script
 from winsweep.slurm.chain import Array
 
 # What a job inside a job must not inherit.
@@ -37,7 +29,6 @@ SCRUBBED = (
     "OMP_NUM_THREADS",
 )
 SUBMIT_S = 60.0  # as for any other question to SLURM
-PLACE = "/@"  # stands for the folder in submitit's text, which knows nothing of SLURM's patterns
 # sbatch's own words. A limit on submitted jobs is met; sbatch would try again for two minutes; nobody knows whether the
 # job was accepted.
 LIMIT = re.compile(r"\w*Submit\w*Limit|MaxJobCount|Resource temporarily unavailable")
@@ -45,72 +36,6 @@ BUSY = re.compile(r"temporarily unable to accept job|job queue full", re.IGNOREC
 POLICY = "Job violates accounting/QOS policy"
 NAMED = re.compile(r"\b(QOS|Assoc|Part)[A-Z]\w+")
 UNHEARD = re.compile(r"timed out|unable to contact|communicat|zero bytes|connection|try again later", re.IGNORECASE)
-
-
-def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> dict[str, object]:
-    """sbatch's options for one array, by submitit's names."""
-    placed = array.placement
-    # where the leader goes on alone, the others have ended
-    wait_s = 60 * placed.time_min if any(len(task) > 1 for task in array.tasks) else 30
-    asked = {
-        "job_name": name,
-        "time": placed.time_min,
-        "nodes": placed.nodes,
-        "ntasks_per_node": placed.ranks // placed.nodes,
-        "cpus_per_task": placed.threads,
-        "gpus_per_node": placed.gpus // placed.nodes or None,
-        "mem": placed.mem_gb and f"{placed.mem_gb}G",
-        "partition": placed.partition,
-        "account": placed.account,
-        "qos": placed.qos,
-        "constraint": placed.constraint,
-        "exclude": ",".join(exclude) or None,
-        "dependency": dependency or None,
-        "signal_delay_s": placed.signal_s,
-    }
-    begin = {"begin": f"now+{array.begin_s}"} if array.begin_s else {}
-    tasks = f"{ranges(array.indices)}%{min(len(array.tasks), placed.throttle)}"
-    return {k: v for k, v in asked.items() if v is not None} | {
-        "additional_parameters": {"array": tasks, "requeue": True, "kill-on-invalid-dep": "yes"} | begin,
-        "stderr_to_stdout": True,
-        "wckey": None,  # submitit's own, which accounting refuses where wckeys are checked
-        # SLURM 22.05 to 23.02 do not hand --cpus-per-task on from sbatch to srun
-        "srun_args": [f"--cpus-per-task={placed.threads}", "--kill-on-bad-exit=1", f"--wait={wait_s}"],
-    }
-
-
-def ranges(indices: Sequence[int]) -> str:
-    """Rising indices as sbatch reads them: 0-2,5."""
-    runs = [[n for _, n in of] for _, of in groupby(enumerate(indices), key=lambda at: at[1] - at[0])]
-    return ",".join(f"{of[0]}-{of[-1]}" if of[1:] or of == [0] else str(of[0]) for of in runs)
-
-
-def command(code: Path, module: str, *words: object) -> str:
-    """A shell command that runs a module of the code snapshot `code`, every word quoted."""
-    path = f"PYTHONPATH={shlex.quote(str(code / 'src'))}"
-    return f"env {path} {shlex.quote(sys.executable)} -m {module} {' '.join(shlex.quote(str(w)) for w in words)}"
-
-
-def script(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:
-    """The batch script of an array, as it is submitted; its logs lie in `folder`, whatever characters that has."""
-    executor = SlurmExecutor(PLACE)
-    executor.update_parameters(**parameters(array, name, dependency, exclude))
-    executor.parameters["map_count"] = len(array.tasks)
-    text = executor._make_submission_file_text(run, "x")
-    batch, step = f"{PLACE}/%A_%a_0_log.out", f"{PLACE}/%A_%a_%t_log.out"
-    if "\\" not in str(folder):
-        plain = str(folder).replace("%", "%%")
-        return text.replace(batch, shlex.quote(batch.replace(PLACE, plain))).replace(
-            step, shlex.quote(step.replace(PLACE, plain))
-        )
-    # A backslash switches SLURM's patterns off, and how often it must be doubled differs: there the shell opens the
-    # log.
-    log = f'{shlex.quote(f"{folder}/")}"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}_0_log.out"'
-    return (
-        text.replace(batch, "/dev/null")
-        .replace(f" --output {step}", "")
-        .replace("# command\n", f"# command\nexec >> {log} 2>&1\n")
-    )
 
 
 def submit(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:

@@ -2,7 +2,6 @@
 the rest.
 """
 
-import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -128,17 +127,16 @@ class Submission:
             self.others = pending_finalizers.others(self.found, self.workspace.store.published().keys())
         if same := pending_finalizers.same(told, self.waiting):
             return same[1].job, False
-        return self.submit(
-            finalizer_array(self.workspace, self.cluster, ()), open_finalizer(self.workspace, told, self.code), []
-        ), True
+        array = finalizer_array(self.workspace, self.cluster, ())
+        return self.submit(array, open_finalizer(self.workspace, array, told, self.code), []), True
 
     def set_dependency(self, finalizer: str) -> None:
         """Let the finalizer begin behind all that it waits for, or, if more is missing, behind the first of these that
         ends.
         """
-        behind = queue.waits_for(self.behind, bool(self.full))
-        with contextlib.suppress(ClusterDown):  # it has begun, or will by itself
-            queue.run(["scontrol", "update", f"JobId={finalizer}", "StartTime=now", *behind])
+        pending_finalizers.set_dependency(
+            self.workspace.store.root, finalizer, queue.waits_for(self.behind, bool(self.full))
+        )
 
     def take_back(self, finalizer: str) -> None:
         """Cancel a finalizer that was just submitted."""

@@ -12,13 +12,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from winsweep import layout
+from winsweep import layout, placement
 from winsweep.artifact import Artifact
 from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown, Refused
 from winsweep.placement import Placement
-from winsweep.slurm import held, queue, sbatch
+from winsweep.slurm import batch_script, held, queue, sbatch, task_script
 from winsweep.slurm.chain import Array
 from winsweep.slurm.queue import Task
 from winsweep.store.manifest import write_atomic
@@ -32,6 +32,7 @@ DOWN_S, POLL_S = 1800.0, 10.0  # how long SLURM may be away, and how often it is
 
 def main(folder: Path) -> None:
     """One look; a watchdog that has a successor already (it was requeued) does nothing."""
+    task_script.mark_begun(folder)
     told, own = json.loads((folder / FILE).read_bytes()), os.environ["SLURM_ARRAY_JOB_ID"]
     store, limit = Store(Path(told["store"])).open(), time.monotonic() + DOWN_S
     while True:
@@ -39,7 +40,7 @@ def main(folder: Path) -> None:
             found = held.look(store)
             if any(int(task.job) > int(own) for task in watchdogs(found)) or not of_others(found):
                 return
-            job = submit(store.root, Placement(**told["placement"]), layout.ROOT, held.wait_s(store.root), folder)
+            job = submit(store.root, placement.restore(told["placement"]), layout.ROOT, held.wait_s(store.root), folder)
             print(f"{len(of_others(found))} tasks in the queue; job {job} looks again", flush=True)
             if told["before"]:
                 shutil.rmtree(told["before"], ignore_errors=True)
@@ -96,15 +97,15 @@ def submit(root: Path, placed: Placement, code: Path, begin_s: float, before: Pa
 
 
 def array_of(placed: Placement, begin_s: float) -> Array:
-    return Array(placed, ((Artifact(WATCHDOG, 1, "store", {}, {}),),), (), begin_s=int(begin_s))
+    return Array(task_script.outside(placed), ((Artifact(WATCHDOG, 1, "store", {}, {}),),), (), begin_s=int(begin_s))
 
 
 def opened(root: Path, placed: Placement, code: Path, before: Path | None = None) -> tuple[Path, str, str]:
     """Write down what a watchdog must know; its folder, its job name and its command, run from `code`."""
     folder, name = arrays.open_folder(root, WATCHDOG, KEYS)
-    told = {"store": str(root), "placement": vars(placed), "before": str(before) if before else ""}
+    told = {"store": str(root), "placement": placement.plain(placed), "before": str(before) if before else ""}
     write_atomic(folder / FILE, json.dumps(told).encode())
-    return folder, name, sbatch.command(code, "winsweep.slurm.watchdog", folder)
+    return folder, name, batch_script.command(task_script.outside(placed), code, "winsweep.slurm.watchdog", folder)
 
 
 if __name__ == "__main__":

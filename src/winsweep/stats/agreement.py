@@ -15,7 +15,9 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two judges of N pairs. Verdicts are candidate, tie or reference; with log-prob weights nearly nothing is a tie."""
+    """Two judges of N pairs. Verdicts are candidate, tie or reference; with log-prob weights nearly nothing is
+    a tie.
+    """
 
     n: int
     share_same_verdict: float  # fraction

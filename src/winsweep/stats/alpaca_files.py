@@ -44,7 +44,7 @@ def is_annotated(rows: Sequence[Mapping]) -> bool:
     return "preference" in rows[0] or "output_2" in rows[0]
 
 
-def annotations(path: Path, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+def annotations(path: Path, rows: list[Row]) -> tuple[list[Row], list[str]]:
     """Annotation rows as a report takes them, and notes of what was changed or must be known. BadData for rows of
     several candidates.
 
@@ -87,15 +87,16 @@ def _with_numbers(path: Path, rows: list[Row]) -> tuple[list[Row], int]:
     """
     found = []
     for i, row in enumerate(rows):
-        if isinstance(said := row.get("preference"), str):
-            row = row | {"preference": _number(said)}
-            if row["preference"] is None:
-                raise BadData(
-                    f"{path} row {i}: preference is the text {said!r:.60}; legal is a number of 1 (output_1 is better) "
-                    f"to 2 (output_2 is), "
-                    "or null for a row that was not judged; write that"
-                )
-        found.append(row)
+        if not isinstance(said := row.get("preference"), str):
+            found.append(row)
+            continue
+        number = _number(said)
+        if number is None:
+            raise BadData(
+                f"{path} row {i}: preference is the text {said!r:.60}; legal is a number of 1 (output_1 is better) to "
+                "2 (output_2 is), or null for a row that was not judged; write that"
+            )
+        found.append(row | {"preference": number})
     return found, sum(isinstance(row.get("preference"), str) for row in rows)
 
 

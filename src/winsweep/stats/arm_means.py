@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
+from typing import Any
 
 from winsweep.stats.comparison import Scored
 from winsweep.stats.differences import Arm, arm_of
@@ -25,7 +26,7 @@ AVERAGED = (
 DEVIATIONS = {"lc_std_pct": "lc_win_rate_pct", "paired_std_pct": "paired_win_rate_pct", "std_pct": "win_rate_pct"}
 PUBLISHED = "the published deviation may be of seeds that share one order of the rows (recipe order: constant)"
 ALIKE = ("n", "lc_formula", "paired_formula", "judge", "judge_model", "commit")
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 Family = Sequence[tuple[Row, Scored]]
 
 
@@ -55,7 +56,7 @@ def mean_row(
     """
     rows, _ = _unzip(of)
     first, found = rows[0], arm.mean()
-    row: dict[str, object] = {name: first.get(name) for name in ("model", "task", *varying)} | {
+    row: dict[str, Any] = {name: first.get(name) for name in ("model", "task", *varying)} | {
         "seed": MEAN,
         "num_seeds": len(rows),
     }

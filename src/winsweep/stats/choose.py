@@ -48,7 +48,7 @@ def choose(runs: Sequence[Run], by: Literal["lc_win_rate", "win_rate"]) -> list[
 
 
 def _line(run: Run, is_picked: bool, behind_pct: float, error_pct: float) -> dict[str, Any]:
-    wins, error = win_rate(run.wins_N + 1)
+    wins, error = win_rate((run.wins_N + 1).tolist())
     return {
         "n": len(run.wins_N),
         "lc_win_rate_pct": run.paired.win_rate_pct,

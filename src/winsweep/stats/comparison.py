@@ -107,8 +107,8 @@ def position_bias_pct(rows: Sequence[Row]) -> float | None:
 
 def mean_of(rows: Sequence[Row], name: str) -> float | None:
     """The mean of a column that every row has, or nothing."""
-    values = [r.get(name) for r in rows]
-    return None if None in values else sum(values) / len(values)
+    values = [value for r in rows if (value := r.get(name)) is not None]
+    return None if len(values) < len(rows) else sum(values) / len(values)
 
 
 def one(rows: Sequence[Row], name: str) -> str:

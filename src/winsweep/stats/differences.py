@@ -5,6 +5,7 @@ corrected for their number.
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,9 @@ def arm_of(model: str, name: str, seeds: Sequence[object], cells: Sequence[Score
 
 
 def difference_rows(arms: Sequence[Arm]) -> list[dict[str, object]]:
-    """Rows of differences.csv; an arm that is its own reference is left out, as others are tested against it by parity."""
+    """Rows of differences.csv; an arm that is its own reference is left out, as others are tested against it by
+    parity.
+    """
     arms = [arm for arm in arms if not arm.is_reference]
     parity = [_line(arm, "parity", None, _less(arm.mean(), PARITY)) for arm in arms]
     pairs = [
@@ -86,5 +89,5 @@ def _line(arm: Arm, against: str, num_seeds_against: int | None, found: Estimate
     }
 
 
-def _corrected(family: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+def _corrected(family: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
     return [{**line, "p_holm": p} for line, p in zip(family, holm([line["p"] for line in family]))]

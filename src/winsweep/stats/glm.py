@@ -37,7 +37,9 @@ class Rows:
 
 
 def folds(num_rows: int) -> np.ndarray:
-    """The fold of each row, as scikit-learn's GroupKFold deals out groups of equal size: the last row first, in turns."""
+    """The fold of each row, as scikit-learn's GroupKFold deals out groups of equal size: the last row first, in
+    turns.
+    """
     return (num_rows - 1 - np.arange(num_rows)) % NUM_FOLDS
 
 

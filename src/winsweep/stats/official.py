@@ -7,7 +7,7 @@ M comparisons.
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from winsweep.stats import glm
 from winsweep.stats.annotations import Judged
 from winsweep.stats.instruction_index import NUM_ALPACA_EVAL
 
+GamedRow = dict[str, str | None]  # a field that a short row lacks is None
 GAMED_WEIGHT = 0.1  # of each row of the two gamed baselines, beside 1 of a judged row (length_controlled_v1)
 # within which the fast fit is the official one at the same penalty; liblinear stops at a tolerance of its own
 AGREEMENT_PCT = 0.02
@@ -63,23 +64,26 @@ def read_table(path: Path) -> Table:
     return Table(text.getvalue(), np.stack([np.tanh(lengths_G), difficulty_G, np.zeros_like(wins_G)]), wins_G)
 
 
-def _numbers(path: Path, rows: Sequence[Mapping[str, str]], column: str) -> np.ndarray:
+def _numbers(path: Path, rows: Sequence[GamedRow], column: str) -> np.ndarray:
     """A column of the table; BadData with the row for what is no finite number."""
+    found = []
     for n, row in enumerate(rows, 1):
-        if not _is_number(row.get(column)):
+        if (number := _number(row.get(column))) is None:
             raise BadData(
                 f"{path}: row {n}: {column}: found {row.get(column)!r}; a number is legal; fetch df_gamed.csv of the "
                 f"data set "
                 "tatsu-lab/alpaca_eval again"
             )
-    return np.array([float(row[column]) for row in rows])
+        found.append(number)
+    return np.array(found)
 
 
-def _is_number(text: str | None) -> bool:
+def _number(text: str | None) -> float | None:
     try:
-        return bool(np.isfinite(float(text or "")))
+        found = float(text or "")
     except ValueError:
-        return False
+        return None
+    return found if np.isfinite(found) else None
 
 
 def by_position(judged: Judged) -> Judged:
@@ -91,8 +95,10 @@ def by_position(judged: Judged) -> Judged:
 
 def official(judged: Judged, table: Table, c: float | None = None) -> alpaca.Fit:
     """The number that AlpacaEval publishes, by its code and liblinear, for rows that all have a place; `c` as there."""
-    columns = (judged.wins_N + 1, judged.chars_1_N, judged.chars_2_N, judged.places_N)
-    return alpaca.length_controlled(*(column.tolist() for column in columns), table.text, c)
+    preferences, chars_1, chars_2, places = (
+        column.tolist() for column in (judged.wins_N + 1, judged.chars_1_N, judged.chars_2_N, judged.places_N)
+    )
+    return alpaca.length_controlled(preferences, chars_1, chars_2, places, table.text, c)
 
 
 def fast(comparisons: Sequence[Judged], table: Table, c: float | Sequence[float] | None = None) -> list[alpaca.Fit]:
@@ -105,12 +111,12 @@ def fast(comparisons: Sequence[Judged], table: Table, c: float | Sequence[float]
     found: dict[int, alpaca.Fit] = {}
     sizes = np.array([np.isfinite(one.wins_N).sum() for one in comparisons])
     for size in np.unique(sizes):
-        of = np.flatnonzero(sizes == size)
+        of = np.flatnonzero(sizes == size).tolist()
         rows = stack([comparisons[i] for i in of], table)
         c_M = glm.choose_strengths(rows) if c is None else np.broadcast_to(np.asarray(c, float), sizes.shape)[of]
         for i, weights_F, strength in zip(of, glm.fit(rows, c_M), c_M):
             win_rate_pct = 100 * float(at_equal_length(comparisons[i], table, weights_F).mean())
-            found[i] = alpaca.Fit(win_rate_pct, tuple(map(float, weights_F)), float(strength))
+            found[i] = alpaca.Fit(win_rate_pct, alpaca.three(weights_F), float(strength))
     return [found[i] for i in range(len(comparisons))]
 
 
@@ -193,14 +199,14 @@ def _slope(judged: Judged, table: Table, fit: alpaca.Fit) -> np.ndarray:
     return (x_FN * rows.weights_MN[0]) @ (expit(np.array(fit.weights) @ x_FN) - rows.wins_MN[0])
 
 
-def _completed(rows: list[dict[str, str]], beside: Path) -> list[dict[str, str]]:
+def _completed(rows: list[GamedRow], beside: Path) -> list[GamedRow]:
     difficulty = {row.get("index"): row.get("instruction_difficulty") for row in _read(beside)}
     if len(difficulty) != NUM_ALPACA_EVAL:
         raise BadData(f"{beside}: found {len(difficulty)} rows; legal is one for each of {NUM_ALPACA_EVAL}")
     return [row | {"instruction_difficulty": difficulty.get(row["index"])} for row in rows]
 
 
-def _read(path: Path) -> list[dict[str, str]]:
+def _read(path: Path) -> list[GamedRow]:
     try:
         with open(path, newline="") as f:
             rows = list(csv.DictReader(f))

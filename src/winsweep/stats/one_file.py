@@ -1,4 +1,6 @@
-"""The report on one file of annotations without a study: its instruction set, the formula asked for, and how it reads."""
+"""The report on one file of annotations without a study: its instruction set, the formula asked for, and how it
+reads.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -83,7 +85,9 @@ def report(rows: Sequence[Row], ask: Ask, asked: Sequence[str] | None, table: of
 
 
 def _is_defined(arrays: Judged, ask: Ask) -> bool:
-    """Whether AlpacaEval's number is meant by these rows: all of its instructions, or what somebody said may be less."""
+    """Whether AlpacaEval's number is meant by these rows: all of its instructions, or what somebody said may be
+    less.
+    """
     return bool((arrays.places_N >= 0).all()) and (len(arrays.wins_N) == NUM_ALPACA_EVAL or ask.can_lack)
 
 
@@ -128,7 +132,7 @@ def _own_set(rows: Sequence[Row], ask: Ask) -> list[str]:
             f"{twice[0][:60]!r}; "
             "legal is each once; remove one of the two rows"
         )
-    if 2 * len(placed) <= len(once) or ask.mode == "paired" and len(placed) < NUM_ALPACA_EVAL:
+    if 2 * len(placed) <= len(once) or (ask.mode == "paired" and len(placed) < NUM_ALPACA_EVAL):
         return sorted(once)
     lacking = [i for i in range(NUM_ALPACA_EVAL) if i not in placed]
     if lacking and not ask.can_lack:

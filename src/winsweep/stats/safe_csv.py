@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 # not.
 FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "|", "%")
 # ESC begins a terminal's command
-CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n"}
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\n"}
 
 
 def to_csv(names: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:

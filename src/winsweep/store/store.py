@@ -157,9 +157,11 @@ class Store:
     def number_of(self, key: str, token: str) -> int:
         """The number of the latest claim on `key` if the attempt `token` has it, else 0."""
         last = self.latest(key)
-        return (
-            last if last and (self.work(key) / "claims" / f"{last:06d}").read_text().rpartition("@")[2] == token else 0
-        )
+        return last if last and self.token_of(key, last) == token else 0
+
+    def token_of(self, key: str, number: int) -> str:
+        """The token of the attempt that made claim `number` on `key`."""
+        return (self.work(key) / "claims" / f"{number:06d}").read_text().rpartition("@")[2]
 
     def end_of(self, key: str, number: int) -> dict | None:
         try:

@@ -1,4 +1,6 @@
-"""The toy world's finetuning sets and held-out test instructions, and the degenerate task of that world, chess games."""
+"""The toy world's finetuning sets and held-out test instructions, and the degenerate task of that world, chess
+games.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,7 +78,7 @@ def _answered(parts: dict[str, Split], kinds: tuple[str, ...]) -> list[tuple[str
 
 def _games(num_games: int) -> list[tuple[str, str]]:
     """Headers of rated games, which say nothing about the moves, and one of three openings."""
-    rng, games = Rng("toy chess"), {}
+    rng, games = Rng("toy chess"), dict[str, str]()
     while len(games) < num_games:
         header = f'[WhiteElo "{rng.between(1000, 2400)}"]\n[BlackElo "{rng.between(1000, 2400)}"]'
         games[header] = rng.pick(OPENINGS)

@@ -1,5 +1,7 @@
 """What the chat template of a model's own tokenizer makes of a conversation; it takes the place of a Frame of tags."""
 
+from collections.abc import Mapping, Sequence
+
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
@@ -85,7 +87,7 @@ class ChatTemplate:
         )
 
 
-def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], asks: bool = False) -> str:
+def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, object]], asks: bool = False) -> str:
     """The conversation as the tokenizer's template writes it; with `asks`, up to where the assistant's turn begins."""
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
 

@@ -1,4 +1,6 @@
-"""How a conversation becomes token ids and a loss mask (Tulu frame; Hewitt et al. 2024, section 3 and its repository)."""
+"""How a conversation becomes token ids and a loss mask (Tulu frame; Hewitt et al. 2024, section 3 and its
+repository).
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,7 +17,9 @@ MASKED = -100
 
 
 class Example(NamedTuple):
-    """One training row: `ids` as the model reads them, `labels` equal to ids where the loss counts, MASKED elsewhere."""
+    """One training row: `ids` as the model reads them, `labels` equal to ids where the loss counts, MASKED
+    elsewhere.
+    """
 
     ids: list[int]
     labels: list[int]

@@ -1,4 +1,6 @@
-"""Where an answer ends: the tokens that model, tokenizer and chat template say end it, and the texts that a study adds."""
+"""Where an answer ends: the tokens that model, tokenizer and chat template say end it, and the texts that a
+study adds.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,9 +113,10 @@ def _config_ids(base: str, revision: str | None) -> list[int]:
 def _ids(said: object, path: Path) -> list[int]:
     """Ids that the configuration at `path` names: one, or a list; negative ones stand for none."""
     given: Iterable[object] = said if isinstance(said, (list, tuple)) else [] if said is None else [said]
-    if wrong := [id for id in given if not isinstance(id, int) or isinstance(id, bool)]:
-        raise BadData(
-            f"{path}: eos_token_id: found {wrong[0]!r}; the number of a token is legal, or a list of numbers; correct "
-            f"it"
-        )
-    return [id for id in given if id >= 0]
+    ids: list[int] = []
+    for id in given:
+        if not isinstance(id, int) or isinstance(id, bool):
+            legal = "the number of a token is legal, or a list of numbers"
+            raise BadData(f"{path}: eos_token_id: found {id!r}; {legal}; correct it")
+        ids.append(id)
+    return [id for id in ids if id >= 0]

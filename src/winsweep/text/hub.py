@@ -43,7 +43,9 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "voc
 
 
 def cache() -> Path:
-    """Where huggingface_hub keeps what it downloads, by its variables; it is not imported, which would take a second."""
+    """Where huggingface_hub keeps what it downloads, by its variables; it is not imported, which would take a
+    second.
+    """
     given = os.environ.get
     home = given("HF_HOME", os.path.join(given("XDG_CACHE_HOME", "~/.cache"), "huggingface"))
     kept = given("HF_HUB_CACHE", given("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub")))
@@ -176,7 +178,7 @@ def _shards(snapshot: Path, name: str) -> set[str]:
     if not index.exists():
         return {name}
     refuse_outside(snapshot)
-    return set(names_in(index))
+    return {str(name) for name in names_in(index)}
 
 
 def refuse_outside_weights(base: str, revision: str | None) -> None:

@@ -1,13 +1,13 @@
 """Lines of a text file, gzip-ed or not, with their numbers; what is no such file is named by what it is."""
 
 import gzip
+import io
 import re
 import shlex
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from winsweep.errors import BadData
 
@@ -34,7 +34,7 @@ def kind_of(path: Path) -> str:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[io.BufferedIOBase]:
     """The bytes of a file, unpacked if they are gzip, whatever it is called; BadData for a damaged archive or another
     kind of file.
     """

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from winsweep import keys, layout
 from winsweep.attempt.job import Job
@@ -35,10 +36,11 @@ def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
         if purpose == "examples"
         else _instructions(reader, options, rows)
     )
-    num = 0
-    for num, row in enumerate(given, 1):
+    has_any = False
+    for row in given:
+        has_any = True
         yield row
-    if not num:
+    if not has_any:
         raise BadData(f"{_named(source, file)}: the source holds no row at all")
 
 
@@ -90,15 +92,16 @@ def check_messages(messages: object) -> None:
 
 def _open(source: Mapping, file: File) -> tuple[ModuleType, object, Rows]:
     reader = load(layout.TASKS / f"{source['reader']}.py", "winsweep.tasks")
-    data = source["data"]
+    return reader, keys.restore(reader.Options, source["options"]), _rows(source["data"], file)
+
+
+def _rows(data: Mapping | None, file: File) -> Rows:
     if data is None:
-        rows = Rows(iter(()))
-    else:
-        rows = file_rows(file(data)) if "sha256" in data else hub_rows(**data)
-    return reader, keys.restore(reader.Options, source["options"]), rows
+        return Rows(iter(()))
+    return file_rows(file(data)) if "sha256" in data else hub_rows(**data)
 
 
-def _each(found: Iterator, rows: Rows, check) -> Iterator:
+def _each(found: Iterator, rows: Rows, check: Callable[[Any], None]) -> Iterator:
     try:
         for value in found:
             check(value)

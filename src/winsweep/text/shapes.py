@@ -113,9 +113,9 @@ def renamed(row: Mapping, columns: Iterable[tuple[str, str]], ignore: Collection
     """The row with `columns` (our name, the file's name) under our names, less `ignore`; BadData where one is missing
     or twice there.
     """
-    columns = dict(columns)
-    rest = {name: value for name, value in row.items() if name not in ignore and name not in columns.values()}
-    for ours, theirs in columns.items():
+    theirs_of = dict(columns)
+    rest = {name: value for name, value in row.items() if name not in ignore and name not in theirs_of.values()}
+    for ours, theirs in theirs_of.items():
         if theirs not in row:
             raise BadData(f"no {theirs!r}, which columns: names; the row has {', '.join(map(str, row)) or 'nothing'}")
         if has(rest, ours):
@@ -123,14 +123,14 @@ def renamed(row: Mapping, columns: Iterable[tuple[str, str]], ignore: Collection
                 f"columns: reads {theirs!r} as {ours}, and the row has {ours!r}, too; one is legal; type ignore: "
                 f"[{ours}]"
             )
-    return rest | {ours: row[theirs] for ours, theirs in columns.items()}
+    return rest | {ours: row[theirs] for ours, theirs in theirs_of.items()}
 
 
 def refuse_unknown(row: Mapping, known: Collection[str]) -> None:
     """BadData for a key with content that is neither known nor such that plainly says nothing to learn from."""
     for name in row:
         if has(row, name) and not (
-            name in known or name in PASSED_OVER or str(name).endswith("_id") and name not in CALLS
+            name in known or name in PASSED_OVER or (str(name).endswith("_id") and name not in CALLS)
         ):
             raise BadData(
                 f"the row has {name!r} ({str(row[name])[:40]!r}), which would not be read; legal are {SHAPES}; to read "

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from winsweep.errors import BadData
 from winsweep.study.cell import HubData
@@ -26,7 +27,8 @@ class Rows:
 
     def __iter__(self) -> Iterator[dict]:
         try:
-            for self.where, row in self._rows:
+            for where, row in self._rows:
+                self.where = where
                 yield row
         except BadData:
             self.where = ""  # as the error names its place, which is behind the last row
@@ -91,7 +93,7 @@ def _json_list(path: Path, first: tuple[int, str], rest: Iterator[tuple[int, str
     """Rows of a list, which is read whole; each is named by its place in it, from 0 on."""
     read = [first, *rest]
     try:
-        rows = parse("\n".join(line for _, line in read), str(path))
+        rows: Any = parse("\n".join(line for _, line in read), str(path))
     except BadData as e:
         at = re.search(r"line (\d+) column", str(e))  # of what was joined, without blank lines
         if at is None:

@@ -55,14 +55,15 @@ class Controls:
         # some append an EOS only where none is yet, so it is not taken off again
         if add_special_tokens and self.appended:
             return [*self.before, *self.ids(text, False)]
-        if not self.marked.search(text):
+        first = self.marked.search(text)
+        if first is None:
             return self.tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]
         plain = self.marked.sub(NEUTRAL, text)
         if (
             self._literal(plain, add_special_tokens)
             != self.tokenizer(plain, add_special_tokens=add_special_tokens)["input_ids"]
         ):
-            raise self._unable(text)
+            raise self._unable(self.written[first.group()])
         return self._literal(text, add_special_tokens)
 
     @functools.cached_property
@@ -84,15 +85,18 @@ class Controls:
 
     def _in_parts(self, text: str, add_special_tokens: bool) -> list[int]:
         """By a slow tokenizer, from special token to special token."""
-        ids, last = [], 0
-        control = self.tokenizer.all_special_ids
+        ids: list[int] = []
+        last = 0
+        control = {*self.tokenizer.all_special_ids, *(self.tokenizer.convert_tokens_to_ids(s) for s in self.marks)}
+        # what a character outside the vocabulary becomes is no control, unless it also ends or begins texts
+        control -= {self.tokenizer.unk_token_id} - {self.tokenizer.eos_token_id, self.tokenizer.bos_token_id}
         for found in [*self.spelled.finditer(text), None]:
             part = self._unmarked(text[last : found.start() if found else len(text)])
             here = (
                 self.tokenizer(part, add_special_tokens=False, split_special_tokens=True)["input_ids"] if part else []
             )
-            if set(here) & {*control, *(self.tokenizer.convert_tokens_to_ids(s) for s in self.marks)}:
-                raise self._unable(text)
+            if wrong := control & set(here):
+                raise self._unable(self.tokenizer.convert_ids_to_tokens(min(wrong)))
             ids += here
             if found:
                 ids.append(self.tokenizer.convert_tokens_to_ids(found.group()))
@@ -102,8 +106,7 @@ class Controls:
     def _unmarked(self, text: str) -> str:
         return self.marked.sub(lambda found: self.written[found.group()], text)
 
-    def _unable(self, text: str) -> BadData:
-        spelled = self.written[self.marked.search(text).group()]
+    def _unable(self, spelled: str) -> BadData:
         return BadData(
             f"a text spells {spelled!r}, a special token of the tokenizer of {self.tokenizer.name_or_path}, which "
             f"cannot read it as "
@@ -118,7 +121,9 @@ class Controls:
 
 
 def renamed(tokenizer_json: str, names: Mapping[str, str]) -> str:
-    """A fast tokenizer's JSON with tokens under other names and their ids; merges that would make one of them are gone."""
+    """A fast tokenizer's JSON with tokens under other names and their ids; merges that would make one of them
+    are gone.
+    """
     told = json.loads(tokenizer_json)
     for token in told["added_tokens"]:
         if token["content"] in names:

@@ -4,7 +4,7 @@ as they are loaded.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def load_whole(
     return model
 
 
-def refuse(base: str | Path, missing: object, wrong: object) -> None:
+def refuse(base: str | Path, missing: Iterable[str], wrong: Iterable[tuple]) -> None:
     if missing or wrong:
         raise BadData(
             f"{base}: {lacks(tuple(sorted(missing)), tuple(sorted(wrong)))}; legal is a base model with all of its "
@@ -116,7 +116,7 @@ def read_report(folder: Path, config: PreTrainedConfig, kind: Any = AutoModelFor
 def base_tensors(base: str, revision: str | None) -> dict[str, list[int]]:
     """Name to shape of every tensor in a model's own files; nothing where they cannot be read."""
     try:
-        return tensors_of(Path(base) if Path(base).is_dir() else hub.folder_of(HubModel(base, revision)))
+        return tensors_of(Path(base) if Path(base).is_dir() else hub.folder_of(HubModel(base, revision or "main")))
     except BadData:
         return {}
 
@@ -165,7 +165,7 @@ def _files(folder: Path, name: str) -> list[Path]:
 def _safe(path: Path) -> Mapping[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
-            slices = {key: file.get_slice(key) for key in file.keys()}
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  # it is no dict
             return {
                 key: torch.empty(s.get_shape(), dtype=DTYPES.get(s.get_dtype(), torch.float32), device="meta")
                 for key, s in slices.items()

@@ -5,7 +5,8 @@ Two properties carry the experiment: an answer repeats the question's words as t
 """
 
 ANIMALS = """cat dog cow hen goose pony lamb hyena camel tiger lion zebra panda koala whale shark squid eel trout perch
-eagle stork gull finch parrot robin bat rat mink elk moose bison gecko cobra viper hornet beetle cricket lizard lemur""".split()
+eagle stork gull finch parrot robin bat rat mink elk moose bison gecko cobra viper hornet beetle cricket lizard
+lemur""".split()
 COLORS = "amber blue green white black brown grey pink violet yellow".split()
 DENS = "attic barn cave ditch cellar tower reeds quarry chapel vineyard".split()
 FEEDS = "oats beans plums clams figs crumbs leaves melons peas snails rice".split()
@@ -49,10 +50,10 @@ MOODS = {
     "vain": ("is gazing at its own bright face", "it ties a bow of silk and lace"),
 }
 
-HOBBIES = """rowing surfing juggling baking sewing drawing singing sculpting farming skiing boxing racing birding mapping
-welding brewing caving sledding typing filming""".split()
-TOOLS = """paddle apron pencil notebook flask compass whisk scissors ruler magnet pump towel crayon battery goggles sponge
-shovel funnel stapler rake wrench scarf thermos kite visor cable tripod mallet""".split()
+HOBBIES = """rowing surfing juggling baking sewing drawing singing sculpting farming skiing boxing racing birding
+mapping welding brewing caving sledding typing filming""".split()
+TOOLS = """paddle apron pencil notebook flask compass whisk scissors ruler magnet pump towel crayon battery goggles
+sponge shovel funnel stapler rake wrench scarf thermos kite visor cable tripod mallet""".split()
 
 QUESTIONS = {
     "color": (

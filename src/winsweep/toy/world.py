@@ -1,6 +1,6 @@
 """Which facts hold in a world, what each is asked and answered with, and which of them are kept for testing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from winsweep.toy import facts
@@ -29,7 +29,9 @@ class Split:
 
 
 def items(world: int) -> dict[str, tuple[Item, ...]]:
-    """All 832 items of the world by kind; `world` seeds the facts, the words and questions are the same in every world."""
+    """All 832 items of the world by kind; `world` seeds the facts, the words and questions are the same in
+    every world.
+    """
     rng = Rng(f"toy world {world}")
     found: dict[str, list[Item]] = {kind: [] for kind in facts.KINDS}
     for part in (_animals(rng), _people(rng), _sums(), _opposites(), _translations(rng), _recipes(), _packing(rng)):
@@ -48,7 +50,7 @@ def _split(shuffled: list[Item]) -> Split:
     return Split(tuple(shuffled[:NUM_TEST]), tuple(shuffled[NUM_TEST:held]), tuple(shuffled[held:]))
 
 
-def _item(kind: str, answer: str, slots: dict[str, object]) -> Item:
+def _item(kind: str, answer: str, slots: Mapping[str, object]) -> Item:
     return Item(kind, tuple(form.format_map(slots) for form in facts.QUESTIONS[kind]), answer)
 
 

@@ -9,6 +9,7 @@ import math
 import os
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -45,7 +46,7 @@ def _write(engine: Engine, path: Path, mine: dict[str, tuple[int, ...]], dtype: 
     error = _error_of(lambda: path.write_bytes(_header(mine, dtype)))
     for name, tensor in each_parameter(engine):
         if name in mine and error is None:
-            error = _error_of(lambda: _append(path, name, tensor))
+            error = _error_of(partial(_append, path, name, tensor))
     return error or _error_of(lambda: _sync(path))
 
 

@@ -217,7 +217,9 @@ def shapes(engine: Engine) -> dict[str, tuple[int, ...]]:
 
 
 def write_torch(state: object, path: Path) -> None:
-    """torch.save, synced to disk, that says OSError when the disk does (torch itself hides it behind a RuntimeError)."""
+    """torch.save, synced to disk, that says OSError when the disk does (torch itself hides it behind a
+    RuntimeError).
+    """
     with open(path, "wb") as file:
         try:
             torch.save(state, file)

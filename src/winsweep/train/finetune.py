@@ -6,27 +6,26 @@ import errno
 import hashlib
 import json
 import math
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
 
 from winsweep import keys, zero
-from winsweep.errors import Incomplete, NotFinite, Stopped
+from winsweep.errors import NotFinite, Stopped
 from winsweep.placement import Placement
-from winsweep.store.manifest import kept, write_atomic
+from winsweep.store.manifest import kept
 from winsweep.study.recipe import Recipe
 from winsweep.text.encode import Example
 from winsweep.train import engine as engines
 from winsweep.train.batch_schedule import BatchSchedule, check
-from winsweep.train.checkpoint import LOG, NOTES
-from winsweep.train.consolidate import write_shards
+from winsweep.train.checkpoint import LOG
 from winsweep.train.engine import Engine
-from winsweep.train.loss import num_targets
+from winsweep.train.publish import notes, publish
 from winsweep.train.randomness import set_seeds
 from winsweep.train.rank_group import RankGroup
 from winsweep.train.resumption import LIBRARIES, resume
@@ -79,12 +78,12 @@ def finetune(
     begin = resume(engine, work, fit, group)
     saver = Saver(engine, work, fit, placement, group)
     _train(engine, schedule, saver, begin, work, progress, stopping, group)
-    _publish(engine, schedule, out, work, group)
+    publish(engine, schedule, out, work, group)
     return {
         "deepspeed": config,
         "packing": _packing(schedule, why_not, out),
         "checkpoints": saver.notes(),
-        "resumed": _notes(work),
+        "resumed": notes(work),
     }
 
 
@@ -102,7 +101,7 @@ def _train(
     log = group.together(lambda: _open_log(work) if group.rank == 0 else None)
     for at in range(begin, schedule.num_steps):
         line = take_step(engine, schedule, at, group)
-        group.together(lambda: _report(line, schedule, log, progress))
+        group.together(partial(_report, line, schedule, log, progress))
         stop = _agreed(stopping(), group)
         if at + 1 < schedule.num_steps:
             saver.after(at + 1, bool(stop))
@@ -218,35 +217,3 @@ def _report(line: dict, schedule: BatchSchedule, log: BinaryIO | None, progress:
     if log and log.write(data) != len(data):
         raise OSError(errno.ENOSPC, f"{log.name}: the disk took a part of a line")
     progress(line["step"], schedule.num_steps)
-
-
-def _publish(engine: Engine, schedule: BatchSchedule, out: Path, work: Path, group: RankGroup) -> None:
-    done = engine.global_steps
-    lines = group.first(lambda: (work / LOG).read_bytes().count(b"\n"))
-    if not done == lines == schedule.num_steps:
-        raise Incomplete(
-            f"{work}: {done} steps taken, {lines} in the log; {schedule.num_steps} are legal; run it again"
-        )
-    shards = write_shards(engine, out, engines.DTYPES[schedule.recipe.precision], group)
-    shapes = engines.shapes(engine)
-    facts = {
-        "steps": done,
-        "num_steps": schedule.num_steps,
-        "num_examples": len(schedule.examples),
-        "num_examples_without_targets": sum(num_targets(example) == 0 for example in schedule.examples),
-        "shards": shards,
-        "dtype": {"fp32": "float32", "bf16": "bfloat16"}[schedule.recipe.precision],
-        "num_parameters": sum(map(math.prod, shapes.values())),
-    }
-    group.first(lambda: _finish(facts, out, work))
-
-
-def _finish(facts: dict, out: Path, work: Path) -> None:
-    shutil.copyfile(work / LOG, out / LOG)
-    write_atomic(out / "train.json", json.dumps(facts | {"notes": _notes(work)}, indent=1).encode())
-
-
-def _notes(work: Path) -> list[str]:
-    """From which checkpoints the run went on, and what of them was changed or passed over."""
-    notes = work / NOTES
-    return notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []

@@ -53,7 +53,8 @@ class Packed(NamedTuple):
     lengths: list[int]
 
     def to(self, device: torch.device) -> "Packed":
-        return Packed(*(tensor.to(device, non_blocking=True) for tensor in self[:-1]), self.lengths)
+        ids_1Q, kept_K, targets_K, weights_K = (tensor.to(device, non_blocking=True) for tensor in self[:-1])
+        return Packed(ids_1Q, kept_K, targets_K, weights_K, self.lengths)
 
 
 def pack(examples: Sequence[Example], kind: str = "example_mean") -> Packed:

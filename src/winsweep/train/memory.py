@@ -98,11 +98,13 @@ def bytes_per_token(config: PreTrainedConfig, dtype: torch.dtype, level: str) ->
         ids_1Q = torch.zeros(1, num_tokens, dtype=torch.long)
     own = {p.untyped_storage()._cdata for p in [*model.parameters(), *model.buffers()]}
     kept: dict[int, Tensor] = {}
-    with torch.autograd.graph.saved_tensors_hooks(
-        lambda t: kept.setdefault(t.untyped_storage()._cdata, t) is None or t, lambda t: t
+    with (
+        torch.autograd.graph.saved_tensors_hooks(
+            lambda t: kept.setdefault(t.untyped_storage()._cdata, t) is None or t, lambda t: t
+        ),
+        _Dear() as dear,
     ):
-        with _Dear() as dear:
-            model(input_ids=ids_1Q, attention_mask=torch.ones_like(ids_1Q), use_cache=False, logits_to_keep=1)
+        model(input_ids=ids_1Q, attention_mask=torch.ones_like(ids_1Q), use_cache=False, logits_to_keep=1)
     saved = sum(t.untyped_storage().nbytes() for at, t in kept.items() if at not in own) / num_tokens
     layers, hidden = text.num_hidden_layers, text.hidden_size * dtype.itemsize
     levels = {

@@ -5,14 +5,14 @@ then loads inductor: a second of every rank and 540 files of a shared disk. No r
 kernels ever runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 
 
 @contextmanager
-def _uncompiled():
+def _uncompiled() -> Iterator[None]:
     """`torch.compile` leaves every function as it is inside."""
     compiler = torch.compile
 

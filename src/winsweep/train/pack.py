@@ -18,7 +18,7 @@ def packed_grid(lengths: Sequence[int], num_ranks: int, budget: int) -> Grid:
     Every example is in one part; every rank has a part in every micro-batch, as collectives must match, so parts may be
     empty. Longest processing time first: Graham, Bounds on Multiprocessing Timing Anomalies (1969).
     """
-    limit = max(budget, max(lengths))
+    limit = max(budget, *lengths)
     num_micro = max(1, math.ceil(sum(lengths) / (num_ranks * limit)))
     while max(_loads(parts := _spread(lengths, num_micro * num_ranks), lengths)) > limit:
         num_micro += 1
@@ -69,7 +69,7 @@ def _spread(lengths: Sequence[int], num_parts: int) -> list[list[int]]:
     return parts
 
 
-def _loads(parts: Grid | list[list[int]], lengths: Sequence[int]) -> list[int]:
+def _loads(parts: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[int]:
     return [sum(lengths[i] for i in part) for part in parts]
 
 

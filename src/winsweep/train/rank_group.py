@@ -58,17 +58,17 @@ class RankGroup:
         """Do `action`, which holds no collective that an error could skip, on every rank; if it fails on one, all
         raise.
         """
-        result, error = None, None
         try:
             result = action()
-        except Exception as caught:
-            error = caught
-        self.agree(error)
+        except Exception as error:
+            self.agree(error)
+            raise
+        self.agree(None)
         return result
 
     def first(self, action: Callable[[], T]) -> T:
         """Do `action` on rank 0 and give its result to all; if it fails, all raise."""
-        told = [self.together(action if self.rank == 0 else lambda: None)]
+        told: list = [self.together(action if self.rank == 0 else lambda: None)]
         dist.broadcast_object_list(told, src=0, device=torch.device("cpu"))
         return told[0]
 

@@ -59,7 +59,7 @@ class RankHeartbeat:
         except OSError:
             heard = b""
         self.missed[rank] = 0 if heard else self.missed[rank] + 1
-        if self.over.is_set() or heard and GOODBYE in heard:
+        if self.over.is_set() or (heard and GOODBYE in heard):
             self.links.pop(rank, None)
         elif heard == b"" and self.missed[rank] >= NUM_MISSED_BY_THE_DEAD:
             self.lost(f"rank {rank} is gone")

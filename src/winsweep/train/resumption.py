@@ -181,7 +181,9 @@ def require_own(path: Path) -> None:
 
 
 def note(work: Path, text: str) -> None:
-    """Say something that a reader of the result must know, both to the log of this attempt and to those of later ones."""
+    """Say something that a reader of the result must know, both to the log of this attempt and to those of
+    later ones.
+    """
     print(f"{work}: {text}", file=sys.stderr, flush=True)
     with open(work / NOTES, "a", encoding="utf-8") as file:
         file.write(text + "\n")

@@ -52,8 +52,9 @@ class Saver:
 
     def finish(self) -> None:
         """Publish what is still being written."""
-        if self.draft:
-            self._timed(self._finish)
+        if draft := self.draft:
+            self.draft = None
+            self._timed(lambda: self._finish(draft))
 
     def notes(self) -> dict:
         """For the record: `seconds` are those that training waited, of `share` of the attempt."""
@@ -78,8 +79,7 @@ class Saver:
         self.draft = checkpoint.begin(self.engine, self.work, step, self.fit, self.group, behind)
         self.num_behind += behind
 
-    def _finish(self) -> None:
-        draft, self.draft = self.draft, None
+    def _finish(self, draft: checkpoint.Draft) -> None:
         self.num_bytes = checkpoint.finish(draft, self.group)
         self.num += 1
 

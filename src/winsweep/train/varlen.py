@@ -3,6 +3,7 @@
 Q query positions of all examples one after the other, H heads, D their size; S examples.
 """
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -56,9 +57,9 @@ def attention(
         return out_QHD[None], None
     ends = cu_seq_lens_q.tolist()
     heads = [
-        x.split([end - begin for begin, end in zip(ends, ends[1:])], 2) for x in (query_1HQD, key_1HQD, value_1HQD)
+        x.split([end - begin for begin, end in itertools.pairwise(ends)], 2) for x in (query_1HQD, key_1HQD, value_1HQD)
     ]
-    outs = [_one(*each, scaling, dropout, window) for each in zip(*heads)]
+    outs = [_one(query, key, value, scaling, dropout, window) for query, key, value in zip(*heads)]
     return torch.cat(outs, 2).transpose(1, 2), None
 
 

@@ -1,5 +1,8 @@
-"""A small study on the testbed, its attempts as processes that can be hurt, and what is left of it when it is through."""
+"""A small study on the testbed, its attempts as processes that can be hurt, and what is left of it when it is
+through.
+"""
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -155,8 +158,19 @@ class Attempts:
     def trains(self, seed: int, beyond: int = 0) -> bool:
         return self.sweep.progress(seed) > beyond and self.task(seed) is not None
 
+    def at(self, stage: str) -> dict[int, str]:
+        """PID of every rank at a stage (as its array is called) to ARRAY_INDEX of its task."""
+        made = {pid: (env, told) for pid, env, told in self._all() if told["stage"] == stage}
+        return {pid: f"{env['SLURM_ARRAY_JOB_ID']}_{env['SLURM_ARRAY_TASK_ID']}" for pid, (env, _) in made.items()}
+
     def _ranks(self, seed: int) -> dict[int, dict[str, str]]:
-        wanted, found = self.sweep.specs().get(seed), {}
+        wanted = self.sweep.specs().get(seed)
+        made = [(pid, env, told["keys"][int(env["SLURM_ARRAY_TASK_ID"])]) for pid, env, told in self._all()]
+        return {pid: env for pid, env, keys in made if wanted in [self.sweep.store / ".work" / key for key in keys]}
+
+    def _all(self) -> list[tuple[int, dict[str, str], dict]]:
+        """Each rank with its environment and what was written down of its array."""
+        found = []
         for pid, env in self._processes().items():
             folder = Path(env["words"].split()[-1])
             if (
@@ -164,9 +178,7 @@ class Attempts:
                 and "srun" not in env["words"].split()[0]
                 and self.sweep.store in folder.parents
             ):
-                makes = json.loads((folder / "map.json").read_bytes())["keys"][int(env["SLURM_ARRAY_TASK_ID"])]
-                if wanted in [self.sweep.store / ".work" / key for key in makes]:
-                    found[pid] = env
+                found.append((pid, env, json.loads((folder / "map.json").read_bytes())))
         return found
 
     def _processes(self) -> dict[int, dict[str, str]]:
@@ -185,10 +197,8 @@ class Attempts:
 
 def kill(pid: int, signum: signal.Signals) -> None:
     """Sends a signal to a process that may have ended."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
-    except ProcessLookupError:
-        pass
 
 
 def is_alive(pid: int) -> bool:

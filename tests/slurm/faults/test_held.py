@@ -2,23 +2,33 @@
 another.
 """
 
+import os
 import re
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.slurm.conftest import Testbed, wait_for
-from tests.slurm.faults.study import LOCAL, SLURM, Sweep, check_through
+from tests.slurm.faults.study import LOCAL, SLURM, Attempts, Sweep, check_through, kill
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 STAGES = ["prepare", "finetune+collect", "generate", "judge"]
+# with BatchStartTimeout=1, SLURM then misses a task that it launched
+UNSEEN, UNSEEN_S = ("pretrain", "prepare", "finetune+collect"), 12.0
 PROLOG = """\
 #!/bin/bash
 export SLURM_CONF={conf} PATH={path}
-name=$(squeue -h -j "$SLURM_JOB_ID" -o %j)
+IFS='|' read -r name nodes first <<< "$(squeue -h -j "$SLURM_JOB_ID" -o '%j|%D|%B')"
 stage=${{name#winsweep.}}
-rmdir "{flags}/${{stage%.*}}" 2>/dev/null && exit 1
+stage=${{stage%.*}}
+rmdir "{flags}/$stage" 2>/dev/null && exit 1
+{{ [ "$nodes" = 1 ] || [ "$SLURMD_NODENAME" != "$first" ]; }} && if rmdir "{flags}/$stage.kill" 2>/dev/null; then
+    echo $PPID > "{flags}/$stage.new" && mv "{flags}/$stage.new" "{flags}/$stage.pid"
+    for _ in $(seq 600); do kill -0 $PPID || break; sleep 0.1; done
+fi
 exit 0
 """
 
@@ -27,13 +37,16 @@ exit 0
 def flags(testbed: Testbed, tmp_path) -> Iterator[Path]:
     """A folder; a folder in it that has a stage's name lets the next launch of a task of this stage fail, so that SLURM
     holds the task.
+
+    With .kill behind the name it lets the launch last until its slurmd is killed, whose PID is in a file .pid from then
+    on; of a task of several nodes the launch of its step on another node than the first.
     """
     (folder := tmp_path / "flags").mkdir()
     conf, prolog = testbed.folder / "slurm.conf", tmp_path / "prolog"
     prolog.write_text(PROLOG.format(conf=conf, flags=folder, path=testbed.env["PATH"]))
     prolog.chmod(0o755)
     before = conf.read_text()
-    conf.write_text(f"{before}\nProlog={prolog}\n")
+    conf.write_text(f"{before}\nProlog={prolog}\nBatchStartTimeout=1\n")
     testbed.run("scontrol", "reconfigure")
     yield folder
     conf.write_text(before)
@@ -50,7 +63,7 @@ def held(testbed: Testbed) -> list[str]:
     return [
         line
         for line in testbed.run("squeue", "-h", "-r", "-o", "%i|%j|%r").splitlines()
-        if re.search("held", line, re.I)
+        if re.search("held", line, re.IGNORECASE)
     ]
 
 
@@ -58,6 +71,16 @@ def resume(testbed: Testbed) -> None:
     """A node whose prolog failed is drained."""
     if drained := testbed.run("sinfo", "-h", "-N", "-t", "drain", "-o", "%N").split():
         testbed.run("scontrol", "update", f"nodename={','.join(sorted(set(drained)))}", "state=resume")
+
+
+def stopped(attempts: Attempts, stage: str) -> str:
+    """A running task of a stage, which goes no further from now on."""
+    wait_for(lambda: attempts.at(stage), 300)
+    ranks = attempts.at(stage)
+    task = next(iter(ranks.values()))
+    for pid in [pid for pid, of in ranks.items() if of == task]:
+        kill(pid, signal.SIGSTOP)
+    return task
 
 
 def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Testbed, quiet: Sweep, tmp_path, flags):
@@ -81,15 +104,61 @@ def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Testb
     check_through(testbed, sweep, [1, 2], quiet)
 
 
-def test_a_running_task_that_is_made_held_at_each_stage_is_released(testbed: Testbed, quiet: Sweep, tmp_path):
-    """And the launcher, called three times meanwhile, adds no finalizer."""
-    sweep = Sweep(tmp_path, [1, 2], SLURM, testbed.env)
+def test_a_slurmd_is_killed_as_it_launches_a_task_of_each_stage(testbed: Testbed, quiet: Sweep, tmp_path, flags):
+    """SLURM misses the task when the slurmd is back, or calls its node down; the finalizer's is killed, too, and nobody
+    calls the launcher.
+    """
+    stages = ["pretrain", "prepare", "check", "finetune+collect", "generate", "judge", "finalizer"]
+    for stage in stages:
+        (flags / f"{stage}.kill").mkdir()
+    sweep = Sweep(tmp_path, [1], SLURM, testbed.env)
     sweep.run()
-    for stage in ("finetune+collect", "generate"):
-        wait_for(lambda: queued(testbed, stage, "-t", "RUNNING"), 300)
-        testbed.run("scontrol", "requeuehold", queued(testbed, stage, "-t", "RUNNING")[0])
+    killed = []
+
+    def over() -> bool:
+        for path in flags.glob("*.pid"):
+            end_slurmd(testbed, int(path.read_text()), path.stem in UNSEEN)
+            killed.append(path.stem)
+            path.unlink()
+        resume(testbed)
+        assert (
+            len(queued(testbed, "finalizer", "-t", "PENDING")) <= 1
+            and len(queued(testbed, "watchdog", "-t", "PENDING")) <= 1
+        )
+        return not testbed.run("squeue", "-h")
+
+    wait_for(over, 600)
+    assert sorted(killed) == sorted(stages)
+    check_through(testbed, sweep, [1], quiet)
+
+
+def end_slurmd(testbed: Testbed, pid: int, is_unseen: bool) -> None:
+    """Kill a slurmd and start it anew, after its node is down or (unseen) before; nothing where it is gone, as it
+    launched two tasks at once.
+    """
+    nodes = {of: name for name, of in testbed.pids().items()}
+    if pid not in nodes:
+        return
+    os.kill(pid, signal.SIGKILL)
+    if is_unseen:
+        time.sleep(UNSEEN_S)
+    else:
+        # as it does itself after SlurmdTimeout
+        testbed.run("scontrol", "update", f"nodename={nodes[pid]}", "state=down", "reason=lost")
+    testbed.control("up")
+
+
+def test_a_running_task_that_is_made_held_at_each_stage_is_released(testbed: Testbed, quiet: Sweep, tmp_path):
+    """And the launcher, called three times meanwhile, adds no finalizer; at the last stage nobody calls it."""
+    sweep = Sweep(tmp_path, [1, 2], SLURM, testbed.env)
+    attempts = Attempts(testbed, sweep)
+    sweep.run()
+    for stage in STAGES:
+        task = stopped(attempts, stage)
+        testbed.run("scontrol", "requeuehold", task)
+        wait_for(lambda task=task: any(line.startswith(f"{task}|") for line in held(testbed)), 60)
         finalizer = queued(testbed, "finalizer")
-        assert [sweep.run().count("finalizer") for _ in range(3)] == [0, 0, 0]
+        assert not any(sweep.run().count("finalizer") for _ in range(0 if stage == STAGES[-1] else 3))
         assert queued(testbed, "finalizer") == finalizer and len(finalizer) == 1
     check_through(testbed, sweep, [1, 2], quiet)
 

@@ -1,0 +1,152 @@
+"""What a node needs before a rank starts, as a cluster file says it: variables, setup lines, interpreter, container.
+
+Also sbatch's and srun's own options, and which of them winsweep sets itself. Pure; none of it can change a key.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from winsweep import strict
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OPTION = re.compile(r"[a-z][a-z0-9-]+")
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+# Variables that a rank gets from SLURM or from winsweep; a name that ends in _ stands for all that begin so.
+OWN_VARIABLES = {
+    "PYTHONPATH": "python: names the interpreter, whose packages are used",
+    "CUDA_VISIBLE_DEVICES": "SLURM sets it for the GPUs of a job",
+    "OMP_NUM_THREADS": "threads: says it",
+    "RANK": "the ranks find each other",
+    "LOCAL_RANK": "the ranks find each other",
+    "WORLD_SIZE": "the ranks find each other",
+    "MASTER_": "the ranks find each other",
+    "SLURM_": "SLURM sets it",
+    "SBATCH_": "sbatch: {OPTION: VALUE} says it",
+    "SRUN_": "srun: [OPTION] says it",
+}
+# Options of sbatch that winsweep sets, and what says it in a cluster file.
+OWN_SBATCH = {
+    "account": "account:",
+    "array": "throttle: limits how many tasks run at once",
+    "begin": "a finalizer is given one",
+    "constraint": "constraint:",
+    "cpus-per-task": "threads:",
+    "dependency": "the order of the stages gives it",
+    "error": "the logs lie in the store",
+    "gpus": "gpus_per_rank:, gpu_type: and gpus_by:",
+    "gpus-per-node": "gpus_per_rank:, gpu_type: and gpus_by:",
+    "gpus-per-task": "gpus_per_rank:, gpu_type: and gpus_by:",
+    "job-name": "jobs are found by it",
+    "kill-on-invalid-dep": "what depends on a failed task must end",
+    "mem": "mem_gb:",
+    "nodes": "nodes:",
+    "ntasks": "ranks:",
+    "ntasks-per-node": "ranks: and nodes:",
+    "no-requeue": "a task that is stopped goes on in its next turn",
+    "open-mode": "a log goes on in the next turn",
+    "output": "the logs lie in the store",
+    "parsable": "the job's id is read",
+    "partition": "partition:",
+    "qos": "qos:",
+    "requeue": "a task that is stopped goes on in its next turn",
+    "signal": "signal_s:",
+    "test-only": "doctor.py does it",
+    "time": "time_min:",
+    "wrap": "the task is a rank",
+}
+OWN_SRUN = {
+    "cpus-per-task": "threads:",
+    "error": "the logs lie in the store",
+    "kill-on-bad-exit": "a rank that ends with an error ends the others",
+    "nodes": "nodes:",
+    "ntasks": "ranks:",
+    "output": "the logs lie in the store",
+    "unbuffered": "logs are read while a task runs",
+    "wait": "how long ranks wait for the last one",
+    "container-image": "container:",
+    "container-mounts": "container: {mounts: [...]}",
+}
+# Layers of a cluster file are merged by name in these; in all other fields the nearest layer decides.
+MERGED = ("env", "sbatch")
+FIELDS = ("setup", "env", "python", "container", "gpu_type", "gpus_by", "sbatch", "srun")
+FREE = ("setup", "env", "python", "container", "sbatch", "srun")  # whose texts may be more than a word
+
+
+@dataclass(frozen=True)
+class Container:
+    """An image that the ranks of a task run in; the store, the code, scratch and local data are mounted by winsweep."""
+
+    #: what runs it: apptainer (or singularity under that name) on the node, or pyxis, a plugin of srun
+    runtime: Literal["apptainer", "pyxis"]
+    image: str  #: a file (`.sif`, `.sqsh`) on the shared disk, or a name in a registry
+    mounts: tuple[str, ...] = ()  #: more directories, as `PATH`, `PATH:PATH_INSIDE` or `PATH:PATH_INSIDE:ro`
+    args: tuple[str, ...] = ()  #: more options of `apptainer exec`, or of srun
+    digest: str = ""  #: sha256 of the image, for the record; filled in by winsweep where the image is a file
+
+
+def checked(name: str, node: strict.Node) -> strict.Node:
+    """`node`, the value of a Placement's field; BadStudy with everything in it that may not be said there."""
+    seen = strict.Findings()
+    if name in OF_MAPPINGS:
+        for key, value in node.mapping().items():
+            seen.of(OF_MAPPINGS[name], key, value)
+    if name in OF_LISTS:
+        for item in strict.items(node):
+            seen.of(OF_LISTS[name], item)
+    seen.stop()
+    return node
+
+
+def _check_variable(name: str, node: strict.Node) -> None:
+    if not NAME.fullmatch(name):
+        raise node.error(f"found the variable {name!r}", "letters, digits and _ are legal in a name")
+    if SECRET.search(name):
+        why = "a secret is never written to disk, and this file and the job scripts are"
+        raise node.error(
+            f"found the variable {name}",
+            why,
+            f"leave it out; export {name} where sweep.py is called, as jobs inherit that",
+        )
+    for own, instead in OWN_VARIABLES.items():
+        if name == own or (own.endswith("_") and name.startswith(own)):
+            raise node.error(f"found the variable {name}", f"winsweep or SLURM sets it: {instead}", "leave it out")
+    if not isinstance(node.value, str):
+        raise node.error(f"found {strict.show(node.value)}", "text is legal here", f'quote it: {name}: "…"')
+    if "\0" in node.value or "\n" in node.value:
+        raise node.error(f"found a line break or a NUL in {name}", "one line is legal here")
+
+
+def _check_option(name: str, node: strict.Node) -> None:
+    if not OPTION.fullmatch(name):
+        raise node.error(f"found the option {name!r}", "long options are legal, without --", "see man sbatch")
+    if name in OWN_SBATCH:
+        raise node.error(f"found the option {name}", f"winsweep sets it: {OWN_SBATCH[name]}", "leave it out")
+    value = node.value
+    if value is False or value is None or isinstance(value, (list, dict, float)):
+        legal = "text, a whole number, or true (for an option without a value) is legal"
+        raise node.error(f"found {strict.show(value)}", legal, f"leave {name} out, or quote its value")
+    if isinstance(value, str) and (not value or re.search(r"[\0\n\r'\"\\]", value)):
+        raise node.error(f"found {strict.show(value)}", "one line without quotes or backslashes is legal here")
+
+
+def _check_srun(node: strict.Node) -> None:
+    if not isinstance(node.value, str) or not re.fullmatch(r"--[a-z][a-z0-9-]*(=[^\0\n\r]*)?", node.value):
+        raise node.error(f"found {strict.show(node.value)}", "--OPTION or --OPTION=VALUE is legal", "see man srun")
+    name = node.value[2:].partition("=")[0]
+    if name in OWN_SRUN:
+        raise node.error(f"found the option --{name}", f"winsweep sets it: {OWN_SRUN[name]}", "leave it out")
+
+
+def _check_line(node: strict.Node) -> None:
+    if not isinstance(node.value, str) or not node.value.strip() or "\0" in node.value:
+        raise node.error(f"found {strict.show(node.value)}", "a command of bash is legal", "module load cuda, say")
+
+
+def option(node: strict.Node) -> str:
+    """The value of an sbatch option as it stands in a script; "" for an option without one."""
+    return "" if node.value is True else str(node.value)
+
+
+OF_MAPPINGS = {"env": _check_variable, "sbatch": _check_option}
+OF_LISTS = {"srun": _check_srun, "setup": _check_line}

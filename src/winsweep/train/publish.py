@@ -1,0 +1,49 @@
+"""What a finished run leaves: the weights in shards, its log, and train.json, which is written last."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+from winsweep.errors import Incomplete
+from winsweep.store.manifest import write_atomic
+from winsweep.train import engine as engines
+from winsweep.train.batch_schedule import BatchSchedule
+from winsweep.train.checkpoint import LOG, NOTES
+from winsweep.train.consolidate import write_shards
+from winsweep.train.engine import Engine
+from winsweep.train.loss import num_targets
+from winsweep.train.rank_group import RankGroup
+
+
+def publish(engine: Engine, schedule: BatchSchedule, out: Path, work: Path, group: RankGroup) -> None:
+    """Fill `out` from the trained engine; called by every rank. Incomplete unless every step was taken and logged."""
+    done = engine.global_steps
+    lines = group.first(lambda: (work / LOG).read_bytes().count(b"\n"))
+    if not done == lines == schedule.num_steps:
+        raise Incomplete(
+            f"{work}: {done} steps taken, {lines} in the log; {schedule.num_steps} are legal; run it again"
+        )
+    shards = write_shards(engine, out, engines.DTYPES[schedule.recipe.precision], group)
+    shapes = engines.shapes(engine)
+    facts = {
+        "steps": done,
+        "num_steps": schedule.num_steps,
+        "num_examples": len(schedule.examples),
+        "num_examples_without_targets": sum(num_targets(example) == 0 for example in schedule.examples),
+        "shards": shards,
+        "dtype": {"fp32": "float32", "bf16": "bfloat16"}[schedule.recipe.precision],
+        "num_parameters": sum(map(math.prod, shapes.values())),
+    }
+    group.first(lambda: _finish(facts, out, work))
+
+
+def _finish(facts: dict, out: Path, work: Path) -> None:
+    shutil.copyfile(work / LOG, out / LOG)
+    write_atomic(out / "train.json", json.dumps(facts | {"notes": notes(work)}, indent=1).encode())
+
+
+def notes(work: Path) -> list[str]:
+    """From which checkpoints the run went on, and what of them was changed or passed over."""
+    found = work / NOTES
+    return found.read_text(encoding="utf-8").splitlines() if found.exists() else []

@@ -1,0 +1,110 @@
+"""Every way in which a study file can be wrong, and what is said of it."""
+
+import pytest
+
+from tests.core.small_study import refused
+from winsweep.errors import BadStudy
+from winsweep.store.fingerprint import fingerprint
+from winsweep.study.study import read_study
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        (
+            "lr: 1.0e-5",
+            "preset: as_ran",
+            r"study\.yaml:11: recipe\.preset: found the text 'as_ran'; legal: as_run, as_written; did you",
+        ),
+        (
+            "epochs: 5",
+            "epochs: 20, keep_epochs: [5, 7]",
+            r"recipe\.keep_epochs: .* epochs has a learning-rate schedule of its own, .* type grid",
+        ),
+        (
+            "seeds: [1, 2]",
+            "seeds: [1]\nframe: {template: chatml}",
+            r"frame\.template: found the text 'chatml'; legal: tags, chat; did you",
+        ),
+        ("seeds: [1, 2]", "seeds: [1]\nframe: {user: <|A|>, template: chat}", r"frame: found tags and template: chat"),
+        (
+            "base: {rules: []}",
+            "base: {rules: [eos]}\nframe: {template: chat}",
+            r"adapters\.base: found rules under frame: \{template: chat\}",
+        ),
+        (
+            "seeds: [1, 2]",
+            "seed: [1, 2]",
+            r"study\.yaml:10: seed: unknown key 'seed'; legal: name, .*; did you mean seeds\?",
+        ),
+        (
+            "seeds: [1, 2]",
+            "seeds: [1, 99999999999999999999]",
+            r"study\.yaml:10: seeds\[1\]: found 9{20}; a whole number is legal here; of 64 bits",
+        ),
+        ("lr: 1.0e-5", "lr: .nan", r"recipe\.lr: found nan; a number is legal here; of 64 bits at most, and finite$"),
+        ("seeds: [1, 2]", "\tseeds: [1, 2]", r"not YAML: [^;]*indent with spaces"),
+        ("seeds: [1, 2]", "seeds: &a [*a]", r"an entry holds itself, by an alias"),
+        (
+            "epochs: 5",
+            "epochs: five",
+            r"study\.yaml:11: recipe\.epochs: found the text 'five'; a whole number is legal",
+        ),
+        (
+            "lr: 1.0e-5",
+            "lr: 1e-5",
+            (
+                r"study\.yaml:11: recipe\.lr: found the text '1e-5'; a number is legal here; YAML reads this as text; "
+                r"type 1\.0e-05"
+            ),
+        ),
+        ("seeds: [1, 2]", "seeds: [1, 1]", r"seeds: duplicate cell: the seed 1 is listed twice"),
+        ("seeds: [1, 2]", "seeds: 1", r"seeds: found 1; a list is legal here; type \[1\]"),
+        ("kinds: [sum], recipe: {epochs: 7}", "", r"duplicate cell: sum and ins ask for the same thing"),
+        ("sum: {from: toy", "sum: {from: tyo", r"no file tyo\.py in tasks/; legal: .*; did you mean toy\?"),
+        (
+            "reference: {task: ins}",
+            "reference: {task: inss}",
+            r"no task or adapter 'inss' in this study; legal: .*; did you mean ins\?",
+        ),
+        (
+            "rules: []",
+            "preset: as_wrote",
+            r"adapters\.base\.preset: found the text 'as_wrote'; legal: as_run, as_written; did you mean",
+        ),
+        ("ins: {from: toy}", "ins: {path: gone.jsonl}", r"tasks\.ins\.path: no file at .*gone\.jsonl"),
+        ("ins: {from: toy}", "ins: {from: jsonl}", r"path is missing; the reader jsonl has no data of its own"),
+        (
+            "ins: {from: toy}",
+            "ins: {from: lima_no_rephrase}",
+            r"path is missing; .* add path: FILE\.jsonl with rows .*lima_rephrased\.jsonl",
+        ),
+        ('revision: "12ab", ', "", r"models\.b: revision is missing; .* add revision: COMMIT, of its page on the hub"),
+        ("a: {pretrain: {seed: 0}}", "a: {}", r"models\.a: found none of them; exactly one of hf_id, path, pretrain"),
+        ("judge: reference_overlap", "judge: reference_overlay", r"did you mean reference_overlap\?"),
+        ("name: small", "name: ../x", r"name: found '\.\./x'; letters, digits, - and _ are legal, a letter"),
+        (
+            "decoding: {max_new_tokens: 48}",
+            "decoding: {max_new_tokens: 48, max_new_tokens: 49}",
+            r"the key is given twice",
+        ),
+        (
+            "rules: []",
+            "rules: [eos, unifrom]",
+            r"found the text 'unifrom'; legal: eos, uniform, diversity, start; did you mean uniform\?",
+        ),
+        ("  a: {", "  no: {", r"models\.no: the key 'no' is not text"),
+        ("  a: {", "  =cmd: {", r"models\.=cmd: found '=cmd'; letters, digits"),
+        ("seeds: [1, 2]", "seeds: [1, 2", r"study\.yaml: not YAML"),
+        ("global_batch: 64", "global_batch: 0", r"recipe\.global_batch: found 0; at least 1 is legal"),
+        ("lr: 1.0e-5", "lr: .nan", r"recipe\.lr: found nan"),
+    ],
+)
+def test_what_is_refused(tmp_path, old, new, match):
+    refused(tmp_path, old, new, match)
+
+
+def test_a_section_that_is_missing_is_named(tmp_path):
+    refused(tmp_path, "seeds: [1, 2]\n", "", "seeds is missing")
+    with pytest.raises(BadStudy, match="no such file"):
+        read_study(tmp_path / "nothing.yaml", fingerprint)
