@@ -1,5 +1,8 @@
-"""Whether a cluster file fits its cluster: python launch/doctor.py CLUSTER [--store DIR]; the exit code is 1 if there
-is a problem
+"""Check that a cluster file fits its cluster. Small test jobs are run; nothing is trained.
+
+  python launch/doctor.py NAME          NAME is a file of slurm/clusters/
+
+Exit code: 0 no problem, 1 a problem, 2 the cluster could not be asked.
 """
 
 import argparse
@@ -8,23 +11,27 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import command_names, layout, paths  # noqa: E402
-from winsweep.errors import WinsweepError  # noqa: E402
-from winsweep.graph import discover  # noqa: E402
-from winsweep.placement import cluster_file, read_cluster  # noqa: E402
+from winsweep import command_names, layout, paths
+from winsweep.check.finding import Finding
+from winsweep.errors import WinsweepError
+from winsweep.graph import discover
+from winsweep.placement import cluster_file, read_cluster
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("cluster", type=paths.word, help="a file of slurm/clusters/, without .yaml, or a path to one")
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
-        "--store",
-        type=paths.argument,
-        default=Path("runs"),
-        help="directory of finished artifacts, on the shared disk (default: runs)",
+        "cluster", metavar="NAME", type=paths.word, help="a file of slurm/clusters/ without .yaml, or a path to one"
     )
     p.add_argument(
-        "--wait", type=float, default=120.0, metavar="SECONDS", help="longest wait for a node (default: 120)"
+        "--store",
+        metavar="DIR",
+        type=paths.argument,
+        default=Path("runs"),
+        help="where results will be kept. The nodes must see it (default: runs)",
+    )
+    p.add_argument(
+        "--wait", type=float, default=120.0, metavar="SECONDS", help="how long to wait for a node (default: 120)"
     )
     return p
 
@@ -49,7 +56,7 @@ def main() -> int:
     return 1 if "problem" in verdicts else 0
 
 
-def say(finding) -> str:
+def say(finding: Finding) -> str:
     print(command_names.as_typed(str(finding)), flush=True)
     return finding.verdict
 

@@ -1,33 +1,46 @@
-"""The log of a cell's latest attempt: python launch/logs.py STUDY.yaml CELL [--stage STAGE] [--follow]"""
+"""Print the log of a cell: of the attempt that runs, or of the last one.
+
+  python launch/logs.py STUDY.yaml llama.gsm.s1             what it did last
+  python launch/logs.py STUDY.yaml llama.gsm.s1 --follow    go on with new lines
+
+Ctrl-C ends --follow. The cell goes on.
+"""
 
 import argparse
+import io
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import logs, paths  # noqa: E402
-from winsweep.errors import WinsweepError  # noqa: E402
-from winsweep.workspace import open_workspace  # noqa: E402
+from winsweep import logs, paths
+from winsweep.command_names import command
+from winsweep.errors import WinsweepError
+from winsweep.workspace import open_workspace
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=paths.argument, help="a study file, such as launch/sweeps/demo.yaml")
-    p.add_argument("cell", help="a cell, such as llama.gsm.s1; status.py lists them")
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
-        "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
+        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
     )
-    p.add_argument("--stage", help="only the log of this stage, such as finetune (default: the stage that ran last)")
+    p.add_argument("cell", metavar="CELL", help=f"such as llama.gsm.s1. {command('status')} --cells lists them")
+    p.add_argument("--stage", help="the log of this stage, such as finetune")
+    p.add_argument("--follow", action="store_true", help="go on printing until the cell is done or has failed")
     p.add_argument(
-        "--follow", action="store_true", help="go on with what is added, until the cell is done or has failed"
+        "--store",
+        metavar="DIR",
+        type=paths.argument,
+        default=Path("runs"),
+        help="where results are kept (default: runs)",
     )
     return p
 
 
 def main() -> int:
     a = parser().parse_args()
-    sys.stdout.reconfigure(errors="replace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         workspace = open_workspace(a.study, a.store)
         if a.follow:

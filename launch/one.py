@@ -1,4 +1,13 @@
-"""Train one model, or evaluate it: writes a study of it and calls sweep.py. The Makefile's train, train_resp and eval."""
+"""Train one model, or evaluate one. `make train` and `make eval` call this.
+
+  python launch/one.py train --model llama2-7b --data lima
+  python launch/one.py train_resp --model llama2-7b --data lima
+  python launch/one.py eval --model resp_tuned_llama2-7b
+
+train is instruction tuning. train_resp is response tuning: it leaves the
+instructions out. eval compares with the instruction-tuned sibling.
+It writes a study file, says where, and runs sweep.py on it.
+"""
 
 import argparse
 import os
@@ -9,10 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import command_names, paths, strict  # noqa: E402
-from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
-from winsweep.placement import cluster_file  # noqa: E402
-from winsweep.store.manifest import write_atomic  # noqa: E402
+from winsweep import command_names, paths, strict
+from winsweep.errors import BadStudy, WinsweepError
+from winsweep.placement import cluster_file
+from winsweep.store.manifest import write_atomic
 from winsweep.study import single
 
 HERE = Path(__file__).resolve().parent
@@ -21,30 +30,36 @@ READ = ("MODEL", "DATA", "LR", "EPOCHS", "SEED", "JUDGE", "CLUSTER", "STORE", "D
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument(
-        "act",
-        choices=("train", "train_resp", "eval"),
-        help="train on DATA, on its responses alone, or evaluate what was trained",
-    )
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("act", choices=("train", "train_resp", "eval"), help="what to do")
     p.add_argument(
         "--model",
         default="",
-        help="a model of launch/models.yaml, such as llama2-7b; for eval one that was trained: resp_tuned_llama2-7b",
+        help="a name of launch/models.yaml, such as llama2-7b. For eval what was trained: resp_tuned_llama2-7b",
     )
-    p.add_argument("--data", type=paths.word, default="", help="a task such as lima or gsm, or a file of rows")
-    p.add_argument("--lr", default="", help="the highest learning rate, such as 1e-5")
-    p.add_argument("--epochs", default="", help="passes over the data, such as 10")
-    p.add_argument("--seed", default="", help="seed of the finetune: the order of the data (default: 1)")
-    p.add_argument("--judge", default="", help="a model at OPENAI_BASE_URL, or gpt_6_luna, reference_overlap")
     p.add_argument(
-        "--cluster",
+        "--data",
         type=paths.word,
         default="",
-        help="a file of slurm/clusters/, without .yaml (default: this machine)",
+        help="a task, such as lima or gsm, or a file of rows (default: its sibling's)",
     )
-    p.add_argument("--store", type=paths.word, default="", help="directory of finished artifacts (default: runs)")
-    p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study and say what would run")
+    p.add_argument(
+        "--lr", default="", help="the highest learning rate, such as 1e-5 (default: the model's in launch/models.yaml)"
+    )
+    p.add_argument(
+        "--epochs", default="", help="passes over the data, such as 10 (default: the model's in launch/models.yaml)"
+    )
+    p.add_argument("--seed", default="", help="seed of the order of the data (default: 1)")
+    p.add_argument("--judge", default="", help="gpt_6_luna, reference_overlap, or a model that OPENAI_BASE_URL serves")
+    p.add_argument(
+        "--cluster",
+        metavar="NAME",
+        type=paths.word,
+        default="",
+        help="a file of slurm/clusters/ without .yaml (default: this machine)",
+    )
+    p.add_argument("--store", metavar="DIR", type=paths.word, default="", help="where results are kept (default: runs)")
+    p.add_argument("--dry-run", default="", nargs="?", const="1", help="write the study file, and print what would run")
     return p
 
 
@@ -66,11 +81,12 @@ def main() -> int:
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
-    os.execv(sys.executable, [sys.executable, *words])
+    else:
+        os.execv(sys.executable, [sys.executable, *words])
 
 
 def write(a: argparse.Namespace, store: Path) -> tuple[Path, single.Told]:
-    """The study file in the store's folder studies/, written if it is new or says something else now, and what it says."""
+    """The study file in the store's folder studies/, written if it is new or says something else, and what it says."""
     folder = store / "studies"
     if a.act == "eval":
         path = single.find(a.model, folder)

@@ -1,30 +1,43 @@
-"""Remove from a store what the studies named do not want, and no other stands on; asks first: python launch/prune.py
-STUDY.yaml [STUDY.yaml …]
+"""Remove results that no study needs. It lists them and asks first.
+
+  python launch/prune.py STUDY.yaml [STUDY.yaml ...]     keep what these studies want; offer the rest
+
+What the table of another study was made from stays, unless --others is given.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths  # noqa: E402
-from winsweep.errors import WinsweepError  # noqa: E402
-from winsweep.pruning import remove, spared, waste  # noqa: E402
-from winsweep.retention import kept  # noqa: E402
-from winsweep.workspace import open_workspace  # noqa: E402
+from winsweep import paths
+from winsweep.errors import WinsweepError
+from winsweep.pruning import Waste, remove, spared, waste
+from winsweep.retention import kept
+from winsweep.workspace import open_workspace
+
+MOST_LINES = 40
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("studies", type=paths.argument, nargs="+", help="every study whose results stay")
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
-        "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
+        "studies", type=paths.argument, nargs="+", metavar="STUDY.yaml", help="every study whose results must stay"
     )
     p.add_argument(
-        "--others", action="store_true", help="also what tables of other studies, and studies under way, stand on"
+        "--others", action="store_true", help="offer also what other studies' tables, or running studies, need"
     )
-    p.add_argument("--yes", action="store_true", help="do not ask")
+    p.add_argument("--verbose", action="store_true", help="list every directory, however many there are")
+    p.add_argument("--yes", action="store_true", help="remove without asking")
+    p.add_argument(
+        "--store",
+        metavar="DIR",
+        type=paths.argument,
+        default=Path("runs"),
+        help="where results are kept (default: runs)",
+    )
     return p
 
 
@@ -39,13 +52,24 @@ def main() -> int:
         return 2
     for study, (num, num_bytes) in sorted(spared(workspaces, others).items()):
         print(f"{num_bytes / 1e6:10.1f} MB  in {num} directories are left alone for {study} (--others offers them too)")
-    for w in found:
-        print(f"{w.num_bytes / 1e6:10.1f} MB  {w.path}  ({w.why})")
+    print("".join(f"{line}\n" for line in listed(found, a.verbose)), end="")
     print(f"{sum(w.num_bytes for w in found) / 1e6:10.1f} MB in {len(found)} directories")
     if found and (a.yes or agreed()):
         remove(found)
         print("removed")
     return 0
+
+
+def listed(found: Sequence[Waste], is_verbose: bool) -> list[str]:
+    """A line for each directory; of very many one for each folder and reason."""
+    if is_verbose or len(found) <= MOST_LINES:
+        return [f"{w.num_bytes / 1e6:10.1f} MB  {w.path}  ({w.why})" for w in found]
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
+    for w in found:
+        num, num_bytes = sums.get(name := (str(w.path.parent), w.why), (0, 0))
+        sums[name] = (num + 1, num_bytes + w.num_bytes)
+    lines = [f"{size / 1e6:10.1f} MB  {num} in {folder}/  ({why})" for (folder, why), (num, size) in sums.items()]
+    return [*lines, "each one by its path: --verbose"]
 
 
 def agreed() -> bool:

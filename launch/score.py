@@ -1,5 +1,9 @@
-"""Win rates of a file in AlpacaEval's format, without a study: python launch/score.py OUTPUTS_OR_ANNOTATIONS.json
-[--reference FILE --judge NAME]
+"""Compute win rates of one file in AlpacaEval's format, without a study.
+
+  python launch/score.py annotations.json
+  python launch/score.py outputs.json --reference other.json --judge NAME
+
+The second command judges first. Judgements are kept and never paid twice.
 """
 
 import argparse
@@ -7,12 +11,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import command_names, paths  # noqa: E402
-from winsweep.errors import BadStudy, WinsweepError  # noqa: E402
+from winsweep import command_names, paths
+from winsweep.errors import BadStudy, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
     from types import ModuleType
@@ -24,55 +28,70 @@ if TYPE_CHECKING:  # numpy and its kin are imported once there is something to c
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(description=__doc__)
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
         "file",
         type=paths.argument,
         nargs="?",
-        help="outputs or annotations (ours or alpaca_eval's), or a directory that has them",
+        metavar="FILE",
+        help="outputs or annotations, ours or alpaca_eval's, or a directory that has them",
     )
-    p.add_argument("--reference", type=paths.argument, help="outputs to compare with, where the file has outputs")
-    p.add_argument("--judge", help="a name of src/winsweep/judges/, or as in a study: '{from: alpaca, model: gpt-4.1}'")
+    p.add_argument(
+        "--reference",
+        metavar="FILE",
+        type=paths.argument,
+        help="the outputs to compare with. FILE must have outputs then",
+    )
+    p.add_argument(
+        "--judge", help="a name of src/winsweep/judges/, or what a study would say: '{from: alpaca, model: gpt-4.1}'"
+    )
     p.add_argument(
         "--mode",
         choices=["official", "paired"],
-        help="AlpacaEval's own number, or head to head (default: official where it is defined)",
+        help="AlpacaEval's own formula, or head to head (default: official where it is defined)",
     )
     p.add_argument(
-        "--c", type=float, metavar="VALUE", help="inverse penalty of the official fit, instead of cross-validation"
-    )
-    p.add_argument(
-        "--second",
+        "--difficulty",
         type=paths.argument,
         metavar="FILE",
-        help="annotations of the same outputs by another judge: how far the two agree",
+        help="AlpacaEval's df_gamed.csv, which official needs (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)",
     )
     p.add_argument(
         "--instructions",
         type=paths.argument,
         metavar="FILE",
-        help="the set that must be covered (default: AlpacaEval's 805, or the file's own)",
+        help="the instructions that must all be there (default: AlpacaEval's 805, or those of FILE)",
+    )
+    p.add_argument(
+        "--allow-missing", action="store_true", help="score the other rows where some are missing or have no preference"
+    )
+    add_rest(p)
+    return p
+
+
+def add_rest(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--second", type=paths.argument, metavar="FILE", help="annotations by another judge: how far the two agree"
+    )
+    p.add_argument(
+        "--c", type=float, metavar="VALUE", help="inverse penalty of the official fit (default: by cross-validation)"
     )
     p.add_argument(
         "--join",
         choices=["instruction", "position"],
         default="instruction",
-        help="how a row finds its difficulty; by position, as alpaca_eval's own code does, published numbers of files that "
-        "lack rows are reproduced (default: instruction)",
+        help="how a row finds its difficulty. position is alpaca_eval's own way: it reproduces published numbers "
+        "of files that lack rows (default: instruction)",
     )
-    p.add_argument("--allow-missing", action="store_true", help="score although rows are missing or have no preference")
     p.add_argument(
-        "--difficulty",
+        "--store",
+        metavar="DIR",
         type=paths.argument,
-        metavar="FILE",
-        help="AlpacaEval's table df_gamed.csv (default: in $WINSWEEP_DATA or $WINSWEEP_DATA/alpaca_lc)",
-    )
-    p.add_argument(
-        "--store", type=paths.argument, default=Path("scores"), help="where judgements are kept (default: scores)"
+        default=Path("scores"),
+        help="where judgements are kept (default: scores)",
     )
     p.add_argument("--json", action="store_true", help="print JSON")
-    p.add_argument("--columns", action="store_true", help="say what the columns of result tables mean")
-    return p
+    p.add_argument("--columns", action="store_true", help="print what each column of a results table means, then stop")
 
 
 def main() -> int:
@@ -172,7 +191,8 @@ def judge_of(words: str, store: Path) -> "Judge":
     for why in parts.missing.values():
         raise BadStudy(why)
     for path in parts.files.values():  # the weights of a judge that is a model on this machine
-        judge = dataclasses.replace(judge, options=dataclasses.replace(judge.options, path=str(path)))
+        options: Any = judge.options  # a dataclass of the judge's own module
+        judge = dataclasses.replace(judge, options=dataclasses.replace(options, path=str(path)))
     return judge
 
 

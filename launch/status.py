@@ -1,40 +1,55 @@
-"""Where a study stands: cells × stages, and why a cell is not done: python launch/status.py STUDY.yaml [--why CELL]"""
+"""Show where a study stands: arms × stages, what failed and why, what runs.
+
+  python launch/status.py STUDY.yaml                       how far it is
+  python launch/status.py STUDY.yaml --why llama.gsm.s1    why a cell is not done
+
+Nothing is started.
+"""
 
 import argparse
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import inspection, paths, strict  # noqa: E402
-from winsweep.artifact import Artifact  # noqa: E402
-from winsweep.attempt.arrays import open_arrays  # noqa: E402
-from winsweep.check import early  # noqa: E402
-from winsweep.errors import BadStudy, ClusterDown, WinsweepError  # noqa: E402
-from winsweep.local.controller import state_of  # noqa: E402
-from winsweep.plan import Item  # noqa: E402
-from winsweep.prefetch import not_there  # noqa: E402
-from winsweep.remarks import remarks  # noqa: E402
-from winsweep.results import where_text  # noqa: E402
+from winsweep import arm_grid, inspection, paths, screen, strict
+from winsweep.attempt.arrays import open_arrays
+from winsweep.check import early
+from winsweep.errors import BadStudy, ClusterDown, WinsweepError
+from winsweep.local.controller import state_of
+from winsweep.plan import Item
+from winsweep.prefetch import not_there
+from winsweep.remarks import remarks
+from winsweep.results import where_text
+from winsweep.screen import Detail
 from winsweep.slurm import queue_view
-from winsweep.slurm.queue import Task  # noqa: E402
-from winsweep.store.siblings import earlier_files, nearest  # noqa: E402
-from winsweep.workspace import Workspace, chain, columns, open_workspace  # noqa: E402
-
-ORDER = ("failed", "blocked", "running", "queued", "ready", "waiting", "done")
+from winsweep.slurm.queue import Task
+from winsweep.store.siblings import earlier_files, nearest
+from winsweep.workspace import Workspace, chain, columns, open_workspace
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=paths.argument, help="a study file, such as launch/sweeps/demo.yaml")
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
-        "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
+        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
+    )
+    p.add_argument("--cells", action="store_true", help="a line for every cell too")
+    p.add_argument(
+        "--verbose", action="store_true", help="print everything: each failure, each attempt, each missing file"
     )
     p.add_argument(
         "--why",
         metavar="CELL",
-        help="a cell such as llama.gsm.s1: its stages, and how it differs from the nearest finished one",
+        help="one cell, such as llama.gsm.s1: its stages, and what differs from the nearest finished result",
+    )
+    p.add_argument(
+        "--store",
+        metavar="DIR",
+        type=paths.argument,
+        default=Path("runs"),
+        help="where results are kept (default: runs)",
     )
     return p
 
@@ -44,11 +59,13 @@ def main() -> int:
     try:
         workspace = open_workspace(a.study, a.store, lenient=True)
         items, queued = seen(workspace)
-        print(why(workspace, items, a.why) if a.why else overview(workspace, items, queued))
-        print(f"{workspace.damaged()}{not_there(workspace)}{in_the_way(workspace, items)}", end="")
+        print(why(workspace, items, a.why) if a.why else overview(workspace, items, queued, Detail(a.cells, a.verbose)))
+        print(f"{workspace.damaged()}{not_there(workspace, items, a.verbose)}{in_the_way(workspace, items)}", end="")
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # of `| head`; what Python flushes at its end goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -78,32 +95,25 @@ def in_the_way(workspace: Workspace, items: list[Item]) -> str:
     return "".join(f"problem  {line}\n" for line in dict.fromkeys(told))
 
 
-def overview(workspace: Workspace, items: list[Item], queued: Mapping[str, Task | None]) -> str:
-    """A line for each cell, then what runs, waits or failed, then how much is done."""
+def overview(workspace: Workspace, items: list[Item], queued: Mapping[str, Task | None], detail: Detail) -> str:
+    """Arms × stages, then what failed, runs or waits, then how much is done."""
     shown = {i.artifact.key: "queued" if queue_view.is_waiting(i, queued) else i.state for i in items}
-    chains = {label: chain(workspace.ends(label)) for label in workspace.judged}
-    width, stages = max(map(len, chains)), columns(chains.values())
-    table = [" ".join([" " * width, *(f"{s:9s}" for s in stages)])]
-    for label, found in chains.items():
-        table.append(" ".join([f"{label:{width}s}", *(f"{worst(shown, found.get(s, [])):9s}" for s in stages)]))
+    columns = screen.width()
+    told = [f"{workspace.study.name}: done/all of each arm named", *arm_grid.lines(workspace, shown, columns)]
+    told += arm_grid.cell_lines(workspace, shown, columns) if detail.cells else []
     notes = remarks(workspace, items)
-    done = sum(all(shown.get(a.key, "done") == "done" for a in workspace.ends(label)) for label in workspace.judged)
+    ends = arm_grid.ends(workspace)
+    done = len(workspace.judged) - len({label for label, a in ends if shown.get(a.key, "done") != "done"})
     judged = {label for label, a in workspace.judged.items() if shown.get(a.key, "done") == "done"}
     last = f"{done} of {len(workspace.judged)} cells done; {where_text(workspace, judged)}"
-    return "\n".join(
-        [*table, *queue_view.lines(workspace, items, queued, avoided(workspace) if queued else []), *notes, last]
-    )
+    queue = queue_view.lines(workspace, items, queued, avoided(workspace) if queued else [], detail.verbose)
+    return "\n".join([*told, *queue, *notes, last])
 
 
 def avoided(workspace: Workspace) -> list[str]:
     from winsweep.slurm.array_folders import excluded
 
     return excluded(workspace)
-
-
-def worst(shown: Mapping[str, str], artifacts: Sequence[Artifact]) -> str:
-    """What a person should know first about several results; one that is not in the plan is below a done one."""
-    return min((shown.get(a.key, "done") for a in artifacts), key=ORDER.index, default="-")
 
 
 def why(workspace: Workspace, items: list[Item], label: str) -> str:
@@ -114,10 +124,8 @@ def why(workspace: Workspace, items: list[Item], label: str) -> str:
     steps = [a for s in columns([found]) for a in found[s]]
     lines = [f"{state_of(items, a):8s} {a.name}  {told[a].why if a in told else ''}" for a in steps]
     open_ones = [a for a in steps if state_of(items, a) != "done"]
-    first = next(
-        (a for a in open_ones if told[a].state in ("failed", "ready", "running")),
-        (open_ones or steps)[-1] if steps else None,
-    )
+    pressing = (a for a in open_ones if told[a].state in ("failed", "ready", "running"))
+    first = next(pressing, (open_ones or steps)[-1])  # a cell has its judgement at least
     near = nearest(first, workspace.store)
     if near is None:
         return "\n".join([*lines, f"nothing else of the stage {first.stage} is finished"])

@@ -1,64 +1,87 @@
-"""Make everything that a study asks for and that is missing, then write its table: python launch/sweep.py STUDY.yaml"""
+"""Make all results of a study that are missing, then write its table.
+
+  python launch/sweep.py STUDY.yaml --dry-run         what would run, and its cost
+  python launch/sweep.py STUDY.yaml                   run it on this machine
+  python launch/sweep.py STUDY.yaml --cluster NAME    submit it to SLURM, and exit
+
+The same command goes on with whatever is missing.
+Exit code: 0 no failure, 1 something failed, 2 it could not start.
+"""
 
 import argparse
 import shlex
 import signal
 import sys
-from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import command_names, inspection, layout, paths, prefetch, strict  # noqa: E402
+from winsweep import command_names, inspection, layout, paths, prefetch, strict
 from winsweep.check import dry, early, room
-from winsweep.costs import forecast, judge_cost
-from winsweep.errors import BadData, BadStudy, WinsweepError  # noqa: E402
-from winsweep.local.controller import default_jobs, drive, state_of  # noqa: E402
-from winsweep.placement import Cluster, cluster_file, read_cluster  # noqa: E402
-from winsweep.workspace import Workspace, open_workspace  # noqa: E402
+from winsweep.costs import judge_cost
+from winsweep.errors import BadData, BadStudy, WinsweepError
+from winsweep.local.controller import default_jobs, drive, state_of
+from winsweep.placement import Cluster, cluster_file, read_cluster
+from winsweep.screen import Detail
+from winsweep.workspace import Workspace, open_workspace
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("study", type=paths.argument, help="a study file, such as launch/sweeps/demo.yaml")
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
-        "--store", type=paths.argument, default=Path("runs"), help="directory of finished artifacts (default: runs)"
+        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
+    )
+    p.add_argument("--dry-run", action="store_true", help="print what would run and what it costs. Nothing is started")
+    p.add_argument(
+        "--prefetch", action="store_true", help="fetch the models, data sets and files that the study names, then stop"
     )
     p.add_argument(
+        "--only", metavar="CELL", action="append", help="make this cell only, such as llama.gsm.s1. Repeatable"
+    )
+    p.add_argument(
+        "--train-only", action="store_true", help="make the finetuned models only. Nothing is generated or judged"
+    )
+    p.add_argument("--retry-failed", action="store_true", help="try again what has failed")
+    p.add_argument("--cells", action="store_true", help="with --dry-run: a line for every cell too")
+    p.add_argument(
+        "--verbose", action="store_true", help="print everything: each attempt; with --dry-run paths and every check"
+    )
+    p.add_argument(
+        "--store",
+        metavar="DIR",
+        type=paths.argument,
+        default=Path("runs"),
+        help="where results are kept (default: runs)",
+    )
+    p.add_argument(
+        "--jobs",
+        metavar="N",
+        type=int,
+        default=default_jobs(),
+        help="attempts at once on this machine (default: its cores)",
+    )
+    add_cluster(p.add_argument_group("on a cluster (SLURM)"))
+    return p
+
+
+def add_cluster(slurm: argparse._ArgumentGroup) -> None:
+    slurm.add_argument(
         "--cluster",
+        metavar="NAME",
         type=paths.word,
         default="local",
-        help="a file of slurm/clusters/, without .yaml, or a path to one (default: local)",
+        help="a file of slurm/clusters/ without .yaml, or a path to one (default: local, which is this machine)",
     )
-    p.add_argument(
-        "--jobs", type=int, default=default_jobs(), help="attempts at once on this machine (default: its cores)"
+    slurm.add_argument("--watch", action="store_true", help="stay, and submit again until all is done or has failed")
+    slurm.add_argument(
+        "--cancel", metavar="CELL", nargs="?", const="", help="take the study, or one cell, out of the queue"
     )
-    p.add_argument(
-        "--only", metavar="CELL", action="append", help="just this cell, such as llama.gsm.s1; may be repeated"
-    )
-    p.add_argument(
-        "--train-only", action="store_true", help="make the cells' finetuned models; generate and judge nothing"
-    )
-    p.add_argument("--dry-run", action="store_true", help="say what would run and what is there, and do nothing")
-    p.add_argument(
-        "--prefetch",
-        action="store_true",
-        help="fetch models, data sets and files that the study names, and do nothing else",
-    )
-    p.add_argument(
+    slurm.add_argument(
         "--emit",
         metavar="DIR",
         type=paths.argument,
-        help="write the batch scripts and a submit.sh instead of submitting (SLURM)",
+        help="write batch scripts and a submit.sh into DIR; submit nothing",
     )
-    p.add_argument("--retry-failed", action="store_true", help="try again what ended in a failure")
-    p.add_argument(
-        "--watch", action="store_true", help="stay and submit again until everything is done or has failed (SLURM)"
-    )
-    p.add_argument(
-        "--cancel", metavar="CELL", nargs="?", const="", help="take the study, or one cell, out of the queue (SLURM)"
-    )
-    return p
 
 
 def main() -> int:
@@ -66,7 +89,8 @@ def main() -> int:
     try:
         workspace = only(opened(a), a.only)
         workspace = workspace.models() if a.train_only else workspace
-        print("".join(f"{line}\n" for line in judge_cost.warnings(workspace)), end="", file=sys.stderr)
+        if not a.dry_run:  # which says the same among its amounts and checks
+            print("".join(f"{line}\n" for line in judge_cost.warnings(workspace)), end="", file=sys.stderr)
         if a.prefetch:
             return prefetch.fetch(workspace)
         if not a.dry_run and a.cancel is None:
@@ -81,7 +105,7 @@ def main() -> int:
             from winsweep.slurm import commands
 
             return commands.act(workspace, cluster, a, again(a)) or left_out
-        return dry_run(workspace, cluster, a.jobs) if a.dry_run else sweep(workspace, a, cluster) or left_out
+        return dry_run(workspace, cluster, a) if a.dry_run else sweep(workspace, a, cluster) or left_out
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
@@ -161,36 +185,18 @@ def told_first(workspace: Workspace) -> Workspace:
     return left
 
 
-def dry_run(workspace: Workspace, cluster: Cluster, num_jobs: int) -> int:
-    items = workspace.plan(workspace.facts())
-    for stage in workspace.need.stages:
-        of_stage = [i for i in items if i.artifact.stage == stage]
-        to_run = [i for i in of_stage if i.state != "done"]
-        counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(i.state for i in to_run).items()))
-        print(
-            f"{stage:12s} {len(to_run):4d} to run{f' ({counts})' if counts else '':36s} "
-            f"{len(of_stage) - len(to_run):4d} reused"
-        )
-        for i in to_run:
-            print(
-                f"    {workspace.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}"
-            )
-    print(prefetch.not_there(workspace), end="")
-    print("\n".join([*inspection.lines(looked := inspection.findings(workspace)), *forecast.lines(workspace, items)]))
-    memory_gb = room.here()
-    code = dry.say_checks(
-        workspace,
-        cluster.placements,
-        items,
-        num_jobs,
-        (lambda placed: memory_gb) if memory_gb else None,
-        dry.unreadable(workspace, looked),
-    )
-    return 1 if any(f.problem for f in looked) else code
+def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> int:
+    items, detail, memory_gb = workspace.plan(workspace.facts()), Detail(a.cells, a.verbose), room.here()
+    dry.say_plan(workspace, items, detail)
+    looked = dry.say_amounts(workspace, items, detail)
+    gpu_gb = (lambda placed: memory_gb) if memory_gb else None
+    code = dry.say_checks(workspace, cluster.placements, items, a.jobs, gpu_gb, looked, detail)
+    dry.say_next(items, again(a))
+    return code
 
 
 def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
-    from winsweep import results
+    from winsweep import results, table_view
     from winsweep.local import view
     from winsweep.remarks import remarks
 
@@ -198,17 +204,17 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
     command = again(a)
-    with view.View(workspace) as shown:
-        try:
+    try:
+        with view.View(workspace, a.verbose) as shown:
             run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, shown.show)
-        except KeyboardInterrupt:
-            print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
-            return 130
+    except KeyboardInterrupt:
+        print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
+        return 130
     print(workspace.damaged(), end="", file=sys.stderr)
     judged = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
     done, is_current = len(judged), results.is_current(workspace, judged)
     if is_current:
-        print(results.table_text(results.path_of(workspace), workspace.study.notes))
+        print(table_view.table_text(results.path_of(workspace), workspace.study.notes))
     analysed = sum(state_of(items, a) == "done" for a in workspace.analyses.values())
     beside = f"; {analysed} of {len(workspace.analyses)} analyses beside it" if workspace.analyses else ""
     if notes := remarks(workspace, items):
@@ -219,7 +225,7 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
         else results.models_text(workspace, judged)
     )
     print(f"{run.num_started} jobs run; {done} of {len(workspace.judged)} {what}")
-    if problems := view.failures_text(workspace, items, command):
+    if problems := view.failures_text(workspace, items, command, a.verbose):
         print(problems, file=sys.stderr)
     return (
         0

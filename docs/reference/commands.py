@@ -15,7 +15,7 @@ def command(parser: argparse.ArgumentParser, typed: str) -> str:
     """What a command does, and a table of its arguments; `typed` is how it is called."""
     parser.prog = typed
     rows = [_row(action) for action in actions(parser)]
-    about = sentence((parser.description or "").partition(": python ")[0].strip())
+    about = sentence((parser.description or "").strip().partition("\n\n")[0].partition(": python ")[0])
     return f"{about}\n\n```text\n{_usage(parser)}\n```\n\n{markdown(('argument', 'value', 'default', 'meaning'), rows)}"
 
 

@@ -175,7 +175,11 @@ def column_page() -> str:
 
 
 def commands() -> str:
-    parts = ["# Commands", "Typed in the checkout, with `.venv` active. `--help` says the same."]
+    parts = [
+        "# Commands",
+        "Typed in the checkout, with `.venv` active. [Installed](../how_to/install.md), they are `winsweep NAME`.",
+        "`--help` says the same.",
+    ]
     for name, module in discover(layout.ROOT / "launch", "winsweep.launch").items():
         parts += [f"## `{name}.py`", command(module.parser(), f"python launch/{name}.py")]
     known = targets((layout.ROOT / "Makefile").read_text(encoding="utf-8"))

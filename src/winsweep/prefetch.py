@@ -6,12 +6,14 @@ import hashlib
 import os
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import BinaryIO
 
 from winsweep.artifact import Artifact
 from winsweep.errors import BadData, Unreachable
+from winsweep.plan import Item
 from winsweep.study import web_file
 from winsweep.study.cell import HubData, HubModel
 from winsweep.study.web_file import UrlFile
@@ -22,16 +24,25 @@ PIECE = 1 << 20
 TIMEOUT_S = 60.0  # of silence
 
 
-def not_there(workspace: Workspace) -> str:
-    """Lines that name what is missing on this machine for what is still to be made, by a look at files alone; no text
-    if nothing is.
+def not_there(workspace: Workspace, items: Iterable[Item], is_verbose: bool = True) -> str:
+    """Lines that name what is missing on this machine of what of `items` is to be made, by a look at files alone;
+    no text if nothing is. What --prefetch fetches is only counted unless `is_verbose`.
     """
-    todo = [i.artifact for i in workspace.plan(workspace.facts()) if i.state != "done"]
-    lines = [
-        *workspace.study.missing.values(),
-        *(f"{hub.title(p)}: not in {hub.cache()}" for p in on_hub(todo) if not hub.is_there(p)),
-    ]
-    return "".join(f"{line}\n" for line in ["not there yet:", *(f"    {line}" for line in lines)]) if lines else ""
+    study, todo = workspace.study, [i.artifact for i in items if i.state != "done"]
+    hub_parts = [p for p in on_hub(todo) if not hub.is_there(p)]
+    own = [text for path, text in study.missing.items() if path not in study.urls]
+    fetched = [text for path, text in study.missing.items() if path in study.urls]
+    fetched += [f"{hub.title(p)}: not in {hub.cache()}" for p in hub_parts]
+    if fetched and not is_verbose:
+        num = Counter("model" if isinstance(p, HubModel) else "data set" for p in hub_parts)
+        num["web file"] = len(fetched) - len(hub_parts)
+        counts = ", ".join(f"{n} {kind}{'s'[: n > 1]}" for kind, n in num.items() if n)
+        fetched = [f"{counts}: fetched when needed, or now with --prefetch (--verbose names them)"]
+    return (
+        "".join(f"{line}\n" for line in ["not there yet:", *(f"    {x}" for x in [*own, *fetched])])
+        if own or fetched
+        else ""
+    )
 
 
 def fetch_urls(workspace: Workspace) -> int:

@@ -2,9 +2,10 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from winsweep import screen
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
 from winsweep.workspace import Workspace
@@ -14,40 +15,43 @@ WORDS = {
     "share_empty": (0.1, "of its answers are empty"),
     "share_identical": (0.5, "of its answers are the reference's text, word for word: ties that say nothing"),
 }
-SHOWN = 20  # cells that are named one by one
 
 
 def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
-    """A line for each judged cell whose answers are remarkable (the table has the shares as columns); an arm against
-    itself is not.
+    """What is remarkable of the answers of judged cells, a line for each fault with the cells that have it (the table
+    has the shares as columns); an arm against itself is not.
     """
     if not workspace.has_table:
         return []
     known, published = _of_table(workspace), workspace.store.published()
-    lines = []
+    found: dict[str, dict[str, float]] = {name: {} for name in WORDS}
     for label, a in workspace.judged.items():
-        if a.key in published and (
-            told := told_of(known.get(a.digest) or shares(published[a.key] / "annotations.json"), _with_itself(a))
-        ):
-            lines.append(f"note     {label}: {told}")
+        if a.key in published:
+            of_cell = known.get(a.digest) or shares(published[a.key] / "annotations.json")
+            for name in remarkable(of_cell, _with_itself(a)):
+                found[name][label] = of_cell[name]
     return [
-        *lines[:SHOWN],
-        *(
-            [f"note     … and {len(lines) - SHOWN} more cells, in the table's columns share_*"]
-            if len(lines) > SHOWN
-            else []
-        ),
+        f"note     {screen.few(list(of))}: {_percent(of.values())} {WORDS[name][1]}" for name, of in found.items() if of
     ]
+
+
+def remarkable(found: Mapping[str, float], with_itself: bool = False) -> list[str]:
+    """The shares that are large enough to be said."""
+    return [
+        name
+        for name, (least, _) in WORDS.items()
+        if found.get(name, 0.0) >= least and not (with_itself and name == "share_identical")
+    ]
+
+
+def _percent(values: Collection[float]) -> str:
+    ends = dict.fromkeys(f"{100 * end(values):.0f}" for end in (min, max))
+    return f"{' to '.join(ends)} %"
 
 
 def told_of(found: Mapping[str, float], with_itself: bool = False) -> str:
     """The shares that are large enough to be said, in words."""
-    said = [
-        f"{100 * found[name]:.0f} % {words}"
-        for name, (least, words) in WORDS.items()
-        if found.get(name, 0.0) >= least and not (with_itself and name == "share_identical")
-    ]
-    return "; ".join(said)
+    return "; ".join(f"{100 * found[name]:.0f} % {WORDS[name][1]}" for name in remarkable(found, with_itself))
 
 
 def shares(annotations: Path) -> dict[str, float]:

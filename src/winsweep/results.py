@@ -1,6 +1,4 @@
-"""Where a study's results.csv and its analyses lie, whether they are those that were asked for, and how a person reads
-the table on a terminal.
-"""
+"""Where a study's results.csv and its analyses lie, and whether they are those that were asked for."""
 
 import csv
 import io
@@ -16,40 +14,7 @@ from winsweep.store.store import RECORD, Store
 from winsweep.study.analysis import Analysis
 from winsweep.workspace import Workspace
 
-HEADS = {
-    "lc_win_rate_pct": "LC win %",
-    "lc_standard_error_pct": "±",
-    "lc_formula": "LC formula",
-    "win_rate_pct": "win %",
-    "standard_error_pct": "± ",
-    "lc_std_pct": "LC std",
-    "paired_win_rate_pct": "paired %",
-    "paired_low_pct": "from",
-    "paired_high_pct": "to",
-    "position_bias_pct": "order bias",
-    "published_pct": "published",
-    "difference_pct": "difference",
-    "mean_chars": "chars",
-    "mean_chars_reference": "ref chars",
-    "share_truncated": "cut",
-    "share_empty": "empty",
-    "chrf": "chrF",
-}
-LEFT = ("model", "task", "lc_formula")
 TABLE = "results.csv"
-HIDDEN = (
-    "num_seeds",
-    "std_pct",
-    "paired_std_pct",
-    "paired_standard_error_pct",
-    "paired_formula",
-    "lc_c",
-    "share_ties",
-    "share_identical",
-    "published_std_pct",
-    "note",
-)  # in the file only
-BELOW = ("judge", "judge_model", "commit")  # said once under the table
 
 
 def publish_table(store: Store, name: str, key: str) -> Path | None:
@@ -211,40 +176,3 @@ def write_if_new(data: bytes, target: Path) -> None:
     if not target.exists() or target.read_bytes() != data:
         target.parent.mkdir(exist_ok=True)
         write_atomic(target, data)
-
-
-def table_text(path: Path, notes: str) -> str:
-    """The rows of a results file, without keys and empty columns, then what all rows share and what the study says of
-    its table.
-    """
-    from rich.console import Console  # 60 ms that a job on a node need not spend
-    from rich.table import Table
-    from rich.text import Text
-
-    with open(path, encoding="utf-8", newline="") as f:
-        rows = list(csv.DictReader(f))
-    columns = [c for c in rows[0] if not c.endswith("_key") and c not in BELOW + HIDDEN and any(r[c] for r in rows)]
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(Text(HEADS.get(column, column)), justify="left" if column in LEFT else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(short(row[c])) for c in columns))
-    console = Console(width=260)
-    with console.capture() as captured:
-        console.print(table)
-    shared = [f"{name}: {', '.join(sorted({r[name] for r in rows}))}" for name in BELOW if any(r[name] for r in rows)]
-    return "\n".join(
-        [
-            *(line.rstrip() for line in captured.get().splitlines()),
-            "; ".join(shared),
-            *([notes.strip()] if notes else []),
-        ]
-    )
-
-
-def short(value: str) -> str:
-    """A figure with as many decimals as a table needs."""
-    try:
-        return f"{float(value):.3g}" if "e-" in value else f"{float(value):.2f}" if "." in value else value
-    except ValueError:
-        return value

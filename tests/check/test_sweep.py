@@ -40,9 +40,9 @@ def begun(bench: Bench) -> set[str]:
 
 
 def test_a_broken_model_stops_its_own_cells_alone(bench):
-    said = bench.run("--dry-run", code=1)
+    said = bench.run("--dry-run", "--verbose", code=1)
     assert (
-        "problem  has no weights for" in said
+        re.search("problem +model broken: .* has no weights for", said)
         and said.count("all 835,360 parameters there") == 1
         and "1 problem found before anything runs" in said
     )
@@ -80,12 +80,12 @@ def test_a_dry_run_imports_no_torch_itself_and_a_second_remembers_what_models_ho
             {k: v | {"findings": [{"verdict": "ok", "what": "remembered", "found": "yes"}]} for k, v in kept.items()}
         )
     )
-    assert "remembered" in bench.run("--dry-run")
+    assert "remembered" in bench.run("--dry-run", "--verbose")
 
 
 def test_a_key_that_is_not_set_is_told_first_and_the_same_command_goes_on(bench, monkeypatch):
     bench.write(PAID)
-    assert re.search("OPENAI_API_KEY +problem +not set", bench.run("--dry-run"))
+    assert re.search("problem +judge alpaca: OPENAI_API_KEY +not set", bench.run("--dry-run"))
     said = bench.run(code=2)
     assert (
         "error: judge alpaca: OPENAI_API_KEY: not set; legal is your key" in said
@@ -134,7 +134,7 @@ def test_a_package_that_does_not_import_is_told_before_anything_runs(bench, monk
     bench.write(ALONE + "analyses: {drift: {arms: [ins], against: ins, embedder: {path: good}}}\n")
     said = bench.run("--dry-run")
     assert (
-        "package sentence_transformers" in said
+        re.search(r"packages: package .*sentence_transformers", said, re.DOTALL)
         and "no such extra" in " ".join(said.split())
         and "pip install -e '.[analysis]'" in " ".join(said.split())
     )
@@ -173,6 +173,6 @@ def test_the_table_is_readable_in_a_file_and_nothing_in_it_steers_a_terminal():
     assert (
         "\x1b" not in text
         and "[bold]for[/bold]" in text
-        and max(map(len, text.splitlines())) <= 100
+        and max(map(len, text.splitlines())) <= 120
         and "1 problem found" in text
     )

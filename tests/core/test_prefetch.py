@@ -100,7 +100,7 @@ def test_every_missing_file_is_named_and_a_dry_run_goes_on(tmp_path):
         read(path)
     seen = open_workspace(path, tmp_path / "runs", lenient=True)
     assert len({i.artifact.key for i in seen.plan(seen.facts()) if i.artifact.stage == "prepare"}) == 3
-    lines = prefetch.not_there(seen).splitlines()
+    lines = prefetch.not_there(seen, seen.plan(seen.facts())).splitlines()
     assert lines[0] == "not there yet:" and len(lines) == 3 and "gone.jsonl" in lines[1] and "other.jsonl" in lines[2]
     assert sweep(path).returncode == 2
     dry, status = sweep(path, "--dry-run"), command("status", path)

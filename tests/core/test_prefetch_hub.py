@@ -63,7 +63,7 @@ def study_of_everything(folder: Path, url: str) -> Path:
 def test_a_study_is_fetched_once_and_then_found_without_a_network(tmp_path):
     with serving(Server(everything())) as server:
         path = study_of_everything(tmp_path, server.url)
-        before = sweep(path, "--dry-run", HF_ENDPOINT=server.url)
+        before = sweep(path, "--dry-run", "--verbose", HF_ENDPOINT=server.url)
         assert before.returncode == 0 and before.stdout.count("not in ") == 5 and not server.asked
         done = sweep(path, "--prefetch", HF_ENDPOINT=server.url, HF_HUB_OFFLINE="0")
     assert done.returncode == 0, done.stderr

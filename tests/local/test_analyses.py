@@ -36,7 +36,7 @@ def analysed(tmp_path_factory) -> Bench:
     made = Bench(tmp_path_factory.mktemp("analysed"), ONE_SEED + ANALYSES)
     (made.folder / "embedder").mkdir()
     make_embedder(made.folder / "embedder")
-    plan = " ".join(made.run("--dry-run").split())
+    plan = " ".join(made.run("--dry-run", "--verbose").split())
     assert "rank 2 to run" in plan and "drift 1 to run" in plan and "containment 1 to run" in plan
     assert "4 of 4 cells" in (said := made.run()) and "; 4 of 4 analyses beside it" in said
     return made

@@ -3,6 +3,7 @@ that are no answers.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -101,18 +102,16 @@ def test_answers_that_are_no_answers_are_remarked(finished, tmp_path):
     bench = Bench(tmp_path)
     said = call("status", bench)
     assert (
-        "note     a.base.s1: 100 % of its answers were cut by the limit of new tokens" in said
+        re.search(r"note     a\.base\.s1, .*: .*100 % of its answers were cut by the limit of new tokens", said)
         and "8 of 8 cells done" in said
     )
-    assert "note     a.base.s1: 100 %" in bench.run()
+    assert "note     a.base.s1, " in bench.run()
     (bench.store / "results/tiny.csv").unlink()
     workspace = open_workspace(bench.study, bench.store)
     judged = bench.store / workspace.judged["a.sum.s2"].name / "annotations.json"
     rows = json.loads(judged.read_text())
     judged.write_text(json.dumps([r | {"output_2": r["output_1"], "truncated": False} for r in rows]))
     notes = remarks(workspace, workspace.plan(workspace.facts()))
-    assert [
-        n for n in notes if n.startswith("note     a.sum.s2: ") and "100 % of its answers are the reference's text" in n
-    ], notes
+    assert [n for n in notes if "a.sum.s2: " in n and "100 % of its answers are the reference's text" in n], notes
     assert not [n for n in notes if "a.ins.s1" in n and "reference's text" in n]
     assert logs.outcome(workspace, logs.current(workspace, "a.sum.s2")).startswith("done: in ")

@@ -66,7 +66,7 @@ def test_a_new_seed_runs_that_seed_only(finished, tmp_path):
     shutil.copytree(finished.store, tmp_path / "runs")
     bench = Bench(tmp_path, TINY.replace("seeds: [1, 2]", "seeds: [1, 2, 3]"))
     before = bench.times()
-    plan = bench.run("--dry-run")
+    plan = bench.run("--dry-run", "--verbose")
     bench.run()
     new = {name.rpartition("-")[0] for name in bench.times().keys() - before.keys()}
     assert new == {f"{s}/a.{t}.s3" for s in ("finetune", "collect", "generate") for t in ("ins", "sum")} | {

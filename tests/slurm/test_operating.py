@@ -31,7 +31,7 @@ def told(testbed, tmp_path_factory) -> dict:
         text=True,
     )
     said["swept"] = desk.sweep("--dry-run")
-    said["during"] = when(r"^queued .*is made from", lambda: desk.on("status"))
+    said["during"] = when(r"^queued .*is made from", lambda: desk.on("status", "--cells"))
     said["middle"] = when(r"^running +finetune", lambda: desk.on("status"))
     said["followed"], _ = follower.communicate(timeout=200)
     said["code"] = follower.returncode

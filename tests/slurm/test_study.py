@@ -93,7 +93,7 @@ def test_a_grid_over_four_nodes_with_three_broken_cells_ends_as_the_local_run(te
     drained(testbed, 900)
     rows = [r for r in csv.DictReader(study.csv().decode().splitlines()) if r["seed"] != "mean"]
     assert len(rows) == 21 and not {f"{r['model']}.{r['task']}.s{r['seed']}" for r in rows} & set(BROKEN)
-    said = study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % "", code=1)
+    said = study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % "", "--verbose", code=1)
     assert (
         "0 arrays submitted; 21 of 24" in said
         and said.count("failed  finetune/") == 3

@@ -1,13 +1,45 @@
-"""The table of a dry run: all that can be known of a study's models, judges and machines before anything runs."""
+"""What a dry run prints: arms × stages, what is missing, what it costs, and everything that can be known of a study's
+models, judges and machines before anything runs.
+"""
 
+from collections import Counter
 from collections.abc import Sequence
 
+from winsweep import arm_grid, failed, inspection, prefetch, screen
 from winsweep.check import early, room
 from winsweep.check.room import GpuGb
-from winsweep.inspection import Finding
+from winsweep.costs import forecast
 from winsweep.placement import Placements
 from winsweep.plan import Item
+from winsweep.screen import Detail
 from winsweep.workspace import Workspace
+
+
+def say_plan(workspace: Workspace, items: Sequence[Item], detail: Detail) -> None:
+    """Print how far each arm is, and what of it failed or is blocked."""
+    states = {i.artifact.key: i.state for i in items}
+    done = sum(states.get(a.key, "done") == "done" for a in workspace.order)
+    print(
+        f"{workspace.study.name}: {len(workspace.order) - done:,} results to make, {done:,} reused from "
+        f"{workspace.store.root}. Done/all of each arm named:"
+    )
+    print("\n".join(arm_grid.lines(workspace, states, screen.width())))
+    if detail.cells:
+        print("\n".join(arm_grid.cell_lines(workspace, states, screen.width())))
+    if detail.verbose:
+        print("\n".join(_paths(workspace, items)))
+    told = failed.lines(workspace, items, detail.verbose) + failed.blocked_lines(items, detail.verbose)
+    print("".join(f"{line}\n" for line in told), end="")
+
+
+def say_amounts(workspace: Workspace, items: Sequence[Item], detail: Detail) -> list[inspection.Finding]:
+    """Print what is not there yet, what is wrong with files, and what is still to be made, computed and paid; the
+    findings of files.
+    """
+    print(prefetch.not_there(workspace, items, detail.verbose), end="")
+    looked = inspection.findings(workspace)
+    print("\n".join([*inspection.lines(looked), *forecast.lines(workspace, items, detail.verbose)]))
+    return looked
 
 
 def say_checks(
@@ -16,11 +48,12 @@ def say_checks(
     items: Sequence[Item],
     num_jobs: int | None,
     gpu_gb: GpuGb | None,
-    num_above: int = 0,
+    looked: Sequence[inspection.Finding],
+    detail: Detail,
 ) -> int:
-    """Print the table of what is still to be made, its last line counting the `num_above` problems said before it too.
+    """Print the table of what is still to be made, its last line counting the problems of files (`looked`) too.
 
-    1 if a model is broken, which no environment fixes.
+    1 if a model is broken, which no environment fixes, or a file is wrong.
     """
     from winsweep.check.table import table_text  # rich is slow to import
 
@@ -31,15 +64,41 @@ def say_checks(
         *early.quick(workspace, items),
         *room.rows(workspace.store.root, placements, items, num_jobs, gpu_gb, facts),
     ]
+    num_above = unreadable(workspace, looked)
     if found or num_above:
-        print(table_text(found, num_above))
-    return int(any(row.finding.verdict == "problem" for row in models))
+        print(table_text(found, num_above, detail.verbose))
+    return int(any(row.finding.verdict == "problem" for row in models) or any(f.problem for f in looked))
 
 
-def unreadable(workspace: Workspace, looked: Sequence[Finding]) -> int:
+def say_next(items: Sequence[Item], command: str) -> None:
+    """Print what to type."""
+    if all(i.state == "done" for i in items):
+        print("Nothing is left to make.")
+        return
+    again = " --retry-failed" if any(i.state == "failed" for i in items) else ""
+    print(f"To run it: {command}{again}\nMore here: --cells (every cell), --verbose (paths, assumptions, every check)")
+
+
+def unreadable(workspace: Workspace, looked: Sequence[inspection.Finding]) -> int:
     """How many problems the files of a study have, each said on a line of its own: faults of rows, and files that are
     neither here nor of the web.
     """
     return len({f.problem for f in looked if f.problem}) + len(
         workspace.study.missing.keys() - workspace.study.urls.keys()
     )
+
+
+def _paths(workspace: Workspace, items: Sequence[Item]) -> list[str]:
+    """A line for each stage and for each result of it that is not there."""
+    told = []
+    for stage in workspace.need.stages:
+        of_stage = [i for i in items if i.artifact.stage == stage]
+        to_run = [i for i in of_stage if i.state != "done"]
+        counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(i.state for i in to_run).items()))
+        reused = len(of_stage) - len(to_run)
+        told += [f"{stage:12s} {len(to_run):4d} to run{f' ({counts})' if counts else ''}  {reused:4d} reused"]
+        told += [
+            f"    {workspace.store.root / i.artifact.name}   {'replaces a stale one; ' if i.stale else ''}{i.why}"
+            for i in to_run
+        ]
+    return told

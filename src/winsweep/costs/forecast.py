@@ -15,6 +15,7 @@ from winsweep.plan import Item
 from winsweep.store.store import RECORD
 from winsweep.workspace import Workspace
 
+ASSUMED = "    assumed: "  # how lines of gpu_cost begin that not everybody wants to read
 NAMES = {
     "finetune": "finetunes",
     "collect": "models",
@@ -26,9 +27,9 @@ NAMES = {
 }
 
 
-def lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
+def lines(workspace: Workspace, items: Sequence[Item], is_verbose: bool = True) -> list[str]:
     """For a person: what is missing, by kind, what it may take of a GPU and what judging it takes; rows not known yet
-    are said to be unknown.
+    are said to be unknown. The assumptions only if `is_verbose`.
     """
     missing = [i.artifact for i in items if i.state != "done"]
     counts = Counter(a.stage for a in missing)
@@ -40,7 +41,8 @@ def lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
         a: num_rows(workspace, a)
         for a in dict.fromkeys(m.inputs["instructions"] for m in missing if m.stage == "generate")
     }
-    told += gpu_cost.lines(missing, sizes, workspace.study.files)
+    hours = gpu_cost.lines(missing, sizes, workspace.study.files)
+    told += hours if is_verbose else [line for line in hours if not line.startswith(ASSUMED)]
     return told + judgements(workspace, [a for a in missing if a.stage == "judge"])
 
 

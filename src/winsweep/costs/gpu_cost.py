@@ -74,8 +74,10 @@ def assumptions(tuned: Sequence[tuple[Artifact, float]], other: int) -> list[str
         else []
     )
     said += ["the middle of its grid where choose: decides"] if any("choice" in a.inputs for a, _ in tuned) else []
-    said += [f"not counted: {other} finetunes and sets of outputs of models whose names tell no size"] if other else []
-    return [f"    assumed: {line}" for line in said]
+    left_out = [f"    not counted: {other} finetunes and sets of outputs of models whose names tell no size"] * bool(
+        other
+    )
+    return [*(f"    assumed: {line}" for line in said), *left_out]
 
 
 def num_parameters(a: Artifact) -> float | None:

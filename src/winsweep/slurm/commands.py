@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from winsweep import command_names, inspection, prefetch
+from winsweep import command_names, failed
 from winsweep.amounts import figure
 from winsweep.attempt.retry import ChainProgress
 from winsweep.check import dry, room
-from winsweep.costs import forecast
 from winsweep.costs.durations import most_gpu_hours
 from winsweep.costs.eta import Pace, paces
 from winsweep.errors import ClusterDown
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster, Placement
 from winsweep.results import models_text, where_text
+from winsweep.screen import Detail
 from winsweep.slurm import batch_script, containers, halt, inventory, partition_check, sbatch
 from winsweep.slurm.cancel import cancel
 from winsweep.slurm.chain import Array
@@ -28,6 +28,7 @@ from winsweep.slurm.tasks import on_nodes
 from winsweep.workspace import Workspace
 
 CHECKS = ("check", "check_judge")
+SHOWN = 20  # arrays of a dry run
 WATCH_S = 30.0  # squeue asks a daemon that all users share
 
 
@@ -37,7 +38,7 @@ def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: 
         return cancel(workspace, a.cancel)
     cluster = containers.resolved(cluster, workspace.store.root, workspace.study.files.values())
     if a.dry_run:
-        return dry_run(workspace, cluster)
+        return dry_run(workspace, cluster, command, Detail(a.cells, a.verbose))
     if a.emit:
         return say_emitted(a.emit, emit(workspace, cluster, a.emit))
     run_here(workspace, cluster.placements, a.jobs, CHECKS)  # first, as what they stand before would not be submitted
@@ -52,7 +53,7 @@ def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: 
             run_here(workspace, cluster.placements, a.jobs)
         except ClusterDown as e:  # unknown is not gone: look again later
             print(f"{e}", file=sys.stderr)
-    return report(workspace, seen, command)
+    return report(workspace, seen, command, a.verbose)
 
 
 def over(seen: Look) -> bool:
@@ -76,7 +77,7 @@ def say_submitted(workspace: Workspace, seen: Look) -> None:
         )
 
 
-def report(workspace: Workspace, seen: Look, command: str) -> int:
+def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = False) -> int:
     done = judged_cells(workspace, seen.items)
     states = {i.artifact.key: i.state for i in seen.items}
     analysed = sum(states.get(a.key) == "done" for a in workspace.analyses.values())
@@ -87,33 +88,30 @@ def report(workspace: Workspace, seen: Look, command: str) -> int:
     print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(workspace.judged)} {what}")
     if seen.full:
         print(f"SLURM takes no more jobs now ({seen.full}); the finalizer submits the rest as room appears")
-    failed = [i for i in seen.items if i.state == "failed"]
-    wrong = bool(failed)
-    for i in failed:
-        print(
-            f"failed  {i.artifact.name}\n        {i.why}\n        log:   {workspace.store.log(i.artifact.key)}",
-            file=sys.stderr,
-        )
+    told = failed.lines(workspace, seen.items, is_verbose)
     for key, why in table_failure(workspace, seen.items).items():
-        print(f"failed  {key} (the table)\n        {why}\n        log:   {workspace.store.log(key)}", file=sys.stderr)
-        wrong = True
+        told += [f"failed  {key} (the table)", f"        {why}", f"        log: {workspace.store.log(key)}"]
+    print("".join(f"{line}\n" for line in told), end="", file=sys.stderr)
     if why := halt.reason(workspace.store, workspace.study.name):
         print(f"the last chain ended: {why}", file=sys.stderr)
-    if wrong:
+    if told:
         print(f"To try them again: {command} --retry-failed", file=sys.stderr)
-    return 1 if wrong or why else 0
+    return 1 if told or why else 0
 
 
-def dry_run(workspace: Workspace, cluster: Cluster) -> int:
-    """The arrays, what each waits for, GPU-hours as asked and as measured, and whether SLURM would take them (1 if
-    not).
+def dry_run(workspace: Workspace, cluster: Cluster, command: str, detail: Detail) -> int:
+    """Arms × stages, the arrays, what each waits for, GPU-hours as asked and as measured, and whether SLURM would take
+    them (1 if not).
     """
     seen = look(workspace)
     items = on_nodes(seen.items, cluster.placements)
     todo = planned(workspace, items, cluster)
     known = paces(workspace, {a.stage for a in todo})
-    for n, array in enumerate(todo):
+    dry.say_plan(workspace, seen.items, detail)
+    for n, array in enumerate(todo[: len(todo) if detail.verbose else SHOWN]):
         print(f"#{n:<3d} {array_line(array, known.get(array.stage))}{waits_text(array)}")
+    if len(todo) > SHOWN and not detail.verbose:
+        print(f"… and {len(todo) - SHOWN} more arrays (--verbose)")
     if held := sum(i.artifact.stage != "aggregate" for i in seen.items) - sum(
         i.artifact.stage != "aggregate" for i in items
     ):
@@ -129,14 +127,11 @@ def dry_run(workspace: Workspace, cluster: Cluster) -> int:
         f"GPU-hours{by_pace}; "
         f"{sum(i.state == 'done' for i in seen.items)} results reused"
     )
-    print(prefetch.not_there(workspace), end="")
-    print(
-        "\n".join([*inspection.lines(looked := inspection.findings(workspace)), *forecast.lines(workspace, seen.items)])
-    )
-    broken = dry.say_checks(
-        workspace, cluster.placements, seen.items, None, gpu_gb(todo), dry.unreadable(workspace, looked)
-    )
-    return max(broken, say_refusals(todo), any(f.problem for f in looked))
+    looked = dry.say_amounts(workspace, seen.items, detail)
+    code = dry.say_checks(workspace, cluster.placements, seen.items, None, gpu_gb(todo), looked, detail)
+    code = max(code, say_refusals(todo))
+    dry.say_next(seen.items, command)
+    return code
 
 
 def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:

@@ -2,10 +2,12 @@
 left out.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from winsweep import failed, screen
 from winsweep.attempt import history
 from winsweep.costs.durations import duration
 from winsweep.costs.eta import end, share_done
@@ -14,7 +16,8 @@ from winsweep.slurm import halt, queue
 from winsweep.slurm.queue import Task
 from winsweep.workspace import Workspace
 
-SHOWN = 20  # running attempts that are listed one by one
+OWNER, OWNER_WORDS = re.compile(r"^by ([^@]+)@(\d+)@.*"), r"by process \2 on \1"
+SHOWN = 10  # running attempts that are listed one by one
 
 
 def is_waiting(item: Item, queued: Mapping[str, Task | None]) -> bool:
@@ -24,10 +27,13 @@ def is_waiting(item: Item, queued: Mapping[str, Task | None]) -> bool:
 
 
 def lines(
-    workspace: Workspace, items: Sequence[Item], queued: Mapping[str, Task | None], avoided: Sequence[str]
+    workspace: Workspace,
+    items: Sequence[Item],
+    queued: Mapping[str, Task | None],
+    avoided: Sequence[str],
+    is_verbose: bool = False,
 ) -> list[str]:
     """Everything that is not done, most pressing first, then what is left and until when."""
-    failed = [i for i in items if i.state == "failed"]
     running = [i for i in items if i.state == "running" and not is_waiting(i, queued)]
     shares = {i.artifact.key: share_done(workspace, i.artifact.key)[0] for i in running}
     told = (
@@ -35,34 +41,28 @@ def lines(
         if (why := halt.reason(workspace.store, workspace.study.name)) and any(i.state != "done" for i in items)
         else []
     )
-    told += [
-        f"failed   {i.artifact.name}: {i.why}\n         log: {workspace.store.log(i.artifact.key)}" for i in failed
-    ]
-    told += held_lines(workspace, items)
-    for i in running[:SHOWN]:
+    told += failed.lines(workspace, items, is_verbose) + failed.blocked_lines(items, is_verbose)
+    told += again_lines(workspace, items)
+    for i in running[: len(running) if is_verbose else SHOWN]:
         told += [
-            f"running  {i.artifact.name}: {shares[i.artifact.key]:.0%}, {i.why}",
+            f"running  {i.artifact.name}: {shares[i.artifact.key]:.0%}, {OWNER.sub(OWNER_WORDS, i.why)}",
             f"         log: {workspace.store.log(i.artifact.key)}",
         ]
-    told += [f"running  … and {len(running) - SHOWN} more"] if len(running) > SHOWN else []
+    told += [f"running  … and {len(running) - SHOWN} more"] if len(running) > SHOWN and not is_verbose else []
     told += waiting_lines([queued[i.artifact.key] for i in items if i.state == "running" and is_waiting(i, queued)])
     told += [left_line(workspace, items, shares)] if any(i.state == "running" for i in items) else []
     return told + ([f"left out {', '.join(avoided)}: two attempts died there within a day"] if avoided else [])
 
 
-def held_lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
-    """What a failure keeps from being made, a line for each cause; and what will be tried again, with how it ended
-    before.
-    """
-    causes = Counter(i.why for i in items if i.state == "blocked")
-    told = [f"blocked  {num} × {why}" for why, num in causes.most_common()]
+def again_lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
+    """What will be tried again, with how it ended before."""
     begun = workspace.store.begun()
     again = [
         (i, history.so_far(workspace.store, i.artifact.key))
         for i in items
         if i.state in ("ready", "waiting") and i.artifact.key in begun
     ]
-    return told + [f"again    {i.artifact.name}: {said}" for i, said in again if said][:SHOWN]
+    return [f"again    {i.artifact.name}: {screen.printable(said)}" for i, said in again if said][:SHOWN]
 
 
 def waiting_lines(tasks: Sequence[Task | None]) -> list[str]:
