@@ -59,7 +59,7 @@ def add(cost: JudgeCost, workspace: Workspace, a: Artifact, num: int | None) -> 
 
 
 def told(cost: JudgeCost, folder: Path) -> str:
-    """A line of what a cost comes to, less the judgements that are in the ledger at `folder`."""
+    """A line of what judging costs, less the judgements that are in the ledger at `folder`."""
     known = (
         ledger.Ledger(
             folder,
@@ -90,8 +90,9 @@ def ahead(
     unseen: int = 0,
     unknown: int = 0,
 ) -> str:
-    """What a judge must still do, in words; `unseen` and `unknown` as a JudgeCost has them. No `workload`: it costs nothing;
-    no `limits`: it is here.
+    """What a judge must still do, in words; `unseen` and `unknown` as a JudgeCost has them.
+
+    Without a `workload` it costs nothing; without `limits` it runs here.
     """
     num = len(asked) + unseen
     what = f"judge {judge}: {num:,} judgements"
