@@ -20,8 +20,8 @@ train train_resp eval: install
 	$(BIN)/python launch/one.py $@ --model="$$MODEL" --data="$$DATA" --lr="$$LR" --epochs="$$EPOCHS" --seed="$$SEED" \
 		--judge="$$JUDGE" --cluster="$$CLUSTER" --store="$$STORE" --dry-run="$$DRY_RUN"
 
-# Every test but the long ones, about 25 minutes. Two processes: tests on SLURM mostly wait, the others compute.
-test: install
+# The checks, then every test but the long ones, about 25 minutes. Two processes: tests on SLURM mostly wait.
+test: check
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 # What can be known quickly: no SLURM, no training; under two minutes on two cores.

@@ -34,7 +34,7 @@ def test_quantities(value, figure, tokens, dollars):
     assert (amounts.figure(value), amounts.tokens(value), amounts.dollars(value)) == (figure, tokens, dollars)
 
 
-def test_a_small_bill_is_not_said_to_be_free(tmp_path):
+def test_a_small_cost_is_not_said_to_be_free(tmp_path):
     workspace = opened(tmp_path)
     for label in ("a.ins.s1", "a.sum.s1", "a.ins.s2", "a.sum.s2", "a.base.s1", "a.rules.s1"):
         publish(workspace, label, {"Q": f"output of {label}"})

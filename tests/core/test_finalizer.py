@@ -161,7 +161,7 @@ def test_a_chain_that_gets_nowhere_ends_although_nothing_has_failed(tmp_path, qu
     assert halt.reason(workspace.store, "faulty") == "" and len(list(queue.glob("*.json"))) == 3  # with the watchdog
 
 
-def test_a_closing_job_leaves_word_when_its_study_is_gone_or_asks_for_something_else(tmp_path, queue, monkeypatch):
+def test_a_finalizer_leaves_word_when_its_study_is_gone_or_asks_for_something_else(tmp_path, queue, monkeypatch):
     (tmp_path / "study.yaml").write_text(STUDY)
     workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
     cluster = read_cluster(layout.STAGES, tmp_path / "c.yaml", workspace.need.stages)

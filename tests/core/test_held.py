@@ -102,7 +102,7 @@ def test_what_an_administrator_does_not_let_go_fails_with_the_reason(desk, tmp_p
     assert why.startswith("held: ") and "permission denied" in why and "JobHeldAdmin" in why
 
 
-def test_a_closing_job_is_released_for_as_long_as_it_is_held(desk):
+def test_a_finalizer_is_released_for_as_long_as_it_is_held(desk):
     desk.array_folder, _ = arrays.open_folder(desk.store.root, "finalizer", [["finalizer/study"]])
     assert [desk.release_or_cancel() for _ in range(9)] == [["scontrol release 7_0"]] * 9
 

@@ -44,7 +44,7 @@ def test_a_launcher_finds_what_one_that_was_killed_after_its_last_array_left_und
     )
 
 
-def test_a_closing_job_that_was_to_be_replaced_when_the_launcher_was_killed_goes(tmp_path):
+def test_a_finalizer_that_was_to_be_replaced_when_the_launcher_was_killed_goes(tmp_path):
     cluster = Pretended(tmp_path, 99)
     cluster.sweep()
     (tmp_path / "study.yaml").write_text(STUDY.replace("[1, 2, 3]", "[1, 2, 3, 4]"))

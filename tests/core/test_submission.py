@@ -123,7 +123,7 @@ def test_a_job_whose_id_is_not_said_is_found_by_its_name(tmp_path):
     )
 
 
-def test_a_launcher_that_is_killed_between_leaves_a_closing_job_that_begins_by_itself(tmp_path):
+def test_a_launcher_that_is_killed_between_leaves_a_finalizer_that_begins_by_itself(tmp_path):
     cluster = Pretended(tmp_path, 99)
     cluster.sweep(-9, KILL="3")
     assert cluster.queue["100"] == {"tasks": [0], "name": cluster.queue["100"]["name"], "after": "", "begin": "now+180"}

@@ -21,7 +21,7 @@ CALL_S = 1.0  # how long a call takes, where nothing better is known
 
 
 @dataclass
-class Bill:
+class JudgeCost:
     """The work of one judge, over all comparisons that are still to be made."""
 
     judge: str
@@ -34,50 +34,50 @@ class Bill:
 
 def lines(workspace: Workspace, missing: Sequence[Artifact], num_rows: Mapping[Artifact, int | None]) -> list[str]:
     """A line for each judge; `missing` are comparisons, `num_rows` counts sets of instructions."""
-    bills: dict[Path, Bill] = {}
+    costs: dict[Path, JudgeCost] = {}
     for a in missing:
         judge = judge_of(a)
         folder, _ = ledger.place(workspace.store.root, judge.name, judge.version, a.plain_params["identity"])
-        if folder not in bills:
-            bills[folder] = Bill(judge.name, a, _workload(judge))
-        add(bills[folder], workspace, a, num_rows[a.inputs["instructions"]])
-    return [told(bill, folder) for folder, bill in sorted(bills.items())]
+        if folder not in costs:
+            costs[folder] = JudgeCost(judge.name, a, _workload(judge))
+        add(costs[folder], workspace, a, num_rows[a.inputs["instructions"]])
+    return [told(cost, folder) for folder, cost in sorted(costs.items())]
 
 
-def add(bill: Bill, workspace: Workspace, a: Artifact, num: int | None) -> None:
-    """Put the comparison `a` on the bill: question by question if its outputs are there, else by the number of its
+def add(cost: JudgeCost, workspace: Workspace, a: Artifact, num: int | None) -> None:
+    """Put the comparison `a` to the cost: question by question if its outputs are there, else by the number of its
     instructions.
     """
-    workload = bill.workload
+    workload = cost.workload
     if workload and (there := _pairs(workspace, a)) is not None:
         order: Order = "both" if workload.per_pair == 2 else "hash"
-        bill.questions |= {s.question for pair in there for s in ask_about(pair, order)}
+        cost.questions |= {s.question for pair in there for s in ask_about(pair, order)}
     elif num is None:
-        bill.unknown += 1
+        cost.unknown += 1
     else:
-        bill.unseen += num * (workload.per_pair if workload else 1)
+        cost.unseen += num * (workload.per_pair if workload else 1)
 
 
-def told(bill: Bill, folder: Path) -> str:
-    """A line of what a bill comes to, less the judgements that are in the ledger at `folder`."""
+def told(cost: JudgeCost, folder: Path) -> str:
+    """A line of what judging costs, less the judgements that are in the ledger at `folder`."""
     known = (
         ledger.Ledger(
             folder,
             ledger.place(
-                folder.parents[1], bill.judge, judge_of(bill.artifact).version, bill.artifact.plain_params["identity"]
+                folder.parents[1], cost.judge, judge_of(cost.artifact).version, cost.artifact.plain_params["identity"]
             )[1],
-        ).find(bill.questions)
-        if bill.questions
+        ).find(cost.questions)
+        if cost.questions
         else {}
     )
     return ahead(
-        bill.judge,
-        bill.workload,
-        bill.artifact.limits,
-        bill.questions - known.keys(),
+        cost.judge,
+        cost.workload,
+        cost.artifact.limits,
+        cost.questions - known.keys(),
         len(known),
-        bill.unseen,
-        bill.unknown,
+        cost.unseen,
+        cost.unknown,
     )
 
 
@@ -90,8 +90,9 @@ def ahead(
     unseen: int = 0,
     unknown: int = 0,
 ) -> str:
-    """What a judge must still do, in words; `unseen` and `unknown` as a Bill has them. No `workload`: it costs nothing;
-    no `limits`: it is here.
+    """What a judge must still do, in words; `unseen` and `unknown` as a JudgeCost has them.
+
+    Without a `workload` it costs nothing; without `limits` it runs here.
     """
     num = len(asked) + unseen
     what = f"judge {judge}: {num:,} judgements"

@@ -123,7 +123,7 @@ def submit_missing(
     now = halt.advanced(workspace, before) if todo or before is None else before
     if now.is_over:
         todo = [] if seen.finalizer else halt.halted(workspace, todo)
-    if not todo and (is_in_order(workspace, seen) if seen.finalizer else not needs_closing(workspace, seen, own_job)):
+    if not todo and (is_in_order(workspace, seen) if seen.finalizer else not needs_finalizer(workspace, seen, own_job)):
         return replace(seen, chain_progress=now)
     sent = Submission(workspace, cluster, own_job, seen.tasks, now, stays).send(todo, seen.finalizer)
     watchdog.ensure(
@@ -146,7 +146,7 @@ def is_in_order(workspace: Workspace, seen: Look) -> bool:
     )
 
 
-def needs_closing(workspace: Workspace, seen: Look, own_job: str) -> bool:
+def needs_finalizer(workspace: Workspace, seen: Look, own_job: str) -> bool:
     """Whether somebody must look again: results are on their way, or (but a finalizer has just tried that) the table is
     missing.
     """

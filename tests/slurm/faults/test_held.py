@@ -200,7 +200,7 @@ def test_cells_are_judged_while_another_is_still_generated(testbed: Testbed, qui
     check_through(testbed, sweep, [1, 2, 3], quiet)
 
 
-def test_a_call_that_submits_more_leaves_one_closing_job_that_waits_for_all_of_it(testbed: Testbed, tmp_path):
+def test_a_call_that_submits_more_leaves_one_finalizer_that_waits_for_all_of_it(testbed: Testbed, tmp_path):
     testbed.run("scontrol", "update", "partition=main", "state=down")
     try:
         first = Sweep(tmp_path, [1, 2], SLURM, testbed.env)
