@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("src", "jobs", "launch", "slurm", "tests", "docs")
 TEXT = {".py", ".md", ".yaml", ".yml", ".toml", ".sbatch", ".in", ".cff", ""}
-LEFT_OUT = ("src/winsweep/shipped/", "docs/_build/", "tests/test_words.py")
+LEFT_OUT = ("src/winsweep/shipped/", "src/winsweep.egg-info/", "docs/_build/", "tests/test_words.py")
 NEW = {
     "house": "workspace",
     "nursery": "fork server",
