@@ -155,7 +155,7 @@ def cluster_file(name: str, word: str = "--cluster", study: Path | None = None) 
         if (file := folder / f"{name}.yaml").is_file() and "/" not in name:
             return file
     names = sorted({p.stem for folder in [*own, layout.CLUSTERS] for p in folder.glob("*.yaml")})
-    raise BadStudy(f"{word}: found {name!r}; the path of a cluster file is legal, or a name; {strict.near(name, names)}")
+    raise BadStudy(f"{word}: found {name!r}; {strict.near(name, names)}; the path of a cluster file is legal, too")
 
 
 def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster:
