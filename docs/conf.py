@@ -29,3 +29,6 @@ highlight_language = "none"  # of blocks that name none
 
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", lambda app: import_module("generate").write(DOCS / "reference"))
+
+
+smartquotes = False  # "--cells" is an option, and no dash

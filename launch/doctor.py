@@ -2,7 +2,7 @@
 
   python launch/doctor.py NAME          NAME is a file of slurm/clusters/
 
-Exit code: 0 no problem, 1 a problem, 2 the cluster could not be asked.
+Exit code: 0 no problem, 1 a problem, 2 it could not start.
 """
 
 import argparse

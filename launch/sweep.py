@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--jobs",
         metavar="N",
-        type=int,
+        type=paths.at_least_one,
         default=default_jobs(),
         help="attempts at once on this machine (default: its cores)",
     )

@@ -52,3 +52,10 @@ def _resolved(text: str) -> str:
         return os.path.realpath(text)
     except (OSError, ValueError):  # too long, or not a path: whoever opens it says so
         return text
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1 on; ArgumentTypeError for anything else."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}; a whole number from 1 on is legal")
+    return int(text)

@@ -16,6 +16,7 @@ from winsweep.yaml_nodes import overlay, read_yaml
 LOCAL = "local"
 # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 LIKE = {"check_judge": "judge"}
+OF_SLURM = ("partition", "account", "qos", "constraint", *node_environment.FIELDS)
 WORD = re.compile(r"[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")
 
 
@@ -179,9 +180,12 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         stage = stage if stage in of_stages else LIKE.get(stage, stage)
         return seen.of(_placement, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root)
 
-    if kind == "local":
-        of_labels = [node for _, of in patterns for node in (seen.of(of.mapping) or {}).values()]
-        seen.of(_refuse_on_local, [given.get("all"), *of_stages.values(), *of_labels])
+    of_labels = [node for _, of in patterns for node in (seen.of(of.mapping) or {}).values()]
+    written = [given.get("all"), *of_stages.values(), *of_labels]
+    if "kind" not in given:
+        seen.of(_refuse_without_kind, root, written)
+    elif kind == "local":
+        seen.of(_refuse_on_local, written)
     by_stage = {stage: placed(stage) for stage in stages}
     by_label = [
         (pattern, stage, placed(stage, node))
@@ -198,6 +202,13 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
             tuple((pattern, stage, strict.present(p)) for pattern, stage, p in by_label),
         ),
     )
+
+
+def _refuse_without_kind(root: strict.Node, nodes: Iterable[strict.Node | None]) -> None:
+    """A file that names what is SLURM's means SLURM; taken for a local one, all would run where it is typed."""
+    named = [name for node in nodes if node and isinstance(node.value, dict) for name in node.value if name in OF_SLURM]
+    if named:
+        raise root.error(f"kind is missing, and {named[0]} is SLURM's", "slurm and local are legal", "add kind: slurm")
 
 
 def _refuse_on_local(nodes: Iterable[strict.Node | None]) -> None:
@@ -226,6 +237,8 @@ def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement
         if name not in node_environment.FREE and isinstance(node.value, str) and not WORD.fullmatch(node.value):
             why = "one word without spaces, quotes or line breaks is legal: it becomes part of a batch script"
             seen.found.append(str(node.error(f"found {node.value!r}", why)))
+    if "zero" in fields and isinstance(name := fields["zero"].value, str):
+        seen.of(_check_zero, name, fields["zero"])
     seen.stop()
     placed = strict.present(read)
     if placed.ranks % placed.nodes:
@@ -243,3 +256,9 @@ def _with_options(fields: dict[str, strict.Node]) -> dict[str, strict.Node]:
         name: strict.Node(node_environment.option(n), n.file, n.line, n.path) for name, n in at.mapping().items()
     }
     return fields | {"sbatch": strict.Node(options, at.file, at.line, at.path)}
+
+
+def _check_zero(name: str, node: strict.Node) -> None:
+    names = sorted(path.stem for path in layout.DS_CONFIGS.glob("*.json"))
+    if name not in names:
+        raise node.error(f"found {name!r}", strict.near(name, names))

@@ -145,7 +145,9 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     (Ours("tokens_per_minute", "the limits of a judge"), "tpm"),
     (Ours("time_min", "a cluster file", "minutes"), "time time_limit walltime timeout_min timeout slurm_time"),
     (Ours("mem_gb", "a cluster file"), "mem memory mem_per_node ram slurm_mem"),
-    (Ours("gpus_per_rank", "a cluster file"), "gpus num_gpus n_gpus gres gpus_per_node gpus_per_task"),
+    (Ours("gpus_per_rank", "a cluster file"), "gpus num_gpus n_gpus gpus_per_node gpus_per_task"),
+    (Ours("gpu_type", "a cluster file", "with gpus_by: gres"), "gres gpu"),
+    (Ours("setup", "a cluster file", "shell lines"), "modules module load prologue pre_commands"),
     (
         Ours("ranks", "a cluster file", "processes that train together"),
         "ntasks ntasks_per_node tasks_per_node num_processes nproc_per_node world_size",

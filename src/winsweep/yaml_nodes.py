@@ -18,6 +18,8 @@ def read_yaml(path: Path) -> Node:
         root = _compose(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadStudy(f"{path}: no such file") from None
+    except OSError as e:
+        raise BadStudy(f"{path}: cannot be read: {e.strerror or e}; a YAML file is legal") from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise BadStudy(f"{path}: not YAML: {e}{TABS if TAB in str(e) else ''}") from None
     except RecursionError:

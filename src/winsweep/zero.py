@@ -51,7 +51,7 @@ def read_zero(path: Path) -> dict:
         config = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=lambda pairs: _once(path, pairs))
     except FileNotFoundError:
         have = ", ".join(sorted(p.stem for p in Path(path).parent.glob("*.json"))) or "none"
-        raise BadStudy(f"{path}: no such file; legal: {have}; name one of them in placement.zero") from None
+        raise BadStudy(f"{path}: no such file; legal: {have}; name one of them by zero: in a cluster file") from None
     except ValueError as error:
         raise BadStudy(f"{path}: not JSON: {error}") from None
     if not isinstance(config, dict):

@@ -47,7 +47,7 @@ def publish(workspace: Workspace, label: str, outputs: dict[str, str]) -> None:
 
 def test_unseen_outputs_are_counted_by_instructions_and_seen_ones_by_question(tmp_path):
     workspace = opened(tmp_path)
-    assert "0 judgements and those of 6 comparisons whose instructions cannot be counted yet; " in said(workspace)
+    assert "6 comparisons whose instructions cannot be counted yet; what they cost is not known yet" in said(workspace)
     publish(workspace, "a.ins.s1", {f"Q{i}": "the reference" for i in range(10)})
     assert re.search(
         r"judge alpaca: 60 judgements; about 0\.1 M tokens of prompts; about \$0\.\d\d of gpt-4\.1 by the prices of "

@@ -100,6 +100,9 @@ def ahead(
     reused = f", {num_known:,} more are known already" if num_known else ""
     if not workload:
         return f"{what}{uncounted}; free"
+    if not num and unknown and limits:
+        of = f"judge {judge}: {unknown} comparisons whose instructions cannot be counted yet"
+        return f"{of}{reused}; what they cost is not known yet"
     chars = sum(len(q.instruction) + len(q.first) + len(q.second) for q in asked) + num * workload.prompt_chars
     tokens = prices.tokens_of(chars) + unseen * UNSEEN_TOKENS, num * workload.reply_tokens
     return (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from winsweep import paths
 from winsweep.artifact import Artifact
-from winsweep.errors import Busy, MissingInput, NewerStore
+from winsweep.errors import BadStudy, Busy, MissingInput, NewerStore
 from winsweep.store import links, manifest
 from winsweep.store.claim import Claim, leave_end, link, newest
 
@@ -31,7 +31,13 @@ class Store:
         """Create the root if need be; NewerStore if a later winsweep wrote it, LinkInStore if a folder of ours in it is
         a link.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            said = (
+                f"cannot be made: {e.strerror or e}; a directory is legal that you can write; name one by --store DIR"
+            )
+            raise BadStudy(f"{self.root}: {said}") from None
         for name in FOLDERS:
             links.refuse(self.root / name)
         mark = self.root / "store.json"
