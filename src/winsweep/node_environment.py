@@ -11,7 +11,11 @@ from winsweep import strict
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OPTION = re.compile(r"[a-z][a-z0-9-]+")
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+SECRET = re.compile(r"KEY|TOKEN(?!IZERS_PARALLELISM)|SECRET|PASSW|PASSPHRASE|CREDENTIAL", re.IGNORECASE)
+# NAME=VALUE with a name of a secret, but not one that reads it from elsewhere, as $(cat FILE) and $OTHER do.
+ASSIGNED = re.compile(
+    rf"(?<![\w-])(?=(?P<name>[A-Za-z_]\w*)=[\"']?[^\s\"'$`])\w*?(?:{SECRET.pattern})\w*=", re.IGNORECASE
+)
 # Variables that a rank gets from SLURM or from winsweep; a name that ends in _ stands for all that begin so.
 OWN_VARIABLES = {
     "PYTHONPATH": "python: names the interpreter, whose packages are used",
@@ -53,6 +57,7 @@ OWN_SBATCH = {
     "signal": "signal_s:",
     "test-only": "doctor.py does it",
     "time": "time_min:",
+    "wait": "sbatch is to answer at once",
     "wrap": "the task is a rank",
 }
 OWN_SRUN = {
@@ -91,6 +96,10 @@ def checked(name: str, node: strict.Node) -> strict.Node:
     if name in OF_MAPPINGS:
         for key, value in node.mapping().items():
             seen.of(OF_MAPPINGS[name], key, value)
+    if name == "container":
+        seen.of(_check_container, node.mapping())
+    if name == "gpu_type" and isinstance(node.value, str) and re.search("[:,]", node.value):
+        raise node.error(f"found {node.value!r}", "the kind alone is legal", "a100 where sinfo has gpu:a100:4")
     if name in OF_LISTS:
         for item in strict.items(node):
             seen.of(OF_LISTS[name], item)
@@ -120,10 +129,15 @@ def _check_variable(name: str, node: strict.Node) -> None:
 def _check_option(name: str, node: strict.Node) -> None:
     if not OPTION.fullmatch(name):
         raise node.error(f"found the option {name!r}", "long options are legal, without --", "see man sbatch")
-    if name in OWN_SBATCH:
-        raise node.error(f"found the option {name}", f"winsweep sets it: {OWN_SBATCH[name]}", "leave it out")
+    _refuse_own(name, node, OWN_SBATCH)
+    _refuse_assigned(node)
     value = node.value
-    if value is False or value is None or isinstance(value, (list, dict, float)):
+    if (
+        (value is True and name == "exclude")
+        or value is False
+        or value is None
+        or isinstance(value, (list, dict, float))
+    ):
         legal = "text, a whole number, or true (for an option without a value) is legal"
         raise node.error(f"found {strict.show(value)}", legal, f"leave {name} out, or quote its value")
     if isinstance(value, str) and (not value or re.search(r"[\0\n\r'\"\\]", value)):
@@ -133,14 +147,45 @@ def _check_option(name: str, node: strict.Node) -> None:
 def _check_srun(node: strict.Node) -> None:
     if not isinstance(node.value, str) or not re.fullmatch(r"--[a-z][a-z0-9-]*(=[^\0\n\r]*)?", node.value):
         raise node.error(f"found {strict.show(node.value)}", "--OPTION or --OPTION=VALUE is legal", "see man srun")
-    name = node.value[2:].partition("=")[0]
-    if name in OWN_SRUN:
-        raise node.error(f"found the option --{name}", f"winsweep sets it: {OWN_SRUN[name]}", "leave it out")
+    _refuse_own(node.value[2:].partition("=")[0], node, OWN_SRUN)
+    _refuse_assigned(node)
 
 
 def _check_line(node: strict.Node) -> None:
     if not isinstance(node.value, str) or not node.value.strip() or "\0" in node.value:
         raise node.error(f"found {strict.show(node.value)}", "a command of bash is legal", "module load cuda, say")
+    _refuse_assigned(node)
+
+
+def _check_container(given: dict[str, strict.Node]) -> None:
+    runtime = given["runtime"].value if "runtime" in given else None
+    for text in [*([given["image"]] if "image" in given else []), *_items(given, "mounts"), *_items(given, "args")]:
+        if isinstance(text.value, str) and not re.fullmatch(r"[^\0\n\r]+", text.value):
+            raise text.error(f"found {strict.show(text.value)}", "one line that is not empty is legal here")
+        _refuse_assigned(text)
+    for text in _items(given, "args") if runtime == "pyxis" else []:
+        _check_srun(text)
+
+
+def _items(given: dict[str, strict.Node], name: str) -> list[strict.Node]:
+    found = given[name].value if name in given else None
+    return found if isinstance(found, list) else []
+
+
+def _refuse_own(name: str, node: strict.Node, own: dict[str, str]) -> None:
+    """BadStudy for an option that winsweep sets, or one cut short: SLURM reads --arra as --array."""
+    if name != "container" and (found := min((o for o in own if o.startswith(name)), key=len, default=None)):
+        short = "" if found == name else f"SLURM reads it as {found}; "
+        raise node.error(f"found the option {name}", f"{short}winsweep sets it: {own[found]}", "leave it out")
+
+
+def _refuse_assigned(node: strict.Node) -> None:
+    """BadStudy for a text that gives a secret by its name."""
+    if isinstance(node.value, str) and (found := ASSIGNED.search(node.value)):
+        why = "a secret is never written to disk, and this file and the job scripts are"
+        raise node.error(
+            f"found a value of {found['name']}", why, "export it where sweep.py is called, as jobs inherit that"
+        )
 
 
 def option(node: strict.Node) -> str:

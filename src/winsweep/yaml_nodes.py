@@ -1,5 +1,6 @@
 """How a YAML file becomes nodes: values that know the file, line and key where they were written."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -8,6 +9,7 @@ from winsweep import paths
 from winsweep.errors import BadStudy
 from winsweep.strict import Findings, Node
 
+HALF = re.compile("[\ud800-\udfff]")
 TAB, TABS = "'\\t'", "\nindent with spaces: YAML takes no tabs there"
 
 
@@ -50,7 +52,10 @@ def _node(raw: yaml.Node, file: str, path: str) -> Node:
         return Node(_mapping(raw, file, path), file, line, path)
     if isinstance(raw, yaml.SequenceNode):
         return Node([_node(v, file, f"{path}[{i}]") for i, v in enumerate(raw.value)], file, line, path)
-    return Node(yaml.constructor.SafeConstructor().construct_object(raw), file, line, path)
+    node = Node(yaml.constructor.SafeConstructor().construct_object(raw), file, line, path)
+    if isinstance(node.value, str) and (half := HALF.search(node.value)):
+        raise node.error(f"found {half[0]!a} alone, half of a character", "whole characters are legal", "remove it")
+    return node
 
 
 def _mapping(raw: yaml.MappingNode, file: str, path: str) -> dict[str, Node]:

@@ -87,6 +87,23 @@ labels:
         ("setup: module load cuda", "type [the text 'module load cuda']"),
         ("container: {runtime: docker, image: x}", "legal: apptainer, pyxis"),
         ("container: {runtime: apptainer}", "image is missing"),
+        ("sbatch: {arra: 0-3}", "SLURM reads it as array; winsweep sets it: throttle:"),
+        ("sbatch: {tim: 5}", "SLURM reads it as time"),
+        ("sbatch: {wait: true}", "winsweep sets it: sbatch is to answer at once"),
+        ("sbatch: {exclude: true}", "text, a whole number"),
+        ("sbatch: {export: 'ALL,HF_TOKEN=x'}", "found a value of HF_TOKEN; a secret is never written to disk"),
+        ("srun: [--ntask=5]", "SLURM reads it as ntasks"),
+        ("srun: ['--export=ALL,MY_API_KEY=x']", "found a value of MY_API_KEY"),
+        ("setup: [export HF_TOKEN=hf_x]", "found a value of HF_TOKEN"),
+        ("setup: ['true; WANDB_API_KEY=\"x\" true']", "found a value of WANDB_API_KEY"),
+        ('setup: ["echo \\ud800"]', "half of a character"),
+        ('env: {A: "\\ud800"}', "half of a character"),
+        ("env: {MY_PASSPHRASE: x}", "a secret is never written to disk"),
+        ("container: {runtime: apptainer, image: x, args: ['--env=HF_TOKEN=x']}", "found a value of HF_TOKEN"),
+        ("container: {runtime: pyxis, image: x, args: [--ntasks=5]}", "winsweep sets it: ranks:"),
+        ('container: {runtime: pyxis, image: "a\\nb"}', "one line that is not empty"),
+        ("container: {runtime: apptainer, image: x, mounts: ['']}", "one line that is not empty"),
+        ("gpu_type: 'gpu:a100'", "the kind alone is legal; a100 where sinfo has gpu:a100:4"),
         ("gpus_by: each", "legal: gpus-per-node, gres, gpus-per-task"),
         ("gpu_type: 'a100 h100'", "one word"),
     ],
@@ -95,6 +112,23 @@ def test_what_may_not_be_said_is_refused_with_its_place(fields, told, tmp_path):
     with pytest.raises(BadStudy) as e:
         read(tmp_path, f"all: {{{fields}}}\n")
     assert str(e.value).startswith(f"{tmp_path}/c.yaml:2: all.") and told in str(e.value)
+
+
+def test_what_only_looks_like_a_secret_or_an_option_cut_short_is_taken(tmp_path):
+    lines = ["export HF_TOKEN=$(cat ~/token)", 'export A_KEY="$B_KEY"', "sort --key=2 /dev/null", "MONEY=1; KEYS=`id`"]
+    found = read(
+        tmp_path,
+        f"""\
+all:
+  env: {{TOKENIZERS_PARALLELISM: "false"}}
+  setup: {json.dumps(lines)}
+  sbatch: {{time-min: 5, gres: "lscratch:100", mem-per-cpu: 4G}}
+  srun: [--container=bundle, --mpi=pmix]
+  gpus_by: gres
+""",
+    ).of("finetune", "x")
+    assert found.setup == tuple(lines) and dict(found.sbatch)["time-min"] == "5"
+    assert "#SBATCH --gres=gpu:1,lscratch:100\n" in script(found, tmp_path)
 
 
 def test_attempts_on_this_machine_take_none_of_it(tmp_path):

@@ -88,6 +88,7 @@ def test_a_model_is_named_by_its_data(data, responses_only, name, reader, tmp_pa
             Asked("toy", data="gone.jsonl"),
             r"DATA: no file at .*gone\.jsonl; a file of rows and a task of this list are legal: alpaca, chess, gsm",
         ),
+        (Asked("toy", data="circle.jsonl"), r"DATA: no file at .*circle\.jsonl"),
         (
             Asked("toy", data="my rows.jsonl"),
             r"DATA: found a file called 'my rows'; letters, digits, - and _ are legal",
@@ -110,6 +111,7 @@ def test_a_model_is_named_by_its_data(data, responses_only, name, reader, tmp_pa
 def test_what_is_refused(asked, match, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my rows.jsonl").write_text("{}")
+    (tmp_path / "circle.jsonl").symlink_to("circle.jsonl")
     with pytest.raises(BadStudy, match=match):
         single.training(asked, KNOWN, responses_only=False)
 

@@ -1,5 +1,7 @@
 """Every way in which a study file can be wrong, and what is said of it."""
 
+import os
+
 import pytest
 
 from tests.core.small_study import refused
@@ -108,3 +110,9 @@ def test_a_section_that_is_missing_is_named(tmp_path):
     refused(tmp_path, "seeds: [1, 2]\n", "", "seeds is missing")
     with pytest.raises(BadStudy, match="no such file"):
         read_study(tmp_path / "nothing.yaml", fingerprint)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path.name)])
+def test_a_pipe_and_links_in_a_circle_are_no_files(tmp_path, make):
+    make(tmp_path / "rows.jsonl")
+    refused(tmp_path, "ins: {from: toy}", "ins: {path: rows.jsonl}", r"tasks\.ins\.path: no file at .*rows\.jsonl")

@@ -44,6 +44,10 @@ from .pairs import make_pairs
             "HTTP 400 Bad Request: model local-model [2Jnot served",
         ),
         ("400 Bad", b"<html><h1>400</h1>", "HTTP 400 Bad Request"),
+        ("200 OK", error("Provider returned an error", code=502), "(KeyError): Provider returned an error"),
+        ("200 OK", error("No credit is left.", code="insufficient_quota"), "add credit to the account"),
+        ("200 OK", b"upstream is away", "(JSONDecodeError): upstream is away"),
+        ("200 OK", b"<html><h1>log in</h1>", "unreadable answer (JSONDecodeError)"),
         ("400 Bad", b'{"error": {"message": ' + b"[" * 5000, "HTTP 400 Bad Request"),
     ],
 )

@@ -112,7 +112,7 @@ async def ask(session: aiohttp.ClientSession, request: Mapping[str, Any]) -> Rep
             else failure.of_status(status, body, headers, _secrets(session), request["model"])
         )
     except Exception as error:  # the body of an answer is whatever the server sent, so anything may come of reading it
-        return Failure("unreadable", f"unreadable answer ({type(error).__name__})", do=failure.ADDRESS_DO)
+        return failure.of_body(error, body, _secrets(session), request["model"])
 
 
 def _unanswered(error: Exception) -> Failure:

@@ -62,6 +62,13 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str], secrets: lis
     return Failure("rejected", told, do=MODEL_DO if status == 404 else REQUEST_DO)
 
 
+def of_body(error: Exception, body: bytes, secrets: list[str], model: str) -> Failure:
+    """What a success without a completion means; some servers send an error so, whose words are passed on."""
+    said, told = words.of(body, secrets, model), f"unreadable answer ({type(error).__name__})"
+    told += f": {said}" if said else ""
+    return Failure("quota", told, do=CREDIT_DO) if _code(body) in EMPTY else Failure("unreadable", told, do=ADDRESS_DO)
+
+
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Seconds that the server asks us to stay away: retry-after-ms (OpenAI's), or Retry-After in seconds or as a date
     (RFC 9110, 10.2.3).

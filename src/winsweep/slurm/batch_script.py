@@ -6,7 +6,7 @@ a path (see docs/decisions.md).
 
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def parameters(array: Array, name: str, dependency: str, exclude: list[str]) -> 
     return {k: v for k, v in asked.items() if v is not None} | {
         "additional_parameters": {
             **more,
-            **gpus(placed),
+            **_with_gres(gpus(placed), more),
             **begin,
             "array": tasks,
             "requeue": True,
@@ -77,6 +77,11 @@ def gpus(placed: Placement) -> dict[str, str]:
     return {"gres": f"gpu:{kind}{num}"} if placed.gpus_by == "gres" else {"gpus-per-node": f"{kind}{num}"}
 
 
+def _with_gres(asked: dict[str, str], more: Mapping[str, str | bool]) -> dict[str, str]:
+    """The option for GPUs, with the other generic resources that a cluster file asks for by the same one."""
+    return {option: f"{value},{more[option]}" if option in more else value for option, value in asked.items()}
+
+
 def ranges(indices: Sequence[int]) -> str:
     """Rising indices as sbatch reads them: 0-2,5."""
     runs = [[n for _, n in of] for _, of in groupby(enumerate(indices), key=lambda at: at[1] - at[0])]
@@ -102,10 +107,10 @@ def command(placed: Placement, code: Path, module: str, folder: Path) -> str:
 
 
 def _check_shell(line: str) -> None:
-    done = subprocess.run(["bash", "-n"], input=line, capture_output=True, text=True, timeout=20)
-    if done.returncode:
-        said = done.stderr.strip().replace("bash: ", "")
-        raise BadStudy(f"setup: found {line!r}; each line must be a whole command of bash; {said}")
+    for text in (line, f"{{\n{line}\n}}\n"):  # as it is meant, and as it runs: what goes on in the next line ends there
+        done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20)
+        if said := done.stderr.strip().replace("bash: ", ""):  # also a warning: of a here-document without its end
+            raise BadStudy(f"setup: found {line!r}; each line must be a whole command of bash; {said}")
 
 
 def script(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:

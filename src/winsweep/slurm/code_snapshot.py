@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from winsweep import layout
+from winsweep.errors import BadStudy
 from winsweep.store import links, provenance
 
 
@@ -14,6 +15,10 @@ def take_snapshot(store: Path) -> Path:
     """The copy of this checkout's (or installed package's) code in `store`, made if its content is new; its COMMIT says
     which commit (or version) it is, and if files differed.
     """
+    if ":" in str(store):
+        raise BadStudy(
+            f"--store {store}: found a colon; PYTHONPATH, by which jobs find code, has none in a path; name another"
+        )
     digest = hashlib.sha256()
     files = layout.snapshot_files()
     for place, path in sorted(files.items()):

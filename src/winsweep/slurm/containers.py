@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from winsweep.errors import BadStudy
 from winsweep.node_environment import Container
 from winsweep.placement import Cluster, Placement, Placements
 from winsweep.store.fingerprint import Fingerprints
@@ -37,6 +38,9 @@ def _filled(container: Container, placed: Placement, seen: list[Path], prints: F
     caches = [Path(at) for name in CACHES if (at := variables.get(name) or os.environ.get(name))]
     scratch = [Path(placed.scratch)] if placed.scratch and placed.scratch.startswith("/") else []
     mounts = [str(path) for path in _outermost([*seen, *caches, *scratch]) if not _is_mounted(path, container)]
+    if split := [mount for mount in mounts if "," in mount or ":" in mount]:
+        why = "a container can mount paths without commas and colons"
+        raise BadStudy(f"container: found {split[0]}, which ranks must see; {why}; name or link it otherwise")
     return replace(container, mounts=(*mounts, *container.mounts), digest=_digest(container, prints))
 
 

@@ -19,36 +19,38 @@ BEGUN = "begun"
 SHOWN = 600  # characters of what a failed line printed
 HEAD = """\
 #!/bin/bash
-# One rank of a task, as the cluster file has it placed. What fails here is noted in $folder/failed.
-folder={folder}
-id="$SLURM_ARRAY_TASK_ID.${{SLURM_PROCID:-0}}"
-said=$(mktemp)
+# One rank of a task, as the cluster file has it placed. What fails here is noted in $ws_folder/failed.
+ws_folder={folder}
+ws_id="$SLURM_ARRAY_TASK_ID.${{SLURM_PROCID:-0}}"
+ws_said=$(mktemp)
 trap : TERM USR2  # of a preemption and a time limit: they are the rank's, which ends by itself
-note() {{
-    code=$?
-    cat "$said" >&2
-    [ ! -e "$folder/begun/$id" ] || at=
-    if [ -n "$at" ]; then
-        mkdir -p "$folder/failed"
-        printf '%s ended with %s: %s' "$at" "$code" "$(tail -c {shown} "$said")" > "$folder/failed/.$id"
-        mv -n "$folder/failed/.$id" "$folder/failed/${{id%.*}}"
+ws_note() {{
+    ws_code=$?
+    PATH=${{PATH-}}:/usr/bin:/bin  # whatever a setup line has made of it
+    cat "$ws_said" >&2
+    [ ! -e "$ws_folder/begun/$ws_id" ] || ws_at=
+    if [ -n "$ws_at" ]; then
+        mkdir -p "$ws_folder/failed"
+        printf '%s ended with %s: %s' "$ws_at" "$ws_code" "$(tail -c {shown} "$ws_said")" \\
+            >| "$ws_folder/failed/.$ws_id"
+        mv -n "$ws_folder/failed/.$ws_id" "$ws_folder/failed/${{ws_id%.*}}"
     fi
-    rm -f "$said" "$folder/begun/$id"
-    exit "$code"
+    rm -f "$ws_said" "$ws_folder/begun/$ws_id"
+    exit "$ws_code"
 }}
-trap note EXIT
+trap ws_note EXIT
 """
 LINE = """\
-at={what}
+ws_at={what}
 {{
 {line}
-}} > "$said" 2>&1 || exit
-cat "$said"
-: > "$said"
+}} >| "$ws_said" 2>&1 || exit
+cat "$ws_said"
+: >| "$ws_said"
 """
 RANK = """\
-at={what}
-{run} 2> "$said"
+ws_at={what}
+{run} 2>| "$ws_said"
 """
 
 

@@ -1,5 +1,6 @@
 """How one part of a study is read: a model, a source of rows, a judge; and where the local files that they name lie."""
 
+import os
 import re
 import shlex
 from collections.abc import Callable
@@ -114,10 +115,10 @@ class Parts:
 
     def on_disk(self, node: Node) -> LocalFile:
         """The file or directory that a path names, relative to the file that says so; else it is `missing`."""
-        path = paths.checked(
-            Path(node.file).parent / strict.read(str, node), f"{node.file}:{node.line}: {node.path}"
-        ).resolve()
-        if not path.exists():
+        told = Path(node.file).parent / strict.read(str, node)
+        # realpath: links in a circle lead nowhere, and raise nothing
+        path = Path(os.path.realpath(paths.checked(told, f"{node.file}:{node.line}: {node.path}")))
+        if not path.is_file() and not path.is_dir():  # what is neither, a pipe say, can be read once at most
             why = node.error(
                 f"no file at {path}",
                 "a path is legal, relative to the file that names it",

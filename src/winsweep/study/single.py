@@ -3,6 +3,7 @@ eval` ask for it.
 """
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ def text(told: Told, command: str) -> bytes:
 def _rows(data: str) -> tuple[str, Told]:
     """What DATA names, as a name and as the entry of a task: a reader of tasks/, or a file of rows."""
     if data.removesuffix(".gz").endswith(FILES):
-        path = Path(data).expanduser().resolve()
+        path = Path(os.path.realpath(Path(data).expanduser()))
         if not path.is_file():
             raise BadStudy(
                 f"DATA: no file at {path}; a file of rows and a task of this list are legal: {', '.join(_readers())}"
