@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import command_names, layout, paths
 from winsweep.check.finding import Finding
+from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.errors import WinsweepError
 from winsweep.graph import discover
-from winsweep.placement import cluster_file, read_cluster
 
 
 def parser() -> argparse.ArgumentParser:

@@ -19,8 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import command_names, paths, strict
+from winsweep.cluster_file import cluster_file
 from winsweep.errors import BadStudy, WinsweepError
-from winsweep.placement import cluster_file
 from winsweep.store.manifest import write_atomic
 from winsweep.study import single
 

@@ -18,10 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import command_names, inspection, layout, paths, prefetch, strict
 from winsweep.check import dry, early, room
+from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.costs import judge_cost
 from winsweep.errors import BadData, BadStudy, WinsweepError
 from winsweep.local.controller import default_jobs, drive, state_of
-from winsweep.placement import Cluster, cluster_file, read_cluster
+from winsweep.placement import Cluster
 from winsweep.screen import Detail
 from winsweep.workspace import Workspace, open_workspace
 

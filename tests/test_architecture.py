@@ -60,6 +60,7 @@ PURE = (
     "strict",
     "yaml_nodes",
     "synonyms",
+    "cluster_file",
     "node_environment",
     "placement",
     "errors",

@@ -14,9 +14,10 @@ from commands import command, targets
 from tables import Presets, heading, markdown, sections, sentence, summary, table
 
 from winsweep import layout
+from winsweep.cluster_file import LIKE
 from winsweep.graph import discover
 from winsweep.judge import limits, prices
-from winsweep.placement import LIKE, ClusterFile, Placement
+from winsweep.placement import ClusterFile, Placement
 from winsweep.stats import columns
 from winsweep.study import recipe, rules
 from winsweep.study.cell import HubData, HubModel

@@ -7,7 +7,8 @@ import pytest
 from winsweep import layout
 from winsweep.artifact import Artifact
 from winsweep.check import environment, room
-from winsweep.placement import Placement, Placements, read_cluster
+from winsweep.cluster_file import read_cluster
+from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
 
 BASE = {"source": {"hf_id": "some/model-7b", "revision": "x"}}

@@ -7,8 +7,8 @@ import pytest
 from tests.core.small_study import STUDY, artifacts, keys, read
 from winsweep import layout
 from winsweep.artifact import closure
+from winsweep.cluster_file import read_cluster
 from winsweep.errors import BadStudy
-from winsweep.placement import read_cluster
 from winsweep.slurm.reconcile import planned
 from winsweep.study.analyses import EMBEDDER
 from winsweep.study.cell import HubModel

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from winsweep import command_names, layout
+from winsweep.cluster_file import cluster_file
 from winsweep.errors import BadStudy
-from winsweep.placement import cluster_file
 
 ROOT = Path(__file__).resolve().parents[2]
 

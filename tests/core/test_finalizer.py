@@ -13,7 +13,7 @@ from tests.core.faulty import STUDY, check, checkout, every, rotated, use, works
 from winsweep import layout
 from winsweep.attempt import history, warm
 from winsweep.attempt.retry import ChainProgress
-from winsweep.placement import read_cluster
+from winsweep.cluster_file import read_cluster
 from winsweep.slurm import cancel, finalizer, halt, node, reconcile
 from winsweep.slurm.pending_finalizers import FINALIZER_FILE
 from winsweep.store.claim import Claim

@@ -1,15 +1,14 @@
 """Names that other trainers use are answered with ours, and all errors of a file are told at once."""
 
 import dataclasses
-import subprocess
-import sys
 
 import pytest
 
 from tests.core.small_study import STUDY, read
 from winsweep import layout, synonyms
+from winsweep.cluster_file import read_cluster
 from winsweep.errors import BadStudy
-from winsweep.placement import Placement, read_cluster
+from winsweep.placement import Placement
 from winsweep.study.cell import Decoding
 from winsweep.study.recipe import Recipe
 from winsweep.study.study import SECTIONS
@@ -221,43 +220,3 @@ def test_a_model_that_is_only_a_name_is_answered_with_what_to_type(tmp_path, giv
     assert f"study.yaml:3: models.a: found the text '{given}'; a mapping is legal here; type {type_this}" in str(
         told.value
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("all: {partition: gpu, time_min: 60}\n", "c.yaml:1: the file: kind is missing, and partition is SLURM's; "),
-        ("stages: {finetune: {sbatch: {nice: 5}}}\n", "kind is missing, and sbatch is SLURM's; .*; add kind: slurm"),
-        ("labels: {'*': {judge: {account: x}}}\n", "kind is missing, and account is SLURM's"),
-        (
-            "stages: {finetune: {zero: zero4}}\n",
-            "c.yaml:1: stages.finetune.zero: found 'zero4'; legal: zero0, .*; did you",
-        ),
-        ("kind: slurm\nall: {gres: gpu:4}\n", r"did you mean gpu_type\? \(with gpus_by: gres"),
-        ("kind: slurm\nall: {modules: [cuda]}\n", r"did you mean setup\?"),
-    ],
-)
-def test_a_cluster_file_that_is_not_what_it_looks_like(text, told, tmp_path):
-    (tmp_path / "c.yaml").write_text(text)
-    with pytest.raises(BadStudy, match=told):
-        read_cluster(layout.STAGES, tmp_path / "c.yaml", [p.stem for p in layout.JOBS.glob("*.py")])
-
-
-@pytest.mark.parametrize("words", [["--jobs", "0"], ["--jobs", "-1"], ["--jobs", "two"]])
-def test_no_job_at_once_is_refused_and_not_waited_for(words, tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(layout.ROOT / "launch/sweep.py"), str(tmp_path), *words], capture_output=True, text=True
-    )
-    assert done.returncode == 2 and "a whole number from 1 on is legal" in done.stderr
-
-
-def test_a_directory_is_no_study_and_a_file_no_store(tmp_path):
-    (tmp_path / "study.yaml").write_text(STUDY)
-    (tmp_path / "file").touch()
-    for words, told in [
-        ([str(tmp_path)], "cannot be read: Is a directory; a YAML file is legal"),
-        ([str(tmp_path / "study.yaml"), "--store", str(tmp_path / "file")], "cannot be made: File exists; a directory"),
-    ]:
-        command = [sys.executable, str(layout.ROOT / "launch/status.py"), *words]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr

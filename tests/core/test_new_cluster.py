@@ -3,9 +3,10 @@
 import pytest
 
 from winsweep import layout
+from winsweep.cluster_file import read_cluster
 from winsweep.errors import BadStudy
 from winsweep.graph import discover
-from winsweep.placement import Cluster, read_cluster
+from winsweep.placement import Cluster
 from winsweep.slurm import new_cluster
 from winsweep.slurm.doctor import by_placement
 from winsweep.slurm.inventory import Rights, parse_partitions

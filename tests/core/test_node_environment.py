@@ -11,10 +11,11 @@ import pytest
 from winsweep import layout, placement
 from winsweep.artifact import Artifact
 from winsweep.attempt import arrays
+from winsweep.cluster_file import read_cluster
 from winsweep.errors import BadStudy
 from winsweep.graph import discover
 from winsweep.node_environment import Container
-from winsweep.placement import Placement, read_cluster
+from winsweep.placement import Placement
 from winsweep.slurm import batch_script
 from winsweep.slurm.chain import Array
 
@@ -132,7 +133,7 @@ all:
 
 
 def test_attempts_on_this_machine_take_none_of_it(tmp_path):
-    (tmp_path / "c.yaml").write_text("all: {env: {A: b}}\nlabels: {x: {judge: {setup: [true]}}}\n")
+    (tmp_path / "c.yaml").write_text("kind: local\nall: {env: {A: b}}\nlabels: {x: {judge: {setup: [true]}}}\n")
     with pytest.raises(BadStudy, match="(?s)found env with kind: local.*found setup with kind: local"):
         read_cluster(layout.STAGES, tmp_path / "c.yaml", STAGES)
 

@@ -7,8 +7,8 @@ import pytest
 from tests.core.small_study import STUDY, read
 from winsweep import layout
 from winsweep.attempt.retry import ChainProgress
+from winsweep.cluster_file import read_cluster
 from winsweep.errors import BadStudy
-from winsweep.placement import read_cluster
 from winsweep.slurm.array_folders import finalizer_array, finalizer_request, open_finalizer
 from winsweep.slurm.reconcile import planned
 from winsweep.store.fingerprint import fingerprint

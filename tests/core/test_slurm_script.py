@@ -8,8 +8,9 @@ import pytest
 
 from winsweep import layout
 from winsweep.artifact import Artifact
+from winsweep.cluster_file import read_cluster
 from winsweep.errors import BadStudy
-from winsweep.placement import Placement, read_cluster
+from winsweep.placement import Placement
 from winsweep.slurm.chain import After, Array
 
 needs_slurm = pytest.mark.skipif(

@@ -14,9 +14,10 @@ from tests.analysis.embedder import make_embedder
 from tests.local.conftest import TINY, Bench
 from winsweep import layout
 from winsweep.attempt.job import Job
+from winsweep.cluster_file import read_cluster
 from winsweep.errors import Stopped
 from winsweep.graph import discover
-from winsweep.placement import Placement, read_cluster
+from winsweep.placement import Placement
 from winsweep.pruning import waste
 from winsweep.slurm.reconcile import reconcile
 from winsweep.workspace import open_workspace

@@ -8,8 +8,8 @@ from tests.core.faulty import FAULTS, check, checkout, every, rotated, use, work
 from tests.local.conftest import ROOT
 from winsweep import layout
 from winsweep.attempt import history
+from winsweep.cluster_file import read_cluster
 from winsweep.local.controller import drive
-from winsweep.placement import read_cluster
 
 
 def run_to_the_end(tmp_path, monkeypatch, pairs):

@@ -18,8 +18,9 @@ from winsweep import layout
 from winsweep.attempt import attempt, endings, history
 from winsweep.attempt.retry import ChainProgress
 from winsweep.attempt.stopflag import StopFlag
+from winsweep.cluster_file import read_cluster
 from winsweep.errors import ClusterDown, Stopped
-from winsweep.placement import Cluster, read_cluster
+from winsweep.placement import Cluster
 from winsweep.results import publish_table
 from winsweep.slurm import containers, halt, queue, task_script, watchdog
 from winsweep.slurm.array_folders import spec_of

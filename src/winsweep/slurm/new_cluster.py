@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import yaml
 
+from winsweep.cluster_file import WORD
 from winsweep.errors import BadStudy, ClusterDown
-from winsweep.placement import WORD
 from winsweep.slurm import inventory
 from winsweep.slurm.inventory import Kind, Partition, Rights
 

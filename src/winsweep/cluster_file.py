@@ -1,0 +1,140 @@
+"""How a cluster file is read: its layers, what may be said there, and where the files that have a name are."""
+
+import dataclasses
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Literal
+
+from winsweep import layout, node_environment, strict
+from winsweep.errors import BadStudy
+from winsweep.placement import Cluster, ClusterFile, Placement, Placements
+from winsweep.yaml_nodes import overlay, read_yaml
+
+LOCAL = "local"  # this machine: always the example of that name
+# stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
+LIKE = {"check_judge": "judge"}
+OF_SLURM = ("partition", "account", "qos", "constraint", *node_environment.FIELDS)
+WORD = re.compile(r"[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")
+
+
+def cluster_file(name: str, word: str = "--cluster", study: Path | None = None) -> Path:
+    """The file that a person names with `word`: a path to one, or the name without .yaml of one in clusters/ of the
+    current directory or beside the study, or else of one of slurm/clusters/; BadStudy lists those that there are.
+
+    `local`, which nobody has to name, is always the one of slurm/clusters/: a study that others wrote brings none.
+    """
+    own = [Path("clusters"), *([study.parent / "clusters"] if study else [])]
+    folders = [layout.CLUSTERS] if name == LOCAL else [*own, layout.CLUSTERS]
+    if name.endswith(".yaml"):
+        return Path(name)
+    for folder in folders:
+        if (file := folder / f"{name}.yaml").is_file() and "/" not in name:
+            return file
+    names = sorted({p.stem for folder in [*own, layout.CLUSTERS] for p in folder.glob("*.yaml")})
+    raise BadStudy(f"{word}: found {name!r}; {strict.near(name, names)}; the path of a cluster file is legal, too")
+
+
+def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster:
+    """For a stage the word of `file`'s labels: decides, then of its stages:, then of its all:, then of `defaults`, then
+    the type's own.
+
+    BadStudy says file, line and what is legal; a value that could be more than a word to SLURM's shell is refused.
+    """
+    root, seen = read_yaml(file), strict.Findings()
+    given = root.mapping()
+    seen.of(strict.refuse_unknown, given, strict.keys(ClusterFile), root)
+    kind: Literal["slurm", "local"] | None = seen.of(strict.option, ClusterFile, "kind", given)
+    common, own = read_yaml(defaults), given.get("stages")
+    patterns = list((seen.of(given["labels"].mapping) or {}).items()) if "labels" in given else []
+    for node in [common, own, *(node for _, node in patterns)]:
+        if node:
+            seen.of(lambda node=node: strict.refuse_unknown(node.mapping(), sorted(stages), node))
+    of_stages = (seen.of(own.mapping) or {}) if own else {}
+
+    def placed(stage: str, *more: strict.Node) -> Placement | None:
+        stage = stage if stage in of_stages else LIKE.get(stage, stage)
+        return seen.of(_placement, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root)
+
+    of_labels = [node for _, of in patterns for node in (seen.of(of.mapping) or {}).values()]
+    written = [given.get("all"), *of_stages.values(), *of_labels]
+    if "kind" not in given:
+        seen.of(_refuse_without_kind, root, written)
+    elif kind == "local":
+        seen.of(_refuse_on_local, written)
+    by_stage = {stage: placed(stage) for stage in stages}
+    by_label = [
+        (pattern, stage, placed(stage, node))
+        for pattern, of in patterns
+        for stage, node in (seen.of(of.mapping) or {}).items()
+        if stage in stages
+    ]
+    seen.stop()
+    return Cluster(
+        strict.present(kind),
+        file,
+        Placements(
+            {stage: strict.present(p) for stage, p in by_stage.items()},
+            tuple((pattern, stage, strict.present(p)) for pattern, stage, p in by_label),
+        ),
+    )
+
+
+def _refuse_without_kind(root: strict.Node, nodes: Iterable[strict.Node | None]) -> None:
+    """A file that names what is SLURM's means SLURM; taken for a local one, all would run where it is typed."""
+    named = [name for node in nodes if node and isinstance(node.value, dict) for name in node.value if name in OF_SLURM]
+    if named:
+        raise root.error(f"kind is missing, and {named[0]} is SLURM's", "slurm and local are legal", "add kind: slurm")
+
+
+def _refuse_on_local(nodes: Iterable[strict.Node | None]) -> None:
+    """Attempts on this machine inherit the shell's environment: what only a SLURM job is given is refused by name."""
+    seen = strict.Findings()
+    for node in filter(None, nodes):
+        given = seen.of(node.mapping) or {}
+        for name in given.keys() & {*node_environment.FIELDS}:
+            why = "legal with kind: slurm; attempts on this machine have the environment of sweep.py"
+            seen.found.append(str(given[name].error(f"found {name} with kind: local", why, "leave it out")))
+    seen.stop()
+
+
+def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement:
+    fields: dict[str, strict.Node] = {}
+    seen, names = strict.Findings(), [f.name for f in dataclasses.fields(Placement)]
+    for node in [n for n in layers if n]:
+        seen.of(lambda node=node: strict.refuse_unknown(node.mapping(), names, node))
+        for name, value in (seen.of(node.mapping) or {}).items():
+            if name in names:
+                is_merged = name in node_environment.MERGED and name in fields
+                fields[name] = overlay(fields[name], value) if is_merged else value
+    legal = {name: node for name, node in fields.items() if seen.of(node_environment.checked, name, node)}
+    read: Placement | None = seen.of(strict.read_fields, Placement, _with_options(legal), root)
+    for name, node in fields.items():
+        if name not in node_environment.FREE and isinstance(node.value, str) and not WORD.fullmatch(node.value):
+            why = "one word without spaces, quotes or line breaks is legal: it becomes part of a batch script"
+            seen.found.append(str(node.error(f"found {node.value!r}", why)))
+    if "zero" in fields:
+        seen.of(_check_zero, fields["zero"])
+    seen.stop()
+    placed = strict.present(read)
+    if placed.ranks % placed.nodes:
+        at = fields.get("nodes", root)
+        raise at.error(f"found {placed.ranks} ranks on {placed.nodes} nodes", "the same number on each node is legal")
+    return placed
+
+
+def _with_options(fields: dict[str, strict.Node]) -> dict[str, strict.Node]:
+    """`fields` with the values of sbatch's options as text, whatever YAML read them as."""
+    if "sbatch" not in fields:
+        return fields
+    at = fields["sbatch"]
+    options = {
+        name: strict.Node(node_environment.option(n), n.file, n.line, n.path) for name, n in at.mapping().items()
+    }
+    return fields | {"sbatch": strict.Node(options, at.file, at.line, at.path)}
+
+
+def _check_zero(node: strict.Node) -> None:
+    names = sorted(path.stem for path in layout.DS_CONFIGS.glob("*.json"))
+    if isinstance(node.value, str) and node.value not in names:
+        raise node.error(f"found {node.value!r}", strict.near(node.value, names))
