@@ -108,9 +108,9 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
         )
         store.tidy(spec.key)
         return OK
-    except BaseException as e:
+    except BaseException as raised:
         flag.polled()
-        say_why(e)
+        say_why(e := flag.cause(raised))
         lacked = history.lacking(store, e.key) if isinstance(e, MissingInput) else {}
         code = CODES.get(
             say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, registry) | lacked | usage(begun)),
@@ -164,9 +164,9 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
                 _job(spec, inputs, *attempt_paths(work, number), rank, num_ranks, token, flag, give_up)
             )
         return OK
-    except BaseException as e:
+    except BaseException as raised:
         flag.polled()
-        say_why(e)
+        say_why(e := flag.cause(raised))
         return CODES.get(speak_for_leader(store, spec.key, number, record | reason_of(e, work, registry)), FAILED)
     finally:
         stop.set()

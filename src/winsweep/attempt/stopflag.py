@@ -23,6 +23,7 @@ class StopFlag:
     def __init__(self) -> None:
         self.kind: str | None = None
         self.is_polled = False
+        self.was_raised = False
 
     def listen(self) -> None:
         """Until a stage polls, a signal raises Stopped from here on, and here if it has waited for this or came to the
@@ -46,8 +47,15 @@ class StopFlag:
         on_slurm = "SLURM_JOB_ID" in os.environ
         self.kind = self.kind or ("time limit" if signum == signal.SIGUSR2 else "preempted" if on_slurm else "stopped")
         if not self.is_polled:
-            self.is_polled = True
+            self.is_polled = self.was_raised = True
             raise Stopped(self.kind)
+
+    def cause(self, e: BaseException) -> BaseException:
+        """What an attempt ends by: `e`, or the Stopped before it that some library caught and passed over.
+
+        torch and numpy do so while they are imported; what is then half imported fails with an error of its own.
+        """
+        return Stopped(self.kind) if self.was_raised and self.kind and not isinstance(e, Stopped) else e
 
     def polled(self) -> str | None:
         self.is_polled = True

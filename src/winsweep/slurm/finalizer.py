@@ -45,11 +45,12 @@ def main(folder: Path) -> int:
     try:
         flag.listen()
         return close(json.loads((folder / FINALIZER_FILE).read_bytes()), flag)
-    except Stopped as e:
-        print(e, file=sys.stderr, flush=True)
-        requeue(f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
-        return endings.STOPPED
-    except Exception as e:  # the study's file may be gone, the disk full: nobody else would say so
+    except (Stopped, Exception) as raised:
+        if isinstance(e := flag.cause(raised), Stopped):
+            print(e, file=sys.stderr, flush=True)
+            requeue(f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
+            return endings.STOPPED
+        # the study's file may be gone, the disk full: nobody else would say so
         told = json.loads((folder / FINALIZER_FILE).read_bytes())
         halt.note(Store(Path(told["store"])), told["name"], f"the finalizer could not go on: {type(e).__name__}: {e}")
         raise
