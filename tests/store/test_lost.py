@@ -1,6 +1,6 @@
 """Tasks that left the queue without beginning: they count, so that what cannot start is not submitted for ever."""
 
-from winsweep.attempt import arrays, history
+from winsweep.attempt import arrays, endings, history
 from winsweep.attempt.spec import Spec
 from winsweep.placement import Placement
 from winsweep.store.store import Store
@@ -39,3 +39,18 @@ def test_a_task_that_began_or_was_never_submitted_is_not_lost(tmp_path):
     folder, _ = arrays.open_folder(store.root, "finetune", [[tuned.key]], [[tuned]])
     history.note_lost(store, next(x for x in arrays.open_arrays(store.root) if x.folder == folder))
     assert len(history.ends(store, tuned.key)) == 1
+
+
+def test_the_next_attempt_says_nothing_of_one_that_was_forgiven(tmp_path):
+    """Nor does it take an attempt that left no record for another's: that one was killed."""
+    store = Store(tmp_path).open()
+    tuned = spec(store, "finetune", "a" * 12)
+    claim = store.claim(tuned.key, "host@1@2.00@one", lambda _: False)
+    claim.end({"kind": "judge refused", "reason": "r"})
+    history.forgive(store, [tuned.key])
+    after = store.claim(tuned.key, "host@2@3.00@two", lambda _: False)
+    endings.explain_predecessor(store, tuned.key, after, "two")
+    assert [e.kind for e in history.ends(store, tuned.key) if e.kind] == []
+    last = store.claim(tuned.key, "host@3@4.00@three", lambda _: False)
+    endings.explain_predecessor(store, tuned.key, last, "three")
+    assert [e.kind for e in history.ends(store, tuned.key)] == ["killed"]

@@ -106,6 +106,8 @@ def explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> Non
     if before < 1:
         return
     owner, told = (claim.root / "claims" / f"{before:06d}").read_text(), store.end_of(key, before)
+    if told is None and store.is_over(key, before):
+        return  # it said how it ended, and was forgiven
     requeued = liveness.same_task(owner, token)  # by SLURM itself: it was preempted, or its node went away
     node = RankRegistry(claim.root, owner.rpartition("@")[2]).lost_node()  # by now all that could have signed out
     if told and told["kind"] in GONE and not told.get("node"):
