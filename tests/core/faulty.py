@@ -91,6 +91,7 @@ def workspace_of(folder: Path, pairs: list[tuple[str, str]]) -> Workspace:
 def use(monkeypatch, code: Path) -> None:
     """Attempts of this process, and of those that it starts, run the stages of `code`."""
     monkeypatch.setattr(layout, "ROOT", code)
+    monkeypatch.setattr(layout, "PACKAGE", code / "src/winsweep")
     monkeypatch.setattr(layout, "JOBS", code / "jobs")
     for stage in STAGES:
         monkeypatch.delitem(sys.modules, f"winsweep.jobs.{stage}", raising=False)

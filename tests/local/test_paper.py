@@ -36,7 +36,7 @@ def test_the_paper_is_180_finetunes_and_100_head_to_heads(tmp_path, monkeypatch)
         and "    assumed: the middle of its grid where choose: decides" in said
     )
     assert re.search(r"not there yet:\n(.*\n)*.*lima_rephrased\.jsonl", said) and "model allenai/OLMo-7B-hf" in said
-    assert re.search(r"problem +judge alpaca: model gpt-4-1106-preview +shut down on 2026-03-26; ", said)
+    assert re.search(r"problem +judge alpaca: model .*shut down on 2026-03-26; ", said)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,9 @@ def ahead(
         return f"{what}{uncounted}; free"
     if not num and unknown and limits:
         of = f"judge {judge}: {unknown} comparisons whose instructions cannot be counted yet"
-        return f"{of}{reused}; what they cost is not known yet"
+        budget = limits.get("dollars")
+        cap = f"; budget {amounts.dollars(budget)}" if budget is not None else ""
+        return f"{of}{reused}; what they cost is not known yet{cap}"
     chars = sum(len(q.instruction) + len(q.first) + len(q.second) for q in asked) + num * workload.prompt_chars
     tokens = prices.tokens_of(chars) + unseen * UNSEEN_TOKENS, num * workload.reply_tokens
     return (

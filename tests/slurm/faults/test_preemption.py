@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.slurm.conftest import Testbed, wait_for
-from tests.slurm.faults.study import FAST, SLOW, SLOWLY, Attempts, Sweep, check_through, kill, preempt
+from tests.slurm.faults.study import FAST, SLOW, SLOWLY, SLURM, Attempts, Sweep, check_through, kill, preempt
 
 NUM_LIMITS = 4
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -117,3 +117,21 @@ def cut_short_in_a_save(attempts: Attempts, sweep: Sweep) -> bool:
             kill(pid, signal.SIGUSR2)
     wait_for(lambda: len(sweep.kinds(SLOW)) > before, 60)
     return True
+
+
+def test_a_rank_that_a_script_has_started_hears_of_a_preemption_and_a_time_limit(testbed: Testbed, quiet, tmp_path):
+    """bash stands between srun and the rank, and must not end by the signals that are the rank's."""
+    cluster = SLURM.replace("all: {", "all: {setup: ['export SITE=x'], env: {A: b}, ")
+    sweep = Sweep(tmp_path, [FAST], cluster, testbed.env)
+    attempts = Attempts(testbed, sweep)
+    sweep.run()
+    if caught(attempts, FAST):
+        preempt(testbed)
+        assert sweep.kinds(FAST)[-1:] == ["preempted"]
+    if caught(attempts, FAST):
+        testbed.run("scancel", "--signal=USR2", str(attempts.task(FAST)))
+        release(attempts, FAST)
+        wait_for(lambda: sweep.kinds(FAST)[-1:] != ["preempted"], 60)
+    check_through(testbed, sweep, [FAST], quiet)
+    assert sweep.kinds(FAST) == ["preempted", "time limit", "done"]
+    assert list(sweep.store.glob(".work/arrays/*/task.sh")) and not list(sweep.store.glob(".work/arrays/*/failed/*"))
