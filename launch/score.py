@@ -135,9 +135,10 @@ def make(a: argparse.Namespace) -> "Report":
         path, rows, spaced = judged(a, path, rows)
     rows, notes = alpaca_files.annotations(path, rows)
     asked = [str(row.get("instruction")) for row in alpaca_files.read(a.instructions)[1]] if a.instructions else None
-    made = one_file.report(rows, one_file.Ask(a.mode, a.c, a.join, a.allow_missing), asked, table(a.difficulty))
+    ask = one_file.Ask(a.mode, a.c, a.join, a.allow_missing)
+    made = one_file.report(rows, ask, asked, table(a.difficulty), (*spaced, *notes))
     both = agreement.agreement(rows, alpaca_files.annotations(*alpaca_files.read(a.second))[0]) if a.second else None
-    return dataclasses.replace(made, notes=(*spaced, *notes, *made.notes), agreement=both)
+    return dataclasses.replace(made, agreement=both)
 
 
 def table(path: Path | None) -> "Table | None":

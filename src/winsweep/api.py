@@ -114,11 +114,4 @@ def score(
         )
     rows, notes = alpaca_files.annotations(path, rows)
     table = official.read_table(Path(difficulty)) if difficulty else None
-    made = one_file.report(rows, one_file.Ask(mode, c, join, allow_missing), instructions, table)
-    return made if not notes else _noted(made, notes)
-
-
-def _noted(made: "Report", notes: Sequence[str]) -> "Report":
-    from dataclasses import replace
-
-    return replace(made, notes=(*notes, *made.notes))
+    return one_file.report(rows, one_file.Ask(mode, c, join, allow_missing), instructions, table, notes)

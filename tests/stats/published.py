@@ -124,14 +124,14 @@ def make_rows(preferences: list, deltas: list[int]) -> tuple[list[dict], list[st
     ], texts
 
 
-def drawn(rows: Judged, places_N: np.ndarray) -> Judged:
+def drawn(rows: Judged, indices_N: np.ndarray) -> Judged:
     """A sample of the rows."""
     return replace(
         rows,
-        wins_N=rows.wins_N[places_N],
-        chars_1_N=rows.chars_1_N[places_N],
-        chars_2_N=rows.chars_2_N[places_N],
-        places_N=rows.places_N[places_N],
+        wins_N=rows.wins_N[indices_N],
+        chars_1_N=rows.chars_1_N[indices_N],
+        chars_2_N=rows.chars_2_N[indices_N],
+        indices_N=rows.indices_N[indices_N],
     )
 
 
@@ -141,7 +141,7 @@ def paired_bootstrap(rows: Judged, num_draws: int) -> np.ndarray:
     drawn_DN = np.random.default_rng(0).integers(0, num, (num_draws, num))
     longer_DN = rows.longer_N[drawn_DN]
     features = [np.ones((num_draws, num)), np.tanh(longer_DN / longer_DN.std(axis=1, ddof=1)[:, None])]
-    features += [table().difficulty_N[rows.places_N[drawn_DN]]] if rows.reference == OWN_REFERENCE else []
+    features += [table().difficulty_N[rows.indices_N[drawn_DN]]] if rows.reference == OWN_REFERENCE else []
     x_DFN = np.stack(features, axis=1)
     weights_DF = glm.fit(
         glm.Rows(x_DFN, rows.wins_N[drawn_DN], np.ones((num_draws, num))), np.full(num_draws, UNPENALISED)

@@ -73,9 +73,9 @@ def test_a_missing_row_leaves_the_others_their_own_difficulty():
     published = model("ae2-gpt35_turbo_instruct")
     placed, shifted = arrays_of(published), as_published(published)
     assert (
-        409 not in placed.places_N
-        and 409 in shifted.places_N
-        and (placed.places_N[409:] == shifted.places_N[409:] + 1).all()
+        409 not in placed.indices_N
+        and 409 in shifted.indices_N
+        and (placed.indices_N[409:] == shifted.indices_N[409:] + 1).all()
     )
     apart = official_lc(placed, table(), published.c).win_rate_pct - published.lc
     assert apart == pytest.approx(-2.76, abs=0.01)

@@ -89,7 +89,7 @@ def test_difficulty_counts_against_alpaca_eval_s_own_reference_only():
     part = drawn(replace(rows, reference=OWN_REFERENCE), np.arange(200, 500))
     assert paired(part, table().difficulty_N).formula == "paired"
     assert (
-        paired(replace(part, places_N=np.full(300, -1)), table().difficulty_N).win_rate_pct
+        paired(replace(part, indices_N=np.full(300, -1)), table().difficulty_N).win_rate_pct
         == paired(replace(part, reference="")).win_rate_pct
     )
 

@@ -57,9 +57,9 @@ class SlotCache(Cache):
             for held in pair:
                 held[target, :length] = held[source, :length]
 
-    def look(self, places_N: torch.Tensor) -> None:
-        """The next step's tokens go to `places_N` of the first N slots."""
-        self.places_N, self.slots_N = places_N, torch.arange(len(places_N), device=places_N.device)
+    def look(self, indices_N: torch.Tensor) -> None:
+        """The next step's tokens go to `indices_N` of the first N slots."""
+        self.indices_N, self.slots_N = indices_N, torch.arange(len(indices_N), device=indices_N.device)
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int, *_: object, **__: object
@@ -69,7 +69,7 @@ class SlotCache(Cache):
         """
         found = []
         for held, new in zip(self.held_BSHD[layer_idx], (keys, values)):
-            held[self.slots_N, self.places_N] = new[:, :, 0]
+            held[self.slots_N, self.indices_N] = new[:, :, 0]
             found.append(held[: len(self.slots_N)].transpose(1, 2))
         return found[0], found[1]
 

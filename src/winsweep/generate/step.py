@@ -60,12 +60,12 @@ class Step:
         graph.replay()
         return logits_NV[: len(tokens)]
 
-    def _forward(self, tokens_N: torch.Tensor, places_N: torch.Tensor) -> torch.Tensor:
-        self.cache.look(places_N)
-        lengths = (places_N + 1).int()[:, None, None, None]
+    def _forward(self, tokens_N: torch.Tensor, indices_N: torch.Tensor) -> torch.Tensor:
+        self.cache.look(indices_N)
+        lengths = (indices_N + 1).int()[:, None, None, None]
         return self.model(
             input_ids=tokens_N[:, None],
-            position_ids=places_N[:, None],
+            position_ids=indices_N[:, None],
             attention_mask=lengths,
             past_key_values=self.cache,
             use_cache=True,

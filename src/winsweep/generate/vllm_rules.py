@@ -82,8 +82,8 @@ class VllmRules(LogitsProcessor):
             while late := [r for r in mine.values() if r.num_seen < len(r.output)]:
                 self._push(slots, late)
             if mine:
-                rows, places = self._tensor(mine), self._tensor(r.slot for r in mine.values())
-                logits[rows] = slots.apply(logits[rows], places)
+                rows, of_slots = self._tensor(mine), self._tensor(r.slot for r in mine.values())
+                logits[rows] = slots.apply(logits[rows], of_slots)
         return logits
 
     def _begin(self, asked: tuple[Adapter, Frame], prompt: list[int] | None, output: list[int]) -> Request:

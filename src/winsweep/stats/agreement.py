@@ -30,8 +30,10 @@ class Agreement:
 
 
 def agreement(first: Sequence[Row], second: Sequence[Row]) -> Agreement:
-    """The agreement of two lists of annotation rows, in any order. Errors are those of `rows.judged`, and Incomplete,
-    naming instructions, unless both judged the same two outputs of every one.
+    """The agreement of two lists of annotation rows, in any order.
+
+    Errors are those of `annotations.judged`, and Incomplete, naming instructions, unless both judged the same two
+    outputs of every one.
     """
     texts = sorted(row["instruction"] for row in first)
     second, _ = renamed(second, texts)

@@ -24,7 +24,7 @@ class Judged:
     wins_N: np.ndarray  # fractions; NaN for a row that nobody judged
     chars_1_N: np.ndarray  # code points, as pandas counts them
     chars_2_N: np.ndarray
-    places_N: np.ndarray  # AlpacaEval's index of the instruction; -1 for one that is not AlpacaEval's
+    indices_N: np.ndarray  # AlpacaEval's index of the instruction; -1 for one that is not AlpacaEval's
     reference: str = ""  # name of the model behind output_1, where all rows have one
     candidate: str = ""  # and behind output_2
 
@@ -50,10 +50,10 @@ def judged(rows: Sequence[Mapping[str, Any]], instructions: Sequence[str], can_l
     by_text = {text: text for text in instructions}
     # the set's own strings, which all comparisons of a table share
     texts = tuple(by_text[row["instruction"]] for row in aligned)
-    places_N = np.array([-1 if (place := index_of(text)) is None else place for text in texts])
+    indices_N = np.array([-1 if (index := index_of(text)) is None else index for text in texts])
     chars_1_N, chars_2_N = (np.array([len(row[side]) for row in aligned]) for side in ("output_1", "output_2"))
     return Judged(
-        texts, wins_N, chars_1_N, chars_2_N, places_N, _name(aligned, "generator_1"), _name(aligned, "generator_2")
+        texts, wins_N, chars_1_N, chars_2_N, indices_N, _name(aligned, "generator_1"), _name(aligned, "generator_2")
     )
 
 

@@ -33,7 +33,7 @@ class Scored:
 
 
 def score(rows: Sequence[Row], instructions: Sequence[str], table: Table | None) -> Scored:
-    """The figures of annotation rows that cover `instructions` exactly; errors are those of `rows.judged`."""
+    """The figures of annotation rows that cover `instructions` exactly; errors are those of `annotations.judged`."""
     return of(align(rows, instructions), judged(rows, instructions), table)
 
 

@@ -90,15 +90,15 @@ def by_position(judged: Judged) -> Judged:
     """The rows as AlpacaEval's own code takes them: row i has the difficulty of instruction i, even if one before it is
     missing.
     """
-    return replace(judged, places_N=np.arange(len(judged.wins_N)))
+    return replace(judged, indices_N=np.arange(len(judged.wins_N)))
 
 
 def official(judged: Judged, table: Table, c: float | None = None) -> alpaca.Fit:
-    """The number that AlpacaEval publishes, by its code and liblinear, for rows that all have a place; `c` as there."""
-    preferences, chars_1, chars_2, places = (
-        column.tolist() for column in (judged.wins_N + 1, judged.chars_1_N, judged.chars_2_N, judged.places_N)
+    """The number that AlpacaEval publishes, by its code and liblinear, for rows of its instructions; `c` as there."""
+    preferences, chars_1, chars_2, indices = (
+        column.tolist() for column in (judged.wins_N + 1, judged.chars_1_N, judged.chars_2_N, judged.indices_N)
     )
-    return alpaca.length_controlled(preferences, chars_1, chars_2, places, table.text, c)
+    return alpaca.length_controlled(preferences, chars_1, chars_2, indices, table.text, c)
 
 
 def fast(comparisons: Sequence[Judged], table: Table, c: float | Sequence[float] | None = None) -> list[alpaca.Fit]:
@@ -135,12 +135,12 @@ def stack(comparisons: Sequence[Judged], table: Table) -> glm.Rows:
 def features(judged: Judged, table: Table) -> np.ndarray:
     """Length, difficulty and merit of each row [F, N]; all rows count in the spread of lengths, judged or not."""
     lengths_N = np.tanh(judged.longer_N / judged.longer_N.std(ddof=1))
-    return np.stack([lengths_N, table.difficulty_N[judged.places_N], np.ones_like(lengths_N)])
+    return np.stack([lengths_N, table.difficulty_N[judged.indices_N], np.ones_like(lengths_N)])
 
 
 def at_equal_length(judged: Judged, table: Table, weights_F: np.ndarray) -> np.ndarray:
     """What the candidate is predicted to win of each row [N] if both outputs were equally long."""
-    return expit(weights_F[1] * table.difficulty_N[judged.places_N] + weights_F[2])
+    return expit(weights_F[1] * table.difficulty_N[judged.indices_N] + weights_F[2])
 
 
 def standard_error_pct(judged: Judged, table: Table, fit: alpaca.Fit) -> float:
@@ -189,7 +189,7 @@ def influence(judged: Judged, table: Table, fit: alpaca.Fit) -> tuple[np.ndarray
 
 def _gradient(judged: Judged, table: Table, p_N: np.ndarray) -> np.ndarray:
     q_N = p_N * (1 - p_N)
-    return np.array([0.0, (q_N * table.difficulty_N[judged.places_N]).mean(), q_N.mean()])
+    return np.array([0.0, (q_N * table.difficulty_N[judged.indices_N]).mean(), q_N.mean()])
 
 
 def _slope(judged: Judged, table: Table, fit: alpaca.Fit) -> np.ndarray:

@@ -62,12 +62,19 @@ class Report:
         return "\n".join([*lines, *(f"note: {show(note)}" for note in self.notes)])
 
 
-def report(rows: Sequence[Row], ask: Ask, asked: Sequence[str] | None, table: official.Table | None) -> Report:
+def report(
+    rows: Sequence[Row],
+    ask: Ask,
+    asked: Sequence[str] | None,
+    table: official.Table | None,
+    noted: Sequence[str] = (),
+) -> Report:
     """The figures of annotation rows that cover `asked` (None: AlpacaEval's 805 where most rows are of it, otherwise
     what the rows have).
 
-    An instruction that differs from the set's in white space alone is that one, which a note says.
-    Raises what `rows.judged` raises; BadStudy for official figures without `table` or of other instructions.
+    What was `noted` of the rows before stands first. An instruction that differs from the set's in white space alone is
+    that one, which a note says.
+    Raises what `annotations.judged` raises; BadStudy for official figures without `table` or of other instructions.
     """
     rows, num_renamed = renamed(rows, asked or ())
     instructions = list(asked) if asked is not None else _own_set(rows, ask)
@@ -79,16 +86,15 @@ def report(rows: Sequence[Row], ask: Ask, asked: Sequence[str] | None, table: of
         raise BadStudy(f"--c: found {ask.c}; legal is a number above 0, such as 2.78; type --c 2.78, or leave it out")
     lc = _official(arrays, ask, table) if mode == "official" else None
     scored = comparison.of(align(rows, instructions, ask.can_lack), arrays, table, lc or _paired_only(arrays, table))
-    return Report(
-        arrays.candidate, arrays.reference, mode, scored.columns, tuple(_notes(scored, arrays, table, num_renamed))
-    )
+    notes = (*noted, *_notes(scored, arrays, table, num_renamed))
+    return Report(arrays.candidate, arrays.reference, mode, scored.columns, notes)
 
 
 def _is_defined(arrays: Judged, ask: Ask) -> bool:
     """Whether AlpacaEval's number is meant by these rows: all of its instructions, or what somebody said may be
     less.
     """
-    return bool((arrays.places_N >= 0).all()) and (len(arrays.wins_N) == NUM_ALPACA_EVAL or ask.can_lack)
+    return bool((arrays.indices_N >= 0).all()) and (len(arrays.wins_N) == NUM_ALPACA_EVAL or ask.can_lack)
 
 
 def _official(arrays: Judged, ask: Ask, table: official.Table | None) -> LC:
@@ -102,7 +108,7 @@ def _official(arrays: Judged, ask: Ask, table: official.Table | None) -> LC:
         if len(arrays.wins_N) > NUM_ALPACA_EVAL:
             raise BadStudy(f"--join position: found {len(arrays.wins_N)} rows; legal are at most {NUM_ALPACA_EVAL}")
         return official_lc(official.by_position(arrays), table, ask.c)
-    foreign = [text for text, place in zip(arrays.instructions, arrays.places_N) if place < 0]
+    foreign = [text for text, index in zip(arrays.instructions, arrays.indices_N) if index < 0]
     if foreign:
         raise BadStudy(
             f"--mode official: {len(foreign)} instructions are not AlpacaEval's, such as {foreign[0][:60]!r}; "
@@ -149,7 +155,7 @@ def _notes(scored: comparison.Scored, arrays: Judged, table: official.Table | No
     num_lacking = int(np.isnan(arrays.wins_N).sum())
     notes = [str(scored.columns["note"])] if scored.columns["note"] else []
     num_spaced = num_renamed or sum(
-        place >= 0 and not is_exact(text) for text, place in zip(arrays.instructions, arrays.places_N)
+        index >= 0 and not is_exact(text) for text, index in zip(arrays.instructions, arrays.indices_N)
     )
     notes += (
         [f"{num_spaced} instructions differ from the set's in white space alone and were matched all the same"]
@@ -162,7 +168,7 @@ def _notes(scored: comparison.Scored, arrays: Judged, table: official.Table | No
             f"numbers"
         )
     notes += [f"{num_lacking} rows have no preference"] if num_lacking else []
-    if (arrays.places_N >= 0).all() and table is None:
+    if (arrays.indices_N >= 0).all() and table is None:
         notes.append(
             "these are AlpacaEval's instructions: with --difficulty …/df_gamed.csv its official number is reported, too"
         )

@@ -53,7 +53,7 @@ def paired(judged: Judged, difficulty_N: np.ndarray | None = None) -> Paired:
     """
     is_judged_N = np.isfinite(judged.wins_N)
     wins_N, longer_N = judged.wins_N[is_judged_N], judged.longer_N[is_judged_N]
-    num, places_N = len(wins_N), judged.places_N[is_judged_N]
+    num, indices_N = len(wins_N), judged.indices_N[is_judged_N]
     if (wins_N == 0.5).all():
         return _raw(wins_N, "all ties")
     # exact sums, so that a table and its mirror are treated alike
@@ -62,8 +62,8 @@ def paired(judged: Judged, difficulty_N: np.ndarray | None = None) -> Paired:
     if np.ptp(longer_N) == 0:
         return _raw(wins_N, "all pairs differ equally in length")
     columns = [np.ones(num), np.tanh(longer_N / longer_N.std(ddof=1))]
-    if difficulty_N is not None and OWN_REFERENCE in (judged.reference, judged.candidate) and (places_N >= 0).all():
-        columns.append(difficulty_N[places_N])
+    if difficulty_N is not None and OWN_REFERENCE in (judged.reference, judged.candidate) and (indices_N >= 0).all():
+        columns.append(difficulty_N[indices_N])
     return _fitted(np.stack(columns), wins_N)
 
 

@@ -61,7 +61,7 @@ def length_controlled(judged: Judged, head_to_head: Paired, table: Table | None 
     """The headline of a comparison: official on AlpacaEval's 805 instructions with `table`, in any order of rows,
     otherwise head to head.
     """
-    if len(judged.wins_N) == NUM_ALPACA_EVAL and (judged.places_N >= 0).all():
+    if len(judged.wins_N) == NUM_ALPACA_EVAL and (judged.indices_N >= 0).all():
         if table:
             return official_lc(judged, table)
         return LC(head_to_head.win_rate_pct, head_to_head.standard_error_pct, head_to_head.formula, note=NO_TABLE)

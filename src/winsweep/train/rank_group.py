@@ -105,7 +105,7 @@ def join(
 
     Rank 0 listens on a port the system chose and posts `host` and that port, so no two attempts can collide; ranks on
     other machines need the name of rank 0's as its `host`. Absent names who did not come within `timeout_s`. `lost` is
-    called, in a thread, once a rank hangs (see heartbeat); without it this process ends then.
+    called, in a thread, once a rank hangs (see rank_heartbeat); without it this process ends then.
     """
     limit = timedelta(seconds=timeout_s)
     deadline = time.monotonic() + timeout_s
