@@ -60,3 +60,8 @@ def test_a_reason_in_words(said, told):
 def test_states_that_are_no_waiting():
     assert queue.words(Task("1", 0, "n", "REQUEUE_HOLD", "None", "", "", "")) == "requeue hold"
     assert queue.words(Task("1", 0, "n", "RUNNING", "None", "n3", "0:10", "1:00")) == "runs on n3 since 0:10 of 1:00"
+
+
+def test_a_task_that_is_sent_a_signal_still_runs():
+    task = Task("7", 0, "x", "SIGNALING", "None", "n1", "1:00", "1:00:00")
+    assert queue.is_running(task) and queue.words(task) == "runs on n1 since 1:00 of 1:00:00"

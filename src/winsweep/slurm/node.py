@@ -20,7 +20,7 @@ from winsweep.attempt.endings import OK, STOPPED
 from winsweep.attempt.fork_server import redirect
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
-from winsweep.slurm import held, task_script
+from winsweep.slurm import held, queue, task_script
 from winsweep.store import links
 
 SIGNALING_S = 0.2
@@ -75,7 +75,7 @@ def requeue(task: str) -> None:
     while time.monotonic() < limit:
         known, state = _say(["squeue", "-h", "-j", task, "-o", "%T"])
         # for the moment in which SLURM sends its signal, which a fast attempt's end may fall into
-        if known and state == "SIGNALING":
+        if known and state == queue.SIGNALING:
             time.sleep(SIGNALING_S)
             continue
         if known and state != "RUNNING":

@@ -28,6 +28,7 @@ LIVE = (
     "RESV_DEL_HOLD",
     "PREEMPTED",
 )
+SIGNALING = "SIGNALING"
 HOLDS = ("REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 TIMEOUT_S = 60.0
 # in the words of a command that does not know its cluster
@@ -106,9 +107,14 @@ def max_array_tasks() -> int:
 
 def words(task: Task) -> str:
     """A queue state as a person says it."""
-    if task.state == "RUNNING":
+    if is_running(task):
         return f"runs on {task.nodes} since {task.elapsed} of {task.limit}"
     return reasons.words(task.reason) if task.state == "PENDING" else task.state.lower().replace("_", " ")
+
+
+def is_running(task: Task) -> bool:
+    """Whether a task runs, also in the moment in which SLURM sends it a signal."""
+    return task.state in ("RUNNING", SIGNALING)
 
 
 def is_held(task: Task) -> bool:

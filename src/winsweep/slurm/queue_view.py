@@ -23,7 +23,7 @@ SHOWN = 10  # running attempts that are listed one by one
 def is_waiting(item: Item, queued: Mapping[str, Task | None]) -> bool:
     """Whether SLURM has the item but does not run it."""
     task = queued.get(item.artifact.key)
-    return item.artifact.key in queued and (task is None or task.state != "RUNNING")
+    return item.artifact.key in queued and (task is None or not queue.is_running(task))
 
 
 def lines(
