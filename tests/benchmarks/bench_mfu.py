@@ -124,6 +124,7 @@ def main() -> None:
     from winsweep.train import engine as engines
     from winsweep.train.batch_schedule import BatchSchedule
     from winsweep.train.rank_group import join
+    from winsweep.train.room import room
 
     rank, num_ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     group = join(
@@ -137,9 +138,7 @@ def main() -> None:
     started = time.perf_counter() - begun
     examples = make_examples(64 * (args.steps + 1), 128 if args.toy else 2048, engine.module.config.vocab_size)
     why_not = engines.pack_or_not(engine, group)
-    budget = args.micro_tokens or min(
-        group.gather(engines.room(engine, args.recompute, max(len(e.ids) for e in examples)))
-    )
+    budget = args.micro_tokens or min(group.gather(room(engine, args.recompute, max(len(e.ids) for e in examples))))
     schedule = BatchSchedule(examples, recipe, 1, num_ranks, not why_not, budget)
     most = peak(args) * num_ranks
     shares = [take_step(engine, schedule, at, group, most) for at in range(args.steps + 1)]

@@ -101,16 +101,6 @@ def pack_or_not(engine: Engine, group: RankGroup) -> str:
     return why or "the model of another rank does not keep examples apart"
 
 
-def room(engine: Engine, recompute: str, longest: int) -> int:
-    """Tokens of a micro-batch for which this rank's GPU has memory; memory.CPU_TOKENS where there is none."""
-    if not torch.cuda.is_available():
-        return max(longest, memory.CPU_TOKENS)
-    model = engine.module
-    num_parameters = sum(map(math.prod, shapes(engine).values()))
-    free = memory.free_bytes(num_parameters, model.dtype.itemsize, _stage(engine), engine.world_size)
-    return memory.fitting_tokens(model.config, model.dtype, recompute, free, longest)
-
-
 def _device_index(rank: int) -> int:
     return rank % max(1, torch.cuda.device_count())
 
@@ -145,6 +135,8 @@ def take_step(
     engine.optimizer.gradient_accumulation_steps = len(batches)
     total, norm = 0.0, None
     for left, batch in zip(reversed(range(len(batches))), batches):
+        if clear := getattr(engine.optimizer, "clear_lp_grads", None):
+            clear(set_to_none=True)  # they are in the fp32 sums; DeepSpeed would keep them beside activations
         engine.set_gradient_accumulation_boundary(left == 0)
         loss = summed_loss(engine, batch.to(engine.device), recipe.loss)
         total = total + loss.detach().double()

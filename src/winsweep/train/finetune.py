@@ -29,6 +29,7 @@ from winsweep.train.publish import notes, publish
 from winsweep.train.randomness import set_seeds
 from winsweep.train.rank_group import RankGroup
 from winsweep.train.resumption import LIBRARIES, resume
+from winsweep.train.room import room
 from winsweep.train.saver import Saver
 
 BUDGET = "micro_tokens-{}.json"
@@ -156,7 +157,7 @@ def _micro_tokens(
     if placement.micro_tokens:
         return placement.micro_tokens
     longest = max(len(example.ids) for example in examples)
-    here = group.together(lambda: engines.room(engine, placement.recompute, longest))
+    here = group.together(lambda: room(engine, placement.recompute, longest))
     least = min(group.gather(here))
     layout = json.dumps([group.num_ranks, config["zero_optimization"], placement.recompute], sort_keys=True)
     name = BUDGET.format(hashlib.sha256(layout.encode()).hexdigest()[:8])
