@@ -21,6 +21,7 @@ from winsweep.check import dry, early, room
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.costs import judge_cost
 from winsweep.errors import BadData, BadStudy, WinsweepError
+from winsweep.local import gpus
 from winsweep.local.controller import default_jobs, drive, state_of
 from winsweep.placement import Cluster
 from winsweep.screen import Detail
@@ -192,6 +193,7 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
     looked = dry.say_amounts(workspace, items, detail)
     gpu_gb = (lambda placed: memory_gb) if memory_gb else None
     code = dry.say_checks(workspace, cluster.placements, items, a.jobs, gpu_gb, looked, detail)
+    print(gpus.side_by_side(workspace, cluster, a.jobs, gpus.here()), end="")
     dry.say_next(items, again(a))
     return code
 
@@ -204,7 +206,9 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     # also where a shell started this in the background with SIGINT ignored
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
-    command = again(a)
+    command, here = again(a), gpus.here()
+    at_once = gpus.side_by_side(workspace, cluster, a.jobs, here)
+    print(at_once if here else "", end="", flush=True)
     try:
         with view.View(workspace, a.verbose) as shown:
             run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, shown.show)

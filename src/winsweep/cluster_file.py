@@ -95,6 +95,9 @@ def _refuse_on_local(nodes: Iterable[strict.Node | None]) -> None:
         for name in given.keys() & {*node_environment.FIELDS}:
             why = "legal with kind: slurm; attempts on this machine have the environment of sweep.py"
             seen.found.append(str(given[name].error(f"found {name} with kind: local", why, "leave it out")))
+        if "nodes" in given and given["nodes"].value not in (1, None):
+            found = f"found {given['nodes'].value!r} with kind: local"
+            seen.found.append(str(given["nodes"].error(found, "1 is legal, which is this machine", "leave it out")))
     seen.stop()
 
 

@@ -24,7 +24,8 @@ if not torch.cuda.is_available():
 import deepspeed
 import deepspeed.ops
 import transformers
-from deepspeed.accelerator import get_accelerator
+from deepspeed.accelerator import get_accelerator, set_accelerator
+from deepspeed.accelerator.cpu_accelerator import CPU_Accelerator
 from deepspeed.runtime.engine import DeepSpeedEngine as Engine
 from transformers import PreTrainedModel
 from transformers.integrations import HfDeepSpeedConfig
@@ -60,6 +61,8 @@ def start(
 
 def open_device(group: RankGroup) -> None:
     """Make this rank's GPU, if there is one, and the rank group's process group those of DeepSpeed."""
+    if not torch.cuda.is_available() and get_accelerator().device_name() == "cuda":
+        set_accelerator(CPU_Accelerator())  # this process was forked from one that saw GPUs, and is given none
     # DeepSpeed reads this one variable, at every step of stage 3
     os.environ["LOCAL_RANK"] = str(_device_index(group.rank))
     if torch.cuda.is_available():
