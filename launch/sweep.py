@@ -191,9 +191,9 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
     items, detail, memory_gb = workspace.plan(workspace.facts()), Detail(a.cells, a.verbose), room.here()
     dry.say_plan(workspace, items, detail)
     looked = dry.say_amounts(workspace, items, detail)
+    print(gpus.side_by_side(workspace, cluster, a.jobs, gpus.here()), end="")
     gpu_gb = (lambda placed: memory_gb) if memory_gb else None
     code = dry.say_checks(workspace, cluster.placements, items, a.jobs, gpu_gb, looked, detail)
-    print(gpus.side_by_side(workspace, cluster, a.jobs, gpus.here()), end="")
     dry.say_next(items, again(a))
     return code
 
