@@ -66,6 +66,7 @@ PURE = (
     "errors",
     "zero",
     "layout",
+    "plugins",
     "command_names",
     "study",
     "slurm/chain",
