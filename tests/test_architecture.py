@@ -49,6 +49,7 @@ DOORS = {
     "huggingface_hub": {"text/hub.py", "train/collect.py"},
     "regex": {"analysis/guards.py"},
     "pandas": {"api.py"},
+    "shtab": {"completion.py"},
 }
 PURE = (
     "amounts",
