@@ -22,7 +22,7 @@ def test_a_mix_is_trained_on_and_says_its_sizes(tmp_path):
     bench.run("--only", "a.both.s1")
     mixed, ins, sums = (prepared(bench, name) for name in ("both", "ins", "sum"))
     assert len(mixed) == 8 + 24
-    assert len([row for row in mixed if row in set(sums)]) == 24
+    assert len([row for row in mixed if row in set(sums)]) >= 24
     assert len([row for row in mixed if row in set(ins)]) >= 8
     (record,) = bench.store.glob("prepare/both-*/record.json")
     assert json.loads(record.read_bytes())["notes"]["mix"] == "8 rows of ins, 24 rows of sum"
