@@ -66,6 +66,9 @@ def open_device(group: RankGroup) -> None:
     # DeepSpeed reads this one variable, at every step of stage 3
     os.environ["LOCAL_RANK"] = str(_device_index(group.rank))
     if torch.cuda.is_available():
+        if "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:
+            # parts of packed examples differ in size: pieces that fit none of them would add up
+            os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
         torch.cuda.set_device(_device_index(group.rank))
     # takes over the rank group's group
     deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
