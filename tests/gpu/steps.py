@@ -32,7 +32,8 @@ class Step:
 
 def steps(toy: bool) -> list[Step]:
     small, tiny = (("--toy",), ("--tiny",)) if toy else ((), ())
-    tests = ("-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "-o", "filterwarnings=", "-o", "addopts=-rs")
+    tests = ("-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "-o", "filterwarnings=")
+    tests += ("-o", "addopts=-rs", "--continue-on-collection-errors")
     found = [
         Step("machine", 40, 5, (str(ROOT / "tests/gpu/machine.py"), *small)),
         Step("tests", 150, 30, (*tests, "tests/gpu", "tests/generate/test_attention.py")),
