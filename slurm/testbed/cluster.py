@@ -18,7 +18,8 @@ from host import release
 HERE = Path(__file__).resolve().parent
 DEFAULT = Path("/tmp/winsweep-testbed")
 READY = {  # succeeds once the daemon serves
-    "mariadbd": ["mariadb", "--no-defaults", "-e", "select 1"],
+    # slurmdbd would make its database itself, but after its failed first try MariaDB's library of 11.8.9 gives it no rows
+    "mariadbd": ["mariadb", "--no-defaults", "-e", "create database if not exists slurm_acct"],
     "slurmdbd": ["sacctmgr", "-n", "show", "cluster"],
     "slurmctld": ["scontrol", "ping"],
 }
@@ -89,6 +90,13 @@ def write_configuration(folder: Path, options: Options) -> None:
         path.write_text(Template(template.read_text()).substitute(values(folder, options)))
     (fresh / "options.json").write_text(json.dumps(asdict(options)))
     fresh.rename(folder)
+
+
+def settle_cgroups(folder: Path) -> None:
+    """Without cgroup.conf where slurmd, which is asked, does not come up with it: before 23.11 it needs none."""
+    conf = folder / "cgroup.conf"
+    if conf.exists() and ask(folder, "slurmd", "-G", "-N", "n1", "-f", f"{folder}/slurm.conf") is None:
+        conf.unlink()
 
 
 def values(folder: Path, options: Options) -> dict[str, object]:
