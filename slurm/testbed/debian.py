@@ -47,12 +47,15 @@ def check_rights() -> None:
         )
 
 
-def run_alone(words: Sequence[object], what: str) -> None:
-    """A command in mounts and processes of its own, which end with it; SystemExit if it fails."""
+def run_alone(words: Sequence[object], log: Path) -> None:
+    """A command in mounts and processes of its own, which end with it; SystemExit with its last words if it fails."""
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PATH": PATH, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run([*ALONE, *map(str, words)], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    silent = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+    with open(log, "ab") as out:  # close_fds: it keeps the folder as long as it lives, also if this process is killed
+        done = subprocess.run([*ALONE, *map(str, words)], env=env, close_fds=False, stdout=out, **silent)
     if done.returncode:
-        raise SystemExit(f"error: {what} ended with {done.returncode}; type the same again: it goes on from there")
+        said = "\n  ".join(log.read_text(errors="replace").splitlines()[-3:])
+        raise SystemExit(f"error: {log}: it ended with {done.returncode}:\n  {said}\ntype the same again to go on from there")
 
 
 def install(folder: Path, suite: str, mirror: str) -> Path:
@@ -64,7 +67,7 @@ def install(folder: Path, suite: str, mirror: str) -> Path:
     if not root.exists():
         bootstrap(folder, root, suite, mirror)
     say(f"{root}: installing {wanted}")
-    run_alone([sys.executable, __file__, "packages", root, folder / "debs"], "apt-get")
+    run_alone([sys.executable, __file__, "packages", root, folder / "debs"], folder / "log")
     stamp.write_text(wanted)
     shutil.rmtree(folder / "debs")
     return root
@@ -79,7 +82,7 @@ def bootstrap(folder: Path, root: Path, suite: str, mirror: str) -> None:
     subprocess.run(["rm", "-rf", "--one-file-system", fresh], check=True)
     say(f"{root}: Debian {suite} from {mirror}, about 1 GB")
     words = ["debootstrap", "--variant=minbase", f"--cache-dir={folder / 'debs'}", suite, fresh, mirror]
-    run_alone(words, "debootstrap")
+    run_alone(words, folder / "log")
     (fresh / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")  # no service starts when it is installed
     (fresh / "usr/sbin/policy-rc.d").chmod(0o755)
     (fresh / "etc/hosts").write_text("127.0.0.1 localhost\n")
@@ -98,7 +101,7 @@ def install_packages(root: Path, debs: Path) -> None:
         ["apt-get", "-qq", *RETRIES, "update"],
         ["apt-get", "-qq", *RETRIES, "install", "-y", "--no-install-recommends", *PACKAGES],
     ):
-        if code := subprocess.run(words, stdout=subprocess.DEVNULL).returncode:
+        if code := subprocess.run(words).returncode:
             sys.exit(code)
 
 
