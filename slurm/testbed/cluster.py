@@ -18,7 +18,7 @@ from host import release
 HERE = Path(__file__).resolve().parent
 DEFAULT = Path("/tmp/winsweep-testbed")
 READY = {  # succeeds once the daemon serves
-    # slurmdbd would make its database itself, but after its failed first try MariaDB's library of 11.8.9 gives it no rows
+    # slurmdbd would make its database itself; but with MariaDB 11.8.9's library it reads nothing after a failed try
     "mariadbd": ["mariadb", "--no-defaults", "-e", "create database if not exists slurm_acct"],
     "slurmdbd": ["sacctmgr", "-n", "show", "cluster"],
     "slurmctld": ["scontrol", "ping"],

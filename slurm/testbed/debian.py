@@ -14,7 +14,8 @@ from pathlib import Path
 import host
 
 MIRROR = "http://deb.debian.org/debian"
-PACKAGES = ("slurm-wlm", "slurmdbd", "munge", "mariadb-server", "python3", "tini")  # python3: also the libraries of ours
+# python3: also for its libraries, which the Python of this process finds there
+PACKAGES = ("slurm-wlm", "slurmdbd", "munge", "mariadb-server", "python3", "tini")
 CHECKOUT = Path(__file__).resolve().parents[2]
 ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -55,11 +56,14 @@ def run_alone(words: Sequence[object], log: Path) -> None:
         done = subprocess.run([*ALONE, *map(str, words)], env=env, close_fds=False, stdout=out, **silent)
     if done.returncode:
         said = "\n  ".join(log.read_text(errors="replace").splitlines()[-3:])
-        raise SystemExit(f"error: {log}: it ended with {done.returncode}:\n  {said}\ntype the same again to go on from there")
+        raise SystemExit(
+            f"error: {words[0]} ended with {done.returncode}; all that it said is in {log}:\n  {said}\n"
+            f"type the same again: it goes on from there"
+        )
 
 
 def install(folder: Path, suite: str, mirror: str) -> Path:
-    """The root of the Debian in `folder`, with all PACKAGES. What an earlier call downloaded is not downloaded again."""
+    """The root of the Debian in `folder`, with all PACKAGES; nothing is downloaded twice."""
     root, stamp, wanted = folder / "root", folder / "installed", " ".join(PACKAGES)
     if stamp.exists() and stamp.read_text() == wanted:
         return root

@@ -21,7 +21,7 @@ def test_a_line_of_squeue():
     assert parse("12|bash|RUNNING|None|n1|0:00|10:00") is None and parse("nonsense") is None
 
 
-@pytest.mark.parametrize("state, is_there", [("EXPEDITING", True), ("?", True), ("COMPLETED", False), ("REVOKED", False)])
+@pytest.mark.parametrize("state, is_there", [("EXPEDITING", True), ("?", True), ("COMPLETED", False)])
 def test_a_state_that_is_not_known_is_not_gone(tmp_path, monkeypatch, state, is_there):
     """Each version of SLURM has some of its own; what counts as gone is submitted again."""
     (tmp_path / "squeue").write_text(f"#!/bin/sh\necho '12_3|winsweep.judge.ab|{state}|None||0:00|10:00'\n")
