@@ -96,6 +96,7 @@ def bootstrap(folder: Path, root: Path, suite: str, mirror: str) -> None:
 def install_packages(root: Path, debs: Path) -> None:
     """Inside the namespace: what dpkg was stopped in, then the rest."""
     (debs / "partial").mkdir(exist_ok=True)
+    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     mount(root, [])
     bind(debs, root / "var/cache/apt/archives")
     os.chroot(root)
