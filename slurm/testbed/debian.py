@@ -131,10 +131,13 @@ def own_python() -> list[Path]:
     """What the Python that runs this consists of, its virtual environment included: from outside /usr as a whole, of
     /usr only its own files.
     """
-    base = Path(sys.base_prefix)
-    paths = sysconfig.get_paths(vars={"installed_base": str(base), "base": str(base), "platbase": str(base)})
-    own = [base] if base != Path("/usr") else [Path(os.path.realpath(sys.executable)), Path(paths["stdlib"])]
-    return list(dict.fromkeys([*own, Path(sys.prefix)])) if sys.prefix != "/usr" else own
+    if sys.base_prefix != "/usr":
+        return [Path(sys.base_prefix), Path(sys.prefix)]
+    names = [Path(sys.executable)]
+    while names[-1].is_symlink():  # python, python3, python3.11: in this Debian such a name may mean another Python
+        names.append(names[-1].parent / names[-1].readlink())
+    own = [Path(sysconfig.get_path("stdlib")), *(p for p in names if p.is_relative_to("/usr"))]
+    return own if sys.prefix == "/usr" else [*own, Path(sys.prefix)]
 
 
 def enter(root: Path, command: Sequence[str]) -> None:
