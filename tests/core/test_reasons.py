@@ -14,6 +14,7 @@ from winsweep.slurm.reasons import words
         ("launch_failed_requeued_held", "is held after it could not be launched; scontrol release lets it go"),
         ("job requeued in held state", "is held since it was requeued"),
         ("JobHoldMaxRequeue", "is held: it was requeued as often as the cluster allows"),
+        ("launch failure limit exceeded requeued held", "is held: it was requeued as often as the cluster allows"),
         ("JobHeldAdmin", "is held by the administrator"),
         ("JobHeldUser", "is held; scontrol release"),
         (
