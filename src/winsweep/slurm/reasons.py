@@ -54,7 +54,7 @@ REASONS = {
     "JobHeldUser": "is held; scontrol release lets it go",
     "JobHeldAdmin": "is held by the administrator",
     "LaunchFailedRequeuedHeld": "is held after it could not be launched; scontrol release lets it go",
-    "LaunchFailureLimitExceeded": "is held: it was requeued as often as the cluster allows; scontrol release lets it go",
+    "LaunchFailureLimit": "is held: it was requeued as often as the cluster allows; scontrol release lets it go",
     "JobRequeuedInHeldState": "is held since it was requeued; scontrol release lets it go",
     "JobLaunchFailure": "failed: it could not be launched",
     "RaisedSignal": "ended by a signal",
