@@ -92,8 +92,8 @@ def write_configuration(folder: Path, options: Options) -> None:
     fresh.rename(folder)
 
 
-def settle_cgroups(folder: Path) -> None:
-    """Without cgroup.conf where slurmd, which is asked, does not come up with it: before 23.11 it needs none."""
+def check_cgroup_conf(folder: Path) -> None:
+    """Away with cgroup.conf where slurmd, which is asked, does not come up with it: there it needs none."""
     conf = folder / "cgroup.conf"
     if conf.exists() and ask(folder, "slurmd", "-G", "-N", "n1", "-f", f"{folder}/slurm.conf") is None:
         conf.unlink()
