@@ -136,12 +136,12 @@ def test_a_node_whose_daemon_was_killed_comes_back(testbed):
     assert testbed.run("srun", "-w", "n2", "printenv", "SLURMD_NODENAME") == "n2"
 
 
-def test_sacct_answers_with_accounting_and_refuses_without(testbed, accounting_testbed):
+def test_sacct_answers_with_accounting_and_refuses_without(small, accounting_testbed):
     job = accounting_testbed.submit("exit 3")
     wait_for(
         lambda: accounting_testbed.run("sacct", "-X", "-n", "-P", "-j", job, "-o", "State,ExitCode") == "FAILED|3:0", 30
     )
-    assert "disabled" in testbed.run("sacct", code=1)
+    assert "disabled" in small.run("sacct", code=1)
 
 
 @pytest.fixture
