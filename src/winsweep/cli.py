@@ -11,6 +11,7 @@ SAYS = {
     "run": "make everything that a study asks for, then its table",
     "status": "where a study stands",
     "logs": "the log of a cell",
+    "report": "a page with what a study found",
     "score": "win rates of one file, without a study",
     "doctor": "whether a cluster file fits its cluster",
     "prune": "remove results that no study needs",
