@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from winsweep.plan import Item
-from winsweep.report import headline
+from winsweep.report import analyses, cost, curves, groups, headline, notes, provenance
 from winsweep.report.arms import arms
 from winsweep.report.table import ReportTable, read_table
 from winsweep.stats import columns
@@ -13,6 +13,10 @@ from winsweep.study.cell import Cell, LocalFile
 from winsweep.workspace import Workspace, chain
 
 FORMAT = 1
+CITE = (
+    "The winsweep developers. winsweep: a grid of finetuned language models, compared by length-controlled win rates.",
+    "J. Hewitt, N. F. Liu, P. Liang, C. D. Manning. Instruction Following without Instruction Tuning. arXiv:2409.14254",
+)
 
 
 def contents(workspace: Workspace) -> dict[str, Any]:
@@ -30,6 +34,8 @@ def contents(workspace: Workspace) -> dict[str, Any]:
       row that speaks for it: the mean, or the only seed), `cells` (indices in `rows`), `seeds` (of each `seed` and some
       figures), figures as numbers or None under their columns' names, `lc_error_pct` (one seed), `n`, `note`,
       `published` ([mean, deviation] or None), `is_reference` (compared with itself).
+    * `notes`: see `report.notes`. `categories`, `lengths`: see `report.groups`. `curves`: see `report.curves`.
+    * `analyses`, `cost`, `provenance`: see the modules of these names. `cite`: how to cite.
     """
     table, items = read_table(workspace), workspace.plan(workspace.facts())
     found = arms(workspace, table)
@@ -53,6 +59,14 @@ def contents(workspace: Workspace) -> dict[str, Any]:
         "differences": list(table.differences),
         "choices": list(table.choices),
         "arms": found,
+        "notes": notes.notes(workspace, table, items),
+        "categories": groups.categories(table, found),
+        "lengths": groups.lengths(table, found),
+        "curves": curves.curves(workspace),
+        "analyses": analyses.analyses(workspace),
+        "cost": cost.cost(workspace),
+        "provenance": provenance.provenance(workspace),
+        "cite": CITE,
     }
 
 
