@@ -89,7 +89,7 @@ def _reference(workspace: Workspace, cell: Cell) -> str:
         path = workspace.study.files.get(reference.sha256)
         return path.name if path else "the given outputs"
     own = (c.task for c in workspace.study.table.cells if c.comparison.candidate == reference)
-    return next(own, reference.name)
+    return f"“{next(own, reference.name)}”"
 
 
 def _state(workspace: Workspace, table: ReportTable, items: Sequence[Item]) -> dict[str, Any]:

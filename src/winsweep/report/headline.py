@@ -36,7 +36,7 @@ def answer(arms: Sequence[Arm], differences: Sequence[Row], is_whole: bool) -> s
         return f"{soon}every comparison of every arm is a tie, so nothing tells an arm from its reference."
     if len(tested) == 1:
         return f"{soon}{_alone(tested[0], parity[_key(tested[0])])}{_ties(arms, tested)}"
-    return f"{soon}{_against_half(tested, parity)}{_ties(arms, tested)} {_highest(tested, differences)}"
+    return f"{soon}{_against_half(tested, parity, _ties(arms, tested))} {_highest(tested, differences)}"
 
 
 def _alone(arm: Arm, p: float) -> str:
@@ -44,7 +44,7 @@ def _alone(arm: Arm, p: float) -> str:
     return f"{_named(arm)} wins {_interval(arm)} of its comparisons at equal length: {how} (p {_p(p)})."
 
 
-def _against_half(tested: Sequence[Arm], parity: Mapping[tuple[str, str], float]) -> str:
+def _against_half(tested: Sequence[Arm], parity: Mapping[tuple[str, str], float], ties: str) -> str:
     told = [arm for arm in tested if parity[_key(arm)] < LEVEL]
     more, less = ([arm for arm in told if _below(arm) == is_below] for is_below in (False, True))
     left = len(tested) - len(told)
@@ -56,7 +56,8 @@ def _against_half(tested: Sequence[Arm], parity: Mapping[tuple[str, str], float]
         ),
         *([f"{left} cannot be told from half"] if left else []),
     ]
-    return f"Of {len(tested)} arms, {_listed(parts)} (Holm-adjusted p < {LEVEL} over {len(tested)} tests)."
+    of = f"{'the ' if ties else ''}{len(tested):,} arms{' that can be tested' if ties else ''}"
+    return f"Of {of}, {_listed(parts)} (Holm-adjusted p < {LEVEL} over {len(tested)} tests).{ties}"
 
 
 def _highest(tested: Sequence[Arm], differences: Sequence[Row]) -> str:
@@ -77,7 +78,7 @@ def _highest(tested: Sequence[Arm], differences: Sequence[Row]) -> str:
 
 def _ties(arms: Sequence[Arm], tested: Sequence[Arm]) -> str:
     tied = [arm for arm in arms if arm not in tested and not arm["is_reference"]]
-    return f" {_listed([_named(arm) for arm in tied])} tie{_s(tied)} everywhere." if tied else ""
+    return f" All comparisons of {_listed([_named(arm) for arm in tied])} are ties." if tied else ""
 
 
 def _key(arm: Arm) -> tuple[str, str]:

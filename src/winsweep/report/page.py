@@ -14,7 +14,21 @@ from pathlib import Path
 from typing import Any
 
 WEB = Path(__file__).with_name("web")
-SCRIPTS = ("dom.js", "scale.js", "state.js", "table.js", "main.js")  # in this order, main.js last
+SCRIPTS = (  # in this order, main.js last
+    "dom.js",
+    "scale.js",
+    "state.js",
+    "forest.js",
+    "table.js",
+    "matrix.js",
+    "ratio.js",
+    "groups.js",
+    "answers.js",
+    "curves.js",
+    "analyses.js",
+    "about.js",
+    "main.js",
+)
 STYLES = ("page.css",)
 POLICY = (
     "default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; base-uri 'none'; form-action 'none'"

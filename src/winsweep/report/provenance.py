@@ -91,7 +91,7 @@ def _data(workspace: Workspace) -> list[dict[str, str]]:
     """What tasks and instructions were read from, and every local file of the study."""
     found = {}
     for cell in workspace.study.table.cells:
-        for source in filter(None, (cell.comparison.candidate.instructions, cell.training and cell.training.task)):
+        for source in [cell.comparison.candidate.instructions, *([cell.training.task] if cell.training else [])]:
             found[source.name] = f"read by {source.reader}, version {source.version}{_origin(source.data)}"
     found |= {path.name: f"sha256 {sha}" for sha, path in sorted(workspace.study.files.items())}
     return [{"name": name, "what": what} for name, what in found.items()]
