@@ -1,5 +1,6 @@
 """The arms of a table: which rows are the seeds of which arm, and which row speaks for it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def name_of(row: Row, varying: Sequence[str]) -> str:
 
 def number(text: str | None) -> float | None:
     """A figure of a CSV; None where there is none."""
-    return float(text) if text else None
+    return float(text) if text and math.isfinite(float(text)) else None
 
 
 def _arm(
