@@ -41,7 +41,7 @@ def contents(workspace: Workspace) -> dict[str, Any]:
     """
     table, items = read_table(workspace), workspace.plan(workspace.facts())
     found = arms(workspace, table)
-    state = _state(workspace, table, items)
+    state, trained = _state(workspace, table, items), curves.curves(workspace)
     reference, judge = reference_name(workspace), judge_name(table, workspace)
     return {
         "format": FORMAT,
@@ -61,10 +61,10 @@ def contents(workspace: Workspace) -> dict[str, Any]:
         "differences": shown_differences(found, table.differences),
         "choices": list(table.choices),
         "arms": found,
-        "notes": notes.notes(workspace, table, items),
+        "notes": notes.notes(workspace, table, items, found, trained),
         "categories": groups.categories(table, found),
         "lengths": groups.lengths(table, found),
-        "curves": curves.curves(workspace),
+        "curves": trained,
         "analyses": analyses.analyses(workspace),
         "cost": cost.cost(workspace),
         "provenance": provenance.provenance(workspace),

@@ -1,6 +1,8 @@
 """The files of a report: results/STUDY.html, and that a run leaves it behind."""
 
 import html
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from winsweep.store import links
 from winsweep.store.manifest import sha256_file, write_atomic
 from winsweep.workspace import Workspace
 
+QUOTED = re.compile(r"""'(?:[^'\\]|\\.){8,}'|"(?:[^"\\]|\\.){8,}\"""")
+FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/'\",:;]+/)+")
 HEAD = 4096  # bytes of a page in which its key stands
 
 
@@ -28,7 +32,8 @@ def write_report(workspace: Workspace, out: Path | None = None, with_texts: bool
     target = out or links.refuse(report_path(workspace).parent) / report_path(workspace).name
     key = report_key(workspace, with_texts)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(target, page.page(_contents(workspace), key=key).encode())
+    found = _contents(workspace)
+    write_atomic(target, page.page(found if with_texts else without_texts(found), key=key).encode())
     return target
 
 
@@ -70,6 +75,22 @@ def report_key(workspace: Workspace, with_texts: bool = True) -> str:
             "texts": with_texts,
         }
     )
+
+
+def without_texts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for others to read: reasons of failures quote instructions and name folders, which are left out."""
+    return dict(found) | {
+        "notes": [{name: _public(value) for name, value in note.items()} for note in found["notes"]],
+        "state": dict(found["state"])
+        | {
+            "missing": [{name: _public(value) for name, value in cell.items()} for cell in found["state"]["missing"]],
+            "table_note": _public(found["state"]["table_note"]),
+        },
+    }
+
+
+def _public(value: Any) -> Any:
+    return FOLDERS.sub("…/", QUOTED.sub("…", value)) if isinstance(value, str) else value
 
 
 def _key_of(path: Path) -> str:
