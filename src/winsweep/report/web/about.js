@@ -56,12 +56,12 @@ function provenance() {
     ["results by commit", several(p.commits)],
     ["table", CONTENTS.state.table_key || "worked out for this report"],
     ["judge", p.judge.map((j) => `${j.name}, version ${j.version}${optionsOf(j.options)}`).join("; ")],
-    ["models", p.models.map((m) => `${m.name}: ${m.what}`).join("; ")],
-    ["data", p.data.map((d) => `${d.name}: ${d.what}`).join("; ")],
+    ["models", p.models.map((m) => `${m.name}: ${m.what}`)],
+    ["data", p.data.map((d) => `${d.name}: ${d.what}`)],
     ["device", several(p.devices)], ["system", several(p.system)], ["Python", several(p.python)],
     ["packages", Object.entries(p.packages).map(([name, counts]) => `${name} ${several(counts)}`).join(", ")],
-  ].filter(([, text]) => text);
-  return [el("dl", {}, rows.map(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])),
+  ].filter(([, text]) => text && text.length);
+  return [el("dl", {}, rows.map(([name, text]) => [el("dt", {}, name), el("dd", {}, Array.isArray(text) ? text.map((line) => el("div", {}, line)) : text)])),
     el("details", {}, el("summary", {}, "the study, as it was read"), el("pre", { id: "study-text" }, p.study_text)),
     el("h3", {}, "How to cite"), CONTENTS.cite.map((text) => el("p", { class: "cite" }, text))];
 }

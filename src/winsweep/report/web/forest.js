@@ -37,7 +37,7 @@ function hasOtherLC(arm) {
 function forestFigure(arms, width) {
   const narrow = width < 620, several = MODELS.length > 1;
   const names = narrow ? 0 : widthOf(arms.map((a) => a.name), width * 0.3) + 14;
-  const numbers = narrow ? 0 : 208;
+  const numbers = narrow ? 0 : 216;
   const row = narrow ? 42 : 27, headRow = several ? 34 : 0;
   const [from, to] = percentRange(arms.flatMap((a) => [a.paired_low_pct, a.paired_high_pct, a.lc_win_rate_pct, a.published && a.published[0]]));
   const x = linear(from, to, names + 8, width - numbers - 10);
@@ -55,7 +55,7 @@ function forestFigure(arms, width) {
     y += row;
   }
   const heads = narrow ? null : svg("g", { class: "heads" },
-    svg("text", { x: width - 140, y: 14, "text-anchor": "end" }, "win %"), svg("text", { x: width - 44, y: 14, "text-anchor": "end" }, "95 % interval"),
+    svg("text", { x: width - 150, y: 14, "text-anchor": "end" }, "win %"), svg("text", { x: width - 52, y: 14, "text-anchor": "end" }, "95 % interval"),
     svg("text", { x: width, y: 14, "text-anchor": "end" }, "LC"));
   return figure(width, y + 22, `Win rates of ${arms.length} arms`, heads, xAxis(x, narrow ? y : top, y, narrow ? 5 : 8), drawnRows);
 }
@@ -67,8 +67,8 @@ function forestRow(arm, x, y, { narrow, names, width, numbers, row }) {
     ? [fitted(arm.name, width - 150, { x: 0, y: y + 14, class: "name" }),
        svg("text", { x: width, y: y + 14, "text-anchor": "end", class: "value" }, fixed(arm.paired_win_rate_pct), svg("tspan", { class: "quiet", dx: 8 }, told))]
     : [fitted(arm.name, names - 14, { x: 0, y: middle + 4, class: "name" }),
-       svg("text", { x: width - 140, y: middle + 4, "text-anchor": "end", class: "value" }, fixed(arm.paired_win_rate_pct)),
-       svg("text", { x: width - 44, y: middle + 4, "text-anchor": "end", class: "quiet" }, told),
+       svg("text", { x: width - 150, y: middle + 4, "text-anchor": "end", class: "value" }, fixed(arm.paired_win_rate_pct)),
+       svg("text", { x: width - 52, y: middle + 4, "text-anchor": "end", class: "quiet" }, told),
        svg("text", { x: width, y: middle + 4, "text-anchor": "end", class: "quiet" }, fixed(arm.lc_win_rate_pct))];
   return svg("g", { class: `arm ${tone}`, "data-arm": arm.id },
     svg("title", {}, `${armName(arm)}: ${fixed(arm.paired_win_rate_pct, 2)} % (${told}), LC ${fixed(arm.lc_win_rate_pct, 2)}, n ${whole(arm.n)}`),
