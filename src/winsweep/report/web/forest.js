@@ -1,6 +1,7 @@
 // Win rates of the arms with their intervals: the figure that one looks at first.
 
 const MOST_ROWS = 60;
+const LEVEL = 0.05; // of p after Holm's correction
 let allRows = false;
 
 function forest() {
@@ -12,8 +13,9 @@ function forest() {
 }
 
 function forestKey() {
-  const arms = CONTENTS.arms;
-  const parts = [el("b", {}, "Win rate at equal length, %"), ` against ${CONTENTS.reference}; line: 95 % interval of each arm by itself.`];
+  const arms = CONTENTS.arms, open = svg("svg", { viewBox: "0 0 12 12", width: 12, height: 12 }, mark(0, 6, 6, 4, { class: "open" }));
+  const parts = [el("b", {}, "Win rate at equal length, %"), ` against ${CONTENTS.reference}; line: 95 % interval of each arm by itself. `,
+    el("span", { class: "sign" }, open), " cannot be told from half (Holm, over all arms)."];
   if (arms.some((a) => a.seeds.length > 1)) parts.push(" ", sign("seed"), " one seed.");
   if (arms.some(hasOtherLC)) parts.push(" ", sign("lc"), " AlpacaEval's length-controlled win rate (LC).");
   if (arms.some((a) => a.published)) parts.push(" ", sign("published"), " as published.");
@@ -28,6 +30,12 @@ function signOf(what, x, y) {
   if (what === "seed") return svg("circle", { cx: x, cy: y, r: 2.4, class: "seed" });
   if (what === "lc") return mark(2, x, y, 3.6, { class: "lc" });
   return mark(4, x, y, 4, { class: "published" });
+}
+
+/** Whether an arm's win rate is told from half, corrected for the number of arms. */
+function isTold(arm) {
+  const row = CONTENTS.differences.find((r) => r.against === "parity" && r.model === arm.model && r.arm === arm.name);
+  return Boolean(row) && Number(row.p_holm) < LEVEL;
 }
 
 function hasOtherLC(arm) {
@@ -77,5 +85,5 @@ function forestRow(arm, x, y, { narrow, names, width, numbers, row }) {
     arm.seeds.length > 1 ? arm.seeds.map((s) => svg("circle", { cx: x(s.paired_win_rate_pct), cy: middle + 7, r: 2, class: "seed" })) : null,
     hasOtherLC(arm) ? mark(2, x(arm.lc_win_rate_pct), middle, 3.6, { class: "lc" }) : null,
     arm.published ? mark(4, x(arm.published[0]), middle - 7, 3.6, { class: "published" }) : null,
-    mark(look(arm.model), x(arm.paired_win_rate_pct), middle, 4.6, { class: "solid" }));
+    mark(look(arm.model), x(arm.paired_win_rate_pct), middle, 4.6, { class: isTold(arm) ? "solid" : "open" }));
 }
