@@ -36,7 +36,7 @@ function cost() {
     judges.map((j) => el("p", { class: "judge" }, el("b", {}, j.dollars === null ? "price not known" : `$${j.dollars.toFixed(2)}`), ` for ${plural(j.judgements, "judgement")} by ${j.judge} (${j.model}): `,
       `${whole(j.tokens_in)} tokens of prompts, ${whole(j.tokens_out)} of replies, at the prices of ${j.prices_of}. ${plural(j.comparisons, "comparison")} asked ${plural(j.asked, "question")}; ${whole(j.asked - j.judgements)} were answered by a judgement that was there.`)),
     el("p", { class: "caption" }, `Made on ${Object.keys(devices).join(", ") || "unknown devices"}. Times are of the attempts that made what is there now, whichever study asked first.`,
-      judges.length ? "" : " The judge costs nothing.")];
+      judges.length ? "" : " No judge was paid by the token.")];
 }
 
 function amount(hours) {
