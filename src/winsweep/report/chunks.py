@@ -1,7 +1,7 @@
 """A file of the reader's texts: a small HTML page that hands its compressed JSON to the report beside it.
 
-A page that is opened from a disk may fetch nothing, but it may show another page in a frame. So each file is one, with a
-policy under which nothing but its own constant script runs. It answers a page of its own origin alone, or one on the
+A page that is opened from a disk may fetch nothing, but it may show another page in a frame. So each file is one, with
+a policy under which nothing but its own constant script runs. It answers a page of its own origin alone, or one on the
 same disk.
 """
 
@@ -33,7 +33,7 @@ POLICY = (
 )
 HEAD = (
     f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-    '<title>winsweep: texts of a report</title><p>The report beside this folder shows these texts.</p>'
+    "<title>winsweep: texts of a report</title><p>The report beside this folder shows these texts.</p>"
     '<script type="text/plain" id="data">'
 )
 TAIL = f"</script><script>{SCRIPT}</script>\n"
@@ -95,8 +95,8 @@ def files_of(entry: Mapping[str, Any]) -> set[str]:
 def remove_stale(folder: Path, keep: Collection[str] = ()) -> None:
     """Remove the files of earlier reports, and the folder if nothing is left in it; what is not ours stays."""
     if links.refuse(folder).is_dir():
-        for entry in list(os.scandir(folder)):
-            if NAME.fullmatch(entry.name) and entry.name not in keep:
-                os.unlink(entry.path)  # of a link the link itself
-        if not any(os.scandir(folder)):
+        for name in os.listdir(folder):
+            if NAME.fullmatch(name) and name not in keep:
+                (folder / name).unlink()  # of a link the link itself
+        if not os.listdir(folder):
             folder.rmdir()

@@ -27,8 +27,8 @@ DIGITS = 16  # of a text's sha256, by which votes name it
 Rows = list[dict[str, Any]]
 # what the reader has a place for; all else that a row of annotations holds is shown under its name
 PLACED = (
-    "instruction dataset output_1 output_2 generator_1 generator_2 num_tokens truncated preference preferences_by_order "
-    "raw_completion"
+    "instruction dataset output_1 output_2 generator_1 generator_2 num_tokens truncated "
+    "preference preferences_by_order raw_completion"
 ).split()
 
 
@@ -79,7 +79,9 @@ class _Texts:
     def instructions(self) -> Rows | None:
         """The rows of the instruction set, which is the same for all cells; None if it is not prepared."""
         for artifact in self.workspace.judged.values():
-            made = self.published.get(artifact.inputs["instructions"].key) if "instructions" in artifact.inputs else None
+            made = (
+                self.published.get(artifact.inputs["instructions"].key) if "instructions" in artifact.inputs else None
+            )
             if made:
                 return list(file_rows(made / "instructions.jsonl"))
         return None
@@ -149,7 +151,12 @@ class _Texts:
             return ""
         at, order = self.published[judged.key], judge_words.order_of(judge_of(judged))
         influence = self._influence(cell)
-        sources = [_sha(at, "annotations.json"), self.digest, order, hashlib.sha256(repr(influence).encode()).hexdigest()]
+        sources = [
+            _sha(at, "annotations.json"),
+            self.digest,
+            order,
+            hashlib.sha256(repr(influence).encode()).hexdigest(),
+        ]
         return self.folder.put("judged", sources, lambda: judgement(self._annotations(at), order, influence))
 
     def _annotations(self, at: Path) -> Rows:

@@ -1,10 +1,10 @@
 // The reader of answers: a view over the page, opened by #cell=NAME&row=NUMBER.
 
 const NO_FILTERS = { category: "", verdict: "", length: "", answer: "", judge: "", versus: "", vote: "", q: "" };
-const READ = { entry: null, rows: [], beside: null, besideRows: null, place: 0, ask: { ...NO_FILTERS }, sort: "place", shown: [], diff: false, blind: false, words: true, more: false, whole: new Set(), turn: 0 };
+const READ = { entry: null, rows: [], beside: null, besideRows: null, place: 0, ask: { ...NO_FILTERS }, sort: "place", shown: [], diff: false, blind: false, words: true, more: false, whole: new Set(), drawn: null, turn: 0, later: 0 };
 const KEYS = [
   ["j, k", "next, previous instruction"], ["→, ←", "next, previous cell"], ["/", "search"], ["d", "mark differences"], ["1, 2, 3", "vote: left, tie, right"], ["0", "take a vote back"],
-  ["h", "hide names and verdicts"], ["?", "these keys"], ["Esc", "back to the report"],
+  ["h", "blind: names and verdicts hidden, sides shuffled"], ["?", "these keys"], ["Esc", "back to the report"],
 ];
 
 /** The address of a row, or of a cell. */
@@ -15,10 +15,9 @@ function readerLink(cell, row = 0) {
 /** The report's section that leads here; null where the page has no texts. */
 function reading() {
   if (!TEXTS || !TEXTS.cells.length) return null;
-  const start = VOTES.last && cellEntry(VOTES.last) ? VOTES.last : TEXTS.cells[0].cell;
   return [
     el("p", {}, `${plural(TEXTS.num, "instruction")} with the answers of ${plural(TEXTS.cells.length, "cell")} side by side: `,
-      el("a", { id: "open-reader", class: "button", href: readerLink(start) }, "Read the answers")),
+      el("a", { id: "open-reader", class: "button", href: readerLink(TEXTS.cells[0].cell) }, "Read the answers")),
     TEXTS.missing.length ? el("details", {}, el("summary", {}, `${plural(TEXTS.missing.length, "cell")} cannot be read yet`), el("ul", {}, TEXTS.missing.map((m) => el("li", {}, `${m.cell}: ${m.why}`)))) : null,
     el("p", { class: "caption" }, `The texts lie in the folder ${TEXTS.folder} beside this page (${fixed(TEXTS.bytes / 1e6, 1)} MB); keep the two together. Texts are as models wrote them.`),
   ];
@@ -40,32 +39,39 @@ function startReader() {
 async function follow() {
   const asked = new URLSearchParams(location.hash.slice(1)), entry = cellEntry(asked.get("cell"));
   if (!entry) return leave();
-  const turn = ++READ.turn;
+  const turn = ++READ.turn, beside = cellEntry(asked.get("other")) || null, root = document.getElementById("reader");
   document.body.classList.add("reading");
-  document.getElementById("reader").hidden = false;
-  const beside = cellEntry(asked.get("other"));
-  if (entry !== READ.entry || beside !== (READ.beside || undefined) || !READ.rows.length) {
+  root.hidden = false;
+  if (entry !== READ.entry || beside !== READ.beside || !READ.rows.length) {
+    root.setAttribute("aria-busy", "true");
     try {
       const [rows, besideRows] = await Promise.all([openCell(entry), beside ? openCell(beside) : null]);
       if (turn !== READ.turn) return null;
-      Object.assign(READ, { entry, rows, beside: beside || null, besideRows });
-      VOTES.last = entry.cell;
+      Object.assign(READ, { entry, rows, beside, besideRows });
     } catch (error) {
-      return turn === READ.turn ? showFailure(entry, error) : null;
+      if (turn === READ.turn) showFailure(entry, error);
+      return null;
+    } finally {
+      if (turn === READ.turn) root.removeAttribute("aria-busy");
     }
-    takeFilters(asked);
-    showPanel();
   }
-  const place = Number(asked.get("row")), target = Number.isInteger(place) && READ.rows[place] ? place : 0;
+  takeFilters(asked);
+  showPanel();
+  showBar();
+  moveTo(Number(asked.get("row")));
+  return null;
+}
+
+function moveTo(place) {
+  const target = Number.isInteger(place) && READ.rows[place] ? place : 0;
   if (target !== READ.place) READ.whole.clear();
   READ.place = target;
-  showBar();
   showRow();
-  return null;
 }
 
 function leave() {
   READ.turn++;
+  clearTimeout(READ.later);
   document.body.classList.remove("reading");
   document.getElementById("reader").hidden = true;
   const section = location.hash.length > 1 && !location.hash.includes("=") && document.getElementById(location.hash.slice(1));
@@ -82,21 +88,37 @@ function showFailure(entry, error) {
   document.getElementById("reader-row").replaceChildren(el("p", { class: "failure" }, error.message));
 }
 
+/** The filters and the order that an address has; one without any has none. */
 function takeFilters(asked) {
-  for (const name of Object.keys(NO_FILTERS)) if (asked.has(name)) READ.ask[name] = asked.get(name);
+  for (const name of Object.keys(NO_FILTERS)) READ.ask[name] = asked.get(name) || "";
   const legal = { verdict: VERDICTS, length: LENGTHS, answer: ANSWERS, judge: JUDGED, versus: READ.besideRows ? VERSUS : {}, vote: VOTED };
   for (const [name, options] of Object.entries(legal)) if (!Object.hasOwn(options, READ.ask[name])) READ.ask[name] = "";
+  if (READ.blind) hideTelling();
   if (!READ.rows.some((row) => row.dataset === READ.ask.category)) READ.ask.category = "";
-  if (asked.has("sort") && Object.hasOwn(ROW_SORTS, asked.get("sort"))) READ.sort = asked.get("sort");
+  READ.sort = Object.hasOwn(ROW_SORTS, asked.get("sort") || "") ? asked.get("sort") : "place";
 }
 
-/** Change the address, which then is followed: the row, the cell, what stands beside. */
-function go(change) {
+/** Filters that would tell in blind mode which answer is whose. */
+function hideTelling() {
+  const { q, category, vote } = READ.ask;
+  Object.assign(READ.ask, NO_FILTERS, { q, category, vote: vote === "against" ? "" : vote });
+}
+
+/** What this view is called, with some of it changed. */
+function addressOf(change = {}) {
   const now = { cell: READ.entry.cell, row: READ.place, other: READ.beside?.cell || "", ...READ.ask, sort: READ.sort === "place" ? "" : READ.sort, ...change };
-  const asked = new URLSearchParams(Object.entries(now).filter(([, value]) => value !== ""));
-  if (`#${asked}` === location.hash) return void follow();
-  if ("cell" in change) location.hash = `#${asked}`;
-  else location.replace(`#${asked}`);
+  return `#${new URLSearchParams(Object.entries(now).filter(([, value]) => value !== ""))}`;
+}
+
+/** Show another row, or another cell. The address follows a moment later: browsers allow few changes of it in a second. */
+function go(change = {}) {
+  if ("cell" in change || "other" in change) {
+    location.hash = addressOf(change);
+    return;
+  }
+  moveTo("row" in change ? change.row : READ.place);
+  clearTimeout(READ.later);
+  READ.later = setTimeout(() => { if (cellEntry(new URLSearchParams(location.hash.slice(1)).get("cell"))) history.replaceState(null, "", addressOf()); }, 200);
 }
 
 /** Filters or order changed: the list is made anew, and the row stays if it passes. */
@@ -110,7 +132,7 @@ function changed() {
 function clearFilters() {
   Object.assign(READ.ask, NO_FILTERS);
   showPanel();
-  go({});
+  go();
 }
 
 function showPanel() {
@@ -149,7 +171,7 @@ function showBar() {
     toggle("diff", "Differences", "d"), toggle("blind", "Blind", "h"),
     el("button", { type: "button", id: "save-votes", disabled: !numVotes(), on: { click: saveVotes } }, `Save ${plural(numVotes(), "vote")}`),
     el("button", { type: "button", id: "add-votes", title: "take in a file of votes", on: { click: () => files.click() } }, "Add votes"), files,
-    el("button", { type: "button", "aria-label": "keys", on: { click: () => document.getElementById("reader-keys").showModal() } }, "?"));
+    el("button", { type: "button", id: "reader-help", "aria-label": "keys", on: { click: () => document.getElementById("reader-keys").showModal() } }, "?"));
 }
 
 async function takeVotes(event) {
@@ -163,22 +185,25 @@ async function takeVotes(event) {
   document.querySelector("#reader-vote .tally")?.replaceChildren(told);
 }
 
-/** Differences or blind mode on or off; blind mode takes away the filters that would tell. */
+/** Differences or blind mode on or off. */
 function toggleMode(name) {
   READ[name] = !READ[name];
   if (name === "blind") {
-    Object.assign(READ.ask, { ...NO_FILTERS, q: READ.ask.q, category: READ.ask.category });
+    hideTelling();
     showPanel();
   }
-  go({});
+  showBar();
+  go();
 }
 
+/** Vote, or take a vote back; in blind mode the next row follows. */
 function giveVote(row, vote) {
-  castVote(READ.entry.cell, row, vote, READ.blind, sidesOf(row)[0].kind);
+  const kept = castVote(READ.entry.cell, row, vote, READ.blind, sidesOf(row)[0].kind);
   showBar();
-  const item = document.querySelector(`#reader-rows [data-place="${row.place}"]`);
-  item?.parentElement.replaceWith(listItem(row));
-  showRow();
+  document.querySelector(`#reader-rows [data-place="${row.place}"]`)?.parentElement.replaceWith(listItem(row));
+  if (READ.blind && vote) step(1);
+  else showRow();
+  if (!kept) document.querySelector("#reader-vote .tally")?.replaceChildren("This browser keeps no votes: save them before you leave.");
 }
 
 function closePanel() {
@@ -206,7 +231,7 @@ function onKey(event) {
   const does = {
     j: () => step(1), k: () => step(-1), ArrowRight: () => stepCell(1), ArrowLeft: () => stepCell(-1),
     "/": () => document.getElementById("reader-search")?.focus(), d: () => toggleMode("diff"), h: () => toggleMode("blind"),
-    "?": () => document.getElementById("reader-keys").showModal(), Escape: () => { location.hash = "#reading"; },
+    "?": () => document.getElementById("reader-keys").showModal(), Escape: () => { clearTimeout(READ.later); location.hash = "#reading"; },
     0: () => row && giveVote(row, null),
   };
   if (row?.own && row.reference && "123".includes(event.key)) does[event.key] = () => giveVote(row, voteChoices(row)[event.key - 1][0]);

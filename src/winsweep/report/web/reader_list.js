@@ -37,14 +37,16 @@ function countsText() {
   const { shown, rows, blind } = READ, counts = countVerdicts(shown);
   const of = shown.length === rows.length ? plural(rows.length, "instruction") : `${whole(shown.length)} of ${plural(rows.length, "instruction")}`;
   if (blind || counts.unjudged === shown.length) return of;
-  const judged = shown.length - counts.unjudged;
   return [`${of}: cell better `, el("b", { class: "won" }, counts.won), ", tie ", el("b", { class: "tied" }, counts.tied), ", reference better ", el("b", { class: "lost" }, counts.lost),
-    judged ? ` · win rate ${fixed(100 * meanOf(shown), 1)} %` : null];
+    winRateText(shown)];
 }
 
-function meanOf(rows) {
-  const judged = rows.filter((row) => typeof row.preference === "number");
-  return judged.reduce((sum, row) => sum + row.preference - 1, 0) / judged.length;
+/** The plain win rate of the rows that count, as the table has it when all rows are shown. */
+function winRateText(rows) {
+  const judged = rows.filter((row) => typeof row.preference === "number" && row.counted);
+  if (!judged.length) return null;
+  const mean = judged.reduce((sum, row) => sum + row.preference - 1, 0) / judged.length;
+  return ` · win rate ${fixed(100 * mean, 1)} %${judged.length < rows.length ? ` of the ${whole(judged.length)} that count` : ""}`;
 }
 
 function rowList() {

@@ -23,6 +23,7 @@ function rowView(row) {
     READ.blind ? null : judgeView(row),
     READ.diff && parts.none ? el("p", { class: "caption" }, "The two answers differ too much for marks to show anything.") : null,
     el("div", { class: `answers columns-${sides.length}` }, sides.map((s, i) => answerView(s, i, parts[s.kind]))),
+    READ.blind ? null : repliesView(row),
     READ.blind ? null : moreView(row),
   ];
 }
@@ -72,7 +73,6 @@ function expandable(text, parts, kind) {
 function judgeView(row) {
   if (typeof row.preference !== "number") return el("p", { class: "caption" }, "Not judged yet.");
   const verdict = verdictOf(row.preference), cell = row.preference - 1;
-  const asked = row.first !== "" || row.said.length > 0;
   const facts = [
     row.first ? FIRST_SHOWN[row.first] : null,
     Array.isArray(row.by_order) ? `with the reference first ${percent(row.by_order[0] - 1, 1)} %, with the cell first ${percent(row.by_order[1] - 1, 1)} % for the cell${ordersDisagree(row) ? ": it changed its mind with the order" : ""}` : null,
@@ -81,10 +81,9 @@ function judgeView(row) {
   ].filter(Boolean);
   return el("div", { class: `verdict ${verdict}` },
     el("p", { class: "said" }, el("b", {}, verdict === "tied" ? "Tie" : verdict === "won" ? "The cell’s is better" : "The reference’s is better"),
-      verdict === "tied" ? "" : ` by ${percent(verdict === "won" ? cell : 1 - cell, 1)} %`, el("span", { class: "quiet" }, ` · ${READ.entry.judge}`)),
+      verdict === "tied" ? "" : `, ${percent(verdict === "won" ? cell : 1 - cell, 1)} %`, el("span", { class: "quiet" }, ` · ${READ.entry.judge}`)),
     scaleView(cell),
-    facts.length ? el("p", { class: "facts" }, sentenceOf(facts)) : null,
-    asked ? row.said.map((reply, i) => replyView(reply, row, i)) : null);
+    facts.length ? el("p", { class: "facts" }, sentenceOf(facts)) : null);
 }
 
 const FIRST_SHOWN = { reference: "the judge saw the reference’s first", candidate: "the judge saw the cell’s first", both: "the judge was asked in both orders" };
@@ -106,15 +105,19 @@ function scaleView(cell) {
     svg("rect", { x: 199.5, y: 0, width: 1, height: 10, class: "middle" }));
 }
 
+/** What the judge wrote, and the likeliest beginnings of its reply. */
+function repliesView(row) {
+  if (!row.said.length) return null;
+  return el("details", { class: "replies", open: READ.words, on: { toggle: (event) => { READ.words = event.target.open; } } },
+    el("summary", {}, row.said.length > 1 ? "What the judge wrote, in both orders" : "What the judge wrote"),
+    el("div", { class: `columns-${row.said.length}` }, row.said.map((reply, i) => replyView(reply, row, i))));
+}
+
 function replyView(reply, row, i) {
   const first = Array.isArray(row.by_order) ? ["reference", "candidate"][i] : row.first;
-  const which = row.said.length > 1 ? ` (${first === "candidate" ? "the cell’s" : "the reference’s"} shown first)` : "";
-  const names = first === "candidate" ? "first is the cell’s, second the reference’s" : first === "reference" ? "first is the reference’s, second the cell’s" : "";
+  const order = first === "candidate" ? "shown first: the cell’s; second: the reference’s" : first === "reference" ? "shown first: the reference’s; second: the cell’s" : "";
   const tokens = reply.tokens ? el("p", { class: "tokens" }, reply.tokens.map(([token, p]) => el("span", {}, el("code", {}, token), ` ${percent(p, p < 0.001 ? 3 : 1)} %`))) : null;
-  const isShort = reply.text.length <= 40 && !reply.text.includes("\n");
-  if (isShort) return el("div", { class: "reply" }, el("p", {}, `It wrote `, el("code", {}, textNodes(reply.text || "nothing")), which, names ? el("span", { class: "quiet" }, `; ${names}`) : null), tokens);
-  return el("details", { class: "reply", open: READ.words, on: { toggle: (event) => { READ.words = event.target.open; } } },
-    el("summary", {}, `What it wrote${which}`), names ? el("p", { class: "quiet" }, sentenceOf([`shown ${names}`])) : null, tokens, el("div", { class: "text words", dir: "auto" }, textNodes(reply.text)));
+  return el("div", { class: "reply" }, order ? el("p", { class: "facts" }, order) : null, tokens, tokens && reply.text.length < 12 ? null : textBlock(reply.text, null, true));
 }
 
 /** What else the judgement's file holds of a row. */
@@ -126,10 +129,12 @@ function moreView(row) {
     el("dl", {}, found.map(([name, value]) => [el("dt", {}, name), el("dd", {}, textNodes(typeof value === "number" ? String(Number(value.toPrecision(6))) : String(value)))])));
 }
 
+const CHOICES = { cell: "cell better", reference: "reference better" };
+
 /** The three votes, by what stands where; the keys 1, 2, 3 are these. */
 function voteChoices(row) {
   const [left, right] = sidesOf(row);
-  return [[left.kind, READ.blind ? "A is better" : "left is better"], ["tie", "tie"], [right.kind, READ.blind ? "B is better" : "right is better"]];
+  return [[left.kind, READ.blind ? "A is better" : CHOICES[left.kind]], ["tie", "tie"], [right.kind, READ.blind ? "B is better" : CHOICES[right.kind]]];
 }
 
 function voteView(row) {
