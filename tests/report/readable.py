@@ -20,16 +20,19 @@ def make(
     answer: Callable[[Artifact, int], Row],
     judge: Callable[[Artifact, Row, Row, int], Row],
     leave: Callable[[Artifact], bool] = lambda a: False,
+    given: Sequence[Row] = (),
 ) -> Workspace:
     """The study `text` and its store in `folder`: `answer` gives the row of outputs of a generation, `judge` what a
-    judgement adds to the candidate's and the reference's row. What `leave` names is not made.
+    judgement adds to the candidate's and the reference's row. What `leave` names is not made. `given` are the
+    reference's outputs where they are a file.
     """
+    folder.mkdir(exist_ok=True)
     study = folder / "study.yaml"
     study.write_text(text, encoding="utf-8")
     workspace = open_workspace(study, folder / "runs")
     for a in workspace.order:
         if a.stage != "aggregate" and not leave(a):
-            publish(workspace, a, _files(a, asked, answer, judge))
+            publish(workspace, a, _files(a, asked, answer, judge, given))
     return workspace
 
 
@@ -38,14 +41,18 @@ def report(workspace: Workspace, **options: Any) -> Path:
 
 
 def annotations(
-    judged: Artifact, asked: Sequence[Row], answer: Callable[[Artifact, int], Row], judge: Callable[..., Row]
+    judged: Artifact,
+    asked: Sequence[Row],
+    answer: Callable[[Artifact, int], Row],
+    judge: Callable[..., Row],
+    given: Sequence[Row] = (),
 ) -> list[Row]:
     """The rows of a judgement as its file has them."""
-    candidate, reference = judged.inputs["candidate"], judged.inputs["reference"]
+    candidate, reference = judged.inputs["candidate"], judged.inputs.get("reference")
     found = []
     for n, row in enumerate(asked):
-        own, theirs = _answer(candidate, answer, n), _answer(reference, answer, n)
-        names = {"generator_1": reference.label, "generator_2": candidate.label, "annotator": "reference_overlap"}
+        own, theirs = _answer(candidate, answer, n), _answer(reference, answer, n) if reference else given[n]
+        names = {"generator_1": "reference", "generator_2": candidate.label, "annotator": "reference_overlap"}
         said = {"preference": 1.5} if own["output"] == theirs["output"] else judge(judged, own, theirs, n)
         texts = {"output_1": theirs["output"], "output_2": own["output"]}
         facts = {name: own[name] for name in ("num_tokens", "truncated")}
@@ -58,14 +65,15 @@ def _answer(generation: Artifact, answer: Callable[[Artifact, int], Row], n: int
 
 
 def _files(
-    a: Artifact, asked: Sequence[Row], answer: Callable[[Artifact, int], Row], judge: Callable[..., Row]
-) -> dict:
+    a: Artifact,
+    asked: Sequence[Row],
+    answer: Callable[[Artifact, int], Row],
+    judge: Callable[..., Row],
+    given: Sequence[Row],
+) -> dict[str, str]:
     if a.stage == "generate":
-        rows = [
-            {"instruction": r["instruction"], "generator": a.label, **_answer(a, answer, n)}
-            for n, r in enumerate(asked)
-        ]
-        return {"outputs.json": json.dumps(rows)}
+        names = [{"instruction": row["instruction"], "generator": a.label} for row in asked]
+        return {"outputs.json": json.dumps([{**row, **_answer(a, answer, n)} for n, row in enumerate(names)])}
     if a.stage == "judge":
-        return {"annotations.json": json.dumps(annotations(a, asked, answer, judge))}
+        return {"annotations.json": json.dumps(annotations(a, asked, answer, judge, given))}
     return files_of(a, asked, lambda judged, n: {})

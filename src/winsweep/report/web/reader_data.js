@@ -2,11 +2,11 @@
 
 const TEXTS = read("texts");
 const MOST_KEPT = 40; // files that stay unpacked
-const PATIENCE_MS = 4000; // for a frame that has loaded; one of a missing file never answers
+const PATIENCE = { frame: 4000 }; // ms for a frame that has loaded; one of a missing file never answers
 const CHUNKS = new Map(); // file name to the promise of its value, the latest used last
 
 function chunk(name) {
-  const known = CHUNKS.get(name) || loadChunk(name).then(unpackChunk);
+  const known = CHUNKS.get(name) || loadChunk(name).then(unpackChunk).catch(() => { throw new Error(failureOf(name)); });
   CHUNKS.delete(name);
   CHUNKS.set(name, known);
   known.catch(() => CHUNKS.delete(name));
@@ -31,10 +31,14 @@ function loadChunk(name) {
     addEventListener("message", heard);
     frame.addEventListener("load", () => {
       frame.contentWindow.postMessage("texts", "*");
-      timer = setTimeout(() => end(failed, new Error(`${TEXTS.folder}/${name} is not beside this page, or is of another report. Keep the folder and the page together, or make the report again.`)), PATIENCE_MS);
+      timer = setTimeout(() => end(failed), PATIENCE.frame);
     });
     document.body.append(frame);
   });
+}
+
+function failureOf(name) {
+  return `${TEXTS.folder}/${name} is not beside this page, or is not what it was when the page was made. Keep the folder and the page together, or make the report again: winsweep report.`;
 }
 
 async function unpackChunk(packed) {
