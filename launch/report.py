@@ -47,9 +47,12 @@ def main() -> int:
     a = parser().parse_args()
     try:
         workspace = open_workspace(a.study, a.store, lenient=True, is_made=True)
-        from winsweep.report.files import write_report
+        from winsweep.report.files import texts_note, write_report
 
-        print(f"report: {write_report(workspace, a.out, not a.without_texts)}")
+        path = write_report(workspace, a.out, not a.without_texts)
+        print(f"report: {path}")
+        if note := texts_note(path):
+            print(note)
     except (WinsweepError, OSError) as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

@@ -185,7 +185,7 @@ def test_a_report_without_any_judged_cell_opens(browser, tmp_path):
 
 
 def test_what_runs_is_a_few_small_files_that_put_no_html():
-    assert sorted(SCRIPTS) == sorted(p.name for p in WEB.glob("*.js") if not p.name.startswith("reader"))
+    assert sorted(SCRIPTS) == sorted(p.name for p in WEB.glob("*.js"))
     for path in WEB.glob("*.js"):
         text = path.read_text()
         assert not re.search(

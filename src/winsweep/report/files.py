@@ -9,6 +9,7 @@ from typing import Any
 from winsweep import keys
 from winsweep.errors import MissingInput
 from winsweep.report import page
+from winsweep.report.chunks import LARGE_MB, files_of, remove_stale
 from winsweep.results import path_of
 from winsweep.store import links
 from winsweep.store.manifest import sha256_file, write_atomic
@@ -32,9 +33,25 @@ def write_report(workspace: Workspace, out: Path | None = None, with_texts: bool
     target = out or links.refuse(report_path(workspace).parent) / report_path(workspace).name
     key = report_key(workspace, with_texts)
     target.parent.mkdir(parents=True, exist_ok=True)
-    found = _contents(workspace)
-    write_atomic(target, page.page(found if with_texts else without_texts(found), key=key).encode())
+    found, folder = _contents(workspace), target.with_suffix(".texts")
+    entry = _texts(workspace, folder) if with_texts else None
+    write_atomic(target, page.page(found if with_texts else without_texts(found), entry, key).encode())
+    remove_stale(folder, files_of(entry) if entry else ())  # once no page asks for them
     return target
+
+
+def texts_note(path: Path) -> str:
+    """What a person should know of the folder of texts beside a report; "" if nothing."""
+    folder = path.with_suffix(".texts")
+    size = sum(p.stat().st_size for p in folder.iterdir()) / 1e6 if folder.is_dir() else 0.0
+    return f"note: {folder} has {size:.0f} MB; --without-texts leaves the texts out" if size > LARGE_MB else ""
+
+
+def _texts(workspace: Workspace, folder: Path) -> dict[str, Any] | None:
+    from winsweep.report.table import read_table
+    from winsweep.report.texts import write_texts
+
+    return write_texts(workspace, read_table(workspace), folder)
 
 
 def _contents(workspace: Workspace) -> dict[str, Any]:

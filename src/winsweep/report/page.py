@@ -27,11 +27,20 @@ SCRIPTS = (  # in this order, main.js last
     "curves.js",
     "analyses.js",
     "about.js",
+    "reader_data.js",
+    "reader_rows.js",
+    "reader_diff.js",
+    "reader_text.js",
+    "reader_votes.js",
+    "reader_view.js",
+    "reader_list.js",
+    "reader.js",
     "main.js",
 )
-STYLES = ("page.css",)
+STYLES = ("page.css", "reader.css")
 POLICY = (
-    "default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; frame-src 'self' file:; "
+    "base-uri 'none'; form-action 'none'"
 )
 
 
