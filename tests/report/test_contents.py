@@ -154,6 +154,14 @@ def test_provenance_names_no_host_and_no_secret(tmp_path):
     assert str(tmp_path) not in json.dumps(found["provenance"]) and "num_examples: 8" in said
 
 
+def test_provenance_names_what_a_mix_is_of(tmp_path):
+    mixed = "  both: {mix: {t0: 0.25, ins: 0.75}, rows: 4}\n  drawn: {from: toy, sample: {rows: 5, seed: 3}}\n"
+    found = seen(tmp_path, study_text(1) + mixed)["provenance"]["data"]
+    told = {d["name"]: d["what"] for d in found}
+    assert told["both"] == "a mix of 25% t0, 75% ins, seed 0" and told["t0"] == "read by toy, version 1"
+    assert told["drawn"] == "read by toy, version 1, sample of 5 rows, seed 3"
+
+
 @pytest.mark.parametrize("num_seeds", [1, 2])
 def test_one_arm_of_one_model(tmp_path, num_seeds):
     head = HEAD.replace("adapters:\n  base: {rules: []}\n", "")
