@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     a = parser().parse_args()
     try:
-        workspace = open_workspace(a.study, a.store, lenient=True)
+        workspace = open_workspace(a.study, a.store, lenient=True, is_made=True)
         from winsweep.report.files import texts_note, write_report
 
         path = write_report(workspace, a.out, not a.without_texts)
