@@ -33,8 +33,8 @@ def write_report(workspace: Workspace, out: Path | None = None, with_texts: bool
     target = out or links.refuse(report_path(workspace).parent) / report_path(workspace).name
     key = report_key(workspace, with_texts)
     target.parent.mkdir(parents=True, exist_ok=True)
-    found, folder = _contents(workspace), target.with_suffix(".texts")
-    entry = _texts(workspace, folder) if with_texts else None
+    folder = target.with_suffix(".texts")
+    found, entry = _read(workspace, folder if with_texts else None)
     write_atomic(target, page.page(found if with_texts else without_texts(found), entry, key).encode())
     remove_stale(folder, files_of(entry) if entry else ())  # once no page asks for them
     return target
@@ -47,21 +47,23 @@ def texts_note(path: Path) -> str:
     return f"note: {folder} has {size:.0f} MB; --without-texts leaves the texts out" if size > LARGE_MB else ""
 
 
-def _texts(workspace: Workspace, folder: Path) -> dict[str, Any] | None:
+def _read(workspace: Workspace, folder: Path | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What the report shows, and what it must know of the texts in `folder`; read once more where somebody took a
+    result away meanwhile.
+    """
+    try:
+        return _read_once(workspace, folder)
+    except (FileNotFoundError, MissingInput):
+        return _read_once(workspace, folder)
+
+
+def _read_once(workspace: Workspace, folder: Path | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    from winsweep.report.contents import contents  # numpy and its kin
     from winsweep.report.table import read_table
     from winsweep.report.texts import write_texts
 
-    return write_texts(workspace, read_table(workspace), folder)
-
-
-def _contents(workspace: Workspace) -> dict[str, Any]:
-    """What the report shows; read once more where somebody took a result away meanwhile."""
-    from winsweep.report.contents import contents  # numpy and its kin
-
-    try:
-        return contents(workspace)
-    except (FileNotFoundError, MissingInput):
-        return contents(workspace)
+    table = read_table(workspace)
+    return contents(workspace, table), write_texts(workspace, table, folder) if folder else None
 
 
 def write_after_run(workspace: Workspace) -> str:

@@ -165,7 +165,7 @@ function showBar() {
   document.getElementById("reader-bar").replaceChildren(
     el("a", { id: "close-reader", href: "#reading" }, "← Report"),
     el("button", { type: "button", id: "reader-open-panel", on: { click: () => document.getElementById("reader").classList.toggle("with-panel") } }, "List"),
-    READ.blind ? el("span", { class: "quiet" }, `names hidden, sides by seed ${VOTES.seed}`)
+    READ.blind ? el("span", { class: "quiet", id: "reader-seed" }, `names hidden, sides by seed ${VOTES.seed}`)
       : el("label", {}, el("span", { class: "quiet" }, "Cell "), el("select", { id: "reader-cell", on: { change: (event) => go({ cell: event.target.value }) } }, cells)),
     el("span", { class: "grow" }),
     toggle("diff", "Differences", "d"), toggle("blind", "Blind", "h"),
