@@ -11,6 +11,7 @@ SCRIPTS = {
     "run": "sweep",
     "status": "status",
     "logs": "logs",
+    "report": "report",
     "score": "score",
     "doctor": "doctor",
     "prune": "prune",

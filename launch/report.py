@@ -1,0 +1,60 @@
+"""Write a study's report: one page with its figures, to open in a browser.
+
+  python launch/report.py STUDY.yaml                    results/STUDY.html in the store
+  python launch/report.py STUDY.yaml --without-texts    one that may be passed on
+
+A finished run writes it, too. A study that is not finished has one of what is there.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from winsweep import paths
+from winsweep.errors import WinsweepError
+from winsweep.workspace import open_workspace
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument(
+        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
+    )
+    p.add_argument(
+        "--out",
+        metavar="FILE",
+        type=paths.argument,
+        help="where to write the page (default: results/STUDY.html in the store)",
+    )
+    p.add_argument(
+        "--without-texts",
+        action="store_true",
+        help="leave out what instructions and answers say, so that the report may be passed on",
+    )
+    p.add_argument(
+        "--store",
+        metavar="DIR",
+        type=paths.argument,
+        default=Path("runs"),
+        help="where results are kept (default: runs)",
+    )
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
+    try:
+        workspace = open_workspace(a.study, a.store, lenient=True)
+        from winsweep.report.files import write_report
+
+        print(f"report: {write_report(workspace, a.out, not a.without_texts)}")
+    except (WinsweepError, OSError) as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The files of a report: results/STUDY.html, and that a run leaves it behind."""
+
+import html
+from pathlib import Path
+from typing import Any
+
+from winsweep import keys
+from winsweep.errors import MissingInput
+from winsweep.report import page
+from winsweep.results import path_of
+from winsweep.store import links
+from winsweep.store.manifest import sha256_file, write_atomic
+from winsweep.workspace import Workspace
+
+HEAD = 4096  # bytes of a page in which its key stands
+
+
+def report_path(workspace: Workspace) -> Path:
+    """Where a study's report lies once it is made."""
+    return path_of(workspace).with_suffix(".html")
+
+
+def write_report(workspace: Workspace, out: Path | None = None, with_texts: bool = True) -> Path:
+    """Write the report of a study as the store is now, whole or not at all; where it lies.
+
+    OSError where it cannot be written. Without texts there is nothing in it of what instructions and answers say.
+    """
+    target = out or links.refuse(report_path(workspace).parent) / report_path(workspace).name
+    key = report_key(workspace, with_texts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(target, page.page(_contents(workspace), key=key).encode())
+    return target
+
+
+def _contents(workspace: Workspace) -> dict[str, Any]:
+    """What the report shows; read once more where somebody took a result away meanwhile."""
+    from winsweep.report.contents import contents  # numpy and its kin
+
+    try:
+        return contents(workspace)
+    except (FileNotFoundError, MissingInput):
+        return contents(workspace)
+
+
+def write_after_run(workspace: Workspace) -> str:
+    """The report of a run that is over, unless the one that is there says the same; a note if it could not be made, and
+    nothing is raised: the run's results stand without it.
+    """
+    try:
+        published = workspace.store.published()
+        is_judged = workspace.has_table and any(a.key in published for a in workspace.judged.values())
+        if is_judged and _key_of(report_path(workspace)) != report_key(workspace):
+            write_report(workspace)
+    except Exception as e:  # whatever it is, a run is not lost for a page about it
+        return f"note     {report_path(workspace)} could not be written: {type(e).__name__}: {e}; the results stand"
+    return ""
+
+
+def report_key(workspace: Workspace, with_texts: bool = True) -> str:
+    """What a report is made from, as a short text: results, failures, the study's own words, and the page's code."""
+    facts = workspace.facts()
+    asked = {a.key for a in workspace.order}
+    return keys.digest(
+        {
+            "code": [sha256_file(path) for path in sorted(page.WEB.parent.rglob("*.*")) if path.suffix != ".pyc"],
+            "study": [workspace.study.path.name, workspace.study.name, workspace.study.notes],
+            "cells": [*workspace.judged],
+            "published": sorted(asked & facts.present),
+            "failed": dict(facts.failed),
+            "texts": with_texts,
+        }
+    )
+
+
+def _key_of(path: Path) -> str:
+    """The key that stands in the page at `path`; "" if there is none."""
+    try:
+        with open(path, "rb") as f:
+            head = f.read(HEAD).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return html.unescape(head.partition('name="winsweep-key" content="')[2].partition('"')[0])
