@@ -3,7 +3,8 @@ a file.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence, Set
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from winsweep import cell_results
 from winsweep.command_names import command
 from winsweep.errors import BadData, NotFound
-from winsweep.results import TABLE
-from winsweep.store import manifest
+from winsweep.stats.columns import DIFFERENCES
 from winsweep.study.cell import Cell
 from winsweep.workspace import Workspace, open_workspace
 
@@ -50,16 +50,16 @@ class OpenStudy:
         """The table of the cells that are judged, a row for each cell and each mean, with the columns of the CSV
         (`winsweep score --columns` says what they mean).
 
-        NotFound if no cell is judged, or if the table of exactly these is not made yet.
+        That of a study that is not finished is worked out at each look. NotFound if no cell is judged.
         """
-        return self._table(TABLE)
+        return self._table("rows")
 
     @property
     def differences(self) -> "pandas.DataFrame":
         """Which arms differ: each against parity and against the other arms of its model, with intervals and corrected
         p, as in STUDY.differences.csv. NotFound as for results.
         """
-        return self._table("differences.csv")
+        return self._table("differences", DIFFERENCES)
 
     def outputs(self, cell: str | None = None) -> "pandas.DataFrame":
         """What a cell answered, a row for each instruction, with the columns cell, model, task, seed, instruction,
@@ -100,20 +100,19 @@ class OpenStudy:
         made = {"answered": wanted["generate"].key in there, "judged": wanted["judge"].key in there}
         return {**_names(cell), **dict(cell.varying), "trained": trained, **made}
 
-    def _table(self, name: str) -> "pandas.DataFrame":
+    def _table(self, part: Literal["rows", "differences"], columns: Iterable[str] = ()) -> "pandas.DataFrame":
         import pandas
 
-        published = self.workspace.store.published()
-        judged = {label for label, artifact in self.workspace.judged.items() if artifact.key in published}
-        made = published.get(self.workspace.table(judged).key) if judged else None
-        if made is None:
+        from winsweep.report.table import read_table
+
+        table = read_table(self.workspace)
+        if not table.rows:
             raise NotFound(
-                f"{self.workspace.study.path}: {len(judged)} of {len(self.workspace.judged)} cells are judged, and no "
-                f"table of them is in {self.workspace.store.root}; type: {command('run')} "
+                f"{self.workspace.study.path}: no table: {table.note}; type: {command('run')} "
                 f"{cell_results.typed(self.workspace)}"
             )
-        manifest.verify(made)
-        return pandas.read_csv(made / name, float_precision="round_trip")
+        rows = table.rows if part == "rows" else table.differences
+        return pandas.DataFrame({name: _values([row[name] for row in rows]) for name in columns or table.columns})
 
     def _frame(self, stage: str, file: str, cell: str | None, names: list[str]) -> "pandas.DataFrame":
         import pandas
@@ -135,6 +134,18 @@ class OpenStudy:
                 read[made.key] = json.loads((folder / file).read_bytes())
             names = _names(cell_results.named(self.workspace, label))
             yield from ({**names, **row} for row in read[made.key])
+
+
+def _values(texts: list[str]) -> list[Any]:
+    """A column of a CSV as whole numbers, as numbers (NaN for none) or, where one is neither, as texts (None for
+    none).
+    """
+    if all(re.fullmatch(r"-?[0-9]+", text) for text in texts):
+        return [int(text) for text in texts]
+    try:
+        return [float(text or "nan") for text in texts]
+    except ValueError:
+        return [text or None for text in texts]
 
 
 def _names(cell: Cell) -> dict[str, object]:

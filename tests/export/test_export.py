@@ -107,12 +107,17 @@ def test_a_store_that_was_changed_is_not_exported(trained: Bench, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_without_a_table_is_exported_without_figures(trained: Bench, export: Callable, tmp_path: Path) -> None:
+def test_a_model_without_a_judgement_is_exported_without_figures(trained, export: Callable, tmp_path: Path) -> None:
     other = Bench(tmp_path, STUDY)
     shutil.copytree(trained.store, other.store)
     shutil.rmtree(other.store / "aggregate")
+    export(CELL, tmp_path / "worked out", study=other)  # of the cells that are judged
+    assert "model-index" in (tmp_path / "worked out/README.md").read_text()
+    shutil.rmtree(next(other.store.glob(f"judge/{CELL}-*")))
     assert "results:  none" in export(CELL, tmp_path / "out", study=other)
     text = (tmp_path / "out/README.md").read_text()
-    assert "no figure is given" in text and "model-index" not in text
+    assert (
+        "no figure is given" in text and "model-index" not in text and not (tmp_path / "out/every_eval_ever").exists()
+    )
     shutil.rmtree(other.store / "collect")
     assert "its model is not there: ready, missing; type: " in export(CELL, tmp_path / "next", code=2, study=other)

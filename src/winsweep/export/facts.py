@@ -1,6 +1,5 @@
 """Everything that is told of an exported cell, as plain values: what it was made from, how, and what was found."""
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 from winsweep import cell_results
 from winsweep.export.licence import Licence, licence_in
 from winsweep.keys import plain
-from winsweep.results import TABLE
+from winsweep.report.table import read_table
 from winsweep.store.store import RECORD
 from winsweep.study.cell import Cell, HubData, HubModel, LocalFile, Source, Training
 from winsweep.study.pretrain import Pretrain
@@ -126,14 +125,8 @@ def recipe_of(workspace: Workspace, training: Training) -> dict[str, Any]:
 
 
 def rows_of(workspace: Workspace, cell: Cell) -> tuple[Row, Row]:
-    """The row of a cell and that of the mean over its seeds, of the table of the cells that are judged now."""
-    published = workspace.store.published()
-    judged = {label for label, artifact in workspace.judged.items() if artifact.key in published}
-    made = published.get(workspace.table(judged).key) if judged else None
-    if made is None:
-        return {}, {}
-    with open(made / TABLE, encoding="utf-8", newline="") as f:
-        rows = list(csv.DictReader(f))
+    """The row of a cell and that of the mean over its seeds, of the cells that are judged now; empty for others."""
+    rows = read_table(workspace).rows
     digest = workspace.judged[cell.label].digest
     own = next((row for row in rows if row["judge_key"] == digest and row["task"] == cell.task), {})
     arm = [name for name in takewhile("n".__ne__, own) if name != "seed"]  # model, task and what varies
