@@ -1,18 +1,19 @@
 """All that a report shows, as plain JSON values: page, figures and paper tables are functions of it alone."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from winsweep.plan import Item
 from winsweep.report import analyses, cost, curves, groups, headline, notes, provenance
 from winsweep.report.arms import arms
-from winsweep.report.table import ReportTable, read_table
+from winsweep.report.table import ReportTable, Row, read_table
 from winsweep.stats import columns
 from winsweep.study.cell import Cell, LocalFile
 from winsweep.workspace import Workspace, chain
 
 FORMAT = 1
+MOST_COMPARED = 40  # arms of a model whose pairwise differences are shown
 CITE = (
     "The winsweep developers. winsweep: a grid of finetuned language models, compared by length-controlled win rates.",
     "J. Hewitt, N. F. Liu, P. Liang, C. D. Manning. Instruction Following without Instruction Tuning. arXiv:2409.14254",
@@ -29,7 +30,8 @@ def contents(workspace: Workspace) -> dict[str, Any]:
     * `state`: `cells`, `judged` (numbers), `is_whole`, `missing` (of each cell that is not judged: `cell`, `stage`,
       `state`, `why`), `table_key` (empty: worked out for this report), `table_note`.
     * `question`, `answer`, `reference`, `judge`: texts.
-    * `columns`: column to meaning; `rows`, `differences`, `choices`: the CSV files' rows, every value the CSV's text.
+    * `columns`: column to meaning; `rows`, `differences` (of many arms some), `choices`: the CSV files' rows,
+      every value the CSV's text.
     * `arms`: of each arm `id` (its place), `model`, `task`, `name` (with what varies), `row` (index in `rows` of the
       row that speaks for it: the mean, or the only seed), `cells` (indices in `rows`), `seeds` (of each `seed` and some
       figures), figures as numbers or None under their columns' names, `lc_error_pct` (one seed), `n`, `note`,
@@ -56,7 +58,7 @@ def contents(workspace: Workspace) -> dict[str, Any]:
         "judge": judge,
         "columns": _meanings(table.columns),
         "rows": list(table.rows),
-        "differences": list(table.differences),
+        "differences": shown_differences(found, table.differences),
         "choices": list(table.choices),
         "arms": found,
         "notes": notes.notes(workspace, table, items),
@@ -68,6 +70,23 @@ def contents(workspace: Workspace) -> dict[str, Any]:
         "provenance": provenance.provenance(workspace),
         "cite": CITE,
     }
+
+
+def shown_differences(found: Sequence[Mapping[str, Any]], differences: Sequence[Row]) -> list[Row]:
+    """Every row against parity; between arms those of the MOST_COMPARED highest of each model, as a thousand arms have
+    half a million pairs.
+    """
+    best = sorted(found, key=lambda arm: -(arm["paired_win_rate_pct"] or 0.0))
+    kept = {(arm["model"], arm["name"]) for model in {arm["model"] for arm in found} for arm in _first(best, model)}
+    return [
+        row
+        for row in differences
+        if row["against"] == headline.PARITY or {(row["model"], row["arm"]), (row["model"], row["against"])} <= kept
+    ]
+
+
+def _first(arms: Sequence[Mapping[str, Any]], model: str) -> list[Mapping[str, Any]]:
+    return [arm for arm in arms if arm["model"] == model][:MOST_COMPARED]
 
 
 def reference_name(workspace: Workspace) -> str:

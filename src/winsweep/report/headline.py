@@ -33,7 +33,7 @@ def answer(arms: Sequence[Arm], differences: Sequence[Row], is_whole: bool) -> s
     tested = [arm for arm in arms if (arm["model"], arm["name"]) in parity]
     soon = "" if is_whole else "So far: "
     if not tested:
-        return f"{soon}every comparison of every arm is a tie, so nothing tells an arm from its reference."
+        return f"{soon}Every comparison of every arm is a tie, so nothing tells an arm from its reference."
     if len(tested) == 1:
         return f"{soon}{_alone(tested[0], parity[_key(tested[0])])}{_ties(arms, tested)}"
     return f"{soon}{_against_half(tested, parity, _ties(arms, tested))} {_highest(tested, differences)}"

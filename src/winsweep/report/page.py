@@ -72,7 +72,7 @@ def data(value: object) -> str:
 
 def printable(text: str) -> str:
     """The same without characters that a page cannot hold or that turn the direction of what follows."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return "".join(c if c.isprintable() or c == "\u00a0" else "\ufffd" for c in text)
 
 
 def _joined(names: Sequence[str]) -> str:

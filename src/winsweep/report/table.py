@@ -12,7 +12,7 @@ from typing import Any
 
 from winsweep.artifact import Artifact
 from winsweep.attempt.job import Job
-from winsweep.errors import WinsweepError
+from winsweep.errors import MissingInput, WinsweepError
 from winsweep.placement import Placement
 from winsweep.results import TABLE
 from winsweep.store import manifest
@@ -76,10 +76,12 @@ def _worked_out(
     files = {sha: str(path) for sha, path in workspace.study.files.items()}
     with tempfile.TemporaryDirectory(prefix="winsweep-report-") as folder:
         at = Path(folder)
+        inputs = {name: published[a.key] for name, a in asked.inputs.items() if a.key in published}
         try:
-            inputs = {name: published[a.key] for name, a in asked.inputs.items()}
             write(Job(asked.name, asked.plain_params, inputs, at, at, Placement(), files))
         except (WinsweepError, OSError, KeyError) as e:
+            if gone := [path for path in inputs.values() if not path.exists()]:
+                raise MissingInput(f"{gone[0]}: was removed while it was read") from e
             said = f"{type(e).__name__}: {e}"
             return ReportTable(labels, note=f"the table of the cells that are judged could not be worked out: {said}")
         return _read(at, labels, "", "this table is not in results/ yet: it was worked out for this report")

@@ -11,9 +11,10 @@ function differences() {
     known.set(`${row.model}\n${row.against}\n${row.arm}`, { ...row, sign: -1 });
   }
   const node = drawn(() => MODELS.map((model) => matrix(model, known)));
+  const many = MODELS.some((model) => CONTENTS.arms.filter((arm) => arm.model === model).length > MOST_SIDE);
   return [node, el("p", { class: "caption" }, el("b", {}, "Row less column, in points"), " at equal length, over the same instructions and seeds. ",
     el("span", { class: "chip more-than" }, "+"), el("span", { class: "chip less-than" }, "−"), ` told apart at ${LEVEL} after Holm's correction for the number of tests; others are plain. `,
-    "Arms that were counted on other instructions are not compared with each other.")];
+    many ? `Between arms, the ${MOST_SIDE} highest of each model; all are in ${CONTENTS.study.name}.differences.csv. ` : "", "Arms that were counted on other instructions are not compared with each other.")];
 }
 
 function matrix(model, known) {

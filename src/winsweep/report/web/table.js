@@ -10,18 +10,19 @@ const TABLE_COLUMNS = [
   ["seeds", "num_seeds", (v) => v],
   ["n", "n", whole],
 ];
-let withSeeds = false;
+let withSeeds = false, allTable = false;
 
 function table() {
   if (!CONTENTS.rows.length) return null;
   const box = el("input", { type: "checkbox", id: "seeds", on: { change: () => { withSeeds = box.checked; redraw(); } } });
   const node = drawn(() => {
-    const rows = shownArms().flatMap((arm) => [[arm, arm.row], ...(withSeeds && arm.cells.length > 1 ? arm.cells.map((i) => [arm, i]) : [])]);
+    const [arms, more] = firstOf(shownArms(), MOST_ROWS, () => allTable, () => { allTable = true; redraw(); }, "arm");
+    const rows = arms.flatMap((arm) => [[arm, arm.row], ...(withSeeds && arm.cells.length > 1 ? arm.cells.map((i) => [arm, i]) : [])]);
     const columns = TABLE_COLUMNS.filter(([, name]) => CONTENTS.rows.some((row) => row[name]));
-    return el("div", { class: "scroll" }, el("table", { class: "figures", id: "results" },
+    return [el("div", { class: "scroll" }, el("table", { class: "figures", id: "results" },
       el("thead", {}, el("tr", {}, armHeads(),
         columns.map(([head, name]) => el("th", { scope: "col", class: "number", title: visible(CONTENTS.columns[name] || "") }, head)))),
-      el("tbody", {}, rows.map(([arm, i]) => tableRow(arm, CONTENTS.rows[i], columns, i)))));
+      el("tbody", {}, rows.map(([arm, i]) => tableRow(arm, CONTENTS.rows[i], columns, i))))), more];
   });
   const many = CONTENTS.arms.some((arm) => arm.cells.length > 1);
   return [many ? el("p", { class: "inline" }, el("label", { for: "seeds" }, box, " each seed, too")) : null, node,
