@@ -1,5 +1,5 @@
-"""Figures for paper: sizes in inches, fonts that may be embedded, the same bytes for the same figure. The only file that
-imports matplotlib.
+"""Figures for paper: sizes in inches, fonts that may be embedded, always the same bytes. The only file that imports
+matplotlib.
 """
 
 import functools

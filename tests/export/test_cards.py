@@ -8,10 +8,9 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from winsweep.escapes import latex, markdown
+from winsweep.escapes import markdown
 from winsweep.export import every_eval_ever, licence, model_card
 from winsweep.export.facts import Facts, Origin
-from winsweep.study.frame import Frame
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -110,7 +109,5 @@ def test_an_evaluation_record_has_what_its_schema_requires(told: Facts) -> None:
     )
 
 
-def test_prose_of_markdown_and_latex_stands_for_itself() -> None:
+def test_prose_of_markdown_stands_for_itself() -> None:
     assert markdown("a_b*c* <i> [x](y)") == r"a\_b\*c\* &lt;i&gt; \[x\]\(y\)"
-    assert latex("50% & a_b {x} \\end #1 ü 漢") == (r"50\% \& a\_b \{x\} \textbackslash{}end \#1 ü \texttt{U+6F22}")
-    assert Frame().template == "tags"

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from winsweep import canvas
 from winsweep.errors import NotFound
 from winsweep.report import paper_tables, plot_forest, plot_matrix, plot_panels, plot_ratio
+from winsweep.report.contents import contents
 from winsweep.report.looks import Contents
 from winsweep.report.plot_panels import Panels
 from winsweep.results import write_if_new
+from winsweep.workspace import Workspace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,6 +57,14 @@ def plots(found: Contents) -> list[Plot]:
         "drift": bool(found["analyses"]["drift"]) and _panels("drift", plot_panels.drift),
     }
     return [plot for plot in shown.values() if isinstance(plot, Plot)]
+
+
+def beside(workspace: Workspace, page: Path) -> str:
+    """Write figures and tables into NAME.figures/ beside NAME.html; a line that says where, and what is missing."""
+    folder = page.with_suffix(".figures")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    notes = write(contents(workspace), folder)
+    return "\n".join([f"{'tables: ' if notes else 'figures:'} {folder}", *notes])
 
 
 def write(found: Contents, folder: Path) -> list[str]:

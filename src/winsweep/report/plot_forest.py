@@ -3,7 +3,7 @@ published.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winsweep import canvas
 from winsweep.escapes import visible
@@ -33,7 +33,8 @@ Row = Arm | str  # an arm, or the model whose arms follow
 
 def height(found: Contents, width: float) -> float:
     rows, note = rows_of(found)
-    return TOP + ROW * len(rows) + BOTTOM + (0.12 if note else 0)
+    more = 0.13 * (-(-len(_kinds(rows)) // _ncols(rows, width)) - 1) + (0.12 if note else 0)
+    return TOP + ROW * len(rows) + BOTTOM + more
 
 
 def rows_of(found: Contents) -> tuple[list[Row], str]:
@@ -149,27 +150,37 @@ def _beside(axes: "Axes", y: float, right: float, first: str, second: str, third
 
 
 def _key(axes: "Axes", rows: Sequence[Row], middle: float, below: float, left_out: str) -> None:
-    arms = [row for row in rows if not isinstance(row, str)]
-    shown = {"color": canvas.QUIET, "linestyle": "none"}
-    signs = [axes.plot([], [], color=canvas.QUIET, linewidth=1.3, label="95 % interval")[0]]
-    if any(len(arm["seeds"]) > 1 for arm in arms):
-        signs += axes.plot([], [], marker=".", markersize=3, label="one seed", **shown)
-    if any(map(has_other_lc, arms)):
-        signs += axes.plot([], [], marker="d", mfc="white", markersize=3.6, label="length-controlled (LC)", **shown)
-    if any(_published(arm) is not None for arm in arms):
-        signs += axes.plot([], [], marker="x", markersize=3, label="as published", **shown)
-    title = left_out or None
+    signs = [axes.plot([], [], color=canvas.QUIET, label=name, **how)[0] for name, how in _kinds(rows).items()]
     axes.legend(
         handles=signs,
-        title=title,
+        title=left_out or None,
         title_fontsize=6,
         loc="upper center",
         bbox_to_anchor=(middle, below),
-        ncols=len(signs) if axes.figure.get_size_inches()[0] >= WIDE else 2,
+        ncols=_ncols(rows, axes.figure.get_size_inches()[0]),
         borderpad=0,
+        labelspacing=0.3,
         handlelength=1.4,
         columnspacing=1.2,
     )
+
+
+def _kinds(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """What is drawn beside win rates, and how the key shows it."""
+    arms = [row for row in rows if not isinstance(row, str)]
+    kinds: dict[str, dict[str, Any]] = {"95 % interval": {"linewidth": 1.3}}
+    if any(len(arm["seeds"]) > 1 for arm in arms):
+        kinds["one seed"] = {"marker": ".", "markersize": 3, "linestyle": "none"}
+    if any(map(has_other_lc, arms)):
+        kinds["length-controlled (LC)"] = {"marker": "d", "mfc": "white", "markersize": 3.6, "linestyle": "none"}
+    if any(_published(arm) is not None for arm in arms):
+        kinds["as published"] = {"marker": "x", "markersize": 3, "linestyle": "none"}
+    return kinds
+
+
+def _ncols(rows: Sequence[Row], width: float) -> int:
+    """How many signs of the key stand beside each other."""
+    return len(_kinds(rows)) if width >= WIDE else min(2, len(_kinds(rows)))
 
 
 def has_other_lc(arm: Arm) -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEFT, RIGHT, TOP, BOTTOM = 0.42, 0.08, 0.08, 0.36  # inches
+LEFT, RIGHT, TOP, BOTTOM = 0.46, 0.16, 0.08, 0.36  # inches
 LETTERS = 6.0  # points
 SIDES = ((0.055, 0.0, "left"), (-0.055, 0.0, "right"), (0.03, 0.085, "left"), (0.03, -0.085, "left"))
 Box = tuple[float, float, float, float]  # left, low, right, high, in inches
@@ -76,6 +76,7 @@ def _dress(axes: "Axes", arms: Sequence[Arm]) -> None:
     axes.set_ylim(*percent_range(ends))
     axes.axhline(HALF, color=canvas.QUIET, linewidth=0.7, linestyle=(0, (3, 2)), zorder=1)
     axes.axvline(1, color=canvas.QUIET, linewidth=0.7, linestyle=(0, (3, 2)), zorder=1)
+    axes.locator_params(nbins=5)
     axes.set_ylabel("win rate at equal length, %")
     axes.set_xlabel("mean length of the answers / of the reference's")
 
