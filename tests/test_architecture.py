@@ -44,7 +44,7 @@ DOORS = {
     "rich": {"local/view.py", "check/table.py"},
     "psutil": {"store/liveness.py"},
     "vllm": {"generate/vllm_rules.py", "generate/vllm_engine.py"},
-    "matplotlib": {"analysis/plot.py"},
+    "matplotlib": {"canvas.py"},
     "sentence_transformers": {"analysis/embed.py"},
     "huggingface_hub": {"text/hub.py", "train/collect.py"},
     "regex": {"analysis/guards.py"},

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from winsweep.errors import BadData, NotFound
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
 INK, QUIET, RULE = "#16191d", "#5b6470", "#c9ced4"

@@ -8,7 +8,7 @@ from winsweep import canvas
 from winsweep.analysis.drift import Point
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from winsweep.canvas import Figure
 
 
 def scatter(points: Sequence[Point], task: str, path: Path) -> None:

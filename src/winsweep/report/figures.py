@@ -18,7 +18,7 @@ from winsweep.results import write_if_new
 from winsweep.workspace import Workspace
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from winsweep.canvas import Figure
 
 WIDTHS = {"": 6.75, "-column": 3.25}  # inches
 FORMATS = ("svg", "pdf")

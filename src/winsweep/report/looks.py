@@ -11,8 +11,7 @@ from winsweep import canvas
 from winsweep.escapes import visible
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from winsweep.canvas import Axes, Figure
 
 COLORS = ("#0072b2", "#c8500a", "#00805d", "#a64d79", "#7a6a00", "#5a4fa2")  # as on the page
 MARKS = ("o", "s", "^", "D", "v", "P")
@@ -71,6 +70,12 @@ def placed(figure: "Figure", left: float, top: float, width: float, height: floa
     """Axes whose place is given in inches from the upper left corner."""
     across, down = figure.get_size_inches()
     return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
+def width_of_axes(axes: "Axes") -> float:
+    """In inches."""
+    figure = axes.get_figure(root=True)
+    return float(axes.get_position().width * figure.get_size_inches()[0]) if figure else 0.0
 
 
 def note(figure: "Figure", text: str) -> None:

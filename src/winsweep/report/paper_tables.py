@@ -77,7 +77,8 @@ def markdown_table(found: Contents) -> str:
 def latex_table(found: Contents) -> str:
     """The table as a float of LaTeX, models apart by a rule."""
     several, names = len(_models(found)) > 1, head(found)
-    body, before = [], None
+    body: list[str] = []
+    before = None
     for arm, figures in lines(found):
         model = latex(arm["model"]) if arm["model"] != before else ""
         body += [r"\addlinespace"] if several and before is not None and model else []

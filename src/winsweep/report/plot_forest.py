@@ -19,11 +19,11 @@ from winsweep.report.looks import (
     percent_range,
     placed,
     told_apart,
+    width_of_axes,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from winsweep.canvas import Axes, Figure
 
 ROW, TOP, BOTTOM = 0.175, 0.2, 0.55  # inches: of an arm, above the first, below the last
 WIDE = 5.0  # from here on, the figures stand beside
@@ -70,7 +70,14 @@ def draw(figure: "Figure", found: Contents) -> None:
     _heads(axes, right)
     axes.set_xlabel(canvas.fitted(visible(f"win rate at equal length against {found['reference']}, %"), width - 0.2))
     axes.xaxis.set_label_coords((width / 2 - left) / (width - left - right), -0.2 / (ROW * len(rows)))
-    _key(axes, rows, (width / 2 - left) / (width - left - right), -0.31 / (ROW * len(rows)), left_out)
+    _key(
+        axes,
+        rows,
+        (width / 2 - left) / (width - left - right),
+        -0.31 / (ROW * len(rows)),
+        left_out,
+        _ncols(rows, width),
+    )
 
 
 def _name(row: Row) -> str:
@@ -94,13 +101,13 @@ def _dress(axes: "Axes", found: Contents, rows: Sequence[Row]) -> None:
 def _label(axes: "Axes", row: Row, y: int, text: str, room: float, look: dict[str, Look]) -> None:
     """The name left of a row; that of a model behind its mark."""
     at = axes.get_yaxis_transform()
-    inches = axes.get_position().width * axes.figure.get_size_inches()[0]
+    inches = width_of_axes(axes)
     start, is_model = -room - 0.06, isinstance(row, str)
     weight, text = ("bold", canvas.fitted(text, (room - 0.3) / 1.1)) if is_model else ("normal", text)
     axes.text((start + 0.14 * is_model) / inches, y, text, transform=at, va="center_baseline", weight=weight)
     if isinstance(row, str):
         mark = look[row]
-        place = {"transform": at, "clip_on": False}
+        place: dict[str, Any] = {"transform": at, "clip_on": False}
         axes.plot([(start + 0.04) / inches], [y], mark.mark, color=mark.color, markersize=3.6, **place)
 
 
@@ -140,7 +147,7 @@ def _heads(axes: "Axes", right: float) -> None:
 
 def _beside(axes: "Axes", y: float, right: float, first: str, second: str, third: str, color: str = canvas.INK) -> None:
     """Texts right of the axes; the first alone where there is little room."""
-    inches = axes.get_position().width * axes.figure.get_size_inches()[0]
+    inches = width_of_axes(axes)
     places = ((0.4, first), (1.2, second), (1.56, third)) if right > 1 else ((0.38, first),)
     for place, text in places:
         at = 1 + place / inches
@@ -149,7 +156,7 @@ def _beside(axes: "Axes", y: float, right: float, first: str, second: str, third
         )
 
 
-def _key(axes: "Axes", rows: Sequence[Row], middle: float, below: float, left_out: str) -> None:
+def _key(axes: "Axes", rows: Sequence[Row], middle: float, below: float, left_out: str, ncols: int) -> None:
     signs = [axes.plot([], [], color=canvas.QUIET, label=name, **how)[0] for name, how in _kinds(rows).items()]
     axes.legend(
         handles=signs,
@@ -157,7 +164,7 @@ def _key(axes: "Axes", rows: Sequence[Row], middle: float, below: float, left_ou
         title_fontsize=6,
         loc="upper center",
         bbox_to_anchor=(middle, below),
-        ncols=_ncols(rows, axes.figure.get_size_inches()[0]),
+        ncols=ncols,
         borderpad=0,
         labelspacing=0.3,
         handlelength=1.4,

@@ -11,8 +11,7 @@ from winsweep.escapes import visible
 from winsweep.report.looks import Contents, note, note_height, number, placed, told_apart
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from winsweep.canvas import Axes, Figure
 
 LEVEL = 0.05
 HALF = "50 %"
@@ -120,7 +119,7 @@ def _triangle(axes: "Axes", of: Triangle, at: Layout, is_named: bool) -> None:
         axes.text(-0.5 - 0.05 / each, y, text, ha="right", va="center_baseline", size=points)
     heads = [HALF, *(visible(arm) for arm in columns[1:])]
     for x, text in enumerate(told_apart(heads, (at.heads - 0.08) / 0.71, points)):
-        place = {"ha": "left", "va": "bottom", "rotation": 45, "rotation_mode": "anchor"}
+        place: dict[str, Any] = {"ha": "left", "va": "bottom", "rotation": 45, "rotation_mode": "anchor"}
         axes.text(x, x - 0.5 - 0.06 / each, text, size=points, **place)
     if is_named:
         title = canvas.fitted(visible(of.model), (at.width - 0.1) / 1.1)
@@ -139,5 +138,5 @@ def _cell(axes: "Axes", x: int, y: int, told: tuple[float, float] | None, each: 
     text = f"{'+' if value > 0 else ''}{number(value)}" if each >= TEXT else "+−"[value < 0] if is_apart else ""
     size = min(6.3, each * 17 if each >= TEXT else each * 45)
     weight, color = ("bold", canvas.INK) if is_apart else ("normal", canvas.QUIET)
-    place = {"ha": "center", "va": "center_baseline"}
+    place: dict[str, Any] = {"ha": "center", "va": "center_baseline"}
     axes.text(x, y, text, size=size, weight=weight, color=color, gid=f"difference {name}", **place)

@@ -22,8 +22,7 @@ from winsweep.report.looks import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from winsweep.canvas import Axes, Figure
 
 ROW = 0.125  # inches: of a group
 TITLE, AXIS, GAP, LEAST = 0.2, 0.2, 0.14, 1.05  # inches: above a panel, below it, beside it, and of its width

@@ -1,15 +1,14 @@
 """Win rate against the length of the answers, on paper."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winsweep import canvas
 from winsweep.escapes import visible
 from winsweep.report.looks import HALF, REFERENCE, Arm, Contents, looks, percent_range, placed, told_apart
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from winsweep.canvas import Axes, Figure
 
 LEFT, RIGHT, TOP, BOTTOM = 0.46, 0.16, 0.08, 0.36  # inches
 LETTERS = 6.0  # points
@@ -64,7 +63,12 @@ def draw(figure: "Figure", found: Contents) -> None:
             ]
             for model, of in look.items()
         ]
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.34 / up), "borderpad": 0, "labelspacing": 0.3}
+        place: dict[str, Any] = {
+            "loc": "upper center",
+            "bbox_to_anchor": (0.5, -0.34 / up),
+            "borderpad": 0,
+            "labelspacing": 0.3,
+        }
         axes.legend(handles=signs, ncols=_ncols(found, width), **place)
 
 
@@ -103,7 +107,7 @@ def _names(axes: "Axes", arms: Sequence[Arm], across: float, down: float) -> Non
                 and not any(_over(box, b) for b in taken)
             ):
                 taken.append(box)
-                place = {"ha": align, "va": "center_baseline", "transform": axes.transAxes}
+                place: dict[str, Any] = {"ha": align, "va": "center_baseline", "transform": axes.transAxes}
                 axes.text((x + dx) / across, (y + dy) / down, text, size=LETTERS, **place)
                 break
 
