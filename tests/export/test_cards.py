@@ -29,7 +29,7 @@ def test_hostile_names_are_text(told: Facts, name: str, tmp_path: Path) -> None:
     origin = Origin(name, options={name: name}, reader=name)
     bad = replace(told, label=name, arm=name, study=name, reference=name, data=origin, instructions=origin, base=origin)
     bad = replace(bad, judge={**told.judge, "name": name}, row={**told.row, "note": name})
-    bad = replace(bad, frame={**told.frame, "user": name, "template": "tags"})
+    bad = replace(bad, licence=None, frame={**told.frame, "user": name, "template": "tags"})
     text = model_card.readme(bad, "0", has_template=True, name="a/b")
     (tmp_path / "README.md").write_text(text, encoding="utf-8")
     card = ModelCard.load(tmp_path / "README.md")
@@ -74,7 +74,7 @@ def _runs(line: str, at: int, length: int) -> list[int]:
 
 def test_a_base_of_the_hub_and_its_licence_are_named_where_they_are_known(told: Facts, tmp_path: Path) -> None:
     base = Origin("llama", "meta/llama", "ab12")
-    bare = model_card.front_matter(replace(told, base=base))
+    bare = model_card.front_matter(replace(told, base=base, licence=None))
     assert bare["base_model"] == "meta/llama" and "license" not in bare
     said = "---\nlicense: other\nlicense_name: llama2\nlicense_link: LICENSE.txt\ntags: [x]\n---\n# Llama\n"
     (tmp_path / "README.md").write_text(said)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from tests.export.conftest import CELL, STUDY
+from tests.export.conftest import CELL, TEMPLATE
 from tests.local.conftest import Bench
 from winsweep.errors import Damaged
 from winsweep.export import folder
@@ -26,7 +26,10 @@ def test_an_exported_model_answers_as_the_study_did(export, workspace: Workspace
     assert "greedy answers are those of the study" in said and f"hf upload someone/toy.sum {tmp_path}/out\n" in said
     files = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "generation_config.json", "README.md"} <= files
-    assert "chat_template.jinja" in files and not {"record.json", "manifest.json"} & files
+    assert (tmp_path / "out/LICENSE.txt").read_text() == "the terms of toy-1.0\n" and "licence:  toy-1.0" in said
+    assert TEMPLATE not in (tmp_path / "out/tokenizer_config.json").read_text()
+    assert "<|assistant|>" in (tmp_path / "out/chat_template.jinja").read_text()
+    assert not {"record.json", "manifest.json"} & files
     assert not [p for p in (tmp_path / "out").rglob("*") if p.is_symlink() or (p.stat().st_nlink > 1 and p.is_file())]
     texts = [p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.suffix != ".safetensors" and p.is_file()]
     assert not [t for t in texts if str(workspace.store.root).encode() in t or str(tmp_path).encode() in t]
@@ -45,7 +48,7 @@ def test_the_card_is_read_by_the_hubs_own_library_with_the_figures_of_the_table(
     }
     low, high = (f"{float(row[f'paired_{end}_pct']):.2f}" for end in ("low", "high"))
     assert f"| {low} – {high} |" in card.text and "`reference_overlap`" in card.text
-    assert card.data.library_name == "transformers" and card.data.license is None
+    assert card.data.library_name == "transformers" and card.data.license_name == "toy-1.0"
     assert all(f"| `{name}` | `{value}` |" in card.text for name, value in (("lr", 0.01), ("epochs", 2)))
 
 
@@ -108,7 +111,7 @@ def test_a_store_that_was_changed_is_not_exported(trained: Bench, tmp_path: Path
 
 
 def test_a_model_without_a_judgement_is_exported_without_figures(trained, export: Callable, tmp_path: Path) -> None:
-    other = Bench(tmp_path, STUDY)
+    other = Bench(tmp_path, trained.study.read_text())
     shutil.copytree(trained.store, other.store)
     shutil.rmtree(other.store / "aggregate")
     export(CELL, tmp_path / "worked out", study=other)  # of the cells that are judged

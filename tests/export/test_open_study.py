@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import winsweep
-from tests.export.conftest import CELL, STUDY, rows_of
+from tests.export.conftest import CELL, rows_of
 from tests.local.conftest import Bench
 from winsweep.errors import BadStudy, Damaged, NotFound
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_is_said(opened, cell: str, error: type, said: str) -> No
 
 
 def test_a_study_that_is_not_finished_shows_what_is_there(trained: Bench, tmp_path: Path) -> None:
-    other = Bench(tmp_path, STUDY)
+    other = Bench(tmp_path, trained.study.read_text())
     shutil.copytree(trained.store, other.store)
     for stage in ("aggregate", "results"):
         shutil.rmtree(other.store / stage)
@@ -85,8 +85,8 @@ def test_a_study_that_is_not_finished_shows_what_is_there(trained: Bench, tmp_pa
         opened.training_log(CELL)
 
 
-def test_nothing_is_given_of_a_study_that_has_not_begun(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, STUDY)
+def test_nothing_is_given_of_a_study_that_has_not_begun(trained: Bench, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, trained.study.read_text())
     opened = winsweep.open_study(bench.study, bench.store)
     assert not opened.cells["judged"].any() and opened.outputs().empty and opened.annotations().empty
     with pytest.raises(NotFound, match=r"no table: no cell is judged yet; type: python launch/sweep.py .*--store"):
@@ -96,7 +96,7 @@ def test_nothing_is_given_of_a_study_that_has_not_begun(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_damaged(trained: Bench, tmp_path: Path) -> None:
-    other = Bench(tmp_path, STUDY)
+    other = Bench(tmp_path, trained.study.read_text())
     shutil.copytree(trained.store, other.store)
     path = next(other.store.glob(f"generate/{CELL}-*/outputs.json"))
     path.write_text(path.read_text() + " ")

@@ -43,6 +43,8 @@ def unlike(folder: Path, frame: Frame, instructions: Sequence[str]) -> str:
     from winsweep.text.special_tokens import controls_of
 
     tokenizer = tokenizer_of(folder)
+    if not tokenizer.chat_template:
+        return f"{type(tokenizer).__name__} reads no chat template from a file of its own"
     controls = controls_of(tokenizer)
     for text in [*PLAIN, *(t for t in instructions[:MOST] if not controls.in_any([t]))]:
         if _ids(tokenizer, [{"role": "user", "content": text}], True) != prompt_ids(text, tokenizer, frame):
