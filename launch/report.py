@@ -3,7 +3,8 @@
   python launch/report.py STUDY.yaml                    results/STUDY.html in the store
   python launch/report.py STUDY.yaml --without-texts    one that may be passed on
 
-A finished run writes it, too. A study that is not finished has one of what is there.
+Beside it, in results/STUDY.figures/: each plot as SVG and PDF for a paper, and the table as LaTeX and Markdown.
+A finished run writes the page, too. A study that is not finished has one of what is there.
 """
 
 import argparse
@@ -34,6 +35,11 @@ def parser() -> argparse.ArgumentParser:
         help="leave out what instructions and answers say, so that the report may be passed on",
     )
     p.add_argument(
+        "--without-figures",
+        action="store_true",
+        help="write the page alone, and no figures and tables for a paper beside it",
+    )
+    p.add_argument(
         "--store",
         metavar="DIR",
         type=paths.argument,
@@ -49,10 +55,14 @@ def main() -> int:
         workspace = open_workspace(a.study, a.store, lenient=True, is_made=True)
         from winsweep.report.files import texts_note, write_report
 
-        path = write_report(workspace, a.out, not a.without_texts)
-        print(f"report: {path}")
-        if note := texts_note(path):
+        page = write_report(workspace, a.out, not a.without_texts)
+        print(f"report: {page}", flush=True)
+        if note := texts_note(page):
             print(note)
+        if not a.without_figures:
+            from winsweep.report.figures import beside
+
+            print(beside(workspace, page))
     except (WinsweepError, OSError) as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

@@ -17,6 +17,7 @@ SAYS = {
     "prune": "remove results that no study needs",
     "init": "write a first study, or a cluster file",
     "one": "train or evaluate one model",
+    "export": "a trained cell as a model directory for others",
     "completion": "what your shell needs to complete these words",
 }
 USAGE = "usage: winsweep COMMAND [ARGUMENTS]\n\n" + "".join(f"  {name:10s} {says}\n" for name, says in SAYS.items())

@@ -17,6 +17,7 @@ SCRIPTS = {
     "prune": "prune",
     "init": "init",
     "one": "one",
+    "export": "export",
 }
 NAMES = {script: name for name, script in SCRIPTS.items()}
 WRITTEN = re.compile(rf"(?<![\w/.-])(?:python )?(?:launch/)?({'|'.join(NAMES)})\.py\b")

@@ -124,6 +124,7 @@ def test_the_command_writes_where_it_is_told_and_says_where(made, tmp_path, monk
     from winsweep.graph import load
 
     words = [str(made.study.path), "--store", str(made.store.root), "--out", str(tmp_path / "deep/page.html")]
+    words += ["--without-figures"]  # which take seconds
     monkeypatch.setattr("sys.argv", ["launch/report.py", *words])
     assert load(layout.LAUNCH / "report.py", "tests.launched").main() == 0
     assert capsys.readouterr().out == f"report: {tmp_path / 'deep/page.html'}\n"
