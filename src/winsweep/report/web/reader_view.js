@@ -52,7 +52,9 @@ function answerView(s, i, parts) {
 
 const ROLES = { cell: "this cell", reference: "the reference", beside: "beside" };
 
+/** In blind mode characters alone: references that came as a file have no tokens. */
 function factsOf(side) {
+  if (READ.blind) return el("p", { class: "facts" }, plural(side.chars, "character"));
   return el("p", { class: "facts" }, plural(side.chars, "character"), side.tokens === null ? null : ` · ${plural(side.tokens, "token")}`,
     side.cut ? el("span", { class: "tag cut" }, "cut at the limit") : null, side.empty ? el("span", { class: "tag cut" }, "empty") : null);
 }
