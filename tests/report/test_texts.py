@@ -9,11 +9,13 @@ import pytest
 from tests.report.made_store import HEAD, study_text
 from tests.report.read_study import ASKED, NUM, answer, judge, read_study, rows_of
 from tests.report.readable import make, report
+from winsweep import plugins
 from winsweep.errors import LinkInStore
 from winsweep.report import chunks, judge_words
 from winsweep.report.files import texts_note, write_after_run, write_report
 from winsweep.report.table import read_table
 from winsweep.report.texts import write_texts
+from winsweep.study.cell import Judge
 from winsweep.workspace import open_workspace
 
 
@@ -197,6 +199,20 @@ def test_which_output_was_shown_first_follows_the_judges_rule(order, first):
     if order == "hash":
         assert [tell(r) == "candidate" for r in rows] == [is_candidate_first(r["instruction"]) for r in rows]
     assert tell({"instruction": "same", "raw_completion": None}) == ""
+
+
+@pytest.mark.parametrize(
+    "name, options, order",
+    [
+        ("chain_of_thought", {"model": "m"}, "hash"),
+        ("chain_of_thought", {"model": "m", "both_orders": True}, "both"),
+        ("alpaca_eval_2", {}, "hash"),
+        ("reference_overlap", {}, ""),
+    ],
+)
+def test_a_judge_says_its_rule(name, options, order):
+    module = plugins.ours(plugins.JUDGES, name)
+    assert judge_words.order_of(Judge(name, module.VERSION, module.Options(**options))) == order
 
 
 def test_more_than_100_mb_are_warned_of(made):

@@ -1,11 +1,12 @@
 """What a judge said to a pair, and which output it was shown first, as a reader of answers shows it."""
 
+import functools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from winsweep import keys, plugins
+from winsweep import plugins
 from winsweep.judge.questions import is_candidate_first
 from winsweep.study.cell import Judge
 
@@ -16,12 +17,15 @@ FIRST = ("reference", "candidate", "both")
 def order_of(judge: Judge) -> str:
     """The judge's rule of which output is shown first; "" where it has none or does not say."""
     try:
-        options = judge.options
-        module = plugins.known(plugins.JUDGES, judge.name, judge.code)
-        restored = options if isinstance(options, module.Options) else keys.restore(module.Options, keys.plain(options))
-        return str(module.judge(restored).order)
+        return _order(judge)
     except Exception:  # judges of a person's own may do anything; those that compare letters have no order
         return ""
+
+
+@functools.cache  # as it may read files, and all cells of a study have the same judge
+def _order(judge: Judge) -> str:
+    module = plugins.known(plugins.JUDGES, judge.name, judge.code)
+    return str(module.judge(judge.options).order)
 
 
 def shown_first(order: str) -> Callable[[Mapping[str, Any]], str]:

@@ -34,6 +34,7 @@ SCRIPTS = (  # in this order, main.js last
     "reader_votes.js",
     "reader_view.js",
     "reader_list.js",
+    "reader_bar.js",
     "reader.js",
     "main.js",
 )
