@@ -230,6 +230,8 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
         else results.models_text(workspace, judged)
     )
     print(f"{run.num_started} jobs run; {done} of {len(workspace.judged)} {what}")
+    if run.note:
+        print(run.note, file=sys.stderr)
     if problems := view.failures_text(workspace, items, command, a.verbose):
         print(problems, file=sys.stderr)
     return (

@@ -40,6 +40,7 @@ class Run:
     claims: dict[str, int] = field(default_factory=dict)  # of what runs now: the latest claim before it was started
     # what failed although the store was not told (a full disk, or no such machine): key to why
     unsaid: dict[str, str] = field(default_factory=dict)
+    note: str = ""  # of what could not be done beside the results
 
 
 def drive(
@@ -57,12 +58,20 @@ def drive(
         if workspace.has_table:
             items = make_table(run, items, show)
         publish_analyses(workspace)
+        run.note = report_note(run.workspace)
         return run, items
     except KeyboardInterrupt:
         call_off(run)
         raise
     finally:
         cluster.close()
+
+
+def report_note(workspace: Workspace) -> str:
+    """Leave a report of what is there; a note if it could not be written."""
+    from winsweep.report.files import write_after_run  # numpy and its kin, once all is done
+
+    return write_after_run(workspace)
 
 
 def call_off(run: Run) -> None:

@@ -80,6 +80,7 @@ def close(told: dict, flag: StopFlag) -> int:
             if not stays and not stayed:
                 if not seen.submitted:
                     watchdog.drop(workspace.store.root, job)
+                    leave_report(workspace)
                 return 0
             if stays:
                 wait_for_room()
@@ -89,6 +90,14 @@ def close(told: dict, flag: StopFlag) -> int:
             if time.monotonic() > limit:
                 raise
             time.sleep(POLL_S)
+
+
+def leave_report(workspace: Workspace) -> None:
+    """The report of what there is now that nothing more is submitted; where it cannot be written, the log says so."""
+    from winsweep.report.files import write_after_run
+
+    if note := write_after_run(workspace):
+        print(note, flush=True)
 
 
 def wait_for_room() -> None:
