@@ -190,7 +190,9 @@ def test_every_module_and_public_class_says_what_it_is():
         assert ast.get_docstring(tree), path
 
 
-@pytest.mark.parametrize("command", ["sweep", "status", "prune", "logs", "doctor", "one", "score", "init", "report", "export"])
+@pytest.mark.parametrize(
+    "command", ["sweep", "status", "prune", "logs", "doctor", "one", "score", "init", "report", "export"]
+)
 def test_launch_commands_start_without_heavy_imports(command):
     done = subprocess.run(
         [sys.executable, "-X", "importtime", f"launch/{command}.py", "--help"],
