@@ -52,11 +52,13 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     a = parser().parse_args()
     try:
-        workspace = open_workspace(a.study, a.store, lenient=True)
-        from winsweep.report.files import write_report
+        workspace = open_workspace(a.study, a.store, lenient=True, is_made=True)
+        from winsweep.report.files import texts_note, write_report
 
         page = write_report(workspace, a.out, not a.without_texts)
         print(f"report: {page}", flush=True)
+        if note := texts_note(page):
+            print(note)
         if not a.without_figures:
             from winsweep.report.figures import beside
 

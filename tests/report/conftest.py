@@ -1,7 +1,10 @@
 """A real browser for the report's tests: Debian's chromium, without a window."""
 
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,20 @@ def browser(chromium: Browser, tmp_path: Path) -> Browser:
     chromium.driver.get("about:blank")
     chromium.scheme("light")
     return chromium
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[[Path, str], str]]:
+    """Serve a folder over HTTP on an address of this machine; its URL."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def serve(folder: Path, address: str) -> str:
+        handler = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+        servers.append(ThreadingHTTPServer((address, 0), partial(handler, directory=str(folder))))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://{address}:{servers[-1].server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -83,7 +83,8 @@ def test_a_full_disk_loses_no_report_and_is_a_note(made, tmp_path):
     try:
         report_path(made).write_text("the one before")
         assert "No space left" in write_after_run(made)
-        assert os.listdir(disk) == ["made.html"] and report_path(made).read_text() == "the one before"
+        assert {*os.listdir(disk)} <= {"made.html", "made.texts"}  # and no half of a page
+        assert report_path(made).read_text() == "the one before"
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
 
@@ -113,8 +114,8 @@ def test_folders_beside_a_report_are_no_results(made):
 
     write_report(made)
     before = waste([made])
-    (made.store.root / "results/made.texts").mkdir()
-    (made.store.root / "results/made.figures").mkdir()
+    for name in ("made.texts", "made.figures"):
+        (made.store.root / "results" / name).mkdir(exist_ok=True)
     assert not [key for key in made.store.published() if key.startswith("results/")]
     assert waste([made]) == before
 
@@ -131,3 +132,15 @@ def test_the_command_writes_where_it_is_told_and_says_where(made, tmp_path, monk
     (tmp_path / "deep/page.html").mkdir()
     assert load(layout.LAUNCH / "report.py", "tests.launched").main() == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_a_report_to_pass_on_quotes_no_instruction_and_names_no_folder(made):
+    lost = made.judged["m.t0.s1"]
+    shutil.rmtree(made.store.find(lost.key))
+    claim = made.store.claim(lost.key, "host@1@0.0@token", lambda owner: False)
+    why = "rows: no judgement for 'What is the secret instruction?' in /home/me/private/file.json"
+    claim.end({"kind": "data", "reason": why, "progress": 0})
+    assert "secret instruction" in write_report(made).read_text()
+    public = write_report(made, with_texts=False).read_text()
+    assert "secret" not in public and "private" not in public and "no judgement for … in …/file.json" in public
+    assert "What is thing" not in public and str(made.store.root) not in public

@@ -154,6 +154,14 @@ def test_provenance_names_no_host_and_no_secret(tmp_path):
     assert str(tmp_path) not in json.dumps(found["provenance"]) and "num_examples: 8" in said
 
 
+def test_provenance_names_what_a_mix_is_of(tmp_path):
+    mixed = "  both: {mix: {t0: 0.25, ins: 0.75}, rows: 4}\n  drawn: {from: toy, sample: {rows: 5, seed: 3}}\n"
+    found = seen(tmp_path, study_text(1) + mixed)["provenance"]["data"]
+    told = {d["name"]: d["what"] for d in found}
+    assert told["both"] == "a mix of 25% t0, 75% ins, seed 0" and told["t0"] == "read by toy, version 1"
+    assert told["drawn"] == "read by toy, version 1, sample of 5 rows, seed 3"
+
+
 @pytest.mark.parametrize("num_seeds", [1, 2])
 def test_one_arm_of_one_model(tmp_path, num_seeds):
     head = HEAD.replace("adapters:\n  base: {rules: []}\n", "")
@@ -180,3 +188,17 @@ def test_texts_of_any_kind_are_counted(tmp_path):
     row = lambda a, n: drawn_row(a, n) | {"output_2": long if n else "\u202e\x00 half \ud800", "dataset": f"<i>{n % 2}"}
     found = seen(tmp_path, study_text(1), row=row)
     assert found["arms"][0]["mean_chars"] > 90_000 and found["categories"]["names"] == ["<i>0", "<i>1"]
+
+
+def test_a_loss_that_rises_and_a_judge_that_goes_by_the_order_are_warnings(tmp_path):
+    row = lambda a, n: drawn_row(a, n) | {"preference": 1.5, "preferences_by_order": [1.2, 1.8]}
+    workspace = make(tmp_path, study_text(2, (1,)), row=row)
+    lines = {"m.t0.s1": [1.0, 2.0, 3.0], "m.t1.s1": [1.0, float("nan"), 0.5]}
+    for label, loss in lines.items():
+        path = next((workspace.store.root / "finetune").glob(f"{label}-*")) / "log.jsonl"
+        path.write_text("".join(json.dumps({"step": n, "loss": v, "lr": 1e-3}) + "\n" for n, v in enumerate(loss, 1)))
+    found = {n["text"]: n["of"] for n in contents(workspace)["notes"] if n["kind"] == "warning"}
+    assert found["the training loss was not a number at some step"] == ["m.t1.s1"]
+    assert found["the training loss ended above where it began"] == ["m.t0.s1"]
+    order = "the judge goes by the order: an answer wins up to 60 points more when it is shown first"
+    assert "m.t0" in found[order]

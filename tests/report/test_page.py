@@ -185,7 +185,7 @@ def test_a_report_without_any_judged_cell_opens(browser, tmp_path):
 
 
 def test_what_runs_is_a_few_small_files_that_put_no_html():
-    assert sorted(SCRIPTS) == sorted(p.name for p in WEB.glob("*.js") if not p.name.startswith("reader"))
+    assert sorted(SCRIPTS) == sorted(p.name for p in WEB.glob("*.js"))
     for path in WEB.glob("*.js"):
         text = path.read_text()
         assert not re.search(
@@ -202,3 +202,28 @@ def test_json_in_a_script_element_ends_nothing_and_is_read_back():
 
 def test_the_page_lies_beside_the_table(report):
     assert report.name == "made.html" and report.parent.name == "results" and report_path.__doc__
+
+
+def test_analyses_and_picks_are_shown_where_there_are_any(browser, tmp_path):
+    found = contents(make(tmp_path, study_text(1)))
+    ends = {f"{name}_{end}pct": "51.2" for name in ("per_token", "sequence") for end in ("", "low_", "high_")}
+    rank = {"cell": "m.t0.s1", "model": "m", "task": "t0", "seed": 1, "num_rows": 9, "num_comparisons": 900} | ends
+    points = [[n / 50, (n * 7 % 13) / 90 - 0.05] for n in range(50)]
+    shares = {f"{n}_{e}pct": "12.0" for n in ("answered", "generalist", "refused") for e in ("", "low_", "high_")}
+    guard = {"cell": "m.t0.s1", "guard": "form", "win_rate_pct": "40.91", **shares}
+    drift = [{"cell": f"m.t0.s{n}", "task": "t0", "points": points, "styles": {}} for n in (1, 2)]
+    found["analyses"] = {"rank": [rank], "drift": drift, "containment": [guard]}
+    run = {"family": "m.t0", "n": "9", "behind_pct": "0.0", "is_tied": "False"} | dict.fromkeys(
+        ("lc_win_rate_pct", "win_rate_pct"), "40.5"
+    )
+    found["choices"] = [
+        run | {"epochs": "5", "is_picked": "True"},
+        run | {"epochs": "3", "is_picked": "False", "is_tied": "True"},
+    ]
+    path = tmp_path / "page.html"
+    path.write_text(page(found), encoding="utf-8")
+    browser.open(path)
+    assert len(browser.all("#drift circle.point")) == 100 and not browser.complaints()
+    assert browser.texts("#rank tbody td")[2:5] == ["51.2", "51.2 to 51.2", "51.2"]
+    assert browser.texts("#containment tbody td") == ["form", *["12 (12 to 12)"] * 2, "40.9", "12 (12 to 12)"]
+    assert browser.texts("#picks tbody tr") == ["m.t0540.5040.501 other"] and len(browser.all("#runs tbody tr")) == 2

@@ -12,7 +12,7 @@ from winsweep.export.licence import Licence, licence_in
 from winsweep.keys import plain
 from winsweep.report.table import read_table
 from winsweep.store.store import RECORD
-from winsweep.study.cell import Cell, HubData, HubModel, LocalFile, Source, Training
+from winsweep.study.cell import Cell, HubData, HubModel, LocalFile, Mix, Rows, Training
 from winsweep.study.pretrain import Pretrain
 from winsweep.workspace import Workspace
 
@@ -96,7 +96,9 @@ def model_origin(name: str, source: HubModel | LocalFile | Pretrain) -> Origin:
     return Origin(name, options=plain(source))
 
 
-def source_origin(source: Source) -> Origin:
+def source_origin(source: Rows) -> Origin:
+    if isinstance(source, Mix):
+        return Origin(source.name, options=plain(source))
     told: dict[str, Any] = {"reader": source.reader, "options": plain(source.options)}
     if isinstance(source.data, HubData):
         return Origin(source.name, source.data.hf_id, source.data.revision, source.data.file, **told)

@@ -20,7 +20,7 @@ CITE = (
 )
 
 
-def contents(workspace: Workspace) -> dict[str, Any]:
+def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str, Any]:
     """What the store says of a study now. Nothing in the store is changed, and nothing that is missing is an error.
 
     Keys (lists are in the study's order; percent and shares are as in the CSV):
@@ -39,9 +39,9 @@ def contents(workspace: Workspace) -> dict[str, Any]:
     * `notes`: see `report.notes`. `categories`, `lengths`: see `report.groups`. `curves`: see `report.curves`.
     * `analyses`, `cost`, `provenance`: see the modules of these names. `cite`: how to cite.
     """
-    table, items = read_table(workspace), workspace.plan(workspace.facts())
+    table, items = table or read_table(workspace), workspace.plan(workspace.facts())
     found = arms(workspace, table)
-    state = _state(workspace, table, items)
+    state, trained = _state(workspace, table, items), curves.curves(workspace)
     reference, judge = reference_name(workspace), judge_name(table, workspace)
     return {
         "format": FORMAT,
@@ -61,10 +61,10 @@ def contents(workspace: Workspace) -> dict[str, Any]:
         "differences": shown_differences(found, table.differences),
         "choices": list(table.choices),
         "arms": found,
-        "notes": notes.notes(workspace, table, items),
+        "notes": notes.notes(workspace, table, items, found, trained),
         "categories": groups.categories(table, found),
         "lengths": groups.lengths(table, found),
-        "curves": curves.curves(workspace),
+        "curves": trained,
         "analyses": analyses.analyses(workspace),
         "cost": cost.cost(workspace),
         "provenance": provenance.provenance(workspace),

@@ -1,17 +1,22 @@
 """The files of a report: results/STUDY.html, and that a run leaves it behind."""
 
 import html
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from winsweep import keys
 from winsweep.errors import MissingInput
 from winsweep.report import page
+from winsweep.report.chunks import LARGE_MB, files_of, remove_stale
 from winsweep.results import path_of
 from winsweep.store import links
 from winsweep.store.manifest import sha256_file, write_atomic
 from winsweep.workspace import Workspace
 
+QUOTED = re.compile(r"""'(?:[^'\\]|\\.){8,}'|"(?:[^"\\]|\\.){8,}\"""")
+FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/'\",:;]+/)+")
 HEAD = 4096  # bytes of a page in which its key stands
 
 
@@ -28,18 +33,37 @@ def write_report(workspace: Workspace, out: Path | None = None, with_texts: bool
     target = out or links.refuse(report_path(workspace).parent) / report_path(workspace).name
     key = report_key(workspace, with_texts)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(target, page.page(_contents(workspace), key=key).encode())
+    folder = target.with_suffix(".texts")
+    found, entry = _read(workspace, folder if with_texts else None)
+    write_atomic(target, page.page(found if with_texts else without_texts(found), entry, key).encode())
+    remove_stale(folder, files_of(entry) if entry else ())  # once no page asks for them
     return target
 
 
-def _contents(workspace: Workspace) -> dict[str, Any]:
-    """What the report shows; read once more where somebody took a result away meanwhile."""
-    from winsweep.report.contents import contents  # numpy and its kin
+def texts_note(path: Path) -> str:
+    """What a person should know of the folder of texts beside a report; "" if nothing."""
+    folder = path.with_suffix(".texts")
+    size = sum(p.stat().st_size for p in folder.iterdir()) / 1e6 if folder.is_dir() else 0.0
+    return f"note: {folder} has {size:.0f} MB; --without-texts leaves the texts out" if size > LARGE_MB else ""
 
+
+def _read(workspace: Workspace, folder: Path | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What the report shows, and what it must know of the texts in `folder`; read once more where somebody took a
+    result away meanwhile.
+    """
     try:
-        return contents(workspace)
+        return _read_once(workspace, folder)
     except (FileNotFoundError, MissingInput):
-        return contents(workspace)
+        return _read_once(workspace, folder)
+
+
+def _read_once(workspace: Workspace, folder: Path | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    from winsweep.report.contents import contents  # numpy and its kin
+    from winsweep.report.table import read_table
+    from winsweep.report.texts import write_texts
+
+    table = read_table(workspace)
+    return contents(workspace, table), write_texts(workspace, table, folder) if folder else None
 
 
 def write_after_run(workspace: Workspace) -> str:
@@ -70,6 +94,22 @@ def report_key(workspace: Workspace, with_texts: bool = True) -> str:
             "texts": with_texts,
         }
     )
+
+
+def without_texts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for others to read: reasons of failures quote instructions and name folders, which are left out."""
+    return dict(found) | {
+        "notes": [{name: _public(value) for name, value in note.items()} for note in found["notes"]],
+        "state": dict(found["state"])
+        | {
+            "missing": [{name: _public(value) for name, value in cell.items()} for cell in found["state"]["missing"]],
+            "table_note": _public(found["state"]["table_note"]),
+        },
+    }
+
+
+def _public(value: Any) -> Any:
+    return FOLDERS.sub("…/", QUOTED.sub("…", value)) if isinstance(value, str) else value
 
 
 def _key_of(path: Path) -> str:

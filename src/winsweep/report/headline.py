@@ -47,17 +47,20 @@ def _alone(arm: Arm, p: float) -> str:
 def _against_half(tested: Sequence[Arm], parity: Mapping[tuple[str, str], float], ties: str) -> str:
     told = [arm for arm in tested if parity[_key(arm)] < LEVEL]
     more, less = ([arm for arm in told if _below(arm) == is_below] for is_below in (False, True))
-    left = len(tested) - len(told)
-    parts = [
-        *([f"{len(more)} win{_s(more)} more than half of the comparisons at equal length"] if more else []),
-        *(
-            [f"{len(less)} win{_s(less)} fewer{'' if more else ' than half of the comparisons at equal length'}"]
-            * bool(less)
-        ),
-        *([f"{left} cannot be told from half"] if left else []),
-    ]
-    of = f"{'the ' if ties else ''}{len(tested):,} arms{' that can be tested' if ties else ''}"
-    return f"Of {of}, {_listed(parts)} (Holm-adjusted p < {LEVEL} over {len(tested)} tests).{ties}"
+    half = "half of the comparisons at equal length"
+    said = [(len(more), f"more than {half}"), (len(less), "fewer" if more else f"fewer than {half}")]
+    parts = [f"{num} win{'s' * (num == 1)} {what}" for num, what in said if num]
+    parts += [f"{len(tested) - len(told)} cannot be told from half"] * (len(told) < len(tested))
+    arms = f"{'the ' if ties else ''}{len(tested):,} arms{' that can be tested' if ties else ''}"
+    if len(parts) > 1:
+        found = f"Of {arms}, {_listed(parts)}"
+    else:
+        found = (
+            f"Each of {arms} wins {'more' if more else 'fewer'} than {half}"
+            if told
+            else f"None of {arms} can be told from half"
+        )
+    return f"{found} (Holm-adjusted p < {LEVEL} over {len(tested)} tests).{ties}"
 
 
 def _highest(tested: Sequence[Arm], differences: Sequence[Row]) -> str:
@@ -78,7 +81,10 @@ def _highest(tested: Sequence[Arm], differences: Sequence[Row]) -> str:
 
 def _ties(arms: Sequence[Arm], tested: Sequence[Arm]) -> str:
     tied = [arm for arm in arms if arm not in tested and not arm["is_reference"]]
-    return f" All comparisons of {_listed([_named(arm) for arm in tied])} are ties." if tied else ""
+    if not tied:
+        return ""
+    who = _listed([_named(arm) for arm in tied]) if len(tied) <= 2 else f"{len(tied):,} other arms"
+    return f" All comparisons of {who} are ties."
 
 
 def _key(arm: Arm) -> tuple[str, str]:
@@ -100,10 +106,6 @@ def _interval(arm: Arm) -> str:
 
 def _p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
-
-
-def _s(of: Sequence[object]) -> str:
-    return "s" if len(of) == 1 else ""
 
 
 def _count(of: Sequence[object]) -> str:

@@ -1,6 +1,7 @@
 """What a reader of a report must know before trusting it: of the table, of answers, of what failed or is missing."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from winsweep.plan import Item
@@ -10,12 +11,21 @@ from winsweep.stats.arm_means import MEAN
 from winsweep.workspace import Workspace
 
 MOST_FAILURES = 20
+BIASED_PCT = 10.0  # points of position bias that are said
 
 
-def notes(workspace: Workspace, table: ReportTable, items: Sequence[Item]) -> list[dict[str, Any]]:
+def notes(
+    workspace: Workspace,
+    table: ReportTable,
+    items: Sequence[Item],
+    arms: Sequence[Mapping[str, Any]],
+    curves: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
     """Each with `kind` (warning or note), `text`, and `of`: the cells that it is about, none where it is of all."""
     return [
         *_of_state(workspace, table, items),
+        *_of_training(curves),
+        *_of_order(arms),
         *({"kind": "warning", "text": text, "of": []} for text in _remarks(workspace, items)),
         *_of_rows(table),
     ]
@@ -52,6 +62,31 @@ def _of_commits(table: ReportTable) -> Iterable[dict[str, Any]]:
         yield {"kind": "warning", "text": what, "of": []}
 
 
+def _of_training(curves: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Runs whose loss left the numbers, or ended above where it began (by the means of their first and last tenths)."""
+    lost = [c["name"] for c in curves if None in c["loss"]]
+    if lost:
+        yield {"kind": "warning", "text": "the training loss was not a number at some step", "of": lost}
+    rose = [c["name"] for c in curves if c["name"] not in lost and _rose(c["loss"])]
+    if rose:
+        yield {"kind": "warning", "text": "the training loss ended above where it began", "of": rose}
+
+
+def _rose(loss: Sequence[float]) -> bool:
+    tenth = max(1, len(loss) // 10)
+    return len(loss) > 1 and fmean(loss[-tenth:]) > fmean(loss[:tenth])
+
+
+def _of_order(arms: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    """A judge that goes by the order of the two answers."""
+    biased = [arm for arm in arms if abs(arm["position_bias_pct"] or 0.0) >= BIASED_PCT]
+    if biased:
+        most = max(biased, key=lambda arm: abs(arm["position_bias_pct"]))["position_bias_pct"]
+        where = "first" if most > 0 else "second"
+        text = f"the judge goes by the order: an answer wins up to {abs(most):.0f} points more when it is shown {where}"
+        yield {"kind": "warning", "text": text, "of": [f"{arm['model']}.{arm['name']}" for arm in biased]}
+
+
 def _remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     return [line.removeprefix("note").strip() for line in remarks(workspace, items)]
 
@@ -65,7 +100,3 @@ def _of_rows(table: ReportTable) -> list[dict[str, Any]]:
                 f"{row['model']}.{row['task']}" if row["seed"] == MEAN else table.labels[i]
             )
     return [{"kind": "note", "text": text, "of": of} for text, of in said.items()]
-
-
-def by_kind(found: Iterable[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
-    return [note for note in found if note["kind"] == kind]

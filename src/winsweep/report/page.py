@@ -27,11 +27,20 @@ SCRIPTS = (  # in this order, main.js last
     "curves.js",
     "analyses.js",
     "about.js",
+    "reader_data.js",
+    "reader_rows.js",
+    "reader_diff.js",
+    "reader_text.js",
+    "reader_votes.js",
+    "reader_view.js",
+    "reader_list.js",
+    "reader.js",
     "main.js",
 )
-STYLES = ("page.css",)
+STYLES = ("page.css", "reader.css")
 POLICY = (
-    "default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; frame-src 'self' file:; "
+    "base-uri 'none'; form-action 'none'"
 )
 
 
@@ -47,8 +56,8 @@ def page(found: Mapping[str, Any], texts: Mapping[str, Any] | None = None, key: 
         "key": html.escape(key),
         "title": html.escape(printable(f"{found['study']['name']}: {found['question']}")),
         "style": style,
-        "question": html.escape(printable(found["question"])),
-        "answer": html.escape(printable(found["answer"])),
+        "question": _sentence(found["question"]),
+        "answer": _sentence(found["answer"]),
         "contents": data(found),
         "texts": data(texts),
         "script": script,
@@ -60,6 +69,11 @@ def page(found: Mapping[str, Any], texts: Mapping[str, Any] | None = None, key: 
         name, _, left = left.partition("}}")
         done += [before, parts[name]]
     return "".join([*done, left])
+
+
+def _sentence(text: str) -> str:
+    """Text for a page, in which no number stands alone before its percent sign."""
+    return html.escape(printable(text)).replace(" %", "&nbsp;%")
 
 
 def data(value: object) -> str:

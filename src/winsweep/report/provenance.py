@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
+from winsweep.errors import WinsweepError
 from winsweep.keys import plain
 from winsweep.report.cost import read_record
 from winsweep.store import provenance as running
 from winsweep.strict import Node
-from winsweep.study.cell import HubData, HubModel, LocalFile, Model, untrained
+from winsweep.study.cell import HubData, HubModel, LocalFile, Mix, Model, Rows, untrained
 from winsweep.study.inheritance import read_extended
 from winsweep.workspace import Workspace
 
@@ -53,7 +54,7 @@ def study_text(workspace: Workspace) -> str:
     """The study as YAML; "" where its file is gone."""
     try:
         whole = _values(read_extended(workspace.study.path))
-    except (OSError, ValueError):
+    except (WinsweepError, OSError, ValueError):
         return ""
     return without_secrets(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=100))
 
@@ -89,12 +90,24 @@ def _models(workspace: Workspace) -> list[dict[str, str]]:
 
 def _data(workspace: Workspace) -> list[dict[str, str]]:
     """What tasks and instructions were read from, and every local file of the study."""
-    found = {}
+    found: dict[str, str] = {}
     for cell in workspace.study.table.cells:
         for source in [cell.comparison.candidate.instructions, *([cell.training.task] if cell.training else [])]:
-            found[source.name] = f"read by {source.reader}, version {source.version}{_origin(source.data)}"
+            found |= _read(source)
     found |= {path.name: f"sha256 {sha}" for sha, path in sorted(workspace.study.files.items())}
     return [{"name": name, "what": what} for name, what in found.items()]
+
+
+def _read(rows: Rows) -> dict[str, str]:
+    """A source, or each of those that are mixed, and how its rows are read."""
+    if isinstance(rows, Mix):
+        mixed = ", ".join(f"{share:.0%} {part.name}" for part, share in rows.parts)
+        return {rows.name: f"a mix of {mixed}, seed {rows.seed}"} | {
+            name: what for part, _ in rows.parts for name, what in _read(part).items()
+        }
+    drawn = f", {rows.sample.keep} of {rows.sample.rows:,} rows, seed {rows.sample.seed}" if rows.sample else ""
+    code = f", its code sha256 {rows.code.sha256}" if rows.code else ""
+    return {rows.name: f"read by {rows.reader}, version {rows.version}{code}{_origin(rows.data)}{drawn}"}
 
 
 def _origin(data: LocalFile | HubData | None) -> str:

@@ -36,7 +36,7 @@ function cost() {
     judges.map((j) => el("p", { class: "judge" }, el("b", {}, j.dollars === null ? "price not known" : `$${j.dollars.toFixed(2)}`), ` for ${plural(j.judgements, "judgement")} by ${j.judge} (${j.model}): `,
       `${whole(j.tokens_in)} tokens of prompts, ${whole(j.tokens_out)} of replies, at the prices of ${j.prices_of}. ${plural(j.comparisons, "comparison")} asked ${plural(j.asked, "question")}; ${whole(j.asked - j.judgements)} were answered by a judgement that was there.`)),
     el("p", { class: "caption" }, `Made on ${Object.keys(devices).join(", ") || "unknown devices"}. Times are of the attempts that made what is there now, whichever study asked first.`,
-      judges.length ? "" : " The judge costs nothing.")];
+      judges.length ? "" : " No judge was paid by the token.")];
 }
 
 function amount(hours) {
@@ -56,12 +56,12 @@ function provenance() {
     ["results by commit", several(p.commits)],
     ["table", CONTENTS.state.table_key || "worked out for this report"],
     ["judge", p.judge.map((j) => `${j.name}, version ${j.version}${optionsOf(j.options)}`).join("; ")],
-    ["models", p.models.map((m) => `${m.name}: ${m.what}`).join("; ")],
-    ["data", p.data.map((d) => `${d.name}: ${d.what}`).join("; ")],
+    ["models", p.models.map((m) => `${m.name}: ${m.what}`)],
+    ["data", p.data.map((d) => `${d.name}: ${d.what}`)],
     ["device", several(p.devices)], ["system", several(p.system)], ["Python", several(p.python)],
     ["packages", Object.entries(p.packages).map(([name, counts]) => `${name} ${several(counts)}`).join(", ")],
-  ].filter(([, text]) => text);
-  return [el("dl", {}, rows.map(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])),
+  ].filter(([, text]) => text && text.length);
+  return [el("dl", {}, rows.map(([name, text]) => [el("dt", {}, name), el("dd", {}, Array.isArray(text) ? text.map((line) => el("div", {}, line)) : text)])),
     el("details", {}, el("summary", {}, "the study, as it was read"), el("pre", { id: "study-text" }, p.study_text)),
     el("h3", {}, "How to cite"), CONTENTS.cite.map((text) => el("p", { class: "cite" }, text))];
 }

@@ -42,7 +42,12 @@ function picks() {
   const rows = CONTENTS.choices;
   if (!rows.length) return null;
   const fields = Object.keys(rows[0]).filter((name) => !["family", "n", "lc_win_rate_pct", "lc_standard_error_pct", "lc_formula", "win_rate_pct", "standard_error_pct", "behind_pct", "behind_standard_error_pct", "is_picked", "is_tied"].includes(name));
-  return [plainTable("picks", [["for"], ...fields.map((name) => [name, "number"]), ["equal length, %", "number"], ["plain, %", "number"], ["behind the best", "number"], ["", ""]],
-    rows.map((r) => [r.family, ...fields.map((name) => r[name]), fixed(r.lc_win_rate_pct, 2), fixed(r.win_rate_pct, 2), fixed(r.behind_pct, 2), r.is_picked === "True" ? "picked" : r.is_tied === "True" ? "as good, within one standard error" : ""])),
-  el("p", { class: "caption" }, "Validation runs: the test runs were trained with what was picked.")];
+  const heads = [["for"], ...fields.map((name) => [name, "number"]), ["at equal length, %", "number"], ["plain, %", "number"], ["behind the best", "number"], [""]];
+  const shown = (r) => [r.family, ...fields.map((name) => r[name]), fixed(r.lc_win_rate_pct, 2), fixed(r.win_rate_pct, 2), fixed(r.behind_pct, 2),
+    r.is_picked === "True" ? "picked" : r.is_tied === "True" ? "within one standard error" : ""];
+  const ties = (r) => rows.filter((other) => other.family === r.family && other.is_tied === "True").length;
+  const picked = rows.filter((r) => r.is_picked === "True");
+  return [plainTable("picks", [...heads.slice(0, -2), ["as good, within one standard error", "number"]], picked.map((r) => [...shown(r).slice(0, -2), ties(r) ? plural(ties(r), "other") : "none"])),
+    el("details", {}, el("summary", {}, `all ${plural(rows.length, "validation run")}`), plainTable("runs", heads, rows.map(shown))),
+    el("p", { class: "caption" }, "What validation runs decided, and the test runs were trained with.")];
 }

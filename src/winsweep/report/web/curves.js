@@ -29,10 +29,17 @@ function curvePanel(curves, width) {
   const { model, task, varying } = curves[0];
   return el("figure", { "data-curves": curves.length },
     el("figcaption", {}, task, varying ? ` ${varying}` : "", MODELS.length > 1 ? el("span", { class: "quiet" }, ` ${model}`) : null),
-    figure(width, foot + 18, `Training of ${task}`, yAxis(y, left, right, 4, shortNumber), xAxis(x, top, foot, 4, (v) => whole(v), false),
+    figure(width, foot + 18, `Training of ${task}`, yAxis(y, left, right, 4, shortNumber), xAxis(x, top, foot, 4, (v) => (Number.isInteger(v) ? whole(v) : ""), false),
       curves.map((c) => svg("path", { d: area(c.step, c.lr, x, rate), class: "rate" })),
       svg("text", { x: left - 6, y: foot, "text-anchor": "end", class: "tiny" }, "lr"),
-      curves.map((c) => svg("path", { d: line(c.step, c.loss, x, y), class: `curve m${Math.max(0, look(model))}` }, svg("title", {}, `seed ${c.seed}: ${c.steps} steps, loss ${shortNumber(c.first_loss)} to ${shortNumber(c.last_loss)}`)))));
+      curves.map((c) => svg("g", { class: `m${Math.max(0, look(model))}` },
+        svg("title", {}, `seed ${c.seed}: ${plural(c.steps, "step")}, loss ${shortNumber(c.first_loss)} to ${shortNumber(c.last_loss)}`),
+        c.step.length > 1 ? svg("path", { d: line(c.step, c.loss, x, y), class: "curve" }) : dot(c, x, y)))));
+}
+
+/** A run of one step. */
+function dot(curve, x, y) {
+  return curve.loss[0] === null ? null : svg("circle", { cx: x(curve.step[0]), cy: y(curve.loss[0]), r: 2.4, class: "solid" });
 }
 
 /** A path through the points that are numbers. */

@@ -8,6 +8,7 @@ const SECTIONS = [
   ["categories", "By category", categories],
   ["instruction-length", "By length of the instruction", instructionLengths],
   ["answers", "Answers and judge", answers],
+  ["reading", "Read the answers", reading],
   ["ranking", "Response ranking", ranking],
   ["drift", "Drift", drift],
   ["containment-section", "Containment", containment],
@@ -33,6 +34,7 @@ function start() {
   }
   redraw();
   watchWidth(main);
+  startReader();
 }
 
 /** Draw again for another width, and for paper. */

@@ -1,6 +1,5 @@
 // Which arms differ: each against half and against the others of its model, p by Holm.
 
-const LEVEL = 0.05;
 const MOST_SIDE = 40;
 
 function differences() {
