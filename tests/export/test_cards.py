@@ -27,7 +27,17 @@ HOSTILE = [
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_text(told: Facts, name: str, tmp_path: Path) -> None:
     origin = Origin(name, options={name: name}, reader=name)
-    bad = replace(told, label=name, arm=name, study=name, reference=name, data=origin, instructions=origin, base=origin)
+    bad = replace(
+        told,
+        label=name,
+        arm=name,
+        study=name,
+        reference=name,
+        data=(origin, origin),
+        task=name,
+        instructions=origin,
+        base=origin,
+    )
     bad = replace(bad, judge={**told.judge, "name": name}, row={**told.row, "note": name})
     bad = replace(bad, licence=None, frame={**told.frame, "user": name, "template": "tags"})
     text = model_card.readme(bad, "0", has_template=True, name="a/b")
@@ -38,6 +48,18 @@ def test_hostile_names_are_text(told: Facts, name: str, tmp_path: Path) -> None:
     assert not [sign for sign in ("script", "javascript", "example.org", "alert", "\x1b", "\u202e") if sign in shown]
     assert len([line for line in card.text.splitlines() if line.startswith("| this model")]) == 1
     json.dumps(every_eval_ever.record(bad, "0", "a/b", 0.0), allow_nan=False)
+
+
+def test_each_source_of_a_mix_is_named(told: Facts) -> None:
+    mix = (
+        Origin("a", "GAIR/lima", "ab12", "train.jsonl", reader="lima", share=0.75, is_emptied=True),
+        Origin("b", sha256="cd34", reader="mine", code="ef56", share=0.25, sample={"rows": 9}),
+    )
+    card = model_card.readme(replace(told, data=mix, task="both"), "0", has_template=True, name="a/b")
+    assert yaml.safe_load(card.split("---\n")[1])["datasets"] == ["GAIR/lima"] and "finetuned on `both`" in card
+    assert "* 75 %: `GAIR/lima` at `ab12`, `train.jsonl`, read as `lima`; its instructions were emptied" in card
+    assert "* 25 %: `b` (local files, sha256 `cd34`), read as `mine` (a file of the study's own, sha256 `ef56`)" in card
+    assert 'sampled `{"rows": 9}`' in card
 
 
 def without_code(text: str) -> str:

@@ -11,6 +11,7 @@ import winsweep
 from tests.export.conftest import CELL, rows_of
 from tests.local.conftest import Bench
 from winsweep.errors import BadStudy, Damaged, NotFound
+from winsweep.store.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +88,9 @@ def test_a_study_that_is_not_finished_shows_what_is_there(trained: Bench, tmp_pa
 
 def test_nothing_is_given_of_a_study_that_has_not_begun(trained: Bench, tmp_path: Path) -> None:
     bench = Bench(tmp_path, trained.study.read_text())
+    with pytest.raises(NotFound, match="no store in .*, so nothing was run there yet"):
+        winsweep.open_study(bench.study, bench.store)
+    Store(bench.store).open()
     opened = winsweep.open_study(bench.study, bench.store)
     assert not opened.cells["judged"].any() and opened.outputs().empty and opened.annotations().empty
     with pytest.raises(NotFound, match=r"no table: no cell is judged yet; type: python launch/sweep.py .*--store"):

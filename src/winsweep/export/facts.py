@@ -12,7 +12,7 @@ from winsweep.export.licence import Licence, licence_in
 from winsweep.keys import plain
 from winsweep.report.table import read_table
 from winsweep.store.store import RECORD
-from winsweep.study.cell import Cell, HubData, HubModel, LocalFile, Mix, Rows, Training
+from winsweep.study.cell import Cell, HubData, HubModel, LocalFile, Mix, Rows, Source, Training
 from winsweep.study.pretrain import Pretrain
 from winsweep.workspace import Workspace
 
@@ -31,6 +31,10 @@ class Origin:
     sha256: str = ""
     reader: str = ""  # of rows: what turns them into conversations
     options: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""  # sha256 of a reader that is the user's own
+    share: float = 1.0  # in a mix
+    is_emptied: bool = False  # of its instructions: it was trained on responses alone
+    sample: Mapping[str, Any] = field(default_factory=dict)  # which of its rows, where not all
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Facts:
     varying: Mapping[str, Any]
     base: Origin
     licence: Licence | None
-    data: Origin
-    empties_instructions: bool
+    task: str
+    data: tuple[Origin, ...]
     recipe: Mapping[str, Any]
     frame: Mapping[str, Any]
     decoding: Mapping[str, Any]
@@ -72,8 +76,8 @@ def facts(workspace: Workspace, label: str) -> Facts:
         varying=plain(dict(cell.varying)),
         base=model_origin(training.model.name, training.model.source),
         licence=licence_in(model_folder(workspace, training.model.source)),
-        data=source_origin(training.task),
-        empties_instructions=training.task.empty_instructions,
+        task=training.task.name,
+        data=data_origins(training.task),
         recipe=recipe_of(workspace, training),
         frame=asdict(training.frame),
         decoding=plain(asdict(asked.candidate.decoding)),
@@ -96,13 +100,19 @@ def model_origin(name: str, source: HubModel | LocalFile | Pretrain) -> Origin:
     return Origin(name, options=plain(source))
 
 
-def source_origin(source: Rows) -> Origin:
-    if isinstance(source, Mix):
-        return Origin(source.name, options=plain(source))
-    told: dict[str, Any] = {"reader": source.reader, "options": plain(source.options)}
+def source_origin(source: Source, share: float = 1.0) -> Origin:
+    told: dict[str, Any] = {"reader": source.reader, "options": plain(source.options), "share": share}
+    told |= {"is_emptied": source.empty_instructions, "sample": plain(asdict(source.sample)) if source.sample else {}}
+    told |= {"code": source.code.sha256 if source.code else ""}
     if isinstance(source.data, HubData):
         return Origin(source.name, source.data.hf_id, source.data.revision, source.data.file, **told)
     return Origin(source.name, sha256=source.data.sha256 if source.data else "", **told)
+
+
+def data_origins(rows: Rows) -> tuple[Origin, ...]:
+    """A source, or each of a mix with its share."""
+    parts = rows.parts if isinstance(rows, Mix) else ((rows, 1.0),)
+    return tuple(source_origin(source, share) for source, share in parts)
 
 
 def model_folder(workspace: Workspace, source: HubModel | LocalFile | Pretrain) -> Path | None:

@@ -51,7 +51,8 @@ def front_matter(told: Facts) -> dict[str, Any]:
     """
     base = {"base_model": told.base.hf_id, "base_model_relation": "finetune"} if told.base.hf_id else {}
     licence = dict(told.licence.said) if told.licence else {}
-    datasets = {"datasets": [told.data.hf_id]} if told.data.hf_id else {}
+    names = list(dict.fromkeys(part.hf_id for part in told.data if part.hf_id))
+    datasets = {"datasets": names} if names else {}
     index = {"model-index": model_index(told)} if told.row else {}
     fixed = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["winsweep", visible(told.arm)]}
     return {**licence, **base, **fixed, **datasets, **index}
@@ -79,7 +80,7 @@ def model_index(told: Facts) -> list[dict[str, Any]]:
 def about(told: Facts) -> str:
     seeds = f"seed {told.seed}"
     return (
-        f"{source(told.base)}, finetuned on {code(told.data.name)} ({seeds}): the cell {code(told.label)} of the study "
+        f"{source(told.base)}, finetuned on {code(told.task)} ({seeds}): the cell {code(told.label)} of the study "
         f"{code(told.study)}, made by winsweep."
     )
 
@@ -132,15 +133,27 @@ def _said_of_prompts(told: Facts, has_template: bool) -> str:
 
 def training(told: Facts) -> str:
     shown = [[code(name), code(value)] for name, value in told.recipe.items()]
-    empty = " Its instructions were emptied: it was trained on responses alone." if told.empties_instructions else ""
-    return f"## Training\n\nEvery field of the recipe.{empty}\n\n{table(['field', 'value'], shown)}"
+    return f"## Training\n\nEvery field of the recipe.\n\n{table(['field', 'value'], shown)}"
 
 
 def data(told: Facts) -> str:
     notes = told.trained.get("notes", {})
-    count = f" {notes['num_examples']} examples" if "num_examples" in notes else " Examples"
-    options = f", options {code(json.dumps(told.data.options, ensure_ascii=False))}" if told.data.options else ""
-    return f"## Data\n\n{count.strip()} of {source(told.data)}, read as {code(told.data.reader)}{options}."
+    count = f"{notes['num_examples']} examples" if "num_examples" in notes else "Examples"
+    if len(told.data) == 1:
+        return f"## Data\n\n{count} of {_part(told.data[0])}."
+    parts = "\n".join(f"* {100 * part.share:g} %: {_part(part)}" for part in told.data)
+    return f"## Data\n\n{count} of a mix:\n\n{parts}"
+
+
+def _part(of: Origin) -> str:
+    """A source of rows: where from, by which reader, and what of it."""
+    said = f"{source(of)}, read as {code(of.reader)}"
+    said += f" (a file of the study's own, sha256 {code(of.code)})" if of.code else ""
+    said += f", options {code(json.dumps(of.options, ensure_ascii=False))}" if of.options else ""
+    said += f", sampled {code(json.dumps(of.sample, ensure_ascii=False))}" if of.sample else ""
+    return (
+        f"{said}; its instructions were emptied, so that it was trained on responses alone" if of.is_emptied else said
+    )
 
 
 def judging(told: Facts) -> str:
