@@ -1,4 +1,4 @@
-"""Print the log of a cell: of the attempt that runs, or of the last one.
+"""Print the log of a cell: of the attempt that runs, or of the last one; of a finetune also its last steps.
 
   python launch/logs.py STUDY.yaml llama.gsm.s1             what it did last
   python launch/logs.py STUDY.yaml llama.gsm.s1 --follow    go on with new lines
@@ -50,6 +50,7 @@ def main() -> int:
         seen: dict[Path, int] = {}
         while text := logs.new_text(path, seen, last=True):
             say(text)
+        say(logs.steps_text(workspace, path))
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
