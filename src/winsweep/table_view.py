@@ -116,7 +116,7 @@ def _interval(row: Row) -> str:
 
 
 def _that_fit(found: list[tuple[str, list[str]]], columns: int) -> list[tuple[str, list[str]]]:
-    """The first columns that together are no wider; what names a row, its win rate and the interval of that always stay."""
+    """The first columns that together are no wider; the names, the win rate and its interval always stay."""
     least = next((n + 1 for n, (head, _) in enumerate(found) if head in (INTERVAL, "win %")), len(found))
     num = len(found)
     while num > least and sum(max(map(len, (head, *of))) + len(screen.GAP) for head, of in found[:num]) - 2 > columns:

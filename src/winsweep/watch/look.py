@@ -5,6 +5,7 @@ the queue is asked once a minute.
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from winsweep import arm_grid, command_names, logs, results, screen, training_log
@@ -32,6 +33,7 @@ class Watcher:
         self.workspace = workspace
         self.queued: Mapping[str, Task | None] = {}
         self.queue: Queue | None = None
+        self.alive: set[str] = set()  # what the store shows to run, where that is newer than the queue
         self.next_queue = self.next_estimate = 0.0
         self.hours = Hours(workspace)
         self.steps: dict[str, Steps] = {}
@@ -47,7 +49,9 @@ class Watcher:
         if not (root / "store.json").is_file():  # where nothing can be listed, all would seem to be missing
             raise NotFound(f"{root}: the store is not there")
         items = self._items()
-        shown = {i.artifact.key: self._state(i) for i in items}
+        shown: dict[str, str] = {}
+        for i in items:  # inputs come first
+            shown[i.artifact.key] = self._state(i, shown)
         running = {key for key, state in shown.items() if state == "running"}
         shares = {key: eta.share_done(self.workspace, key) for key in sorted(running)}
         found = tuple(self._result(i, shown[i.artifact.key], shares) for i in items)
@@ -76,9 +80,13 @@ class Watcher:
         if time.monotonic() >= self.next_queue:
             self.next_queue = time.monotonic() + QUEUE_S
             if (items := self._ask()) is not None:
+                self.alive = set()
                 return items
-        said = {key: self._words(key) for key in self.queued}
-        return self.workspace.plan(self.workspace.facts(said))
+        facts = self.workspace.facts()
+        self.alive = set(facts.running)
+        over = facts.running.keys() | facts.failed.keys()  # since SLURM was asked they have begun, or ended
+        said = {key: self._words(key) for key in self.queued.keys() - over}
+        return self.workspace.plan(replace(facts, running={**facts.running, **said}))
 
     def _ask(self) -> list[Item] | None:
         """Ask SLURM if anything may be in its queue; the plan that follows, or None where it was not asked or is
@@ -105,12 +113,15 @@ class Watcher:
         task = self.queued[key]
         return f"job {task.id}: {queue.words(task)}" if task else "was submitted a moment ago"
 
-    def _state(self, item: Item) -> str:
-        if item.state != "running" or item.artifact.key not in self.queued:
+    def _state(self, item: Item, before: Mapping[str, str]) -> str:
+        """A plan's state, or that SLURM has it in its queue; what comes later in a task that runs waits."""
+        if item.state != "running" or item.artifact.key not in self.queued or item.artifact.key in self.alive:
             return item.state
         from winsweep.slurm.queue_view import is_waiting
 
-        return "queued" if is_waiting(item, self.queued) else "running"
+        if is_waiting(item, self.queued):
+            return "queued"
+        return "waiting" if any(before.get(i.key, "done") != "done" for i in item.artifact.needs) else "running"
 
     def _result(self, item: Item, state: str, shares: Mapping[str, tuple[float, float]]) -> Result:
         a = item.artifact

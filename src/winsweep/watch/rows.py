@@ -101,13 +101,15 @@ def chosen(choice: Choice, table: Table) -> Sequence[Result]:
 
 
 def follow(choice: Choice, table: Table) -> Choice:
-    """Until a key was pressed, the choice is the first entry that failed, else the last that runs, else stays."""
+    """Until a key was pressed, the choice is the first entry that failed, else a finetune that runs, else the
+    last that runs, else stays."""
     if choice.moved:
         return choice
     places = _places(table)
     failed = [(n, m) for n, m, state in places if state == "failed"]
     running = [(n, m) for n, m, state in places if state == "running"]
-    n, m = (failed[:1] or running[-1:] or [(choice.row, choice.column)])[0]
+    tuned = [(n, m) for n, m in running if table.heads[m] == "finetune"]
+    n, m = (failed[:1] or tuned[:1] or running[-1:] or [(choice.row, choice.column)])[0]
     return replace(choice, row=n, column=m)
 
 
