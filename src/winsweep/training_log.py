@@ -43,9 +43,10 @@ def path_of(store: Store, artifact: Artifact) -> Path | None:
     """
     if artifact.stage != "finetune":
         return None
-    working = max(store.work(artifact.key).glob(f"state-*/{NAME}"), default=None)
+    if working := max(store.work(artifact.key).glob(f"state-*/{NAME}"), default=None):
+        return working
     made = store.root / artifact.name / NAME
-    return working or (made if made.is_file() else None)
+    return made if made.is_file() else None
 
 
 def num_steps(store: Store, key: str) -> int | None:
@@ -118,6 +119,6 @@ def thinned(losses: Sequence[float], num: int) -> list[float]:
 
 def sparkline(losses: Sequence[float], num: int) -> str:
     """The losses one after the other in at most `num` signs, the highest at the top."""
-    shown = thinned(losses, num)
+    shown = thinned(losses, num) if num > 0 else []
     low, high = min(shown, default=0.0), max(shown, default=0.0)
     return "".join(BARS[round((x - low) / ((high - low) or 1.0) * (len(BARS) - 1))] for x in shown)

@@ -1,10 +1,9 @@
 """The live board of a study on a terminal: looks in one thread, draws and listens to keys in the other."""
 
-import contextlib
-import signal
+import os
+import sys
 import threading
 import time
-from collections.abc import Iterator
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,17 +13,18 @@ from winsweep import screen
 from winsweep.errors import WinsweepError
 from winsweep.watch import draw, rows
 from winsweep.watch.draw import Log
-from winsweep.watch.keys import Keys
+from winsweep.watch.keys import SUSPEND, Keys
 from winsweep.watch.look import Watcher, tail
 from winsweep.watch.rows import Choice, Table
 from winsweep.watch.seen import Seen
 from winsweep.workspace import Workspace
 
-LOOK_S = {"here": 2.0, "slurm": 15.0}  # between two looks at the store
+LOOK_S = {"here": 2.0, "slurm": 20.0}  # between two looks at the store
 SHARE = 50  # a look that took a second is followed by so many without one
 LOG_S = 2.0  # between two looks at the log of the chosen entry
 LATE_S = 30.0  # a look that takes longer is told of
 LOG_LINES = 200
+LEAST = 20, 8  # columns and lines; of a smaller terminal a part is seen
 
 
 class Looker(threading.Thread):
@@ -87,7 +87,7 @@ def show(workspace: Workspace) -> int:
     console = Console()
     looker = Looker(workspace)
     looker.start()
-    with _ending(), Keys() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
+    with Keys() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
         _loop(looker, keys, console, live)
     return 0
 
@@ -95,7 +95,9 @@ def show(workspace: Workspace) -> int:
 def _loop(looker: Looker, keys: Keys, console: Console, live: Live) -> None:
     table, choice, drawn = rows.Table(), Choice(), None
     while True:
-        width, height = console.size
+        columns, lines = os.get_terminal_size(sys.stdout.fileno())
+        width, height = max(LEAST[0], columns), max(LEAST[1], lines)
+        console.size = (width, height)  # by itself it would believe COLUMNS and LINES, which do not follow the window
         seen = looker.seen
         if seen is not None:
             table = table if table.is_of(seen, choice.by) else rows.table(seen, choice.by)
@@ -110,6 +112,11 @@ def _loop(looker: Looker, keys: Keys, console: Console, live: Live) -> None:
         for key in keys.wait(0.25):
             if key == "q":
                 return
+            if key == SUSPEND:
+                live.stop()
+                keys.stop()
+                live.start()
+                drawn = None
             choice = rows.moved(choice, key, table, max(1, height // 3))
 
 
@@ -121,18 +128,3 @@ def _text(table: Table, choice: Choice, log: Log, trouble: str, width: int, heig
     for text in texts:
         text.truncate(width, overflow="ellipsis")
     return Group(*texts)
-
-
-@contextlib.contextmanager
-def _ending() -> Iterator[None]:
-    """SIGTERM and the loss of the terminal end the board as Ctrl-C does, so that the terminal is put back."""
-
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, action in before.items():
-            signal.signal(number, action)

@@ -64,7 +64,8 @@ def title(seen: Seen, trouble: str, width: int) -> list[Line]:
     parts = [f"{seen.study}: {seen.num_done} of {len(seen.cells)} cells done"]
     counts = Counter(r.state for r in seen.results)
     parts += [f"{counts[s]} {s}" for s in ("failed", "blocked", "running", "queued") if counts[s]]
-    second = [f"{seen.num_left:,} results left{until(seen)}" if seen.num_left else "nothing left to make"]
+    can = " that can be made" if counts["failed"] else ""
+    second = [f"{seen.num_left:,} results left{until(seen)}" if seen.num_left else f"nothing left{can}; {seen.table}"]
     second += [f"{seen.gpu_hours:.2f} GPU-hours so far"] if seen.gpu_hours else []
     second += [f"seen {clock(seen.at)}"]
     wrong = [trouble] if trouble else []

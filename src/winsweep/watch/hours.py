@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from winsweep.costs.eta import Records
 from winsweep.plan import Item
-from winsweep.store.store import RECORD
 from winsweep.workspace import Workspace
 
 STAGES = ("pretrain", "finetune", "collect", "generate", "judge", "rank", "drift", "containment")  # that may have GPUs
@@ -15,8 +15,8 @@ STAGES = ("pretrain", "finetune", "collect", "generate", "judge", "rank", "drift
 class Hours:
     """The GPU-hours of finished results, each of whose records is read once, and of what runs."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self, workspace: Workspace, records: Records) -> None:
+        self.workspace, self.records = workspace, records
         self.mine = {a.key for a in workspace.order if a.stage in STAGES}
         self.done: dict[str, float] = {}
         self.gpus: dict[str, int] = {}  # of attempts that run
@@ -26,9 +26,8 @@ class Hours:
         """GPU-hours now; `shares` has the seconds for which each attempt has run."""
         finished = self.mine - {i.artifact.key for i in items if i.state != "done"}
         if new := finished - self.done.keys():
-            published = self.workspace.store.published()
-            for key in new:
-                self.done[key] = self._hours(key, read(published[key] / RECORD)) if key in published else 0.0
+            self.records.refresh()
+            self.done |= {key: self._hours(key, self.records.of(key) or {}) for key in new}
         now = sum(self._gpus(key) * running_s / 3600 for key, (_, running_s) in shares.items())
         return sum(self.done[key] for key in finished) + now
 

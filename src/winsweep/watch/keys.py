@@ -1,7 +1,9 @@
 """A terminal that gives its keys one by one, and is left as it was found."""
 
+import contextlib
 import os
 import select
+import signal
 import sys
 import termios
 import tty
@@ -32,27 +34,54 @@ NAMES = {
 }
 
 
+SUSPEND = "suspend"  # what Ctrl-Z is called
+
+
 class Keys:
-    """The keys typed on standard input, while this is entered."""
+    """The keys typed on standard input, while this is entered. SIGTERM, and a terminal that goes away, interrupt as
+    Ctrl-C does.
+    """
 
     def __enter__(self) -> "Keys":
-        self.fd = sys.stdin.fileno()
+        self.fd, self.is_suspended = sys.stdin.fileno(), False
         self.before = termios.tcgetattr(self.fd)
+        actions = {signal.SIGTERM: _end, signal.SIGHUP: _end, signal.SIGTSTP: self._suspend}
+        self.actions = {number: signal.signal(number, action) for number, action in actions.items()}
         tty.setcbreak(self.fd)  # Ctrl-C still interrupts
         return self
 
     def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, trace: TracebackType | None) -> None:
+        with contextlib.suppress(termios.error):  # it is gone
+            termios.tcsetattr(self.fd, termios.TCSADRAIN, self.before)
+        for number, action in self.actions.items():
+            signal.signal(number, action)
+
+    def _suspend(self, *_: object) -> None:
+        self.is_suspended = True
+
+    def stop(self) -> None:
+        """Give the terminal back and stop this process until a shell goes on with it."""
+        self.is_suspended = False
         termios.tcsetattr(self.fd, termios.TCSADRAIN, self.before)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        tty.setcbreak(self.fd)
 
     def wait(self, seconds: float) -> list[str]:
         """The keys typed within that time, as soon as there are any; "q" where the terminal is gone."""
-        if not select.select([self.fd], [], [], seconds)[0]:
+        is_typed = select.select([self.fd], [], [], seconds)[0]
+        if self.is_suspended:
+            return [SUSPEND]
+        if not is_typed:
             return []
         try:
             data = os.read(self.fd, 4096)
         except OSError:
             data = b""
         return names(data) if data else ["q"]
+
+
+def _end(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def names(data: bytes) -> list[str]:

@@ -10,7 +10,7 @@ from winsweep.watch.look import Watcher
 from winsweep.watch.seen import Seen, plain
 from winsweep.workspace import Workspace
 
-LOOK_S = {"here": 2.0, "slurm": 15.0}
+LOOK_S = {"here": 2.0, "slurm": 20.0}
 SHARE = 50
 
 

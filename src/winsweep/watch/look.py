@@ -35,7 +35,9 @@ class Watcher:
         self.queue: Queue | None = None
         self.alive: set[str] = set()  # what the store shows to run, where that is newer than the queue
         self.next_queue = self.next_estimate = 0.0
-        self.hours = Hours(workspace)
+        self.logs: dict[str, str] = {}  # of what runs
+        self.records = eta.Records(workspace)  # each read once
+        self.hours = Hours(workspace, self.records)
         self.steps: dict[str, Steps] = {}
         self.until: tuple[float | None, str] = None, ""
         self.num_done = -1
@@ -131,10 +133,11 @@ class Watcher:
             share, running_s = shares[a.key]
             left_s = durations.left_s(None, share if share >= eta.OWN_PACE else 0.0, running_s)
             training = self._training(item) if a.stage == "finetune" else None
-            log: str | None = str(self.workspace.store.log(a.key))
+            log = self.logs[a.key] = self.logs.get(a.key) or str(self.workspace.store.log(a.key))
             return Result(a.stage, a.label, a.key, state, why, cells, share, left_s, training, log)
-        log = str(self.workspace.store.log(a.key)) if state == "failed" else None
-        return Result(a.stage, a.label, a.key, state, why, cells, log=log)
+        self.logs.pop(a.key, None)  # another attempt has another
+        path = str(self.workspace.store.log(a.key)) if state == "failed" else None
+        return Result(a.stage, a.label, a.key, state, why, cells, log=path)
 
     def _done(self, shown: Mapping[str, str]) -> tuple[Result, ...]:
         """What the plan does not name, as it is done and what is made from it is."""
@@ -185,7 +188,7 @@ class Watcher:
         if time.monotonic() < self.next_estimate:
             return
         begun = time.monotonic()
-        seconds, unknown = eta.end(self.workspace, items, shares)
+        seconds, unknown = eta.end(self.workspace, items, shares, records=self.records)
         took = time.monotonic() - begun
         wait = ESTIMATE_S["slurm" if self.is_on_slurm() else "here"]
         self.next_estimate = time.monotonic() + max(wait, 50 * took)
