@@ -49,6 +49,7 @@ DOORS = {
     "huggingface_hub": {"text/hub.py", "train/collect.py"},
     "regex": {"analysis/guards.py"},
     "pandas": {"api.py"},
+    "shtab": {"completion.py"},
 }
 PURE = (
     "amounts",
@@ -66,6 +67,7 @@ PURE = (
     "errors",
     "zero",
     "layout",
+    "plugins",
     "command_names",
     "study",
     "slurm/chain",

@@ -16,7 +16,7 @@ from winsweep.watch.draw import Log
 from winsweep.watch.keys import SUSPEND, Keys
 from winsweep.watch.look import Watcher, tail
 from winsweep.watch.rows import Choice, Table
-from winsweep.watch.seen import Seen
+from winsweep.watch.seen import Result, Seen
 from winsweep.workspace import Workspace
 
 LOOK_S = {"here": 2.0, "slurm": 20.0}  # between two looks at the store
@@ -34,7 +34,7 @@ class Looker(threading.Thread):
         super().__init__(daemon=True)
         self.workspace, self.watcher = workspace, Watcher(workspace)
         self.seen: Seen | None = None
-        self.log, self.wanted = Log(), ""
+        self.log, self.wanted, self.is_over = Log(), "", False
         self.trouble = ""
         self.began = time.monotonic()
         self.wake = threading.Event()
@@ -63,13 +63,14 @@ class Looker(threading.Thread):
         if not (key := self.wanted):
             return
         try:
-            path, lines = tail(self.workspace, key, LOG_LINES)
+            path, lines = tail(self.workspace, key, LOG_LINES, self.is_over)
         except OSError as e:
             path, lines = "", [screen.printable(f"{e}")]
         self.log = Log(key, path, tuple(lines))
 
-    def want(self, key: str) -> None:
+    def want(self, result: Result | None) -> None:
         """Read the log of this result from now on, at once."""
+        key, self.is_over = (result.key, result.state != "running") if result else ("", False)
         if key != self.wanted:
             self.wanted = key
             self.wake.set()
@@ -102,8 +103,7 @@ def _loop(looker: Looker, keys: Keys, console: Console, live: Live) -> None:
         if seen is not None:
             table = table if table.is_of(seen, choice.by) else rows.table(seen, choice.by)
             choice = rows.follow(choice, table)
-            first = rows.pressing(rows.chosen(choice, table))
-            looker.want(first.key if first else "")
+            looker.want(rows.pressing(rows.chosen(choice, table)))
         log = looker.log if looker.log.key == looker.wanted else Log()
         now = (table, choice, log, looker.said(), width, height)
         if now != drawn:

@@ -208,9 +208,9 @@ def retry_command(workspace: Workspace) -> str:
     return f"{command_names.command('run')} {shlex.join(words)} --retry-failed"
 
 
-def tail(workspace: Workspace, key: str, num: int) -> tuple[str, list[str]]:
-    """The path and the last lines of the log of the latest attempt at a result, those of the last steps of a finetune
-    below them, with nothing that a terminal acts on; "" and none where there is no log.
+def tail(workspace: Workspace, key: str, num: int, is_over: bool = False) -> tuple[str, list[str]]:
+    """The path and the last lines of the log of the latest attempt at a result, with nothing that a terminal acts on;
+    "" and none where there is no log. The last steps of a finetune stand below, or above where it `is_over`.
     """
     path = workspace.store.log(key)
     try:
@@ -221,4 +221,4 @@ def tail(workspace: Workspace, key: str, num: int) -> tuple[str, list[str]]:
         return "", []
     lines = logs.clean(data.decode(errors="replace")).expandtabs(4).splitlines()[-num:]
     steps = logs.steps_text(workspace, path).splitlines() if key.startswith("finetune/") else []
-    return str(path), lines + steps
+    return str(path), steps + lines if is_over else lines + steps
