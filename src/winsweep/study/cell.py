@@ -6,7 +6,7 @@ from typing import Literal
 from winsweep.artifact import Artifact
 from winsweep.errors import BadStudy
 from winsweep.graph import Need
-from winsweep.keys import NAME_ONLY, added, worked_out_once
+from winsweep.keys import NAME_ONLY, added, name_only, worked_out_once
 from winsweep.strict import number
 from winsweep.study.frame import Frame
 from winsweep.study.pretrain import Pretrain
@@ -86,6 +86,15 @@ class Data:
 
 @worked_out_once
 @dataclass(frozen=True)
+class Evaluation:
+    """Rows whose loss a finetune looks at without learning from them."""
+
+    source: Source
+    every: int  # optimizer steps
+
+
+@worked_out_once
+@dataclass(frozen=True)
 class Training:
     """One finetune."""
 
@@ -97,6 +106,7 @@ class Training:
     frame: Frame
     choice: "Choice | None" = added(None)  # whose pick stands for some fields of the recipe
     stop_after_epochs: int | None = added(None)  # a point of the trajectory of the run that the recipe describes
+    evaluation: Evaluation | None = name_only(None)  # what is looked at meanwhile: no weight depends on it
 
 
 @worked_out_once
