@@ -53,9 +53,7 @@ def finetune(
     stop_after_epochs: int | None = None,
     held_out: HeldOut | None = None,
 ) -> dict:
-    """Train `base` on `examples` and fill `out`; called by every rank, returns notes for the record: the DeepSpeed
-    configuration that was used, how steps were split into micro-batches, what checkpoints cost and from which the run
-    went on.
+    """Train `base` on `examples` and fill `out`; called by every rank, returns notes for the record.
 
     `out`, empty and shared, gets the weights as safetensors shards with their index, log.jsonl, and last of all
     train.json; `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes
