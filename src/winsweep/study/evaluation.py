@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from winsweep import strict
 from winsweep.strict import Node
 from winsweep.study.arms import Arm
-from winsweep.study.cell import Evaluation, Source
+from winsweep.study.cell import Evaluation, Rows
 from winsweep.study.parts import Parts
 from winsweep.study.sections import EvalSection
 
@@ -27,7 +27,7 @@ def read(given: Mapping[str, Node], at: Node, arms: Mapping[str, Arm], parts: Pa
     return Evaluation(strict.present(source), strict.present(every))
 
 
-def _source(node: Node, arms: Mapping[str, Arm], parts: Parts) -> Source:
+def _source(node: Node, arms: Mapping[str, Arm], parts: Parts) -> Rows:
     """The rows of a task by its name, of a file by its path, or what an entry of tasks: would train on."""
     if not isinstance(node.value, str):
         return parts.source(node, NAME, "examples")
