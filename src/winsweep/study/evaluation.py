@@ -21,10 +21,12 @@ def read(given: Mapping[str, Node], at: Node, arms: Mapping[str, Arm], parts: Pa
         seen.found.append(
             str(at.error("data is missing", "eval says which rows are held out", "add data: TASK, or data: FILE.jsonl"))
         )
-    source = seen.of(_source, given["data"], arms, parts) if "data" in given else None
+    source: Rows | None = seen.of(_source, given["data"], arms, parts) if "data" in given else None
     every = seen.of(strict.option, EvalSection, "every", given)
     seen.stop()
-    return Evaluation(strict.present(source), strict.present(every))
+    if source is None:
+        raise LookupError("held-out rows without a source")
+    return Evaluation(source, strict.present(every))
 
 
 def _source(node: Node, arms: Mapping[str, Arm], parts: Parts) -> Rows:
