@@ -13,8 +13,9 @@ from winsweep.keys import plain
 from winsweep.store import manifest
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
-from winsweep.study.cell import Data, Evaluation, Training, base_of
+from winsweep.study.cell import Data, Training, base_of
 from winsweep.study.frame import Frame, Message
+from winsweep.study.held_out import Evaluation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

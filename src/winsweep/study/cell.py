@@ -9,6 +9,7 @@ from winsweep.graph import Need
 from winsweep.keys import NAME_ONLY, added, name_only, worked_out_once
 from winsweep.strict import number
 from winsweep.study.frame import Frame
+from winsweep.study.held_out import Evaluation
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
@@ -107,15 +108,6 @@ class Data:
 
     purpose: Literal["examples", "instructions"]
     source: Rows
-
-
-@worked_out_once
-@dataclass(frozen=True)
-class Evaluation:
-    """Rows whose loss a finetune looks at without learning from them."""
-
-    source: Rows
-    every: int  # optimizer steps
 
 
 @worked_out_once

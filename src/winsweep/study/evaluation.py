@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from winsweep import strict
 from winsweep.strict import Node
 from winsweep.study.arms import Arm
-from winsweep.study.cell import Evaluation, Rows
+from winsweep.study.cell import Rows
+from winsweep.study.held_out import Evaluation
 from winsweep.study.parts import Parts
 from winsweep.study.sections import EvalSection
 
