@@ -155,16 +155,16 @@ def refuse_without_queue(a: argparse.Namespace, cluster: Cluster) -> None:
             )
 
 
+def study_words(a: argparse.Namespace) -> str:
+    """The study and the store as any command takes them."""
+    return shlex.join([str(a.study), "--store", str(a.store)])
+
+
 def again(a: argparse.Namespace) -> str:
     """The command that goes on with just what this one was asked for."""
-    words = [
-        str(a.study),
-        "--store",
-        str(a.store),
-        *(["--cluster", a.cluster] if a.cluster != "local" else []),
-    ]
+    words = ["--cluster", a.cluster] if a.cluster != "local" else []
     words += [*(f"--only={label}" for label in a.only or ()), *(["--train-only"] if a.train_only else [])]
-    return f"{command_names.command('run')} {shlex.join(words)}"
+    return " ".join(filter(None, [command_names.command("run"), study_words(a), shlex.join(words)]))
 
 
 def told_first(workspace: Workspace) -> Workspace:
@@ -199,7 +199,7 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
 
 
 def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
-    from winsweep import results, table_view
+    from winsweep import next_steps, results, table_view
     from winsweep.local import view
     from winsweep.remarks import remarks
 
@@ -230,6 +230,7 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
         else results.models_text(workspace, judged)
     )
     print(f"{run.num_started} jobs run; {done} of {len(workspace.judged)} {what}")
+    print("".join(f"{line}\n" for line in next_steps.lines(workspace, items, study_words(a))), end="", flush=True)
     if run.note:
         print(run.note, file=sys.stderr)
     if problems := view.failures_text(workspace, items, command, a.verbose):
