@@ -199,15 +199,20 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
 def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     from winsweep import results, table_view
     from winsweep.local import view
+    from winsweep.messages.messenger import Messenger
     from winsweep.remarks import remarks
+    from winsweep.trackers import tracking
 
     # also where a shell started this in the background with SIGINT ignored
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
-    command = again(a)
+    command, messenger = again(a), Messenger(workspace, cluster)
     try:
         with view.View(workspace, a.verbose) as shown:
-            run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, shown.show)
+            show = messenger.watching(shown.show)
+            run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, show)
+        tracking.at_end(workspace, cluster.track)
+        messenger.close(items)
     except KeyboardInterrupt:
         print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
         return 130

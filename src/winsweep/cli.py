@@ -16,6 +16,7 @@ SAYS = {
     "prune": "remove results that no study needs",
     "init": "write a first study, or a cluster file",
     "one": "train or evaluate one model",
+    "track": "write a study to an experiment tracker",
 }
 USAGE = "usage: winsweep COMMAND [ARGUMENTS]\n\n" + "".join(f"  {name:8s} {says}\n" for name, says in SAYS.items())
 MORE = "\nwinsweep COMMAND --help says more. winsweep --version says which this is."

@@ -16,6 +16,7 @@ SCRIPTS = {
     "prune": "prune",
     "init": "init",
     "one": "one",
+    "track": "track",
 }
 NAMES = {script: name for name, script in SCRIPTS.items()}
 WRITTEN = re.compile(rf"(?<![\w/.-])(?:python )?(?:launch/)?({'|'.join(NAMES)})\.py\b")

@@ -20,14 +20,16 @@ from winsweep.attempt.retry import ChainProgress
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.cluster_file import read_cluster
 from winsweep.errors import ClusterDown, Stopped
+from winsweep.messages.messenger import Messenger
 from winsweep.placement import Cluster
 from winsweep.results import publish_table
 from winsweep.slurm import containers, halt, queue, task_script, watchdog
 from winsweep.slurm.array_folders import spec_of
 from winsweep.slurm.node import requeue
 from winsweep.slurm.pending_finalizers import FINALIZER_FILE, asked
-from winsweep.slurm.reconcile import judged_cells, look, reconcile
+from winsweep.slurm.reconcile import Look, judged_cells, look, reconcile
 from winsweep.store.store import Store
+from winsweep.trackers import tracking
 from winsweep.workspace import Workspace, open_workspace
 
 KNOWN_AFTER_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
@@ -80,6 +82,7 @@ def close(told: dict, flag: StopFlag) -> int:
             if not stays and not stayed:
                 if not seen.submitted:
                     watchdog.drop(workspace.store.root, job)
+                tell(workspace, cluster, seen)
                 return 0
             if stays:
                 wait_for_room()
@@ -89,6 +92,13 @@ def close(told: dict, flag: StopFlag) -> int:
             if time.monotonic() > limit:
                 raise
             time.sleep(POLL_S)
+
+
+def tell(workspace: Workspace, cluster: Cluster, seen: Look) -> None:
+    """Trackers and a person are told last, when the study goes on or has ended without this job."""
+    tracking.at_end(workspace, cluster.track)
+    halted = "" if seen.submitted else halt.reason(workspace.store, workspace.study.name)
+    Messenger(workspace, cluster).close(seen.items, halted)
 
 
 def wait_for_room() -> None:

@@ -1,0 +1,147 @@
+"""Writes what a store has of a study to a tracker. What the tracker itself says that it holds decides what is added, so
+that a call may be repeated, or killed at any moment, and nothing is there twice.
+"""
+
+import contextlib
+import importlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from winsweep import layout, screen, strict
+from winsweep.errors import BadStudy, Busy, NotFound
+from winsweep.store import links, liveness
+from winsweep.store.store import Store
+from winsweep.trackers import runs
+from winsweep.workspace import Workspace, open_workspace
+
+NAMES = ("wandb", "trackio", "tensorboard", "mlflow")
+FOLDER = ".trackers"  # in a store
+WAIT_S = 60.0  # for another call that writes to the same tracker
+FOLLOW_S = 20.0
+MOST_S = 600.0  # of a run's end
+OVER = ("done", "failed", "blocked")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How many runs a call wrote, and how many were there already as they are."""
+
+    written: int
+    same: int
+
+
+def tracker(name: str, place: Path) -> ModuleType:
+    """The module that writes to a tracker; BadStudy for one that there is not, NotFound without its packages."""
+    if name not in NAMES:
+        raise BadStudy(f"tracker: found {name!r}; {strict.near(name, NAMES)}")
+    tool = importlib.import_module(f"winsweep.trackers.{name}")
+    try:
+        tool.library(place)
+    except ImportError as e:
+        raise NotFound(
+            f"tracker {name}: {e}; its packages are no part of winsweep's own; type: pip install {tool.PACKAGES}"
+        ) from None
+    return tool
+
+
+def place_of(store: Store, name: str) -> Path:
+    """Where a tracker's files lie, if nobody says otherwise."""
+    links.refuse(store.root / FOLDER)
+    return store.root / FOLDER / name
+
+
+def track(workspace: Workspace, name: str, place: Path, seen: "Seen | None" = None) -> Pass:
+    """Make the tracker hold all that the store has of the study now; Busy if another call is at it for a minute."""
+    tool, seen = tracker(name, place), seen or Seen()
+    written = same = 0
+    with _turn(workspace.store, name):
+        for run in runs.runs(workspace, seen.logs):
+            if seen.told.get(run.id) == run or not _put(tool, place, workspace.study.name, run):
+                same += 1
+            else:
+                written += 1
+            seen.told[run.id] = run
+    return Pass(written, same)
+
+
+class Seen:
+    """What earlier passes of this process have read and told."""
+
+    def __init__(self) -> None:
+        self.logs = runs.Logs()
+        self.told: dict[str, runs.Run] = {}
+
+
+def _put(tool: ModuleType, place: Path, project: str, run: runs.Run) -> bool:
+    """Whether something had to be written."""
+    held = tool.held(place, project, run)
+    run = run if run.is_logged or run.kind == "cell" else replace(run, rows=tuple(held.rows))
+    keep = runs.same(run.rows, held.rows, tool.stored)
+    if keep == len(run.rows) == len(held.rows) and held.about == run.about:
+        return False
+    tool.write(place, project, run, keep)
+    return True
+
+
+def follow(workspace: Workspace, name: str, place: Path, say: Callable[[Pass], None], poll_s: float = FOLLOW_S) -> None:
+    """Track until nothing of the study is to come: all is done, or has failed."""
+    seen = Seen()
+    while True:
+        is_over = all(i.state in OVER for i in workspace.plan(workspace.facts()))  # before the pass: it sees the rest
+        with contextlib.suppress(Busy):
+            say(track(workspace, name, place, seen))
+        if is_over:
+            return
+        time.sleep(poll_s)
+
+
+def at_end(workspace: Workspace, names: Iterable[str]) -> None:
+    """Track to each of `names` in a process of its own that may take MOST_S; what goes wrong is said, and no more."""
+    for name in names:
+        words = [str(workspace.study.path), str(workspace.store.root), name]
+        command = [sys.executable, "-P", "-m", "winsweep.trackers.tracking", *words]
+        try:
+            done = subprocess.run(
+                command, env=os.environ | layout.python_path(), capture_output=True, text=True, timeout=MOST_S
+            )
+            said = done.stdout if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no word"])[-1]
+        except (OSError, subprocess.TimeoutExpired) as e:
+            said = str(e)
+        print(f"track {name}: {screen.printable(said.strip())}", file=sys.stderr, flush=True)
+
+
+def main(study: str, store: str, name: str) -> None:
+    workspace = open_workspace(Path(study), Path(store), lenient=True)
+    done = track(workspace, name, place := place_of(workspace.store, name))
+    print(f"{done.written} runs written; to look: {tracker(name, place).show(place, workspace.study.name)}")
+
+
+@contextlib.contextmanager
+def _turn(store: Store, name: str) -> Iterator[None]:
+    """One call at a time writes to a tracker; one that died is followed."""
+    key, limit = f"track/{name}", time.monotonic() + WAIT_S
+    heartbeat = store.work(key) / "heartbeat"
+    while True:
+        try:
+            claim = store.claim(key, liveness.owner("track"), lambda owner: liveness.alive(owner, heartbeat))
+            break
+        except Busy as e:
+            if time.monotonic() > limit:
+                raise Busy(f"tracker {name}: {e}, which is writing to it; stop it or wait") from None
+            time.sleep(0.5)
+    stop = liveness.beat(heartbeat)
+    try:
+        yield
+    finally:
+        stop.set()
+        claim.end({"kind": "done"})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
