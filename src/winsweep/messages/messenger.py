@@ -62,13 +62,18 @@ class Messenger:
 
     def close(self, items: Sequence[Item], halted: str = "") -> None:
         """Send how the study ended, if nothing more of it is to come (`halted`: why, though it is not done), and wait
-        for a while until all is sent.
+        until all is sent or given up.
         """
         self.look(items)
+        self._wait()  # a person reads of a failure before the end
         if self.is_on and (halted or all(i.state in OVER for i in items)):
             states = sorted(f"{i.artifact.key} {i.state}" for i in items)
             with _warned():
                 self._tell(texts.of_end(self.workspace, items, halted and f"{halted} {self._again()}"), states)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Return when every message is sent or given up, which is soon; what was not sent is said."""
         limit = time.monotonic() + WAIT_S
         for process in self.sent:
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -2,7 +2,7 @@
 others' text, and nothing in them acts where a message is shown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from winsweep import results, screen
@@ -13,6 +13,7 @@ from winsweep.workspace import Workspace
 LONGEST = 400  # characters of a reason
 HARMLESS = str.maketrans({"@": "＠", "<": "(", ">": ")", "`": "'"})  # mentions, links, HTML
 USED_UP = "budget"
+WIN_RATE = "paired_win_rate_pct"
 
 
 class Message(NamedTuple):
@@ -51,19 +52,23 @@ def of_end(workspace: Workspace, items: Sequence[Item], halted: str = "") -> Mes
 
 
 def headline(workspace: Workspace) -> str:
-    """The arm with the highest win rate at equal length among those that are not compared with themselves."""
-    arms = [(name, row) for name, row in by_arm(table_rows(workspace)).items() if _is_compared(row)]
+    """The arm with the highest win rate at equal length, of those that are not compared with themselves."""
+    themselves = _references(workspace)
+    rows = by_arm(table_rows(workspace)).items()
+    arms = [(name, row) for name, row in rows if row[WIN_RATE] and (row["model"], row["task"]) not in themselves]
     if not arms:
         return ""
-    name, row = max(arms, key=lambda pair: float(pair[1]["paired_win_rate_pct"]))
-    low, high = row.get("paired_low_pct"), row.get("paired_high_pct")
+    name, row = max(arms, key=lambda pair: float(pair[1][WIN_RATE]))
+    low, high = row["paired_low_pct"], row["paired_high_pct"]
     interval = f" ({float(low):.1f} to {float(high):.1f})" if low and high else ""
-    seeds = f", mean of {row['num_seeds']} seeds" if row.get("num_seeds") else ""
-    return f"best arm: {harmless(name)}, win rate {float(row['paired_win_rate_pct']):.1f} %{interval}{seeds}"
+    seeds = f", mean of {row['num_seeds']} seeds" if row["num_seeds"] else ""
+    return f"best arm: {harmless(name)}, win rate {float(row[WIN_RATE]):.1f} %{interval}{seeds}"
 
 
-def _is_compared(row: Mapping[str, str]) -> bool:
-    return bool(row.get("paired_win_rate_pct")) and float(row.get("share_identical") or 0) < 1
+def _references(workspace: Workspace) -> set[tuple[str, str]]:
+    """Model and task of the cells that are their own reference."""
+    cells = [c for c in workspace.study.table.cells if c.label in workspace.judged]
+    return {(c.model, c.task) for c in cells if c.comparison.candidate == c.comparison.reference}
 
 
 def harmless(text: str) -> str:
