@@ -50,6 +50,12 @@ class Desk:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def sweep(self, *words: str) -> str:
+        launch = [sys.executable, str(ROOT / "launch/sweep.py"), str(self.study), "--store", str(self.store)]
+        done = subprocess.run([*launch, *words], capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
     def read(self, name: str) -> dict[str, Found]:
         return getattr(readers, name)(self.store / tracking.FOLDER / name, "small")
 

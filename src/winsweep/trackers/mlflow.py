@@ -25,7 +25,8 @@ def stored(value: float) -> float:
 
 
 def show(place: Path, project: str) -> str:
-    return f"mlflow ui --backend-store-uri {shlex.quote(_uri(place))}"
+    where = f'"${URI}"' if os.environ.get(URI) else shlex.quote(_own(place))  # theirs may have a password in it
+    return f"mlflow ui --backend-store-uri {where}"
 
 
 def held(place: Path, project: str, run: Run) -> Held:
@@ -52,8 +53,7 @@ def write(place: Path, project: str, run: Run, keep: int) -> None:
         id = found[0].info.run_id if goes_on else _created(place, project, run)
         _log(client, id, run, keep if goes_on else 0)
         client.set_terminated(id)
-        for name, value in {**_tags(run), ABOUT: run.about}.items():
-            client.set_tag(id, name, value)
+        client.log_batch(id, tags=[_entities().RunTag(*pair) for pair in {**_tags(run), ABOUT: run.about}.items()])
 
 
 def _goes_on(found: Any, run: Run) -> bool:
@@ -98,8 +98,8 @@ def _tags(run: Run) -> dict[str, str]:
     return {name: str(value)[:LONGEST] for name, value in run.config.items() if name.startswith(TABLE)}
 
 
-def _uri(place: Path) -> str:
-    return os.environ.get(URI) or f"sqlite:///{place / 'mlflow.db'}"
+def _own(place: Path) -> str:
+    return f"sqlite:///{place / 'mlflow.db'}"
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def _quiet() -> Iterator[None]:
 @cache
 def _client(place: Path) -> Any:
     place.mkdir(parents=True, exist_ok=True)
-    return library(place).MlflowClient(tracking_uri=_uri(place))
+    return library(place).MlflowClient(tracking_uri=os.environ.get(URI) or _own(place))
 
 
 def library(place: Path) -> Any:

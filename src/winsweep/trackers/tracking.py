@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from winsweep import layout, screen, strict
-from winsweep.errors import BadStudy, Busy, NotFound
+from winsweep import layout, node_environment, screen, strict
+from winsweep.errors import BadStudy, Busy, NotFound, WinsweepError
 from winsweep.store import links, liveness
 from winsweep.store.store import Store
 from winsweep.trackers import runs
@@ -25,6 +25,7 @@ FOLDER = ".trackers"  # in a store
 WAIT_S = 60.0  # for another call that writes to the same tracker
 FOLLOW_S = 20.0
 MOST_S = 600.0  # of a run's end
+SECRET_LENGTH = 6
 OVER = ("done", "failed", "blocked")
 
 
@@ -57,15 +58,20 @@ def place_of(store: Store, name: str) -> Path:
 
 
 def track(workspace: Workspace, name: str, place: Path, seen: "Seen | None" = None) -> Pass:
-    """Make the tracker hold all that the store has of the study now; Busy if another call is at it for a minute."""
+    """Make the tracker hold all that the store has of the study now; Busy if another call is at it for a minute,
+    WinsweepError for what its library raises.
+    """
     tool, seen = tracker(name, place), seen or Seen()
     written = same = 0
     with _turn(workspace.store, name):
         for run in runs.runs(workspace, seen.logs):
-            if seen.told.get(run.id) == run or not _put(tool, place, workspace.study.name, run):
-                same += 1
-            else:
-                written += 1
+            is_known = seen.told.get(run.id) == run
+            try:
+                is_new = not is_known and _put(tool, place, workspace.study.name, run)
+            except Exception as e:  # whatever a library may raise
+                what = _hidden(f"{type(e).__name__}: {e}")
+                raise WinsweepError(f"tracker {name}: {what}; the same command, typed again, goes on") from e
+            written, same = written + is_new, same + (not is_new)
             seen.told[run.id] = run
     return Pass(written, same)
 
@@ -87,6 +93,14 @@ def _put(tool: ModuleType, place: Path, project: str, run: runs.Run) -> bool:
         return False
     tool.write(place, project, run, keep)
     return True
+
+
+def _hidden(text: str) -> str:
+    """`text` with the names of variables in place of what they have: an address may have a password in it."""
+    for name, value in os.environ.items():
+        if len(value) >= SECRET_LENGTH and (name == "MLFLOW_TRACKING_URI" or node_environment.SECRET.search(name)):
+            text = text.replace(value, f"${name}")
+    return screen.printable(" ".join(text.split()))
 
 
 def follow(workspace: Workspace, name: str, place: Path, say: Callable[[Pass], None], poll_s: float = FOLLOW_S) -> None:
@@ -113,13 +127,18 @@ def at_end(workspace: Workspace, names: Iterable[str]) -> None:
             said = done.stdout if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no word"])[-1]
         except (OSError, subprocess.TimeoutExpired) as e:
             said = str(e)
-        print(f"track {name}: {screen.printable(said.strip())}", file=sys.stderr, flush=True)
+        print(f"track {name}: {_hidden(said)}", file=sys.stderr, flush=True)
 
 
-def main(study: str, store: str, name: str) -> None:
-    workspace = open_workspace(Path(study), Path(store), lenient=True)
-    done = track(workspace, name, place := place_of(workspace.store, name))
-    print(f"{done.written} runs written; to look: {tracker(name, place).show(place, workspace.study.name)}")
+def main(study: str, store: str, name: str) -> int:
+    try:
+        workspace = open_workspace(Path(study), Path(store), lenient=True)
+        done = track(workspace, name, place := place_of(workspace.store, name))
+        print(f"{done.written} runs written; to look: {tracker(name, place).show(place, workspace.study.name)}")
+    except WinsweepError as e:
+        print(e, file=sys.stderr)
+        return 2
+    return 0
 
 
 @contextlib.contextmanager
@@ -144,4 +163,4 @@ def _turn(store: Store, name: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))
