@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     a = parser().parse_args()
     try:
-        workspace = open_workspace(a.study, a.store, lenient=True)
+        workspace = open_workspace(a.study, a.store, lenient=True, is_made=not a.follow)
         place = (a.out or tracking.place_of(workspace.store, a.to)).absolute()
         tool = tracking.tracker(a.to, place)
         if a.follow:

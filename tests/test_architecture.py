@@ -62,6 +62,7 @@ DOORS = {
     "sqlalchemy": {"trackers/mlflow.py"},
     "alembic": {"trackers/mlflow.py"},
     "apprise": {"messages/deliver.py"},
+    "shtab": {"completion.py"},
 }
 PURE = (
     "amounts",
@@ -79,6 +80,7 @@ PURE = (
     "errors",
     "zero",
     "layout",
+    "plugins",
     "command_names",
     "study",
     "slurm/chain",
