@@ -211,8 +211,8 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
         with view.View(workspace, a.verbose) as shown:
             show = messenger.watching(shown.show)
             run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, show)
-        tracking.at_end(workspace, cluster.track)
         messenger.close(items)
+        tracking.at_end(workspace, cluster.track)
     except KeyboardInterrupt:
         print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
         return 130

@@ -4,12 +4,15 @@ something is missing.
 
 import importlib.util
 import os
+import time
+from pathlib import Path
 
 import pytest
 
 from tests.trackers import readers
 from tests.trackers.conftest import Desk, rows_of
 from winsweep.trackers import tracking
+from winsweep.workspace import open_workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # their libraries' own
 needs = {
@@ -38,6 +41,16 @@ def test_a_run_on_this_machine_writes_at_its_end_and_no_tracker_fails_it(tmp_pat
     assert "key $MY_API_KEY" in said and "s3cr3t" not in said and "\x1b" not in said
     monkeypatch.undo()
     assert len(desk.read("tensorboard")) == 4
+
+
+def test_a_tracker_that_hangs_is_given_up_with_all_that_it_started(tmp_path, desk, monkeypatch, capsys):
+    hangs = "import subprocess, time\nsubprocess.Popen(['sleep', '4242'])\ntime.sleep(1000)\n"
+    broken(tmp_path, monkeypatch, "wandb", hangs)
+    workspace, begun = open_workspace(desk.study, desk.store), time.monotonic()
+    tracking.at_end(workspace, ["wandb"], 5.0)
+    assert time.monotonic() - begun < 30 and "track wandb: not done in 5 s; " in capsys.readouterr().err
+    running = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline")]
+    assert not [line for line in running if b"sleep\x004242" in line]
 
 
 def test_an_unknown_tracker_is_told_which_there_are(desk):

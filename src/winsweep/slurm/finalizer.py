@@ -35,6 +35,8 @@ from winsweep.workspace import Workspace, open_workspace
 KNOWN_AFTER_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
 DOWN_S = 1800.0  # how long SLURM may be away
 POLL_S = 10.0
+SPARE_S = 90.0  # of its time limit, which it leaves: SLURM may ask it to end a minute early
+BEGUN = time.monotonic()
 ROOM_S = 3600.0  # for as long a finalizer that found no room does nothing at all while nothing changes
 
 
@@ -69,6 +71,7 @@ def close(told: dict, flag: StopFlag) -> int:
         try:
             wait_until_known(workspace)
             if edited(workspace, told, job):
+                tell(workspace, cluster, look(workspace, job))
                 return 0
             if not stays:
                 make_table(workspace, cluster, flag)
@@ -95,10 +98,14 @@ def close(told: dict, flag: StopFlag) -> int:
 
 
 def tell(workspace: Workspace, cluster: Cluster, seen: Look) -> None:
-    """Trackers and a person are told last, when the study goes on or has ended without this job."""
-    tracking.at_end(workspace, cluster.track)
+    """A person and trackers are told last, when the study goes on or has ended without this job, and within the time
+    that this job has left: a tracker that hangs must not bring it back into the queue.
+    """
     halted = "" if seen.submitted else halt.reason(workspace.store, workspace.study.name)
     Messenger(workspace, cluster).close(seen.items, halted)
+    placed = cluster.placements.of("aggregate", workspace.study.name)
+    left_s = 60 * placed.time_min - placed.signal_s - SPARE_S - (time.monotonic() - BEGUN)
+    tracking.at_end(workspace, cluster.track, min(left_s, tracking.MOST_S))
 
 
 def wait_for_room() -> None:

@@ -5,15 +5,17 @@ that a call may be repeated, or killed at any moment, and nothing is there twice
 import contextlib
 import importlib
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from winsweep import layout, node_environment, screen, strict
+from winsweep import command_names, layout, node_environment, screen, strict
 from winsweep.errors import BadStudy, Busy, NotFound, WinsweepError
 from winsweep.store import links, liveness
 from winsweep.store.store import Store
@@ -24,7 +26,7 @@ NAMES = ("wandb", "trackio", "tensorboard", "mlflow")
 FOLDER = ".trackers"  # in a store
 WAIT_S = 60.0  # for another call that writes to the same tracker
 FOLLOW_S = 20.0
-MOST_S = 600.0  # of a run's end
+MOST_S = 600.0  # of all trackers at a run's end
 SECRET_LENGTH = 6
 OVER = ("done", "failed", "blocked")
 
@@ -115,19 +117,37 @@ def follow(workspace: Workspace, name: str, place: Path, say: Callable[[Pass], N
         time.sleep(poll_s)
 
 
-def at_end(workspace: Workspace, names: Iterable[str]) -> None:
-    """Track to each of `names` in a process of its own that may take MOST_S; what goes wrong is said, and no more."""
+def at_end(workspace: Workspace, names: Iterable[str], within_s: float = MOST_S) -> None:
+    """Track to each of `names`, all together within a time; what goes wrong is said, and no more."""
+    limit = time.monotonic() + within_s
     for name in names:
-        words = [str(workspace.study.path), str(workspace.store.root), name]
-        command = [sys.executable, "-P", "-m", "winsweep.trackers.tracking", *words]
         try:
-            done = subprocess.run(
-                command, env=os.environ | layout.python_path(), capture_output=True, text=True, timeout=MOST_S
-            )
-            said = done.stdout if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no word"])[-1]
-        except (OSError, subprocess.TimeoutExpired) as e:
+            said = _apart(workspace, name, max(0.0, limit - time.monotonic()))
+        except OSError as e:
             said = str(e)
         print(f"track {name}: {_hidden(said)}", file=sys.stderr, flush=True)
+
+
+def _apart(workspace: Workspace, name: str, within_s: float) -> str:
+    """What a process of its own says last that tracks; it and all that it started are gone when this returns."""
+    words = [str(workspace.study.path), str(workspace.store.root), name]
+    command = [sys.executable, "-P", "-m", "winsweep.trackers.tracking", *words]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        env = os.environ | layout.python_path()
+        process = subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+        )
+        try:
+            code = process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return f"not done in {within_s:.0f} s; {command_names.command('track')} goes on"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        said = err if code else out
+        said.seek(0)
+        return (said.read().decode(errors="replace").strip().splitlines() or [f"exit code {code}"])[-1]
 
 
 def main(study: str, store: str, name: str) -> int:
