@@ -201,17 +201,22 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
 def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     from winsweep import next_steps, results, table_view
     from winsweep.local import view
+    from winsweep.messages.messenger import Messenger
     from winsweep.remarks import remarks
+    from winsweep.trackers import tracking
 
     # also where a shell started this in the background with SIGINT ignored
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
-    command, here = again(a), gpus.here()
+    command, here, messenger = again(a), gpus.here(), Messenger(workspace, cluster)
     at_once = gpus.side_by_side(workspace, cluster, a.jobs, here)
     print(at_once if here else "", end="", flush=True)
     try:
         with view.View(workspace, a.verbose) as shown:
-            run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, shown.show)
+            show = messenger.watching(shown.show)
+            run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, show)
+        messenger.close(items)
+        tracking.at_end(workspace, cluster.track)
     except KeyboardInterrupt:
         print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
         return 130

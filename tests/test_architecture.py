@@ -31,6 +31,12 @@ HEAVY = {
     "vllm",
     "matplotlib",
     "sentence_transformers",
+    "wandb",
+    "trackio",
+    "tensorboard",
+    "mlflow",
+    "sqlalchemy",
+    "apprise",
 }
 DOORS = {
     "deepspeed": {"train/engine.py", "train/muon.py"},
@@ -49,6 +55,13 @@ DOORS = {
     "huggingface_hub": {"text/hub.py", "train/collect.py"},
     "regex": {"analysis/guards.py"},
     "pandas": {"api.py"},
+    "wandb": {"trackers/wandb.py"},
+    "trackio": {"trackers/trackio.py"},
+    "tensorboard": {"trackers/tensorboard.py"},
+    "mlflow": {"trackers/mlflow.py"},
+    "sqlalchemy": {"trackers/mlflow.py"},
+    "alembic": {"trackers/mlflow.py"},
+    "apprise": {"messages/deliver.py"},
     "shtab": {"completion.py"},
 }
 PURE = (
@@ -191,7 +204,7 @@ def test_every_module_and_public_class_says_what_it_is():
 
 
 @pytest.mark.parametrize(
-    "command", ["sweep", "status", "prune", "logs", "doctor", "one", "score", "init", "report", "export"]
+    "command", ["sweep", "status", "prune", "logs", "doctor", "one", "score", "init", "report", "export", "track"]
 )
 def test_launch_commands_start_without_heavy_imports(command):
     done = subprocess.run(

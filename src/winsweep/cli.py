@@ -18,6 +18,7 @@ SAYS = {
     "init": "write a first study, or a cluster file",
     "one": "train or evaluate one model",
     "export": "a trained cell as a model directory for others",
+    "track": "write a study to an experiment tracker",
     "completion": "what your shell needs to complete these words",
 }
 USAGE = "usage: winsweep COMMAND [ARGUMENTS]\n\n" + "".join(f"  {name:10s} {says}\n" for name, says in SAYS.items())

@@ -18,6 +18,7 @@ SCRIPTS = {
     "init": "init",
     "one": "one",
     "export": "export",
+    "track": "track",
 }
 NAMES = {script: name for name, script in SCRIPTS.items()}
 WRITTEN = re.compile(rf"(?<![\w/.-])(?:python )?(?:launch/)?({'|'.join(NAMES)})\.py\b")
