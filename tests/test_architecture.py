@@ -47,6 +47,7 @@ DOORS = {
     "matplotlib": {"analysis/plot.py"},
     "sentence_transformers": {"analysis/embed.py"},
     "huggingface_hub": {"text/hub.py", "train/collect.py"},
+    "flash_attn": {"train/attention_kernels.py"},
     "regex": {"analysis/guards.py"},
     "pandas": {"api.py"},
 }
