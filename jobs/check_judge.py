@@ -3,9 +3,9 @@
 import json
 from dataclasses import asdict, replace
 
-from winsweep import keys, layout
+from winsweep import keys, plugins
 from winsweep.attempt.job import Job
-from winsweep.graph import Need, Want, load
+from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
 from winsweep.study.uses import JudgeUse
 
@@ -21,7 +21,7 @@ def run(job: Job) -> None:
     from winsweep.check.finding import error_of
 
     asked = job.params["judge"]
-    module = load(layout.JUDGES / f"{asked['name']}.py", "winsweep.judges")
+    module = plugins.of_judge(asked, job.file)
     options = keys.restore(module.Options, asked["options"])
     weights = getattr(options, "weights", None)  # of a judge that is a model on this machine
     options = replace(options, path=str(job.file(weights))) if weights and "sha256" in weights else options

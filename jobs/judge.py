@@ -9,10 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from winsweep import keys, layout
+from winsweep import keys, plugins
 from winsweep.attempt.job import Job
 from winsweep.errors import Stopped
-from winsweep.graph import Need, Want, load
+from winsweep.graph import Need, Want
 from winsweep.study.cell import Comparison, Data, Judge, LocalFile
 
 VERSION = 1
@@ -44,7 +44,8 @@ def run(job: Job) -> None:
             flush=True,
         )
         job.notes["num_matched_by_white_space"] = num_matched
-    module, judge, judged = _module(job.params["judge"]["name"]), job.params["judge"], {}
+    judge, judged = job.params["judge"], {}
+    module = plugins.of_judge(judge, job.file)
 
     def keep(rows: list[dict]) -> None:
         judged.update({row["instruction"]: row for row in rows})
@@ -75,11 +76,7 @@ def _reference(job: Job) -> Path:
 
 @functools.cache  # as it may read files, and all cells of a study have the same judge
 def _identity(judge: Judge) -> dict[str, str]:
-    return _module(judge.name).identity(judge.options)
-
-
-def _module(name: str) -> ModuleType:
-    return load(layout.JUDGES / f"{name}.py", "winsweep.judges")
+    return plugins.known(plugins.JUDGES, judge.name, judge.code).identity(judge.options)
 
 
 if __name__ == "__main__":

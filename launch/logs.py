@@ -42,7 +42,7 @@ def main() -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
-        workspace = open_workspace(a.study, a.store)
+        workspace = open_workspace(a.study, a.store, is_made=True)
         if a.follow:
             return 0 if logs.follow(workspace, a.cell, a.stage, say) else 1
         path = logs.current(workspace, a.cell, a.stage)

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     a = parser().parse_args()
     try:
-        workspaces = [open_workspace(study, a.store) for study in a.studies]
+        workspaces = [open_workspace(study, a.store, is_made=True) for study in a.studies]
         others = {} if a.others else kept(workspaces)
         found = waste(workspaces, others)
     except WinsweepError as e:

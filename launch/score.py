@@ -191,8 +191,9 @@ def judge_of(words: str, store: Path) -> "Judge":
     judge = parts.judge(Node(inner, "--judge", 1, "judge"))
     for why in parts.missing.values():
         raise BadStudy(why)
-    for path in parts.files.values():  # the weights of a judge that is a model on this machine
-        options: Any = judge.options  # a dataclass of the judge's own module
+    options: Any = judge.options  # a dataclass of the judge's own module
+    weights = getattr(options, "weights", None)  # of a judge that is a model on this machine
+    if path := parts.files.get(getattr(weights, "sha256", "")):
         judge = dataclasses.replace(judge, options=dataclasses.replace(options, path=str(path)))
     return judge
 
@@ -201,12 +202,11 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
     """The only place here that asks a judge: judgements are kept one by one in the store's ledger, whole files under a
     digest of judge and pairs.
     """
-    from winsweep import keys, layout
-    from winsweep.graph import load
+    from winsweep import keys, plugins
     from winsweep.judge.ledger import Ledger, place
     from winsweep.store.manifest import kept
 
-    module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
+    module = plugins.known(plugins.JUDGES, judge.name, judge.code)
     identity = module.identity(judge.options)
     path = (
         store

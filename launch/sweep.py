@@ -192,7 +192,7 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
     looked = dry.say_amounts(workspace, items, detail)
     gpu_gb = (lambda placed: memory_gb) if memory_gb else None
     code = dry.say_checks(workspace, cluster.placements, items, a.jobs, gpu_gb, looked, detail)
-    dry.say_next(items, again(a))
+    dry.say_next(items, again(a), bool(code))
     return code
 
 

@@ -50,6 +50,7 @@ DOORS = {
     "flash_attn": {"train/attention_kernels.py"},
     "regex": {"analysis/guards.py"},
     "pandas": {"api.py"},
+    "shtab": {"completion.py"},
 }
 PURE = (
     "amounts",
@@ -67,6 +68,7 @@ PURE = (
     "errors",
     "zero",
     "layout",
+    "plugins",
     "command_names",
     "study",
     "slurm/chain",

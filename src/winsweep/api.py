@@ -81,7 +81,7 @@ def _names(cell: Cell) -> dict[str, object]:
 
 def open_study(study: str | Path, store: str | Path = "runs") -> OpenStudy:
     """The study of a YAML file against a store, to look at. BadStudy as every command raises it."""
-    return OpenStudy(open_workspace(Path(study), Path(store), lenient=True))
+    return OpenStudy(open_workspace(Path(study), Path(store), lenient=True, is_made=True))
 
 
 def score(

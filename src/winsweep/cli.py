@@ -16,8 +16,13 @@ SAYS = {
     "prune": "remove results that no study needs",
     "init": "write a first study, or a cluster file",
     "one": "train or evaluate one model",
+    "completion": "what your shell needs to complete these words",
 }
-USAGE = "usage: winsweep COMMAND [ARGUMENTS]\n\n" + "".join(f"  {name:8s} {says}\n" for name, says in SAYS.items())
+USAGE = "usage: winsweep COMMAND [ARGUMENTS]\n\n" + "".join(f"  {name:10s} {says}\n" for name, says in SAYS.items())
+COMPLETION = """\
+bash, in ~/.bashrc:     eval "$(winsweep completion bash)"
+zsh, in ~/.zshrc:       eval "$(winsweep completion zsh)"
+"""
 MORE = "\nwinsweep COMMAND --help says more. winsweep --version says which this is."
 
 
@@ -30,16 +35,29 @@ def main() -> int:
     if name == "--version":
         print(f"winsweep {_version()}")
         return 0
+    if name == "completion":
+        return _completion(rest)
     name = NAMES.get(name, name)  # sweep is what its script is called
     if name not in SCRIPTS:
-        near = closest(name, SCRIPTS)
+        near = closest(name, SAYS)
         hint = f"; did you mean {near}?" if near else ""
-        print(f"error: found {name!r}; legal: {', '.join(SCRIPTS)}{hint}", file=sys.stderr)
+        print(f"error: found {name!r}; legal: {', '.join(SAYS)}{hint}", file=sys.stderr)
         return 2
     sys.argv = [f"winsweep {name}", *rest]  # as help, and hints of what to type, show it
     module = load(layout.LAUNCH / f"{SCRIPTS[name]}.py", "winsweep.launch")
     module.__doc__ = as_typed(module.__doc__ or "")
     return module.main()
+
+
+def _completion(words: list[str]) -> int:
+    from winsweep import completion
+
+    if len(words) != 1 or words[0] not in completion.SHELLS:
+        legal = " | ".join(completion.SHELLS)
+        print(f"usage: winsweep completion {legal}\n\n{COMPLETION}", file=sys.stderr)
+        return 2
+    print(completion.script(words[0], SAYS))
+    return 0
 
 
 def _version() -> str:

@@ -42,7 +42,7 @@ def load(path: Path, package: str) -> ModuleType:
         spec.loader.exec_module(module)
     except BaseException as e:
         del sys.modules[name]
-        if not isinstance(e, Exception):  # a signal is no fault of the file
+        if not isinstance(e, Exception | SystemExit):  # a signal is no fault of the file
             raise
         raise BadStudy(f"{path}: cannot be loaded: {type(e).__name__}: {e}") from e
     return module

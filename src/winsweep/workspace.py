@@ -122,12 +122,15 @@ class Workspace:
         return plan(self.wanted, facts, self.order)
 
 
-def open_workspace(study: Path, store: Path, lenient: bool = False) -> Workspace:
+def open_workspace(study: Path, store: Path, lenient: bool = False, is_made: bool = False) -> Workspace:
     """The study read and its artifacts named; no job is started and nothing of the store is changed but its cache of
     digests.
 
     BadStudy; a `lenient` workspace may lack files (see read_study): nothing may be run or removed by what it says.
+    NotFound if the store `is_made` already for what the caller does, and is not there.
     """
+    if is_made:
+        Store(store).refuse_absent()
     with warm.no_garbage():
         workspace = _open(study, store, lenient)
         _ = workspace.order  # worked out here, as every command asks for it

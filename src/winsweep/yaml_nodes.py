@@ -7,7 +7,7 @@ import yaml
 
 from winsweep import paths
 from winsweep.errors import BadStudy
-from winsweep.strict import Findings, Node
+from winsweep.strict import Findings, Node, near
 
 HALF = re.compile("[\ud800-\udfff]")
 TAB, TABS = "'\\t'", "\nindent with spaces: YAML takes no tabs there"
@@ -19,7 +19,7 @@ def read_yaml(path: Path) -> Node:
     try:
         root = _compose(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadStudy(f"{path}: no such file") from None
+        raise BadStudy(f"{path}: no such file{_beside(path)}") from None
     except OSError as e:
         raise BadStudy(f"{path}: cannot be read: {e.strerror or e}; a YAML file is legal") from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:
@@ -34,6 +34,14 @@ def read_yaml(path: Path) -> Node:
         raise BadStudy(
             f"{path}: an entry holds itself, by an alias (*) within its own anchor (&); remove the alias"
         ) from None
+
+
+def _beside(path: Path) -> str:
+    """What could have been meant by a file that is not there."""
+    if not path.parent.is_dir():
+        return f"; {path.parent} is no directory"
+    names = sorted(p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml") and p.is_file())
+    return f"; {near(path.name, names)}" if names else f"; {path.parent} has no YAML file"
 
 
 def _compose(text: str) -> yaml.Node | None:

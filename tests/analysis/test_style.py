@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from winsweep import layout
+from winsweep import plugins
 from winsweep.analysis.style import STYLES, by_distance
 from winsweep.study.analyses import STYLED
-from winsweep.study.parts import names_in
 
 TYPICAL = {
     "gsm": ["Half of 48 is <<48/2=24>>24.\nSo 72 in all.\n#### 72", "#### 1,250", "It is -3.\n\n####  -3.5 \n"],
@@ -41,7 +40,7 @@ def test_a_style_is_seen_in_its_own_task_alone(style):
 
 
 def test_styles_are_named_as_the_tasks_are():
-    assert set(STYLES) <= set(names_in(layout.TASKS)) and set(STYLED) == set(STYLES)
+    assert set(STYLES) <= set(plugins.names(plugins.TASKS)) and set(STYLED) == set(STYLES)
 
 
 def test_real_training_responses_have_their_style(data):

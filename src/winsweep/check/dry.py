@@ -70,13 +70,14 @@ def say_checks(
     return int(any(row.finding.verdict == "problem" for row in models) or any(f.problem for f in looked))
 
 
-def say_next(items: Sequence[Item], command: str) -> None:
+def say_next(items: Sequence[Item], command: str, has_problems: bool = False) -> None:
     """Print what to type."""
     if all(i.state == "done" for i in items):
         print("Nothing is left to make.")
         return
     again = " --retry-failed" if any(i.state == "failed" for i in items) else ""
-    print(f"To run it: {command}{again}\nMore here: --cells (every cell), --verbose (paths, assumptions, every check)")
+    then = "Once the problems above are mended, to run it" if has_problems else "To run it"
+    print(f"{then}: {command}{again}\nMore here: --cells (every cell), --verbose (paths, assumptions, every check)")
 
 
 def unreadable(workspace: Workspace, looked: Sequence[inspection.Finding]) -> int:

@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from winsweep import layout
+from winsweep import layout, plugins
 from winsweep.artifact import Artifact
 from winsweep.check import environment
 from winsweep.check.finding import Finding
-from winsweep.graph import load
 from winsweep.plan import Item
 from winsweep.store.manifest import write_atomic
 from winsweep.study.cell import HubModel, Judge, judge_of
@@ -54,8 +53,8 @@ def quick(workspace: Workspace, items: Sequence[Item]) -> list[Row]:
 
 
 def _of_judge(judge: Judge) -> Iterator[Finding]:
-    if hasattr(judge.options, "limits"):
-        module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
+    module = plugins.known(plugins.JUDGES, judge.name, judge.code)
+    if hasattr(judge.options, "limits") and hasattr(module, "workload"):
         yield environment.key()
         yield from environment.shut_down(module.workload(judge.options).model)
 

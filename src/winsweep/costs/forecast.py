@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from winsweep import layout
+from winsweep import plugins
 from winsweep.artifact import Artifact
 from winsweep.costs import gpu_cost, judge_cost
-from winsweep.graph import load
 from winsweep.plan import Item
 from winsweep.store.store import RECORD
 from winsweep.workspace import Workspace
@@ -64,7 +63,8 @@ def num_rows(workspace: Workspace, instructions: Artifact) -> int | None:
     if made:
         return json.loads((made / RECORD).read_bytes())["notes"]["num_rows"]
     source = instructions.plain_params["source"]
-    known = getattr(load(layout.TASKS / f"{source['reader']}.py", "winsweep.tasks"), "NUM_INSTRUCTIONS", None)
+    reader = plugins.of_source(source, lambda code: workspace.study.files[code["sha256"]])
+    known = getattr(reader, "NUM_INSTRUCTIONS", None)
     path = workspace.study.files.get((source["data"] or {}).get("sha256", ""))
     return known or (_num_in(path) if path and path.exists() else None)
 

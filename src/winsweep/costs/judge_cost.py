@@ -6,10 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from winsweep import amounts, layout
+from winsweep import amounts, layout, plugins
 from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
-from winsweep.graph import load
 from winsweep.judge import ledger, pairs, prices
 from winsweep.judge.questions import Order, Question, ask_about
 from winsweep.study.cell import Judge, judge_of
@@ -179,7 +178,7 @@ def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
 
 
 def _workload(judge: Judge) -> prices.Workload | None:
-    module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
+    module = plugins.known(plugins.JUDGES, judge.name, judge.code)
     return module.workload(judge.options) if hasattr(module, "workload") else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from winsweep import paths
 from winsweep.artifact import Artifact
-from winsweep.errors import BadStudy, Busy, MissingInput, NewerStore
+from winsweep.errors import BadStudy, Busy, MissingInput, NewerStore, NotFound
 from winsweep.store import links, manifest
 from winsweep.store.claim import Claim, leave_end, link, newest
 
@@ -26,6 +26,17 @@ class Store:
     def __init__(self, root: Path) -> None:
         """BadStudy for a root with a character that no path may have (see winsweep.paths)."""
         self.root = paths.checked(root, "the store").resolve()
+
+    def refuse_absent(self) -> None:
+        """NotFound where nothing was ever made: a name that is mistyped makes no store."""
+        if not (self.root / "store.json").is_file():
+            beside = self.root.parent
+            names = sorted(p.parent.name for p in beside.glob("*/store.json")) if beside.is_dir() else []
+            there = f"; {beside} has {', '.join(names)}" if names else ""
+            raise NotFound(
+                f"--store: no store in {self.root}, so nothing was run there yet{there}; name another by "
+                f"--store DIR, or run the study first"
+            )
 
     def open(self) -> "Store":
         """Create the root if need be; NewerStore if a later winsweep wrote it, LinkInStore if a folder of ours in it is

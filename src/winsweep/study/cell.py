@@ -73,6 +73,7 @@ class Source:
     data: LocalFile | HubData | None
     empty_instructions: bool = added(False)  # response tuning: every user turn is emptied
     reading: int = added(1)  # 2 of files that the same version of a reader once read otherwise
+    code: LocalFile | None = added(None)  # the reader, where it is a file of the user
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ class Judge:
     name: str
     version: int
     options: object
+    code: LocalFile | None = added(None)  # that file, where it is the user's
 
 
 @worked_out_once

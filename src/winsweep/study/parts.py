@@ -9,8 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from winsweep import command_names, layout, paths, strict
-from winsweep.graph import load
+from winsweep import command_names, paths, plugins, strict
 from winsweep.strict import Node
 from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
@@ -80,19 +79,17 @@ class Parts:
         path, empty = given.pop("path", None), given.pop("empty_instructions", None)
         at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
         reader_name: str = strict.read(str, at)
-        reader = module_of(layout.TASKS, "winsweep.tasks", reader_name, at)
+        reader, code = self.plugin(plugins.TASKS, reader_name, at)
         if not hasattr(reader, purpose):
-            able = [
-                n for n in names_in(layout.TASKS) if hasattr(module_of(layout.TASKS, "winsweep.tasks", n, at), purpose)
-            ]
-            raise at.error(f"the reader {reader_name} has no {purpose}", f"legal here: {', '.join(able)}")
+            ours = [n for n in plugins.names(plugins.TASKS) if hasattr(plugins.ours(plugins.TASKS, n), purpose)]
+            raise at.error(f"the reader {reader_name} has no {purpose}", f"legal here: {', '.join(ours)}")
         seen = strict.Findings()
         options = seen.of(strict.read_fields, reader.Options, given, node)
         data = seen.of(self.data, reader, at, path, node)
         is_empty: bool | None = seen.of(strict.read, bool, empty) if empty else False
         seen.stop()
         reading = 2 if self.reads_anew(reader, data) else 1
-        return Source(name, reader_name, reader.VERSION, options, data, strict.present(is_empty), reading)
+        return Source(name, reader_name, reader.VERSION, options, data, strict.present(is_empty), reading, code)
 
     def data(self, reader: ModuleType, at: Node, path: Node | None, node: Node) -> LocalFile | HubData | None:
         """Where a reader's rows come from: the file named, or its own data."""
@@ -153,13 +150,32 @@ class Parts:
         given = dict(node.value) if isinstance(node.value, dict) else {"from": node}
         at = given.pop("from", node)
         name: str = strict.read(str, at)
-        module = module_of(layout.JUDGES, "winsweep.judges", name, at)
+        module, code = self.plugin(plugins.JUDGES, name, at)
         kind = next((k for k in ("hf_id", "path") if k in given), None)
         if kind is None or "weights" not in module.Options.__dataclass_fields__:
-            return Judge(name, module.VERSION, strict.read_fields(module.Options, given, node))
+            return Judge(name, module.VERSION, strict.read_fields(module.Options, given, node), code)
         weights = self.base(kind, given, node)  # of a judge that is a model on this machine
         rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
-        return Judge(name, module.VERSION, replace(strict.read_fields(module.Options, rest, node), weights=weights))
+        options = replace(strict.read_fields(module.Options, rest, node), weights=weights)
+        return Judge(name, module.VERSION, options, code)
+
+    def plugin(self, kind: plugins.Kind, name: str, at: Node) -> tuple[ModuleType, LocalFile | None]:
+        """The file `name` of a kind, and the user's own as what it contains; an unknown name is an error with the near
+        miss.
+        """
+        beside = Path(at.file).resolve().parent
+        path = plugins.own(kind, name, beside)
+        if path is None and name not in plugins.names(kind):
+            folder = kind.folder.name
+            raise at.error(
+                f"no file {name}.py in {folder}/",
+                f"{strict.near(name, plugins.names(kind, beside))}; your own are found in {beside / folder}",
+            )
+        if path is None:
+            return plugins.ours(kind, name), None
+        code = self.fingerprint(path)
+        self.files[code.sha256] = path
+        return plugins.read_own(kind, path, code.sha256), code
 
 
 def _context(node: Node) -> int:
@@ -167,19 +183,6 @@ def _context(node: Node) -> int:
     if tokens < 2:
         raise node.error(f"found {tokens}", "a number of tokens from 2 is legal")
     return tokens
-
-
-def module_of(folder: Path, package: str, name: str, at: Node) -> ModuleType:
-    """The file `name` of `folder`; an unknown name is an error with the near miss."""
-    path = folder / f"{name}.py"
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or not path.is_file():
-        raise at.error(f"no file {name}.py in {folder.name}/", strict.near(name, names_in(folder)))
-    return load(path, package)
-
-
-def names_in(folder: Path) -> list[str]:
-    """Names of the public Python files of a folder."""
-    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
 
 
 def check_name(name: str, at: Node) -> None:

@@ -12,10 +12,9 @@ from typing import Any
 
 import yaml
 
-from winsweep import command_names, layout, strict, synonyms
+from winsweep import command_names, plugins, strict, synonyms
 from winsweep.errors import BadStudy
-from winsweep.graph import load
-from winsweep.study.parts import NAME, names_in
+from winsweep.study.parts import NAME
 from winsweep.study.recipe import PRESETS
 from winsweep.yaml_nodes import read_yaml
 
@@ -112,7 +111,7 @@ def _usual(base: Told, model: str, field: str) -> object:
 
 def judged_by(told: Told, judge: str) -> Told:
     """The study with another judge: a file of judges/, or a model that an OpenAI-compatible endpoint serves."""
-    named = [name for name in names_in(layout.JUDGES) if _says_all(name)]
+    named = [name for name in plugins.names(plugins.JUDGES) if _says_all(name)]
     if not re.fullmatch(r"[\w./:-]+", judge):
         raise BadStudy(
             f"JUDGE: found {judge!r}; {', '.join(named)} and the name of a model at OPENAI_BASE_URL are legal; type "
@@ -126,7 +125,7 @@ def judged_by(told: Told, judge: str) -> Told:
 
 def _says_all(name: str) -> bool:
     """Whether a judge's name alone says which judge it is: none of its options is missing, nor the model behind it."""
-    options = dataclasses.fields(load(layout.JUDGES / f"{name}.py", "winsweep.judges").Options)
+    options = dataclasses.fields(plugins.ours(plugins.JUDGES, name).Options)
     return name != "alpaca" and not any(f.name == "weights" or f.default is dataclasses.MISSING for f in options)
 
 
@@ -200,7 +199,7 @@ def _rows(data: str) -> tuple[str, Told]:
 
 def _readers() -> list[str]:
     """Readers of training rows: files of tasks/ that give examples and have a source of their own."""
-    readers = {name: load(layout.TASKS / f"{name}.py", "winsweep.tasks") for name in names_in(layout.TASKS)}
+    readers = {name: plugins.ours(plugins.TASKS, name) for name in plugins.names(plugins.TASKS)}
     return [name for name, reader in readers.items() if hasattr(reader, "examples") and not reader.NEEDS_PATH]
 
 

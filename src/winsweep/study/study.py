@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from winsweep import layout, strict
+from winsweep import plugins, strict
 from winsweep.errors import BadStudy
 from winsweep.strict import Node
 from winsweep.study import selection
@@ -17,7 +17,7 @@ from winsweep.study.cell import Cell, Decoding, Judge, LocalFile, Source, Table
 from winsweep.study.cells import Cells, ModelEntry, families
 from winsweep.study.frame import Frame
 from winsweep.study.inheritance import read_extended
-from winsweep.study.parts import Fingerprint, Parts, check_study_name, names_in
+from winsweep.study.parts import Fingerprint, Parts, check_study_name
 from winsweep.study.published import read_published
 from winsweep.study.recipe_layers import RecipeLayers
 from winsweep.study.sections import Compare, StudyFile
@@ -173,7 +173,6 @@ class _Reader:
 
     def judge_of(self, compare: dict[str, Node]) -> Judge:
         if "judge" not in compare:
-            raise self.given.get("compare", self.root).error(
-                "judge is missing", f"legal: {', '.join(names_in(layout.JUDGES))}", "add judge: NAME"
-            )
+            legal = ", ".join(plugins.names(plugins.JUDGES, Path(self.root.file).parent))
+            raise self.given.get("compare", self.root).error("judge is missing", f"legal: {legal}", "add judge: NAME")
         return self.parts.judge(compare["judge"])

@@ -2,18 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from winsweep import keys, layout
+from winsweep import keys, plugins
 from winsweep.attempt.job import Job
 from winsweep.errors import BadData
-from winsweep.graph import load
+from winsweep.plugins import File
 from winsweep.study.frame import Message, is_learned
 from winsweep.text.source import Rows, file_rows, hub_rows
-
-File = Callable[[Mapping[str, str]], Path]  # where the local file of a source lies
 
 
 def examples(job: Job) -> list[dict]:
@@ -91,7 +88,7 @@ def check_messages(messages: object) -> None:
 
 
 def _open(source: Mapping, file: File) -> tuple[ModuleType, object, Rows]:
-    reader = load(layout.TASKS / f"{source['reader']}.py", "winsweep.tasks")
+    reader = plugins.of_source(source, file)
     return reader, keys.restore(reader.Options, source["options"]), _rows(source["data"], file)
 
 

@@ -1,0 +1,51 @@
+"""What a name that is mistyped gets: what there is, and nothing made."""
+
+import subprocess
+import sys
+
+import pytest
+
+import winsweep
+from tests.core.small_study import STUDY
+from winsweep import layout
+from winsweep.errors import BadStudy, NotFound
+from winsweep.yaml_nodes import read_yaml
+
+
+@pytest.mark.parametrize(
+    "typed, match",
+    [
+        ("stduy.yaml", r"stduy.yaml: no such file; legal: other.yaml, study.yaml; did you mean study.yaml"),
+        ("studies/study.yaml", r"no such file; .*/studies is no directory"),
+        ("empty/study.yaml", r"no such file; .*/empty has no YAML file"),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_with_those_that_are(tmp_path, typed, match):
+    (tmp_path / "empty").mkdir()
+    for name in ("study.yaml", "other.yaml"):
+        (tmp_path / name).write_text(STUDY)
+    with pytest.raises(BadStudy, match=match):
+        read_yaml(tmp_path / typed)
+
+
+@pytest.mark.parametrize("words", [["logs", "study.yaml", "a.sum.s1"], ["prune", "study.yaml"]])
+def test_who_looks_at_a_mistyped_store_makes_none(tmp_path, words):
+    (tmp_path / "study.yaml").write_text(STUDY)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/store.json").write_text('{"format": 1}')
+    done = subprocess.run(
+        [sys.executable, str(layout.LAUNCH / f"{words[0]}.py"), *words[1:], "--store", "rnus"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "no store in" in done.stderr and "has runs; name another by --store DIR" in done.stderr
+    assert not (tmp_path / "rnus").exists()
+
+
+def test_so_does_a_program(tmp_path):
+    (tmp_path / "study.yaml").write_text(STUDY)
+    with pytest.raises(NotFound, match="no store in"):
+        winsweep.open_study(tmp_path / "study.yaml", tmp_path / "rnus")
+    assert not (tmp_path / "rnus").exists()

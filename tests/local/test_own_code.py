@@ -1,0 +1,87 @@
+"""A study with a task and a judge of the user's own, from YAML to CSV; what an edit makes again; one file's judge."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.core.test_plugins import JUDGE, TASK
+from tests.local.conftest import ROOT, TINY, Bench
+
+pytestmark = pytest.mark.slow
+OWN = (
+    TINY.replace(
+        "sum: {from: toy, kinds: [sum], num_examples: 24, leave_out: [sum]}",
+        "sum: {from: mine, path: rows.jsonl, first: 12}",
+    )
+    .replace("seeds: [1, 2]", "seeds: [1]")
+    .replace("judge: reference_overlap", "judge: fair")
+)
+ROWS = "".join(f'{{"q": "What is {n}+1?", "a": "{n + 1}"}}\n' for n in range(12))
+
+
+@pytest.fixture
+def bench(tmp_path):
+    for name, text in (("tasks/mine.py", TASK), ("judges/fair.py", JUDGE), ("rows.jsonl", ROWS)):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return Bench(tmp_path, OWN)
+
+
+def rates(bench):
+    return {r["task"]: float(r["win_rate_pct"]) for r in csv.DictReader(bench.csv().decode().splitlines())}
+
+
+def test_own_code_makes_the_table_and_an_edit_makes_again_what_it_made(bench):
+    bench.run()
+    assert rates(bench) == {"base": 50, "rules": 50, "ins": 50, "sum": 50}
+    assert "0 jobs run" in bench.run()
+    before = bench.times()
+
+    (bench.folder / "judges/fair.py").write_text(JUDGE.replace("1.5", "2.0"))
+    bench.run()
+    assert rates(bench) == {"base": 100, "rules": 100, "ins": 100, "sum": 100}
+    anew = {name.split("/")[0] for name in bench.times().keys() - before.keys()}
+    assert anew == {"check_judge", "judge", "aggregate"} or anew == {"judge", "aggregate"}
+
+    before = bench.times()
+    (bench.folder / "tasks/mine.py").write_text(TASK.replace('row["a"]', 'row["a"] + "."'))
+    bench.run()
+    anew = {name.rpartition("-")[0] for name in bench.times().keys() - before.keys()}
+    assert {"prepare/sum", "finetune/a.sum.s1", "generate/a.sum.s1"} <= anew
+    assert not {"finetune/a.ins.s1", "generate/a.base.s1"} & anew
+
+
+def test_a_row_that_an_own_task_cannot_read_is_told_before_anything_starts(bench):
+    (bench.folder / "rows.jsonl").write_text('{"q": "no answer"}\n' + ROWS)
+    told = bench.run(code=2)
+    assert "mine.py" in told or "rows.jsonl" in told
+    assert "KeyError" in told and "Traceback" not in told
+
+
+def test_an_own_judge_judges_one_file(bench):
+    for name, text in (("a", "yes"), ("b", "no")):
+        (bench.folder / f"{name}.json").write_text(json.dumps([{"instruction": "Yes?", "output": text}]))
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "launch/score.py"),
+            "a.json",
+            "--reference",
+            "b.json",
+            "--judge",
+            "fair",
+            "--store",
+            "s",
+        ],
+        cwd=bench.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"win_rate_pct": "50", "judge": "mine"}.items() <= dict(
+        line.split() for line in done.stdout.splitlines()[1:-1]
+    ).items()
