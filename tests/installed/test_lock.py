@@ -24,14 +24,14 @@ def plain(name: str) -> str:
 def exact(path: Path) -> dict[str, list[str]]:
     """The versions that a file of requirements names: several, where they hang on the Python."""
     found: dict[str, list[str]] = {}
-    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^ \\;\n]+)", path.read_text(), re.M):
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^ \\;\n]+)", path.read_text(), re.MULTILINE):
         found.setdefault(plain(name), []).append(version)
     return found
 
 
 @pytest.fixture(scope="module")
 def lock() -> dict[str, list[str]]:
-    [torch] = re.findall(r"^TORCH \?= (.+)$", MAKEFILE, re.M)
+    [torch] = re.findall(r"^TORCH \?= (.+)$", MAKEFILE, re.MULTILINE)
     return exact(ROOT / "requirements.lock") | {"torch": [torch]}
 
 
@@ -65,7 +65,7 @@ def same_release(version: str, lower: str) -> bool:
 
 
 def test_conda_and_the_workflow_ask_for_what_make_asks_for() -> None:
-    [torch] = re.findall(r"^TORCH \?= (.+)$", MAKEFILE, re.M)
+    [torch] = re.findall(r"^TORCH \?= (.+)$", MAKEFILE, re.MULTILINE)
     conda = (ROOT / "environment.yml").read_text()
     assert f"torch=={torch} " in conda and "requirements.lock" in conda
     assert ".ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
