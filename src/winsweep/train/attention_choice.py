@@ -50,7 +50,7 @@ def heard() -> Iterator[set[str]]:
     try:
         yield names
     finally:
-        _listening.remove(names)
+        _listening.pop()
 
 
 @dataclass(frozen=True)
