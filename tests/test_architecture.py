@@ -53,6 +53,7 @@ DOORS = {
     "matplotlib": {"canvas.py"},
     "sentence_transformers": {"analysis/embed.py"},
     "huggingface_hub": {"text/hub.py", "train/collect.py"},
+    "flash_attn": {"train/attention_kernels.py"},
     "regex": {"analysis/guards.py"},
     "pandas": {"api.py"},
     "wandb": {"trackers/wandb.py"},

@@ -12,6 +12,7 @@ from winsweep.generate.rule_tokens import first_token_scores, resolve, table_of,
 from winsweep.generate.slots import Slots, eos_bonus
 from winsweep.study.frame import Frame
 from winsweep.study.rules import PRESETS, UNIFORM, Adapter
+from winsweep.text.cache_name import cache_of, with_cache
 from winsweep.train.tokenizer import learn, load
 
 STEPS = (0, 1, 10, 249, 250, 600, 1030)
@@ -108,8 +109,8 @@ def test_no_argmax_differs_from_the_closed_form_over_500_steps_of_a_model(llama,
     processor, ids, cache, mismatches = Rules.for_model(model, llama), torch.tensor([prompt]), None, 0
     with torch.inference_mode():
         for _ in range(500):
-            out = model(ids if cache is None else ids[:, -1:], past_key_values=cache, use_cache=True)
-            logits, cache = out.logits[:, -1], out.past_key_values
+            out = model(ids if cache is None else ids[:, -1:], **with_cache(model, cache), use_cache=True)
+            logits, cache = out.logits[:, -1], cache_of(out)
             logits[:, 2] -= 100  # no end before 500
             token = processor(ids, logits).argmax(1)
             mismatches += int(token[0] != (logits[0] + closed_form(ids[0, padding:].tolist(), ALL.rules)).argmax())

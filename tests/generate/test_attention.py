@@ -6,47 +6,24 @@ import torch.nn.attention.varlen
 from torch.nn.functional import scaled_dot_product_attention
 
 from tests.generate import tiny
+from tests.train import kernels
 from winsweep.generate import attention
 from winsweep.generate.compatibility import fitting
+from winsweep.train import attention_choice
 
 
-def kernel(
-    query,
-    key,
-    value,
-    starts_q,
-    starts_k,
-    longest_q,
-    longest_k,
-    *,
-    scale,
-    window_size=(-1, -1),
-    enable_gqa,
-    seqused_k=None,
-    block_table=None,
-    num_splits=None,
-):
-    """What torch documents of its varlen_attn, which runs on GPUs alone, a sequence at a time."""
-    found = []
-    for i in range(len(starts_q) - 1):
-        span = slice(starts_k[i], starts_k[i + 1]) if block_table is None else None
-        k, v = (x[span] if span else x[block_table[i].long()].flatten(0, 1)[: seqused_k[i]] for x in (key, value))
-        q, k, v = (x.transpose(0, 1)[None] for x in (query[starts_q[i] : starts_q[i + 1]], k, v))
-        found.append(
-            scaled_dot_product_attention(q, k, v, is_causal=window_size == (-1, 0), scale=scale, enable_gqa=enable_gqa)[
-                0
-            ].transpose(0, 1)
-        )
-    return torch.cat(found)
-
-
-@pytest.fixture
-def paged(monkeypatch):
-    monkeypatch.setattr(torch.nn.attention.varlen, "varlen_attn", kernel)
+@pytest.fixture(params=[kernels.torch_2_11_strict, kernels.torch_2_13], ids=["2.11", "2.13"])
+def fused(request, monkeypatch):
+    """Kernels that run on GPUs alone, by what torch documents of them."""
+    monkeypatch.setattr(attention_choice, "_ways", {})
+    monkeypatch.setattr(torch.nn.attention.varlen, "varlen_attn", request.param)
+    with torch.library._scoped_library("aten", "IMPL") as library:
+        library.impl("_flash_attention_forward", kernels.forward, "CPU")
+        yield
 
 
 @pytest.mark.parametrize("kv_heads", [4, 2])
-def test_slots_see_what_they_hold(paged, kv_heads):
+def test_slots_see_what_they_hold(fused, kv_heads):
     torch.manual_seed(0)
     lengths = torch.randint(1, 513, (35,), dtype=torch.int32)
     query, (key, value) = (
@@ -59,12 +36,12 @@ def test_slots_see_what_they_hold(paged, kv_heads):
         )
         for q, k, v, n in zip(query, key, value, lengths)
     ]
-    for way in (attention._slots, attention._slots_paged):
+    for way in (attention._slots, attention._slots_fused):
         torch.testing.assert_close(way(query, key, value, lengths, 0.3), torch.cat(alone), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("kv_heads", [4, 2])
-def test_prompts_in_a_line_see_themselves_alone(paged, kv_heads):
+def test_prompts_in_a_line_see_themselves_alone(fused, kv_heads):
     torch.manual_seed(0)
     lengths = torch.tensor([5, 1, 9, 6], dtype=torch.int32)
     query, key, value = (torch.randn(1, heads, 21, 8) for heads in (4, kv_heads, kv_heads))
@@ -73,7 +50,7 @@ def test_prompts_in_a_line_see_themselves_alone(paged, kv_heads):
         scaled_dot_product_attention(*part, is_causal=True, scale=0.3, enable_gqa=True).transpose(1, 2)
         for part in parts
     ]
-    for way in (attention._line, attention._line_paged):
+    for way in (attention._line, attention._line_fused):
         torch.testing.assert_close(way(query, key, value, lengths, 0.3), torch.cat(alone, 1), rtol=0, atol=1e-6)
 
 
@@ -81,4 +58,11 @@ def test_prompts_in_a_line_see_themselves_alone(paged, kv_heads):
 @pytest.mark.parametrize("kind", ["llama", "llama, shared keys", "olmo"])
 def test_on_a_gpu_steps_are_graphs_and_read_no_further_than_needed(kind):
     step, how = fitting(tiny.model(tiny.KINDS[kind], torch.bfloat16).cuda())
-    assert how == "slots, graphs" and step.recorded
+    assert how.startswith("slots, graphs, by ") and step.recorded
+
+
+@pytest.mark.parametrize("kind", ["llama", "llama, shared keys", "olmo"])
+def test_a_model_over_fused_kernels_writes_what_it_would_alone(fused, kind, monkeypatch):
+    monkeypatch.setattr(attention_choice, "fits", lambda query: True)
+    step, how = fitting(tiny.model(tiny.KINDS[kind]))
+    assert step and how.startswith("slots, by torch ") and "scaled_dot_product" not in how

@@ -8,7 +8,7 @@ from transformers import BloomConfig, Gemma2Config, MambaConfig, MistralConfig
 
 from tests.generate import tiny
 from winsweep.errors import Stopped
-from winsweep.generate import attention, greedy
+from winsweep.generate import attention, compatibility, greedy
 from winsweep.generate.compatibility import fitting
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
@@ -86,3 +86,9 @@ def test_a_model_that_does_not_fit_is_decoded_in_batches_that_stay_the_same(tmp_
     kept = sum(len(p.read_bytes().splitlines()) for p in (tmp_path / "a").glob("rows-*"))
     assert kept == 4 and answers("a", 4) == answers("b", 1)
     assert set(notes) == {"batches: not all of its layers attend to all tokens"}
+
+
+def test_what_keeps_steps_from_being_recorded_is_told():
+    assert compatibility._how(True, [], {"b", "a"}) == "slots, graphs, by a and b"
+    assert compatibility._how(False, ["RuntimeError: no"], {"a"}) == "slots without graphs (RuntimeError: no), by a"
+    assert compatibility._how(False, [], set()) == "slots"

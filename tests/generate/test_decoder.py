@@ -120,18 +120,20 @@ def test_what_a_killed_process_has_finished_is_there(net, tmp_path):
     while (done := RowLog(tmp_path).read().keys()) < {p.row for p in asked}:
         pid = os.fork()
         if not pid:
-            with RowLog(tmp_path) as finished:
-                for n, (row, new) in enumerate(
-                    Decoder(Step(net), 4, Ends((tiny.EOS,)), None).answer(
-                        [p for p in asked if p.row not in done], lambda: None
-                    )
-                ):
-                    finished.add(row, new)
-                    if n == 6:
-                        os.kill(os.getpid(), signal.SIGKILL)
-            os._exit(0)
+            try:
+                _finish([p for p in asked if p.row not in done], net, tmp_path)
+            finally:
+                os._exit(0)
         kills += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     assert kills == 3 and RowLog(tmp_path).read() == tiny.in_slots(net, asked, 4)
+
+
+def _finish(asked, net, folder) -> None:
+    with RowLog(folder) as finished:
+        for n, (row, new) in enumerate(Decoder(Step(net), 4, Ends((tiny.EOS,)), None).answer(asked, lambda: None)):
+            finished.add(row, new)
+            if n == 6:
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_widths_of_graphs_are_few():

@@ -3,6 +3,7 @@ left is read right.
 """
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -123,3 +124,9 @@ def test_host_memory_is_what_the_tightest_group_leaves(tmp_path: Path) -> None:
         for k, v in {"limit_in_bytes": 600, "usage_in_bytes": 500, "stat": "total_inactive_file 50"}.items()
     }
     assert free_memory.free_bytes(tree(tmp_path / "v1", one)) == 150
+
+
+def test_the_switch_of_transformers_has_two_names() -> None:
+    old = SimpleNamespace(gradient_checkpointing_enable="old")
+    both = SimpleNamespace(gradient_checkpointing_enable="old", activation_checkpointing_enable="new")
+    assert [memory._switch(model) for model in (old, both)] == ["old", "new"]

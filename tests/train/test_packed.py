@@ -4,19 +4,22 @@ found out.
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.attention.varlen
 import torch.nn.functional as F
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from tests.train import kernels
 from tests.train.test_loop import RECIPE, plain_loop, weights
 from tests.train.world import VOCAB, World, make_examples
 from winsweep.study.recipe import Recipe
 from winsweep.text.encode import MASKED, Example
-from winsweep.train import varlen
+from winsweep.train import attention_choice, varlen
 from winsweep.train.batch_schedule import BatchSchedule
 from winsweep.train.loss import num_targets, pack, packed_loss
 from winsweep.train.nll import nll
@@ -78,6 +81,24 @@ def test_the_gradient_of_a_packed_step_is_that_of_one_by_one(name: str, more: di
             packed_loss(packed, batch).backward()
     limit = 1e-8 if name == "gemma3_text" else 1e-12  # some of its sums are in float32, whatever the model is in
     assert (gradient(packed) - gradient(one)).norm() <= limit * gradient(one).norm()
+
+
+@pytest.mark.parametrize("installed", [kernels.torch_2_11, kernels.torch_2_11_strict, kernels.torch_2_13])
+def test_fused_kernels_of_every_torch_keep_examples_packed(
+    installed: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(varlen, "fits", lambda query: True)
+    monkeypatch.setattr(attention_choice, "_ways", {})
+    monkeypatch.setattr(torch.nn.attention.varlen, "varlen_attn", installed)
+    one, packed = tiny("llama", num_key_value_heads=2), tiny("llama", num_key_value_heads=2)
+    rows = make_examples(5)
+    for row in rows:
+        alone(one, row).backward()
+    with attention_choice.heard() as ways:
+        assert varlen.prepare(packed, packed, CPU) == ""
+        packed_loss(packed, pack(rows)).backward()
+    assert [way.startswith("torch varlen_attn") for way in ways] == [True]
+    assert (gradient(packed) - gradient(one)).norm() <= 1e-12 * gradient(one).norm()
 
 
 def test_losses_are_those_of_each_alone() -> None:
@@ -161,6 +182,7 @@ def test_the_useful_share_of_slots_is_in_the_log_and_in_the_record(model: Path, 
     tokens, slots = (sum(line[name] for line in world.log()) for name in ("num_tokens", "num_slots"))
     assert world.notes()["packing"] == {
         "packed": True,
+        "attention": "scaled_dot_product_attention of each sequence",
         "micro_tokens": 30,
         "useful_share": round(tokens / slots, 4),
         "num_micro": sum(line["num_micro"] for line in world.log()),

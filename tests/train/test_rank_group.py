@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+import torch.distributed.distributed_c10d as c10d
 
 from tests.train.world import World, start_ranks, wait_ranks
 from winsweep.errors import NotFinite
@@ -189,3 +190,11 @@ def test_who_does_not_know_the_word_is_no_rank(tmp_path: Path) -> None:
     thread.join()
     assert list(found) == [1] and found[1].recv(1) == b""
     found[1].close()
+
+
+def test_a_torch_that_changes_no_time_outs_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.delattr(c10d, "_set_pg_timeout")
+    RankGroup(0, 1, 1.0, None, None).limit_waits()
+    assert "does not change the time-outs" in capsys.readouterr().err

@@ -12,9 +12,11 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from winsweep.train import attention_choice
+from winsweep.train.attention_kernels import Line, Slots
+
 BY_LENGTH = "winsweep_by_length"
 GROUP = 16  # slots that are read to the length of their longest; the caller keeps those of similar length together
-PAGE = 256  # positions; slots of a paged pass hold a multiple of it
 
 
 def as_mask(lengths: list[int], device: torch.device) -> torch.Tensor:
@@ -44,10 +46,8 @@ def attend(
     if lengths is None:
         return sdpa_attention_forward(module, query, key, value, None, dropout, scaling, **options)
     in_line = query.shape[2] == key.shape[2]
-    ways = {(True, False): _line, (True, True): _line_paged, (False, False): _slots, (False, True): _slots_paged}
-    return ways[in_line, query.is_cuda and query.dtype == torch.bfloat16](
-        query, key, value, lengths.flatten(), scaling
-    ), None
+    ways = {(True, False): _line, (True, True): _line_fused, (False, False): _slots, (False, True): _slots_fused}
+    return ways[in_line, attention_choice.fits(query)](query, key, value, lengths.flatten(), scaling), None
 
 
 def _line(
@@ -81,50 +81,21 @@ def _slots(
     return torch.cat(seen).reshape(num, 1, heads, size)
 
 
-def _line_paged(
+def _line_fused(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None
 ) -> torch.Tensor:
-    from torch.nn.attention.varlen import varlen_attn  # only here, as it looks at 9,500 files
-
+    query_THD, key_THD, value_THD = (x[0].transpose(0, 1).contiguous() for x in (query, key, value))
     starts = torch.nn.functional.pad(lengths_N.cumsum(0, dtype=torch.int32), (1, 0))
-    longest = query.shape[2]  # none is longer; asking which is would make every layer wait for the GPU
-    out_THD = varlen_attn(
-        *(x[0].transpose(0, 1).contiguous() for x in (query, key, value)),
-        starts,
-        starts,
-        longest,
-        longest,
-        scale=scaling,
-        window_size=(-1, 0),
-        enable_gqa=query.shape[1] != key.shape[1],
-    )
-    return out_THD[None]
+    # none is longer; asking which is the longest would make every layer wait for the GPU
+    return attention_choice.attend(Line(query_THD, key_THD, value_THD, starts, query.shape[2], scaling))[None]
 
 
-def _slots_paged(
+def _slots_fused(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths_N: torch.Tensor, scaling: float | None
 ) -> torch.Tensor:
-    """One split: then a row is summed in the same order whatever its company."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    num, kv_heads, positions, size = key.shape
-    pages = [x.transpose(1, 2).reshape(num * positions // PAGE, PAGE, kv_heads, size) for x in (key, value)]
-    table = torch.arange(len(pages[0]), dtype=torch.int32, device=key.device).view(num, -1)
-    starts = torch.arange(num + 1, dtype=torch.int32, device=key.device)
-    out_NHD = varlen_attn(
-        query[:, :, 0].contiguous(),
-        *pages,
-        starts,
-        None,
-        1,
-        positions,
-        scale=scaling,
-        enable_gqa=query.shape[1] != kv_heads,
-        seqused_k=lengths_N,
-        block_table=table,
-        num_splits=1,
-    )
-    return out_NHD[:, None]
+    key_NSHD, value_NSHD = (x.transpose(1, 2) for x in (key, value))
+    asked = Slots(query[:, :, 0].contiguous(), key_NSHD, value_NSHD, lengths_N, scaling)
+    return attention_choice.attend(asked)[:, None]
 
 
 AttentionInterface.register(BY_LENGTH, attend)

@@ -7,6 +7,7 @@ import torch
 from transformers import PreTrainedModel
 
 from winsweep.generate.step import Step
+from winsweep.train.attention_choice import heard
 
 LENGTHS = (3, 19, 8)  # of the prompts that are tried
 NUM_TOKENS = 4  # that are written behind each
@@ -21,14 +22,22 @@ def fitting(model: PreTrainedModel) -> tuple[Step | None, str]:
     """
     if odd := _odd(model):
         return None, odd
-    said, before = [], model.config._attn_implementation
+    said: list[str] = []
+    before = model.config._attn_implementation
     for graphs in (True, False) if model.device.type == "cuda" and model.dtype == torch.bfloat16 else (False,):
-        why, step = _tried(model, graphs)
+        with heard() as ways:
+            why, step = _tried(model, graphs)
         if step:
-            return step, "slots, graphs" if graphs else "slots"
+            return step, _how(graphs, said, ways)
         said.append(why)
     model.set_attn_implementation(before)
     return None, "; ".join(said)
+
+
+def _how(graphs: bool, said: list[str], ways: set[str]) -> str:
+    """Slots, whether their steps are recorded, or why not, and the kernels of their attention."""
+    steps = "slots, graphs" if graphs else "slots without graphs" if said else "slots"
+    return steps + (f" ({'; '.join(said)})" if said else "") + (f", by {' and '.join(sorted(ways))}" if ways else "")
 
 
 def _odd(model: PreTrainedModel) -> str:
@@ -40,7 +49,8 @@ def _odd(model: PreTrainedModel) -> str:
         config, "sliding_window", None
     ):
         return "not all of its layers attend to all tokens"
-    return "" if model._supports_sdpa else "its attention cannot be replaced"
+    # a version without that name: the trial tells
+    return "" if getattr(model, "_supports_sdpa", True) else "its attention cannot be replaced"
 
 
 @torch.inference_mode()

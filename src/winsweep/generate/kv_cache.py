@@ -7,7 +7,7 @@ Shape suffixes: N slots in use, B all slots, S positions of a slot, H key-value 
 import torch
 from transformers import Cache
 
-from winsweep.generate.attention import PAGE
+from winsweep.train.attention_kernels import PAGE
 
 
 class SlotCache(Cache):

@@ -11,6 +11,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from winsweep.generate.attention import BY_LENGTH, as_mask
 from winsweep.generate.kv_cache import SlotCache
+from winsweep.text.cache_name import with_cache
 
 
 class Step:
@@ -38,7 +39,7 @@ class Step:
             input_ids=ids_T[None],
             position_ids=places_T[None],
             attention_mask=as_mask(lengths, self.device),
-            past_key_values=read,
+            **with_cache(self.model, read),
             use_cache=True,
             logits_to_keep=ends_R - 1,
         ).logits
@@ -70,7 +71,7 @@ class Step:
             input_ids=tokens_N[:, None],
             position_ids=indices_N[:, None],
             attention_mask=lengths,
-            past_key_values=self.cache,
+            **with_cache(self.model, self.cache),
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]

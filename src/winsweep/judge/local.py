@@ -19,6 +19,7 @@ from winsweep.judge.judging import Row, Unanswered, judge_all
 from winsweep.judge.ledger import Ledger, checked
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import UNLIKELY, Unreadable
+from winsweep.text.cache_name import cache_of, with_cache
 from winsweep.text.chat import render
 from winsweep.text.context import context_of
 from winsweep.text.hub import refuse_outside_weights
@@ -76,7 +77,7 @@ class _Local:
         # the largest batch first, if memory is short
         fitting = sorted((q for q in questions if q not in failures), key=lambda q: -len(prompts[q]))
         shared = common([prompts[q] for q in fitting])
-        head = self.model(self._tensor([shared]), use_cache=True).past_key_values if shared else None
+        head = cache_of(self.model(self._tensor([shared]), use_cache=True)) if shared else None
         for start in range(0, len(fitting), batch):
             idle()
             several = fitting[start : start + batch]
@@ -97,7 +98,7 @@ class _Local:
         where = sorted(set(ends))
         logits_BKV = self.model(
             ids_BT,
-            past_key_values=cache,
+            **with_cache(self.model, cache),
             use_cache=cache is not None,
             logits_to_keep=torch.tensor(where, device=ids_BT.device),
         ).logits

@@ -42,7 +42,8 @@ from winsweep.train.rank_group import RankGroup
 TAG = "state"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
-deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False  # it would be compiled inside the job
+# it would be compiled inside the job
+getattr(deepspeed.ops, "__compatible_ops__", {})["deepspeed_shm_comm"] = False
 logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
 transformers.utils.logging.disable_progress_bar()
 

@@ -22,6 +22,8 @@ from winsweep.store.manifest import kept
 from winsweep.study.recipe import Recipe
 from winsweep.text.encode import Example
 from winsweep.train import engine as engines
+from winsweep.train.attention_choice import heard
+from winsweep.train.attention_kernels import EACH
 from winsweep.train.batch_schedule import BatchSchedule, check
 from winsweep.train.checkpoint import LOG, steps_of
 from winsweep.train.engine import Engine
@@ -71,22 +73,19 @@ def finetune(
     set_seeds(seed)
     group.first(lambda: work.mkdir(parents=True, exist_ok=True))
     engine = engines.start(base, revision, recipe, config, group, placement.recompute)
-    why_not = engines.pack_or_not(engine, group)
+    with heard() as ways:
+        why_not = engines.pack_or_not(engine, group)
     budget = _micro_tokens(engine, examples, placement, config, work, group)
     schedule = BatchSchedule(examples, recipe, seed, group.num_ranks, not why_not, budget, stop_after_epochs)
-    _say(schedule, why_not, group)
+    _say(schedule, why_not, ways, group)
     set_seeds(seed + 1_000_003 * group.rank)  # dropout differs between ranks
     fit = _fit(schedule, base, revision, config, group)
     begin = resume(engine, work, fit, group)
     saver = Saver(engine, work, fit, placement, group)
     _train(engine, schedule, saver, begin, work, progress, stopping, group, held_out)
     publish(engine, schedule, out, work, group)
-    return {
-        "deepspeed": config,
-        "packing": _packing(schedule, why_not, out),
-        "checkpoints": saver.notes(),
-        "resumed": notes(work),
-    }
+    told = {"deepspeed": config, "packing": _packing(schedule, why_not, ways, out)}
+    return told | {"checkpoints": saver.notes(), "resumed": notes(work)}
 
 
 def _train(
@@ -118,8 +117,10 @@ def _train(
         log.close()
 
 
-def _packing(schedule: BatchSchedule, why_not: str, out: Path) -> dict:
-    """For the record: how steps were split, and which share of the token slots that this took held tokens."""
+def _packing(schedule: BatchSchedule, why_not: str, ways: set[str], out: Path) -> dict:
+    """For the record: how steps were split, which share of the token slots that this took held tokens, and what kept
+    packed examples apart.
+    """
     lines = steps_of(out / LOG)
     useful = sum(line["num_tokens"] for line in lines) / sum(line["num_slots"] for line in lines)
     split = {
@@ -127,12 +128,12 @@ def _packing(schedule: BatchSchedule, why_not: str, out: Path) -> dict:
         "useful_share": round(useful, 4),
         "num_micro": sum(line["num_micro"] for line in lines),
     }
-    return split | {"packed": not why_not} | ({"why_padded": why_not} if why_not else {})
+    return split | {"packed": not why_not} | ({"why_padded": why_not} if why_not else {"attention": _by(ways)})
 
 
-def _say(schedule: BatchSchedule, why_not: str, group: RankGroup) -> None:
+def _say(schedule: BatchSchedule, why_not: str, ways: set[str], group: RankGroup) -> None:
     if group.rank == 0:
-        how = f"padded, not packed, as {why_not}" if why_not else "packed"
+        how = f"padded, not packed, as {why_not}" if why_not else f"packed, their attention by {_by(ways)}"
         unused = schedule.recipe.num_unused(len(schedule.examples))
         left = (
             f"; the last {unused} rows of the last epoch are too few for a step (accumulate: across_epochs)"
@@ -145,6 +146,10 @@ def _say(schedule: BatchSchedule, why_not: str, group: RankGroup) -> None:
             file=sys.stderr,
             flush=True,
         )
+
+
+def _by(ways: set[str]) -> str:
+    return " and ".join(sorted(ways)) or EACH
 
 
 def _agreed(stop: str | None, group: RankGroup) -> str | None:

@@ -1,6 +1,7 @@
 """How many tokens one forward pass may hold, and how a model is made to keep less of them for the backward pass."""
 
 import copy
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,7 @@ DEAR = {
     "bmm",
     "baddbmm",
     "_varlen_attn",
+    "_flash_attn_varlen_forward",  # flash-attn's
     "_scaled_dot_product_flash_attention",
     "_scaled_dot_product_flash_attention_for_cpu",
     "_scaled_dot_product_efficient_attention",
@@ -46,11 +48,20 @@ def recompute(model: PreTrainedModel, level: str) -> None:
     if level == "cheap":
         how["context_fn"] = partial(create_selective_checkpoint_contexts, _policy)
     try:
-        model.activation_checkpointing_enable(how)
+        _switch(model)(how)
     except ValueError:
         raise BadStudy(
             f"placement.recompute: found {level}; {type(model).__name__} keeps all activations; type recompute: none"
         ) from None
+
+
+def _switch(model: PreTrainedModel) -> Callable[[dict], None]:
+    """transformers' switch for recomputed activations, under the name that it has there: older ones know one, and v6
+    the other.
+    """
+    if hasattr(model, "activation_checkpointing_enable"):
+        return model.activation_checkpointing_enable
+    return model.gradient_checkpointing_enable
 
 
 def _is_dear(op: object) -> bool:

@@ -6,7 +6,7 @@ kernels ever runs.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -26,5 +26,5 @@ def _uncompiled() -> Iterator[None]:
         torch.compile = compiler
 
 
-with _uncompiled():
+with _uncompiled(), suppress(ModuleNotFoundError):  # a DeepSpeed that has it elsewhere compiles it: slower, and right
     import deepspeed.runtime.zero.muon.muon_optimizer  # noqa: F401

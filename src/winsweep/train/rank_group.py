@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,10 +81,15 @@ class RankGroup:
 
     def limit_waits(self) -> None:
         """Put this group's time-out on every process group; DeepSpeed makes some that have the default of ten minutes
-        or more.
+        or more. Where torch has no such door, the heartbeat alone finds who hangs.
         """
-        for group in list(c10d._world.pg_map):
-            c10d._set_pg_timeout(timedelta(seconds=self.timeout_s), group)
+        groups = getattr(getattr(c10d, "_world", None), "pg_map", None)
+        limit = getattr(c10d, "_set_pg_timeout", None)
+        if groups is None or limit is None:
+            print("this torch does not change the time-outs of its process groups", file=sys.stderr, flush=True)
+            return
+        for group in list(groups):
+            limit(timedelta(seconds=self.timeout_s), group)
 
     def leave(self) -> None:
         self.heartbeat.end()

@@ -7,10 +7,11 @@ import itertools
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+
+from winsweep.train.attention_choice import attend, fits
+from winsweep.train.attention_kernels import Line, causal
 
 NAME = "winsweep_varlen"
 LENGTHS = (7, 1, 12, 5)  # of the examples that a model is asked about
@@ -33,45 +34,21 @@ def attention(
 ) -> tuple[Tensor, None]:
     """Causal attention within each example; cu_seq_lens_q, int32 (S + 1,), is where they begin and the last one ends.
 
-    torch's varlen kernel where there is one (half precision on CUDA, no dropout), else scaled_dot_product_attention for
+    By a fused kernel where there is one (half precision on CUDA, no dropout), else scaled_dot_product_attention for
     each example: no mask is made, and the cost is the sum of the squared lengths. NotImplementedError for what only
     other kernels do.
     """
     if wanted := [name for name in UNKNOWN if more.get(name) is not None]:
         raise NotImplementedError(f"attention with {wanted[0]}")
     window = sliding_window if sliding_window is not None and sliding_window < max_length_q else None
-    if query_1HQD.is_cuda and query_1HQD.dtype in (torch.bfloat16, torch.float16) and not dropout:
-        query_QHD, key_QHD, value_QHD = (x[0].transpose(0, 1) for x in (query_1HQD, key_1HQD, value_1HQD))
-        out_QHD = varlen_attn(
-            query_QHD,
-            key_QHD,
-            value_QHD,
-            cu_seq_lens_q,
-            cu_seq_lens_q,
-            max_length_q,
-            max_length_q,
-            scale=scaling,
-            window_size=(-1 if window is None else window - 1, 0),
-            enable_gqa=query_QHD.shape[1] != key_QHD.shape[1],
-        )
-        return out_QHD[None], None
-    ends = cu_seq_lens_q.tolist()
-    heads = [
-        x.split([end - begin for begin, end in itertools.pairwise(ends)], 2) for x in (query_1HQD, key_1HQD, value_1HQD)
-    ]
-    outs = [_one(query, key, value, scaling, dropout, window) for query, key, value in zip(*heads)]
+    held_1HQD = (query_1HQD, key_1HQD, value_1HQD)
+    if fits(query_1HQD) and not dropout:
+        query_QHD, key_QHD, value_QHD = (x[0].transpose(0, 1) for x in held_1HQD)
+        return attend(Line(query_QHD, key_QHD, value_QHD, cu_seq_lens_q, max_length_q, scaling, window))[None], None
+    lengths = [end - begin for begin, end in itertools.pairwise(cu_seq_lens_q.tolist())]
+    parts = zip(*(x.split(lengths, 2) for x in held_1HQD))
+    outs = [causal(*part, scale=scaling, window=window, dropout=dropout) for part in parts]
     return torch.cat(outs, 2).transpose(1, 2), None
-
-
-def _one(
-    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float, window: int | None
-) -> Tensor:
-    how = dict(scale=scaling, dropout_p=dropout, enable_gqa=query.shape[1] != key.shape[1])
-    length = query.shape[2]
-    if window is None or window >= length:
-        return F.scaled_dot_product_attention(query, key, value, is_causal=True, **how)
-    near = torch.ones(length, length, dtype=torch.bool, device=query.device).tril().triu(1 - window)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=near, **how)
 
 
 AttentionInterface.register(NAME, attention)
