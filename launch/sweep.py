@@ -22,7 +22,7 @@ from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.costs import judge_cost
 from winsweep.errors import BadData, BadStudy, WinsweepError
 from winsweep.local import gpus
-from winsweep.local.controller import default_jobs, drive, state_of
+from winsweep.local.controller import default_jobs, drive
 from winsweep.placement import Cluster
 from winsweep.screen import Detail
 from winsweep.workspace import Workspace, open_workspace
@@ -199,10 +199,8 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
 
 
 def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
-    from winsweep import next_steps, results, table_view
-    from winsweep.local import view
+    from winsweep.local import summary, view
     from winsweep.messages.messenger import Messenger
-    from winsweep.remarks import remarks
     from winsweep.trackers import tracking
 
     # also where a shell started this in the background with SIGINT ignored
@@ -220,32 +218,7 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
         return 130
-    print(workspace.damaged(), end="", file=sys.stderr)
-    judged = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
-    done, is_current = len(judged), results.is_current(workspace, judged)
-    if is_current:
-        print(table_view.table_text(results.path_of(workspace), workspace.study.notes))
-    analysed = sum(state_of(items, a) == "done" for a in workspace.analyses.values())
-    beside = f"; {analysed} of {len(workspace.analyses)} analyses beside it" if workspace.analyses else ""
-    if notes := remarks(workspace, items):
-        print("\n".join(notes))
-    what = (
-        f"cells judged; {results.where_text(workspace, judged)}{beside}"
-        if workspace.has_table
-        else results.models_text(workspace, judged)
-    )
-    print(f"{run.num_started} jobs run; {done} of {len(workspace.judged)} {what}")
-    print("".join(f"{line}\n" for line in next_steps.lines(workspace, items, study_words(a))), end="", flush=True)
-    if run.note:
-        print(run.note, file=sys.stderr)
-    if problems := view.failures_text(workspace, items, command, a.verbose):
-        print(problems, file=sys.stderr)
-    return (
-        0
-        if (done, analysed) == (len(workspace.judged), len(workspace.analyses))
-        and (is_current or not workspace.has_table)
-        else 1
-    )
+    return summary.say(run, items, command, study_words(a), a.verbose)
 
 
 if __name__ == "__main__":
