@@ -57,7 +57,7 @@ def hub_name(text: str) -> str:
 def main() -> int:
     a = parser().parse_args()
     try:
-        workspace = open_workspace(a.study, a.store, lenient=True)
+        workspace = open_workspace(a.study, a.store, lenient=True, is_made=True)
         from winsweep.export import answers, folder
 
         made = folder.export(workspace, a.cell, a.target, a.name or "", a.hard_links)

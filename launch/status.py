@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     a = parser().parse_args()
     try:
-        workspace = open_workspace(a.study, a.store, lenient=True)
+        workspace = open_workspace(a.study, a.store, lenient=True, is_made=not a.watch)
         if a.json or (a.watch and not a.why and is_terminal()):
             return live(workspace, a.json, a.watch)
         items, queued = seen(workspace)

@@ -79,6 +79,7 @@ class OpenStudy:
 
     def training_log(self, cell: str) -> "pandas.DataFrame":
         """Step, loss, lr, grad_norm and speed of a cell's finetune, a row for each optimizer step, also while it runs.
+        With `recipe: {eval: …}` held-out losses are rows of their own, which have `eval_loss` in place of `loss`.
 
         BadStudy for no cell of the study, NotFound for one without training or one that has not begun.
         """

@@ -2,6 +2,8 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
 
 from winsweep import arm_grid, layout
 from winsweep.command_names import as_typed
@@ -27,7 +29,7 @@ def watch(typed: str) -> str:
 
 def _report(workspace: Workspace, typed: str) -> str:
     """The page if it is there, else what makes it."""
-    page = workspace.store.root / "results" / f"{workspace.study.name}.html"
+    page = _page(workspace)
     if page.is_file():
         return f"the report, in a browser: {shlex.quote(str(page))}"
     if (layout.LAUNCH / "report.py").is_file() and workspace.has_table:
@@ -35,13 +37,19 @@ def _report(workspace: Workspace, typed: str) -> str:
     return ""
 
 
+def _page(workspace: Workspace) -> Path:
+    return workspace.store.root / "results" / f"{workspace.study.name}.html"
+
+
 def _answers(workspace: Workspace) -> str:
-    """Where the answers of the first cell lie that is judged and has a reference other than itself."""
+    """Where the answers of the first cell are that is judged and has a reference other than itself."""
     published = workspace.store.published()
     for label, a in workspace.judged.items():
         made = published.get(a.key)
         if made and a.stage == "judge" and a.inputs["candidate"] != a.inputs.get("reference"):
-            return f"answers of {label} beside the reference's: {shlex.quote(str(made / ANNOTATIONS))}"
+            page = _page(workspace)
+            where = f"{page.as_uri()}#cell={quote(label)}" if page.is_file() else shlex.quote(str(made / ANNOTATIONS))
+            return f"answers of {label} beside the reference's: {where}"
     return ""
 
 

@@ -47,11 +47,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
     return {
         "format": FORMAT,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "study": {
-            "name": workspace.study.name,
-            "file": workspace.study.path.name,
-            "notes": workspace.study.notes.strip(),
-        },
+        "study": _study(workspace),
         "state": state,
         "question": headline.question(found, reference, judge),
         "answer": headline.answer(found, table.differences, state["is_whole"]),
@@ -71,6 +67,11 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
         "provenance": provenance.provenance(workspace),
         "cite": CITE,
     }
+
+
+def _study(workspace: Workspace) -> dict[str, str]:
+    study = workspace.study
+    return {"name": study.name, "file": study.path.name, "notes": study.notes.strip()}
 
 
 def shown_differences(found: Sequence[Mapping[str, Any]], differences: Sequence[Row]) -> list[Row]:

@@ -34,7 +34,7 @@ def curves(workspace: Workspace, labels: Sequence[str] | None = None) -> list[di
 
 
 def log_lines(path: Path) -> list[dict[str, Any]]:
-    """The steps of a training log, without a last line that is not whole; none where it is gone."""
+    """The steps of a training log, without held-out losses and a last line that is not whole; none where it is gone."""
     lines = []
     try:
         with open(path, encoding="utf-8") as f:
@@ -45,7 +45,7 @@ def log_lines(path: Path) -> list[dict[str, Any]]:
                     break
     except OSError:
         return []
-    return [line for line in lines if isinstance(line, dict) and "step" in line]
+    return [line for line in lines if isinstance(line, dict) and {"step", "loss"} <= line.keys()]
 
 
 def thinned(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
