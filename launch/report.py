@@ -58,7 +58,7 @@ def main() -> int:
         page = write_report(workspace, a.out, not a.without_texts)
         print(f"report: {page}", flush=True)
         if note := texts_note(page):
-            print(note)
+            print(f"note: {note}")
         if not a.without_figures:
             from winsweep.report.figures import beside
 

@@ -207,3 +207,13 @@ def longest_common(a, b):
         for j, y in enumerate(b):
             best[i + 1][j + 1] = best[i][j] + 1 if x == y else max(best[i][j + 1], best[i + 1][j])
     return best[-1][-1]
+
+
+def test_an_address_that_is_late_does_not_lead_back_to_the_cell_before(reader):
+    for _ in range(3):
+        reader.run("step(1); setTimeout(() => stepCell(1), 190); setTimeout(() => step(1), 195)")
+        reader.wait(lambda b: b.texts(".answer h3")[:1] == ["m.t0.s2"])
+        time.sleep(0.4)
+        assert "cell=m.t0.s2" in reader.run("return location.hash")
+        reader.run("stepCell(-1)")
+        reader.wait(lambda b: b.texts(".answer h3")[:1] == ["m.t0.s1"])

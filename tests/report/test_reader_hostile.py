@@ -131,6 +131,13 @@ def test_the_files_of_texts_run_nothing_when_opened_alone(made, browser):
         assert AWAY not in file.read_text() and "pwned" not in file.read_text()
 
 
+def test_the_reader_works_over_http_too(made, browser, served):
+    path = report(made)
+    browser.open(f"{served(path.parent, '127.0.0.1')}/{path.name}#cell=m.t0.s1&row=3")
+    browser.wait(lambda b: b.texts("#reader-counts"), "no rows")
+    assert browser.texts("#reader-row .place b") == ["#3"] and not browser.complaints()
+
+
 def test_a_page_elsewhere_gets_no_texts(made, browser, served):
     """Over http, a file of texts answers a page of its own origin alone."""
     path = report(made)

@@ -11,7 +11,7 @@ from tests.report.read_study import ASKED, NUM, answer, judge, read_study, rows_
 from tests.report.readable import make, report
 from winsweep.errors import LinkInStore
 from winsweep.report import chunks, judge_words
-from winsweep.report.files import texts_note, write_report
+from winsweep.report.files import texts_note, write_after_run, write_report
 from winsweep.report.table import read_table
 from winsweep.report.texts import write_texts
 from winsweep.workspace import open_workspace
@@ -79,6 +79,18 @@ def test_without_texts_no_file_and_no_word_of_them_is_left(made, tmp_path):
     assert json.loads(path.read_text().partition('id="texts">')[2].partition("<")[0]) is None
     apart = write_report(made, tmp_path / "apart" / "page.html", with_texts=True)
     assert (apart.parent / "page.texts").is_dir()
+
+
+def test_a_run_leaves_a_report_without_texts_without_them(made):
+    path = write_report(made, with_texts=False)
+    before = path.read_bytes()
+    assert write_after_run(made) == "" and path.read_bytes() == before
+    path.write_bytes(
+        before.replace(b'name="winsweep-key" content="', b'name="winsweep-key" content="0')
+    )  # an earlier one
+    assert write_after_run(made) == "" and path.read_bytes() != before and not path.with_suffix(".texts").exists()
+    report(made)
+    assert write_after_run(made) == "" and path.with_suffix(".texts").is_dir()
 
 
 def test_a_link_in_place_of_the_folder_or_a_file_is_refused_and_what_it_leads_to_stays(made, tmp_path):

@@ -80,6 +80,7 @@ def _arm(
         "lc_error_pct": number(row.get("lc_standard_error_pct")),
         "n": int(row["n"]) if row.get("n") else None,
         "note": row.get("note", ""),
+        "is_plain": any(table.rows[i].get("paired_formula") == "raw" for i in of),
         "published": list(published) if published else None,
     }
 

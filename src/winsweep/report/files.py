@@ -17,6 +17,7 @@ from winsweep.workspace import Workspace
 
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.){8,}'|"(?:[^"\\]|\\.){8,}\"""")
 FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/'\",:;]+/)+")
+WITHOUT = "-without-texts"
 HEAD = 4096  # bytes of a page in which its key stands
 
 
@@ -44,7 +45,9 @@ def texts_note(path: Path) -> str:
     """What a person should know of the folder of texts beside a report; "" if nothing."""
     folder = path.with_suffix(".texts")
     size = sum(p.stat().st_size for p in folder.iterdir()) / 1e6 if folder.is_dir() else 0.0
-    return f"note: {folder} has {size:.0f} MB; --without-texts leaves the texts out" if size > LARGE_MB else ""
+    return (
+        f"{folder} has {size:.0f} MB; winsweep report --without-texts leaves the texts out" if size > LARGE_MB else ""
+    )
 
 
 def _read(workspace: Workspace, folder: Path | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -67,33 +70,38 @@ def _read_once(workspace: Workspace, folder: Path | None) -> tuple[dict[str, Any
 
 
 def write_after_run(workspace: Workspace) -> str:
-    """The report of a run that is over, unless the one that is there says the same; a note if it could not be made, and
-    nothing is raised: the run's results stand without it.
+    """The report of a run that is over, unless the one that is there says the same, and without texts if that one has
+    none; a note if it could not be made, and nothing is raised: the run's results stand without it.
     """
     try:
         published = workspace.store.published()
         is_judged = workspace.has_table and any(a.key in published for a in workspace.judged.values())
-        if is_judged and _key_of(report_path(workspace)) != report_key(workspace):
-            write_report(workspace)
+        known, path = _key_of(report_path(workspace)), report_path(workspace)
+        with_texts = not known.endswith(WITHOUT)  # as the one that is there
+        if is_judged and known != report_key(workspace, with_texts):
+            write_report(workspace, with_texts=with_texts)
+            return f"note     {note}" if (note := texts_note(path)) else ""
     except Exception as e:  # whatever it is, a run is not lost for a page about it
         return f"note     {report_path(workspace)} could not be written: {type(e).__name__}: {e}; the results stand"
     return ""
 
 
 def report_key(workspace: Workspace, with_texts: bool = True) -> str:
-    """What a report is made from, as a short text: results, failures, the study's own words, and the page's code."""
+    """What a report is made from, as a short text: results, failures, the study's own words, and the page's code; it
+    ends in WITHOUT for one without texts.
+    """
     facts = workspace.facts()
     asked = {a.key for a in workspace.order}
-    return keys.digest(
+    found = keys.digest(
         {
             "code": [sha256_file(path) for path in sorted(page.WEB.parent.rglob("*.*")) if path.suffix != ".pyc"],
             "study": [workspace.study.path.name, workspace.study.name, workspace.study.notes],
             "cells": [*workspace.judged],
             "published": sorted(asked & facts.present),
             "failed": dict(facts.failed),
-            "texts": with_texts,
         }
     )
+    return found if with_texts else f"{found}{WITHOUT}"
 
 
 def without_texts(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ function forestKey() {
   const arms = CONTENTS.arms, open = svg("svg", { viewBox: "0 0 12 12", width: 12, height: 12 }, mark(0, 6, 6, 4, { class: "open" }));
   const parts = [el("b", {}, "Win rate at equal length, %"), ` against ${CONTENTS.reference}; line: 95 % interval of each arm by itself. `,
     el("span", { class: "sign" }, open), " cannot be told from half (Holm, over all arms)."];
+  const plain = arms.filter((a) => a.is_plain && !a.is_reference).length;
+  if (plain) parts.push(` ${plain} of ${plural(arms.length, "arm")} ${plain === 1 ? "has" : "have"} plain win rates, as too few rows, or their lengths, allow no correction (marked in the table).`);
   if (arms.some((a) => a.seeds.length > 1)) parts.push(" ", sign("seed"), " one seed.");
   if (arms.some(hasOtherLC)) parts.push(" ", sign("lc"), " AlpacaEval's length-controlled win rate (LC).");
   if (arms.some((a) => a.published)) parts.push(" ", sign("published"), " as published.");

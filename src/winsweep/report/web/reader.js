@@ -18,6 +18,8 @@ function reading() {
   return [
     el("p", {}, `${plural(TEXTS.num, "instruction")} with the answers of ${plural(TEXTS.cells.length, "cell")} side by side: `,
       el("a", { id: "open-reader", class: "button", href: readerLink(TEXTS.cells[0].cell) }, "Read the answers")),
+    el("details", { open: TEXTS.cells.length <= 12 }, el("summary", {}, "By cell"),
+      el("p", { class: "cells" }, TEXTS.cells.map((entry) => [el("a", { href: readerLink(entry.cell) }, entry.cell), " "]))),
     TEXTS.missing.length ? el("details", {}, el("summary", {}, `${plural(TEXTS.missing.length, "cell")} cannot be read yet`), el("ul", {}, TEXTS.missing.map((m) => el("li", {}, `${m.cell}: ${m.why}`)))) : null,
     el("p", { class: "caption" }, `The texts lie in the folder ${TEXTS.folder} beside this page (${fixed(TEXTS.bytes / 1e6, 1)} MB); keep the two together. Texts are as models wrote them.`),
   ];
@@ -112,13 +114,16 @@ function addressOf(change = {}) {
 
 /** Show another row, or another cell. The address follows a moment later: browsers allow few changes of it in a second. */
 function go(change = {}) {
+  clearTimeout(READ.later);
   if ("cell" in change || "other" in change) {
     location.hash = addressOf(change);
     return;
   }
   moveTo("row" in change ? change.row : READ.place);
-  clearTimeout(READ.later);
-  READ.later = setTimeout(() => { if (cellEntry(new URLSearchParams(location.hash.slice(1)).get("cell"))) history.replaceState(null, "", addressOf()); }, 200);
+  READ.later = setTimeout(() => {
+    const now = new URLSearchParams(location.hash.slice(1)); // another cell may be on its way
+    if (now.get("cell") === READ.entry.cell && (now.get("other") || "") === (READ.beside?.cell || "")) history.replaceState(null, "", addressOf());
+  }, 200);
 }
 
 /** Filters or order changed: the list is made anew, and the row stays if it passes. */
@@ -154,6 +159,7 @@ function showRow() {
   document.getElementById("reader-vote").replaceChildren(...[voteView(row)].flat());
   if (READ.drawn !== row) document.getElementById("reader-main").scrollTop = 0;
   READ.drawn = row;
+  if (!document.activeElement.closest("input, select, dialog, #reader-bar, #reader-vote")) document.getElementById("reader-main").focus({ preventScroll: true }); // Space and ↓ scroll it
   markCurrent();
   highlight(document.getElementById("reader-row"), READ.ask.q);
 }
@@ -201,8 +207,7 @@ function giveVote(row, vote) {
   const kept = castVote(READ.entry.cell, row, vote, READ.blind, sidesOf(row)[0].kind);
   showBar();
   document.querySelector(`#reader-rows [data-place="${row.place}"]`)?.parentElement.replaceWith(listItem(row));
-  if (READ.blind && vote) step(1);
-  else showRow();
+  if (!READ.blind || !vote || !step(1)) showRow();
   if (!kept) document.querySelector("#reader-vote .tally")?.replaceChildren("This browser keeps no votes: save them before you leave.");
 }
 
@@ -210,11 +215,12 @@ function closePanel() {
   document.getElementById("reader").classList.remove("with-panel");
 }
 
-/** The row that stands `by` places from this one in the list, or the first. */
+/** Go to the row that stands `by` places from this one in the list, or to the first; whether there is one. */
 function step(by) {
   const at = READ.shown.findIndex((row) => row.place === READ.place);
   const next = READ.shown[at < 0 ? 0 : at + by];
   if (next) go({ row: next.place });
+  return Boolean(next);
 }
 
 function stepCell(by) {

@@ -60,7 +60,7 @@ const GLYPHS = { won: "▲", lost: "▽", tied: "=", unjudged: "·" };
 
 function listItem(row) {
   const verdict = READ.blind ? "unjudged" : verdictOf(row.preference), vote = voteOn(READ.entry.cell, row.place);
-  const flags = [row.own?.cut && !READ.blind ? "cut" : "", row.own?.empty ? "empty" : ""].filter(Boolean);
+  const flags = READ.blind ? [] : [row.own?.cut ? "cut" : "", row.own?.empty ? "empty" : ""].filter(Boolean);
   return el("li", {}, el("button", { type: "button", "data-place": row.place, "aria-current": row.place === READ.place ? "true" : null, on: { click: () => { go({ row: row.place }); closePanel(); } } },
     el("span", { class: `glyph ${verdict}`, title: READ.blind ? null : VERDICTS[verdict] }, GLYPHS[verdict]),
     el("span", { class: "line" }, oneLine(row.instruction, 90)),

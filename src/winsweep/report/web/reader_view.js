@@ -16,7 +16,7 @@ function rowView(row) {
   const sides = sidesOf(row);
   const parts = READ.diff ? differing(row, sides) : {};
   return [
-    el("div", { class: "place" }, el("b", {}, `#${row.place}`), row.dataset ? el("span", {}, row.dataset) : null,
+    el("div", { class: "place" }, el("b", {}, `#${row.place}`), row.dataset ? el("span", { class: "category" }, oneLine(row.dataset, 80)) : null,
       row.counted ? null : el("span", { class: "tag" }, "does not count in this cell's win rate"),
       el("span", { class: "of" }, `${READ.shown.indexOf(row) + 1 || "–"} of ${whole(READ.shown.length)}`)),
     el("div", { class: "instruction" }, expandable(row.instruction, null, "instruction")),
@@ -52,7 +52,9 @@ function answerView(s, i, parts) {
 
 const ROLES = { cell: "this cell", reference: "the reference", beside: "beside" };
 
+/** In blind mode characters alone: references that came as a file have no tokens. */
 function factsOf(side) {
+  if (READ.blind) return el("p", { class: "facts" }, plural(side.chars, "character"));
   return el("p", { class: "facts" }, plural(side.chars, "character"), side.tokens === null ? null : ` · ${plural(side.tokens, "token")}`,
     side.cut ? el("span", { class: "tag cut" }, "cut at the limit") : null, side.empty ? el("span", { class: "tag cut" }, "empty") : null);
 }
@@ -116,7 +118,7 @@ function repliesView(row) {
 function replyView(reply, row, i) {
   const first = Array.isArray(row.by_order) ? ["reference", "candidate"][i] : row.first;
   const order = first === "candidate" ? "shown first: the cell’s; second: the reference’s" : first === "reference" ? "shown first: the reference’s; second: the cell’s" : "";
-  const tokens = reply.tokens ? el("p", { class: "tokens" }, reply.tokens.map(([token, p]) => el("span", {}, el("code", {}, token), ` ${percent(p, p < 0.001 ? 3 : 1)} %`))) : null;
+  const tokens = reply.tokens ? el("p", { class: "tokens" }, reply.tokens.map(([token, p]) => el("span", {}, el("code", {}, textNodes(token)), ` ${percent(p, p < 0.001 ? 3 : 1)} %`))) : null;
   return el("div", { class: "reply" }, order ? el("p", { class: "facts" }, order) : null, tokens, tokens && reply.text.length < 12 ? null : textBlock(reply.text, null, true));
 }
 

@@ -41,7 +41,9 @@ function armHeads() {
 }
 
 function armCells(arm) {
-  return [el("th", { scope: "row" }, arm.name, arm.is_reference ? el("span", { class: "tag" }, "reference") : null),
+  const plain = arm.is_plain && !arm.is_reference;
+  return [el("th", { scope: "row" }, arm.name, arm.is_reference ? el("span", { class: "tag" }, "reference") : null,
+    plain ? el("span", { class: "tag", title: "not corrected for length, for a reason in the notes" }, "plain") : null),
     MODELS.length > 1 ? el("td", { class: "quiet" }, arm.model) : null];
 }
 
