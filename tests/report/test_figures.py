@@ -65,6 +65,7 @@ CASES = {
     "two models": FOUND,
     "one arm": ONE,
     "forty arms": contents([arm(i, "m", f"arm {i} lr={i}e-5", 30.0 + i) for i in range(40)]),
+    "eight models": contents([arm(i, f"model {i % 8}", f"arm {i}", 40.0 + i / 10) for i in range(80)]),
     "hostile": contents([arm(i, f"{HOSTILE}{i % 2}", f"{HOSTILE}{i} {HOSTILE}", 40.0 + i) for i in range(5)]),
     "published": contents([arm(i, "m", f"n{i}", 44.0, published=[40.0 + i, 1.0]) for i in range(3)]),
     "all ties": contents([arm(0, "m", "t", 50.0, paired_low_pct=50.0, paired_high_pct=50.0, lc_win_rate_pct=50.0)]),

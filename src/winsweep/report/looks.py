@@ -81,13 +81,13 @@ def width_of_axes(axes: "Axes") -> float:
 def note(figure: "Figure", text: str) -> None:
     """Small print at the lower edge, in as many lines as it takes."""
     across, down = figure.get_size_inches()
-    lines = wrapped(text, across - 0.08, SMALL)
+    lines = wrapped(text, across - 0.16, SMALL)
     figure.text(0.04 / across, 0.03 / down, "\n".join(lines), size=SMALL, color=canvas.QUIET, linespacing=1.25)
 
 
 def note_height(text: str, width: float) -> float:
     """The room that a note takes, in inches."""
-    return 0.06 + 0.11 * len(wrapped(text, width - 0.08, SMALL))
+    return 0.06 + 0.11 * len(wrapped(text, width - 0.16, SMALL))
 
 
 def wrapped(text: str, inches: float, points: float) -> list[str]:

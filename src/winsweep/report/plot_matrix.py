@@ -3,12 +3,12 @@ leaves of them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from winsweep import canvas
 from winsweep.escapes import visible
-from winsweep.report.looks import Contents, note, note_height, number, placed, told_apart
+from winsweep.report.looks import TALLEST, Contents, note, note_height, number, placed, told_apart
 
 if TYPE_CHECKING:
     from winsweep.canvas import Axes, Figure
@@ -18,7 +18,7 @@ HALF = "50 %"
 MORE, LESS, PLAIN = "#b9d7ee", "#f7cfae", "#ffffff"
 CELL, TEXT = 0.42, 0.27  # inches: of a cell at most, and at least where it has a figure
 LETTERS = 6.5  # points
-MOST = 40  # arms of a model
+MOST, MOST_MODELS = 40, 6  # arms of a model, and models
 Key = tuple[str, str]
 
 
@@ -39,7 +39,7 @@ class Triangle:
 def triangles(found: Contents) -> list[Triangle]:
     """Of each model that has rows."""
     made = []
-    for model in dict.fromkeys(row["model"] for row in found["differences"]):
+    for model in list(dict.fromkeys(row["model"] for row in found["differences"]))[:MOST_MODELS]:
         rows = {(r["arm"], r["against"]): r for r in found["differences"] if r["model"] == model}
         made.append(Triangle(model, [arm for arm, against in rows if against == "parity"][:MOST], rows))
     return made
@@ -60,21 +60,31 @@ class Layout:
 
 
 def layout(of: Sequence[Triangle], width: float) -> Layout:
-    """Beside each other where figures still fit into the cells, else below each other."""
-    for columns in range(min(len(of), int(width // 3.2)), 0, -1):
-        own = width / columns
-        wide = max((canvas.width_of(visible(arm), LETTERS) for t in of for arm in t.arms), default=0)
-        names, heads = min(wide + 0.12, own * 0.3), min(wide, own * 0.25) * 0.71 + 0.08
-        each = (own - names - heads) / (max(len(t.arms) for t in of) - 0.5)
-        if each >= TEXT or columns == 1:
-            return Layout(columns, min(CELL, each), names, heads, own)
-    raise ValueError("no width for a column")
+    """As many beside each other as leave room for figures in the cells, or else as make the cells largest."""
+    found = [_lower(of, _beside(of, width, n)) for n in range(max(1, min(len(of), int(width // 3.2))), 0, -1)]
+    return max(found, key=lambda at: min(at.each, TEXT))
+
+
+def _beside(of: Sequence[Triangle], width: float, columns: int) -> Layout:
+    own = width / columns
+    wide = max((canvas.width_of(visible(arm), LETTERS) for t in of for arm in t.arms), default=0)
+    names, heads = min(wide + 0.12, own * 0.3), min(wide, own * 0.25) * 0.71 + 0.08
+    each = (own - names - heads) / (max(len(t.arms) for t in of) - 0.5)
+    return Layout(columns, min(CELL, each), names, heads, own)
+
+
+def _lower(of: Sequence[Triangle], at: Layout) -> Layout:
+    """The same with cells so small that all of it stands on a page."""
+    tall = sum(_heights(of, at))
+    cells = at.each * sum(max(len(t.arms) for t in row) for row in _rows(of, at))
+    room = max(0.2, TALLEST - (tall - cells))
+    return at if tall <= TALLEST else replace(at, each=at.each * room / cells)
 
 
 def height(found: Contents, width: float) -> float:
     of = triangles(found)
     at = layout(of, width)
-    return sum(_heights(of, at)) + note_height(_note(at), width)
+    return sum(_heights(of, at)) + note_height(_note(found, at), width)
 
 
 def draw(figure: "Figure", found: Contents) -> None:
@@ -87,19 +97,24 @@ def draw(figure: "Figure", found: Contents) -> None:
             axes = placed(figure, left, top + at.top(len(of) > 1), length, length)
             _triangle(axes, triangle, at, len(of) > 1)
         top += down
-    note(figure, _note(at))
+    note(figure, _note(found, at))
+
+
+def _rows(of: Sequence[Triangle], at: Layout) -> list[Sequence[Triangle]]:
+    return [of[i : i + at.columns] for i in range(0, len(of), at.columns)]
 
 
 def _heights(of: Sequence[Triangle], at: Layout) -> list[float]:
-    rows = [of[i : i + at.columns] for i in range(0, len(of), at.columns)]
-    return [at.top(len(of) > 1) + at.each * max(len(t.arms) for t in row) + 0.12 for row in rows]
+    return [at.top(len(of) > 1) + at.each * max(len(t.arms) for t in row) + 0.12 for row in _rows(of, at)]
 
 
-def _note(at: Layout) -> str:
+def _note(found: Contents, at: Layout) -> str:
+    num = sum(row["against"] == "parity" for row in found["differences"])
+    shown = sum(len(t.arms) for t in triangles(found))
     signs = "" if at.each >= TEXT else "; + and −: its sign"
     return (
         f"Row less column, in points at equal length. Filled and bold: told apart (Holm's p < {LEVEL}){signs}. "
-        f"·: not on the same instructions."
+        f"·: not on the same instructions.{f' {shown} of {num:,} arms are shown.' if shown < num else ''}"
     )
 
 
