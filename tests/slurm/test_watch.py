@@ -16,6 +16,7 @@ def test_the_queue_is_told_and_a_slurm_that_is_away_and_the_end(testbed: Testbed
     assert f"next     watch it: python launch/status.py {desk.folder}/study.yaml" in desk.sweep()
     monkeypatch.setenv("SLURM_CONF", testbed.env["SLURM_CONF"])
     watcher = Watcher(open_workspace(desk.folder / "study.yaml", desk.store))
+    assert watcher.look(asks=False).queue.trouble == "it is being asked"
     seen = watcher.look()
     queued = [r for r in seen.results if r.state == "queued"]
     assert queued and all(re.match(r"job \d+_\d+: [a-z]|was submitted", r.why) for r in queued)
@@ -26,7 +27,7 @@ def test_the_queue_is_told_and_a_slurm_that_is_away_and_the_end(testbed: Testbed
     assert away.queue and away.queue.trouble and away.queue.asked_at == seen.queue.asked_at
     table = rows.table(away, "arms")
     drawn = "\n".join("".join(text for text, _ in line) for line in board(away, table, Choice(), Log(), "", 80, 24))
-    assert "SLURM does not answer: squeue" in drawn and "inputs  finetune" in drawn
+    assert "SLURM's queue is not known: squeue" in drawn and "inputs  finetune" in drawn
     monkeypatch.setenv("SLURM_CONF", testbed.env["SLURM_CONF"])
     wait_for(lambda: not testbed.run("squeue", "-h"), 240)
     watcher.next_queue = 0.0

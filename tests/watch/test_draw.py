@@ -94,7 +94,7 @@ def test_trouble_is_told_and_what_was_seen_stays():
     of = replace(seen(), queue=Queue(1.8e9 - 90, "squeue: no answer within 60 s"))
     told = drawn(of, trouble=f"/store: the store is not there{ESCAPE}")
     assert told[2].startswith("/store: the store is not there?") and "\x1b" not in "".join(told)
-    assert told[3] == "SLURM does not answer: squeue: no answer within 60 s" and "llama  arm0" in "\n".join(told)
+    assert told[3] == "SLURM's queue is not known: squeue: no answer within 60 s" and "llama  arm0" in "\n".join(told)
 
 
 def test_what_others_wrote_steers_no_terminal():

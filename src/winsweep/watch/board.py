@@ -52,6 +52,7 @@ class Looker(threading.Thread):
         """One look; when the next one is due."""
         self.began = time.monotonic()
         try:
+            self.seen = self.seen or self.watcher.look(asks=False)  # so that something is shown while SLURM thinks
             self.seen, self.trouble = self.watcher.look(), ""
         except (OSError, WinsweepError, ValueError, LookupError) as e:
             self.trouble = f"{e}; shown is what was seen before" if self.seen else str(e)

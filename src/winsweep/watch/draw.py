@@ -71,7 +71,7 @@ def title(seen: Seen, trouble: str, width: int) -> list[Line]:
     wrong = [trouble] if trouble else []
     if seen.queue is not None:
         second += [f"queue {clock(seen.queue.asked_at)}"] if seen.queue.asked_at else []
-        wrong += [f"SLURM does not answer: {seen.queue.trouble}"] if seen.queue.trouble else []
+        wrong += [f"SLURM's queue is not known: {seen.queue.trouble}"] if seen.queue.trouble else []
     told: list[Line] = [[(screen.cut(" · ".join(parts), width), "bold")], [(screen.cut(" · ".join(second), width), "")]]
     return told + [[(line, "yellow")] for text in wrong for line in textwrap.wrap(screen.printable(text), width)[:2]]
 

@@ -45,12 +45,14 @@ class Watcher:
         self.cells_of = arm_grid.owners(workspace, {label: label for label in workspace.judged})
         self.chains = {label: chain(workspace.ends(label)) for label in workspace.judged}
 
-    def look(self) -> Seen:
-        """The study as it stands. OSError, WinsweepError or ValueError where the store cannot be read."""
+    def look(self, asks: bool = True) -> Seen:
+        """The study as it stands; if it does not ask, without SLURM, which may take long to answer. OSError,
+        WinsweepError or ValueError where the store cannot be read.
+        """
         root = self.workspace.store.root
         if not (root / "store.json").is_file():  # where nothing can be listed, all would seem to be missing
             raise NotFound(f"{root}: the store is not there")
-        items = self._items()
+        items = self._items() if asks else self._unasked()
         shown: dict[str, str] = {}
         for i in items:  # inputs come first
             shown[i.artifact.key] = self._state(i, shown)
@@ -89,6 +91,12 @@ class Watcher:
         over = facts.running.keys() | facts.failed.keys()  # since SLURM was asked they have begun, or ended
         said = {key: self._words(key) for key in self.queued.keys() - over}
         return self.workspace.plan(replace(facts, running={**facts.running, **said}))
+
+    def _unasked(self) -> list[Item]:
+        """The plan by the store alone; that the queue is not known yet is said where something may be in it."""
+        if arrays.open_arrays(self.workspace.store.root):
+            self.queue = Queue(None, "it is being asked")
+        return self.workspace.plan(self.workspace.facts())
 
     def _ask(self) -> list[Item] | None:
         """Ask SLURM if anything may be in its queue; the plan that follows, or None where it was not asked or is
