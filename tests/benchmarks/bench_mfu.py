@@ -72,11 +72,11 @@ def make_config(shape: str, recompute: str, longest: int, num_ranks: int):  # ->
     most = sizes["num_hidden_layers"]
     if not torch.cuda.is_available():
         return LlamaConfig(**sizes)
-    free, [one, two] = torch.cuda.mem_get_info()[0], [LlamaConfig(**sizes | {"num_hidden_layers": n}) for n in (1, 2)]
-    (own, token), (own2, token2) = needed(one, recompute, num_ranks), needed(two, recompute, num_ranks)
+    free, some = torch.cuda.mem_get_info()[0], [LlamaConfig(**sizes | {"num_hidden_layers": n}) for n in (8, 16)]
+    (own, token), (own16, token16) = [needed(config, recompute, num_ranks) for config in some]
     for layers in range(most, 1, -1):
-        state, each = own + (own2 - own) * (layers - 1), token + (token2 - token) * (layers - 1)
-        if state + max(each * longest, (own2 - own) * (layers - 1) / 9) < 0.94 * free:
+        state, each = (at8 + (at16 - at8) * (layers - 8) / 8 for at8, at16 in ((own, own16), (token, token16)))
+        if state + max(each * longest, state / 9) < 0.94 * free:
             break
     return LlamaConfig(**sizes | {"num_hidden_layers": layers})
 

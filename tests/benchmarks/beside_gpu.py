@@ -6,6 +6,7 @@ of the longest). A 7B Llama with random weights; what a way does not manage in i
 """
 
 import argparse
+import functools
 import random
 import sys
 import time
@@ -21,6 +22,7 @@ from tests.benchmarks import rows  # noqa: E402
 from tests.benchmarks.bench_decode_gpu import make_model  # noqa: E402
 from winsweep.generate.compatibility import fitting  # noqa: E402
 from winsweep.generate.decoder import Decoder, Prompt  # noqa: E402
+from winsweep.generate.step import Step  # noqa: E402
 from winsweep.text.ends import Ends  # noqa: E402
 
 Way = Callable[[PreTrainedModel, list[Prompt], int], dict[int, list[int]]]
@@ -33,14 +35,22 @@ def job(num: int, longest: int, vocab: int) -> list[Prompt]:
     return [Prompt(i, [rng.randrange(40, vocab) for _ in range(172)], cap) for i, cap in enumerate(caps)]
 
 
-def slots(net: PreTrainedModel, prompts: list[Prompt], size: int) -> dict[int, list[int]]:
+@functools.cache
+def fitted(net: PreTrainedModel) -> Step:
+    """Asked once, as for all answers of a generation."""
     step, how = fitting(net)
     if step is None:
         raise RuntimeError(how)
+    return step
+
+
+def slots(net: PreTrainedModel, prompts: list[Prompt], size: int) -> dict[int, list[int]]:
+    step = fitted(net)
     return dict(Decoder(step, size, Ends((-1,)), None).answer(prompts, lambda: None))
 
 
 def in_batches(net: PreTrainedModel, prompts: list[Prompt], size: int) -> dict[int, list[int]]:
+    fitted.cache_clear()  # its keys and values
     net.set_attn_implementation("sdpa")
     found = {}
     for i in range(0, len(prompts), size):
@@ -81,6 +91,8 @@ def continuous(net: PreTrainedModel, prompts: list[Prompt], size: int) -> dict[i
 
 def measure(net: PreTrainedModel, way: Way, prompts: list[Prompt], size: int) -> dict:
     """Seconds of the second time: the first one chooses kernels and records graphs, on a part of the rows."""
+    if net.device.type == "cuda":
+        torch.cuda.empty_cache()
     try:
         way(net, prompts[: size // 2], size)
         begun = time.perf_counter()

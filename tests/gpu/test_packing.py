@@ -99,7 +99,7 @@ def test_the_kernel_is_the_fast_one(kind: str, device: torch.device) -> None:
     model = make(kind, torch.bfloat16, device)
     assert varlen.prepare(model, model, device) == ""
     batch = pack(examples(device)).to(device)
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], acc_events=True) as profiler:
         packed_loss(model, batch).backward()
     counts = {event.key: event.count for event in profiler.key_averages()}
     forward = sum(n for name, n in counts.items() if name.endswith("_flash_attention_forward"))

@@ -19,8 +19,10 @@ from winsweep.artifact import Artifact
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.errors import BadStudy
 from winsweep.local import gpus
+from winsweep.local.controller import drive
 from winsweep.local.local import Local
 from winsweep.placement import Placement, Placements
+from winsweep.workspace import open_workspace
 from winsweep.yaml_nodes import read_yaml
 
 STAGES = tuple(read_yaml(layout.STAGES).mapping())
@@ -124,6 +126,33 @@ def test_attempts_side_by_side_have_gpus_of_their_own(tmp_path: Path, monkeypatc
         assert cluster.room(3) and sorted(cluster.free_gpus) == ["3", "GPU-a", "GPU-c"]
     finally:
         cluster.close()
+
+
+def test_the_process_that_forks_attempts_does_not_know_of_parts_of_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch would start CUDA to count them, and no child could use it then."""
+    for given, is_told in (("MIG-a,MIG-b", False), ("GPU-a,GPU-b", True)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        cluster = Local(tmp_path / "fork_server.log")
+        try:
+            cluster.start("a", tmp_path / ".work/judge/a/spec.json", 1, 1, tmp_path / "a.log")
+            told = Path(f"/proc/{cluster.fork_server.process.pid}/environ").read_bytes().split(b"\0")
+            assert any(line.startswith(b"CUDA_VISIBLE_DEVICES=") for line in told) is is_told
+            assert cluster.held["a"] == [given.partition(",")[0]]
+        finally:
+            cluster.close()
+
+
+def test_what_can_never_start_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    bench = Bench(tmp_path)
+    workspace = open_workspace(bench.study, bench.store)
+    (tmp_path / "box.yaml").write_text("kind: local\nall: {ranks: 2, gpus_per_rank: 1}\n")
+    placements = read_cluster(layout.STAGES, tmp_path / "box.yaml", STAGES).placements
+    run, items = drive(workspace, placements, 4, False, lambda run, items: None)
+    why = [item.why for item in items if item.state == "failed"]
+    assert run.num_started == 0 and why and all("wants 2 GPUs" in text for text in why), why
 
 
 def test_cells_share_a_machine_of_two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
