@@ -44,9 +44,10 @@ check: install
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 
+TESTS = tests/slurm
+
 # All of tests/slurm on the SLURM of Debian 13, as root; half an hour. Debian 13 is downloaded once, to ~/.cache/winsweep/trixie (1 GB).
 # make slurm-24 TESTS=tests/slurm/test_study.py: only these. WINSWEEP_ACCOUNTING=1 make slurm-24: with slurmdbd behind all of them.
-TESTS = tests/slurm
 slurm-24: install
 	$(BIN)/python slurm/testbed/in_debian trixie -- python -m pytest -v $(TESTS)
 
