@@ -17,9 +17,9 @@ function notes() {
   const said = CONTENTS.study.notes, missing = CONTENTS.state.missing;
   if (!CONTENTS.notes.length && !said && !missing.length) return null;
   return [
-    said ? el("div", { class: "said" }, said.split(/\n\s*\n/).map((part) => el("p", {}, part.replace(/\s*\n\s*/g, " ")))) : null,
+    said ? el("div", { class: "said" }, el("h3", {}, `From ${CONTENTS.study.file}`), said.split(/\n\s*\n/).map((part) => el("p", {}, part.replace(/\s*\n\s*/g, " ")))) : null,
     CONTENTS.notes.length ? el("ul", { class: "notes" }, CONTENTS.notes.map((note) => el("li", { class: note.kind }, el("span", { class: "tag" }, note.kind), ` ${note.text}`,
-      note.of.length ? el("details", {}, el("summary", {}, plural(note.of.length, "row")), note.of.join(", ")) : null))) : null,
+      note.of.length ? el("details", {}, el("summary", {}, plural(note.of.length, "cell or arm", "cells or arms")), note.of.join(", ")) : null))) : null,
     missing.length ? el("details", { open: missing.length <= 12 }, el("summary", {}, `${plural(missing.length, "cell")} not judged yet`),
       plainTable("missing", [["cell"], ["stands at"], ["state"], ["why"]], missing.map((m) => [m.cell, m.stage, m.state, m.why]))) : null,
   ];

@@ -26,7 +26,7 @@ function table() {
   });
   const many = CONTENTS.arms.some((arm) => arm.cells.length > 1);
   return [many ? el("p", { class: "inline" }, el("label", { for: "seeds" }, box, " each seed, too")) : null, node,
-    el("p", { class: "caption" }, `All columns are in ${CONTENTS.study.name}.csv beside this page. On hover: what a column is.`)];
+    el("p", { class: "caption" }, `${CONTENTS.state.table_key ? `All columns are in ${CONTENTS.study.name}.csv. ` : ""}On hover: what a column is.`)];
 }
 
 function tableRow(arm, row, columns, i) {
