@@ -87,10 +87,9 @@ def test_a_run_leaves_a_report_without_texts_without_them(made):
     path = write_report(made, with_texts=False)
     before = path.read_bytes()
     assert write_after_run(made) == "" and path.read_bytes() == before
-    path.write_bytes(
-        before.replace(b'name="winsweep-key" content="', b'name="winsweep-key" content="0')
-    )  # an earlier one
-    assert write_after_run(made) == "" and path.read_bytes() != before and not path.with_suffix(".texts").exists()
+    earlier = before.replace(b'name="winsweep-key" content="', b'name="winsweep-key" content="0')
+    path.write_bytes(earlier)
+    assert write_after_run(made) == "" and path.read_bytes() != earlier and not path.with_suffix(".texts").exists()
     report(made)
     assert write_after_run(made) == "" and path.with_suffix(".texts").is_dir()
 

@@ -41,13 +41,13 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
     * `analyses`, `cost`, `provenance`: see the modules of these names. `cite`: how to cite.
     """
     table, items = table or read_table(workspace), workspace.plan(workspace.facts())
-    found = arms(workspace, table)
+    study, found = workspace.study, arms(workspace, table)
     state, trained = _state(workspace, table, items), curves.curves(workspace)
     reference, judge = reference_name(workspace), judge_name(table, workspace)
     return {
         "format": FORMAT,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "study": _study(workspace),
+        "study": {"name": study.name, "file": study.path.name, "notes": study.notes.strip()},
         "state": state,
         "question": headline.question(found, reference, judge),
         "answer": headline.answer(found, table.differences, state["is_whole"]),
@@ -67,11 +67,6 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
         "provenance": provenance.provenance(workspace),
         "cite": CITE,
     }
-
-
-def _study(workspace: Workspace) -> dict[str, str]:
-    study = workspace.study
-    return {"name": study.name, "file": study.path.name, "notes": study.notes.strip()}
 
 
 def shown_differences(found: Sequence[Mapping[str, Any]], differences: Sequence[Row]) -> list[Row]:
