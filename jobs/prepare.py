@@ -4,20 +4,32 @@ import json
 
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.study.cell import Data
+from winsweep.study.cell import Data, Mix
 
 VERSION = 1
 
 
 def want(ask: Data, need: Need) -> Want:
+    if isinstance(ask.source, Mix):
+        return _mix(ask.source, need)
     return Want(f"{ask.source.name}", {"purpose": ask.purpose, "source": ask.source}, {})
+
+
+def _mix(mix: Mix, need: Need) -> Want:
+    names = [f"source {n}" for n in range(1, len(mix.parts) + 1)]  # what they are called is for people
+    shares = [{"input": name, "share": share} for name, (_, share) in zip(names, mix.parts)]
+    sources = {name: need("prepare", Data("examples", source)) for name, (source, _) in zip(names, mix.parts)}
+    return Want(mix.name, {"purpose": "examples", "mix": shares, "rows": mix.rows, "seed": mix.seed}, sources)
 
 
 def run(job: Job) -> None:
     from winsweep.text import prepare
 
     purpose = job.params["purpose"]
-    rows = prepare.examples(job) if purpose == "examples" else prepare.instructions(job)
+    if "mix" in job.params:
+        rows = prepare.mix(job)
+    else:
+        rows = prepare.examples(job) if purpose == "examples" else prepare.instructions(job)
     job.notes["num_rows"] = len(rows)
     with open(job.out / f"{purpose}.jsonl", "w", encoding="utf-8") as f:
         f.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

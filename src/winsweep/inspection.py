@@ -97,7 +97,7 @@ def _looks(workspace: Workspace) -> Iterator[tuple[Artifact, Path, str, Callable
         if a.key in published:
             continue
         params = a.plain_params if a.stage in ("prepare", "judge", "aggregate") else {}
-        if a.stage == "prepare" and (path := _there(files, params["source"]["data"])):
+        if "source" in params and (path := _there(files, params["source"]["data"])):
             yield a, path, a.key, partial(_count_rows, a, files)
         elif a.stage == "judge" and (path := _there(files, params.get("reference"))):
             asked = a.inputs["instructions"]

@@ -66,7 +66,10 @@ def num_rows(workspace: Workspace, instructions: Artifact) -> int | None:
     reader = plugins.of_source(source, lambda code: workspace.study.files[code["sha256"]])
     known = getattr(reader, "NUM_INSTRUCTIONS", None)
     path = workspace.study.files.get((source["data"] or {}).get("sha256", ""))
-    return known or (_num_in(path) if path and path.exists() else None)
+    num = known or (_num_in(path) if path and path.exists() else None)
+    if num is None or not (sample := source.get("sample")):
+        return num
+    return sample["rows"] if sample["keep"] == "sample" else num - sample["rows"]
 
 
 def _num_in(path: Path) -> int | None:

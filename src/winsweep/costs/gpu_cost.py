@@ -51,7 +51,7 @@ def _millions(num: float) -> str:
 
 
 def assumptions(tuned: Sequence[tuple[Artifact, float]], other: int) -> list[str]:
-    guessed = sorted({reader(a) for a, _ in tuned} - COUNTED.keys())
+    guessed = sorted({name for a, _ in tuned for name in readers(a)} - COUNTED.keys())
     said = [
         (
             f"6 FLOP a token and parameter at {SHARE_OF_PEAK:.0%} of {PEAK_FLOP_PER_S / 1e12:.0f} TFLOP/s; "
@@ -99,14 +99,37 @@ def epochs(finetune: Artifact) -> float:
 
 
 def epoch_tokens(finetune: Artifact, files: Mapping[str, Path]) -> float:
-    source = finetune.inputs["examples"].plain_params["source"]
-    first = (source["options"] or {}).get("first")
+    examples = finetune.inputs["examples"]
+    counted = [_counted(a.plain_params["source"], files) for a in _sources(examples)]
+    if "mix" not in examples.plain_params:
+        return counted[0][1]
+    shares = [part["share"] for part in examples.plain_params["mix"]]
+    total = examples.plain_params["rows"] or min(rows / share for (rows, _), share in zip(counted, shares))
+    return sum(total * share * tokens / rows for (rows, tokens), share in zip(counted, shares))
+
+
+def _sources(examples: Artifact) -> list[Artifact]:
+    """The prepared source that the examples are, or those of the mix."""
+    return list(examples.inputs.values()) or [examples]
+
+
+def _counted(source: Mapping, files: Mapping[str, Path]) -> tuple[float, float]:
+    """Rows and tokens of a source, as far as they are known before it is prepared."""
+    rows: float
+    tokens: float
     rows, tokens = COUNTED.get(source["reader"], (UNCOUNTED_ROWS, UNCOUNTED_ROWS * UNCOUNTED_ROW_TOKENS))
     path = files.get((source["data"] or {}).get("sha256", ""))
     if source["reader"] not in COUNTED and path and path.is_file():
-        return path.stat().st_size / FILE_BYTES_PER_TOKEN
-    return tokens * min(first, rows) / rows if first else tokens
+        tokens = path.stat().st_size / FILE_BYTES_PER_TOKEN
+        rows = max(tokens / UNCOUNTED_ROW_TOKENS, 1)
+    elif first := (source["options"] or {}).get("first"):
+        rows, tokens = min(first, rows), tokens * min(first, rows) / rows
+    if sample := source.get("sample"):
+        kept = min(sample["rows"], rows) if sample["keep"] == "sample" else max(rows - sample["rows"], 1)
+        rows, tokens = kept, tokens * kept / rows
+    return rows, tokens
 
 
-def reader(finetune: Artifact) -> str:
-    return finetune.inputs["examples"].plain_params["source"]["reader"]
+def readers(finetune: Artifact) -> set[str]:
+    """Who reads what a finetune trains on."""
+    return {a.plain_params["source"]["reader"] for a in _sources(finetune.inputs["examples"])}

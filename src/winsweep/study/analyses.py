@@ -11,7 +11,7 @@ from winsweep.strict import Node
 from winsweep.study import sections
 from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.arms import Arm, one_of, refuse_same
-from winsweep.study.cell import Cell, CharNgrams, HubModel, LocalFile, Source
+from winsweep.study.cell import Cell, CharNgrams, HubModel, LocalFile, Rows, Source
 from winsweep.study.parts import Parts
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ def _containment(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], par
                 f"{cell.task} is compared with {other}",
                 "an arm that is compared with its instruction-tuned sibling is legal",
             )
-        style = task.reader if task.reader in STYLED and template is None else None
+        style = task.reader if isinstance(task, Source) and task.reader in STYLED and template is None else None
         found.append(
             Analysis(
                 "containment",
@@ -154,14 +154,17 @@ def _known(value: T, legal: Collection[T], at: Node, what: str) -> T:
     return value
 
 
-def _rows(node: Node, arms: Mapping[str, Arm], parts: Parts, may_be_empty: bool = False) -> Source:
+def _rows(node: Node, arms: Mapping[str, Arm], parts: Parts, may_be_empty: bool = False) -> Rows:
     """The training rows of a task, by its name, or of a source of their own, whose instructions are not emptied unless
     they may be.
     """
     if isinstance(node.value, dict):
-        found = parts.source(node, node.path.removeprefix("analyses.").replace(".", "-"), "examples")
+        found: Rows = parts.source(node, node.path.removeprefix("analyses.").replace(".", "-"), "examples")
     else:
-        found = strict.present(one_of(arms, strict.read(str, node), node, lambda arm: arm.task is not None).task)
+        task = one_of(arms, strict.read(str, node), node, lambda arm: arm.task is not None).task
+        if task is None:
+            raise LookupError("an arm without rows")
+        found = task
     if found.empty_instructions and not may_be_empty:
         raise node.error(
             "found rows whose instructions are emptied",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from winsweep.keys import NAME_ONLY
-from winsweep.study.cell import Cell, CharNgrams, Comparison, Generation, HubModel, LocalFile, Model, Source, Training
+from winsweep.study.cell import Cell, CharNgrams, Comparison, Generation, HubModel, LocalFile, Model, Rows, Training
 from winsweep.study.frame import Frame
 
 
@@ -14,7 +14,7 @@ class RankingTest:
 
     name: str = field(metadata=NAME_ONLY)
     model: Training | Model
-    rows: Source
+    rows: Rows
     draws: int
     seed: int  # of the draws
     frame: Frame
@@ -27,8 +27,8 @@ class Drift:
 
     name: str = field(metadata=NAME_ONLY)
     outputs: Generation
-    task: Source
-    general: Source  # whose responses are those of instruction tuning
+    task: Rows
+    general: Rows  # whose responses are those of instruction tuning
     embedder: HubModel | LocalFile | CharNgrams
 
 
@@ -40,7 +40,7 @@ class Containment:
 
     name: str = field(metadata=NAME_ONLY)
     comparison: Comparison  # with its instruction-tuned sibling
-    task: Source
+    task: Rows
     in_domain: tuple[str, ...]  # categories of instructions that the task is about
     style: str | None  # the template guard: the style of a task, by name …
     template: str | None  # … or a regular expression that the whole stripped output matches

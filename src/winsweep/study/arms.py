@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from winsweep import strict
 from winsweep.keys import canonical
 from winsweep.strict import Node
-from winsweep.study.cell import Decoding, Source
+from winsweep.study import mixes
+from winsweep.study.cell import Decoding, Rows
 from winsweep.study.frame import Frame
 from winsweep.study.parts import Parts, check_name
 from winsweep.study.rules import PRESETS, Adapter
-from winsweep.study.sections import TaskEntry
-
-# keys of a task's entry that are not its reader's
-OWN = strict.keys(TaskEntry)
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Arm:
     """A task or an adapter of a study, with what it says of recipe, decoding, frame and models."""
 
     name: str
-    task: Source | None  # None: an untrained arm
+    task: Rows | None  # None: an untrained arm
     adapter: Adapter
     decoding: Decoding
     frame: Frame
@@ -57,7 +54,7 @@ def adapter_arms(section: Node, common: Common) -> list[Arm]:
 
 def task_arms(section: Node, common: Common, parts: Parts) -> list[Arm]:
     """The trained arms, one for each entry of tasks:; BadStudy if two ask for the same thing."""
-    out = _each(lambda name, node: _task_arm(name, node, common, parts), _named(section))
+    out = _each(lambda name, node: _task_arm(name, node, common, section, parts), _named(section))
     refuse_twins([(a.name, [a.task, a.leave_out, a.frame, a.models]) for a in out if not a.recipe], section)
     return out
 
@@ -88,7 +85,7 @@ def _adapter_arm(name: str, node: Node, common: Common) -> Arm:
     return Arm(name, None, adapter, decoding, recipe={}, leave_out=(), **shared)
 
 
-def _task_arm(name: str, node: Node, common: Common, parts: Parts) -> Arm:
+def _task_arm(name: str, node: Node, common: Common, section: Node, parts: Parts) -> Arm:
     check_name(name, node)
     given = dict(node.mapping())
     recipe = given["recipe"].mapping() if "recipe" in given else {}
@@ -96,7 +93,7 @@ def _task_arm(name: str, node: Node, common: Common, parts: Parts) -> Arm:
     trajectory = {strict.read(int, at): at for at in strict.items(given["trajectory"])} if "trajectory" in given else {}
     return Arm(
         name,
-        parts.source(node, name, "examples", OWN),
+        mixes.task_source(name, node, _named(section), parts),
         Adapter(),
         common.decoding,
         recipe=recipe,

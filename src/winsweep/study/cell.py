@@ -1,7 +1,7 @@
 """What a table asks for: models, tasks, arms and comparisons, as values that hold exactly what decides the numbers."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from winsweep.artifact import Artifact
 from winsweep.errors import BadStudy
@@ -59,6 +59,15 @@ class Model:
     context: int | None = added(None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Rows of a source that are drawn by chance. The same seed always draws the same rows."""
+
+    rows: int = number(1, 1)  #: how many rows are drawn
+    seed: int = 0  #: seed of the draw
+    keep: Literal["sample", "rest"] = "sample"  #: the rows that are drawn, or all the others
+
+
 @worked_out_once
 @dataclass(frozen=True)
 class Source:
@@ -74,6 +83,22 @@ class Source:
     empty_instructions: bool = added(False)  # response tuning: every user turn is emptied
     reading: int = added(1)  # 2 of files that the same version of a reader once read otherwise
     code: LocalFile | None = added(None)  # the reader, where it is a file of the user
+    sample: Sample | None = added(None)
+
+
+@worked_out_once
+@dataclass(frozen=True)
+class Mix:
+    """Training examples of several sources, in shares that sum to 1."""
+
+    name: str = field(metadata=NAME_ONLY)
+    parts: tuple[tuple[Source, float], ...]
+    rows: int | None  # None: as many as the sources have without a row twice
+    seed: int
+    empty_instructions: ClassVar[bool] = False  # its sources say so, each for itself
+
+
+Rows = Source | Mix
 
 
 @dataclass(frozen=True)
@@ -81,7 +106,7 @@ class Data:
     """A source, read for one purpose."""
 
     purpose: Literal["examples", "instructions"]
-    source: Source
+    source: Rows
 
 
 @worked_out_once
@@ -91,7 +116,7 @@ class Training:
 
     name: str = field(metadata=NAME_ONLY)
     model: Model
-    task: Source
+    task: Rows
     recipe: Recipe
     seed: int
     frame: Frame

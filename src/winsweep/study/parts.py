@@ -11,7 +11,7 @@ from typing import Literal
 
 from winsweep import command_names, paths, plugins, strict
 from winsweep.strict import Node
-from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
+from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Sample, Source
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.sections import ModelSection
 from winsweep.study.web_file import UrlFile
@@ -76,7 +76,7 @@ class Parts:
     ) -> Source:
         """Where rows come from and who reads them for this purpose; keys of `others` are not the reader's. BadStudy."""
         given = {k: v for k, v in node.mapping().items() if k not in others}
-        path, empty = given.pop("path", None), given.pop("empty_instructions", None)
+        path, empty, sample = (given.pop(key, None) for key in ("path", "empty_instructions", "sample"))
         at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
         reader_name: str = strict.read(str, at)
         reader, code = self.plugin(plugins.TASKS, reader_name, at)
@@ -86,10 +86,17 @@ class Parts:
         seen = strict.Findings()
         options = seen.of(strict.read_fields, reader.Options, given, node)
         data = seen.of(self.data, reader, at, path, node)
+        drawn = seen.of(self.sample, sample) if sample else None
         is_empty: bool | None = seen.of(strict.read, bool, empty) if empty else False
         seen.stop()
         reading = 2 if self.reads_anew(reader, data) else 1
-        return Source(name, reader_name, reader.VERSION, options, data, strict.present(is_empty), reading, code)
+        return Source(name, reader_name, reader.VERSION, options, data, strict.present(is_empty), reading, code, drawn)
+
+    def sample(self, node: Node) -> Sample:
+        given = node.mapping()
+        if "rows" not in given:
+            raise node.error("rows is missing", "how many rows are drawn must be said", "add rows: N")
+        return strict.read_fields(Sample, given, node)
 
     def data(self, reader: ModuleType, at: Node, path: Node | None, node: Node) -> LocalFile | HubData | None:
         """Where a reader's rows come from: the file named, or its own data."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from winsweep.strict import number
-from winsweep.study.cell import Decoding
+from winsweep.study.cell import Decoding, Sample
 from winsweep.study.frame import Frame
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
@@ -47,6 +47,7 @@ class RowsEntry:
     #: the reader of the rows: a file of `src/winsweep/tasks/`, without `.py`
     reader: str = field(default="jsonl", metadata={"key": "from"})
     path: File | None = None  #: file of rows, where the reader has no data of its own or you bring another
+    sample: Sample | None = None  #: some rows, drawn with a seed, or all but these
     empty_instructions: bool = False  #: response tuning: train on the responses with every instruction emptied
 
 
@@ -55,6 +56,10 @@ class TaskEntry:
     """A trained arm."""
 
     also: ClassVar = (RowsEntry,)
+    #: instead of one source: tasks of this study, or readers with data of their own, each with its share
+    mix: Mapping[str, float] | None = None
+    rows: int | None = None  #: of a mix: how many rows in all; without it, as many as no row is needed twice for [rows]
+    seed: int = 0  #: of a mix: seed of the draw from each source
     recipe: RecipeSection | None = None  #: fields of the recipe for this task's finetunes
     leave_out: tuple[str, ...] = ()  #: categories of instructions (their `dataset`) that do not count for this arm
     trajectory: tuple[int, ...] = ()  #: epochs of the same run, before its last, whose models are compared too [epochs]

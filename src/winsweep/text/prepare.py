@@ -1,7 +1,9 @@
 """How rows become conversations to learn from and instructions to test with, every fault named with its place."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -10,12 +12,30 @@ from winsweep.attempt.job import Job
 from winsweep.errors import BadData
 from winsweep.plugins import File
 from winsweep.study.frame import Message, is_learned
+from winsweep.text import draw
 from winsweep.text.source import Rows, file_rows, hub_rows
 
 
 def examples(job: Job) -> list[dict]:
     """Rows {"messages": [...]}; BadData names the place of a row that has no response to learn from."""
     return list(rows_of("examples", job.params["source"], job.file))
+
+
+def mix(job: Job) -> list[dict]:
+    """Rows of several prepared sources in their shares; how many of each is noted. BadData if one has too few."""
+    told = job.params["mix"]
+    sources = [_prepared(job.inputs[part["input"]] / "examples.jsonl") for part in told]
+    num_of = draw.sizes([part["share"] for part in told], list(map(len, sources)), job.params["rows"])
+    if not all(num_of):
+        raise BadData(f"mix: its sources have {', '.join(map(str, map(len, sources)))} rows, too few for a row of each")
+    names = [job.inputs[part["input"]].name.rpartition("-")[0] for part in told]
+    job.notes["mix"] = ", ".join(f"{num} rows of {name}" for num, name in zip(num_of, names))
+    return draw.mixed(sources, num_of, job.params["seed"])
+
+
+def _prepared(path: Path) -> list[dict]:
+    with open(path, encoding="utf-8") as f:
+        return [json.loads(line) for line in f]
 
 
 def instructions(job: Job) -> list[dict]:
@@ -33,6 +53,7 @@ def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
         if purpose == "examples"
         else _instructions(reader, options, rows)
     )
+    given = draw.sample(given, source.get("sample"))
     has_any = False
     for row in given:
         has_any = True
