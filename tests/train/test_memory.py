@@ -36,7 +36,9 @@ def kept_per_token(level: str) -> float:
     assert varlen.prepare(model, model, CPU) == ""
     batch = pack(make_examples(40))
     num_tokens = batch.ids_1Q.shape[1]
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True
+    ) as profiler:
         loss = packed_loss(
             model, batch._replace(kept_K=batch.kept_K[:1], targets_K=batch.targets_K[:1], weights_K=batch.weights_K[:1])
         )
