@@ -6,7 +6,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH ?= 2.13.0
 BIN = .venv/bin
 
-.PHONY: demo train train_resp eval test faults long vllm install weights bench docs clean
+.PHONY: demo train train_resp eval test faults slurm-24 long vllm install weights bench docs clean
 
 # The demo: a study of two toy models, about two minutes; its table is runs/results/demo.csv.
 demo: install
@@ -43,6 +43,13 @@ check: install
 # WINSWEEP_ACCOUNTING=1 make faults: the same with slurmdbd behind it.
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
+
+TESTS = tests/slurm
+
+# All of tests/slurm on the SLURM of Debian 13, as root; half an hour. Debian 13 is downloaded once, to ~/.cache/winsweep/trixie (1 GB).
+# make slurm-24 TESTS=tests/slurm/test_study.py: only these. WINSWEEP_ACCOUNTING=1 make slurm-24: with slurmdbd behind all of them.
+slurm-24: install
+	$(BIN)/python slurm/testbed/in_debian trixie -- python -m pytest -v $(TESTS)
 
 # What `make test` has no time for: a time limit that is SLURM's own, the whole of paper.yaml with tiny models and stages on the login node, all on a
 # real SLURM, 5,000 judgements, doubles.

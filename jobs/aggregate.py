@@ -5,7 +5,7 @@ from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.study.cell import Cell, Choice, Data, Table
 
-VERSION = 2
+VERSION = 3
 
 
 def want(ask: Table, need: Need) -> Want:

@@ -1,15 +1,27 @@
 """finetune: examples and a base model become trained weights, in shards, by DeepSpeed ZeRO on one or several ranks."""
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from winsweep import layout
 from winsweep.artifact import Late
 from winsweep.attempt.job import Job
+from winsweep.errors import BadData
 from winsweep.graph import Need, Want
 from winsweep.keys import plain
+from winsweep.store import manifest
 from winsweep.store.manifest import write_atomic
+from winsweep.store.store import Store
 from winsweep.study.cell import Data, Training, base_of
 from winsweep.study.frame import Frame, Message
+from winsweep.study.held_out import Evaluation
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from winsweep.study.recipe import Recipe
+    from winsweep.train.held_out import HeldOut
 
 VERSION = 2
 TRANSIENT = True  # its output may go once collect has made a model of it
@@ -23,7 +35,13 @@ def want(ask: Training, need: Need) -> Want:
         params["recipe"] = plain(ask.recipe) | {field: Late("choice", field) for field in ask.choice.fields}
     params |= {"seed": ask.seed, "frame": ask.frame}
     params |= {"stop_after_epochs": ask.stop_after_epochs} if ask.stop_after_epochs else {}
-    return Want(ask.name, params, {**inputs, "examples": need("prepare", Data("examples", ask.task))})
+    limits = _looked_at(ask.evaluation, need) if ask.evaluation else {}
+    return Want(ask.name, params, {**inputs, "examples": need("prepare", Data("examples", ask.task))}, limits)
+
+
+def _looked_at(evaluation: Evaluation, need: Need) -> dict[str, object]:
+    """What is in no key: the held-out rows, which are a gate of the finetune, and how often their loss is looked at."""
+    return {"eval": {"rows": need("prepare", Data("examples", evaluation.source)).key, "every": evaluation.every}}
 
 
 def run(job: Job) -> None:
@@ -38,10 +56,11 @@ def run(job: Job) -> None:
     recipe, frame = Recipe(**job.params["recipe"]), Frame(**job.params["frame"])
     base, revision = job.base()
     tokenizer = model.load_tokenizer(base, revision)
-    encoded = encode.encode_all(_conversations(job), tokenizer, frame, recipe)
+    encoded = encode.encode_all(_conversations(job.inputs["examples"]), tokenizer, frame, recipe)
     print(encoded.summary(), flush=True)
     job.notes.update(encoded.counts())
-    refuse_unfit([e.ids for e in encoded.examples], base, revision)
+    looked_at = _held_out(job, tokenizer, frame, recipe)
+    refuse_unfit([e.ids for e in (*encoded.examples, *(looked_at.examples if looked_at else ()))], base, revision)
     if job.rank == 0:
         model.save_around(base, revision, tokenizer, job.out / "hf", frame)
         write_atomic(job.out / "hf" / BASE_NAMES, json.dumps(base_tensors(base, revision)).encode())
@@ -70,14 +89,33 @@ def run(job: Job) -> None:
                 progress=job.progress,
                 stopping=job.stopping,
                 stop_after_epochs=job.params.get("stop_after_epochs"),
+                held_out=looked_at,
             )
         )
     finally:
         group.leave()
 
 
-def _conversations(job: Job) -> list[list[Message]]:
-    with open(job.inputs["examples"] / "examples.jsonl", encoding="utf-8") as f:
+def _held_out(job: Job, tokenizer: "PreTrainedTokenizerBase", frame: Frame, recipe: "Recipe") -> "HeldOut | None":
+    """The rows whose loss is looked at, encoded as the examples are; BadData that says so where they do not fit."""
+    from winsweep.text import encode
+    from winsweep.train.held_out import HeldOut
+
+    if not (told := job.limits.get("eval")):
+        return None
+    made = Store(job.store).find(told["rows"])
+    manifest.verify(made)
+    try:
+        encoded = encode.encode_all(_conversations(made), tokenizer, frame, recipe)
+    except BadData as e:
+        raise BadData(f"recipe.eval: {e}") from e
+    print(f"held out: {encoded.summary()}", flush=True)
+    job.notes["held_out"] = {"rows": told["rows"], "every": told["every"], "num_examples": len(encoded.examples)}
+    return HeldOut(encoded.examples, told["every"])
+
+
+def _conversations(made: Path) -> list[list[Message]]:
+    with open(made / "examples.jsonl", encoding="utf-8") as f:
         return [json.loads(line)["messages"] for line in f]
 
 

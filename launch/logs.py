@@ -1,4 +1,4 @@
-"""Print the log of a cell: of the attempt that runs, or of the last one.
+"""Print the log of a cell: of the attempt that runs, or of the last one; of a finetune also its last steps.
 
   python launch/logs.py STUDY.yaml llama.gsm.s1             what it did last
   python launch/logs.py STUDY.yaml llama.gsm.s1 --follow    go on with new lines
@@ -46,10 +46,13 @@ def main() -> int:
         if a.follow:
             return 0 if logs.follow(workspace, a.cell, a.stage, say) else 1
         path = logs.current(workspace, a.cell, a.stage)
-        say(f"{logs.title(path)}\n{logs.outcome(workspace, path)}")
+        say(f"{logs.title(path)}\n{(outcome := logs.outcome(workspace, path))}")
+        steps = logs.steps_text(workspace, path)
+        say(steps if outcome else "")  # the last line of what is over says how it ended
         seen: dict[Path, int] = {}
         while text := logs.new_text(path, seen, last=True):
             say(text)
+        say(steps if not outcome else "")
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
   python launch/status.py STUDY.yaml                       how far it is
   python launch/status.py STUDY.yaml --why llama.gsm.s1    why a cell is not done
+  python launch/status.py STUDY.yaml --watch               the same live, with logs and losses
 
 Nothing is started.
 """
@@ -44,6 +45,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="CELL",
         help="one cell, such as llama.gsm.s1: its stages, and what differs from the nearest finished result",
     )
+    p.add_argument("--watch", action="store_true", help="a live board. Where there is no terminal, as without it")
+    p.add_argument(
+        "--json",
+        action="store_true",
+        help="one line of JSON (docs/how_to/watch.md). With --watch: another one at each change, until nothing is left",
+    )
     p.add_argument(
         "--store",
         metavar="DIR",
@@ -57,16 +64,36 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     a = parser().parse_args()
     try:
-        workspace = open_workspace(a.study, a.store, lenient=True)
+        workspace = open_workspace(a.study, a.store, lenient=True, is_made=not a.watch)
+        if a.json or (a.watch and not a.why and is_terminal()):
+            return live(workspace, a.json, a.watch)
         items, queued = seen(workspace)
         print(why(workspace, items, a.why) if a.why else overview(workspace, items, queued, Detail(a.cells, a.verbose)))
         print(f"{workspace.damaged()}{not_there(workspace, items, a.verbose)}{in_the_way(workspace, items)}", end="")
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:  # of `| head`; what Python flushes at its end goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def is_terminal() -> bool:
+    """Whether there is a terminal to draw on and to listen to."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def live(workspace: Workspace, is_json: bool, is_watch: bool) -> int:
+    """The board, or JSON for scripts: imported only here, as other calls need none of it."""
+    if is_json:
+        from winsweep.watch import lines
+
+        return lines.say(workspace, is_watch)
+    from winsweep.watch import board
+
+    return board.show(workspace)
 
 
 def seen(workspace: Workspace) -> tuple[list[Item], Mapping[str, Task | None]]:

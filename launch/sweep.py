@@ -21,7 +21,8 @@ from winsweep.check import dry, early, room
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.costs import judge_cost
 from winsweep.errors import BadData, BadStudy, WinsweepError
-from winsweep.local.controller import default_jobs, drive, state_of
+from winsweep.local import gpus
+from winsweep.local.controller import default_jobs, drive
 from winsweep.placement import Cluster
 from winsweep.screen import Detail
 from winsweep.workspace import Workspace, open_workspace
@@ -154,16 +155,16 @@ def refuse_without_queue(a: argparse.Namespace, cluster: Cluster) -> None:
             )
 
 
+def study_words(a: argparse.Namespace) -> str:
+    """The study and the store as any command takes them."""
+    return shlex.join([str(a.study), "--store", str(a.store)])
+
+
 def again(a: argparse.Namespace) -> str:
     """The command that goes on with just what this one was asked for."""
-    words = [
-        str(a.study),
-        "--store",
-        str(a.store),
-        *(["--cluster", a.cluster] if a.cluster != "local" else []),
-    ]
+    words = ["--cluster", a.cluster] if a.cluster != "local" else []
     words += [*(f"--only={label}" for label in a.only or ()), *(["--train-only"] if a.train_only else [])]
-    return f"{command_names.command('run')} {shlex.join(words)}"
+    return " ".join(filter(None, [command_names.command("run"), study_words(a), shlex.join(words)]))
 
 
 def told_first(workspace: Workspace) -> Workspace:
@@ -190,6 +191,7 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
     items, detail, memory_gb = workspace.plan(workspace.facts()), Detail(a.cells, a.verbose), room.here()
     dry.say_plan(workspace, items, detail)
     looked = dry.say_amounts(workspace, items, detail)
+    print(gpus.side_by_side(workspace, cluster, a.jobs, gpus.here()), end="")
     gpu_gb = (lambda placed: memory_gb) if memory_gb else None
     code = dry.say_checks(workspace, cluster.placements, items, a.jobs, gpu_gb, looked, detail)
     dry.say_next(items, again(a), bool(code))
@@ -197,43 +199,26 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
 
 
 def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
-    from winsweep import results, table_view
-    from winsweep.local import view
-    from winsweep.remarks import remarks
+    from winsweep.local import summary, view
+    from winsweep.messages.messenger import Messenger
+    from winsweep.trackers import tracking
 
     # also where a shell started this in the background with SIGINT ignored
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
-    command = again(a)
+    command, here, messenger = again(a), gpus.here(), Messenger(workspace, cluster)
+    at_once = gpus.side_by_side(workspace, cluster, a.jobs, here)
+    print(at_once if here else "", end="", flush=True)
     try:
         with view.View(workspace, a.verbose) as shown:
-            run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, shown.show)
+            show = messenger.watching(shown.show)
+            run, items = drive(workspace, cluster.placements, a.jobs, a.retry_failed, show)
+        messenger.close(items)
+        tracking.at_end(workspace, cluster.track)
     except KeyboardInterrupt:
         print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
         return 130
-    print(workspace.damaged(), end="", file=sys.stderr)
-    judged = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
-    done, is_current = len(judged), results.is_current(workspace, judged)
-    if is_current:
-        print(table_view.table_text(results.path_of(workspace), workspace.study.notes))
-    analysed = sum(state_of(items, a) == "done" for a in workspace.analyses.values())
-    beside = f"; {analysed} of {len(workspace.analyses)} analyses beside it" if workspace.analyses else ""
-    if notes := remarks(workspace, items):
-        print("\n".join(notes))
-    what = (
-        f"cells judged; {results.where_text(workspace, judged)}{beside}"
-        if workspace.has_table
-        else results.models_text(workspace, judged)
-    )
-    print(f"{run.num_started} jobs run; {done} of {len(workspace.judged)} {what}")
-    if problems := view.failures_text(workspace, items, command, a.verbose):
-        print(problems, file=sys.stderr)
-    return (
-        0
-        if (done, analysed) == (len(workspace.judged), len(workspace.analyses))
-        and (is_current or not workspace.has_table)
-        else 1
-    )
+    return summary.say(run, items, command, study_words(a), a.verbose)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis  # noqa: F401 - before any gc.freeze(), after which its look at a plug-in of trio (by selenium) warns
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]

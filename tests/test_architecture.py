@@ -31,6 +31,12 @@ HEAVY = {
     "vllm",
     "matplotlib",
     "sentence_transformers",
+    "wandb",
+    "trackio",
+    "tensorboard",
+    "mlflow",
+    "sqlalchemy",
+    "apprise",
 }
 DOORS = {
     "deepspeed": {"train/engine.py", "train/muon.py"},
@@ -41,15 +47,22 @@ DOORS = {
     "sacrebleu": {"judge/overlap.py", "attempt/fork_server.py"},
     "submitit": {"slurm/batch_script.py"},
     "accelerate": set(),
-    "rich": {"local/view.py", "check/table.py"},
+    "rich": {"local/view.py", "check/table.py", "watch/board.py"},
     "psutil": {"store/liveness.py"},
     "vllm": {"generate/vllm_rules.py", "generate/vllm_engine.py"},
-    "matplotlib": {"analysis/plot.py"},
+    "matplotlib": {"canvas.py"},
     "sentence_transformers": {"analysis/embed.py"},
     "huggingface_hub": {"text/hub.py", "train/collect.py"},
     "flash_attn": {"train/attention_kernels.py"},
     "regex": {"analysis/guards.py"},
     "pandas": {"api.py"},
+    "wandb": {"trackers/wandb.py"},
+    "trackio": {"trackers/trackio.py"},
+    "tensorboard": {"trackers/tensorboard.py"},
+    "mlflow": {"trackers/mlflow.py"},
+    "sqlalchemy": {"trackers/mlflow.py"},
+    "alembic": {"trackers/mlflow.py"},
+    "apprise": {"messages/deliver.py"},
     "shtab": {"completion.py"},
 }
 PURE = (
@@ -191,7 +204,9 @@ def test_every_module_and_public_class_says_what_it_is():
         assert ast.get_docstring(tree), path
 
 
-@pytest.mark.parametrize("command", ["sweep", "status", "prune", "logs", "doctor", "one", "score", "init"])
+@pytest.mark.parametrize(
+    "command", ["sweep", "status", "prune", "logs", "doctor", "one", "score", "init", "report", "export", "track"]
+)
 def test_launch_commands_start_without_heavy_imports(command):
     done = subprocess.run(
         [sys.executable, "-X", "importtime", f"launch/{command}.py", "--help"],

@@ -8,7 +8,7 @@ from tables import markdown, sentence
 
 DEFAULT = re.compile(r"\s*\(default: ([^()]*)\)")
 WORDS = {"int": "whole number", "float": "number", "argument": "path"}  # by the function that reads an argument
-TARGET = re.compile(r"([a-z][\w ]*):(?!=)")
+TARGET = re.compile(r"([a-z][\w -]*):(?!=)")
 
 
 def command(parser: argparse.ArgumentParser, typed: str) -> str:

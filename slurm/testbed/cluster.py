@@ -18,7 +18,8 @@ from host import release
 HERE = Path(__file__).resolve().parent
 DEFAULT = Path("/tmp/winsweep-testbed")
 READY = {  # succeeds once the daemon serves
-    "mariadbd": ["mariadb", "--no-defaults", "-e", "select 1"],
+    # slurmdbd would make its database itself; but with MariaDB 11.8.9's library it reads nothing after a failed try
+    "mariadbd": ["mariadb", "--no-defaults", "-e", "create database if not exists slurm_acct"],
     "slurmdbd": ["sacctmgr", "-n", "show", "cluster"],
     "slurmctld": ["scontrol", "ping"],
 }
@@ -89,6 +90,13 @@ def write_configuration(folder: Path, options: Options) -> None:
         path.write_text(Template(template.read_text()).substitute(values(folder, options)))
     (fresh / "options.json").write_text(json.dumps(asdict(options)))
     fresh.rename(folder)
+
+
+def check_cgroup_conf(folder: Path) -> None:
+    """Away with cgroup.conf where slurmd, which is asked, does not come up with it: there it needs none."""
+    conf = folder / "cgroup.conf"
+    if conf.exists() and ask(folder, "slurmd", "-G", "-N", "n1", "-f", f"{folder}/slurm.conf") is None:
+        conf.unlink()
 
 
 def values(folder: Path, options: Options) -> dict[str, object]:

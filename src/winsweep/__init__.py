@@ -3,7 +3,7 @@
     import winsweep
 
     study = winsweep.open_study("study.yaml", store="runs")
-    study.results()     # a data frame: the table, a row for each cell
+    study.results       # a data frame: the table, a row for each cell
     study.outputs()     # a data frame: what each cell answered
     winsweep.score("annotations.json").text()
     winsweep.Rules.for_model(model, tokenizer)   # the rule adapter, for logits_processor= of generate

@@ -121,7 +121,7 @@ def ends(workspace: Workspace) -> list[tuple[str, Artifact]]:
     return [*workspace.judged.items(), *((of[name].cell.label, a) for name, a in workspace.analyses.items())]
 
 
-def _arms(workspace: Workspace) -> dict[str, tuple[str, str]]:
+def arms_of_cells(workspace: Workspace) -> dict[str, tuple[str, str]]:
     """Label of each cell to its model and arm; points of a grid are arms of their own."""
     cells = (c for c in workspace.study.table.cells if c.label in workspace.judged)
     return {c.label: (c.model, c.task + c.label.removeprefix(f"{c.model}.{c.task}.s{c.seed}")) for c in cells}
@@ -131,7 +131,7 @@ def _count(
     workspace: Workspace, shown: Mapping[str, str]
 ) -> tuple[dict[tuple[str, str], dict[str, Counter]], dict[str, Counter], dict[str, Counter]]:
     """The states of the results of each arm, of what arms have in common, and of all arms, each by stage."""
-    arms = _arms(workspace)
+    arms = arms_of_cells(workspace)
     counts: dict[tuple[str, str], dict[str, Counter]] = {arm: defaultdict(Counter) for arm in arms.values()}
     common: dict[str, Counter] = defaultdict(Counter)
     total: dict[str, Counter] = defaultdict(Counter)

@@ -11,11 +11,14 @@ SAYS = {
     "run": "make everything that a study asks for, then its table",
     "status": "where a study stands",
     "logs": "the log of a cell",
+    "report": "a page with what a study found",
     "score": "win rates of one file, without a study",
     "doctor": "whether a cluster file fits its cluster",
     "prune": "remove results that no study needs",
     "init": "write a first study, or a cluster file",
     "one": "train or evaluate one model",
+    "export": "a trained cell as a model directory for others",
+    "track": "write a study to an experiment tracker",
     "completion": "what your shell needs to complete these words",
 }
 USAGE = "usage: winsweep COMMAND [ARGUMENTS]\n\n" + "".join(f"  {name:10s} {says}\n" for name, says in SAYS.items())

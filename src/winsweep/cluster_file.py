@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +45,8 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
     given = root.mapping()
     seen.of(strict.refuse_unknown, given, strict.keys(ClusterFile), root)
     kind: Literal["slurm", "local"] | None = seen.of(strict.option, ClusterFile, "kind", given)
+    track: tuple[str, ...] = seen.of(strict.option, ClusterFile, "track", given) or ()
+    notify = seen.of(_variable, given)
     common, own = read_yaml(defaults), given.get("stages")
     patterns = list((seen.of(given["labels"].mapping) or {}).items()) if "labels" in given else []
     for node in [common, own, *(node for _, node in patterns)]:
@@ -77,7 +79,22 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
             {stage: strict.present(p) for stage, p in by_stage.items()},
             tuple((pattern, stage, strict.present(p)) for pattern, stage, p in by_label),
         ),
+        track,
+        strict.present(notify),
     )
+
+
+def _variable(given: Mapping[str, strict.Node]) -> str:
+    """The name of the variable with the address of messages; BadStudy for the address itself, which holds a secret."""
+    name: str = strict.option(ClusterFile, "notify", given)
+    if not node_environment.NAME.fullmatch(name):
+        legal = "the name of a variable is legal, as an address holds a secret and this file is on disk"
+        raise given["notify"].error(
+            f"found a text of {len(name)} characters",
+            legal,
+            f"export {ClusterFile.notify}=… where sweep.py is called, and leave notify out",
+        )
+    return name
 
 
 def _refuse_without_kind(root: strict.Node, nodes: Iterable[strict.Node | None]) -> None:
@@ -95,6 +112,9 @@ def _refuse_on_local(nodes: Iterable[strict.Node | None]) -> None:
         for name in given.keys() & {*node_environment.FIELDS}:
             why = "legal with kind: slurm; attempts on this machine have the environment of sweep.py"
             seen.found.append(str(given[name].error(f"found {name} with kind: local", why, "leave it out")))
+        if "nodes" in given and given["nodes"].value not in (1, None):
+            found = f"found {given['nodes'].value!r} with kind: local"
+            seen.found.append(str(given["nodes"].error(found, "1 is legal, which is this machine", "leave it out")))
     seen.stop()
 
 

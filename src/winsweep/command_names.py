@@ -11,11 +11,14 @@ SCRIPTS = {
     "run": "sweep",
     "status": "status",
     "logs": "logs",
+    "report": "report",
     "score": "score",
     "doctor": "doctor",
     "prune": "prune",
     "init": "init",
     "one": "one",
+    "export": "export",
+    "track": "track",
 }
 NAMES = {script: name for name, script in SCRIPTS.items()}
 WRITTEN = re.compile(rf"(?<![\w/.-])(?:python )?(?:launch/)?({'|'.join(NAMES)})\.py\b")

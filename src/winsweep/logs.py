@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from winsweep import strict
+from winsweep import strict, training_log
 from winsweep.artifact import Artifact, closure
 from winsweep.attempt.history import failures
 from winsweep.errors import BadStudy, NotFound
 from winsweep.local.controller import state_of
 from winsweep.store.store import RECORD
+from winsweep.training_log import Steps
 from winsweep.workspace import Workspace, chain
 
+STEPS = 10  # of a finetune that are told
 CHUNK = 1 << 20  # bytes of a log that are held at a time
 POLL_S = 0.5
 ESCAPE = re.compile(
@@ -80,6 +82,30 @@ def current(workspace: Workspace, label: str, stage: str | None = None) -> Path:
     return max(found, key=lambda pair: (pair[0] == "running", pair[0] == "failed", pair[1].stat().st_mtime))[1]
 
 
+def steps_text(workspace: Workspace, path: Path) -> str:
+    """The last steps of the finetune whose log is at `path`, and where all of them are; "" for any other stage."""
+    own = next((a for a in workspace.order if workspace.store.work(a.key) / "logs" == path.parent), None)
+    where = training_log.path_of(workspace.store, own) if own else None
+    if own is None or where is None:
+        return ""
+    told = training_log.read_on(where, Steps()).steps[-STEPS:]
+    return "".join(f"{line}\n" for line in [f"==> {where}", *training_log.text(workspace.store, own, told)])
+
+
+def new_steps(workspace: Workspace, own: Sequence[Artifact], seen: dict[str, Steps]) -> str:
+    """The last step that each finetune of `own` took since `seen`, which is moved on: a line, or none."""
+    told = []
+    for a in own:
+        where = training_log.path_of(workspace.store, a)
+        if where is None:
+            continue
+        before = seen.get(a.key, Steps())
+        seen[a.key] = now = training_log.read_on(where, before)
+        fresh = now.steps[-1:] if now.steps != before.steps else ()
+        told += training_log.text(workspace.store, a, fresh)
+    return "".join(f"{line}\n" for line in told)
+
+
 def title(path: Path) -> str:
     """A line that names a log, and the logs of the other ranks where there are any."""
     others = ", ".join(sorted(p.name for p in path.parent.glob(f"{path.stem}.r*.log")))
@@ -119,6 +145,7 @@ def follow(
     seen = {path: path.stat().st_size for a in own for path in logs(workspace, a) if path != shown}
     if shown:
         say(f"{title(shown)}\n")
+    trained: dict[str, Steps] = {}
     while True:
         over = end(workspace, own, workspace.ends(label))  # before reading: what was written until then is read below
         paths = sorted((p for a in own for p in logs(workspace, a)), key=lambda p: p.stat().st_mtime)
@@ -127,6 +154,7 @@ def follow(
             while text := new_text(path, seen, last=over is not None):
                 say(text if path == shown else f"{title(path)}\n{text}")
                 shown = path
+        say(new_steps(workspace, own, trained) if over is None else "")
         if over is not None:
             return over
         time.sleep(poll_s)

@@ -121,6 +121,10 @@ class ClusterFile:
     stages: Mapping[str, Placement] | None = None  #: resources of a stage, by its name
     #: resources of some cells: a pattern of their labels such as `small-*`, then the stage; the first that fits decides
     labels: Mapping[str, Mapping[str, Placement]] | None = None
+    #: experiment trackers that a run writes to when it ends, as `track.py` does
+    track: tuple[Literal["wandb", "trackio", "tensorboard", "mlflow"], ...] = ()
+    #: variable of the environment that has the address of messages, never the address itself
+    notify: str = "WINSWEEP_NOTIFY"
 
 
 @dataclass(frozen=True)
@@ -130,3 +134,5 @@ class Cluster:
     kind: Literal["slurm", "local"]
     file: Path
     placements: Placements
+    track: tuple[str, ...] = ()
+    notify: str = ClusterFile.notify

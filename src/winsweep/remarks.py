@@ -8,6 +8,7 @@ from pathlib import Path
 from winsweep import screen
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
+from winsweep.store.store import RECORD
 from winsweep.workspace import Workspace
 
 WORDS = {
@@ -22,7 +23,7 @@ def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     has the shares as columns); an arm against itself is not.
     """
     if not workspace.has_table:
-        return []
+        return not_looked_at(workspace)
     known, published = _of_table(workspace), workspace.store.published()
     found: dict[str, dict[str, float]] = {name: {} for name in WORDS}
     for label, a in workspace.judged.items():
@@ -30,9 +31,30 @@ def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
             of_cell = known.get(a.digest) or shares(published[a.key] / "annotations.json")
             for name in remarkable(of_cell, _with_itself(a)):
                 found[name][label] = of_cell[name]
-    return [
+    said = [
         f"note     {screen.few(list(of))}: {_percent(of.values())} {WORDS[name][1]}" for name, of in found.items() if of
     ]
+    return said + not_looked_at(workspace)
+
+
+def not_looked_at(workspace: Workspace) -> list[str]:
+    """A line for the finetunes that are done and for which held-out rows are named now, but were not when they were
+    made: no key moves by that, so they stay.
+    """
+    published = workspace.store.published()
+    made = [a for a in workspace.order if a.stage == "finetune" and a.limits.get("eval") and a.key in published]
+    rows = {a.label: a.limits["eval"]["rows"] for a in made}
+    notes = {a.label: _notes(published[a.key]).get("held_out", {}) for a in made}
+    without = [label for label in rows if notes[label].get("rows") != rows[label]]
+    said = f"note     {screen.few(without)}: finetuned before eval: named these rows; the result stays as it is"
+    return [said] if without else []
+
+
+def _notes(made: Path) -> dict:
+    try:
+        return json.loads((made / RECORD).read_bytes())["notes"]
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 def remarkable(found: Mapping[str, float], with_itself: bool = False) -> list[str]:

@@ -81,8 +81,7 @@ def publish_analyses(workspace: Workspace) -> None:
     """Put every finished analysis of the study, whoever asked for it, at results/NAME.{rank,containment}.csv or
     NAME.drift.CELL.{json,svg}.
 
-    Each file is there whole or not at all, and is not touched if it is there already. (No folders: in a store these are
-    results.)
+    Each file is there whole or not at all, and is not touched if it is there already.
     """
     study, published = workspace.study, workspace.store.published()
     tables: dict[str, list[dict[str, object]]] = {"rank": [], "containment": []}

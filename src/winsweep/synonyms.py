@@ -72,6 +72,10 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     (Ours("short_step", "recipe"), "drop_last dataloader_drop_last"),
     (Ours("long_examples", "recipe"), "truncation truncate"),
     (Ours("preset", "recipe"), "recipe_name"),
+    (
+        Ours("eval", "recipe", "a mapping: {data: TASK, every: STEPS}"),
+        "eval_steps eval_dataset eval_strategy evaluation_strategy do_eval val_set val_data validation_data evaluation",
+    ),
     (Ours("precision", "recipe", "bf16 or fp32"), "bf16 fp16 fp32 dtype torch_dtype mixed_precision half tf32"),
     (Ours("precision", "decoding", "bf16 or fp32"), "bf16 fp16 fp32 dtype torch_dtype mixed_precision half tf32"),
     (Ours("engine", "decoding", "slots or vllm"), "vllm backend use_vllm inference_engine"),

@@ -1,4 +1,6 @@
-"""How a person reads a results table on a screen: the columns that are compared first, as many as fit."""
+"""How a person reads a results table on a screen: each arm with its win rate, its interval, and what speaks against the
+figure. Everything else is in the file and in the report.
+"""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +10,8 @@ from winsweep import screen
 
 BELOW = ("judge", "judge_model", "commit")  # said once under the table
 MOST_ROWS = 40
+INTERVAL = "95 % interval"
+SAYS = "paired %: wins at equal length; 50 is as good as the reference. cut, identical: share of the answers, %."
 Row = Mapping[str, str]
 
 
@@ -29,9 +33,10 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
     left_out = [f"columns {', '.join(head for head, _ in found[len(kept) :])}"] if len(kept) < len(found) else []
     left_out += [f"{len(rows) - len(shown):,} rows{_of_seeds(shown)}"] if len(shown) < len(rows) else []
     shared = [f"{name}: {', '.join(sorted({r[name] for r in rows}))}" for name in BELOW if any(r[name] for r in rows)]
+    rest = f"not shown: {'; '.join(left_out)}. " if left_out else ""
     below = [
-        "± is the standard error over instructions, sd the deviation over seeds, [ ] the 95 % interval.",
-        f"not shown: {'; '.join(left_out)}. All of it: {path}" if left_out else "",
+        SAYS if any(head == "paired %" for head, _ in found) else "",
+        f"{rest}All columns: {path}",
         "; ".join(shared),
     ]
     return "\n".join(
@@ -75,43 +80,44 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
         ("arm", plain("task")),
         *((name, plain(name)) for name in (_varying(rows[0]) if rows else ())),
         ("seed", lambda row: f"mean of {row['num_seeds']}" if row.get("num_seeds") else row["seed"]),
-        ("LC win %", lambda row: _with_error(row, "lc_win_rate_pct", "lc_standard_error_pct", "lc_std_pct")),
-        ("paired %", _paired),
-        ("win %", lambda row: _with_error(row, "win_rate_pct", "standard_error_pct", "std_pct")),
+        *_win_rates(rows),
         ("n", plain("n")),
-        ("chars", lambda row: _rounded(row.get("mean_chars", ""))),
-        ("published %", lambda row: _with_error(row, "published_pct", "", "published_std_pct")),
-        ("difference", plain("difference_pct")),
-        ("cut", plain("share_truncated")),
-        ("empty", plain("share_empty")),
-        ("ref chars", lambda row: _rounded(row.get("mean_chars_reference", ""))),
-        ("LC formula", plain("lc_formula")),
-        ("order bias", plain("position_bias_pct")),
-        ("chrF", plain("chrf")),
-        ("exact", plain("exact")),
-        ("starts", plain("starts")),
+        ("cut", lambda row: _percent(row.get("share_truncated", ""))),
+        ("identical", lambda row: _percent(row.get("share_identical", ""))),
+        *_official(rows),
     ]
 
 
-def _with_error(row: Row, value: str, error: str, deviation: str) -> str:
-    """A figure with its standard error; of several seeds with its deviation over them."""
-    if not row.get(value):
-        return ""
-    beside = (
-        f" ± {short(row[error])}" if row.get(error) else f" sd {short(row[deviation])}" if row.get(deviation) else ""
-    )
-    return f"{short(row[value])}{beside}"
+def _win_rates(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
+    """The win rate at equal length and its interval; of a file that has none, the plain one."""
+    if not any(row.get("paired_win_rate_pct") for row in rows):
+        return [("win %", lambda row: _tenths(row.get("win_rate_pct", "")))]
+    return [("paired %", lambda row: _tenths(row.get("paired_win_rate_pct", ""))), (INTERVAL, _interval)]
 
 
-def _paired(row: Row) -> str:
+def _official(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
+    """What is compared with published figures: AlpacaEval's length-controlled win rate, where it is that formula's."""
+
+    def tenths(name: str) -> Callable[[Row], str]:
+        return lambda row: _tenths(row.get(name, ""))
+
+    if not any(row.get("lc_formula") == "official" for row in rows):
+        return []
+    return [
+        ("LC win %", tenths("lc_win_rate_pct")),
+        ("published", tenths("published_pct")),
+        ("difference", tenths("difference_pct")),
+    ]
+
+
+def _interval(row: Row) -> str:
     ends = [_tenths(row.get(name, "")) for name in ("paired_low_pct", "paired_high_pct")]
-    between = f" [{', '.join(ends)}]" if all(ends) else ""
-    return f"{short(row['paired_win_rate_pct'])}{between}" if row.get("paired_win_rate_pct") else ""
+    return f"[{', '.join(ends)}]" if all(ends) else ""
 
 
 def _that_fit(found: list[tuple[str, list[str]]], columns: int) -> list[tuple[str, list[str]]]:
-    """The first columns that together are no wider; what names a row, and the first figure, always stay."""
-    least = next((n + 1 for n, (head, _) in enumerate(found) if head == "LC win %"), len(found))
+    """The first columns that together are no wider; the names, the win rate and its interval always stay."""
+    least = next((n + 1 for n, (head, _) in enumerate(found) if head in (INTERVAL, "win %")), len(found))
     num = len(found)
     while num > least and sum(max(map(len, (head, *of))) + len(screen.GAP) for head, of in found[:num]) - 2 > columns:
         num -= 1
@@ -126,11 +132,13 @@ def short(value: str) -> str:
         return value
 
 
-def _rounded(value: str) -> str:
+def _percent(share: str) -> str:
+    """A share in percent, whole; below one of them with a decimal, so that a few are not none."""
     try:
-        return f"{float(value):.0f}"
+        percent = 100 * float(share)
     except ValueError:
-        return value
+        return share
+    return f"{percent:.0f}" if percent >= 1 or not percent else f"{percent:.1f}"
 
 
 def _tenths(value: str) -> str:

@@ -1,11 +1,12 @@
-"""Decoding on a GPU against what its memory and arithmetic allow: python tests/benchmarks/bench_decode_gpu.py [tiny]
+"""Decoding on a GPU against what its memory and arithmetic allow: python tests/benchmarks/bench_decode_gpu.py [--tiny]
 
 A Llama-2-7B with random weights writes in slots; each line has the counted floor of a step (weights once, keys and
 values of all rows, or the arithmetic where that is more), the measured time, the share of the floor, and what the rule
-adapter adds. First the steps' logits are compared with the model's own pass. `tiny` (or no GPU) does all of it with a
+adapter adds. First the steps' logits are compared with the model's own pass. `--tiny` (or no GPU) does all of it with a
 small model on whatever is there, as a check of this file.
 """
 
+import argparse
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[2] / "src")]
 
+from tests.benchmarks import rows  # noqa: E402
 from tests.benchmarks.bench_adapter import ASSISTANT, USER, VOCAB, rules  # noqa: E402
 from winsweep.generate.compatibility import fitting  # noqa: E402
 from winsweep.generate.slots import Slots  # noqa: E402
@@ -85,14 +87,30 @@ def with_rules(step: Step, num: int, positions: int) -> Callable[[], object]:
     return do
 
 
-def main(tiny: bool) -> None:
+def read_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--all-positions", action="store_true", help="100 and 500 positions, too, beside 300")
+    parser.add_argument("--rows", type=Path, help="a file to which each line is appended")
+    return parser.parse_args()
+
+
+def make_model(tiny: bool) -> tuple[PreTrainedModel, bool]:
+    """With random weights, on the GPU if there is one; and whether it is the small one."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tiny = tiny or device.type == "cpu"
     torch.manual_seed(0)
     with torch.device(device):
         net = AutoModelForCausalLM.from_config(
-            LlamaConfig(**(TINY if tiny else SEVEN_B)), dtype=torch.bfloat16 if device.type == "cuda" else torch.float32
+            LlamaConfig(**(TINY if tiny else SEVEN_B), eos_token_id=None),
+            dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
         ).eval()
+    return net, tiny
+
+
+def main() -> None:
+    a = read_args()
+    (net, tiny), device = make_model(a.tiny), torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     card = next((of for model, of in CARDS.items() if model in name), (1e10, 1e11))
     step, how = fitting(net)
@@ -101,15 +119,15 @@ def main(tiny: bool) -> None:
     )
     if step is None:
         sys.exit("the slots' logits are not the model's own: nothing here to measure")
-    shapes = (
-        [(4, 100), (8, 300)] if tiny else [(num, positions) for num in (32, 64, 128) for positions in (100, 300, 500)]
-    )
-    for num, positions in shapes:
-        measure(step, net, num, positions, card, times=3 if tiny else 20)
+    rows.append(a.rows, "decoding: how", {"how": how, "taken TB/s": card[0] / 1e12, "taken TFLOP/s": card[1] / 1e12})
+    lengths = (100, 300, 500) if a.all_positions else (300,)
+    for num, positions in [(8, 300)] if tiny else [(num, n) for n in lengths for num in (64, 128, 32)]:
+        found = measure(step, net, num, positions, card, times=3 if tiny else 20)
+        rows.append(a.rows, "decoding", found)
 
 
 @torch.inference_mode()
-def measure(step: Step, net: PreTrainedModel, num: int, positions: int, card: tuple[float, float], times: int) -> None:
+def measure(step: Step, net: PreTrainedModel, num: int, positions: int, card: tuple[float, float], times: int) -> dict:
     step.cache.fit(num, positions)
 
     def plain() -> None:
@@ -127,8 +145,17 @@ def measure(step: Step, net: PreTrainedModel, num: int, positions: int, card: tu
         f"rules add {ruled / bare - 1:+.2%}",
         flush=True,
     )
+    return {
+        "slots": num,
+        "positions": positions,
+        "ms a step": 1e3 * bare,
+        "tokens/s": round(num / bare),
+        "floor ms": 1e3 * least,
+        "of the floor %": 100 * least / bare,
+        "rules add %": 100 * (ruled / bare - 1),
+    }
 
 
 if __name__ == "__main__":
     with torch.inference_mode():
-        main("tiny" in sys.argv[1:])
+        main()

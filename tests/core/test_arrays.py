@@ -1,6 +1,9 @@
 """Submitted arrays: written down before sbatch, found again by their token, closed when they are over."""
 
+import os
 import time
+
+import pytest
 
 from winsweep.attempt import arrays
 from winsweep.slurm import queue
@@ -16,6 +19,15 @@ def test_a_line_of_squeue():
         "12", 3, "winsweep.judge.ab", "PENDING", "Dependency", "", "0:00", "10:00"
     )
     assert parse("12|bash|RUNNING|None|n1|0:00|10:00") is None and parse("nonsense") is None
+
+
+@pytest.mark.parametrize("state, is_there", [("EXPEDITING", True), ("?", True), ("COMPLETED", False)])
+def test_a_state_that_is_not_known_is_not_gone(tmp_path, monkeypatch, state, is_there):
+    """Each version of SLURM has some of its own; what counts as gone is submitted again."""
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\necho '12_3|winsweep.judge.ab|{state}|None||0:00|10:00'\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert [t.state for t in queue.snapshot()] == [state] * is_there
 
 
 def test_an_array_whose_id_was_never_written_is_found_by_its_token(tmp_path):

@@ -23,12 +23,36 @@ from winsweep.errors import BadStudy
         ),
         ("kind: slurm\nall: {gres: gpu:4}\n", r"did you mean gpu_type\? \(with gpus_by: gres"),
         ("kind: slurm\nall: {modules: [cuda]}\n", r"did you mean setup\?"),
+        (
+            "kind: slurm\ntrack: [wand]\n",
+            "c.yaml:2: track.0.: found the text 'wand'; legal: wandb, .*; did you mean wandb",
+        ),
+        (
+            "kind: slurm\nnotify: json://me:hunter2@host\n",
+            "c.yaml:2: notify: found a text of 22 characters; the name of a",
+        ),
     ],
 )
 def test_a_cluster_file_that_is_not_what_it_looks_like(text, told, tmp_path):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(BadStudy, match=told):
         read_cluster(layout.STAGES, tmp_path / "c.yaml", [p.stem for p in layout.JOBS.glob("*.py")])
+
+
+def test_the_address_of_messages_is_not_repeated_where_it_is_refused(tmp_path):
+    (tmp_path / "c.yaml").write_text("notify: json://me:hunter2@host\n")
+    with pytest.raises(BadStudy) as refused:
+        read_cluster(layout.STAGES, tmp_path / "c.yaml", [p.stem for p in layout.JOBS.glob("*.py")])
+    assert "hunter2" not in str(refused.value)
+
+
+def test_trackers_and_the_variable_of_messages_are_read(tmp_path):
+    (tmp_path / "c.yaml").write_text("kind: local\ntrack: [wandb, mlflow]\nnotify: MY_CHANNEL\n")
+    read = read_cluster(layout.STAGES, tmp_path / "c.yaml", [p.stem for p in layout.JOBS.glob("*.py")])
+    assert (read.track, read.notify) == (("wandb", "mlflow"), "MY_CHANNEL")
+    (tmp_path / "c.yaml").write_text("kind: local\n")
+    read = read_cluster(layout.STAGES, tmp_path / "c.yaml", [p.stem for p in layout.JOBS.glob("*.py")])
+    assert (read.track, read.notify) == ((), "WINSWEEP_NOTIFY")
 
 
 @pytest.mark.parametrize("words", [["--jobs", "0"], ["--jobs", "-1"], ["--jobs", "two"]])

@@ -28,7 +28,10 @@ def test_a_file_that_is_not_there_is_told_with_those_that_are(tmp_path, typed, m
         read_yaml(tmp_path / typed)
 
 
-@pytest.mark.parametrize("words", [["logs", "study.yaml", "a.sum.s1"], ["prune", "study.yaml"]])
+@pytest.mark.parametrize(
+    "words",
+    [["logs", "study.yaml", "a.sum.s1"], ["prune", "study.yaml"], ["status", "study.yaml"], ["report", "study.yaml"]],
+)
 def test_who_looks_at_a_mistyped_store_makes_none(tmp_path, words):
     (tmp_path / "study.yaml").write_text(STUDY)
     (tmp_path / "runs").mkdir()

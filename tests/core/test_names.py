@@ -14,7 +14,7 @@ from winsweep.study.recipe import Recipe
 from winsweep.study.study import SECTIONS
 
 LEGAL = {
-    "recipe": ["preset", *(f.name for f in dataclasses.fields(Recipe))],
+    "recipe": ["preset", "eval", *(f.name for f in dataclasses.fields(Recipe))],
     "decoding": [f.name for f in dataclasses.fields(Decoding)],
     "the study": SECTIONS,
     "a cluster file": [f.name for f in dataclasses.fields(Placement)],

@@ -14,6 +14,7 @@ from winsweep.slurm.reasons import words
         ("launch_failed_requeued_held", "is held after it could not be launched; scontrol release lets it go"),
         ("job requeued in held state", "is held since it was requeued"),
         ("JobHoldMaxRequeue", "is held: it was requeued as often as the cluster allows"),
+        ("launch failure limit exceeded requeued held", "is held: it was requeued as often as the cluster allows"),
         ("JobHeldAdmin", "is held by the administrator"),
         ("JobHeldUser", "is held; scontrol release"),
         (
@@ -34,6 +35,12 @@ from winsweep.slurm.reasons import words
         ("qos_max_cpu_per_user_limit", "waits: you use all the CPUs that the QOS allows"),
         ("QOSGrpNodeLimit", "waits: all that share it use all the nodes that the QOS allows"),
         ("QOSMaxWallDurationPerJobLimit", "cannot start: it asks for more time than the QOS allows one job"),
+        ("MaxGRESPerAccount", "waits: all of your account use all the GPUs that the QOS allows"),
+        ("MaxSubmitJobsPerAccount", "waits: all of your account use all the submitted jobs that the QOS allows"),
+        ("MaxCpuRunMinsPerUser", "waits: you use all the CPU minutes that the QOS allows"),  # since 23.11
+        ("MaxMemPerLimit", "cannot start: it asks for more memory"),
+        ("ReservationInvalid", "cannot start: its reservation cannot be used"),  # since 23.11
+        ("Constraints", "cannot start: no nodes have what it asks for"),  # since 25.05
         ("QOSMinGRES", "cannot start: it asks for fewer GPUs than the QOS wants of a job"),
         ("BadConstraints", "cannot start: no nodes have what it asks for"),
         ("Licenses", "waits for a licence"),

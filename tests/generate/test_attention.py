@@ -54,6 +54,7 @@ def test_prompts_in_a_line_see_themselves_alone(fused, kv_heads):
         torch.testing.assert_close(way(query, key, value, lengths, 0.3), torch.cat(alone, 1), rtol=0, atol=1e-6)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="wants a GPU")
 @pytest.mark.parametrize("kind", ["llama", "llama, shared keys", "olmo"])
 def test_on_a_gpu_steps_are_graphs_and_read_no_further_than_needed(kind):

@@ -13,6 +13,7 @@ from transformers import LlamaConfig
 
 from tests.generate import tiny
 from winsweep.errors import Stopped
+from winsweep.generate import step as steps
 from winsweep.generate.adapter import Rules
 from winsweep.generate.decoder import READ_TOKENS, Decoder
 from winsweep.generate.row_log import RowLog
@@ -138,3 +139,27 @@ def _finish(asked, net, folder) -> None:
 def test_widths_of_graphs_are_few():
     assert [padded(n, 48) for n in (48, 25, 24, 13, 12, 3, 1)] == [48, 48, 24, 24, 12, 3, 1]
     assert len({padded(n, 256) for n in range(1, 257)}) == 9
+
+
+class Replayed:
+    """Stands in for a graph where there is no GPU: replayed, it does again what was recorded."""
+
+    def __init__(self, do):
+        self.do = do
+        do()
+        do()
+        self.result = do().clone()
+
+    def replay(self):
+        self.result.copy_(self.do())
+
+
+def test_what_is_run_to_record_a_graph_changes_nothing(net, monkeypatch):
+    """A graph for each of several widths, recorded while other rows are half written."""
+    monkeypatch.setattr(steps, "record", lambda do: ((graph := Replayed(do)), graph.result))
+    asked = tiny.prompts([9, 3, 17, 5, 30, 2, 9, 12], [30, 4, 9, 25, 3, 40, 12, 7])
+    step = Step(net, graphs=True)
+    found = dict(Decoder(step, 5, Ends((tiny.EOS,)), None).answer(asked, lambda: None))
+    assert len(step.recorded) > 2
+    net.set_attn_implementation("sdpa")
+    assert found == {p.row: tiny.alone(net, p) for p in asked}

@@ -26,7 +26,7 @@ LOOK = """\
 import sys, winsweep
 assert "pandas" not in sys.modules and "torch" not in sys.modules
 study = winsweep.open_study("small.yaml")
-print(len(study.results()), sorted(set(study.outputs()["cell"])))
+print(len(study.results), sorted(set(study.outputs()["cell"])))
 print(winsweep.score(sys.argv[1]).columns["n"], winsweep.Frame().prompt("x").split()[1], winsweep.Rules.__name__)
 """
 SNAPSHOT = """\

@@ -29,7 +29,7 @@ def test_the_table_of_an_earlier_run_is_not_shown_for_one_that_could_not_be_made
     bench.write(EMPTY)
     said = bench.run(code=1)
     assert (
-        "LC win %" not in said
+        "paired %" not in said
         and "3 of 3 cells judged; the table of these cells could not be made: application: Incomplete: a.sum.s1" in said
     )
     assert f"{table} is of an earlier run" in said and table.read_bytes() == before

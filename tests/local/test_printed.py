@@ -186,7 +186,13 @@ def results(path: Path, num_arms: int, seeds: int) -> Path:
     }
     figures |= {"paired_win_rate_pct": "44.5", "paired_low_pct": "41.25", "paired_high_pct": "47.75"}
     figures |= {"win_rate_pct": "45.0", "standard_error_pct": "1.5", "mean_chars": "1234.5", "judge": "alpaca"}
-    figures |= {"mean_chars_reference": "1500.0", "share_truncated": "0.01", "chrf": "0.5", "starts": "0.25"}
+    figures |= {
+        "mean_chars_reference": "1500.0",
+        "share_truncated": "0.01",
+        "share_identical": "0.004",
+        "chrf": "0.5",
+        "starts": "0.25",
+    }
     rows = []
     for n in range(num_arms):
         arm = {"model": "llama", "task": f"arm{n}", "epochs": "5"}
@@ -205,21 +211,25 @@ def test_the_table_is_no_wider_than_the_terminal_and_says_where_the_rest_is(tmp_
     path = results(tmp_path / "t.csv", 3, 2)
     before = path.read_bytes()
     lines = table_view.table_text(path, "", columns).splitlines()
-    assert (
-        max(map(len, lines[:10])) <= columns and "43.12 ± 1.23" in lines[1] and "mean of 2  43.12 sd 1.10" in lines[3]
-    )
-    heads = ["LC win %", "paired %", "win %", "n", "chars", "cut", "ref chars", "LC formula", "chrF", "starts"]
+    assert max(map(len, lines[:10])) <= columns and "±" not in "".join(lines)
+    assert re.search(r" 1 +44\.5 +\[41\.2, 47\.8\]", lines[1]) and re.search(r" mean of 2 +44\.5 +\[41\.2, ", lines[3])
+    heads = ["paired %", "95 % interval", "n", "cut", "identical", "LC win %"]
     shown = [head for head in heads if re.search(rf"  {re.escape(head)}(  |$)", lines[0])]
-    assert shown == heads[: len(shown)] and len(shown) >= {60: 1, 80: 2, 120: 6, 160: 10}[columns]
+    assert shown == heads[: len(shown)] and len(shown) >= {60: 2, 80: 5, 120: 6, 160: 6}[columns]
     rest = " ".join(" ".join(lines).partition("not shown: ")[2].split())
-    assert len(shown) == len(heads) or (f", {heads[-1]}. All of it: {path}" in rest)
+    assert len(shown) == len(heads) or (f"{heads[-1]}. All columns: {path}" in rest)
     assert "\x1b" not in "".join(lines) and path.read_bytes() == before
+
+
+def test_the_win_rate_of_published_figures_stands_beside_theirs_and_shares_are_percent(tmp_path):
+    lines = table_view.table_text(results(tmp_path / "t.csv", 1, 1), "", 120).splitlines()
+    assert lines[0].split("  ")[-1].strip() == "LC win %" and lines[1].split()[-4:] == ["805", "1", "0.4", "43.1"]
 
 
 def test_of_many_rows_the_means_are_shown(tmp_path):
     path = results(tmp_path / "t.csv", 24, 5)
     text = table_view.table_text(path, "", 120)
-    assert text.count("mean of 5") == 24 and "120 rows of single seeds. All of it:" in " ".join(text.split())
+    assert text.count("mean of 5") == 24 and "120 rows of single seeds. All columns:" in " ".join(text.split())
     alone = table_view.table_text(results(tmp_path / "u.csv", 1000, 1), "", 120)
     assert len(alone.splitlines()) < 50 and "960 rows" in alone
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from winsweep.stats.uncertainty import difference, estimate, holm, interval_pct, over_seeds
+from winsweep.stats.paired import raw
+from winsweep.stats.uncertainty import Z95, difference, estimate, holm, interval_pct, over_seeds
 
 
 def study(
@@ -67,7 +68,16 @@ def test_intervals_stay_within_the_scale_and_mirror_each_other():
         50.0,
         50.0,
     )
-    assert interval_pct(0.0, 1.0, 9) == pytest.approx((0.0, 1.96), abs=0.01)
+    assert interval_pct(0.0, 1.0, 9) == pytest.approx((0.0, 3.92), abs=0.01)
+    assert interval_pct(100.0, 1.0, 9) == pytest.approx((96.08, 100.0), abs=0.01)
+
+
+def test_seeds_that_lose_everything_are_no_surer_than_one():
+    """Wilson's interval of one seed, from the error that stands for it."""
+    one = raw(np.zeros(84), "")
+    least = estimate(0.0, one.standard_error_pct**2, 83)
+    assert interval_pct(least.value, least.error, least.freedom) == pytest.approx((one.low_pct, one.high_pct))
+    assert one.high_pct == pytest.approx(100 * Z95**2 / (84 + Z95**2))
 
 
 def test_holm_is_the_textbook_s():

@@ -18,6 +18,7 @@ from winsweep.placement import Placement
 from winsweep.study.recipe import Recipe
 from winsweep.text.encode import MASKED, Example
 from winsweep.train.finetune import finetune
+from winsweep.train.held_out import HeldOut
 from winsweep.train.rank_group import join
 from winsweep.zero import read_zero
 
@@ -93,6 +94,7 @@ class World:
         self.examples = make_examples(22)
         self.placement = Placement(ranks=num_ranks, zero=zero, **placement)
         self.work, self.num_attempts, self.seed, self.timeout_s = root / "work", 0, 7, 20.0
+        self.held_out: HeldOut | None = None
         self.on_progress: Callable[[int, int], None] = lambda rank, done: None
         self.stopping: Callable[[int, int], str | None] = lambda rank, done: None
         # called with rank, event and its arguments as text
@@ -129,6 +131,7 @@ class World:
             out=self.out,
             work=self.work,
             progress=progress,
+            held_out=self.held_out,
         )
         if rank == 0:
             (self.root / "notes.json").write_text(json.dumps(notes))
@@ -178,7 +181,11 @@ class World:
         return [{key: value for key, value in line.items() if key != "tokens_per_s"} for line in lines]
 
     def losses(self) -> list[float]:
-        return [line["loss"] for line in self.log()]
+        return [line["loss"] for line in self.log() if "loss" in line]
+
+    def held_out_losses(self) -> dict[int, float]:
+        """Step to the loss over held-out rows after it."""
+        return {line["step"]: line["eval_loss"] for line in self.log() if "eval_loss" in line}
 
     def facts(self) -> dict:
         return json.loads((self.out / "train.json").read_text())

@@ -85,7 +85,9 @@ def _claim(spec: Spec, store: Store, num_ranks: int, token: str, flag: StopFlag)
 def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, flag: StopFlag) -> int:
     begun, registry = time.time(), RankRegistry(claim.root, token)
     record = {"attempt": claim.number, "owner": claim.owner, "begun": begun, "node": liveness.node()}
-    print(f"{spec.name}: attempt {claim.number} on {record['node']}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    where = f"{record['node']}{f', GPUs {seen}' if seen else ''}"
+    print(f"{spec.name}: attempt {claim.number} on {where}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
     try:
         there = spec.key in store.published()  # by somebody who ended between our first look and our claim
         if not there:

@@ -3,7 +3,7 @@
 Shape suffixes: N slots in use, R prompts, T tokens of all of them, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 import torch
@@ -23,6 +23,7 @@ class Step:
         self.model, self.device, self.cache = model, model.device, SlotCache()
         self.graphs = graphs
         self.recorded: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
+        self.inputs = torch.zeros(2, 0, dtype=torch.long, device=model.device)
         model.set_attn_implementation(BY_LENGTH)
 
     def read(self, prompts: Sequence[Sequence[int]], first_slot: int) -> torch.Tensor:
@@ -53,10 +54,12 @@ class Step:
         if not self.graphs:
             return self._forward(*given.to(self.device))
         width = padded(len(tokens), self.cache.shape[0])
-        if (key := (width, *self.cache.shape)) not in self.recorded:
-            self._record(key)
+        if len(self.inputs[0]) != self.cache.shape[0]:
+            self.inputs = given.new_zeros(2, self.cache.shape[0], device=self.device)
         self.inputs[:, : len(tokens)].copy_(given)
         self.inputs[:, len(tokens) : width] = 0  # slots that nobody uses
+        if (key := (width, *self.cache.shape)) not in self.recorded:
+            self._record(key)
         graph, logits_NV = self.recorded[key]
         graph.replay()
         return logits_NV[: len(tokens)]
@@ -74,19 +77,29 @@ class Step:
         ).logits[:, -1]
 
     def _record(self, key: tuple[int, ...]) -> None:
-        """A graph of `key` = (width, *shape of the cache); those of another shape know memory that is gone."""
+        """A graph of `key` = (width, *shape of the cache); those of another shape know memory that is gone.
+
+        What is run to record it writes into the cache: the inputs are those of the step that follows, which writes the
+        same again.
+        """
         self.recorded = {other: held for other, held in self.recorded.items() if other[1:] == key[1:]}
-        if not self.recorded:
-            self.inputs = torch.zeros(2, self.cache.shape[0], dtype=torch.long, device=self.device)
-        inputs, side, graph = self.inputs[:, : key[0]], torch.cuda.Stream(), torch.cuda.CUDAGraph()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # libraries choose their kernels in the first passes, which must not be recorded
-            for _ in range(2):
-                self._forward(*inputs)
-        torch.cuda.current_stream().wait_stream(side)
-        with torch.cuda.graph(graph):
-            logits_NV = self._forward(*inputs)
-        self.recorded[key] = graph, logits_NV
+        inputs = self.inputs[:, : key[0]]
+        self.recorded[key] = record(lambda: self._forward(*inputs))
+
+
+def record(do: Callable[[], torch.Tensor]) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
+    """A graph that does `do` again whenever it is replayed, and the tensor that its result is then in; `do` is done
+    twice before, as libraries choose their kernels in the first passes, which must not be recorded.
+    """
+    side, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        do()
+        do()
+    torch.cuda.current_stream().wait_stream(side)
+    with torch.cuda.graph(graph):
+        result = do()
+    return graph, result
 
 
 def padded(num: int, most: int) -> int:

@@ -38,8 +38,9 @@ class Run:
     started: dict[str, tuple[Artifact, float]] = field(default_factory=dict)  # what runs now, by key
     num_started: int = 0
     claims: dict[str, int] = field(default_factory=dict)  # of what runs now: the latest claim before it was started
-    # what failed although the store could not be told (a full disk): key to why
+    # what failed although the store was not told (a full disk, or no such machine): key to why
     unsaid: dict[str, str] = field(default_factory=dict)
+    note: str = ""  # of what could not be done beside the results
 
 
 def drive(
@@ -57,12 +58,20 @@ def drive(
         if workspace.has_table:
             items = make_table(run, items, show)
         publish_analyses(workspace)
+        run.note = report_note(run.workspace)
         return run, items
     except KeyboardInterrupt:
         call_off(run)
         raise
     finally:
         cluster.close()
+
+
+def report_note(workspace: Workspace) -> str:
+    """Leave a report of what is there; a note if it could not be written."""
+    from winsweep.report.files import write_after_run  # numpy and its kin, once all is done
+
+    return write_after_run(workspace)
 
 
 def call_off(run: Run) -> None:
@@ -151,7 +160,9 @@ def start_ready(run: Run, items: list[Item]) -> None:
     for item in (i for i in items if not reading or i.artifact.stage in EARLY):
         placed = run.placements.of(item.artifact.stage, item.artifact.label)
         ready = item.state == "ready" and item.artifact.key not in run.started and item.artifact.key not in run.unsaid
-        if ready and len(run.started) < run.jobs and run.cluster.room(placed.gpus):
+        if ready and (never := run.cluster.why_never(placed.gpus)):
+            run.unsaid[item.artifact.key] = f"placement: {never}"
+        elif ready and len(run.started) < run.jobs and run.cluster.room(placed.gpus):
             start(run, item, placed)
 
 

@@ -3,13 +3,13 @@
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from winsweep import layout
+from winsweep.local import gpus as machine
 from winsweep.store import links
 
 
@@ -30,7 +30,7 @@ class Local:
     def __init__(self, log: Path) -> None:
         self.log, self.buffer = log, b""
         self.fork_server: _ForkServer | None = None
-        self.gpus = _gpus()
+        self.gpus = machine.here()
         self.free_gpus = list(self.gpus)
         self.held: dict[str, list[str]] = {}
 
@@ -51,6 +51,10 @@ class Local:
     def room(self, gpus: int) -> bool:
         """Whether an attempt that wants `gpus` can start now; a machine without GPUs runs everything on its CPUs."""
         return not self.gpus or len(self.free_gpus) >= gpus
+
+    def why_never(self, gpus: int) -> str:
+        """Why an attempt that wants `gpus` can never start here; "" if it can."""
+        return machine.why_never(gpus, self.gpus)
 
     def ended(self) -> list[Ended]:
         """Attempts that ended since the last call."""
@@ -100,6 +104,9 @@ def _fork_server(log: Path) -> _ForkServer:
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     env = os.environ | layout.python_path() | {"TOKENIZERS_PARALLELISM": "false"}
+    if machine.MIG in env.get(machine.VISIBLE, ""):
+        # torch cannot count these without starting CUDA, which its children then could not use; each is told its own
+        del env[machine.VISIBLE]
     with open(links.refuse(log), "ab", opener=links.opener) as out:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "winsweep.attempt.fork_server"],
@@ -113,15 +120,3 @@ def _fork_server(log: Path) -> _ForkServer:
     assert commands and events, "both are pipes"
     os.set_blocking(events.fileno(), False)
     return _ForkServer(process, commands, events)
-
-
-def _gpus() -> list[str]:
-    """Indices of this machine's NVIDIA GPUs, or those that CUDA_VISIBLE_DEVICES allows."""
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [g for g in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if g]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    listing = subprocess.run(
-        ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True
-    )
-    return listing.stdout.split() if listing.returncode == 0 else []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from winsweep import command_names, failed
+from winsweep import command_names, failed, next_steps
 from winsweep.amounts import figure
 from winsweep.attempt.retry import ChainProgress
 from winsweep.check import dry, room
@@ -53,7 +53,13 @@ def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: 
             run_here(workspace, cluster.placements, a.jobs)
         except ClusterDown as e:  # unknown is not gone: look again later
             print(f"{e}", file=sys.stderr)
-    return report(workspace, seen, command, a.verbose)
+    code = report(workspace, seen, command, a.verbose)
+    typed = shlex.join([str(a.study), "--store", str(a.store)])
+    told = (
+        [next_steps.watch(typed)] if seen.queued or seen.submitted else next_steps.lines(workspace, seen.items, typed)
+    )
+    print("".join(f"{line}\n" for line in told), end="", flush=True)
+    return code
 
 
 def over(seen: Look) -> bool:

@@ -20,19 +20,23 @@ from winsweep.attempt.retry import ChainProgress
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.cluster_file import read_cluster
 from winsweep.errors import ClusterDown, Stopped
+from winsweep.messages.messenger import Messenger
 from winsweep.placement import Cluster
 from winsweep.results import publish_table
 from winsweep.slurm import containers, halt, queue, task_script, watchdog
 from winsweep.slurm.array_folders import spec_of
 from winsweep.slurm.node import requeue
 from winsweep.slurm.pending_finalizers import FINALIZER_FILE, asked
-from winsweep.slurm.reconcile import judged_cells, look, reconcile
+from winsweep.slurm.reconcile import Look, judged_cells, look, reconcile
 from winsweep.store.store import Store
+from winsweep.trackers import tracking
 from winsweep.workspace import Workspace, open_workspace
 
 KNOWN_AFTER_S = 90.0  # longer than a silent attempt, or an unanswered sbatch, can stay unknown
 DOWN_S = 1800.0  # how long SLURM may be away
 POLL_S = 10.0
+SPARE_S = 90.0  # of its time limit, which it leaves: SLURM may ask it to end a minute early
+BEGUN = time.monotonic()
 ROOM_S = 3600.0  # for as long a finalizer that found no room does nothing at all while nothing changes
 
 
@@ -67,6 +71,7 @@ def close(told: dict, flag: StopFlag) -> int:
         try:
             wait_until_known(workspace)
             if edited(workspace, told, job):
+                tell(workspace, cluster, look(workspace, job))
                 return 0
             if not stays:
                 make_table(workspace, cluster, flag)
@@ -80,6 +85,8 @@ def close(told: dict, flag: StopFlag) -> int:
             if not stays and not stayed:
                 if not seen.submitted:
                     watchdog.drop(workspace.store.root, job)
+                    leave_report(workspace)
+                tell(workspace, cluster, seen)
                 return 0
             if stays:
                 wait_for_room()
@@ -89,6 +96,25 @@ def close(told: dict, flag: StopFlag) -> int:
             if time.monotonic() > limit:
                 raise
             time.sleep(POLL_S)
+
+
+def leave_report(workspace: Workspace) -> None:
+    """The report of what there is now that nothing more is submitted; where it cannot be written, the log says so."""
+    from winsweep.report.files import write_after_run
+
+    if note := write_after_run(workspace):
+        print(note, flush=True)
+
+
+def tell(workspace: Workspace, cluster: Cluster, seen: Look) -> None:
+    """A person and trackers are told last, when the study goes on or has ended without this job, and within the time
+    that this job has left: a tracker that hangs must not bring it back into the queue.
+    """
+    halted = "" if seen.submitted else halt.reason(workspace.store, workspace.study.name)
+    Messenger(workspace, cluster).close(seen.items, halted)
+    placed = cluster.placements.of("aggregate", workspace.study.name)
+    left_s = 60 * placed.time_min - placed.signal_s - SPARE_S - (time.monotonic() - BEGUN)
+    tracking.at_end(workspace, cluster.track, min(left_s, tracking.MOST_S))
 
 
 def wait_for_room() -> None:

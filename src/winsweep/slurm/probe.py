@@ -83,10 +83,10 @@ def _await(folder: Path, job: str, limit: float) -> Probed:
     state = "PENDING|"
     try:
         while time.monotonic() < limit:
-            state = queue.run(["squeue", "-h", "-j", job, "-t", "all", "-o", "%T|%r"]).strip() or "gone|"
+            state = queue.run(["squeue", "-h", "-j", job, "-t", "all", "-o", "%T|%r"]).strip()
             if SEEN in os.listdir(folder):  # a listing, because a shared disk may remember that a file was not there
                 return Probed(json.loads((folder / SEEN).read_bytes()))
-            if state.partition("|")[0] not in queue.LIVE:
+            if not state or state.partition("|")[0] in queue.ENDED:
                 return Probed(None, _last_words(folder, job))
             time.sleep(POLL_S)
         waits, _, reason = state.partition("|")

@@ -11,22 +11,17 @@ from winsweep.errors import ClusterDown
 from winsweep.slurm import reasons
 
 FORMAT = "%i|%j|%T|%r|%N|%M|%l"
-LIVE = (
-    "PENDING",
-    "RUNNING",
-    "SUSPENDED",
-    "COMPLETING",
-    "CONFIGURING",
-    "REQUEUED",
-    "REQUEUE_HOLD",
-    "REQUEUE_FED",
-    "RESIZING",
-    "SIGNALING",
-    "STAGE_OUT",
-    "STOPPED",
-    "SPECIAL_EXIT",
-    "RESV_DEL_HOLD",
-    "PREEMPTED",
+# Any other state is of a job that may run yet: SLURM 25.11 added one, and what is not known is not gone.
+ENDED = (
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "REVOKED",
+    "TIMEOUT",
 )
 SIGNALING = "SIGNALING"
 HOLDS = ("REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
@@ -59,7 +54,7 @@ class Task:
 def snapshot() -> list[Task]:
     """Every live task of this user; ClusterDown if squeue fails or does not answer."""
     text = run(["squeue", "--me", "-h", "-r", "-t", "all", "-o", FORMAT])
-    return [t for line in text.splitlines() if (t := parse(line)) and t.state in LIVE]
+    return [t for line in text.splitlines() if (t := parse(line)) and t.state not in ENDED]
 
 
 def parse(line: str) -> Task | None:

@@ -27,9 +27,14 @@ REASONS = {
     "PartitionTimeLimit": "cannot start: it asks for more time than the partition allows",
     "PartitionNodeLimit": "cannot start: it asks for more nodes than the partition allows, or fewer",
     "PartitionConfig": "cannot start: it asks for what the partition does not have",
+    "MaxMemPerLimit": "cannot start: it asks for more memory than the partition allows on a node, or for each CPU",
+    "Constraints": "cannot start: no nodes have what it asks for; python launch/doctor.py says what there is",
     "BadConstraints": "cannot start: no nodes have what it asks for; python launch/doctor.py says what there is",
+    "AccountingPolicy": "waits: its account or QOS uses all that it may",
     "AccountNotAllowed": "cannot start: its account may not use the partition",
     "QOSNotAllowed": "cannot start: its QOS may not be used there",
+    "QOSJobLimit": "waits: its QOS runs as many jobs as it may",
+    "QOSTimeLimit": "cannot start: it asks for more time than its QOS allows",
     "QOSResourceLimit": "waits: its QOS uses all that it may",
     "QOSUsageThreshold": "waits: its QOS asks for a higher share than you have left",
     "InvalidAccount": "cannot start: its account is not valid any more",
@@ -37,8 +42,11 @@ REASONS = {
     "AssociationJobLimit": "waits: your account runs as many jobs as it may",
     "AssociationResourceLimit": "waits: your account uses all that it may",
     "AssociationTimeLimit": "cannot start: it asks for more time than your account allows",
+    "SchedDefer": "waits: the cluster starts nothing at once",
+    "Power": "waits: the cluster has no power left for it",
     "Licenses": "waits for a licence",
     "Reservation": "waits for its reservation, or until that of others is over",
+    "ReservationInvalid": "cannot start: its reservation cannot be used",
     "ReservationDeleted": "cannot start: its reservation was deleted",
     "BurstBuffer": "waits for its burst buffer",
     "MaxRequeue": "is held: it was requeued as often as the cluster allows; scontrol release lets it go",
@@ -46,8 +54,11 @@ REASONS = {
     "JobHeldUser": "is held; scontrol release lets it go",
     "JobHeldAdmin": "is held by the administrator",
     "LaunchFailedRequeuedHeld": "is held after it could not be launched; scontrol release lets it go",
+    "LaunchFailureLimit": "is held: it was requeued as often as the cluster allows; scontrol release lets it go",
     "JobRequeuedInHeldState": "is held since it was requeued; scontrol release lets it go",
     "JobLaunchFailure": "failed: it could not be launched",
+    "RaisedSignal": "ended by a signal",
+    "InactiveLimit": "ended: it was idle for too long",
     "SystemFailure": "failed: a fault of the cluster",
     "OutOfMemory": "failed: out of memory",
     "TimeLimit": "ended at its time limit",
@@ -56,6 +67,7 @@ REASONS = {
     "FedJobLock": "waits: another cluster of the federation may start it first",
 }
 LIMITED = re.compile(r"(qos|assoc|part)(grp|max|min)(.*)")  # of a plain reason
+OF_QOS = re.compile(r"max\w+per(user|account)")  # which SLURM writes without QOS in front
 # What a limit of a QOS, account or partition counts, by what its name has in it.
 COUNTED = (
     ("submit", "submitted jobs"),
@@ -92,8 +104,8 @@ def words(said: str) -> str:
 
 
 def limit(bare: str) -> str:
-    """The families QOSGrp…, QOSMax…PerUser, AssocGrp…, AssocMax…; "" for what is none."""
-    match = LIMITED.match(bare)
+    """The families QOSGrp…, QOSMax…PerUser, Max…PerAccount, AssocGrp…, AssocMax…; "" for what is none."""
+    match = LIMITED.match(f"qos{bare}" if OF_QOS.fullmatch(bare) else bare)
     if not match:
         return ""
     who, kind, what = match.groups()
@@ -102,6 +114,8 @@ def limit(bare: str) -> str:
         return f"cannot start: it asks for fewer {counted} than {WHO[who]} wants of a job"
     if kind == "max" and (re.search(r"perjob|pernode", what) or what.startswith("wall")):
         return f"cannot start: it asks for more {counted} than {WHO[who]} allows one job"
+    if "peraccount" in what:
+        return f"waits: all of your account use all the {counted} that {WHO[who]} allows"
     whose = "you use" if "peruser" in what or (kind, who) == ("max", "assoc") else "all that share it use"
     return f"waits: {whose} all the {counted} that {WHO[who]} allows"
 

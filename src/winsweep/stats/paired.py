@@ -55,12 +55,12 @@ def paired(judged: Judged, difficulty_N: np.ndarray | None = None) -> Paired:
     wins_N, longer_N = judged.wins_N[is_judged_N], judged.longer_N[is_judged_N]
     num, indices_N = len(wins_N), judged.indices_N[is_judged_N]
     if (wins_N == 0.5).all():
-        return _raw(wins_N, "all ties")
+        return raw(wins_N, "all ties")
     # exact sums, so that a table and its mirror are treated alike
     if min(math.fsum(wins_N), math.fsum(1 - wins_N)) < MIN_OUTCOMES:
-        return _raw(wins_N, f"fewer than {MIN_OUTCOMES} wins or losses")
+        return raw(wins_N, f"fewer than {MIN_OUTCOMES} wins or losses")
     if np.ptp(longer_N) == 0:
-        return _raw(wins_N, "all pairs differ equally in length")
+        return raw(wins_N, "all pairs differ equally in length")
     columns = [np.ones(num), np.tanh(longer_N / longer_N.std(ddof=1))]
     if difficulty_N is not None and OWN_REFERENCE in (judged.reference, judged.candidate) and (indices_N >= 0).all():
         columns.append(difficulty_N[indices_N])
@@ -76,7 +76,7 @@ def _fitted(x_FN: np.ndarray, wins_N: np.ndarray) -> Paired:
     inverse_FF = np.linalg.pinv(hessian_FF)
     score_NF = (x_FN * (wins_N - p_own_N)).T
     if not np.isfinite(inverse_FF).all() or inverse_FF[0, 0] > MAX_ERROR**2 or np.linalg.cond(hessian_FF) > 1e10:
-        return _raw(wins_N, "lengths separate wins from losses")
+        return raw(wins_N, "lengths separate wins from losses")
     slope_F = (even_FN * p_N * (1 - p_N)).mean(axis=1)
     psi_N = 100 * (p_N - p_N.mean() + num * score_NF @ inverse_FF @ slope_F)
     error = float(psi_N.std(ddof=1)) / math.sqrt(num)
@@ -84,7 +84,7 @@ def _fitted(x_FN: np.ndarray, wins_N: np.ndarray) -> Paired:
     return Paired(value, error, *interval_pct(value, error, num - len(x_FN)), "paired", psi_N)
 
 
-def _raw(wins_N: np.ndarray, note: str) -> Paired:
+def raw(wins_N: np.ndarray, note: str) -> Paired:
     """The plain win rate; where every row is won, or every row lost, the interval is Wilson's (1927), as no spread is
     seen.
     """

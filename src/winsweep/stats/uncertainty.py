@@ -82,11 +82,13 @@ def estimate(value: float, variance: float, freedom: float) -> Estimate:
 
 def interval_pct(value: float, error: float, freedom: float) -> tuple[float, float]:
     """The 95 % interval of a win rate in percent, symmetric in logits: so it stays within 0 and 100 and is honest near
-    them.
+    them. Of 0 and 100, where it can reach one way only, it is as wide as the error says.
     """
     share = value / 100
-    if not error or share in (0, 1):  # no logit
-        return max(0.0, value - Z95 * error), min(100.0, value + Z95 * error)
+    if not error:
+        return value, value
+    if share in (0, 1):  # no logit
+        return (0.0, min(100.0, 2 * Z95 * error)) if share == 0 else (max(0.0, 100 - 2 * Z95 * error), 100.0)
     half = float(stdtrit(freedom, 0.975)) * error / 100 / (share * (1 - share))
     return 100 * float(expit(logit(share) - half)), 100 * float(expit(logit(share) + half))
 

@@ -69,6 +69,7 @@ class Store:
         return {
             f"{stage.name}/{d.name.rpartition('-')[2]}": d
             for stage in _dirs(self.root)
+            if stage.name not in FOLDERS  # a report's folders are no results
             for d in sorted(_dirs(stage), reverse=True)
         }
 

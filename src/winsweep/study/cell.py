@@ -6,9 +6,10 @@ from typing import ClassVar, Literal
 from winsweep.artifact import Artifact
 from winsweep.errors import BadStudy
 from winsweep.graph import Need
-from winsweep.keys import NAME_ONLY, added, worked_out_once
+from winsweep.keys import NAME_ONLY, added, name_only, worked_out_once
 from winsweep.strict import number
 from winsweep.study.frame import Frame
+from winsweep.study.held_out import Evaluation
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
@@ -122,6 +123,7 @@ class Training:
     frame: Frame
     choice: "Choice | None" = added(None)  # whose pick stands for some fields of the recipe
     stop_after_epochs: int | None = added(None)  # a point of the trajectory of the run that the recipe describes
+    evaluation: Evaluation | None = name_only(None)  # what is looked at meanwhile: no weight depends on it
 
 
 @worked_out_once

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from winsweep import strict
 from winsweep.strict import Node
-from winsweep.study import selection
+from winsweep.study import evaluation, selection
 from winsweep.study.arms import Arm, one_of
 from winsweep.study.cell import Cell, Comparison, Generation, Judge, LocalFile, Model, Source, Training
 from winsweep.study.distinct import distinct
@@ -101,7 +101,9 @@ class Cells:
         if arm.task is None:
             return Generation(family, model, arm.adapter, arm.decoding, arm.frame, self.instructions)
         recipe = self.recipes.of(model, own, arm, point)
-        tuned = Training(_label(model.name, arm, seed, point), model, arm.task, recipe, seed, arm.frame)
+        label, held_out = _label(model.name, arm, seed, point), self.recipes.eval_of(own, arm)
+        looked_at = evaluation.read(held_out[1], held_out[0], self.arms, self.parts) if held_out else None
+        tuned = Training(label, model, arm.task, recipe, seed, arm.frame, evaluation=looked_at)
         if self.selection:
             tuned = self.selection.of(tuned, family, arm.decoding)
         return Generation(tuned.name, tuned, arm.adapter, arm.decoding, arm.frame, self.instructions)

@@ -41,6 +41,17 @@ class RecipeLayers:
             self.known[at] = self.read(own["recipe"].mapping() if "recipe" in own else {}, arm.recipe, point)
         return self.known[at]
 
+    def eval_of(self, own: Mapping[str, Node], arm: Arm) -> tuple[Node, dict[str, Node]] | None:
+        """What the study, the model's entry `own` and the arm say under eval:, the later one winning, and where the
+        last of them is; None where nobody says anything.
+        """
+        layers = [of["recipe"].mapping() for of in (self.given, own) if "recipe" in of]
+        said = [layer["eval"] for layer in (*layers, arm.recipe) if "eval" in layer]
+        merged: dict[str, Node] = {}
+        for node in said:
+            merged |= node.mapping()
+        return (said[-1], merged) if said else None
+
     def read(self, *layers: Mapping[str, Node]) -> Recipe:
         """The study's recipe, then each layer over those before it; the preset says the rest. BadStudy for what is no
         recipe.
@@ -48,6 +59,8 @@ class RecipeLayers:
         merged = dict(self.given["recipe"].mapping()) if "recipe" in self.given else {}
         for layer in layers:
             merged |= layer
+        if "eval" in merged:
+            merged.pop("eval").mapping()  # see eval_of: no field of a recipe, as it changes no weight
         preset = strict.read(typing.Literal[*PRESETS], merged.pop("preset")) if "preset" in merged else "as_run"
         if "keep_epochs" in merged:
             raise merged["keep_epochs"].error(

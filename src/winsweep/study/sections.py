@@ -19,11 +19,34 @@ Preset = Literal["as_run", "as_written"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class RowsEntry:
+    """Where rows come from. The options of the reader are legal here too."""
+
+    #: the reader of the rows: a file of `src/winsweep/tasks/`, without `.py`
+    reader: str = field(default="jsonl", metadata={"key": "from"})
+    path: File | None = None  #: file of rows, where the reader has no data of its own or you bring another
+    sample: Sample | None = None  #: some rows, drawn with a seed, or all but these
+    empty_instructions: bool = False  #: response tuning: train on the responses with every instruction emptied
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalSection:
+    """A loss over held-out rows, written to `log.jsonl` while a model is finetuned. It is in no key: a finetune that is
+    done stays as it is.
+    """
+
+    data: str | RowsEntry  #: the rows: the name of a task, a file, or what a task would train on
+    #: steps between two looks; the last step is always looked at [optimizer steps]
+    every: int = number(50, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecipeSection:
     """How models are finetuned. A recipe of a model or a task says only what differs."""
 
     also: ClassVar = (Recipe,)
     preset: Preset = "as_run"  #: what fields have that are not given: the paper's runs, or its text
+    eval: EvalSection | None = None  #: a loss over held-out rows during finetuning; in no key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,17 +61,6 @@ class ModelSection:
     #: context length, where the model's configuration names none or too much; at least 2 [tokens]
     context: int | None = None
     recipe: RecipeSection | None = None  #: fields of the recipe for this model's finetunes
-
-
-@dataclass(frozen=True, kw_only=True)
-class RowsEntry:
-    """Where rows come from. The options of the reader are legal here too."""
-
-    #: the reader of the rows: a file of `src/winsweep/tasks/`, without `.py`
-    reader: str = field(default="jsonl", metadata={"key": "from"})
-    path: File | None = None  #: file of rows, where the reader has no data of its own or you bring another
-    sample: Sample | None = None  #: some rows, drawn with a seed, or all but these
-    empty_instructions: bool = False  #: response tuning: train on the responses with every instruction emptied
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from winsweep.keys import NAME_ONLY, worked_out_once
 from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.cell import (
     Comparison,
+    Data,
     Decoding,
     Generation,
     Judge,
@@ -48,8 +49,8 @@ class JudgeUse:
 
 def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True) -> Gates:
     """Which checks must have passed before a finetune, a generation or a ranking of the study may start: those of its
-    base model, and of the judges of what comes of it. Not `judged`: models are trained, and what chooses how is judged
-    alone.
+    base model, and of the judges of what comes of it; a finetune's held-out rows must be there, too. Not `judged`:
+    models are trained, and what chooses how is judged alone.
     """
     comparisons = list(_comparisons(table, analyses))
     tuned = _once(side.model for c in comparisons for side in _sides(c) if isinstance(side.model, Training))
@@ -72,6 +73,8 @@ def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True
             if isinstance(ask, (Generation, RankingTest)) and isinstance(ask.model, Training)
             else {"check": ("check", models[untrained(ask.model)])}
         )
+        if isinstance(ask, Training) and ask.evaluation:
+            of_model["held out"] = ("prepare", Data("examples", ask.evaluation.source))
         return of_model | {f"judge {use.judge.name}": ("check_judge", use) for use in judges.get(ask, ())}
 
     return gates

@@ -140,6 +140,11 @@ def _publish(tmp: Path, final: Path, entries: dict[str, dict]) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
+def steps_of(log: Path) -> list[dict]:
+    """The lines of a log that are of optimizer steps; the others are of losses over held-out rows."""
+    return [line for text in log.read_bytes().splitlines() if "loss" in (line := json.loads(text))]
+
+
 def checkpoints(work: Path) -> list[tuple[int, Path]]:
     """(step, directory) of each, newest first; nothing about them has been checked."""
     found = [(path.name.removeprefix(PREFIX), path) for path in work.iterdir() if path.name.startswith(PREFIX)]

@@ -24,7 +24,8 @@ if not torch.cuda.is_available():
 import deepspeed
 import deepspeed.ops
 import transformers
-from deepspeed.accelerator import get_accelerator
+from deepspeed.accelerator import get_accelerator, set_accelerator
+from deepspeed.accelerator.cpu_accelerator import CPU_Accelerator
 from deepspeed.runtime.engine import DeepSpeedEngine as Engine
 from transformers import PreTrainedModel
 from transformers.integrations import HfDeepSpeedConfig
@@ -61,9 +62,14 @@ def start(
 
 def open_device(group: RankGroup) -> None:
     """Make this rank's GPU, if there is one, and the rank group's process group those of DeepSpeed."""
+    if not torch.cuda.is_available() and get_accelerator().device_name() == "cuda":
+        set_accelerator(CPU_Accelerator())  # this process was forked from one that saw GPUs, and is given none
     # DeepSpeed reads this one variable, at every step of stage 3
     os.environ["LOCAL_RANK"] = str(_device_index(group.rank))
     if torch.cuda.is_available():
+        if "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:
+            # parts of packed examples differ in size: pieces that fit none of them would add up
+            os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
         torch.cuda.set_device(_device_index(group.rank))
     # takes over the rank group's group
     deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
@@ -102,16 +108,6 @@ def pack_or_not(engine: Engine, group: RankGroup) -> str:
     return why or "the model of another rank does not keep examples apart"
 
 
-def room(engine: Engine, recompute: str, longest: int) -> int:
-    """Tokens of a micro-batch for which this rank's GPU has memory; memory.CPU_TOKENS where there is none."""
-    if not torch.cuda.is_available():
-        return max(longest, memory.CPU_TOKENS)
-    model = engine.module
-    num_parameters = sum(map(math.prod, shapes(engine).values()))
-    free = memory.free_bytes(num_parameters, model.dtype.itemsize, _stage(engine), engine.world_size)
-    return memory.fitting_tokens(model.config, model.dtype, recompute, free, longest)
-
-
 def _device_index(rank: int) -> int:
     return rank % max(1, torch.cuda.device_count())
 
@@ -146,6 +142,8 @@ def take_step(
     engine.optimizer.gradient_accumulation_steps = len(batches)
     total, norm = 0.0, None
     for left, batch in zip(reversed(range(len(batches))), batches):
+        if clear := getattr(engine.optimizer, "clear_lp_grads", None):
+            clear(set_to_none=True)  # they are in the fp32 sums; DeepSpeed would keep them beside activations
         engine.set_gradient_accumulation_boundary(left == 0)
         loss = summed_loss(engine, batch.to(engine.device), recipe.loss)
         total = total + loss.detach().double()

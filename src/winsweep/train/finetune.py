@@ -25,12 +25,14 @@ from winsweep.train import engine as engines
 from winsweep.train.attention_choice import heard
 from winsweep.train.attention_kernels import EACH
 from winsweep.train.batch_schedule import BatchSchedule, check
-from winsweep.train.checkpoint import LOG
+from winsweep.train.checkpoint import LOG, steps_of
 from winsweep.train.engine import Engine
+from winsweep.train.held_out import HeldOut, evaluate
 from winsweep.train.publish import notes, publish
 from winsweep.train.randomness import set_seeds
 from winsweep.train.rank_group import RankGroup
 from winsweep.train.resumption import LIBRARIES, resume
+from winsweep.train.room import room
 from winsweep.train.saver import Saver
 
 BUDGET = "micro_tokens-{}.json"
@@ -52,18 +54,18 @@ def finetune(
     progress: Callable[[int, int], None],
     stopping: Callable[[], str | None] = lambda: None,
     stop_after_epochs: int | None = None,
+    held_out: HeldOut | None = None,
 ) -> dict:
-    """Train `base` on `examples` and fill `out`; called by every rank, returns notes for the record: the DeepSpeed
-    configuration that was used, how steps were split into micro-batches, what checkpoints cost and from which the run
-    went on.
+    """Train `base` on `examples` and fill `out`; called by every rank, returns notes for the record.
 
     `out`, empty and shared, gets the weights as safetensors shards with their index, log.jsonl, and last of all
     train.json; `work`, shared and kept between attempts, holds checkpoints: called again after any end, training goes
     on from the last, also with other ranks or another `zero_config`. `zero_config` comes from zero.read_zero;
     `progress(done, total)` is called on each rank after each step. Once `stopping()` gives a reason on any rank, all
     save after the step that they are in and raise Stopped; the last step is finished instead. `stop_after_epochs` ends
-    the run there, with the schedule of all its epochs: its weights are those the whole run has at that point. An error
-    of one rank is raised by all: NotFinite, OSError (disk full), BadData, Damaged, Incomplete, BadStudy.
+    the run there, with the schedule of all its epochs: its weights are those the whole run has at that point.
+    `held_out` adds lines to the log and changes nothing else. An error of one rank is raised by all: NotFinite, OSError
+    (disk full), BadData, Damaged, Incomplete, BadStudy.
     """
     config = zero.resolve(zero_config, recipe, group.num_ranks)
     check(examples, recipe)
@@ -80,7 +82,7 @@ def finetune(
     fit = _fit(schedule, base, revision, config, group)
     begin = resume(engine, work, fit, group)
     saver = Saver(engine, work, fit, placement, group)
-    _train(engine, schedule, saver, begin, work, progress, stopping, group)
+    _train(engine, schedule, saver, begin, work, progress, stopping, group, held_out)
     publish(engine, schedule, out, work, group)
     told = {"deepspeed": config, "packing": _packing(schedule, why_not, ways, out)}
     return told | {"checkpoints": saver.notes(), "resumed": notes(work)}
@@ -95,12 +97,16 @@ def _train(
     progress: Callable,
     stopping: Callable,
     group: RankGroup,
+    held_out: HeldOut | None,
 ) -> None:
     """Take every step from `begin` on; Stopped, with all saved, once a rank is told to stop before the last one."""
     log = group.together(lambda: _open_log(work) if group.rank == 0 else None)
     for at in range(begin, schedule.num_steps):
         line = take_step(engine, schedule, at, group)
         group.together(partial(_report, line, schedule, log, progress))
+        if held_out and held_out.is_due(at + 1, schedule.num_steps):
+            found = evaluate(engine, held_out, schedule, at + 1, group)
+            group.together(partial(_write, found, log))
         stop = _agreed(stopping(), group)
         if at + 1 < schedule.num_steps:
             saver.after(at + 1, bool(stop))
@@ -115,7 +121,7 @@ def _packing(schedule: BatchSchedule, why_not: str, ways: set[str], out: Path) -
     """For the record: how steps were split, which share of the token slots that this took held tokens, and what kept
     packed examples apart.
     """
-    lines = [json.loads(line) for line in (out / LOG).read_bytes().splitlines()]
+    lines = steps_of(out / LOG)
     useful = sum(line["num_tokens"] for line in lines) / sum(line["num_slots"] for line in lines)
     split = {
         "micro_tokens": schedule.micro_tokens,
@@ -161,7 +167,7 @@ def _micro_tokens(
     if placement.micro_tokens:
         return placement.micro_tokens
     longest = max(len(example.ids) for example in examples)
-    here = group.together(lambda: engines.room(engine, placement.recompute, longest))
+    here = group.together(lambda: room(engine, placement.recompute, longest))
     least = min(group.gather(here))
     layout = json.dumps([group.num_ranks, config["zero_optimization"], placement.recompute], sort_keys=True)
     name = BUDGET.format(hashlib.sha256(layout.encode()).hexdigest()[:8])
@@ -218,7 +224,11 @@ def _open_log(work: Path) -> BinaryIO:
 
 
 def _report(line: dict, schedule: BatchSchedule, log: BinaryIO | None, progress: Callable[[int, int], None]) -> None:
+    _write(line, log)
+    progress(line["step"], schedule.num_steps)
+
+
+def _write(line: dict, log: BinaryIO | None) -> None:
     data = (json.dumps(line) + "\n").encode()
     if log and log.write(data) != len(data):
         raise OSError(errno.ENOSPC, f"{log.name}: the disk took a part of a line")
-    progress(line["step"], schedule.num_steps)

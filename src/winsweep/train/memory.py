@@ -80,18 +80,9 @@ def fitting_tokens(config: PreTrainedConfig, dtype: torch.dtype, level: str, fre
     return max(longest, min(MOST_TOKENS, tokens))
 
 
-def free_bytes(num_parameters: int, itemsize: int, stage: int, num_ranks: int) -> float:
-    """What this rank's GPU has left for activations once DeepSpeed has made its gradients, which it does in the first
-    step.
-
-    Weights, their fp32 copy and Adam's moments are there already. Gradients add up in fp32: whole below stage 2, else
-    this rank's part; a copy of that part is made for the step, and stage 3 gathers up to 1e9 parameters at a time.
-    """
-    free = torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    part = num_parameters / num_ranks
-    whole = num_parameters if stage < 2 else part
-    gathered = min(num_parameters, 1e9) * itemsize if stage == 3 else 0
-    return free - 4 * (whole + part) - gathered
+def free_bytes() -> float:
+    """What this rank's GPU has left, with what torch holds there and has no use for."""
+    return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
 
 
 def bytes_per_token(config: PreTrainedConfig, dtype: torch.dtype, level: str) -> float:

@@ -9,7 +9,7 @@ from winsweep.errors import Incomplete
 from winsweep.store.manifest import write_atomic
 from winsweep.train import engine as engines
 from winsweep.train.batch_schedule import BatchSchedule
-from winsweep.train.checkpoint import LOG, NOTES
+from winsweep.train.checkpoint import LOG, NOTES, steps_of
 from winsweep.train.consolidate import write_shards
 from winsweep.train.engine import Engine
 from winsweep.train.loss import num_targets
@@ -19,7 +19,7 @@ from winsweep.train.rank_group import RankGroup
 def publish(engine: Engine, schedule: BatchSchedule, out: Path, work: Path, group: RankGroup) -> None:
     """Fill `out` from the trained engine; called by every rank. Incomplete unless every step was taken and logged."""
     done = engine.global_steps
-    lines = group.first(lambda: (work / LOG).read_bytes().count(b"\n"))
+    lines = group.first(lambda: len(steps_of(work / LOG)))
     if not done == lines == schedule.num_steps:
         raise Incomplete(
             f"{work}: {done} steps taken, {lines} in the log; {schedule.num_steps} are legal; run it again"

@@ -16,7 +16,7 @@ import torch
 
 from winsweep.errors import Damaged, NotFound, WinsweepError
 from winsweep.store import manifest
-from winsweep.train.checkpoint import ABOUT, LOG, NOTES, PIECES, PREFIX, TMP, checkpoints
+from winsweep.train.checkpoint import ABOUT, LOG, NOTES, PIECES, PREFIX, TMP, checkpoints, steps_of
 from winsweep.train.engine import Engine, libraries, load_state
 from winsweep.train.randomness import set_random_state, set_seeds_at
 from winsweep.train.rank_group import RankGroup
@@ -150,7 +150,7 @@ def _unusable(path: Path, step: int, fit: dict) -> str:
             told.format(key, json.dumps(old[key]), json.dumps(new[key]))
             + ", and this winsweep cannot carry what an older one saved over to that"
         )
-    lines = (path / LOG).read_bytes().count(b"\n")
+    lines = len(steps_of(path / LOG))
     return "" if lines == step else f"its log has {lines} steps"
 
 

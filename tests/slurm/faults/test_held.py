@@ -5,6 +5,7 @@ another.
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,11 +47,24 @@ def flags(testbed: Testbed, tmp_path) -> Iterator[Path]:
     prolog.write_text(PROLOG.format(conf=conf, flags=folder, path=testbed.env["PATH"]))
     prolog.chmod(0o755)
     before = conf.read_text()
-    conf.write_text(f"{before}\nProlog={prolog}\nBatchStartTimeout=1\n")
-    testbed.run("scontrol", "reconfigure")
+    configure(testbed, f"{before}\nProlog={prolog}\nBatchStartTimeout=1\n", 1)
     yield folder
-    conf.write_text(before)
+    configure(testbed, before, 10)
+
+
+def configure(testbed: Testbed, text: str, start_timeout_s: int) -> None:
+    """Gives SLURM another slurm.conf, by rename: 24.11 reads it after `scontrol reconfigure` has returned."""
+    conf = testbed.folder / "slurm.conf"
+    (fresh := conf.with_suffix(".new")).write_text(text)
+    fresh.rename(conf)
     testbed.run("scontrol", "reconfigure")
+
+    def is_read() -> bool:
+        asked = ["scontrol", "show", "config"]
+        done = subprocess.run(asked, env=testbed.env, capture_output=True, text=True, timeout=60)
+        return re.search(rf"^BatchStartTimeout += {start_timeout_s} sec$", done.stdout, re.MULTILINE) is not None
+
+    wait_for(is_read)
 
 
 def queued(testbed: Testbed, stage: str, *words: str) -> list[str]:

@@ -1,0 +1,73 @@
+"""Write a study's report: one page with its figures, to open in a browser.
+
+  python launch/report.py STUDY.yaml                    results/STUDY.html in the store
+  python launch/report.py STUDY.yaml --without-texts    one that may be passed on
+
+Beside it, in results/STUDY.figures/: each plot as SVG and PDF for a paper, and the table as LaTeX and Markdown.
+A finished run writes the page, too. A study that is not finished has one of what is there.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from winsweep import paths
+from winsweep.errors import WinsweepError
+from winsweep.workspace import open_workspace
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument(
+        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
+    )
+    p.add_argument(
+        "--out",
+        metavar="FILE",
+        type=paths.argument,
+        help="where to write the page (default: results/STUDY.html in the store)",
+    )
+    p.add_argument(
+        "--without-texts",
+        action="store_true",
+        help="leave out what instructions and answers say, so that the report may be passed on",
+    )
+    p.add_argument(
+        "--without-figures",
+        action="store_true",
+        help="write the page alone, and no figures and tables for a paper beside it",
+    )
+    p.add_argument(
+        "--store",
+        metavar="DIR",
+        type=paths.argument,
+        default=Path("runs"),
+        help="where results are kept (default: runs)",
+    )
+    return p
+
+
+def main() -> int:
+    a = parser().parse_args()
+    try:
+        workspace = open_workspace(a.study, a.store, lenient=True, is_made=True)
+        from winsweep.report.files import texts_note, write_report
+
+        page = write_report(workspace, a.out, not a.without_texts)
+        print(f"report: {page}", flush=True)
+        if note := texts_note(page):
+            print(f"note: {note}")
+        if not a.without_figures:
+            from winsweep.report.figures import beside
+
+            print(beside(workspace, page))
+    except (WinsweepError, OSError) as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""What a person reads when a run on this machine is over: the table, notes, where all is, what comes next, failures."""
+
+import sys
+from collections.abc import Collection
+
+from winsweep import next_steps, results, table_view
+from winsweep.local import view
+from winsweep.local.controller import Run, state_of
+from winsweep.plan import Item
+from winsweep.remarks import remarks
+from winsweep.workspace import Workspace
+
+
+def say(run: Run, items: list[Item], command: str, typed: str, is_verbose: bool) -> int:
+    """Print it; 0 if all of the study is made, else 1.
+
+    `command` goes on with what is missing; `typed`: study and store as arguments.
+    """
+    workspace = run.workspace
+    print(workspace.damaged(), end="", file=sys.stderr)
+    judged = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
+    analysed = [name for name, a in workspace.analyses.items() if state_of(items, a) == "done"]
+    is_current = results.is_current(workspace, judged)
+    if is_current:
+        print(table_view.table_text(results.path_of(workspace), workspace.study.notes))
+    if notes := remarks(workspace, items):
+        print("\n".join(notes))
+    print(f"{run.num_started} jobs run; {_made(workspace, judged, len(analysed))}")
+    print("".join(f"{line}\n" for line in next_steps.lines(workspace, items, typed)), end="", flush=True)
+    if run.note:
+        print(run.note, file=sys.stderr)
+    if problems := view.failures_text(workspace, items, command, is_verbose):
+        print(problems, file=sys.stderr)
+    is_whole = len(judged) == len(workspace.judged) and len(analysed) == len(workspace.analyses)
+    return 0 if is_whole and (is_current or not workspace.has_table) else 1
+
+
+def _made(workspace: Workspace, judged: Collection[str], num_analysed: int) -> str:
+    """How much of the study there is, and where."""
+    share = f"{len(judged)} of {len(workspace.judged)}"
+    if not workspace.has_table:
+        return f"{share} {results.models_text(workspace, judged)}"
+    beside = f"; {num_analysed} of {len(workspace.analyses)} analyses beside it" if workspace.analyses else ""
+    return f"{share} cells judged; {results.where_text(workspace, judged)}{beside}"

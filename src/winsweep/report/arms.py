@@ -1,0 +1,99 @@
+"""The arms of a table: which rows are the seeds of which arm, and which row speaks for it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from winsweep.report.table import ReportTable, Row
+from winsweep.stats.arm_means import MEAN
+from winsweep.workspace import Workspace
+
+NUMBERS = (
+    "paired_win_rate_pct",
+    "paired_low_pct",
+    "paired_high_pct",
+    "lc_win_rate_pct",
+    "win_rate_pct",
+    "mean_chars",
+    "mean_chars_reference",
+    "share_truncated",
+    "share_empty",
+    "share_ties",
+    "share_identical",
+    "position_bias_pct",
+)
+
+
+def arms(workspace: Workspace, table: ReportTable) -> list[dict[str, Any]]:
+    """An entry for each arm in the order of the table; its keys are those under `arms` of `contents`."""
+    varying = _varying(table.columns)
+    seeds: dict[tuple[str, ...], list[int]] = {}
+    means: dict[tuple[str, ...], int] = {}
+    for i, row in enumerate(table.rows):
+        name = _family(row, varying)
+        if row["seed"] == MEAN:
+            means[name] = i
+        else:
+            seeds.setdefault(name, []).append(i)
+    theirs = {name: (mean, deviation) for name, mean, deviation in workspace.study.table.published}
+    own = with_themselves(workspace)
+    return [
+        _arm(n, table, of, means.get(name, of[0]), varying, theirs) | {"is_reference": _labels(table, of) <= own}
+        for n, (name, of) in enumerate(seeds.items())
+    ]
+
+
+def with_themselves(workspace: Workspace) -> set[str]:
+    """Cells whose outputs are their own reference."""
+    return {label for label, a in workspace.judged.items() if a.inputs.get("reference") == a.inputs.get("candidate")}
+
+
+def name_of(row: Row, varying: Sequence[str]) -> str:
+    """An arm as differences.csv names it."""
+    return " ".join([row["task"], *(f"{name}={row[name]}" for name in varying if row.get(name))])
+
+
+def number(text: str | None) -> float | None:
+    """A figure of a CSV; None where there is none."""
+    return float(text) if text and math.isfinite(float(text)) else None
+
+
+def _arm(
+    n: int,
+    table: ReportTable,
+    of: Sequence[int],
+    speaks: int,
+    varying: Sequence[str],
+    theirs: Mapping[str, tuple[float, float]],
+) -> dict[str, Any]:
+    row = table.rows[speaks]
+    published = theirs.get(f"{row['model']}.{row['task']}")
+    return {
+        "id": n,
+        "model": row["model"],
+        "task": row["task"],
+        "name": name_of(row, varying),
+        "row": speaks,
+        "cells": list(of),
+        "seeds": [{"seed": table.rows[i]["seed"]} | {c: number(table.rows[i].get(c)) for c in NUMBERS[:5]} for i in of],
+        **{c: number(row.get(c)) for c in NUMBERS},
+        "lc_error_pct": number(row.get("lc_standard_error_pct")),
+        "n": int(row["n"]) if row.get("n") else None,
+        "note": row.get("note", ""),
+        "is_plain": any(table.rows[i].get("paired_formula") == "raw" for i in of),
+        "published": list(published) if published else None,
+    }
+
+
+def _labels(table: ReportTable, of: Sequence[int]) -> set[str]:
+    """Rows of single seeds come first and are the cells in their order."""
+    return {table.labels[i] for i in of}
+
+
+def _varying(columns: Sequence[str]) -> list[str]:
+    """The recipe fields that vary, which stand between the seed and the number of instructions."""
+    return list(columns[columns.index("seed") + 1 : columns.index("n")]) if "n" in columns else []
+
+
+def _family(row: Row, varying: Sequence[str]) -> tuple[str, ...]:
+    return tuple(row[name] for name in ("model", "task", *varying))

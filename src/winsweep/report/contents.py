@@ -1,0 +1,138 @@
+"""All that a report shows, as plain JSON values: page, figures and paper tables are functions of it alone."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from winsweep.plan import Item
+from winsweep.report import analyses, cost, curves, groups, headline, notes, provenance
+from winsweep.report.arms import arms
+from winsweep.report.table import ReportTable, Row, read_table
+from winsweep.stats import columns
+from winsweep.study.cell import Cell, LocalFile
+from winsweep.workspace import Workspace, chain
+
+FORMAT = 1
+MOST_COMPARED = 40  # arms of a model whose pairwise differences are shown
+CITE = (
+    "The winsweep developers. winsweep: a grid of finetuned language models, compared by length-controlled win rates.",
+    "J. Hewitt, N. F. Liu, P. Liang, C. D. Manning. Instruction Following without Instruction Tuning. arXiv:2409.14254",
+)
+
+
+def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str, Any]:
+    """What the store says of a study now. Nothing in the store is changed, and nothing that is missing is an error.
+
+    Keys (lists are in the study's order; percent and shares are as in the CSV):
+
+    * `format`: of this dictionary. `made`: when, in UTC.
+    * `study`: `name`, `file`, `notes`.
+    * `state`: `cells`, `judged` (numbers), `is_whole`, `missing` (of each cell that is not judged: `cell`, `stage`,
+      `state`, `why`), `table_key` (empty: worked out for this report), `table_note`.
+    * `question`, `answer`, `reference`, `judge`: texts.
+    * `columns`: column to meaning; `rows`, `differences` (of many arms some), `choices`: the CSV files' rows,
+      every value the CSV's text.
+    * `arms`: of each arm `id` (its place), `model`, `task`, `name` (with what varies), `row` (index in `rows` of the
+      row that speaks for it: the mean, or the only seed), `cells` (indices in `rows`), `seeds` (of each `seed` and some
+      figures), figures as numbers or None under their columns' names, `lc_error_pct` (one seed), `n`, `note`,
+      `published` ([mean, deviation] or None), `is_reference` (compared with itself), `is_plain` (some seed's win rate
+      at equal length is its plain one, for a reason in the notes).
+    * `notes`: see `report.notes`. `categories`, `lengths`: see `report.groups`. `curves`: see `report.curves`.
+    * `analyses`, `cost`, `provenance`: see the modules of these names. `cite`: how to cite.
+    """
+    table, items = table or read_table(workspace), workspace.plan(workspace.facts())
+    study, found = workspace.study, arms(workspace, table)
+    state, trained = _state(workspace, table, items), curves.curves(workspace)
+    reference, judge = reference_name(workspace), judge_name(table, workspace)
+    return {
+        "format": FORMAT,
+        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "study": {"name": study.name, "file": study.path.name, "notes": study.notes.strip()},
+        "state": state,
+        "question": headline.question(found, reference, judge),
+        "answer": headline.answer(found, table.differences, state["is_whole"]),
+        "reference": reference,
+        "judge": judge,
+        "columns": _meanings(table.columns),
+        "rows": list(table.rows),
+        "differences": shown_differences(found, table.differences),
+        "choices": list(table.choices),
+        "arms": found,
+        "notes": notes.notes(workspace, table, items, found, trained),
+        "categories": groups.categories(table, found),
+        "lengths": groups.lengths(table, found),
+        "curves": trained,
+        "analyses": analyses.analyses(workspace),
+        "cost": cost.cost(workspace),
+        "provenance": provenance.provenance(workspace),
+        "cite": CITE,
+    }
+
+
+def shown_differences(found: Sequence[Mapping[str, Any]], differences: Sequence[Row]) -> list[Row]:
+    """Every row against parity; between arms those of the MOST_COMPARED highest of each model, as a thousand arms have
+    half a million pairs.
+    """
+    best = sorted(found, key=lambda arm: -(arm["paired_win_rate_pct"] or 0.0))
+    kept = {(arm["model"], arm["name"]) for model in {arm["model"] for arm in found} for arm in _first(best, model)}
+    return [
+        row
+        for row in differences
+        if row["against"] == headline.PARITY or {(row["model"], row["arm"]), (row["model"], row["against"])} <= kept
+    ]
+
+
+def _first(arms: Sequence[Mapping[str, Any]], model: str) -> list[Mapping[str, Any]]:
+    return [arm for arm in arms if arm["model"] == model][:MOST_COMPARED]
+
+
+def reference_name(workspace: Workspace) -> str:
+    """What most cells are compared with: an arm, or a file of outputs."""
+    named = [_reference(workspace, cell) for cell in workspace.study.table.cells if cell.label in workspace.judged]
+    return max(dict.fromkeys(named), key=named.count, default="its reference")
+
+
+def judge_name(table: ReportTable, workspace: Workspace) -> str:
+    """The judge, with its model where it has one."""
+    named = {" ".join(filter(None, (r["judge"], r["judge_model"] and f"({r['judge_model']})"))) for r in table.rows}
+    named = named or {cell.comparison.judge.name for cell in workspace.study.table.cells}
+    return ", ".join(sorted(filter(None, named)))
+
+
+def _reference(workspace: Workspace, cell: Cell) -> str:
+    reference = cell.comparison.reference
+    if isinstance(reference, LocalFile):
+        path = workspace.study.files.get(reference.sha256)
+        return path.name if path else "the given outputs"
+    own = (c.task for c in workspace.study.table.cells if c.comparison.candidate == reference)
+    return f"“{next(own, reference.name)}”"
+
+
+def _state(workspace: Workspace, table: ReportTable, items: Sequence[Item]) -> dict[str, Any]:
+    by_key = {i.artifact.key: i for i in items}
+    missing = [
+        {"cell": label, "stage": i.artifact.stage, "state": i.state, "why": i.why}
+        for label in workspace.judged
+        if label not in table.labels and (i := _first_open(workspace, label, by_key))
+    ]
+    return {
+        "cells": len(workspace.judged),
+        "judged": len(table.labels),
+        "is_whole": len(table.labels) == len(workspace.judged),
+        "missing": missing,
+        "table_key": table.key,
+        "table_note": table.note,
+    }
+
+
+def _first_open(workspace: Workspace, label: str, by_key: dict[str, Item]) -> Item | None:
+    """The stage at which a cell stands: what failed, else what is first in its way."""
+    own = [a for of in chain([workspace.judged[label]]).values() for a in of]
+    open_ones = [i for a in own if (i := by_key.get(a.key)) and i.state != "done"]
+    order = {"failed": 0, "running": 1, "ready": 2, "blocked": 3, "waiting": 4}
+    return min(open_ones, key=lambda i: order.get(i.state, 5), default=None)
+
+
+def _meanings(names: Sequence[str]) -> dict[str, str]:
+    known = {**columns.NAMES, **columns.COLUMNS, **columns.MEAN_COLUMNS, **columns.PROVENANCE}
+    return {name: known.get(name, "a field of the recipe that varies") for name in names}

@@ -1,0 +1,41 @@
+"""A study as lines of JSON, for scripts."""
+
+import json
+import sys
+import time
+from dataclasses import replace
+
+from winsweep.errors import WinsweepError
+from winsweep.watch.look import Watcher
+from winsweep.watch.seen import Seen, plain
+from winsweep.workspace import Workspace
+
+LOOK_S = {"here": 2.0, "slurm": 20.0}
+SHARE = 50
+
+
+def say(workspace: Workspace, is_watch: bool) -> int:
+    """Print the study once; with `is_watch` again whenever it changed, until nothing is left that can be made."""
+    watcher, before = Watcher(workspace), None
+    while True:
+        begun = time.monotonic()
+        try:
+            seen = watcher.look()
+        except (OSError, WinsweepError, ValueError, LookupError) as e:
+            if not is_watch or before is None:
+                raise
+            print(e, file=sys.stderr, flush=True)
+            seen = before
+        if before is None or _core(seen) != _core(before):
+            print(json.dumps(plain(seen)), flush=True)
+        if not is_watch or not seen.num_left:
+            return 0
+        before = seen
+        took = time.monotonic() - begun
+        time.sleep(max(LOOK_S["slurm" if watcher.is_on_slurm() else "here"], SHARE * took))
+
+
+def _core(seen: Seen) -> Seen:
+    """Without what changes as time passes."""
+    queue = seen.queue and replace(seen.queue, asked_at=None)
+    return replace(seen, at=0.0, left_s=None, gpu_hours=0.0, queue=queue)
