@@ -169,7 +169,9 @@ def _download(part: HubModel | HubData, revision: str, patterns: Sequence[str]) 
     from huggingface_hub import snapshot_download
 
     kind = "dataset" if isinstance(part, HubData) else "model"
-    return Path(snapshot_download(part.hf_id, repo_type=kind, revision=revision, allow_patterns=list(patterns)))
+    asked = {"repo_type": kind, "revision": revision, "allow_patterns": list(patterns)}
+    # said, as version 1 of the hub's library asks for a listing offline too where its cache has none
+    return Path(snapshot_download(part.hf_id, **asked, local_files_only=is_offline()))
 
 
 def _shards(snapshot: Path, name: str) -> set[str]:
