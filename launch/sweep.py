@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import command_names, inspection, layout, paths, prefetch, strict
+from winsweep import command_names, inspection, layout, paths, prefetch, screen, strict
 from winsweep.check import dry, early, room
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.costs import judge_cost
@@ -113,6 +113,10 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        if not a.dry_run:  # a run that nobody listens to is no quiet success
+            raise
+        return screen.nobody_reads()
 
 
 def opened(a: argparse.Namespace) -> Workspace:
@@ -218,7 +222,7 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; what is finished stays. To go on: {command}", file=sys.stderr)
         return 130
-    return summary.say(run, items, command, study_words(a), a.verbose)
+    return summary.say(workspace, run, items, command, study_words(a), a.verbose)
 
 
 if __name__ == "__main__":

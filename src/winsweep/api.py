@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAMES = ("cell", "model", "task", "seed")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OpenStudy:
     """A study against a store, as the store is at each look; nothing is run and nothing is removed.
 
@@ -34,6 +34,10 @@ class OpenStudy:
     """
 
     workspace: Workspace
+
+    def __repr__(self) -> str:
+        study, store = self.workspace.study, self.workspace.store.root
+        return f"<OpenStudy {study.name!r}: {len(study.table.cells)} cells of {study.path}, against {store}>"
 
     @property
     def cells(self) -> "pandas.DataFrame":

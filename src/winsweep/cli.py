@@ -5,6 +5,7 @@ import sys
 from winsweep import layout
 from winsweep.command_names import NAMES, SCRIPTS, as_typed
 from winsweep.graph import load
+from winsweep.screen import nobody_reads
 from winsweep.synonyms import closest
 
 SAYS = {
@@ -59,7 +60,10 @@ def _completion(words: list[str]) -> int:
         legal = " | ".join(completion.SHELLS)
         print(f"usage: winsweep completion {legal}\n\n{COMPLETION}", file=sys.stderr)
         return 2
-    print(completion.script(words[0], SAYS))
+    try:
+        print(completion.script(words[0], SAYS), flush=True)
+    except BrokenPipeError:
+        return nobody_reads()
     return 0
 
 

@@ -2,7 +2,9 @@
 Pure but for the question how wide the terminal is.
 """
 
+import os
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,12 @@ class Detail:
 def width() -> int:
     """Columns of the terminal."""
     return max(LEAST, shutil.get_terminal_size((NO_TERMINAL, 24)).columns)
+
+
+def nobody_reads() -> int:
+    """The exit code of a command whose output goes to `| head`; what Python flushes at its end then goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def printable(text: str) -> str:

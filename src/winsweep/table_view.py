@@ -36,6 +36,7 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
     rest = f"not shown: {'; '.join(left_out)}. " if left_out else ""
     below = [
         SAYS if any(head == "paired %" for head, _ in found) else "",
+        _uncorrected(shown),
         f"{rest}All columns: {path}",
         "; ".join(shared),
     ]
@@ -46,6 +47,15 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
             *([notes.strip()] if notes else []),
         ]
     )
+
+
+def _uncorrected(shown: Sequence[Row]) -> str:
+    """How many rows are plain win rates, but for those of an arm that is its own reference."""
+    others = [row for row in shown if row.get("share_identical") and float(row["share_identical"]) < 1]
+    plain = [row for row in others if row.get("paired_formula") != "paired"]
+    if not plain or "paired_formula" not in plain[0]:
+        return ""
+    return f"plain, not at equal length: {len(plain)} of {len(others)} rows; the column note says why."
 
 
 def _rows(rows: Sequence[Row]) -> list[Row]:

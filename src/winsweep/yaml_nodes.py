@@ -40,7 +40,7 @@ def _beside(path: Path) -> str:
     """What could have been meant by a file that is not there."""
     if not path.parent.is_dir():
         return f"; {path.parent} is no directory"
-    names = sorted(p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml") and p.is_file())
+    names = sorted(p.name for p in path.parent.glob("[!.]*") if p.suffix in (".yaml", ".yml") and p.is_file())
     return f"; {near(path.name, names)}" if names else f"; {path.parent} has no YAML file"
 
 

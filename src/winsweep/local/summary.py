@@ -11,12 +11,11 @@ from winsweep.remarks import remarks
 from winsweep.workspace import Workspace
 
 
-def say(run: Run, items: list[Item], command: str, typed: str, is_verbose: bool) -> int:
-    """Print it; 0 if all of the study is made, else 1.
+def say(workspace: Workspace, run: Run, items: list[Item], command: str, typed: str, is_verbose: bool) -> int:
+    """Print it; 0 if all of the workspace is made, else 1. (The run's own may hold only what could be judged.)
 
     `command` goes on with what is missing; `typed`: study and store as arguments.
     """
-    workspace = run.workspace
     print(workspace.damaged(), end="", file=sys.stderr)
     judged = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
     analysed = [name for name, a in workspace.analyses.items() if state_of(items, a) == "done"]

@@ -36,7 +36,8 @@ def answer(arms: Sequence[Arm], differences: Sequence[Row], is_whole: bool) -> s
         return f"{soon}Every comparison of every arm is a tie, so nothing tells an arm from its reference."
     if len(tested) == 1:
         return f"{soon}{_alone(tested[0], parity[_key(tested[0])])}{_ties(arms, tested)}"
-    return f"{soon}{_against_half(tested, parity, _ties(arms, tested))} {_highest(tested, differences)}"
+    ties = _ties(arms, tested)
+    return f"{soon}{_against_half(tested, parity, ties)} {_highest(tested, differences, bool(ties))}"
 
 
 def _alone(arm: Arm, p: float) -> str:
@@ -63,13 +64,14 @@ def _against_half(tested: Sequence[Arm], parity: Mapping[tuple[str, str], float]
     return f"{found} (Holm-adjusted p < {LEVEL} over {len(tested)} tests).{ties}"
 
 
-def _highest(tested: Sequence[Arm], differences: Sequence[Row]) -> str:
+def _highest(tested: Sequence[Arm], differences: Sequence[Row], are_others_tied: bool) -> str:
     best = max(tested, key=lambda arm: arm["paired_win_rate_pct"])
     own = [r for r in differences if r["model"] == best["model"] and best["name"] in (r["arm"], r["against"])]
     pairs = [r for r in own if r["against"] != PARITY]
     near = [r for r in pairs if float(r["p_holm"]) >= LEVEL]
     others = [arm for arm in tested if arm["paired_win_rate_pct"] == best["paired_win_rate_pct"] and arm is not best]
-    head = f"The highest win rate is that of {_named(best)}, {_interval(best)}"
+    of_all = "The highest win rate of the tested arms" if are_others_tied else "The highest win rate"
+    head = f"{of_all} is that of {_named(best)}, {_interval(best)}"
     head += f" (with {len(others)} other arms)" if others else ""
     if not pairs:
         return f"{head}."

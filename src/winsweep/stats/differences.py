@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from winsweep.stats.comparison import Scored
-from winsweep.stats.uncertainty import Estimate, difference, holm, over_seeds
+from winsweep.stats.uncertainty import Estimate, difference, holm, interval_pct, over_seeds
 
 PARITY = 50.0
 
@@ -57,7 +57,7 @@ def difference_rows(arms: Sequence[Arm]) -> list[dict[str, object]]:
     parity.
     """
     arms = [arm for arm in arms if not arm.is_reference]
-    parity = [_line(arm, "parity", None, _less(arm.mean(), PARITY)) for arm in arms]
+    parity = [_line(arm, "parity", None, _beyond_parity(arm.mean())) for arm in arms]
     pairs = [
         _line(a, b.name, len(b.seeds), _between(a, b))
         for a, b in itertools.combinations(arms, 2)
@@ -70,8 +70,10 @@ def _between(a: Arm, b: Arm) -> Estimate:
     return difference(a.values_S, a.psi_SN, b.values_S, b.psi_SN, a.seeds == b.seeds, max(a.least_error, b.least_error))
 
 
-def _less(found: Estimate, amount: float) -> Estimate:
-    return Estimate(found.value - amount, found.error, found.low - amount, found.high - amount, found.freedom)
+def _beyond_parity(found: Estimate) -> Estimate:
+    """Its interval is that of the win rate, which stays on the scale."""
+    low, high = interval_pct(found.value, found.error, found.freedom)
+    return Estimate(found.value - PARITY, found.error, low - PARITY, high - PARITY, found.freedom)
 
 
 def _line(arm: Arm, against: str, num_seeds_against: int | None, found: Estimate) -> dict[str, object]:

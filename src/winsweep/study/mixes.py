@@ -1,14 +1,16 @@
 """What an entry of tasks: trains on: the rows of one source, or a mix of several in their shares."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from winsweep import strict
+from winsweep import plugins, strict
 from winsweep.strict import Node
 from winsweep.study.cell import Mix, Rows, Source
 from winsweep.study.parts import Parts
-from winsweep.study.sections import TaskEntry
+from winsweep.study.sections import RowsEntry, TaskEntry
 
 MIXED = ("rows", "seed")  # keys of a mix beside mix: itself
+OF_SOURCE = strict.keys(RowsEntry)
 OWN = tuple(key for key in strict.keys(TaskEntry) if key not in ("mix", *MIXED))  # that are not a reader's
 
 
@@ -21,8 +23,9 @@ def task_source(name: str, node: Node, entries: Sequence[tuple[str, Node]], part
 
 
 def _mix(name: str, given: Mapping[str, Node], entries: Mapping[str, Node], parts: Parts) -> Mix:
-    if other := next((n for key, n in given.items() if key not in (*OWN, "mix", *MIXED)), None):
+    if other := next((n for key, n in given.items() if key in OF_SOURCE), None):
         raise other.error("found it beside mix:", "each source says it for itself", "write it in that source's entry")
+    strict.refuse_unknown(given, ("mix", *MIXED, *OWN), given["mix"])
     shares = _shares(given["mix"])
     seen = strict.Findings()
     found = [seen.of(_part, part, at, entries, parts) for part, at in given["mix"].mapping().items()]
@@ -53,6 +56,9 @@ def _share(node: Node) -> float:
 
 def _part(name: str, at: Node, entries: Mapping[str, Node], parts: Parts) -> Source:
     """One source of a mix: a task of the study, or a reader that has data of its own."""
+    legal = [*entries, *plugins.names(plugins.TASKS, Path(at.file).resolve().parent)]
+    if name not in legal:
+        raise at.error(f"no task {name!r} in this study, and no reader of that name", strict.near(name, legal))
     reader = Node({"from": Node(name, at.file, at.line, at.path)}, at.file, at.line, at.path)
     entry = entries.get(name, reader)
     if "mix" in entry.mapping():
