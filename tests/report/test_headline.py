@@ -48,8 +48,8 @@ def test_all_alike_and_ties_beside_them():
     tied = [arm(f"t{n}", 50) for n in range(3)]
     assert answer([A, C, REF, *tied], [row("a", "parity", 0.3), row("c", "parity", 0.8)], True) == (
         "None of the 2 arms that can be tested can be told from half (Holm-adjusted p < 0.05 over 2 tests). All "
-        "comparisons of 3 other arms are ties. The highest win rate of the tested arms is that of a of m, 60.0 % (58.0 to "
-        "62.0)."
+        "comparisons of 3 other arms are ties. The highest win rate of the tested arms is that of a of m, 60.0 % "
+        "(58.0 to 62.0)."
     )
 
 
