@@ -117,7 +117,9 @@ def test_a_failure_has_its_reason_its_log_and_the_command(bench):
         rf"^next     what failed: .*{bench.study} --store {bench.store} --why a\.sum\.s1$", said, re.MULTILINE
     )
     assert re.search(
-        r"^next     answers of a\.\w+\.s1 beside the reference's: .*/annotations\.json$", said, re.MULTILINE
+        r"^next     answers of a\.\w+\.s1 beside the reference's: file:///.*/tiny\.html#cell=a\.\w+\.s1$",
+        said,
+        re.MULTILINE,
     )
     seen = Watcher(open_workspace(bench.study, bench.store)).look()
     [failed] = [r for r in seen.results if r.state == "failed"]
