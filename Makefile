@@ -56,14 +56,16 @@ slurm-24: install
 long: install
 	$(BIN)/python -m pytest -m long tests
 
-# The tests that need no SLURM, at both ends of what pyproject.toml allows: the lowest versions with PYTHON_LOW, and the newest of
-# everything with PYTHON_HIGH. Builds of torch for CUDA, which run on a CPU, too: 6 GB a side. About 25 minutes a side on two cores.
-# TESTS="tests/train tests/text" for a part of it.
 PYTHON_LOW ?= $(PYTHON)
 PYTHON_HIGH ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(shell command -v python$(v))) $(PYTHON))
 TESTS ?= tests --ignore=tests/slurm --ignore=tests/docs
 .PHONY: compat compat-low compat-high lock
+# The tests that need no SLURM, at both ends of what pyproject.toml allows: the lowest versions with PYTHON_LOW, and the newest of
+# everything with PYTHON_HIGH. Builds of torch for CUDA, which run on a CPU, too: 6 GB a side. About 25 minutes a side on two cores.
+# TESTS="tests/train tests/text" for a part of it.
 compat: compat-low compat-high
+
+# One end alone.
 compat-low compat-high: compat-%: .venv-%/installed
 	.venv-$*/bin/python -m pip check
 	.venv-$*/bin/python -m pytest $(TESTS)

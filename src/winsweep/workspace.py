@@ -18,6 +18,7 @@ from winsweep.store.store import Store
 from winsweep.study.cell import Cell
 from winsweep.study.study import Study, read_study
 from winsweep.study.uses import gates_of
+from winsweep.yaml_nodes import read_yaml
 
 STAGES = (
     "pretrain",
@@ -129,7 +130,8 @@ def open_workspace(study: Path, store: Path, lenient: bool = False, is_made: boo
     BadStudy; a `lenient` workspace may lack files (see read_study): nothing may be run or removed by what it says.
     NotFound if the store `is_made` already for what the caller does, and is not there.
     """
-    if is_made:
+    if is_made and not store.exists():
+        read_yaml(study)  # what is wrong with this comes first
         Store(store).refuse_absent()
     with warm.no_garbage():
         workspace = _open(study, store, lenient)

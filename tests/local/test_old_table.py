@@ -40,6 +40,7 @@ def test_the_table_of_an_earlier_run_is_not_shown_for_one_that_could_not_be_made
 
 def test_the_table_of_an_earlier_run_is_not_named_as_this_one_before_any_cell_is_done(bench):
     bench.write(ONE)
+    bench.run("--dry-run")
     assert f"0 of 3 cells done; table: {bench.store}/results/tiny.csv, not made yet" in status(bench)
     bench.run()
     bench.write(ONE.replace("epochs: 2", "epochs: 3").replace("max_new_tokens: 8", "max_new_tokens: 7"))
