@@ -22,7 +22,7 @@ train train_resp eval: install
 	$(BIN)/python launch/one.py $@ --model="$$MODEL" --data="$$DATA" --lr="$$LR" --epochs="$$EPOCHS" --seed="$$SEED" \
 		--judge="$$JUDGE" --cluster="$$CLUSTER" --store="$$STORE" --dry-run="$$DRY_RUN"
 
-# The checks, then every test but the long ones, about 25 minutes. Two processes: tests on SLURM mostly wait.
+# The checks, then every test but the long ones, about half an hour. Two processes: tests on SLURM mostly wait.
 test: check
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 

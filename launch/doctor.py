@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import command_names, layout, paths
+from winsweep import arguments, command_names, layout, paths
 from winsweep.check.finding import Finding
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.errors import WinsweepError
@@ -23,13 +23,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "cluster", metavar="NAME", type=paths.word, help="a file of slurm/clusters/ without .yaml, or a path to one"
     )
-    p.add_argument(
-        "--store",
-        metavar="DIR",
-        type=paths.argument,
-        default=Path("runs"),
-        help="where results will be kept. The nodes must see it (default: runs)",
-    )
+    arguments.store(p, "where results will be kept. The nodes must see it (default: runs)")
     p.add_argument(
         "--wait", type=float, default=120.0, metavar="SECONDS", help="how long to wait for a node (default: 120)"
     )

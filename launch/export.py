@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths
+from winsweep import arguments, paths
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.workspace import open_workspace
@@ -22,7 +22,7 @@ from winsweep.workspace import open_workspace
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("study", type=paths.argument, metavar="STUDY.yaml", help="the study that the cell is of")
+    arguments.study(p, "the study that the cell is of")
     p.add_argument("cell", metavar="CELL", help=f"such as llama.gsm.s1. {command('status')} --cells lists them")
     p.add_argument("target", type=paths.argument, metavar="DIR", help="a directory that is not there, or empty")
     p.add_argument("--name", type=hub_name, metavar="OWNER/MODEL", help="what it will be called on the hub")
@@ -37,13 +37,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="weights take no room: they are the store's own files under another name, so change none of them",
     )
-    p.add_argument(
-        "--store",
-        metavar="DIR",
-        type=paths.argument,
-        default=Path("runs"),
-        help="where results are kept (default: runs)",
-    )
+    arguments.store(p)
     return p
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import logs, paths
+from winsweep import arguments, logs
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.workspace import open_workspace
@@ -21,19 +21,11 @@ from winsweep.workspace import open_workspace
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument(
-        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
-    )
+    arguments.study(p)
     p.add_argument("cell", metavar="CELL", help=f"such as llama.gsm.s1. {command('status')} --cells lists them")
     p.add_argument("--stage", help="the log of this stage, such as finetune")
     p.add_argument("--follow", action="store_true", help="go on printing until the cell is done or has failed")
-    p.add_argument(
-        "--store",
-        metavar="DIR",
-        type=paths.argument,
-        default=Path("runs"),
-        help="where results are kept (default: runs)",
-    )
+    arguments.store(p)
     return p
 
 

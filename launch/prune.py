@@ -7,16 +7,16 @@ What the table of another study was made from stays, unless --others is given.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths
+from winsweep import arguments, paths, screen
 from winsweep.errors import WinsweepError
 from winsweep.pruning import Waste, remove, spared, waste
 from winsweep.retention import kept
-from winsweep.workspace import open_workspace
+from winsweep.workspace import Workspace, open_workspace
 
 MOST_LINES = 40
 
@@ -31,13 +31,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--verbose", action="store_true", help="list every directory, however many there are")
     p.add_argument("--yes", action="store_true", help="remove without asking")
-    p.add_argument(
-        "--store",
-        metavar="DIR",
-        type=paths.argument,
-        default=Path("runs"),
-        help="where results are kept (default: runs)",
-    )
+    arguments.store(p)
     return p
 
 
@@ -47,17 +41,25 @@ def main() -> int:
         workspaces = [open_workspace(study, a.store, is_made=True) for study in a.studies]
         others = {} if a.others else kept(workspaces)
         found = waste(workspaces, others)
+        say(workspaces, others, found, a.verbose)
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
-    for study, (num, num_bytes) in sorted(spared(workspaces, others).items()):
-        print(f"{num_bytes / 1e6:10.1f} MB  in {num} directories are left alone for {study} (--others offers them too)")
-    print("".join(f"{line}\n" for line in listed(found, a.verbose)), end="")
-    print(f"{sum(w.num_bytes for w in found) / 1e6:10.1f} MB in {len(found)} directories")
+    except BrokenPipeError:  # nobody saw what would go, so nothing goes
+        screen.nobody_reads()
+        return 130
     if found and (a.yes or agreed()):
         remove(found)
         print("removed")
     return 0
+
+
+def say(workspaces: Sequence[Workspace], others: Mapping[str, str], found: Sequence[Waste], is_verbose: bool) -> None:
+    """Print what would go, and for whom the rest stays."""
+    for study, (num, num_bytes) in sorted(spared(workspaces, others).items()):
+        print(f"{num_bytes / 1e6:10.1f} MB  in {num} directories are left alone for {study} (--others offers them too)")
+    print("".join(f"{line}\n" for line in listed(found, is_verbose)), end="")
+    print(f"{sum(w.num_bytes for w in found) / 1e6:10.1f} MB in {len(found)} directories", flush=True)
 
 
 def listed(found: Sequence[Waste], is_verbose: bool) -> list[str]:

@@ -13,16 +13,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths
+from winsweep import arguments, paths
 from winsweep.errors import WinsweepError
 from winsweep.workspace import open_workspace
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument(
-        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
-    )
+    arguments.study(p)
     p.add_argument(
         "--out",
         metavar="FILE",
@@ -39,13 +37,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write the page alone, and no figures and tables for a paper beside it",
     )
-    p.add_argument(
-        "--store",
-        metavar="DIR",
-        type=paths.argument,
-        default=Path("runs"),
-        help="where results are kept (default: runs)",
-    )
+    arguments.store(p)
     return p
 
 

@@ -19,8 +19,6 @@ from winsweep import command_names, paths, screen
 from winsweep.errors import BadStudy, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
-    from types import ModuleType
-
     from winsweep.judge.ledger import Ledger
     from winsweep.stats.official import Table
     from winsweep.stats.one_file import Report
@@ -215,7 +213,7 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(*place(store, judge.name, judge.version, identity))
-    told = "" if path.exists() else f" ({ahead(module, judge, pairs, ledger)})"
+    told = "" if path.exists() else f" ({ahead(judge, pairs, ledger)})"
     print(f"{len(pairs) if told else 0} of {len(pairs)} pairs to judge{told}; kept in {path.parent}", file=sys.stderr)
 
     def ask() -> list[dict]:
@@ -228,15 +226,13 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
     return path, kept(path, ask)
 
 
-def ahead(module: "ModuleType", judge: "Judge", pairs: list[dict], ledger: "Ledger") -> str:
+def ahead(judge: "Judge", pairs: list[dict], ledger: "Ledger") -> str:
     """What judging will take, after what the ledger knows."""
     from winsweep.costs import judge_cost
+    from winsweep.judge import prices
     from winsweep.judge.questions import ask_about
 
-    workload, limits = (
-        module.workload(judge.options) if hasattr(module, "workload") else None,
-        getattr(judge.options, "limits", None),
-    )
+    workload, limits = prices.workload_of(judge), getattr(judge.options, "limits", None)
     if not workload:
         return judge_cost.ahead(judge.name, None, {}, (), unseen=len(pairs))
     asked = {s.question for pair in pairs for s in ask_about(pair, "both" if workload.per_pair == 2 else "hash")}

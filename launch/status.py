@@ -15,10 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arm_grid, inspection, paths, screen, strict
+from winsweep import arguments, arm_grid, cell_results, inspection, screen
 from winsweep.attempt.arrays import open_arrays
 from winsweep.check import early
-from winsweep.errors import BadStudy, ClusterDown, WinsweepError
+from winsweep.errors import ClusterDown, WinsweepError
 from winsweep.local.controller import state_of
 from winsweep.plan import Item
 from winsweep.prefetch import not_there
@@ -33,9 +33,7 @@ from winsweep.workspace import Workspace, chain, columns, open_workspace
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument(
-        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
-    )
+    arguments.study(p)
     p.add_argument("--cells", action="store_true", help="a line for every cell too")
     p.add_argument(
         "--verbose", action="store_true", help="print everything: each failure, each attempt, each missing file"
@@ -51,13 +49,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="one line of JSON (docs/how_to/watch.md). With --watch: another one at each change, until nothing is left",
     )
-    p.add_argument(
-        "--store",
-        metavar="DIR",
-        type=paths.argument,
-        default=Path("runs"),
-        help="where results are kept (default: runs)",
-    )
+    arguments.store(p)
     return p
 
 
@@ -144,8 +136,7 @@ def avoided(workspace: Workspace) -> list[str]:
 
 
 def why(workspace: Workspace, items: list[Item], label: str) -> str:
-    if label not in workspace.judged:
-        raise BadStudy(f"{workspace.study.path}: no cell {label!r}; {strict.near(label, workspace.judged)}")
+    label = cell_results.named(workspace, label).label
     told = {i.artifact: i for i in items}
     found = chain(workspace.ends(label))
     steps = [a for s in columns([found]) for a in found[s]]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import command_names, inspection, layout, paths, prefetch, screen, strict
+from winsweep import arguments, command_names, inspection, layout, paths, prefetch, screen, strict
 from winsweep.check import dry, early, room
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.costs import judge_cost
@@ -30,9 +30,7 @@ from winsweep.workspace import Workspace, open_workspace
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument(
-        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
-    )
+    arguments.study(p)
     p.add_argument("--dry-run", action="store_true", help="print what would run and what it costs. Nothing is started")
     p.add_argument(
         "--prefetch", action="store_true", help="fetch the models, data sets and files that the study names, then stop"
@@ -48,13 +46,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--verbose", action="store_true", help="print everything: each attempt; with --dry-run paths and every check"
     )
-    p.add_argument(
-        "--store",
-        metavar="DIR",
-        type=paths.argument,
-        default=Path("runs"),
-        help="where results are kept (default: runs)",
-    )
+    arguments.store(p)
     p.add_argument(
         "--jobs",
         metavar="N",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths
+from winsweep import arguments, paths
 from winsweep.errors import WinsweepError
 from winsweep.trackers import tracking
 from winsweep.workspace import open_workspace
@@ -20,21 +20,13 @@ from winsweep.workspace import open_workspace
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument(
-        "study", type=paths.argument, metavar="STUDY.yaml", help="the study, such as launch/sweeps/demo.yaml"
-    )
+    arguments.study(p)
     p.add_argument("--to", required=True, metavar="TRACKER", help=f"one of {', '.join(tracking.NAMES)}")
     p.add_argument("--follow", action="store_true", help="go on until all is done or has failed")
     p.add_argument(
         "--out", metavar="DIR", type=paths.argument, help="where the tracker's files are kept (default: in the store)"
     )
-    p.add_argument(
-        "--store",
-        metavar="DIR",
-        type=paths.argument,
-        default=Path("runs"),
-        help="where results are kept (default: runs)",
-    )
+    arguments.store(p)
     return p
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from winsweep import cell_results
+from winsweep import cell_results, training_log
 from winsweep.command_names import command
 from winsweep.errors import BadData, NotFound
 from winsweep.stats.columns import DIFFERENCES
@@ -89,9 +89,7 @@ class OpenStudy:
         """
         import pandas
 
-        text = cell_results.training_log(self.workspace, cell).read_text(encoding="utf-8")
-        lines = text[: text.rfind("\n") + 1].splitlines()  # the last one may be half written
-        return pandas.DataFrame([json.loads(line) for line in lines])
+        return pandas.DataFrame(training_log.rows(cell_results.training_log(self.workspace, cell)))
 
     def model_path(self, cell: str) -> Path:
         """The Hugging Face model directory that a cell was trained to, inside the store: to be read alone

@@ -9,9 +9,9 @@ from winsweep.command_names import command
 from winsweep.errors import BadStudy, NotFound
 from winsweep.store import manifest
 from winsweep.study.cell import Cell, Training
+from winsweep.training_log import path_of as training_log_path
 from winsweep.workspace import Workspace, cell_of
 
-LOG = "log.jsonl"  # of a finetune, a line for each step
 CALLED = {
     "finetune": "its finetune",
     "collect": "its model",
@@ -65,15 +65,14 @@ def folder(workspace: Workspace, label: str, stage: str, is_verified: bool = Tru
 def training_log(workspace: Workspace, label: str) -> Path:
     """The log of a cell's finetune: of the finished one, else as far as the attempt that is under way has come."""
     asked = wanted(workspace, label, "finetune")
-    made = workspace.store.published().get(asked.key)
-    under_way = sorted(workspace.store.work(asked.key).glob(f"state-*/{LOG}"))
-    if made is None and not under_way:
+    log = training_log_path(workspace.store, asked.key)
+    if log is None:
         pruned = workspace.need("collect", training(workspace, label)).key in workspace.store.published()
         why = (
             f"{command('prune')} removed it with the shards; its model stands" if pruned else _how_far(workspace, asked)
         )
         raise NotFound(f"{label}: no log of its training is there: {why}")
-    return made / LOG if made else under_way[-1]
+    return log
 
 
 def typed(workspace: Workspace) -> str:

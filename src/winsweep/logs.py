@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from winsweep import strict, training_log
+from winsweep import cell_results, strict, training_log
 from winsweep.artifact import Artifact, closure
 from winsweep.attempt.history import failures
 from winsweep.errors import BadStudy, NotFound
@@ -38,9 +38,7 @@ def steps(workspace: Workspace, label: str, stage: str | None = None) -> list[Ar
     """What a cell is made from, inputs first, without what belongs to the cell that it is compared with; of one stage
     if it is named.
     """
-    if label not in workspace.judged:
-        raise BadStudy(f"{workspace.study.path}: no cell {label!r}; {strict.near(label, workspace.judged)}")
-    own = chain(workspace.ends(label))
+    own = chain(workspace.ends(cell_results.named(workspace, label).label))
     if stage is not None and stage not in own:
         raise BadStudy(f"--stage {stage}: {label} has no such stage; {strict.near(stage, own)}")
     return [a for a in closure(workspace.ends(label)) if a in own.get(a.stage, ()) and stage in (None, a.stage)]
@@ -85,7 +83,7 @@ def current(workspace: Workspace, label: str, stage: str | None = None) -> Path:
 def steps_text(workspace: Workspace, path: Path) -> str:
     """The last steps of the finetune whose log is at `path`, and where all of them are; "" for any other stage."""
     own = next((a for a in workspace.order if workspace.store.work(a.key) / "logs" == path.parent), None)
-    where = training_log.path_of(workspace.store, own) if own else None
+    where = training_log.path_of(workspace.store, own.key) if own else None
     if own is None or where is None:
         return ""
     told = training_log.read_on(where, Steps()).steps[-STEPS:]
@@ -96,7 +94,7 @@ def new_steps(workspace: Workspace, own: Sequence[Artifact], seen: dict[str, Ste
     """The last step that each finetune of `own` took since `seen`, which is moved on: a line, or none."""
     told = []
     for a in own:
-        where = training_log.path_of(workspace.store, a)
+        where = training_log.path_of(workspace.store, a.key)
         if where is None:
             continue
         before = seen.get(a.key, Steps())

@@ -75,6 +75,11 @@ def plain(placed: Placement) -> dict[str, Any]:
     return vars(placed) | {"container": placed.container and vars(placed.container)}
 
 
+def num_gpus(raw: Mapping[str, Any]) -> int:
+    """The GPUs of the whole attempt that a placement in plain types gave it, also one of an older version."""
+    return int(raw.get("ranks", 1)) * int(raw.get("gpus_per_rank", 0))
+
+
 def restore(raw: Mapping[str, Any]) -> Placement:
     """The placement that `plain` gave, also after a way through JSON; TypeError for what is none."""
     if not isinstance(raw, Mapping):

@@ -33,6 +33,12 @@ def publish_table(store: Store, name: str, key: str) -> Path | None:
     return target
 
 
+def judged(workspace: Workspace) -> list[str]:
+    """The labels of the cells that are judged by now, in the study's order."""
+    published = workspace.store.published()
+    return [label for label, a in workspace.judged.items() if a.key in published]
+
+
 def path_of(workspace: Workspace) -> Path:
     """Where the study's table lies once it is made."""
     return workspace.store.root / "results" / f"{workspace.study.name}.csv"

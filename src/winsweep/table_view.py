@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from winsweep import screen
+from winsweep.stats.columns import varying
 
 BELOW = ("judge", "judge_model", "commit")  # said once under the table
 MOST_ROWS = 40
@@ -66,13 +67,7 @@ def _rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def _arm(row: Row) -> tuple[str, ...]:
-    return tuple(row[name] for name in ("model", "task", *_varying(row)))
-
-
-def _varying(row: Row) -> list[str]:
-    """The recipe fields that vary, which stand between the seed and the number of instructions."""
-    heads = list(row)
-    return heads[heads.index("seed") + 1 : heads.index("n")] if "n" in heads else []
+    return tuple(row[name] for name in ("model", "task", *varying(row)))
 
 
 def _of_seeds(shown: Sequence[Row]) -> str:
@@ -88,7 +83,7 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
     return [
         ("model", plain("model")),
         ("arm", plain("task")),
-        *((name, plain(name)) for name in (_varying(rows[0]) if rows else ())),
+        *((name, plain(name)) for name in (varying(rows[0]) if rows else ())),
         ("seed", lambda row: f"mean of {row['num_seeds']}" if row.get("num_seeds") else row["seed"]),
         *_win_rates(rows),
         ("n", plain("n")),

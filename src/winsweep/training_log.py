@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from winsweep.artifact import Artifact
 from winsweep.store.store import Store
@@ -37,16 +38,32 @@ class Steps:
     file: int = 0  # which file that was: an attempt that goes on from a checkpoint puts another one there
 
 
-def path_of(store: Store, artifact: Artifact) -> Path | None:
-    """Where the log of a finetune lies: in its result, or in the state of the attempt that runs or was the last; None
-    where there is none.
+def path_of(store: Store, key: str, made: Path | None = None) -> Path | None:
+    """Where the log of a finetune lies: in the state of the attempt that runs or was the last, else in its result,
+    whatever the study that made it called that (`made`, where a caller knows it); None where there is none.
     """
-    if artifact.stage != "finetune":
+    stage, _, digest = key.partition("/")
+    if stage != "finetune":
         return None
-    if working := max(store.work(artifact.key).glob(f"state-*/{NAME}"), default=None):
-        return working
-    made = store.root / artifact.name / NAME
-    return made if made.is_file() else None
+    if found := max(store.work(key).glob(f"state-*/{NAME}"), default=None):
+        return found
+    made = made or next((store.root / stage).glob(f"*-{digest}"), None)
+    return made / NAME if made and (made / NAME).is_file() else None
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a log as they were written, up to the first that is none; none where it is gone."""
+    found: list[dict[str, Any]] = []
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                row = json.loads(line) if line.endswith(b"\n") else None
+                if not isinstance(row, dict):
+                    break
+                found.append(row)
+    except (OSError, ValueError):
+        pass
+    return found
 
 
 def num_steps(store: Store, key: str) -> int | None:

@@ -7,6 +7,7 @@ import pytest
 from tests.core.small_study import STUDY, keys, read
 from winsweep import layout, plugins
 from winsweep.errors import BadStudy
+from winsweep.judge import prices
 
 TASK = """\
 from dataclasses import dataclass
@@ -57,6 +58,13 @@ def test_an_own_task_and_judge_are_read_with_their_options(tmp_path):
     assert (source.reader, source.version, source.options.first) == ("mine", 1, 3)
     assert (judge.name, judge.options.margin) == ("fair", 1)
     assert plugins.known(plugins.JUDGES, judge.name, judge.code).identity(judge.options) == {}
+
+
+def test_what_an_own_judge_asks_of_an_endpoint_is_known_wherever_it_is_counted(tmp_path):
+    asks = "\nfrom winsweep.judge.prices import Workload\n\ndef workload(options):\n    return Workload('m', 9, 1, 2)\n"
+    judge = told(own(tmp_path, judge=JUDGE + asks)).comparison.judge
+    assert prices.workload_of(judge) == prices.Workload("m", 9, 1, 2)
+    assert prices.workload_of(told(own(tmp_path)).comparison.judge) is None
 
 
 def test_a_file_is_known_by_its_content_and_not_by_its_place(tmp_path):

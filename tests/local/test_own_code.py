@@ -55,6 +55,15 @@ def test_own_code_makes_the_table_and_an_edit_makes_again_what_it_made(bench):
     assert not {"finetune/a.ins.s1", "generate/a.base.s1"} & anew
 
 
+def test_an_own_judge_with_limits_that_asks_no_endpoint_needs_no_key(bench, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    limited = JUDGE.replace("    margin: int = 0\n", "    margin: int = 0\n    limits: Limits = Limits()\n")
+    (bench.folder / "judges/fair.py").write_text(
+        limited.replace("\n\n@", "\nfrom winsweep.judge.limits import Limits\n\n@", 1)
+    )
+    bench.run("--only", "a.base.s1")
+
+
 def test_a_row_that_an_own_task_cannot_read_is_told_before_anything_starts(bench):
     (bench.folder / "rows.jsonl").write_text('{"q": "no answer"}\n' + ROWS)
     told = bench.run(code=2)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from winsweep import training_log
+from winsweep.store.store import Store
 from winsweep.training_log import Step, Steps, read_on
 
 
@@ -58,3 +59,35 @@ def test_a_sparkline_has_the_highest_at_the_top():
     assert training_log.sparkline([4.0] * 5, 3) == "▁▁▁" and training_log.sparkline([], 3) == ""
     assert len(training_log.sparkline([float(n) for n in range(1000)], 40)) == 40
     assert training_log.thinned([1.0, 3.0, 5.0, 7.0], 2) == [2.0, 6.0]
+
+
+KEY = "finetune/0123456789ab"
+
+
+def log(folder, text='{"step": 1, "loss": 2.5}\n'):
+    folder.mkdir(parents=True)
+    (folder / training_log.NAME).write_text(text)
+    return folder / training_log.NAME
+
+
+def test_a_result_is_found_whatever_the_study_that_made_it_called_it(tmp_path):
+    store = Store(tmp_path).open()
+    assert training_log.path_of(store, KEY) is None
+    made = log(store.root / "finetune/another.label.s1-0123456789ab")
+    assert training_log.path_of(store, KEY) == training_log.path_of(store, KEY, made.parent) == made
+    assert training_log.path_of(store, "generate/0123456789ab") is None
+
+
+def test_the_latest_attempt_comes_first(tmp_path):
+    store = Store(tmp_path).open()
+    log(store.work(KEY) / "state-000002")
+    latest = log(store.work(KEY) / "state-000010")
+    assert training_log.path_of(store, KEY) == latest
+
+
+def test_rows_are_the_whole_lines_up_to_the_first_that_is_none(tmp_path):
+    whole = '{"step": 1, "loss": 2.5}\n{"step": 1, "eval_loss": 3.0}\n'
+    first = [{"step": 1, "loss": 2.5}, {"step": 1, "eval_loss": 3.0}]
+    for n, rest in enumerate(["", '{"step": 2', '{"step": 2}', "garbage\n" + whole, "[1]\n" + whole]):
+        assert training_log.rows(log(tmp_path / str(n), whole + rest)) == first
+    assert training_log.rows(tmp_path / "gone") == []

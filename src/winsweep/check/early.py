@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from winsweep import layout, plugins
+from winsweep import layout
 from winsweep.artifact import Artifact
 from winsweep.check import environment
 from winsweep.check.finding import Finding
+from winsweep.judge import prices
 from winsweep.plan import Item
 from winsweep.store.manifest import write_atomic
 from winsweep.study.cell import HubModel, Judge, judge_of
@@ -53,10 +54,9 @@ def quick(workspace: Workspace, items: Sequence[Item]) -> list[Row]:
 
 
 def _of_judge(judge: Judge) -> Iterator[Finding]:
-    module = plugins.known(plugins.JUDGES, judge.name, judge.code)
-    if hasattr(judge.options, "limits") and hasattr(module, "workload"):
+    if hasattr(judge.options, "limits") and (workload := prices.workload_of(judge)):
         yield environment.key()
-        yield from environment.shut_down(module.workload(judge.options).model)
+        yield from environment.shut_down(workload.model)
 
 
 def _packages(todo: Iterable[Artifact]) -> list[str]:

@@ -24,7 +24,9 @@ def look(module: ModuleType, options: object) -> list[Finding]:
     """Every check of a judge (a file of judges/ with its options); one free request to a paid one's endpoint."""
     if hasattr(options, "weights") and hasattr(options, "path"):
         return list(_local(options.weights, options.path))
-    return list(_paid(module.workload(options).model, options.limits)) if hasattr(options, "limits") else []
+    if hasattr(options, "limits") and hasattr(module, "workload"):
+        return list(_paid(module.workload(options).model, options.limits))
+    return []
 
 
 def _paid(model: str, limits: Limits) -> Iterator[Finding]:

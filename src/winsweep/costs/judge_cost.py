@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from winsweep import amounts, layout, plugins
+from winsweep import amounts, layout
 from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
 from winsweep.judge import ledger, pairs, prices
 from winsweep.judge.questions import Order, Question, ask_about
-from winsweep.study.cell import Judge, judge_of
+from winsweep.study.cell import judge_of
 from winsweep.workspace import Workspace
 
 # of a pair whose outputs are not there yet: the means of AlpacaEval's answers and instructions
@@ -38,7 +38,7 @@ def lines(workspace: Workspace, missing: Sequence[Artifact], num_rows: Mapping[A
         judge = judge_of(a)
         folder, _ = ledger.place(workspace.store.root, judge.name, judge.version, a.plain_params["identity"])
         if folder not in costs:
-            costs[folder] = JudgeCost(judge.name, a, _workload(judge))
+            costs[folder] = JudgeCost(judge.name, a, prices.workload_of(judge))
         add(costs[folder], workspace, a, num_rows[a.inputs["instructions"]])
     return [told(cost, folder) for folder, cost in sorted(costs.items())]
 
@@ -158,7 +158,7 @@ def warnings(workspace: Workspace) -> list[str]:
     published = workspace.store.published()
     open_ones = [a for a in workspace.order if a.stage == "judge" and a.key not in published]
     judges = {judge_of(a) for a in open_ones}
-    models = {workload.model for judge in judges if (workload := _workload(judge))}
+    models = {workload.model for judge in judges if (workload := prices.workload_of(judge))}
     return [
         f"warning: judge model {model}: OpenAI shut it down on {price.shut_down}; name another judge, or set "
         f"OPENAI_BASE_URL to an endpoint of your own that serves it; nothing is judged otherwise"
@@ -169,17 +169,12 @@ def warnings(workspace: Workspace) -> list[str]:
 
 def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
     capped = {(judge_of(a), a.limits["dollars"]) for a in open_ones if a.limits.get("dollars") is not None}
-    known = [(workload.model, budget) for judge, budget in capped if (workload := _workload(judge))]
+    known = [(workload.model, budget) for judge, budget in capped if (workload := prices.workload_of(judge))]
     return {
         f"warning: judge model {model}: no price of it is known, so {_stopped(budget)}"
         for model, budget in known
         if prices.price_of(model) is None
     }
-
-
-def _workload(judge: Judge) -> prices.Workload | None:
-    module = plugins.known(plugins.JUDGES, judge.name, judge.code)
-    return module.workload(judge.options) if hasattr(module, "workload") else None
 
 
 def _pairs(workspace: Workspace, a: Artifact) -> list[dict] | None:

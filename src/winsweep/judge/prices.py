@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from winsweep import layout, strict
+from winsweep import layout, plugins, strict
+from winsweep.study.cell import Judge
 from winsweep.yaml_nodes import read_yaml
 
 FILE = layout.JUDGES / "prices.yaml"
@@ -51,6 +52,12 @@ def table() -> tuple[datetime.date, Mapping[str, Price]]:
     strict.refuse_unknown(given, strict.keys(PriceFile), root)
     models = {name: _price(node) for name, node in given["models"].mapping().items()}
     return _date(given["date"]), models
+
+
+def workload_of(judge: Judge) -> Workload | None:
+    """What a question to a judge of a study takes; None for one that asks no endpoint."""
+    module = plugins.known(plugins.JUDGES, judge.name, judge.code)
+    return module.workload(judge.options) if hasattr(module, "workload") else None
 
 
 def price_of(model: str) -> Price | None:

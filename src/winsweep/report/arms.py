@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from winsweep.report.table import ReportTable, Row
+from winsweep.stats import columns
 from winsweep.stats.arm_means import MEAN
 from winsweep.workspace import Workspace
 
@@ -26,7 +27,7 @@ NUMBERS = (
 
 def arms(workspace: Workspace, table: ReportTable) -> list[dict[str, Any]]:
     """An entry for each arm in the order of the table; its keys are those under `arms` of `contents`."""
-    varying = _varying(table.columns)
+    varying = columns.varying(table.columns)
     seeds: dict[tuple[str, ...], list[int]] = {}
     means: dict[tuple[str, ...], int] = {}
     for i, row in enumerate(table.rows):
@@ -88,11 +89,6 @@ def _arm(
 def _labels(table: ReportTable, of: Sequence[int]) -> set[str]:
     """Rows of single seeds come first and are the cells in their order."""
     return {table.labels[i] for i in of}
-
-
-def _varying(columns: Sequence[str]) -> list[str]:
-    """The recipe fields that vary, which stand between the seed and the number of instructions."""
-    return list(columns[columns.index("seed") + 1 : columns.index("n")]) if "n" in columns else []
 
 
 def _family(row: Row, varying: Sequence[str]) -> tuple[str, ...]:

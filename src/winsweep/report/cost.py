@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from winsweep import layout
 from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
-from winsweep.graph import load
 from winsweep.judge import ledger, prices
 from winsweep.judge.questions import Order, ask_about
+from winsweep.placement import num_gpus
 from winsweep.store.store import RECORD
 from winsweep.study.cell import Judge, judge_of
 from winsweep.workspace import STAGES, Workspace
@@ -52,10 +51,6 @@ def read_record(made: Path) -> dict[str, Any]:
         return {}
 
 
-def gpus_of(placement: Mapping[str, Any]) -> int:
-    return int(placement.get("ranks", 1)) * int(placement.get("gpus_per_rank", 0))
-
-
 def _count(row: dict[str, Any], record: Mapping[str, Any], failed: Iterable[tuple[float, int]]) -> None:
     if record:
         hours = record.get("seconds", 0.0) / 3600
@@ -69,7 +64,7 @@ def _count(row: dict[str, Any], record: Mapping[str, Any], failed: Iterable[tupl
 
 def _gpus_seen(record: Mapping[str, Any]) -> int:
     """The GPUs that an attempt asked for; none where it found none: a machine without any runs the same on its CPUs."""
-    return 0 if record.get("device") == "cpu" else gpus_of(record.get("placement", {}))
+    return 0 if record.get("device") == "cpu" else num_gpus(record.get("placement", {}))
 
 
 def _failed(workspace: Workspace, key: str) -> list[tuple[float, int]]:
@@ -80,7 +75,7 @@ def _failed(workspace: Workspace, key: str) -> list[tuple[float, int]]:
             end = json.loads(path.read_bytes())
             if end.get("kind") != "done":
                 placed = json.loads((work / "spec.json").read_bytes()).get("placement", {})
-                found.append((float(end.get("seconds", 0.0)), gpus_of(placed)))
+                found.append((float(end.get("seconds", 0.0)), num_gpus(placed)))
         except (OSError, ValueError, AttributeError):
             continue
     return found
@@ -130,9 +125,8 @@ def _of_judge(workspace: Workspace, made: list[Artifact], published: Mapping[str
 
 
 def _workload(judge: Judge) -> prices.Workload | None:
-    """What a judge asks of an endpoint; None for one that costs nothing, or whose file is not as it was."""
+    """What a judge asks of an endpoint; None also for one whose own files cannot be read any more."""
     try:
-        module = load(layout.JUDGES / f"{judge.name}.py", "winsweep.judges")
-        return module.workload(judge.options) if hasattr(module, "workload") else None
+        return prices.workload_of(judge)
     except (WinsweepError, OSError):
         return None

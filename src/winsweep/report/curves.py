@@ -1,14 +1,13 @@
 """Training curves of the cells' finetunes: loss and learning rate by step, thinned out."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from winsweep import training_log
 from winsweep.workspace import Workspace
 
-LOG = "log.jsonl"
 MOST_POINTS = 120  # of a curve
 SHOWN = ("loss", "lr")
 
@@ -26,7 +25,7 @@ def curves(workspace: Workspace, labels: Sequence[str] | None = None) -> list[di
         made = workspace.need("finetune", cell.training)
         if made.key in found:
             found[made.key]["cells"].append(cell.label)
-        elif made.key in published and (lines := log_lines(published[made.key] / LOG)):
+        elif made.key in published and (lines := log_lines(published[made.key] / training_log.NAME)):
             names = {"cells": [cell.label], "model": cell.model, "task": cell.task, "name": made.label}
             varying = " ".join(f"{name}={value}" for name, value in cell.varying)
             found[made.key] = names | {"varying": varying, "seed": cell.seed} | thinned(lines)
@@ -34,18 +33,8 @@ def curves(workspace: Workspace, labels: Sequence[str] | None = None) -> list[di
 
 
 def log_lines(path: Path) -> list[dict[str, Any]]:
-    """The steps of a training log, without held-out losses and a last line that is not whole; none where it is gone."""
-    lines = []
-    try:
-        with open(path, encoding="utf-8") as f:
-            for line in f:
-                try:
-                    lines.append(json.loads(line))
-                except ValueError:
-                    break
-    except OSError:
-        return []
-    return [line for line in lines if isinstance(line, dict) and {"step", "loss"} <= line.keys()]
+    """The steps of a training log, without held-out losses; none where it is gone."""
+    return [row for row in training_log.rows(path) if {"step", "loss"} <= row.keys()]
 
 
 def thinned(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

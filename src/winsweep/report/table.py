@@ -14,7 +14,7 @@ from winsweep.artifact import Artifact
 from winsweep.attempt.job import Job
 from winsweep.errors import MissingInput, WinsweepError
 from winsweep.placement import Placement
-from winsweep.results import TABLE
+from winsweep.results import TABLE, judged
 from winsweep.store import manifest
 from winsweep.workspace import Workspace
 
@@ -43,7 +43,7 @@ def read_table(workspace: Workspace) -> ReportTable:
     worked out. Damaged if a published file was changed.
     """
     published = workspace.store.published()
-    labels = tuple(label for label, a in workspace.judged.items() if a.key in published)
+    labels = tuple(judged(workspace))
     if not workspace.has_table or not labels:
         return ReportTable(note="no cell is judged yet")
     asked = workspace.table(set(labels))

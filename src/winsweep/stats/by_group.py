@@ -26,17 +26,13 @@ class GroupRate:
 
 
 def group_rate(wins_SN: np.ndarray) -> GroupRate:
-    """The mean over seeds, as sure as other seeds and other instructions of the group would leave it.
-
-    Where every row of every seed is won, or every one lost, and where there is one row alone, the interval is that of
-    one seed, as no spread is seen.
+    """The mean over seeds, as sure as other seeds and other instructions of the group would leave it; of one row alone
+    the interval is that of one seed, as no spread is seen.
     """
     cells = [raw(wins_N, "") for wins_N in wins_SN]
     num, values_S = wins_SN.shape[1], np.array([c.win_rate_pct for c in cells])
-    if num == 1 or (len(set(values_S)) == 1 and not any(c.psi_N.any() for c in cells)):
-        is_even = 0 < values_S.mean() < 100 and num > 1  # all ties: nothing moves
-        low, high = (values_S[0], values_S[0]) if is_even else (cells[0].low_pct, cells[0].high_pct)
-        return GroupRate(num, float(values_S.mean()), float(low), float(high))
+    if num == 1:
+        return GroupRate(num, float(values_S.mean()), float(cells[0].low_pct), float(cells[0].high_pct))
     least = max((c.standard_error_pct for c in cells if not c.psi_N.any()), default=0.0)
     found = over_seeds(values_S, np.stack([c.psi_N for c in cells]), least)
     return GroupRate(num, found.value, *interval_pct(found.value, found.error, found.freedom))

@@ -87,6 +87,12 @@ def header(varying: Iterable[str]) -> list[str]:
     return [*NAMES, *sorted(varying), *COLUMNS, *MEAN_COLUMNS, *PROVENANCE]
 
 
+def varying(names: Iterable[str]) -> list[str]:
+    """Of the columns of a results.csv the recipe fields that vary: what stands between the seed and n."""
+    names = list(names)
+    return names[names.index("seed") + 1 : names.index("n")] if "n" in names else []
+
+
 def text() -> str:
     """The contract for a person to read."""
     files = (

@@ -15,13 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from winsweep import arm_grid, results
+from winsweep import arm_grid, results, training_log
 from winsweep.artifact import Artifact
+from winsweep.stats import columns
 from winsweep.store import links
 from winsweep.study.cell import Cell
 from winsweep.workspace import Workspace
 
-LOG = "log.jsonl"
 TRAIN, FINAL = "train/", "final/"  # before the names of figures
 TABLE = "table/"  # before what the table says in words
 NAMED = ("model", "task", "seed")  # columns of a table that say whose row it is
@@ -65,9 +65,11 @@ class Logs:
     def __init__(self) -> None:
         self.read: dict[str, tuple[tuple[int, int], tuple[Row, ...]]] = {}
 
-    def rows(self, workspace: Workspace, key: str, published: Mapping[str, Path]) -> tuple[Row, ...] | None:
+    def rows(self, workspace: Workspace, key: str, made: Path | None) -> tuple[Row, ...] | None:
         """The rows of a finetune: of its result, or as far as the attempts at it have come; None without a log."""
-        path = _log(workspace, key, published)
+        path = training_log.path_of(workspace.store, key, made)
+        if path is None:
+            return None
         try:
             with open(path, "rb", opener=links.opener) as file:
                 found = Path(f"/proc/self/fd/{file.fileno()}").stat()
@@ -77,13 +79,6 @@ class Logs:
                 return self.read[key][1]
         except FileNotFoundError:
             return None
-
-
-def _log(workspace: Workspace, key: str, published: Mapping[str, Path]) -> Path:
-    if key in published:
-        return published[key] / LOG
-    states = sorted(workspace.store.work(key).glob("state-*"))
-    return (states[-1] if states else workspace.store.work(key)) / LOG
 
 
 def rows_of(data: bytes) -> tuple[Row, ...]:
@@ -144,7 +139,7 @@ def runs(workspace: Workspace, logs: Logs) -> Iterator[Run]:
             found = Run(run_id(judged.key), cell.label, arm(cell), "cell", config(cell) | texts(row), (), final(row))
         else:
             trained.add(own.key)
-            rows, about = logs.rows(workspace, own.key, published), config(cell) | recipe(own) | texts(row)
+            rows, about = logs.rows(workspace, own.key, published.get(own.key)), config(cell) | recipe(own) | texts(row)
             found = Run(run_id(own.key), cell.label, arm(cell), "training", about, rows or (), final(row), bool(rows))
         if found.rows or found.final:
             yield found
@@ -161,7 +156,7 @@ def _others(workspace: Workspace, logs: Logs, published: Mapping[str, Path], tol
     arms = {c.label: arm(c) for c in workspace.study.table.cells if c.label in workspace.judged}
     made_for = arm_grid.owners(workspace, arms)
     for a in workspace.order:
-        if a.stage == "finetune" and a.key not in told and (rows := logs.rows(workspace, a.key, published)):
+        if a.stage == "finetune" and a.key not in told and (rows := logs.rows(workspace, a.key, published.get(a.key))):
             group = min(made_for.get(a.key) or ["references"])
             yield Run(run_id(a.key), a.label, group, "validation or reference", recipe(a), rows)
 
@@ -172,7 +167,7 @@ def _means(workspace: Workspace, table: Sequence[Mapping[str, str]]) -> Iterator
         return
     arms = by_arm(table).items()
     found = {f"{FINAL}{name}/{column}": value for name, row in arms for column, value in _figures(row).items()}
-    key = workspace.table(_judged(workspace)).key
+    key = workspace.table(set(results.judged(workspace))).key
     yield Run(
         run_id(key), f"{workspace.study.name} table", "table", "table", {"study": workspace.study.name}, (), found
     )
@@ -185,20 +180,13 @@ def by_arm(table: Sequence[Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
 
 def _varying(row: Mapping[str, str]) -> str:
     """The values of the recipe fields that vary, which stand between the seed and n."""
-    names = list(row)
-    between = names[names.index("seed") + 1 : names.index("n")] if "n" in names else []
-    return "".join(f".{name}{row[name]}" for name in between)
-
-
-def _judged(workspace: Workspace) -> set[str]:
-    published = workspace.store.published()
-    return {label for label, a in workspace.judged.items() if a.key in published}
+    return "".join(f".{name}{row[name]}" for name in columns.varying(row))
 
 
 def table_rows(workspace: Workspace) -> list[dict[str, str]]:
     """The rows of the table of the cells that are judged by now; none if just that one is not made."""
-    judged, published = _judged(workspace), workspace.store.published()
-    made = published.get(workspace.table(judged).key) if judged and workspace.has_table else None
+    judged = set(results.judged(workspace))
+    made = workspace.store.published().get(workspace.table(judged).key) if judged and workspace.has_table else None
     if made is None:
         return []
     with open(made / results.TABLE, encoding="utf-8", newline="") as file:

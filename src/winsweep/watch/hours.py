@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep.costs.eta import Records
+from winsweep.placement import num_gpus
 from winsweep.plan import Item
 from winsweep.workspace import Workspace
 
@@ -47,8 +48,7 @@ class Hours:
 
 def _placed(told: Mapping[str, Any]) -> int:
     """GPUs of an attempt, by its spec or its record."""
-    placed = told.get("placement", {})
-    return placed.get("ranks", 1) * placed.get("gpus_per_rank", 0)
+    return num_gpus(told.get("placement", {}))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -156,7 +156,7 @@ class Watcher:
 
     def _training(self, item: Item) -> Training | None:
         a, store = item.artifact, self.workspace.store
-        path = training_log.path_of(store, a)
+        path = training_log.path_of(store, a.key)
         if path is None:
             return None
         self.steps[a.key] = read = training_log.read_on(path, self.steps.get(a.key, Steps()))
