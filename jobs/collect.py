@@ -8,12 +8,17 @@ VERSION = 1
 
 
 def want(ask: Training, need: Need) -> Want:
-    return Want(ask.name, {}, {"finetune": need("finetune", ask)})
+    params = {"lora": "adapters"} if not ask.recipe.makes_model else {}
+    return Want(ask.name, params, {"finetune": need("finetune", ask)})
 
 
 def run(job: Job) -> None:
+    from winsweep.train.adapter_folder import collect_adapters
     from winsweep.train.collect import collect
 
+    if job.params.get("lora") == "adapters":
+        job.notes.update(collect_adapters(job.inputs["finetune"], job.out))
+        return
     job.notes.update(collect(job.inputs["finetune"], job.out))
 
 

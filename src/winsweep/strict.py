@@ -79,8 +79,11 @@ def read(kind: object, node: Node) -> typing.Any:
     """
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        inner = next(a for a in args if a is not type(None))
-        return None if node.value is None else read(inner, node)
+        if node.value is None and type(None) in args:
+            return None
+        kinds = [a for a in args if a is not type(None)]
+        lists = [a for a in kinds if typing.get_origin(a) is tuple]  # X | tuple[Y, ...]: a list, or one word
+        return read(next(iter(lists if isinstance(node.value, list) else []), kinds[0]), node)
     if origin is typing.Literal:
         if node.value not in args:
             raise node.error(
