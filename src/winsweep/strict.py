@@ -64,6 +64,12 @@ class Node:
         where = f"{self.file}:{self.line}: {self.path or 'the file'}"
         return BadStudy(f"{where}: {found}; {legal}" + (f"; {do}" if do else ""))
 
+    def plain(self) -> typing.Any:
+        """The value with all that is in it, in the types of YAML."""
+        if isinstance(self.value, dict):
+            return {name: node.plain() for name, node in self.value.items()}
+        return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value
+
     def mapping(self) -> dict[str, "Node"]:
         """The entries by key, none for a key without a value; BadStudy for anything else."""
         if self.value is None:

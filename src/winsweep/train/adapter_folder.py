@@ -33,8 +33,8 @@ def collect_adapters(finetune: Path, out: Path) -> dict:
     lora = restore(Lora, done["lora"])
     refuse_other(out, wanted(out, lora), adapters)
     save_file(adapters, out / WEIGHTS, metadata={"format": "pt"})
-    names = {name.removesuffix(".weight").rpartition(".")[0].rpartition(".")[2] for name in adapters}
-    write_config(out, config_of(lora, tuple(sorted(names)), done["base"]))
+    modules = {name.removesuffix(".weight").rpartition(".")[0].rpartition(".")[2] for name in adapters}
+    write_config(out, config_of(lora, tuple(sorted(modules)), done["base"]))
     return {"steps": done["steps"], "num_parameters": sum(tensor.numel() for tensor in adapters.values())}
 
 

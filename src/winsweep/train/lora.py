@@ -6,17 +6,20 @@ A directory of adapters is peft's: adapter_config.json and adapter_model.safeten
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig, PeftConfig, inject_adapter_in_model, set_peft_model_state_dict
-from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from winsweep.errors import BadData
 from winsweep.study.lora import ALL_LINEAR, Lora
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from peft.tuners.lora import LoraLayer
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 NAME = "default"
@@ -27,6 +30,8 @@ def attach(model: PreTrainedModel, lora: Lora, seed: int) -> None:
     """Give the targeted modules of `model` adapters in fp32, which alone are trained, as before the first step:
     B is 0, A is drawn with `seed` alone.
     """
+    from peft import inject_adapter_in_model
+
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(seed)
         inject_adapter_in_model(config_of(lora), model, NAME)
@@ -34,9 +39,11 @@ def attach(model: PreTrainedModel, lora: Lora, seed: int) -> None:
         parameter.data = parameter.data.float()
 
 
-def config_of(lora: Lora, names: tuple[str, ...] = (), base: str | None = None) -> LoraConfig:
-    """peft's configuration; `names` of modules stand for all-linear, `base` is the model's name on the hub."""
-    targets: Any = lora.targets if lora.targets != ALL_LINEAR else names or ALL_LINEAR
+def config_of(lora: Lora, modules: tuple[str, ...] = (), base: str | None = None) -> "LoraConfig":
+    """peft's configuration; `modules` stand for all-linear, `base` is the model's name on the hub."""
+    from peft import LoraConfig
+
+    targets: Any = lora.targets if lora.targets != ALL_LINEAR else modules or ALL_LINEAR
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.scale * lora.rank,
@@ -44,7 +51,7 @@ def config_of(lora: Lora, names: tuple[str, ...] = (), base: str | None = None) 
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
         base_model_name_or_path=base,
-        inference_mode=bool(names),
+        inference_mode=bool(modules),
     )
 
 
@@ -58,6 +65,30 @@ def file_name(name: str) -> str:
     return PREFIX + name.replace(f".{NAME}.", ".")
 
 
+def linear(model: PreTrainedModel) -> dict[str, tuple[int, int]]:
+    """Inputs and outputs of every module that adapters may have, by name: linear ones but the output layer."""
+    last = model.get_output_embeddings()
+    shapes = {
+        name: tuple(module.weight.shape)
+        for name, module in model.named_modules()
+        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not last
+    }
+    return {name: (shape[0], shape[1]) for name, shape in shapes.items()}
+
+
+def targeted(model: PreTrainedModel, lora: Lora) -> dict[str, tuple[int, int]]:
+    """Those of `linear` that `lora` names, as peft reads names: whole, or as the end of one."""
+    found = linear(model)
+    if lora.targets == ALL_LINEAR:
+        return found
+    return {name: shape for name, shape in found.items() if any(names(target, name) for target in lora.targets)}
+
+
+def names(target: str, module: str) -> bool:
+    """Whether a target means a module."""
+    return module == target or module.endswith(f".{target}")
+
+
 def wear(model: PreTrainedModel, folder: Path | None) -> None:
     """Give `model` the adapters of `folder`, in fp32, in place of those that it has; none if there is no folder.
 
@@ -66,10 +97,11 @@ def wear(model: PreTrainedModel, folder: Path | None) -> None:
     take_off(model)
     if folder is None:
         return
+    from peft import PeftConfig, inject_adapter_in_model
+
     weights = load_file(folder / WEIGHTS)
     inject_adapter_in_model(PeftConfig.from_pretrained(str(folder)), model, NAME)
     refuse_other(folder, {file_name(name): p for name, p in _adapters(model)}, weights)
-    set_peft_model_state_dict(model, weights, NAME)
     for name, parameter in _adapters(model):
         parameter.data = weights[file_name(name)].to(parameter.device, torch.float32)
     model.requires_grad_(False).eval()
@@ -77,15 +109,18 @@ def wear(model: PreTrainedModel, folder: Path | None) -> None:
 
 def take_off(model: PreTrainedModel) -> None:
     """Leave `model` as it was before it had adapters."""
+    if not hasattr(model, "peft_config"):
+        return
     for name, layer in list(layers(model)):
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, layer.get_base_layer())
-    if hasattr(model, "peft_config"):
-        del model.peft_config
+    del model.peft_config
 
 
-def layers(model: PreTrainedModel) -> Iterator[tuple[str, LoraLayer]]:
+def layers(model: PreTrainedModel) -> Iterator[tuple[str, "LoraLayer"]]:
     """Every module that has adapters, by name."""
+    from peft.tuners.lora import LoraLayer
+
     return ((name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer))
 
 
@@ -104,7 +139,7 @@ def _adapters(model: PreTrainedModel) -> Iterator[tuple[str, torch.nn.Parameter]
     return ((name, p) for name, p in model.named_parameters() if f".{NAME}." in name)
 
 
-def write_config(folder: Path, config: LoraConfig) -> None:
+def write_config(folder: Path, config: "LoraConfig") -> None:
     """peft's file of a configuration, always the same for the same one."""
     told = {key: sorted(value) if isinstance(value, set) else value for key, value in config.to_dict().items()}
     (folder / CONFIG).write_text(json.dumps(told, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8")
