@@ -24,10 +24,7 @@ def collect_adapters(finetune: Path, out: Path) -> dict:
     Their names and shapes are those that the model's configuration makes. Incomplete if steps, shards or parameters are
     missing; NotFinite names a parameter with NaN or infinity. Gives counts.
     """
-    done = json.loads((finetune / "train.json").read_bytes())
-    if done["steps"] != done["num_steps"]:
-        raise Incomplete(f"{finetune}: stopped after {done['steps']} of {done['num_steps']} steps; it is never used")
-    adapters = {file_name(name): tensor for name, tensor in _of_shards(finetune, done["shards"]).items()}
+    done, adapters = read_adapters(finetune)
     shutil.copytree(finetune / "hf", out, dirs_exist_ok=True)
     (out / BASE_NAMES).unlink(missing_ok=True)
     lora = restore(Lora, done["lora"])
@@ -36,6 +33,16 @@ def collect_adapters(finetune: Path, out: Path) -> dict:
     modules = {name.removesuffix(".weight").rpartition(".")[0].rpartition(".")[2] for name in adapters}
     write_config(out, config_of(lora, tuple(sorted(modules)), done["base"]))
     return {"steps": done["steps"], "num_parameters": sum(tensor.numel() for tensor in adapters.values())}
+
+
+def read_adapters(finetune: Path) -> tuple[dict, dict[str, Tensor]]:
+    """What a finetune says of itself, and its adapters by their names in peft's files; Incomplete and NotFinite as
+    above.
+    """
+    done = json.loads((finetune / "train.json").read_bytes())
+    if done["steps"] != done["num_steps"]:
+        raise Incomplete(f"{finetune}: stopped after {done['steps']} of {done['num_steps']} steps; it is never used")
+    return done, {file_name(name): tensor for name, tensor in _of_shards(finetune, done["shards"]).items()}
 
 
 def _of_shards(finetune: Path, shards: list[str]) -> dict[str, Tensor]:

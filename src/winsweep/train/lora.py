@@ -97,10 +97,16 @@ def wear(model: PreTrainedModel, folder: Path | None) -> None:
     take_off(model)
     if folder is None:
         return
-    from peft import PeftConfig, inject_adapter_in_model
+    from peft import PeftConfig
 
-    weights = load_file(folder / WEIGHTS)
-    inject_adapter_in_model(PeftConfig.from_pretrained(str(folder)), model, NAME)
+    put_on(model, PeftConfig.from_pretrained(str(folder)), load_file(folder / WEIGHTS), folder)
+
+
+def put_on(model: PreTrainedModel, config: "LoraConfig", weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Give `model` adapters by their names in peft's files, of `folder`, in fp32. BadData where they do not fit it."""
+    from peft import inject_adapter_in_model
+
+    inject_adapter_in_model(config, model, NAME)
     refuse_other(folder, {file_name(name): p for name, p in _adapters(model)}, weights)
     for name, parameter in _adapters(model):
         parameter.data = weights[file_name(name)].to(parameter.device, torch.float32)
@@ -115,6 +121,15 @@ def take_off(model: PreTrainedModel) -> None:
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, layer.get_base_layer())
     del model.peft_config
+
+
+@torch.no_grad()
+def merge(model: PreTrainedModel) -> None:
+    """Add the adapters of `model` to its weights: the sum is made in fp32, then rounded once to what a weight is in."""
+    for _, layer in layers(model):
+        weight = layer.get_base_layer().weight
+        weight.copy_(weight.float() + layer.get_delta_weight(NAME))
+    take_off(model)
 
 
 def layers(model: PreTrainedModel) -> Iterator[tuple[str, "LoraLayer"]]:

@@ -39,7 +39,11 @@ def publish(engine: Engine, schedule: BatchSchedule, hub_name: object, out: Path
         "num_parameters": sum(map(math.prod, shapes.values())),
     }
     if schedule.recipe.lora:
-        facts |= {"lora": keys.plain(schedule.recipe.lora), "base": hub_name}
+        facts |= {
+            "lora": keys.plain(schedule.recipe.lora),
+            "base": hub_name,
+            "precision": schedule.recipe.precision,
+        }
     group.first(lambda: _finish(facts, out, work))
 
 
