@@ -144,7 +144,7 @@ def _make(
     if aside := damage.known(store).get(spec.key):
         made["replaces_damaged"] = damage.found_in(aside)
     manifest.write_atomic(claim.out / RECORD, json.dumps(made, indent=1, sort_keys=True).encode())
-    store.publish(spec.name, claim)
+    store.publish(spec.name, claim, job.written)
 
 
 def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:

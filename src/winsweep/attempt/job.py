@@ -32,6 +32,8 @@ class Job:
     host: str = "127.0.0.1"  # what the other ranks call rank 0's machine
     report: Callable[[dict], None] = lambda _: None
     notes: dict = field(default_factory=dict)  # goes into the record of the artifact
+    # entries for the manifest of files in `out` that the stage has synced and digested as it wrote them
+    written: dict[str, dict] = field(default_factory=dict)
     # why this attempt was asked to end, if it was; poll it where a stop is cheap
     stopping: Callable[[], str | None] = lambda: None
     # ends this rank at once, from any thread, because a peer is lost for the reason given
