@@ -19,7 +19,7 @@ from winsweep.errors import Incomplete, NotFinite
 from winsweep.store import manifest
 from winsweep.text.weights import BASE_NAMES, base_tensors
 from winsweep.train import original_format
-from winsweep.train.collect import Numbers, check_loads, collect, weights_in, write
+from winsweep.train.collect import Numbers, check_loads, collect, is_finite, weights_in, write
 from winsweep.train.tensor_file import order
 
 CHECK = ("config.json", "generation_config.json")
@@ -111,14 +111,26 @@ def test_weights_that_the_configuration_does_not_have_are_named(change, says: st
         collect(done, tmp_path / "model")
 
 
-def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
-    done = finetune_of(base_of("llama", tmp_path / "base"), tmp_path / "run", num_ranks=1)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_weight_that_is_not_finite_is_named(number: float, dtype: torch.dtype, tmp_path: Path) -> None:
+    done = finetune_of(base_of("llama", tmp_path / "base"), tmp_path / "run", num_ranks=1, dtype=dtype)
     [shard] = done.glob("*.safetensors")
     weights = load_file(shard)
-    weights["model.norm.weight"][3] = float("nan")
+    weights["model.norm.weight"][31] = number
     save_file(weights, shard)
     with pytest.raises(NotFinite, match=r"model.norm.weight: holds NaN or infinity"):
         collect(done, tmp_path / "model")
+
+
+def test_finite_is_what_isfinite_says() -> None:
+    for dtype in (torch.float32, torch.bfloat16):
+        for at in range(0, 100, 3):
+            weight = torch.randn(100).to(dtype)
+            assert is_finite(weight)
+            weight[at] = float("nan")
+            assert not is_finite(weight) and not torch.isfinite(weight).all()
+    assert is_finite(torch.zeros(0))
 
 
 def test_a_shard_that_is_not_there_is_named(tmp_path: Path) -> None:
