@@ -33,7 +33,9 @@ def run(job: Job) -> None:
     elif job.params.get("lora") == MERGED:
         job.notes.update(_merged(job))
     else:
-        job.notes.update(collect(made, job.out))
+        notes, written = collect(made, job.out)
+        job.notes.update(notes)
+        job.written.update(written)
 
 
 def _merged(job: Job) -> dict:
