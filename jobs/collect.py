@@ -8,7 +8,8 @@ from winsweep.study.cell import Training, base_of
 from winsweep.study.recipe import Recipe
 
 VERSION = 1
-ADAPTERS, MERGED = "adapters", "merged"
+ADAPTERS = "adapters"
+MERGED = "merged"
 MOST_TOKENS = 512  # of an example that both forms of a merged model go on with
 
 

@@ -50,10 +50,20 @@ class Model:
     """What is trained: numbers of parameters, bytes of one in forward passes, and of activations, as far as known."""
 
     trained: float
-    frozen: float = 0.0  # as beneath an adapter: they have weights alone
+    beneath: float = 0.0  # of a model under adapters, which are trained in fp32: it has weights alone
     item: int = 2
     #: of one micro-batch, by the level of recomputation; none: not known
     activations: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def trained_item(self) -> int:
+        """Bytes of one parameter that is trained."""
+        return 4 if self.beneath else self.item
+
+    @property
+    def num_bytes(self) -> float:
+        """Of all weights in forward passes."""
+        return self.item * self.beneath + self.trained_item * self.trained
 
 
 @dataclass(frozen=True)
@@ -101,16 +111,16 @@ CHOICES = (
 
 def needed(model: Model, zero: Mapping[str, Any], num_ranks: int, recompute: Level) -> Need:
     """What `model` needs with `zero`, the zero_optimization of a file of ds_configs/, on so many ranks."""
-    stage, all_of_it = zero["stage"], model.trained + model.frozen
+    stage = zero["stage"]
     part = model.trained / num_ranks if stage else model.trained
-    weights = model.item * all_of_it * (1 / num_ranks if stage == 3 else 1)
+    weights = model.num_bytes * (1 / num_ranks if stage == 3 else 1)
     if _is_off(zero, "offload_param"):
         weights = 0.0
     if stage == 3:  # those of the layers at hand are whole
-        weights += model.item * min(all_of_it, zero.get("stage3_max_live_parameters", LIVE))
+        weights += min(model.num_bytes, model.item * zero.get("stage3_max_live_parameters", LIVE))
     on_host = _is_off(zero, "offload_optimizer")
     optimizer = 0.0 if on_host else (12 if stage else 8) * part
-    passing = model.item * model.trained if stage < 2 and model.item < 4 else 0.0
+    passing = model.item * model.trained if stage < 2 and model.trained_item < 4 else 0.0
     return Need(
         weights,
         optimizer,
@@ -124,7 +134,7 @@ def _gradients(zero: Mapping[str, Any], model: Model, part: float, on_host: bool
     """Whole below stage 2, this rank's part from there on; a second copy of the part for the step, except in bf16 at
     stages 1 and 2, where they are in one tensor from the beginning. See train.room, which asks the engine.
     """
-    stage, is_bf16 = zero["stage"], model.item == 2
+    stage, is_bf16 = zero["stage"], model.trained_item == 2
     if stage == 0:
         return 8 * model.trained
     if stage == 1 and is_bf16:

@@ -27,11 +27,12 @@ def test_the_state_of_a_7b_by_hand(zero, ranks, state, passing):
     assert need.peak == pytest.approx(state + 30e9)
 
 
-def test_fp32_has_no_copy_at_stage_0_and_frozen_parameters_have_weights_alone():
+def test_fp32_has_no_copy_at_stage_0_and_what_is_beneath_adapters_has_weights_alone():
     assert needed(Model(N, item=4), ZEROS["zero0"], 4, "none").state == (4 + 8 + 8) * N
     assert needed(Model(N, item=4), ZEROS["zero1"], 4, "none").state == (4 + 12 / 4 + 4 + 4 / 4) * N + 4 * 5e8
     adapter = needed(Model(1e8, N), ZEROS["zero1"], 1, "none")
-    assert adapter.state == pytest.approx(2 * (N + 1e8) + 16 * 1e8)
+    assert adapter.state == pytest.approx(2 * N + (4 + 12 + 4 + 4) * 1e8 + 4 * 5e8)  # adapters are in fp32
+    assert adapter.passing == 0
 
 
 @pytest.mark.parametrize(

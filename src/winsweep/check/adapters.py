@@ -5,28 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from transformers import PreTrainedModel
 
 from winsweep.check.finding import Finding
-from winsweep.keys import digest, restore
-from winsweep.study.lora import ALL_LINEAR, Lora
-from winsweep.train.lora import linear, names, targeted
-
-FACT = "adapters-{}"  # the number of parameters of adapters, by the digest of what is said of them
-
-
-def fact(lora: Mapping) -> str:
-    """The name under which a check says how many parameters adapters have; `lora` in plain types."""
-    return FACT.format(digest(lora))
-
-
-def num_parameters(model: PreTrainedModel, lora: Lora) -> int:
-    """Parameters of adapters of `model`."""
-    return sum(lora.rank * (one + other) for one, other in targeted(model, lora).values())
+from winsweep.keys import restore
+from winsweep.study.lora import ALL_LINEAR, Lora, fact
+from winsweep.train.lora import linear, names, num_parameters, token_bytes
 
 
 def adapters(model: PreTrainedModel, said: Sequence[Mapping]) -> tuple[list[Finding], dict[str, int]]:
     """What there is to say of adapters (in plain types) of a model that has shapes and no numbers, and their sizes."""
     asked = [restore(Lora, dict(lora)) for lora in said]
     found = [finding for lora in asked for finding in _of(model, lora)]
-    return found, {fact(plain): num_parameters(model, lora) for plain, lora in zip(said, asked)}
+    sizes = {fact(plain): num_parameters(model, lora) for plain, lora in zip(said, asked)}
+    kept = {fact(plain, "bytes"): token_bytes(model, lora) for plain, lora in zip(said, asked)}
+    return found, sizes | kept
 
 
 def _of(model: PreTrainedModel, lora: Lora) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from winsweep.costs.gpu_cost import num_parameters
 from winsweep.gpu_memory import GB, ITEM
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
+from winsweep.study.lora import fact, trained_parameters
 from winsweep.zero import read_all
 
 PER_TOKEN = "token_bytes_"  # names of facts: bytes of activations a token, by the level of recomputation
@@ -39,7 +40,7 @@ def rows(
     sizes = {a.key: size for a in todo if a.stage in ("finetune", "generate") and (size := _size(a, facts))}
     tuned = [a for a in todo if a.stage == "finetune"]
     if tuned:
-        yield Row("machine", disk(store, placements, tuned, sizes, num_jobs))
+        yield Row("machine", disk(store, placements, tuned, sizes, num_jobs, facts))
     if gpu_gb:
         for stage in ("finetune", "generate"):
             placed = [a for a in todo if a.stage == stage and a.key in sizes]
@@ -60,7 +61,12 @@ def _facts(a: Artifact, facts: Mapping[str, Mapping[str, int]]) -> Mapping[str, 
 
 
 def disk(
-    store: Path, placements: Placements, tuned: Sequence[Artifact], sizes: Mapping[str, float], num_jobs: int | None
+    store: Path,
+    placements: Placements,
+    tuned: Sequence[Artifact],
+    sizes: Mapping[str, float],
+    num_jobs: int | None,
+    facts: Mapping[str, Mapping[str, int]],
 ) -> Finding:
     """Checkpoints of the finetunes that may be under way at once, and every model, against what is free; quotas are not
     known.
@@ -69,9 +75,8 @@ def disk(
     if not known:
         return Finding("unknown", "disk", "nothing here says how large the models are")
     at_once = min(len(known), num_jobs or max(placements.of("finetune", a.label).throttle for a in known))
-    item = [ITEM.get(a.plain_params["recipe"].get("precision"), 4) for a in known]
-    checkpoints = sum((12 + n) * sizes[a.key] for a, n in list(zip(known, item, strict=True))[:at_once])
-    wanted = checkpoints + sum(n * sizes[a.key] for a, n in zip(known, item, strict=True))
+    states = [_state_bytes(a, sizes[a.key], _facts(a, facts)) for a in known]
+    wanted = sum(state for state, _ in states[:at_once]) + sum(model for _, model in states)
     free = shutil.disk_usage(_there(store)).free
     told = (
         f"{amount(free)} free at the store; up to {amount(wanted)} for {len(known)} models and the checkpoints of "
@@ -126,7 +131,7 @@ def _finetune(a: Artifact, where: Placement, size: float, has: float | None, fac
     length may never come: where that alone does not fit, it is said.
     """
     item, tokens = ITEM.get(a.plain_params["recipe"].get("precision"), 4), _tokens(a, where)
-    model, zeros = gpu_memory.Model(size, 0, item, activations(facts, item, tokens)), read_all(layout.DS_CONFIGS)
+    model, zeros = _model(a, size, facts, item, tokens), read_all(layout.DS_CONFIGS)
     choice, need = gpu_memory.least(model, zeros, where.ranks, where.zero, where.recompute)
     if has and (fits := gpu_memory.fitting(model, zeros, where.ranks, has * GB, where.zero, where.recompute)):
         choice, need = fits, gpu_memory.needed(model, zeros[fits.zero], where.ranks, fits.recompute)
@@ -143,6 +148,26 @@ def _finetune(a: Artifact, where: Placement, size: float, has: float | None, fac
         rows = f"rows of {tokens:,} tokens do not fit: {gpu_memory.advice(model, zeros, where.ranks, has * GB)}"
         return Finding("unknown", what, told, f"{rows}, or lower recipe.max_tokens")
     return Finding("ok", what, told)
+
+
+def _model(a: Artifact, size: float, facts: Mapping[str, int], item: int, tokens: int) -> gpu_memory.Model:
+    """What is trained of a model of so many parameters, and what lies beneath it."""
+    levels = activations(facts, item, tokens)
+    if not (lora := a.plain_params["recipe"].get("lora")):
+        return gpu_memory.Model(size, 0, item, levels)
+    if levels and item == 2:
+        levels["none"] += tokens * facts.get(fact(lora, "bytes"), 0)
+    return gpu_memory.Model(trained_parameters(lora, size, facts), size, item, levels)
+
+
+def _state_bytes(a: Artifact, size: float, facts: Mapping[str, int]) -> tuple[float, float]:
+    """Bytes of a finetune's checkpoint, and of what is collected of it."""
+    recipe = a.plain_params["recipe"]
+    if lora := recipe.get("lora"):
+        num = trained_parameters(lora, size, facts)
+        return 12 * num, 4 * num
+    item = ITEM.get(recipe.get("precision"), 4)
+    return (12 + item) * size, item * size
 
 
 def _on(where: Placement, choice: gpu_memory.Choice) -> str:

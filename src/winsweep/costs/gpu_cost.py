@@ -10,6 +10,7 @@ from statistics import median
 from winsweep import amounts
 from winsweep.amounts import whole
 from winsweep.artifact import Artifact
+from winsweep.study.lora import trained_parameters
 
 # Rows of a task and their tokens in an epoch, by Llama-2's vocabulary, with the frame, cut at 2,048.
 COUNTED = {"lima": (1030, 708_332), "lima_no_rephrase": (1029, 708_332), "gsm": (1000, 210_112), "mbpp": (374, 40_073)}
@@ -33,7 +34,7 @@ def lines(
     if not tuned and not answered:
         return []
     tokens = {a: epochs(a) * epoch_tokens(a, files) for a, _ in tuned}
-    tuning_h = sum(6 * size * tokens[a] / (PEAK_FLOP_PER_S * SHARE_OF_PEAK) / 3600 + START_H for a, size in tuned)
+    tuning_h = sum(flop(a, size) * tokens[a] / (PEAK_FLOP_PER_S * SHARE_OF_PEAK) / 3600 + START_H for a, size in tuned)
     written = [(num_asked.get(a.inputs["instructions"]) or 805) * ANSWER_TOKENS * size / 7e9 for a, size in answered]
     answering_h = sum(n / ANSWER_TOKENS_PER_S / 3600 + START_H for n in written)
     other = sum(a.stage in ("finetune", "generate") for a in missing) - len(tuned) - len(answered)
@@ -46,6 +47,14 @@ def lines(
     ]
 
 
+def flop(finetune: Artifact, size: float) -> float:
+    """Of a token: two of a parameter forward, two for the gradient of what goes in, two for that of each one that is
+    trained (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
+    """
+    lora = finetune.plain_params["recipe"].get("lora")
+    return 4 * size + 6 * trained_parameters(lora, size, {}) if lora else 6 * size
+
+
 def _millions(num: float) -> str:
     return f"{num / 1e6:,.0f} M tokens" if num >= 5e5 else amounts.tokens(num)
 
@@ -54,8 +63,8 @@ def assumptions(tuned: Sequence[tuple[Artifact, float]], other: int) -> list[str
     guessed = sorted({name for a, _ in tuned for name in readers(a)} - COUNTED.keys())
     said = [
         (
-            f"6 FLOP a token and parameter at {SHARE_OF_PEAK:.0%} of {PEAK_FLOP_PER_S / 1e12:.0f} TFLOP/s; "
-            f"parameters by the models' names"
+            f"6 FLOP a token and parameter (4 beneath adapters) at {SHARE_OF_PEAK:.0%} of "
+            f"{PEAK_FLOP_PER_S / 1e12:.0f} TFLOP/s; parameters by the models' names"
         ),
         (
             f"answers of {ANSWER_TOKENS} tokens at {ANSWER_TOKENS_PER_S:,} tokens/s for 7 B (an arm that does not stop "

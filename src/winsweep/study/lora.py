@@ -1,10 +1,11 @@
 """Low-rank adapters as a finetune may have them in place of all weights: Hu et al. 2021, arXiv 2106.09685."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from winsweep.errors import BadStudy
-from winsweep.keys import name_only, worked_out_once
+from winsweep.keys import digest, name_only, worked_out_once
 from winsweep.strict import number
 
 ALL_LINEAR = "all-linear"
@@ -40,3 +41,19 @@ class Lora:
     def scale(self) -> float:
         """What the adapters' output is times."""
         return (self.rank if self.alpha is None else self.alpha) / self.rank
+
+
+SHARE = 4e-4  # of a model's parameters, for each rank, where nobody has looked at the model: Llama-2-7B's
+
+
+def fact(lora: Mapping[str, object], what: str = "parameters") -> str:
+    """The name under which the check of a model says how many parameters adapters have, or how many bytes they keep of
+    a token in bf16 (`bytes`); `lora` in plain types.
+    """
+    return f"adapters_{digest(lora)}_{what}"
+
+
+def trained_parameters(lora: Mapping[str, object], size: float, facts: Mapping[str, int]) -> float:
+    """Parameters of adapters of a model of so many: as its check found, or by SHARE."""
+    rank = lora["rank"]
+    return facts.get(fact(lora)) or SHARE * size * (rank if isinstance(rank, int) else 0)

@@ -84,6 +84,25 @@ def targeted(model: PreTrainedModel, lora: Lora) -> dict[str, tuple[int, int]]:
     return {name: shape for name, shape in found.items() if any(names(target, name) for target in lora.targets)}
 
 
+def num_parameters(model: PreTrainedModel, lora: Lora) -> int:
+    """Parameters of adapters of `model`, which need not have any yet."""
+    return sum(lora.rank * (one + other) for one, other in targeted(model, lora).values())
+
+
+def token_bytes(model: PreTrainedModel, lora: Lora) -> int:
+    """Bytes that adapters of a model in bf16 keep of a token for the backward pass: in fp32 the input of each module,
+    and what A gives.
+    """
+    return sum(4 * (shape[1] + lora.rank) for shape in targeted(model, lora).values())
+
+
+def kept_bytes(model: PreTrainedModel) -> int:
+    """`token_bytes` of the adapters that a model has; 0 where it has none, or is in fp32 as they are."""
+    if not hasattr(model, "peft_config") or model.dtype == torch.float32:
+        return 0
+    return sum(4 * (layer.in_features + layer.r[NAME]) for _, layer in layers(model))
+
+
 def names(target: str, module: str) -> bool:
     """Whether a target means a module."""
     return module == target or module.endswith(f".{target}")

@@ -72,11 +72,13 @@ def _policy(context: object, op: object, *args: object, **kwargs: object) -> Che
     return CheckpointPolicy.MUST_SAVE if _is_dear(op) else CheckpointPolicy.PREFER_RECOMPUTE
 
 
-def fitting_tokens(config: PreTrainedConfig, dtype: torch.dtype, level: str, free_bytes: float, longest: int) -> int:
-    """Tokens of a micro-batch for which `free_bytes` suffice: a multiple of GRAIN up to MOST_TOKENS, but never less
-    than the `longest` example.
+def fitting_tokens(
+    config: PreTrainedConfig, dtype: torch.dtype, level: str, free_bytes: float, longest: int, more: float = 0.0
+) -> int:
+    """Tokens of a micro-batch for which `free_bytes` suffice, each taking `more` than a full finetune's: a multiple of
+    GRAIN up to MOST_TOKENS, but never less than the `longest` example.
     """
-    tokens = int(SHARE * free_bytes / bytes_per_token(config, dtype, level)) // GRAIN * GRAIN
+    tokens = int(SHARE * free_bytes / (bytes_per_token(config, dtype, level) + more)) // GRAIN * GRAIN
     return max(longest, min(MOST_TOKENS, tokens))
 
 

@@ -14,7 +14,7 @@ from winsweep import gpu_memory
 from winsweep.gpu_memory import AUTO, Choice, Model
 from winsweep.placement import Placement
 from winsweep.study.recipe import Recipe
-from winsweep.train import memory
+from winsweep.train import lora, memory
 from winsweep.train.engine import DTYPES, Engine, shapes
 from winsweep.train.rank_group import RankGroup
 
@@ -47,12 +47,15 @@ def settle(
 
 
 def model_of(config: PreTrainedConfig, recipe: Recipe, tokens: int) -> Model:
-    """What a full finetune of a model holds, with so many tokens in a micro-batch."""
+    """What a finetune of a model holds, with so many tokens in a micro-batch."""
     dtype = DTYPES[recipe.precision]
     with torch.device("meta"):
-        num = AutoModelForCausalLM.from_config(config, dtype=dtype).num_parameters()
-    levels = memory.bytes_by_level(config, dtype)
-    return Model(num, 0, dtype.itemsize, {level: tokens * of_one for level, of_one in levels.items()})
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    num, levels = model.num_parameters(), memory.bytes_by_level(config, dtype)
+    trained, beneath = (lora.num_parameters(model, recipe.lora), num) if recipe.lora else (num, 0)
+    if recipe.lora and dtype == torch.bfloat16:
+        levels = levels | {"none": levels["none"] + lora.token_bytes(model, recipe.lora)}
+    return Model(trained, beneath, dtype.itemsize, {level: tokens * of_one for level, of_one in levels.items()})
 
 
 def _choice(
@@ -82,7 +85,8 @@ def room(engine: Engine, recompute: str, longest: int) -> int:
     if not torch.cuda.is_available():
         return max(longest, memory.CPU_TOKENS)
     model, free = engine.module, memory.free_bytes() - to_come(engine)
-    return memory.fitting_tokens(model.config, model.dtype, recompute, free, longest)
+    more = lora.kept_bytes(model) if recompute == "none" else 0
+    return memory.fitting_tokens(model.config, model.dtype, recompute, free, longest, more)
 
 
 def to_come(engine: Engine) -> float:
