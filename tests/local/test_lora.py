@@ -1,6 +1,8 @@
 """Adapters from YAML to the table: trained, collected for peft, worn by their base, merged into it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,15 @@ def test_one_model_is_the_adapters_added_in_fp32(bench: Bench) -> None:
     outputs = [(made(bench, "generate", f"a.{name}.s1") / "outputs.json").read_bytes() for name in ("low", "one")]
     texts = [[row["output"] for row in json.loads(data)] for data in outputs]
     assert texts[0] == texts[1]
+
+
+def test_adapters_are_exported_as_such_and_checked_beside_their_model(bench: Bench, tmp_path: Path) -> None:
+    line = [sys.executable, ROOT / "launch/export.py", bench.study, "a.low.s1", tmp_path / "out", "--check", "2"]
+    done = subprocess.run([*map(str, line), "--store", bench.store], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "2 greedy answers are those of the study" in done.stdout, done.stdout + done.stderr
+    card = (tmp_path / "out/README.md").read_text()
+    assert "library_name: peft" in card and "These are adapters alone (LoRA)" in card and "'rank': 4" in card
+    assert (tmp_path / "out/adapter_model.safetensors").exists()
 
 
 def test_targets_that_a_model_lacks_are_told_before_anything_is_made(tmp_path: Path) -> None:

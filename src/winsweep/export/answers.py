@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from winsweep import cell_results
-from winsweep.errors import CheckFailed
+from winsweep.errors import CheckFailed, NotFound
+from winsweep.export.facts import model_folder
 from winsweep.study.cell import Generation
+from winsweep.study.pretrain import Pretrain
 from winsweep.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ def compared(workspace: Workspace, label: str, folder: Path, num: int) -> str:
     outputs = cell_results.folder(workspace, label, "generate") / "outputs.json"
     rows = sorted(json.loads(outputs.read_bytes()), key=lambda row: row["num_tokens"])[:num]
     asked = cell_results.named(workspace, label).comparison.candidate
-    model, tokenizer = load(folder, asked.decoding.precision)
+    model, tokenizer = load(folder, asked.decoding.precision, beneath(workspace, label))
     for row in rows:
         text = answer(model, tokenizer, row["instruction"], asked)
         if text != row["output"]:
@@ -32,13 +34,36 @@ def compared(workspace: Workspace, label: str, folder: Path, num: int) -> str:
     return f"checked:  {len(rows)} greedy answers are those of the study"
 
 
-def load(folder: Path, precision: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """Model and tokenizer of a directory, in the arithmetic of the study's answers, on a GPU if there is one."""
+def beneath(workspace: Workspace, label: str) -> Path | None:
+    """The model that adapters belong to, where a cell's model is adapters alone; NotFound where it is not here."""
+    training = cell_results.training(workspace, label)
+    if training.recipe.makes_model:
+        return None
+    source = training.model.source
+    found = (
+        workspace.store.published().get(workspace.need("pretrain", training.model).key)
+        if isinstance(source, Pretrain)
+        else model_folder(workspace, source)
+    )
+    if found is None:
+        raise NotFound(f"{label}: its model {training.model.name} is not on this machine; leave out --check")
+    return found
+
+
+def load(folder: Path, precision: str, base: Path | None = None) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """Model and tokenizer of a directory, or of the model in `base` with the adapters there, in the arithmetic of the
+    study's answers, on a GPU if there is one.
+    """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    model = AutoModelForCausalLM.from_pretrained(base or folder, dtype=dtype)
+    if base:
+        from winsweep.train.lora import wear
+
+        wear(model, folder)
+        model.generation_config = GenerationConfig.from_pretrained(folder)
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), AutoTokenizer.from_pretrained(folder)
 
 

@@ -61,6 +61,7 @@ class Facts:
     trained: Mapping[str, Any]  # records of the stages, as far as they are there
     collected: Mapping[str, Any]
     judged: Mapping[str, Any]
+    is_adapter: bool = False  # of the base: there is no model by itself
 
 
 def facts(workspace: Workspace, label: str) -> Facts:
@@ -89,6 +90,7 @@ def facts(workspace: Workspace, label: str) -> Facts:
         trained=record(workspace, label, "finetune"),
         collected=record(workspace, label, "collect"),
         judged=record(workspace, label, "judge"),
+        is_adapter=not training.recipe.makes_model,
     )
 
 

@@ -49,12 +49,14 @@ def front_matter(told: Facts) -> dict[str, Any]:
     """What the hub reads: licence only where the base's own card says it, `base_model` and `datasets` only where they
     are the hub's.
     """
-    base = {"base_model": told.base.hf_id, "base_model_relation": "finetune"} if told.base.hf_id else {}
+    relation = "adapter" if told.is_adapter else "finetune"
+    base = {"base_model": told.base.hf_id, "base_model_relation": relation} if told.base.hf_id else {}
     licence = dict(told.licence.said) if told.licence else {}
     names = list(dict.fromkeys(part.hf_id for part in told.data if part.hf_id))
     datasets = {"datasets": names} if names else {}
     index = {"model-index": model_index(told)} if told.row else {}
-    fixed = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["winsweep", visible(told.arm)]}
+    library = "peft" if told.is_adapter else "transformers"
+    fixed = {"library_name": library, "pipeline_tag": "text-generation", "tags": ["winsweep", visible(told.arm)]}
     return {**licence, **base, **fixed, **datasets, **index}
 
 
@@ -106,6 +108,12 @@ def _figures(name: str, row: Row) -> list[str]:
     return [name, *(_number(row.get(column)) for column in RATES), interval, row["n"]]
 
 
+ADAPTERS = (
+    "These are adapters alone (LoRA), in the form of peft. With peft installed transformers reads them beside their "
+    "base where that is a model of the hub; else load the base, then `peft.PeftModel.from_pretrained(base, folder)`."
+)
+
+
 def use(told: Facts, has_template: bool, name: str) -> str:
     """A program that answers as the study's answers were made."""
     prompt = 'inputs = tokenizer.apply_chat_template(\n    [{"role": "user", "content": question}],\n'
@@ -117,7 +125,8 @@ def use(told: Facts, has_template: bool, name: str) -> str:
     text = HOW.format(
         name=json.dumps(name), precision=precision, prompt=prompt, max_new_tokens=told.decoding["max_new_tokens"]
     )
-    return f"## Use\n\n```python\n{text}```\n\n{_said_of_prompts(told, has_template)}"
+    beside = f"{ADAPTERS}\n\n" if told.is_adapter else ""
+    return f"## Use\n\n{beside}```python\n{text}```\n\n{_said_of_prompts(told, has_template)}"
 
 
 def _said_of_prompts(told: Facts, has_template: bool) -> str:
