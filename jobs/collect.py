@@ -14,7 +14,9 @@ def want(ask: Training, need: Need) -> Want:
 def run(job: Job) -> None:
     from winsweep.train.collect import collect
 
-    job.notes.update(collect(job.inputs["finetune"], job.out))
+    notes, written = collect(job.inputs["finetune"], job.out)
+    job.notes.update(notes)
+    job.written.update(written)
 
 
 if __name__ == "__main__":

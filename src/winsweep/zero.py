@@ -61,6 +61,11 @@ def read_zero(path: Path) -> dict:
     return config
 
 
+def read_all(folder: Path) -> dict[str, dict]:
+    """The zero_optimization of each file in a folder, by its name without `.json`."""
+    return {path.stem: read_zero(path)["zero_optimization"] for path in sorted(folder.glob("*.json"))}
+
+
 def resolve(config: Mapping, recipe: Recipe, num_ranks: int) -> dict:
     """The whole DeepSpeed configuration: `config` with every "auto" filled and every number of the recipe set.
 

@@ -4,8 +4,9 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from winsweep import paths
 from winsweep.artifact import Artifact
@@ -81,10 +82,12 @@ class Store:
                 return d
         raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it", key)
 
-    def publish(self, name: str, claim: "Claim") -> Path:
-        """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or another was first."""
+    def publish(self, name: str, claim: "Claim", known: Mapping[str, dict] = MappingProxyType({})) -> Path:
+        """Seal `claim.out` (see manifest.seal for `known`) and move it into place whole; Busy if the claim was taken
+        over or another was first.
+        """
         dest = links.inside(self.root, self.root / name)
-        manifest.seal(links.refuse(claim.out))
+        manifest.seal(links.refuse(claim.out), known)
         if not claim.still_held():
             raise Busy(f"{name}: attempt {claim.number} was taken over, so its result is dropped")
         dest.parent.mkdir(parents=True, exist_ok=True)
