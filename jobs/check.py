@@ -18,6 +18,7 @@ def want(ask: ModelUse, need: Need) -> Want:
     params, inputs = base_of(ask.model, need)
     params |= {"max_tokens": ask.max_tokens, "frames": ask.frames, "decodings": ask.decodings, "adapters": ask.adapters}
     params |= {"context": ask.model.context} if ask.model.context and inputs else {}
+    params |= {"loras": ask.loras} if ask.loras else {}
     asked = {
         f"instructions{n}": need("prepare", Data("instructions", source)) for n, source in enumerate(ask.instructions)
     }

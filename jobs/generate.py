@@ -54,6 +54,7 @@ def run(job: Job) -> None:
         Sharding(job.rank, job.num_ranks, job.placement.timeout_s),
         job.notes.update,
         job.params.get("context"),
+        job.lora(),
     )
     if job.rank:
         return

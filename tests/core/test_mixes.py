@@ -3,7 +3,8 @@
 import pytest
 
 from tests.core.small_study import STUDY, keys, read, refused
-from winsweep.study.cell import Mix, Sample
+from winsweep.study.cell import Mix
+from winsweep.study.sample import Sample
 
 SUM = "sum: {from: toy, kinds: [sum], recipe: {epochs: 7}}"
 

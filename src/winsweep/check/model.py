@@ -12,6 +12,7 @@ import torch
 import transformers
 from transformers import AutoConfig, PreTrainedConfig
 
+from winsweep.check.adapters import adapters
 from winsweep.check.finding import Finding, one_line
 from winsweep.check.tokenizer import added, ends, frames, ids_of, vocabulary
 from winsweep.errors import Unreachable
@@ -65,7 +66,9 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
     report = _guarded("weights", found, lambda: weights.read_report(folder, config))
     if report:
         found.append(weights_found(report))
-        facts = {"num_parameters": report.num_parameters, "num_bytes": report.num_bytes, **token_bytes(config)}
+        told, sizes = adapters(report.model, said.get("loras", ()))
+        found += told
+        facts = {"num_parameters": report.num_parameters, "num_bytes": report.num_bytes, **sizes, **token_bytes(config)}
     tokenizer = _guarded("tokenizer", found, lambda: load_tokenizer(str(folder), None))
     given = (said.get("base") or said).get("context") if isinstance(said.get("base") or said, Mapping) else None
     read = ids_of(said, tokenizer, instructions or ()) if tokenizer else []

@@ -52,6 +52,7 @@ def answer_all(
     sharding: Sharding = Sharding(),
     remark: Callable[[dict[str, object]], None] = lambda _: None,
     context: int | None = None,
+    lora: Path | None = None,
 ) -> list[Answer]:
     """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made
     again.
@@ -60,10 +61,13 @@ def answer_all(
     context ends. Stopped within a token once `stopping()` gives a reason. BadData names an instruction whose prompt
     leaves no room in the model's context. `note` hears how answers are made, `remark` what is to be recorded of prompts
     and ends. `expected`: how long each may become, in any unit; the longest begin first, which changes no answer.
-    `context`: tokens that the model may hold, if its configuration does not say. Of a sharding each rank makes its
-    part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
+    `context`: tokens that the model may hold, if its configuration does not say; `lora`: adapters that it wears. Of
+    a sharding each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest
+    return nothing.
     """
-    tokenizer, ends, window, write = open_engine(base, revision, decoding, sharding.rank, frame, adapter, note, context)
+    tokenizer, ends, window, write = open_engine(
+        base, revision, decoding, sharding.rank, frame, adapter, note, context, lora
+    )
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
     refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
     special = spelling([[text] for text in instructions], tokenizer, frame)
@@ -93,6 +97,7 @@ def open_engine(
     adapter: Adapter | None,
     note: Callable[[str], None],
     context: int | None = None,
+    lora: Path | None = None,
 ) -> tuple[PreTrainedTokenizerBase, Ends, int, Write]:
     """Tokenizer and context of a model, where its answers end, and what writes them. BadData where nobody says what its
     `context` is.
@@ -108,8 +113,8 @@ def open_engine(
             window,
             lambda order, done, stopping: engine.answers(order, done, ends, adapter, frame, stopping),
         )
-    model, tokenizer = load(base, revision, decoding.precision, rank)
-    ends = ends_of(base, revision, tokenizer, decoding.stop)
+    model, tokenizer = load(base, revision, decoding.precision, rank, lora)
+    ends = ends_of(*((str(lora), None) if lora else (base, revision)), tokenizer, decoding.stop)
     return (
         tokenizer,
         ends,

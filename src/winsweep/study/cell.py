@@ -13,6 +13,7 @@ from winsweep.study.held_out import Evaluation
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
+from winsweep.study.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,6 @@ class Model:
     tokenizer: LocalFile | None = added(None)
     # tokens that it may hold, where its configuration does not say; or fewer than that says
     context: int | None = added(None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """Rows of a source that are drawn by chance. The same seed always draws the same rows."""
-
-    rows: int = number(1, 1)  #: how many rows are drawn
-    seed: int = 0  #: seed of the draw
-    keep: Literal["sample", "rest"] = "sample"  #: the rows that are drawn, or all the others
 
 
 @worked_out_once
@@ -241,9 +233,14 @@ def judge_of(comparison: Artifact) -> Judge:
 
 
 def base_of(model: Training | Model, need: Need) -> tuple[dict[str, object], dict[str, Artifact]]:
-    """How a stage names a model: as a parameter, or as the pretraining or the finetune that it comes from."""
+    """How a stage names a model: as a parameter, or as the pretraining or the finetune that it comes from; adapters
+    that are a finetune beside the model that they belong to.
+    """
     if isinstance(model, Training):
-        return {}, {"base": need("collect", model)}
+        if model.recipe.makes_model:
+            return {}, {"base": need("collect", model)}
+        params, inputs = base_of(model.model, need)
+        return params, {**inputs, "lora": need("collect", model)}
     if isinstance(model.source, Pretrain):
         return {}, {"base": need("pretrain", model)}
     return {"base": model}, {}

@@ -59,7 +59,10 @@ class Cells:
         candidate = self.generation(model, own, arm, seed, point)
         reference = self.reference(arm, model)
         other = reference if isinstance(reference, LocalFile) else self.generation(model, own, reference, seed, point)
-        label, varying = _label(model.name, arm, seed, point), tuple((k, v.value) for k, v in point.items())
+        label, varying = (
+            _label(model.name, arm, seed, point),
+            tuple((k, selection.varying(v)) for k, v in point.items()),
+        )
         return Cell(
             label,
             model.name,
@@ -101,6 +104,16 @@ class Cells:
         if arm.task is None:
             return Generation(family, model, arm.adapter, arm.decoding, arm.frame, self.instructions)
         recipe = self.recipes.of(model, own, arm, point)
+        if not recipe.makes_model and arm.decoding.engine == "vllm":
+            raise (
+                self.root.mapping()
+                .get("decoding", self.root)
+                .error(
+                    f"engine: vllm with the adapters of {family}",
+                    "adapters by themselves are read by engine: slots alone",
+                    "type recipe: {lora: {merge: true}} for one model, or engine: slots",
+                )
+            )
         label, held_out = _label(model.name, arm, seed, point), self.recipes.eval_of(own, arm)
         looked_at = evaluation.read(held_out[1], held_out[0], self.arms, self.parts) if held_out else None
         tuned = Training(label, model, arm.task, recipe, seed, arm.frame, evaluation=looked_at)

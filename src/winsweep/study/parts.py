@@ -11,8 +11,9 @@ from typing import Literal
 
 from winsweep import command_names, paths, plugins, strict
 from winsweep.strict import Node
-from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Sample, Source
+from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
+from winsweep.study.sample import Sample
 from winsweep.study.sections import ModelSection
 from winsweep.study.web_file import UrlFile
 

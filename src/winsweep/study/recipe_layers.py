@@ -58,7 +58,7 @@ class RecipeLayers:
         """
         merged = dict(self.given["recipe"].mapping()) if "recipe" in self.given else {}
         for layer in layers:
-            merged |= layer
+            merged |= {name: _laid(merged.get(name), node) if name == "lora" else node for name, node in layer.items()}
         if "eval" in merged:
             merged.pop("eval").mapping()  # see eval_of: no field of a recipe, as it changes no weight
         preset = strict.read(typing.Literal[*PRESETS], merged.pop("preset")) if "preset" in merged else "as_run"
@@ -69,3 +69,10 @@ class RecipeLayers:
                 "type grid: {epochs: [5, 7]}, or trajectory: [5] beside from: for points of one run",
             )
         return dataclasses.replace(PRESETS[preset], **overrides(Recipe, merged, self.given.get("recipe", self.root)))
+
+
+def _laid(under: Node | None, over: Node) -> Node:
+    """A mapping laid over the one before it, key by key; anything else takes its place."""
+    if under is None or not (isinstance(under.value, dict) and isinstance(over.value, dict)):
+        return over
+    return Node({**under.value, **over.value}, over.file, over.line, over.path)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from winsweep.strict import number
-from winsweep.study.cell import Decoding, Sample
+from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
+from winsweep.study.sample import Sample
 from winsweep.study.web_file import UrlFile
 
 File = str | UrlFile

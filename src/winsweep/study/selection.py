@@ -76,6 +76,7 @@ def read_selection(
             seen.found.append(str(node.error(f"{name} is missing", f"{legal}{some}", f"add {name}:")))
     grid = seen.of(strict.not_empty, given["grid"], "type {epochs: [5, 7]}") if "grid" in given else None
     tried = [seen.of(overrides, Recipe, point, grid) for point in (seen.of(points, grid) or [])] if grid else []
+    seen.of(_refuse_adapters, grid)
     instructions = seen.of(source, given["instructions"]) if "instructions" in given else None
     reference = seen.of(lambda: local(outputs_of(given["reference"]))) if "reference" in given else None
     own_judge = seen.of(judge_of, given["judge"]) if "judge" in given else judge
@@ -91,6 +92,15 @@ def read_selection(
         strict.present(by),
         picks,
     )
+
+
+def _refuse_adapters(grid: Node | None) -> None:
+    if grid and "lora" in grid.mapping():
+        raise grid.mapping()["lora"].error(
+            "found adapters to choose from",
+            "a choice is between values of other fields of the recipe",
+            "type grid: {lora: […]} at the top of the study, and compare",
+        )
 
 
 def read_picks(node: Node, families: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -127,7 +137,7 @@ def points(node: Node | None) -> list[dict[str, Node]]:
         strict.refuse_unknown(given, ["preset", *(f.name for f in dataclasses.fields(Recipe))], node)
     for values in given.values():
         strict.not_empty(values, "list values, or take the key out")
-        refuse_same([v.value for v in strict.items(values)], values, "value")
+        refuse_same([v.plain() for v in strict.items(values)], values, "value")
     return [
         dict(zip(given, point, strict=True)) for point in itertools.product(*(strict.items(v) for v in given.values()))
     ]
@@ -135,4 +145,19 @@ def points(node: Node | None) -> list[dict[str, Node]]:
 
 def point_label(point: Mapping[str, object]) -> str:
     """How the values of a point are told apart in a label."""
-    return "".join(f".{name}{value.value if isinstance(value, Node) else value}" for name, value in point.items())
+    return "".join(f".{name}{_label(value)}" for name, value in point.items())
+
+
+def _label(value: object) -> str:
+    if isinstance(value, Node) and (value.value is None or isinstance(value.value, dict)):
+        return "-" + str(varying(value)).replace(", ", "-").replace(" ", "")
+    return str(value.value if isinstance(value, Node) else value)
+
+
+def varying(node: Node) -> object:
+    """The value of a recipe field at a point of the grid as a table shows it: text where it is no single value."""
+    if isinstance(node.value, dict):
+        return ", ".join(f"{name} {varying(of)}" for name, of in node.value.items()) or "defaults"
+    if isinstance(node.value, list):
+        return " ".join(str(varying(of)) for of in node.value)
+    return "none" if node.value is None else node.value

@@ -19,6 +19,7 @@ from winsweep.study.cell import (
     untrained,
 )
 from winsweep.study.frame import Frame
+from winsweep.study.lora import Lora
 from winsweep.study.rules import Adapter
 
 TRAIN, OUTPUTS, RANK = "finetune", "generate", "rank"
@@ -36,6 +37,7 @@ class ModelUse:
     decodings: tuple[Decoding, ...]
     adapters: tuple[tuple[Adapter, Frame], ...]
     instructions: tuple[Source, ...]
+    loras: tuple[Lora, ...] = ()  # adapters that its finetunes have
 
 
 @worked_out_once
@@ -121,6 +123,7 @@ def _use(
         _once(g.decoding for g in of),
         _once((g.adapter, g.frame) for g in of if g.adapter.rules),
         _once(g.instructions for g in of),
+        _once(t.recipe.lora for t in trained if t.recipe.lora),
     )
 
 
