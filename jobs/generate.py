@@ -5,7 +5,7 @@ import json
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Data, Generation, Model, base_of, untrained
+from winsweep.study.cell import Data, Generation, Model, Training, base_of, untrained
 from winsweep.study.pretrain import Pretrain
 
 VERSION = 2
@@ -20,7 +20,7 @@ def want(ask: Generation, need: Need) -> Want:
     if ask.adapter.rules:
         params["adapter"] = ask.adapter
     params |= {"decoding": ask.decoding, "frame": ask.frame}
-    if isinstance(ask.model, Model) and not isinstance(ask.model.source, Pretrain):
+    if isinstance(ask.model, Model) and not isinstance(ask.model.source, (Pretrain, Training)):
         params["ends"] = ENDS
     params |= {"context": untrained(ask.model).context} if untrained(ask.model).context else {}
     if ask.decoding.precision == "bf16" and ask.decoding.engine == "slots":

@@ -17,7 +17,7 @@ from winsweep.export.facts import Facts, facts, model_folder
 from winsweep.export.licence import texts_in
 from winsweep.store import manifest
 from winsweep.store.store import RECORD, Store
-from winsweep.study.cell import untrained
+from winsweep.study.origin import root_of
 from winsweep.workspace import Workspace
 
 LARGE = (".safetensors", ".bin")  # weights, which may be hard links
@@ -100,7 +100,7 @@ def _dress(workspace: Workspace, told: Facts, folder: Path, name: str) -> list[s
         results.parent.mkdir()
         _write_json(results, every_eval_ever.record(told, version, name, time.time()))
     cell = cell_results.named(workspace, told.label)
-    base = model_folder(workspace, untrained(cell.comparison.candidate.model).source)
+    base = model_folder(workspace, root_of(cell.comparison.candidate.model))
     for text in texts_in(base):
         shutil.copyfile(text, folder / text.name)
     return [

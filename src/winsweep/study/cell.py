@@ -49,12 +49,10 @@ class HubData:
 @worked_out_once
 @dataclass(frozen=True)
 class Model:
-    """A model before finetuning: from the hub, from a directory, or pretrained here (over a tokenizer of its own or a
-    given one).
-    """
+    """A model before finetuning: from the hub, from a directory, made here (over a tokenizer of its own or not)."""
 
     name: str = field(metadata=NAME_ONLY)
-    source: HubModel | LocalFile | Pretrain
+    source: "HubModel | LocalFile | Pretrain | Training"
     tokenizer: LocalFile | None = added(None)
     # tokens that it may hold, where its configuration does not say; or fewer than that says
     context: int | None = added(None)
@@ -242,8 +240,9 @@ def judge_of(comparison: Artifact) -> Judge:
 
 def base_of(model: Training | Model, need: Need) -> tuple[dict[str, object], dict[str, Artifact]]:
     """How a stage names a model: as a parameter, or as the pretraining or the finetune that it comes from."""
-    if isinstance(model, Training):
-        return {}, {"base": need("collect", model)}
-    if isinstance(model.source, Pretrain):
+    made = model if isinstance(model, Training) else model.source
+    if isinstance(made, Training):
+        return {}, {"base": need("collect", made)}
+    if isinstance(made, Pretrain):
         return {}, {"base": need("pretrain", model)}
     return {"base": model}, {}
