@@ -41,7 +41,7 @@ def run(job: Job) -> None:
         asked = [json.loads(line) for line in f]
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
     answers = answer_all(
-        [row["instruction"] for row in asked],
+        [row.get("messages") or row["instruction"] for row in asked],
         *job.base(),
         keys.restore(Decoding, job.params["decoding"]),
         Frame(**job.params["frame"]),
@@ -66,6 +66,7 @@ def run(job: Job) -> None:
             "num_tokens": a.num_tokens,
             "truncated": a.truncated,
         }
+        | ({"messages": row["messages"]} if "messages" in row else {})
         for row, a in zip(asked, answers, strict=True)
     ]
     write_atomic(job.out / "outputs.json", json.dumps(rows, indent=1, ensure_ascii=False).encode())

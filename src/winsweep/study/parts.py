@@ -19,6 +19,7 @@ from winsweep.study.web_file import UrlFile
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 # what names in results/ go on with
 RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containment)(\.|$)", re.IGNORECASE)
+OF_ROWS = ("empty_instructions", "sample", "system")  # what is legal beside every reader
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
 Base = HubModel | LocalFile | Pretrain  # where a model comes from
@@ -91,7 +92,7 @@ class Parts:
     ) -> Source:
         """Where rows come from and who reads them for this purpose; keys of `others` are not the reader's. BadStudy."""
         given = {k: v for k, v in node.mapping().items() if k not in others}
-        path, empty, sample = (given.pop(key, None) for key in ("path", "empty_instructions", "sample"))
+        path, empty, sample, system = (given.pop(key, None) for key in ("path", *OF_ROWS))
         at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
         reader_name: str = strict.read(str, at)
         reader, code = self.plugin(plugins.TASKS, reader_name, at)
@@ -102,10 +103,12 @@ class Parts:
         options = seen.of(strict.read_fields, reader.Options, given, node)
         data = seen.of(self.data, reader, at, path, node)
         drawn = seen.of(self.sample, sample) if sample else None
+        spoken = seen.of(_system, system) if system else ""
         is_empty: bool | None = seen.of(strict.read, bool, empty) if empty else False
         seen.stop()
         reading = 2 if self.reads_anew(reader, data) else 1
-        return Source(name, reader_name, reader.VERSION, options, data, strict.present(is_empty), reading, code, drawn)
+        how = (strict.present(is_empty), reading, code, drawn, strict.present(spoken))
+        return Source(name, reader_name, reader.VERSION, options, data, *how)
 
     def sample(self, node: Node) -> Sample:
         given = node.mapping()
@@ -198,6 +201,13 @@ class Parts:
         code = self.fingerprint(path)
         self.files[code.sha256] = path
         return plugins.read_own(kind, path, code.sha256), code
+
+
+def _system(node: Node) -> str:
+    said: str = strict.read(str, node)
+    if not said.strip():
+        raise node.error("found an empty text", "a system message has text", "take system: out")
+    return said.strip()
 
 
 def _refuse_beside_from(key: str, given: Mapping[str, Node]) -> None:

@@ -12,7 +12,9 @@ from winsweep.study.cell import (
     Decoding,
     Generation,
     Judge,
+    Mix,
     Model,
+    Rows,
     Source,
     Table,
     Training,
@@ -36,6 +38,7 @@ class ModelUse:
     decodings: tuple[Decoding, ...]
     adapters: tuple[tuple[Adapter, Frame], ...]
     instructions: tuple[Source, ...]
+    system_frames: tuple[Frame, ...] = ()  # that a system message is written in
 
 
 @worked_out_once
@@ -126,7 +129,17 @@ def _use(
         _once(g.decoding for g in of),
         _once((g.adapter, g.frame) for g in of if g.adapter.rules),
         _once(g.instructions for g in of),
+        _once(
+            [
+                *(t.frame for t in trained if _has_system(t.task)),
+                *(g.frame for g in of if _has_system(g.instructions)),
+            ]
+        ),
     )
+
+
+def _has_system(rows: Rows) -> bool:
+    return any(part.system for part, _ in rows.parts) if isinstance(rows, Mix) else bool(rows.system)
 
 
 def _once(values: Iterable) -> tuple:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadData
-from winsweep.study.frame import Frame, Message
+from winsweep.study.frame import Asked, Frame, Message, turns
 from winsweep.study.recipe import Recipe
 from winsweep.text.chat import ChatTemplate, form_of
 from winsweep.text.special_tokens import Controls, controls_of
@@ -125,13 +125,14 @@ def encode(messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: F
     return Example(ids, labels)
 
 
-def prompt_ids(instruction: str, tokenizer: PreTrainedTokenizerBase, frame: Frame) -> list[int]:
-    """Ids of the prompt for an instruction, as every engine reads it: a special token spelled in it is text, and no EOS
-    stands behind it.
+def prompt_ids(asked: Asked, tokenizer: PreTrainedTokenizerBase, frame: Frame) -> list[int]:
+    """Ids of the prompt for an instruction or a conversation, as every engine reads it: a special token spelled in it
+    is text, and no EOS stands behind it.
     """
     form = form_of(frame, tokenizer)
     controls = controls_in(form, tokenizer)
-    return controls.ids(form.prompt(controls.guard(instruction)), form.adds_special_tokens)
+    guarded: list[Message] = [{**m, "content": controls.guard(m["content"])} for m in turns(asked)]
+    return controls.ids(form.prompt(guarded, tokenizer.eos_token), form.adds_special_tokens)
 
 
 def spelling(rows: list[list[str]], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Spelling:

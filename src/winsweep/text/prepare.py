@@ -11,8 +11,9 @@ from winsweep import keys, plugins
 from winsweep.attempt.job import Job
 from winsweep.errors import BadData
 from winsweep.plugins import File
-from winsweep.study.frame import Message, is_learned
+from winsweep.study.frame import Message, is_learned, turns
 from winsweep.text import draw
+from winsweep.text.conversations import refuse_unanswerable, with_system
 from winsweep.text.source import Rows, file_rows, hub_rows
 
 
@@ -39,7 +40,9 @@ def _prepared(path: Path) -> list[dict]:
 
 
 def instructions(job: Job) -> list[dict]:
-    """Rows {"instruction", "dataset", maybe "answer"}; BadData names an instruction that stands twice."""
+    """Rows {"instruction", "dataset", maybe "answer" and, of more than a lone instruction, "messages"}; BadData names
+    an instruction that stands twice.
+    """
     return list(rows_of("instructions", job.params["source"], job.file))
 
 
@@ -49,9 +52,9 @@ def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
     """
     reader, options, rows = _open(source, file)
     given = (
-        _examples(reader, options, rows, source.get("empty_instructions", False))
+        _examples(reader, options, rows, source.get("empty_instructions", False), source.get("system", ""))
         if purpose == "examples"
-        else _instructions(reader, options, rows)
+        else _instructions(reader, options, rows, source.get("system", ""))
     )
     given = draw.sample(given, source.get("sample"))
     has_any = False
@@ -69,21 +72,24 @@ def _named(source: Mapping, file: File) -> str:
     )
 
 
-def _examples(reader: ModuleType, options: object, rows: Rows, empty: bool) -> Iterator[dict]:
+def _examples(reader: ModuleType, options: object, rows: Rows, empty: bool, system: str) -> Iterator[dict]:
     for messages in _each(reader.examples(rows, options), rows, check_messages):
-        yield {"messages": _emptied(messages) if empty else messages}
+        yield {"messages": with_system(_emptied(messages) if empty else messages, system)}
 
 
-def _instructions(reader: ModuleType, options: object, rows: Rows) -> Iterator[dict]:
+def _instructions(reader: ModuleType, options: object, rows: Rows, system: str) -> Iterator[dict]:
     seen: dict[str, str] = {}
 
     def check(row: dict) -> None:
+        if "messages" in row:
+            refuse_unanswerable(row["messages"])
         first = seen.setdefault(row["instruction"], rows.where)
         if first != rows.where:
             raise BadData(f"the instruction stands at {first} already; results are joined by it, so it may stand once")
 
     for row in _each(reader.instructions(rows, options), rows, check):
-        yield {"dataset": "", **row}
+        asked = with_system(row.get("messages") or turns(row["instruction"]), system)
+        yield {"dataset": "", **row} | ({"messages": asked} if len(asked) > 1 else {})
 
 
 def check_messages(messages: object) -> None:
