@@ -17,7 +17,7 @@ from winsweep.text.encode import encode, prompt_ids
 from winsweep.text.ends import ends_of
 from winsweep.text.weights import Report
 
-SYSTEM: Message = {"role": "system", "content": "s"}
+SYSTEM: Message = {"role": "system", "content": "Answer as a sailor would."}  # a text that no template has itself
 TALK: list[Message] = [
     {"role": "user", "content": "a"},
     {"role": "assistant", "content": "b"},

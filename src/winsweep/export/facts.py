@@ -106,6 +106,7 @@ def model_origin(base: Model) -> Origin:
 def source_origin(source: Source, share: float = 1.0) -> Origin:
     told: dict[str, Any] = {"reader": source.reader, "options": plain(source.options), "share": share}
     told |= {"is_emptied": source.empty_instructions, "sample": plain(asdict(source.sample)) if source.sample else {}}
+    told["options"] |= {"system": source.system} if source.system else {}
     told |= {"code": source.code.sha256 if source.code else ""}
     if isinstance(source.data, HubData):
         return Origin(source.name, source.data.hf_id, source.data.revision, source.data.file, **told)

@@ -111,6 +111,7 @@ def _read(rows: Rows) -> dict[str, str]:
             name: what for part, _ in rows.parts for name, what in _read(part).items()
         }
     drawn = f", {rows.sample.keep} of {rows.sample.rows:,} rows, seed {rows.sample.seed}" if rows.sample else ""
+    drawn += f", behind the system message {rows.system!r}" if rows.system else ""
     code = f", its code sha256 {rows.code.sha256}" if rows.code else ""
     return {rows.name: f"read by {rows.reader}, version {rows.version}{code}{_origin(rows.data)}{drawn}"}
 
