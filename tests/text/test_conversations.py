@@ -30,8 +30,8 @@ TALK = said("s: Be brief.\n", "u:Who?", "a: Me. ", "u: And then? ")
 @pytest.mark.parametrize("frame", [TAGS, CHAT])
 def test_a_prompt_is_the_beginning_of_what_was_trained_on(frame):
     made = tokenizer()
-    for asked in (TALK, TALK[1:], TALK[:2], TALK[1:2]):
-        asked = [*asked[:-1], {**asked[-1], "content": asked[-1]["content"].strip()}]
+    for *before, last in (TALK, TALK[1:], TALK[:2], TALK[1:2]):
+        asked = [*before, {**last, "content": last["content"].strip()}]
         example, ids = encode([*asked, *said("a:You.")], made, frame), prompt_ids(asked, made, frame)
         assert example.ids[: len(ids)] == ids and example.labels[len(ids) - 1] == MASKED != example.labels[len(ids)]
 
@@ -127,7 +127,7 @@ ENDS = r"what a model is to answer ends with a message of the user"
         ({"messages": said("u:a"), "instruction": "b"}, r"'instruction' stands beside 'messages' and says something "),
         ({"messages": said("u:a"), "prompt": "b"}, r"'prompt' stands beside 'messages'.*type ignore: \[prompt\]"),
         ({"messages": said("u:a"), "conversations": said("u:a")}, r"messages stand beside conversations; one of them"),
-        ({"messages": said("s:a", "u:b"), "system": "c"}, r"a system stands beside 'messages', which has a system mess"),
+        ({"messages": said("s:a", "u:b"), "system": "c"}, r"a system stands beside 'messages', which has a syst"),
         ({"messages": said("u:a"), "tools": ["b"]}, r"the row has 'tools'"),
         ({"instruction": "a", "history": ["b"]}, r"history: found .*; a list of \[instruction, response\] is legal"),
     ],
@@ -144,7 +144,8 @@ def test_two_conversations_that_read_alike_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("template", "says"), [(NO_SYSTEM, r"refuses this conversation \(no system role\) of system, user"), (DEAF, "leaves system messages out")]
+    ("template", "says"),
+    [(NO_SYSTEM, r"this conversation \(no system role\) of system, user"), (DEAF, "leaves system messages out")],
 )  # fmt: skip
 def test_a_template_without_system_turns_is_told_of_before_anything_is_spent(template, says):
     made = tokenizer(template)
