@@ -83,6 +83,7 @@ class Source:
     reading: int = added(1)  # 2 of files that the same version of a reader once read otherwise
     code: LocalFile | None = added(None)  # the reader, where it is a file of the user
     sample: Sample | None = added(None)
+    first: int | None = added(None)  # so many rows of it, where the reader has no option for that
     system: str = added("")  # of a message before each conversation that has none
 
 

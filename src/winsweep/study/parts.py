@@ -11,15 +11,15 @@ from typing import Literal
 
 from winsweep import command_names, paths, plugins, strict
 from winsweep.strict import Node
-from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Sample, Source
+from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
+from winsweep.study.row_options import take_row_options
 from winsweep.study.sections import ModelSection
 from winsweep.study.web_file import UrlFile
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 # what names in results/ go on with
 RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containment)(\.|$)", re.IGNORECASE)
-OF_ROWS = ("empty_instructions", "sample", "system")  # what is legal beside every reader
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
 Base = HubModel | LocalFile | Pretrain  # where a model comes from
@@ -92,7 +92,7 @@ class Parts:
     ) -> Source:
         """Where rows come from and who reads them for this purpose; keys of `others` are not the reader's. BadStudy."""
         given = {k: v for k, v in node.mapping().items() if k not in others}
-        path, empty, sample, system = (given.pop(key, None) for key in ("path", *OF_ROWS))
+        path = given.pop("path", None)
         at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
         reader_name: str = strict.read(str, at)
         reader, code = self.plugin(plugins.TASKS, reader_name, at)
@@ -100,21 +100,13 @@ class Parts:
             ours = [n for n in plugins.names(plugins.TASKS) if hasattr(plugins.ours(plugins.TASKS, n), purpose)]
             raise at.error(f"the reader {reader_name} has no {purpose}", f"legal here: {', '.join(ours)}")
         seen = strict.Findings()
+        of_rows = seen.of(take_row_options, given, strict.keys(reader.Options)) or {}
         options = seen.of(strict.read_fields, reader.Options, given, node)
         data = seen.of(self.data, reader, at, path, node)
-        drawn = seen.of(self.sample, sample) if sample else None
-        spoken = seen.of(_system, system) if system else ""
-        is_empty: bool | None = seen.of(strict.read, bool, empty) if empty else False
         seen.stop()
         reading = 2 if self.reads_anew(reader, data) else 1
-        how = (strict.present(is_empty), reading, code, drawn, strict.present(spoken))
-        return Source(name, reader_name, reader.VERSION, options, data, *how)
-
-    def sample(self, node: Node) -> Sample:
-        given = node.mapping()
-        if "rows" not in given:
-            raise node.error("rows is missing", "how many rows are drawn must be said", "add rows: N")
-        return strict.read_fields(Sample, given, node)
+        read = Source(name, reader_name, reader.VERSION, options, data, reading=reading, code=code)
+        return replace(read, **of_rows)
 
     def data(self, reader: ModuleType, at: Node, path: Node | None, node: Node) -> LocalFile | HubData | None:
         """Where a reader's rows come from: the file named, or its own data."""
@@ -201,13 +193,6 @@ class Parts:
         code = self.fingerprint(path)
         self.files[code.sha256] = path
         return plugins.read_own(kind, path, code.sha256), code
-
-
-def _system(node: Node) -> str:
-    said: str = strict.read(str, node)
-    if not said.strip():
-        raise node.error("found an empty text", "a system message has text", "take system: out")
-    return said.strip()
 
 
 def _refuse_beside_from(key: str, given: Mapping[str, Node]) -> None:

@@ -25,6 +25,7 @@ class RowsEntry:
     #: the reader of the rows: a file of `src/winsweep/tasks/`, without `.py`
     reader: str = field(default="jsonl", metadata={"key": "from"})
     path: File | None = None  #: file of rows, where the reader has no data of its own or you bring another
+    first: int | None = None  #: how many rows to take from the beginning [rows]
     sample: Sample | None = None  #: some rows, drawn with a seed, or all but these
     system: str | None = None  #: text of a system message before every conversation that has none of its own
     empty_instructions: bool = False  #: response tuning: train on the responses with every instruction emptied

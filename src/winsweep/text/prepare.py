@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -56,7 +57,7 @@ def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
         if purpose == "examples"
         else _instructions(reader, options, rows, source.get("system", ""))
     )
-    given = draw.sample(given, source.get("sample"))
+    given = draw.sample(islice(given, source.get("first")), source.get("sample"))
     has_any = False
     for row in given:
         has_any = True
