@@ -5,9 +5,11 @@ import pytest
 from tests.core.chains import BY_STAGE, sound
 from tests.core.small_study import STUDY, keys, read
 from tests.core.test_selection import CHOOSE
+from winsweep.costs.gpu_cost import num_parameters
 from winsweep.errors import BadStudy
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
+from winsweep.prefetch import on_hub
 from winsweep.slurm.chain import arrays
 from winsweep.study.origin import root_of, starts_text
 from winsweep.workspace import chain, open_workspace
@@ -102,6 +104,17 @@ def test_checks_look_at_the_base_underneath(tmp_path):
     assert (
         gates["finetune", "x.ins.s1"] == gates["generate", "x.short.s1"] == gates["finetune", "a.ins.s1"] == checks[0]
     )
+
+
+def test_costs_and_analyses_see_the_model_at_the_bottom(tmp_path):
+    text = started("  x: {from: b.sum}").replace("some/model", "some/model-7b")
+    (tmp_path / "study.yaml").write_text(text + "analyses: {rank: {data: ins, arms: [base, ins], models: [x]}}\n")
+    workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
+    tuned = {a.label: num_parameters(a) for a in workspace.order if a.stage == "finetune"}
+    assert tuned["x.ins.s1"] == tuned["b.sum.s1"] == 7e9 and tuned["a.ins.s1"] is None
+    start = workspace.judged["b.sum.s1"].inputs["candidate"].inputs["base"]
+    assert workspace.analyses["rank.x.base.s1"].inputs["base"] == start
+    assert [part.hf_id for part in on_hub(workspace.order)] == ["some/model-7b"]
 
 
 @pytest.mark.parametrize("together", [(), ("collect",), ("collect", "generate")])

@@ -8,9 +8,11 @@ from tests.text.test_chat import CHAT, PLAIN, tokenizer
 from tests.text.test_prepare import job, written
 from winsweep.check.tokenizer import frames
 from winsweep.errors import BadData, BadStudy
+from winsweep.store.fingerprint import fingerprint
 from winsweep.study.frame import Frame
+from winsweep.study.recipe import Recipe
 from winsweep.text.conversations import as_text
-from winsweep.text.encode import MASKED, encode, prompt_ids
+from winsweep.text.encode import MASKED, encode, encode_all, prompt_ids
 from winsweep.text.prepare import examples, instructions
 
 TAGS = Frame()
@@ -135,6 +137,31 @@ ENDS = r"what a model is to answer ends with a message of the user"
 def test_a_row_that_cannot_be_answered_is_named(tmp_path, row, match):
     with pytest.raises(BadData, match=rf"rows\.jsonl:2: .*{match}"):
         instructions(job(written(tmp_path, {"instruction": "good"}, row)))
+
+
+def test_a_row_that_a_template_refuses_is_named_by_its_number():
+    rows = [said("u:a", "a:b"), said("s:S", "u:a", "a:b")]
+    with pytest.raises(BadStudy, match=r"refuses this conversation \(no system role\).*\(example 2\)"):
+        encode_all(rows, tokenizer(NO_SYSTEM), CHAT, Recipe())
+    with pytest.raises(ValueError, match="needs the EOS"):
+        TAGS.prompt(TALK)
+
+
+def test_a_reader_of_ones_own_may_give_messages_alone(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from dataclasses import dataclass\nVERSION, DATA, NEEDS_PATH = 1, None, True\n"
+        "@dataclass(frozen=True)\nclass Options:\n    pass\n"
+        "def instructions(rows, options):\n    for row in rows:\n        yield {'messages': row['said']}\n"
+    )
+    code = {"sha256": fingerprint(tmp_path / "own.py")}
+    for talk, why in ((TALK, ""), (TALK[:-1], "end with a response"), ([{"role": "user"}], "not a list of")):
+        asked = job(written(tmp_path, {"said": talk}), "own", code=code)
+        asked.files[code["sha256"]] = str(tmp_path / "own.py")
+        if why:
+            with pytest.raises(BadData, match=rf"rows\.jsonl:1: .*{why}"):
+                instructions(asked)
+        else:
+            assert instructions(asked) == [{"dataset": "", "instruction": as_text(TALK), "messages": TALK}]
 
 
 def test_two_conversations_that_read_alike_are_refused(tmp_path):

@@ -59,6 +59,8 @@ class Frame:
         training, the instruction at the end is not stripped.
         """
         *before, last = turns(asked)
+        if not eos and any(m["role"] == "assistant" for m in before):
+            raise ValueError("a conversation with responses needs the EOS that closes them: prompt(messages, eos)")
         earlier = "".join(self._turn(m, eos) for m in before)
         return f"{earlier}{self.user}\n{last['content']}\n{self.assistant}\n"
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
-from winsweep.errors import BadData
+from winsweep.errors import BadData, BadStudy
 from winsweep.study.frame import Asked, Frame, Message, turns
 from winsweep.study.recipe import Recipe
 from winsweep.text.chat import ChatTemplate, form_of
@@ -79,7 +79,7 @@ def encode_all(rows: list[list[Message]], tokenizer: PreTrainedTokenizerBase, fr
 
     BadData if nothing is left, or if a row is too long and recipe.long_examples is "refuse".
     """
-    full = [encode(messages, tokenizer, frame) for messages in rows]
+    full = [_encoded(i, messages, tokenizer, frame) for i, messages in enumerate(rows, start=1)]
     long = [i for i, e in enumerate(full) if len(e.ids) > recipe.max_tokens]
     if long and recipe.long_examples == "refuse":
         raise BadData(
@@ -97,6 +97,13 @@ def encode_all(rows: list[list[Message]], tokenizer: PreTrainedTokenizerBase, fr
     return Encoded(
         kept, len(long), len(cut) - len(kept), spelling([[m["content"] for m in row] for row in rows], tokenizer, frame)
     )
+
+
+def _encoded(number: int, messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:
+    try:
+        return encode(messages, tokenizer, frame)
+    except BadStudy as e:
+        raise BadStudy(f"{e} (example {number})") from e
 
 
 def encode(messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:

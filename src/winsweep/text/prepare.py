@@ -14,7 +14,7 @@ from winsweep.errors import BadData
 from winsweep.plugins import File
 from winsweep.study.frame import Message, is_learned, turns
 from winsweep.text import draw
-from winsweep.text.conversations import refuse_unanswerable, with_system
+from winsweep.text.conversations import as_text, refuse_unanswerable, with_system
 from winsweep.text.source import Rows, file_rows, hub_rows
 
 
@@ -83,20 +83,27 @@ def _instructions(reader: ModuleType, options: object, rows: Rows, system: str) 
 
     def check(row: dict) -> None:
         if "messages" in row:
+            check_turns(row["messages"])
             refuse_unanswerable(row["messages"])
         first = seen.setdefault(row["instruction"], rows.where)
         if first != rows.where:
             raise BadData(f"the instruction stands at {first} already; results are joined by it, so it may stand once")
 
-    for row in _each(reader.instructions(rows, options), rows, check):
+    for row in _each(map(_as_text, reader.instructions(rows, options)), rows, check):
         asked = with_system(row.get("messages") or turns(row["instruction"]), system)
         yield {"dataset": "", **row} | ({"messages": asked} if len(asked) > 1 else {})
 
 
-def check_messages(messages: object) -> None:
-    """A conversation: user and assistant messages with text, a system message at most before them, and a response to
-    learn from.
-    """
+def _as_text(row: dict) -> dict:
+    """A row of a reader that gives messages alone, with the text that results are joined by."""
+    is_lone = "instruction" not in row and row.get("messages")
+    if is_lone:
+        check_turns(row["messages"])
+    return {"instruction": as_text(row["messages"]), **row} if is_lone else row
+
+
+def check_turns(messages: object) -> list[Message]:
+    """User and assistant messages with text, a system message at most before them; BadData otherwise."""
     if not isinstance(messages, list) or not all(
         isinstance(m, dict) and isinstance(m.get("content"), str) for m in messages
     ):
@@ -108,7 +115,12 @@ def check_messages(messages: object) -> None:
     ]
     if wrong:
         raise BadData(f"a message has the role {wrong[0]!r}; user and assistant are legal, and system for the first")
-    if not any(is_learned(m) and m["content"].strip() for m in messages):
+    return messages
+
+
+def check_messages(messages: object) -> None:
+    """A conversation with a response to learn from; BadData otherwise."""
+    if not any(is_learned(m) and m["content"].strip() for m in check_turns(messages)):
         raise BadData(
             "the row has no response tokens: no assistant message with text (and weight 1); remove it or give it a "
             "response"
