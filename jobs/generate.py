@@ -5,7 +5,7 @@ import json
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Data, Generation, Model, base_of, untrained
+from winsweep.study.cell import Data, Generation, Model, Training, base_of, untrained
 from winsweep.study.pretrain import Pretrain
 
 VERSION = 2
@@ -20,7 +20,7 @@ def want(ask: Generation, need: Need) -> Want:
     if ask.adapter.rules:
         params["adapter"] = ask.adapter
     params |= {"decoding": ask.decoding, "frame": ask.frame}
-    if isinstance(ask.model, Model) and not isinstance(ask.model.source, Pretrain):
+    if isinstance(ask.model, Model) and not isinstance(ask.model.source, (Pretrain, Training)):
         params["ends"] = ENDS
     params |= {"context": untrained(ask.model).context} if untrained(ask.model).context else {}
     if ask.decoding.precision == "bf16" and ask.decoding.engine == "slots":
@@ -41,7 +41,7 @@ def run(job: Job) -> None:
         asked = [json.loads(line) for line in f]
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
     answers = answer_all(
-        [row["instruction"] for row in asked],
+        [row.get("messages") or row["instruction"] for row in asked],
         *job.base(),
         keys.restore(Decoding, job.params["decoding"]),
         Frame(**job.params["frame"]),
@@ -67,6 +67,7 @@ def run(job: Job) -> None:
             "num_tokens": a.num_tokens,
             "truncated": a.truncated,
         }
+        | ({"messages": row["messages"]} if "messages" in row else {})
         for row, a in zip(asked, answers, strict=True)
     ]
     write_atomic(job.out / "outputs.json", json.dumps(rows, indent=1, ensure_ascii=False).encode())

@@ -170,8 +170,8 @@ def columns(chains: Iterable[Mapping[str, object]]) -> list[str]:
 
 
 def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
-    """Stage to the artifacts of one cell, without those of the cell that it is compared with and of the validation runs
-    before it.
+    """Stage to the artifacts of one cell, without those of the cell that it is compared with, of the validation runs
+    before it and of the cell that its finetune starts from.
     """
     found: dict[str, list[Artifact]] = {}
 
@@ -179,7 +179,8 @@ def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
         if a not in found.setdefault(a.stage, []):
             found[a.stage].append(a)
         for name, i in (*a.inputs.items(), *a.gates.items()):
-            if name != "reference" and a.stage != "choose":
+            is_start = a.stage == "finetune" and i.stage == "collect"
+            if name != "reference" and a.stage != "choose" and not is_start:
                 walk(i)
 
     for a in ends:

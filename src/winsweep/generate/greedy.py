@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from winsweep.errors import BadData
+from winsweep.errors import BadData, BadStudy
 from winsweep.generate import vllm_engine
 from winsweep.generate.adapter import Rules
 from winsweep.generate.compatibility import fitting
@@ -19,9 +19,10 @@ from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.sharding import Sharding
 from winsweep.generate.step import Step
 from winsweep.study.cell import Decoding
-from winsweep.study.frame import Frame
+from winsweep.study.frame import Asked, Frame, turns
 from winsweep.study.rules import Adapter
 from winsweep.text.context import known_context, refuse_rowless
+from winsweep.text.conversations import as_text
 from winsweep.text.encode import prompt_ids, spelling
 from winsweep.text.ends import Ends, ends_of
 from winsweep.text.model import load_tokenizer
@@ -38,7 +39,7 @@ class Answer:
 
 
 def answer_all(
-    instructions: list[str],
+    instructions: Sequence[Asked],
     base: str,
     revision: str | None,
     decoding: Decoding,
@@ -65,12 +66,13 @@ def answer_all(
     a sharding each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest
     return nothing.
     """
+    refuse_first_tag(instructions, adapter)
     tokenizer, ends, window, write = open_engine(
         base, revision, decoding, sharding.rank, frame, adapter, note, context, lora
     )
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
     refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
-    special = spelling([[text] for text in instructions], tokenizer, frame)
+    special = spelling([[m["content"] for m in turns(asked)] for asked in instructions], tokenizer, frame)
     remark(special.notes() | {"ends": dict(ends.said)})
     for said in special.said():
         print(f"of {len(prompts)} prompts {said}", flush=True)
@@ -126,19 +128,28 @@ def open_engine(
 
 
 def read_prompts(
-    instructions: list[str], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int
+    instructions: Sequence[Asked], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int
 ) -> list[Prompt]:
     prompts = []
-    for i, text in enumerate(instructions):
-        ids = prompt_ids(text, tokenizer, frame)
+    for i, asked in enumerate(instructions):
+        ids = prompt_ids(asked, tokenizer, frame)
         if len(ids) >= window:
             raise BadData(
-                f"instruction {i + 1} ({text[:60]!r}…): its prompt has {len(ids)} tokens and the model's context holds "
-                f"{window}, "
-                "with no room for an answer; remove it from the instruction set or use another model"
+                f"instruction {i + 1} ({as_text(turns(asked))[:60]!r}…): its prompt has {len(ids)} tokens and the "
+                f"model's context holds {window}, with no room for an answer; remove it from the instruction set or "
+                f"use another model"
             )
         prompts.append(Prompt(i, ids, min(max_new_tokens, window - len(ids))))
     return prompts
+
+
+def refuse_first_tag(instructions: Sequence[Asked], adapter: Adapter | None) -> None:
+    """BadStudy for rules that count from the first assistant tag where a prompt has several."""
+    if adapter and adapter.tag_match == "first" and any(len(turns(asked)) > 2 for asked in instructions):
+        raise BadStudy(
+            "adapters: found tag_match: first and instructions of several turns, whose first assistant tag is an "
+            "earlier response's; tag_match: last is legal for them; type it beside rules:"
+        )
 
 
 def answers(
