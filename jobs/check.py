@@ -17,6 +17,7 @@ VERSION = 1
 def want(ask: ModelUse, need: Need) -> Want:
     params, inputs = base_of(ask.model, need)
     params |= {"max_tokens": ask.max_tokens, "frames": ask.frames, "decodings": ask.decodings, "adapters": ask.adapters}
+    params |= {"grammars": ask.grammars} if ask.grammars else {}
     params |= {"context": ask.model.context} if ask.model.context and inputs else {}
     asked = {
         f"instructions{n}": need("prepare", Data("instructions", source)) for n, source in enumerate(ask.instructions)

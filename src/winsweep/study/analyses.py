@@ -51,7 +51,7 @@ def _rank(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Par
     rows = _rows(_needed(node, "data", "a task of this study, or where rows come from"), arms, parts)
     draws, seed, precision = (strict.option(sections.Rank, n, given) for n in ("draws", "draw_seed", "precision"))
     found = []
-    for cell in _chosen(node, cells, arms, lambda arm: not arm.adapter.rules):
+    for cell in _chosen(node, cells, arms, lambda arm: not arm.adapter.rules and not arm.grammar):
         asked = cell.comparison.candidate
         found.append(
             Analysis("rank", cell, RankingTest(asked.name, asked.model, rows, draws, seed, asked.frame, precision))

@@ -22,7 +22,7 @@ Point = Mapping[str, Node]  # a point of the grid: recipe fields by name
 
 def families(models: Sequence[ModelEntry], arms: Mapping[str, Arm]) -> list[str]:
     """MODEL.ARM of everything that is trained."""
-    return [f"{m.name}.{a.name}" for m, _ in models for a in arms.values() if a.task and a.fits(m.name)]
+    return [f"{m.name}.{a.name}" for m, _ in models for a in arms.values() if a.section == "tasks" and a.fits(m.name)]
 
 
 @dataclass
@@ -74,7 +74,9 @@ class Cells:
         """What the cells of an arm are compared with: what the arm says, else what the study says."""
         given = self.root.mapping()
         if arm.reference:
-            at = given["tasks" if arm.task else "adapters"].mapping()[arm.name].mapping()["reference"]
+            is_own = "reference" in given[arm.section].mapping()[arm.name].mapping()
+            said_by = arm if is_own or arm.of is None else self.arms[arm.of]
+            at = given[said_by.section].mapping()[said_by.name].mapping()["reference"]
             return one_of(self.arms, arm.reference, at, lambda a: a.fits(model.name))
         compare = given["compare"].mapping()
         node = compare.get("reference", given["compare"])
@@ -97,16 +99,22 @@ class Cells:
 
     def new_generation(self, model: Model, own: Mapping[str, Node], arm: Arm, seed: int, point: Point) -> Generation:
         """The outputs of an arm, trained or not, on the study's instructions."""
-        family = f"{model.name}.{arm.name}"
+        answered: Model | Training = model
+        name = f"{model.name}.{arm.name}"
+        if arm.task:
+            answered = self.tuned(model, own, self.arms[arm.of] if arm.of else arm, seed, point)
+            name = _label(model.name, arm, seed, point)
+        return Generation(name, answered, arm.adapter, arm.decoding, arm.frame, self.instructions, arm.grammar)
+
+    def tuned(self, model: Model, own: Mapping[str, Node], arm: Arm, seed: int, point: Point) -> Training:
+        """The finetune of a task, its recipe decided or to be chosen."""
         if arm.task is None:
-            return Generation(family, model, arm.adapter, arm.decoding, arm.frame, self.instructions)
+            raise LookupError(f"{arm.name}: an arm that trains nothing")
         recipe = self.recipes.of(model, own, arm, point)
         label, held_out = _label(model.name, arm, seed, point), self.recipes.eval_of(own, arm)
         looked_at = evaluation.read(held_out[1], held_out[0], self.arms, self.parts) if held_out else None
         tuned = Training(label, model, arm.task, recipe, seed, arm.frame, evaluation=looked_at)
-        if self.selection:
-            tuned = self.selection.of(tuned, family, arm.decoding)
-        return Generation(tuned.name, tuned, arm.adapter, arm.decoding, arm.frame, self.instructions)
+        return self.selection.of(tuned, f"{model.name}.{arm.name}", arm.decoding) if self.selection else tuned
 
 
 def _label(model: str, arm: Arm, seed: int, point: Point) -> str:

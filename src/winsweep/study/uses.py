@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from winsweep.graph import Gates
-from winsweep.keys import NAME_ONLY, worked_out_once
+from winsweep.keys import NAME_ONLY, added, worked_out_once
 from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.cell import (
     Comparison,
@@ -19,7 +19,7 @@ from winsweep.study.cell import (
     untrained,
 )
 from winsweep.study.frame import Frame
-from winsweep.study.rules import Adapter
+from winsweep.study.rules import Adapter, Grammar
 
 TRAIN, OUTPUTS, RANK = "finetune", "generate", "rank"
 
@@ -36,6 +36,7 @@ class ModelUse:
     decodings: tuple[Decoding, ...]
     adapters: tuple[tuple[Adapter, Frame], ...]
     instructions: tuple[Source, ...]
+    grammars: tuple[tuple[Grammar, tuple[str, ...]], ...] = added(())  # each with the texts that are to end an answer
 
 
 @worked_out_once
@@ -121,6 +122,7 @@ def _use(
         _once(g.decoding for g in of),
         _once((g.adapter, g.frame) for g in of if g.adapter.rules),
         _once(g.instructions for g in of),
+        _once((g.grammar, g.decoding.stop) for g in of if g.grammar),
     )
 
 

@@ -1,0 +1,188 @@
+"""A grammar as a mask over next tokens: what an answer may go on with. The only file that imports llguidance.
+
+Shape suffixes: N rows, V vocabulary, W words of 32 bits that hold a bit for each token.
+"""
+
+import random
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from winsweep.errors import BadStudy
+from winsweep.study.rules import Grammar
+
+if TYPE_CHECKING:
+    import torch
+    from llguidance import LLMatcher, LLTokenizer
+    from llguidance._lib import JsonCompileOptions
+    from transformers import PreTrainedTokenizerBase
+
+    from winsweep.text.ends import Ends
+
+Outcome = Literal["whole", "cut", "dead end"]  # a text of the grammar, or why not
+# A schema leaves white space open. Left to choose, a small model may write blanks without end.
+JSON_LAYOUT: "JsonCompileOptions" = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+TEXT_OF_LARK = re.compile(r'"(?:\\.|[^"\\])*"|/(?![/*])(?:\\.|[^/\\])+/|//[^\n]*|#[^\n]*')
+BYTES = "byte"  # llguidance's vocabulary of single bytes
+MOST_SHOWN = 300  # characters of a message of the library
+
+
+def fault(grammar: Grammar) -> str:
+    """Why a grammar cannot be used with any tokenizer; empty where it can. For a person to read: one line, cut."""
+    from llguidance import LLMatcher, LLTokenizer
+
+    if grammar.kind == "lark" and (found := _of_tokens(grammar.text)):
+        return f"{found} speaks of tokens, which an answer's text does not show"
+    try:
+        is_wrong, said = LLMatcher.validate_grammar_with_warnings(_source(grammar), LLTokenizer(BYTES))
+    except ValueError as e:
+        is_wrong, said = True, [str(e)]
+    if is_wrong:
+        return _shown(said[0])
+    matcher = _matcher(grammar, LLTokenizer(BYTES))
+    if matcher.is_stopped() or not _legal(matcher):
+        return "no text belongs to it"
+    return "only the empty text belongs to it" if _legal(matcher) == [LLTokenizer(BYTES).eos_token] else ""
+
+
+class Accepts:
+    """Whether a text belongs to a grammar, whatever the tokens that wrote it."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        from llguidance import LLTokenizer
+
+        self.begun = _matcher(grammar, LLTokenizer(BYTES))
+
+    def __call__(self, text: str) -> bool:
+        matcher = self.begun.deep_copy()
+        return bool(matcher.consume_tokens(list(text.encode()))) and matcher.is_accepting()
+
+
+def outcomes(grammar: Grammar, answers: Iterable[tuple[str, bool]]) -> list[Outcome]:
+    """How answers (a text, and whether the limit of new tokens cut it) ended under a grammar."""
+    accepts = Accepts(grammar)
+    return ["whole" if accepts(text) else "cut" if is_cut else "dead end" for text, is_cut in answers]
+
+
+class Mask:
+    """The tokens that each row may write next under one grammar, for a model of `vocab` logits.
+
+    What ends an answer is legal exactly where the answer so far belongs to the grammar. Where nothing is legal, because
+    the tokenizer cannot write what the grammar wants, the first of `ends` is: a dead end, which Accepts tells from an
+    answer. BadStudy for a tokenizer that llguidance cannot read, and for texts that end an answer.
+    """
+
+    def __init__(self, grammar: Grammar, tokenizer: "PreTrainedTokenizerBase", vocab: int, ends: "Ends") -> None:
+        import torch
+        from llguidance import LLExecutor
+
+        if ends.texts:
+            raise BadStudy(
+                f"decoding.stop: found {', '.join(map(repr, ends.texts))} beside a grammar, which says itself where an "
+                "answer ends; special tokens are legal; type decoding: {stop: []} in the adapter"
+            )
+        tokens = _vocabulary(tokenizer, vocab, ends.ids)
+        self.vocab, self.ends, self.words = vocab, ends.ids, -(-tokens.vocab_size // 32)
+        self.begun = _matcher(grammar, tokens)
+        if self.begun.is_error():
+            raise BadStudy(f"grammar: {_shown(self.begun.get_error())}; with this tokenizer it is not legal; change it")
+        self.executor = LLExecutor(torch.get_num_threads())
+
+    def begin(self, new: Sequence[int] = ()) -> "LLMatcher":
+        """The state of a row that has written `new`."""
+        matcher = self.begun.deep_copy()
+        matcher.consume_tokens(list(new))
+        return matcher
+
+    def push(self, matcher: "LLMatcher", token: int) -> None:
+        """A row has written `token`; after what ends an answer nothing is asked of it."""
+        if token not in self.ends:
+            matcher.consume_token(token)
+
+    def legal(self, matchers: Sequence["LLMatcher"]) -> "torch.Tensor":
+        """(N, V) bool on the CPU; at least one token of each row."""
+        import numpy as np
+        import torch
+
+        bits_NW = np.zeros((len(matchers), self.words), dtype=np.int32)
+        self.executor.unsafe_compute_mask_ptr(
+            [(m, n) for n, m in enumerate(matchers)], bits_NW.ctypes.data, bits_NW.shape[1] * 4, len(bits_NW)
+        )
+        legal_NV = np.unpackbits(bits_NW.view(np.uint8), axis=1, count=self.vocab, bitorder="little").view(np.bool_)
+        legal_NV[~legal_NV.any(1), self.ends[0]] = True
+        return torch.from_numpy(legal_NV)
+
+    def forbid(self, logits_NV: "torch.Tensor", matchers: Sequence["LLMatcher"]) -> "torch.Tensor":
+        """-inf in place where a token is not legal."""
+        return logits_NV.masked_fill_(~self.legal(matchers).to(logits_NV.device), float("-inf"))
+
+    def can_end(self, num_masks: int = 1000) -> bool | None:
+        """Whether some answer of this tokenizer belongs to the grammar; None if `num_masks` masks do not show it.
+
+        Depth first, the tokens of each step in an order drawn with a fixed seed.
+        """
+        rng, open_states = random.Random(0), [(self.begun, self._drawn(self.begun, random.Random(0)))]
+        for _ in range(num_masks):
+            while open_states and not open_states[-1][1]:
+                open_states.pop()
+            if not open_states:
+                return False
+            matcher, left = open_states[-1]
+            if matcher.is_accepting():
+                return True
+            after = matcher.deep_copy()
+            after.consume_token(left.pop())
+            open_states.append((after, self._drawn(after, rng)))
+        return None
+
+    def _drawn(self, matcher: "LLMatcher", rng: random.Random) -> list[int]:
+        """The tokens that may follow, shuffled; an end where the grammar accepts."""
+        found = [] if matcher.is_stopped() and not matcher.is_accepting() else _legal(matcher)
+        rng.shuffle(found := [token for token in found if token < self.vocab])
+        return found
+
+
+def _matcher(grammar: Grammar, tokens: "LLTokenizer") -> "LLMatcher":
+    from llguidance import LLMatcher
+
+    return LLMatcher(tokens, _source(grammar), log_level=0)
+
+
+def _source(grammar: Grammar) -> str:
+    from llguidance import LLMatcher
+
+    if grammar.kind == "json_schema":
+        return LLMatcher.grammar_from_json_schema(grammar.text, defaults=JSON_LAYOUT)
+    return (LLMatcher.grammar_from_regex if grammar.kind == "regex" else LLMatcher.grammar_from_lark)(grammar.text)
+
+
+def _vocabulary(tokenizer: "PreTrainedTokenizerBase", vocab: int, ends: Sequence[int]) -> "LLTokenizer":
+    """The bytes that each token writes, and which end an answer; BadStudy where llguidance cannot tell."""
+    from llguidance.hf import from_tokenizer
+
+    try:
+        return from_tokenizer(tokenizer, max(vocab, len(tokenizer)), eos_token=list(ends))
+    except Exception as e:  # of a file of others, whatever it holds
+        raise BadStudy(
+            f"grammar: the tokenizer {type(tokenizer).__name__} cannot write under one ({_shown(str(e))}); "
+            "legal is one with a tokenizer.json; take the grammar out, or use another model"
+        ) from e
+
+
+def _legal(matcher: "LLMatcher") -> list[int]:
+    import numpy as np
+
+    bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
+    return np.unpackbits(bits, bitorder="little").nonzero()[0].tolist()
+
+
+def _of_tokens(lark: str) -> str:
+    """What in a Lark grammar is not about text: llguidance's special tokens, ids and numbers of tokens."""
+    rules = TEXT_OF_LARK.sub(" ", lark)
+    return next((what for what in ("max_tokens", "<") if what in rules), "")
+
+
+def _shown(said: str) -> str:
+    """A message of the library in one line, without what a terminal would obey."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in said.partition("<state>")[0]).split())
+    return line if len(line) <= MOST_SHOWN else line[: MOST_SHOWN - 1] + "…"
