@@ -135,9 +135,8 @@ class Decoder:
         logits_NV = logits_NV.float()
         if self.rules:
             logits_NV = self.rules.add_to(logits_NV, slots)
-        if self.mask:
-            logits_NV = self.mask.forbid(logits_NV, [row.state for row in self.rows[slots]])
-        tokens_N = logits_NV.argmax(1)
+        states = [row.state for row in self.rows[slots]]
+        tokens_N = self.mask.choose(logits_NV, states) if self.mask else logits_NV.argmax(1)
         if self.rules:
             self.rules.push(tokens_N, slots)
         for row, token in zip(self.rows[slots], tokens_N.tolist()):

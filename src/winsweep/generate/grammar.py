@@ -12,6 +12,7 @@ from winsweep.errors import BadStudy
 from winsweep.study.rules import Grammar
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from llguidance import LLMatcher, LLTokenizer
     from llguidance._lib import JsonCompileOptions
@@ -73,6 +74,7 @@ class Mask:
     """
 
     def __init__(self, grammar: Grammar, tokenizer: "PreTrainedTokenizerBase", vocab: int, ends: "Ends") -> None:
+        import numpy as np
         import torch
         from llguidance import LLExecutor
 
@@ -83,6 +85,8 @@ class Mask:
             )
         tokens = _vocabulary(tokenizer, vocab, ends.ids)
         self.vocab, self.ends, self.words = vocab, ends.ids, -(-tokens.vocab_size // 32)
+        known = np.arange(self.vocab // 32 * 32, self.words * 32) < vocab
+        self.last_W = np.packbits(known, bitorder="little").view(np.int32)  # from word vocab // 32 on
         self.begun = _matcher(grammar, tokens)
         if self.begun.is_error():
             raise BadStudy(f"grammar: {_shown(self.begun.get_error())}; with this tokenizer it is not legal; change it")
@@ -99,22 +103,52 @@ class Mask:
         if token not in self.ends:
             matcher.consume_token(token)
 
-    def legal(self, matchers: Sequence["LLMatcher"]) -> "torch.Tensor":
-        """(N, V) bool on the CPU; at least one token of each row."""
+    def choose(self, logits_NV: "torch.Tensor", states: Sequence["LLMatcher"]) -> "torch.Tensor":
+        """(N) the likeliest legal token of each row.
+
+        Where the likeliest of all is legal it is that one, and the row's mask is not spread over the vocabulary.
+        """
         import numpy as np
         import torch
 
-        bits_NW = np.zeros((len(matchers), self.words), dtype=np.int32)
-        self.executor.unsafe_compute_mask_ptr(
-            [(m, n) for n, m in enumerate(matchers)], bits_NW.ctypes.data, bits_NW.shape[1] * 4, len(bits_NW)
-        )
-        legal_NV = np.unpackbits(bits_NW.view(np.uint8), axis=1, count=self.vocab, bitorder="little").view(np.bool_)
-        legal_NV[~legal_NV.any(1), self.ends[0]] = True
-        return torch.from_numpy(legal_NV)
+        bits_NW, likeliest_N = self._bits(states), logits_NV.argmax(1)
+        chosen_N = likeliest_N.cpu().numpy()
+        is_off_N = bits_NW[np.arange(len(states)), chosen_N // 32] >> (chosen_N % 32) & 1 == 0
+        if not is_off_N.any():
+            return likeliest_N
+        off_K = is_off_N.nonzero()[0]
+        rows, tokens = self._spread(bits_NW[off_K]).nonzero()
+        values = logits_NV[torch.from_numpy(off_K[rows]), torch.from_numpy(tokens)].cpu().numpy()
+        begins = np.searchsorted(rows, np.arange(len(off_K) + 1))
+        for row, begin, end in zip(off_K, begins, begins[1:]):
+            chosen_N[row] = tokens[begin + values[begin:end].argmax()]
+        return torch.from_numpy(chosen_N).to(logits_NV.device)
 
-    def forbid(self, logits_NV: "torch.Tensor", matchers: Sequence["LLMatcher"]) -> "torch.Tensor":
-        """-inf in place where a token is not legal."""
-        return logits_NV.masked_fill_(~self.legal(matchers).to(logits_NV.device), float("-inf"))
+    def forbid(self, logits_NV: "torch.Tensor", states: Sequence["LLMatcher"]) -> "torch.Tensor":
+        """A copy that is -inf where a token is not legal."""
+        import torch
+
+        legal_NV = torch.from_numpy(self._spread(self._bits(states))).to(logits_NV.device)
+        return logits_NV.masked_fill(~legal_NV, float("-inf"))
+
+    def _bits(self, states: Sequence["LLMatcher"]) -> "np.ndarray":
+        """(N, W) int32, at least one bit of each row set."""
+        import numpy as np
+
+        bits_NW = np.zeros((len(states), self.words), dtype=np.int32)
+        self.executor.unsafe_compute_mask_ptr(
+            [(state, n) for n, state in enumerate(states)], bits_NW.ctypes.data, self.words * 4, len(states)
+        )
+        if self.words * 32 > self.vocab:  # a tokenizer may have tokens that the model has not
+            bits_NW[:, self.vocab // 32 :] &= self.last_W
+        bits_NW[~bits_NW.any(1), self.ends[0] // 32] = np.uint32(1 << self.ends[0] % 32).view(np.int32)
+        return bits_NW
+
+    def _spread(self, bits_NW: "np.ndarray") -> "np.ndarray":
+        """(N, V) bool."""
+        import numpy as np
+
+        return np.unpackbits(bits_NW.view(np.uint8), axis=1, count=self.vocab, bitorder="little").view(np.bool_)
 
     def can_end(self, num_masks: int = 1000) -> bool | None:
         """Whether some answer of this tokenizer belongs to the grammar; None if `num_masks` masks do not show it.

@@ -65,7 +65,7 @@ class Masked(LogitsProcessor):
         else:
             for state, token in zip(self.states, ids_BT[:, -1].tolist(), strict=True):
                 self.mask.push(state, token)
-        return self.mask.forbid(logits_BV.clone(), self.states)
+        return self.mask.forbid(logits_BV, self.states)
 
 
 class Watch(StoppingCriteria):
