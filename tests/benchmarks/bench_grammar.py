@@ -1,4 +1,5 @@
-"""What the mask of a grammar takes each step, by library: python tests/benchmarks/bench_grammar.py [ROWS …] [-- TOKENIZER …]
+"""What the mask of a grammar takes each step, by library: python tests/benchmarks/bench_grammar.py
+[ROWS …] [-- TOKENIZER …]
 
 llguidance, and beside it xgrammar and outlines-core where they are installed; toy tokenizer, and each TOKENIZER (a
 folder, or a SentencePiece file). Rows write texts of the grammar, each begun at another place. Milliseconds on one
@@ -73,16 +74,17 @@ def xgrammar(tokenizer: PreTrainedTokenizerBase, kind: str, text: str, num: int)
     info = x.TokenizerInfo.from_huggingface(tokenizer, vocab_size=len(tokenizer))
     yield []
     compiler = x.GrammarCompiler(info, max_threads=1, cache_enabled=False)
-    compiled = compiler.compile_regex(text) if kind == "regex" else compiler.compile_json_schema(text, any_whitespace=False)
+    compiled = (
+        compiler.compile_regex(text) if kind == "regex" else compiler.compile_json_schema(text, any_whitespace=False)
+    )
     states = [x.GrammarMatcher(compiled) for _ in range(num)]
-    yield [
-        (lambda bits, i, m=m: m.fill_next_token_bitmask(torch.from_numpy(bits), i), m.accept_token) for m in states
-    ]
+    yield [(lambda bits, i, m=m: m.fill_next_token_bitmask(torch.from_numpy(bits), i), m.accept_token) for m in states]
 
 
 def outlines_core(tokenizer: PreTrainedTokenizerBase, kind: str, text: str, num: int) -> Iterator[list[Row]]:
     import outlines_core as o
     from outlines_core.json_schema import build_regex_from_schema
+
     from winsweep.generate.grammar import _vocabulary
 
     known = _vocabulary(tokenizer, len(tokenizer), [tokenizer.eos_token_id])  # it wants to be told what tokens write
@@ -103,9 +105,7 @@ def outlines_core(tokenizer: PreTrainedTokenizerBase, kind: str, text: str, num:
 
         return advance
 
-    yield [
-        (lambda bits, i, m=m: m.write_mask_into(bits[i].ctypes.data, bits[i].size, 4), take(m)) for m in states
-    ]
+    yield [(lambda bits, i, m=m: m.write_mask_into(bits[i].ctypes.data, bits[i].size, 4), take(m)) for m in states]
 
 
 LIBRARIES = {"llguidance": llguidance, "xgrammar": xgrammar, "outlines-core": outlines_core}

@@ -3,9 +3,10 @@
 Shape suffixes: N rows, V vocabulary, W words of 32 bits that hold a bit for each token.
 """
 
-import random
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from winsweep.errors import BadStudy
@@ -24,6 +25,7 @@ Outcome = Literal["whole", "cut", "dead end"]  # a text of the grammar, or why n
 # A schema leaves white space open. Left to choose, a small model may write blanks without end.
 JSON_LAYOUT: "JsonCompileOptions" = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 TEXT_OF_LARK = re.compile(r'"(?:\\.|[^"\\])*"|/(?![/*])(?:\\.|[^/\\])+/|//[^\n]*|#[^\n]*')
+CLOSING = b'"}])'
 BYTES = "byte"  # llguidance's vocabulary of single bytes
 MOST_SHOWN = 300  # characters of a message of the library
 
@@ -41,9 +43,10 @@ def fault(grammar: Grammar) -> str:
     if is_wrong:
         return _shown(said[0])
     matcher = _matcher(grammar, LLTokenizer(BYTES))
-    if matcher.is_stopped() or not _legal(matcher):
-        return "no text belongs to it"
-    return "only the empty text belongs to it" if _legal(matcher) == [LLTokenizer(BYTES).eos_token] else ""
+    may_follow = set(_legal(matcher)) - {LLTokenizer(BYTES).eos_token}
+    if may_follow:
+        return ""
+    return "only the empty text belongs to it" if matcher.is_accepting() else "no text belongs to it"
 
 
 class Accepts:
@@ -83,11 +86,11 @@ class Mask:
                 f"decoding.stop: found {', '.join(map(repr, ends.texts))} beside a grammar, which says itself where an "
                 "answer ends; special tokens are legal; type decoding: {stop: []} in the adapter"
             )
-        tokens = _vocabulary(tokenizer, vocab, ends.ids)
-        self.vocab, self.ends, self.words = vocab, ends.ids, -(-tokens.vocab_size // 32)
+        self.tokens = _vocabulary(tokenizer, vocab, ends.ids)
+        self.vocab, self.ends, self.words = vocab, ends.ids, -(-self.tokens.vocab_size // 32)
         known = np.arange(self.vocab // 32 * 32, self.words * 32) < vocab
         self.last_W = np.packbits(known, bitorder="little").view(np.int32)  # from word vocab // 32 on
-        self.begun = _matcher(grammar, tokens)
+        self.begun = _matcher(grammar, self.tokens)
         if self.begun.is_error():
             raise BadStudy(f"grammar: {_shown(self.begun.get_error())}; with this tokenizer it is not legal; change it")
         self.executor = LLExecutor(torch.get_num_threads())
@@ -150,12 +153,14 @@ class Mask:
 
         return np.unpackbits(bits_NW.view(np.uint8), axis=1, count=self.vocab, bitorder="little").view(np.bool_)
 
-    def can_end(self, num_masks: int = 1000) -> bool | None:
+    def can_end(self, num_masks: int = 400) -> bool | None:
         """Whether some answer of this tokenizer belongs to the grammar; None if `num_masks` masks do not show it.
 
-        Depth first, the tokens of each step in an order drawn with a fixed seed.
+        Depth first; at each step tokens of one byte before longer ones, those that were taken least, and what closes
+        something.
         """
-        rng, open_states = random.Random(0), [(self.begun, self._drawn(self.begun, random.Random(0)))]
+        taken: Counter[int] = Counter()
+        open_states = [(self.begun, self._next(self.begun, taken))]
         for _ in range(num_masks):
             while open_states and not open_states[-1][1]:
                 open_states.pop()
@@ -164,16 +169,27 @@ class Mask:
             matcher, left = open_states[-1]
             if matcher.is_accepting():
                 return True
+            taken[left[-1]] += 1
             after = matcher.deep_copy()
             after.consume_token(left.pop())
-            open_states.append((after, self._drawn(after, rng)))
+            open_states.append((after, self._next(after, taken)))
         return None
 
-    def _drawn(self, matcher: "LLMatcher", rng: random.Random) -> list[int]:
-        """The tokens that may follow, shuffled; an end where the grammar accepts."""
-        found = [] if matcher.is_stopped() and not matcher.is_accepting() else _legal(matcher)
-        rng.shuffle(found := [token for token in found if token < self.vocab])
-        return found
+    def _next(self, matcher: "LLMatcher", taken: Counter[int]) -> list[int]:
+        """The tokens that may follow, the first to be tried last; none at a dead end."""
+        found = [token for token in _legal(matcher) if token < self.vocab]
+        if matcher.is_stopped() and not matcher.is_accepting():
+            return []
+        short = [token for token in found if token in self._single_bytes]
+        times = self._single_bytes
+        short.sort(key=lambda token: (-(taken[token] // times[token]), times[token]))
+        return [token for token in found if token not in self._single_bytes] + short
+
+    @cached_property
+    def _single_bytes(self) -> dict[int, int]:
+        """Tokens of one byte, and how often each may be taken for one time of another."""
+        spelled = ((token, self.tokens.decode_bytes([token])) for token in range(self.vocab))
+        return {token: 20 if text in CLOSING else 1 for token, text in spelled if len(text) == 1}
 
 
 def _matcher(grammar: Grammar, tokens: "LLTokenizer") -> "LLMatcher":

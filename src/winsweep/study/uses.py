@@ -84,9 +84,9 @@ def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True
 def _comparisons(table: Table, analyses: Mapping[str, Analysis]) -> Iterator[Comparison]:
     """Every comparison that anything of the study hangs on, validation runs included, each once."""
     seen: set[Comparison] = set()
-    todo = [c.comparison for c in table.cells] + [
-        a.ask.comparison for a in analyses.values() if isinstance(a.ask, Containment)
-    ]
+    contained = [a.ask for a in analyses.values() if isinstance(a.ask, Containment)]
+    todo = [c.comparison for c in table.cells]
+    todo += [c for ask in contained for c in (ask.comparison, ask.constrained) if c]
     while todo:
         found = todo.pop()
         if found in seen:
