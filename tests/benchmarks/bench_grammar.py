@@ -12,7 +12,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from winsweep.text.model import load_tokenizer
 from winsweep.train.tokenizer import load
 
+ROOT = Path(__file__).resolve().parents[2]
 STEPS = 200
 PLAIN = "Sure. The naïve café has 12 £ – 🙂 終 in it.\n\t1. Yes"
 SCHEMA = {
@@ -159,8 +158,7 @@ def coverage(name: str, tokenizer: PreTrainedTokenizerBase) -> str:
     """Of a text with accents, emoji and white space the share of tokens that are legal under any text, and the special
     tokens that are legal there.
     """
-    found = [*islice(cycle([PLAIN]), 1)]
-    ids = ids_of(found[0], tokenizer)
+    ids = ids_of(PLAIN, tokenizer)
     try:
         making = LIBRARIES[name](tokenizer, "regex", r"(.|\n)*", 1)
         next(making)

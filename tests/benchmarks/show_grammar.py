@@ -62,10 +62,10 @@ def main(model: str, instructions: str, work: str, *kinds: str) -> None:
         none = lambda *_: None
         found = answer_all(asked, model, None, decoding, frame, None, folder, none, none, grammar=grammar)
         match = [belongs(grammar, a.text) for a in found]
-        said = [a.grammar == "whole" for a in found]
+        same = sum((a.grammar == "whole") == b for a, b in zip(found, match))
         print(
-            f"{kind}: {sum(match)} of {len(found)} match, {sum(a == b for a, b in zip(match, said))} said as the other library "
-            f"says, {sum(a.truncated for a in found)} at the limit, {sum(a.num_tokens for a in found):,} tokens, "
+            f"{kind}: {sum(match)} of {len(found)} match, {same} told as the other library tells them, "
+            f"{sum(a.truncated for a in found)} at the limit, {sum(a.num_tokens for a in found):,} tokens, "
             f"{time.perf_counter() - begun:.0f} s; such as {found[0].text!r}",
             flush=True,
         )

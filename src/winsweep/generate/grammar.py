@@ -25,7 +25,7 @@ Outcome = Literal["whole", "cut", "dead end"]  # a text of the grammar, or why n
 # A schema leaves white space open. Left to choose, a small model may write blanks without end.
 JSON_LAYOUT: "JsonCompileOptions" = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 TEXT_OF_LARK = re.compile(r'"(?:\\.|[^"\\])*"|/(?![/*])(?:\\.|[^/\\])+/|//[^\n]*|#[^\n]*')
-CLOSING = b'"}])'
+CLOSERS = b'"}])'
 BYTES = "byte"  # llguidance's vocabulary of single bytes
 MOST_SHOWN = 300  # characters of a message of the library
 
@@ -189,7 +189,7 @@ class Mask:
     def _single_bytes(self) -> dict[int, int]:
         """Tokens of one byte, and how often each may be taken for one time of another."""
         spelled = ((token, self.tokens.decode_bytes([token])) for token in range(self.vocab))
-        return {token: 20 if text in CLOSING else 1 for token, text in spelled if len(text) == 1}
+        return {token: 20 if text in CLOSERS else 1 for token, text in spelled if len(text) == 1}
 
 
 def _matcher(grammar: Grammar, tokens: "LLTokenizer") -> "LLMatcher":
@@ -233,6 +233,6 @@ def _of_tokens(lark: str) -> str:
 
 
 def _shown(said: str) -> str:
-    """A message of the library in one line, without what a terminal would obey."""
+    """A message of the library in one line, without control characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in said.partition("<state>")[0]).split())
     return line if len(line) <= MOST_SHOWN else line[: MOST_SHOWN - 1] + "…"

@@ -88,11 +88,7 @@ def answer_all(
         return []
     found = sharding.gather(finished, len(prompts), progress, stopping)
     made = [told(p, found[p.row], tokenizer, ends) for p in prompts]
-    if grammar:
-        how = outcomes(grammar, [(a.text, a.truncated) for a in made])
-        remark({"grammar": {"kind": grammar.kind, **{end: how.count(end) for end in get_args(Outcome)}}})
-        made = [replace(a, grammar=end) for a, end in zip(made, how, strict=True)]
-    return made
+    return held_against(grammar, made, remark) if grammar else made
 
 
 def open_engine(
@@ -235,3 +231,10 @@ def told(prompt: Prompt, new: list[int], tokenizer: PreTrainedTokenizerBase, end
     )
     text, is_cut = ends.cut(whole[len(before) :])
     return Answer(text, len(response), not (is_cut or len(response) < len(new)))
+
+
+def held_against(grammar: Grammar, made: Sequence[Answer], remark: Callable[[dict[str, object]], None]) -> list[Answer]:
+    """Answers with how each ended under its grammar; `remark` hears how many ended how."""
+    how = outcomes(grammar, [(a.text, a.truncated) for a in made])
+    remark({"grammar": {"kind": grammar.kind, **{end: how.count(end) for end in get_args(Outcome)}}})
+    return [replace(a, grammar=end) for a, end in zip(made, how, strict=True)]

@@ -4,7 +4,7 @@ Shape suffixes: B rows, T tokens.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria
@@ -13,9 +13,6 @@ from winsweep.errors import Stopped
 from winsweep.generate.decoder import Prompt
 from winsweep.generate.grammar import Mask
 from winsweep.text.ends import Ends
-
-if TYPE_CHECKING:
-    from llguidance import LLMatcher
 
 
 @torch.inference_mode()
@@ -56,7 +53,7 @@ class Masked(LogitsProcessor):
 
     def __init__(self, mask: Mask, num_rows: int) -> None:
         self.mask = mask
-        self.states: list[LLMatcher] | None = None
+        self.states: list[Any] | None = None
         self.num_rows = num_rows
 
     def __call__(self, ids_BT: torch.Tensor, logits_BV: torch.Tensor) -> torch.Tensor:
