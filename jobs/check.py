@@ -18,6 +18,7 @@ def want(ask: ModelUse, need: Need) -> Want:
     params, inputs = base_of(ask.model, need)
     params |= {"max_tokens": ask.max_tokens, "frames": ask.frames, "decodings": ask.decodings, "adapters": ask.adapters}
     params |= {"system_frames": ask.system_frames} if ask.system_frames else {}
+    params |= {"grammars": ask.grammars} if ask.grammars else {}
     params |= {"context": ask.model.context} if ask.model.context and inputs else {}
     params |= {"loras": ask.loras} if ask.loras else {}
     asked = {

@@ -1,4 +1,4 @@
-"""generate: a model, with or without the rule adapter, answers an instruction set greedily; ranks share its rows."""
+"""generate: a model, with or without rules and a grammar, answers an instruction set greedily; ranks share its rows."""
 
 import json
 
@@ -19,6 +19,7 @@ def want(ask: Generation, need: Need) -> Want:
     params, inputs = base_of(ask.model, need)
     if ask.adapter.rules:
         params["adapter"] = ask.adapter
+    params |= {"grammar": ask.grammar} if ask.grammar else {}
     params |= {"decoding": ask.decoding, "frame": ask.frame}
     if isinstance(ask.model, Model) and not isinstance(ask.model.source, (Pretrain, Training)):
         params["ends"] = ENDS
@@ -35,11 +36,12 @@ def run(job: Job) -> None:
     from winsweep.generate.sharding import Sharding
     from winsweep.study.cell import Decoding
     from winsweep.study.frame import Frame
-    from winsweep.study.rules import Adapter
+    from winsweep.study.rules import Adapter, Grammar
 
     with open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8") as f:
         asked = [json.loads(line) for line in f]
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
+    grammar = keys.restore(Grammar, job.params["grammar"]) if "grammar" in job.params else None
     answers = answer_all(
         [row.get("messages") or row["instruction"] for row in asked],
         *job.base(),
@@ -55,6 +57,7 @@ def run(job: Job) -> None:
         job.notes.update,
         job.params.get("context"),
         job.lora(),
+        grammar,
     )
     if job.rank:
         return
@@ -66,6 +69,7 @@ def run(job: Job) -> None:
             "dataset": row["dataset"],
             "num_tokens": a.num_tokens,
             "truncated": a.truncated,
+            **({"grammar": a.grammar} if a.grammar else {}),
         }
         | ({"messages": row["messages"]} if "messages" in row else {})
         for row, a in zip(asked, answers, strict=True)

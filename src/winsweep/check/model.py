@@ -14,7 +14,7 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from winsweep.check.adapters import adapters
 from winsweep.check.finding import Finding, one_line
-from winsweep.check.tokenizer import added, ends, frames, ids_of, vocabulary
+from winsweep.check.tokenizer import added, ends, frames, grammars, ids_of, vocabulary
 from winsweep.errors import Unreachable
 from winsweep.study.cell import HubModel
 from winsweep.study.frame import Asked
@@ -77,6 +77,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
         found += [vocabulary(report, tokenizer, [ids for rows in read for ids in rows])] if report else []
         found += [f for f in (_guarded("end of a turn", found, lambda: ends(tokenizer, folder)), added(tokenizer)) if f]
         found += frames(said, tokenizer, config, instructions or ())
+        found += grammars(said, tokenizer, config, folder)
     found += context(config, given, said, read, bool(instructions))
     found += packages(said)
     return Looked(tuple(found), facts)

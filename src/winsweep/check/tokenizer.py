@@ -9,9 +9,10 @@ from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 from winsweep import keys
 from winsweep.check.finding import Finding, one_line
 from winsweep.errors import WinsweepError
+from winsweep.generate.grammar import Mask
 from winsweep.generate.rule_tokens import resolve
 from winsweep.study.frame import Asked, Frame, Message, turns
-from winsweep.study.rules import Adapter
+from winsweep.study.rules import Adapter, Grammar
 from winsweep.text.chat import form_of
 from winsweep.text.encode import encode, prompt_ids
 from winsweep.text.ends import ends_of
@@ -124,3 +125,31 @@ def frames(
             resolve(keys.restore(Adapter, adapter), tokenizer, config.get_text_config().vocab_size, Frame(**plain))
         except WinsweepError as e:
             yield Finding("problem", "rules", one_line(e))
+
+
+def grammars(
+    said: Mapping, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, folder: Path
+) -> Iterator[Finding]:
+    """Whether this tokenizer can write an answer under each grammar."""
+    for grammar, stop in said.get("grammars", ()):
+        asked = keys.restore(Grammar, grammar)
+        try:
+            ends = ends_of(str(folder), None, tokenizer, stop)
+            can_end = Mask(asked, tokenizer, config.get_text_config().vocab_size, ends).can_end()
+        except WinsweepError as e:
+            yield Finding("problem", "grammar", one_line(e))
+            continue
+        told = f"the {asked.kind} {asked.text[:40]!r}{'…' * (len(asked.text) > 40)}"
+        if can_end:
+            yield Finding("ok", "grammar", f"answers can be written under {told}")
+        elif can_end is None:
+            yield Finding(
+                "unknown", "grammar", f"no answer under {told} was found in 400 tries; look at its first ones"
+            )
+        else:
+            yield Finding(
+                "problem",
+                "grammar",
+                f"no tokens of this tokenizer write a text of {told}",
+                "legal is a grammar that it can spell; change the grammar, or use another model",
+            )

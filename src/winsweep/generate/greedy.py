@@ -1,8 +1,9 @@
 """Greedy answers to a list of instructions, resumable row by row, in slots where the model allows it."""
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -12,6 +13,7 @@ from winsweep.generate import vllm_engine
 from winsweep.generate.adapter import Rules
 from winsweep.generate.compatibility import fitting
 from winsweep.generate.decoder import Decoder, Prompt
+from winsweep.generate.grammar import Mask, Outcome, outcomes
 from winsweep.generate.model_cache import load
 from winsweep.generate.plain import answer_batch
 from winsweep.generate.row_log import RowLog
@@ -20,7 +22,7 @@ from winsweep.generate.sharding import Sharding
 from winsweep.generate.step import Step
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Asked, Frame, turns
-from winsweep.study.rules import Adapter
+from winsweep.study.rules import Adapter, Grammar
 from winsweep.text.context import known_context, refuse_rowless
 from winsweep.text.conversations import as_text
 from winsweep.text.encode import prompt_ids, spelling
@@ -36,6 +38,7 @@ class Answer:
     text: str  # as written: not stripped, without special tokens
     num_tokens: int  # of the response, the token that ended it not counted
     truncated: bool  # the cap was hit before its end
+    grammar: Outcome | None = None  # how it ended under one
 
 
 def answer_all(
@@ -54,6 +57,7 @@ def answer_all(
     remark: Callable[[dict[str, object]], None] = lambda _: None,
     context: int | None = None,
     lora: Path | None = None,
+    grammar: Grammar | None = None,
 ) -> list[Answer]:
     """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made
     again.
@@ -68,7 +72,7 @@ def answer_all(
     """
     refuse_first_tag(instructions, adapter)
     tokenizer, ends, window, write = open_engine(
-        base, revision, decoding, sharding.rank, frame, adapter, note, context, lora
+        base, revision, decoding, sharding.rank, frame, adapter, note, context, lora, grammar
     )
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
     refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
@@ -87,7 +91,8 @@ def answer_all(
     if sharding.rank:
         return []
     found = sharding.gather(finished, len(prompts), progress, stopping)
-    return [told(p, found[p.row], tokenizer, ends) for p in prompts]
+    made = [told(p, found[p.row], tokenizer, ends) for p in prompts]
+    return held_against(grammar, made, remark) if grammar else made
 
 
 def open_engine(
@@ -100,6 +105,7 @@ def open_engine(
     note: Callable[[str], None],
     context: int | None = None,
     lora: Path | None = None,
+    grammar: Grammar | None = None,
 ) -> tuple[PreTrainedTokenizerBase, Ends, int, Write]:
     """Tokenizer and context of a model, where its answers end, and what writes them. BadData where nobody says what its
     `context` is.
@@ -122,7 +128,7 @@ def open_engine(
         ends,
         known_context(model.config, base, context),
         lambda order, done, stopping: answers(
-            model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, note
+            model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, note, grammar
         ),
     )
 
@@ -163,6 +169,7 @@ def answers(
     adapter: Adapter | None,
     stopping: Callable[[], str | None],
     note: Callable[[str], None],
+    grammar: Grammar | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
     """Row and tokens of each answer but those `done`, as they come."""
     attention = model.config._attn_implementation
@@ -170,7 +177,7 @@ def answers(
         step, how = fitting(model)
         note(how if step else f"batches: {how}")
         make = in_slots if step else in_batches
-        yield from make(step or model, tokenizer, order, done, ends, decoding, frame, adapter, stopping)
+        yield from make(step or model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, grammar)
     finally:
         model.set_attn_implementation(attention)  # whoever gets this model next finds it as it was
 
@@ -185,11 +192,12 @@ def in_slots(
     frame: Frame,
     adapter: Adapter | None,
     stopping: Callable[[], str | None],
+    grammar: Grammar | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
-    rules = (
-        None if adapter is None else resolve(adapter, tokenizer, step.model.config.get_text_config().vocab_size, frame)
-    )
-    decoder = Decoder(step, min(decoding.batch, len(order)), ends, rules, free_bytes(step.model))
+    vocab = step.model.config.get_text_config().vocab_size
+    rules = None if adapter is None else resolve(adapter, tokenizer, vocab, frame)
+    mask = Mask(grammar, tokenizer, vocab, ends) if grammar else None
+    decoder = Decoder(step, min(decoding.batch, len(order)), ends, rules, free_bytes(step.model), mask)
     yield from decoder.answer([p for p in order if p.row not in done], stopping)
 
 
@@ -203,15 +211,18 @@ def in_batches(
     frame: Frame,
     adapter: Adapter | None,
     stopping: Callable[[], str | None],
+    grammar: Grammar | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
     """In batches that are the same whatever is done already, so that bf16 does not tell how often an attempt
     was ended.
     """
     rules = None if adapter is None else Rules.for_model(model, tokenizer, adapter, frame)
+    vocab = model.config.get_text_config().vocab_size
+    mask = Mask(grammar, tokenizer, vocab, ends) if grammar else None
     for start in range(0, len(order), decoding.batch):
         batch = order[start : start + decoding.batch]
         if any(p.row not in done for p in batch):
-            yield from answer_batch(model, tokenizer, batch, ends, rules, stopping)
+            yield from answer_batch(model, tokenizer, batch, ends, rules, stopping, mask)
 
 
 def free_bytes(model: PreTrainedModel) -> float:
@@ -234,3 +245,10 @@ def told(prompt: Prompt, new: list[int], tokenizer: PreTrainedTokenizerBase, end
     )
     text, is_cut = ends.cut(whole[len(before) :])
     return Answer(text, len(response), not (is_cut or len(response) < len(new)))
+
+
+def held_against(grammar: Grammar, made: Sequence[Answer], remark: Callable[[dict[str, object]], None]) -> list[Answer]:
+    """Answers with how each ended under its grammar; `remark` hears how many ended how."""
+    how = outcomes(grammar, [(a.text, a.truncated) for a in made])
+    remark({"grammar": {"kind": grammar.kind, **{end: how.count(end) for end in get_args(Outcome)}}})
+    return [replace(a, grammar=end) for a, end in zip(made, how, strict=True)]

@@ -12,7 +12,7 @@ from winsweep.study.frame import Frame
 from winsweep.study.held_out import Evaluation
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
-from winsweep.study.rules import Adapter
+from winsweep.study.rules import Adapter, Grammar
 from winsweep.study.sample import Sample
 
 
@@ -151,6 +151,7 @@ class Generation:
     decoding: Decoding
     frame: Frame
     instructions: Source
+    grammar: Grammar | None = added(None)  # that every answer is a text of
 
 
 @worked_out_once

@@ -28,7 +28,7 @@ class Varying(NamedTuple):
 
 def families(models: Sequence[ModelEntry], arms: Mapping[str, Arm]) -> list[str]:
     """MODEL.ARM of everything that is trained."""
-    return [f"{m.name}.{a.name}" for m in models for a in arms.values() if a.task and a.fits(m.name)]
+    return [f"{m.name}.{a.name}" for m in models for a in arms.values() if a.section == "tasks" and a.fits(m.name)]
 
 
 @dataclass
@@ -100,7 +100,9 @@ class Cells:
         """What the cells of an arm are compared with: what the arm says, else what the study says."""
         given = self.root.mapping()
         if arm.reference:
-            at = given["tasks" if arm.task else "adapters"].mapping()[arm.name].mapping()["reference"]
+            is_own = "reference" in given[arm.section].mapping()[arm.name].mapping()
+            said_by = arm if is_own or arm.of is None else self.arms[arm.of]
+            at = given[said_by.section].mapping()[said_by.name].mapping()["reference"]
             return one_of(self.arms, arm.reference, at, lambda a: a.fits(model))
         compare = given["compare"].mapping()
         node = compare.get("reference", given["compare"])
@@ -124,14 +126,15 @@ class Cells:
 
     def new_generation(self, entry: ModelEntry, arm: Arm, seed: int, point: Point) -> Generation:
         """The outputs of an arm, trained or not, on the study's instructions."""
-        if arm.task is None:
-            hangs, family = self.hangs_on(entry, arm), f"{entry.name}.{arm.name}"
-            is_one = not hangs.seed and not (hangs.point and point)
-            name = family if is_one else self.label(entry, arm, seed, point)
-            model = self.model(entry, seed, point)
-            return Generation(name, model, arm.adapter, arm.decoding, arm.frame, self.instructions)
-        tuned = self.new_training(entry, arm, arm.task, seed, point)
-        return Generation(tuned.name, tuned, arm.adapter, arm.decoding, arm.frame, self.instructions)
+        answered: Model | Training = self.model(entry, seed, point)
+        if arm.of:
+            answered = self.tuned(entry, self.arms[arm.of], seed, point)
+        elif arm.task:
+            answered = self.new_training(entry, arm, arm.task, seed, point)
+        hangs, name = self.hangs_on(entry, arm), self.label(entry, arm, seed, point)
+        if arm.task is None and not hangs.seed and not (hangs.point and point):
+            name = f"{entry.name}.{arm.name}"
+        return Generation(name, answered, arm.adapter, arm.decoding, arm.frame, self.instructions, arm.grammar)
 
     def tuned(self, entry: ModelEntry, arm: Arm, seed: int, point: Point) -> Training:
         """The finetune of a trained arm, at any seed."""

@@ -14,6 +14,7 @@ from winsweep.strict import Node
 from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.row_options import take_row_options
+from winsweep.study.rules import Grammar
 from winsweep.study.sections import ModelSection
 from winsweep.study.web_file import UrlFile
 
@@ -27,7 +28,7 @@ Base = HubModel | LocalFile | Pretrain  # where a model comes from
 
 class Parts:
     """Reads parts of the study at `path`; what local files it names fills `files` (by sha256), `urls` and `missing` (by
-    path, worded).
+    path, worded), what grammars `grammars` (by place).
     """
 
     def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
@@ -35,6 +36,7 @@ class Parts:
         self.files: dict[str, Path] = {}
         self.urls: dict[Path, UrlFile] = {}
         self.missing: dict[Path, str] = {}
+        self.grammars: dict[str, Grammar] = {}
 
     def model(self, name: str, node: Node) -> Model | None:
         """One entry of models:, None for one that starts from a cell; BadStudy with everything that is wrong with

@@ -86,11 +86,26 @@ class TaskEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GrammarSection:
+    """What every answer of an arm is, from its first character to its last: greedy decoding chooses among the tokens
+    that the grammar allows. Give exactly one. How: `docs/how_to/constrain.md`.
+    """
+
+    regex: str | None = None  #: regular expression that matches the whole answer; without look-around and references
+    json_schema: Mapping[str, object] | None = None  #: JSON schema of the answer
+    lark: str | None = None  #: grammar in Lark's notation; its rule `start` is the whole answer
+    #: file beside the study that holds the grammar; its ending says which: `.regex`, `.json` or `.lark`
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdapterEntry:
-    """An arm without training."""
+    """An arm that trains nothing of its own: a base model, or the models of a task, under rules or a grammar."""
 
     also: ClassVar = (Adapter,)
     preset: Preset = "as_run"  #: what rule fields have that are not given: the paper's runs, or its text
+    of: str | None = None  #: the task whose models are adapted; without it, the base models
+    grammar: GrammarSection | None = None  #: what every answer is a text of
     decoding: Decoding | None = None  #: fields of the decoding for this arm alone
     frame: Frame | None = None  #: speaker tags of this arm alone
     models: tuple[str, ...] | None = None  #: the models that the arm is for; without it, every model
@@ -178,7 +193,9 @@ class Containment:
     quantile: float = 0.05
     embedder: Embedder | None = None  #: what turns texts into vectors; without it, all-mpnet-base-v2
     models: tuple[str, ...] | None = None  #: models to look at; without it, all
-    arms: tuple[str, ...]  #: arms to look at: trained ones
+    #: arm with a grammar that stands beside an arm, as a guard of it: `{ARM: ARM_WITH_GRAMMAR}`
+    constrained: Mapping[str, str] | None = None
+    arms: tuple[str, ...]  #: arms to look at; untrained ones without a guard
     seed: int | None = None  #: seed of the finetunes to look at; without it, the study's first
 
 
@@ -204,7 +221,7 @@ class StudyFile:
     frame: Frame | None = None  #: text around instructions and responses
     instructions: RowsEntry  #: instructions that all models answer
     decoding: Decoding | None = None  #: how answers are written
-    adapters: Mapping[str, AdapterEntry] | None = None  #: arms without training
+    adapters: Mapping[str, AdapterEntry] | None = None  #: arms without training of their own
     compare: Compare  #: who judges, and what with what
     choose: Choose | None = None  #: validation runs that pick recipe fields
     #: figures of others, by `MODEL.ARM`: mean and standard deviation in percent, such as `[43.3, 1.1]` [percent]

@@ -20,6 +20,7 @@ from winsweep.study.inheritance import read_extended
 from winsweep.study.parts import Fingerprint, Parts, check_study_name
 from winsweep.study.published import read_published
 from winsweep.study.recipe_layers import RecipeLayers
+from winsweep.study.rules import Grammar
 from winsweep.study.sections import Compare, StudyFile
 from winsweep.study.selection import Selection
 from winsweep.study.starts import ModelEntry
@@ -43,6 +44,7 @@ class Study:
     missing: Mapping[Path, str]
     notes: str = ""  # shown under the table
     analyses: Mapping[str, Analysis] = dataclasses.field(default_factory=dict)
+    grammars: Mapping[str, Grammar] = dataclasses.field(default_factory=dict)  # by the place that names each
 
 
 def read_study(path: Path, fingerprint: Fingerprint, lenient: bool = False) -> Study:
@@ -97,6 +99,7 @@ class _Reader:
             self.parts.missing,
             present(notes),
             present(analyses),
+            self.parts.grammars,
         )
 
     def instructions(self) -> Source:
@@ -145,8 +148,11 @@ class _Reader:
         seen = strict.Findings()
         decoding, frame = seen.of(self.section, Decoding, "decoding"), seen.of(self.section, Frame, "frame")
         common = Common(decoding or Decoding(), frame or Frame(), models)
-        out = (seen.of(adapter_arms, self.given["adapters"], common) or []) if "adapters" in self.given else []
-        out += seen.of(lambda: task_arms(self.need("tasks"), common, self.parts)) or []
+        tasks = seen.of(lambda: task_arms(self.need("tasks"), common, self.parts))
+        by_name = None if tasks is None else {a.name: a for a in tasks}
+        section = self.given.get("adapters")
+        out = (seen.of(adapter_arms, section, common, self.parts, by_name) or []) if section else []
+        out += tasks or []
         seen.stop()
         if not out:
             strict.not_empty(self.given["tasks"], "name a task, or an adapter under adapters:")

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from winsweep.graph import Gates
-from winsweep.keys import NAME_ONLY, worked_out_once
+from winsweep.keys import NAME_ONLY, added, worked_out_once
 from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.cell import (
     Comparison,
@@ -22,7 +22,7 @@ from winsweep.study.cell import (
 from winsweep.study.frame import Frame
 from winsweep.study.lora import Lora
 from winsweep.study.origin import root_of, starts_of
-from winsweep.study.rules import Adapter
+from winsweep.study.rules import Adapter, Grammar
 
 TRAIN, OUTPUTS, RANK = "finetune", "generate", "rank"
 
@@ -41,6 +41,7 @@ class ModelUse:
     instructions: tuple[Source, ...]
     loras: tuple[Lora, ...] = ()  # adapters that its finetunes have
     system_frames: tuple[Frame, ...] = ()  # that a system message is written in
+    grammars: tuple[tuple[Grammar, tuple[str, ...]], ...] = added(())  # each with the texts that are to end an answer
 
 
 @worked_out_once
@@ -88,9 +89,9 @@ def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True
 def _comparisons(table: Table, analyses: Mapping[str, Analysis]) -> Iterator[Comparison]:
     """Every comparison that anything of the study hangs on, validation runs included, each once."""
     seen: set[Comparison] = set()
-    todo = [c.comparison for c in table.cells] + [
-        a.ask.comparison for a in analyses.values() if isinstance(a.ask, Containment)
-    ]
+    contained = [a.ask for a in analyses.values() if isinstance(a.ask, Containment)]
+    todo = [c.comparison for c in table.cells]
+    todo += [c for ask in contained for c in (ask.comparison, ask.constrained) if c]
     while todo:
         found = todo.pop()
         if found in seen:
@@ -138,6 +139,7 @@ def _use(
                 *(g.frame for g in of if _has_system(g.instructions)),
             ]
         ),
+        _once((g.grammar, g.decoding.stop) for g in of if g.grammar),
     )
 
 
