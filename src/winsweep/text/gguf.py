@@ -42,7 +42,11 @@ def convert(file: Path, folder: Path, precision: str = "bf16") -> Path:
                 f"{file}: cannot be read ({type(e).__name__}: {' '.join(str(e).split())[:200]}); legal is a GGUF file "
                 f"of a kind that transformers reads, with the package gguf; type pip install gguf, or name another"
             ) from e
-        os.replace(made, folder)
+        try:
+            os.replace(made, folder)
+        except OSError:
+            if not (folder / "config.json").is_file():  # made meanwhile by somebody else
+                raise
     return folder
 
 
