@@ -50,11 +50,13 @@ def test_a_killed_finetune_of_a_real_model_ends_in_the_same_bits(smollm2, exampl
     """Four steps of two short texts; the checkpoint, 1.6 GB of weights and optimizer, is read and written."""
     recipe = Recipe(lr=1e-4, epochs=2, global_batch=2, warmup_ratio=0.1, precision="fp32")
     calm, killed = (
-        World(tmp_path / name, smollm2, "zero1", 1, recipe, micro_tokens=256, checkpoint_steps=2)
+        World(
+            tmp_path / name, smollm2, "zero1", 1, recipe, micro_tokens=256, checkpoint_steps=2, checkpoint_behind=False
+        )
         for name in ("calm", "killed")
     )
     for world in (calm, killed):
-        world.examples, world.timeout_s = examples[2:6], 120.0
+        world.examples, world.timeout_s, world.limit_s = examples[2:6], 120.0, 280.0
     calm.done()
     killed.killed_at(rank=0, event="progress", step=3)
     assert killed.checkpoints() == ["checkpoint-2"]
