@@ -45,6 +45,7 @@ DOORS = {
     "alembic": {"trackers/mlflow.py"},
     "apprise": {"messages/deliver.py"},
     "shtab": {"completion.py"},
+    "llguidance": {"generate/grammar.py"},
 }
 PURE = (
     "amounts",

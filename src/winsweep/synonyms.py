@@ -95,6 +95,11 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
         Ours("models", "the study", "models: {NAME: {hf_id: …, revision: …}}, or path: DIR"),
         "model_name model_name_or_path model model_id base_model base_models model_path hf_id",
     ),
+    (
+        Ours("from", "models: {NAME: …}", "a cell of this study: MODEL.ARM"),
+        "start start_from init_from initialize_from checkpoint resume_from parent adapter_path",
+    ),
+    (Ours("system", "tasks: {NAME: …} or instructions"), "system_prompt system_message sys_prompt persona"),
     (Ours("revision", "models: {NAME: …}"), "commit branch rev sha model_revision"),
     (
         Ours("path", "models: {NAME: …} or tasks: {NAME: …}"),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from winsweep import strict
 from winsweep.strict import Node
 from winsweep.study.arms import overrides, refuse_same
-from winsweep.study.cell import Choice, Comparison, Decoding, Generation, Judge, LocalFile, Source, Training
+from winsweep.study.cell import Choice, Comparison, Decoding, Generation, Judge, LocalFile, Model, Source, Training
 from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
 from winsweep.study.sections import Choose
@@ -33,11 +33,14 @@ class Selection:
     by: Literal["lc_win_rate", "win_rate"]
     picks: Mapping[str, Mapping[str, Any]]  # fields of the recipe
 
-    def of(self, training: Training, family: str, decoding: Decoding) -> Training:
-        """`training` with what was picked for its family, or with the choice that will be."""
+    def of(self, training: Training, family: str, decoding: Decoding, start: Model) -> Training:
+        """`training` with what was picked for its family, or with the choice that will be; `start` is its model at the
+        seed of the validation runs.
+        """
         if family in self.picks:
             return dataclasses.replace(training, recipe=dataclasses.replace(training.recipe, **self.picks[family]))
-        runs = tuple(self._run(training, f"{family}.val{point_label(p)}", p, decoding) for p in self.points)
+        like = dataclasses.replace(training, model=start)
+        runs = tuple(self._run(like, f"{family}.val{point_label(p)}", p, decoding) for p in self.points)
         # whatever the study says of these fields decides nothing
         first = dataclasses.replace(training.recipe, **self.points[0])
         return dataclasses.replace(training, recipe=first, choice=Choice(family, self.by, tuple(self.points[0]), runs))
