@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from winsweep import cell_results
 from winsweep.errors import CheckFailed, NotFound
 from winsweep.export.facts import model_folder
-from winsweep.study.cell import Generation
+from winsweep.study.cell import Generation, Training
 from winsweep.study.frame import Message, turns
 from winsweep.study.pretrain import Pretrain
 from winsweep.workspace import Workspace
@@ -40,12 +40,13 @@ def beneath(workspace: Workspace, label: str) -> Path | None:
     training = cell_results.training(workspace, label)
     if training.recipe.makes_model:
         return None
-    source = training.model.source
-    found = (
-        workspace.store.published().get(workspace.need("pretrain", training.model).key)
-        if isinstance(source, Pretrain)
-        else model_folder(workspace, source)
-    )
+    source, there = training.model.source, workspace.store.published()
+    if isinstance(source, Pretrain):
+        found = there.get(workspace.need("pretrain", training.model).key)
+    elif isinstance(source, Training):
+        found = there.get(workspace.need("collect", source).key)
+    else:
+        found = model_folder(workspace, training.model)
     if found is None:
         raise NotFound(f"{label}: its model {training.model.name} is not on this machine; leave out --check")
     return found

@@ -131,6 +131,13 @@ class Cells:
             answered = self.tuned(entry, self.arms[arm.of], seed, point)
         elif arm.task:
             answered = self.new_training(entry, arm, arm.task, seed, point)
+        if isinstance(answered, Training) and not answered.recipe.makes_model and arm.decoding.engine == "vllm":
+            at = self.root.mapping().get("decoding", self.root)
+            raise at.error(
+                f"engine: vllm with the adapters of {entry.name}.{arm.name}",
+                "adapters by themselves are read by engine: slots alone",
+                "type recipe: {lora: {merge: true}} for one model, or engine: slots",
+            )
         hangs, name = self.hangs_on(entry, arm), self.label(entry, arm, seed, point)
         if arm.task is None and not hangs.seed and not (hangs.point and point):
             name = f"{entry.name}.{arm.name}"
@@ -146,16 +153,6 @@ class Cells:
     def new_training(self, entry: ModelEntry, arm: Arm, task: Rows, seed: int, point: Point) -> Training:
         owns, label = self.owns(entry), self.label(entry, arm, seed, point)
         recipe, held_out = self.recipes.of(entry.name, owns, arm, point), self.recipes.eval_of(owns, arm)
-        if not recipe.makes_model and arm.decoding.engine == "vllm":
-            raise (
-                self.root.mapping()
-                .get("decoding", self.root)
-                .error(
-                    f"engine: vllm with the adapters of {entry.name}.{arm.name}",
-                    "adapters by themselves are read by engine: slots alone",
-                    "type recipe: {lora: {merge: true}} for one model, or engine: slots",
-                )
-            )
         looked_at = evaluation.read(held_out[1], held_out[0], self.arms, self.parts) if held_out else None
         model = self.model(entry, seed, point)
         tuned = Training(label, model, task, recipe, seed, arm.frame, evaluation=looked_at)
