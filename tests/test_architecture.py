@@ -78,6 +78,7 @@ PURE = (
     "cluster_file",
     "node_environment",
     "placement",
+    "gpu_memory",
     "errors",
     "zero",
     "layout",

@@ -21,7 +21,7 @@ from winsweep.train.rank_group import RankGroup
 GATHERED = 1e9  # parameters that stage 3 has whole at a time, at most
 
 
-def settle(
+def choose(
     placement: Placement,
     base: str | Path,
     revision: str | None,
