@@ -45,7 +45,7 @@ def _looked_at(evaluation: Evaluation, need: Need) -> dict[str, object]:
 
 
 def run(job: Job) -> None:
-    from winsweep.study.recipe import Recipe
+    from winsweep.study.recipe import restore
     from winsweep.text import encode, model
     from winsweep.text.context import refuse_unfit
     from winsweep.train import room
@@ -53,7 +53,7 @@ def run(job: Job) -> None:
     from winsweep.train.rank_group import join
     from winsweep.zero import read_all, read_zero
 
-    recipe, frame = Recipe(**job.params["recipe"]), Frame(**job.params["frame"])
+    recipe, frame = restore(job.params["recipe"]), Frame(**job.params["frame"])
     base, revision = job.base()
     tokenizer = model.load_tokenizer(base, revision)
     encoded = encode.encode_all(_conversations(job.inputs["examples"]), tokenizer, frame, recipe)

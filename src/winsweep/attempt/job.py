@@ -61,6 +61,10 @@ class Job:
         source = self.params["base"]["source"]
         return (str(self.file(source)), None) if "sha256" in source else (source["hf_id"], source["revision"])
 
+    def lora(self) -> Path | None:
+        """The adapters that the model goes with, if it is finetuned by such."""
+        return self.inputs.get("lora")
+
     def progress(self, done: int, total: int) -> None:
         """Tell whoever watches how far this attempt is; cheap enough for every step."""
         self.report({"done": done, "total": total})

@@ -12,10 +12,12 @@ import torch
 import transformers
 from transformers import AutoConfig, PreTrainedConfig
 
+from winsweep.check.adapters import adapters
 from winsweep.check.finding import Finding, one_line
-from winsweep.check.tokenizer import added, ends, frames, ids_of, vocabulary
+from winsweep.check.tokenizer import added, ends, frames, grammars, ids_of, vocabulary
 from winsweep.errors import Unreachable
 from winsweep.study.cell import HubModel
+from winsweep.study.frame import Asked
 from winsweep.text import hub, weights
 from winsweep.text.context import context_of, unsaid
 from winsweep.text.model import load_tokenizer
@@ -34,7 +36,7 @@ class Looked:
     facts: Mapping[str, int]
 
 
-def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[str] | None) -> Looked:
+def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[Asked] | None) -> Looked:
     """Every check of the model at `base` (a directory, or a hub id with its revision) under what is `said` of its use:
     a ModelUse in plain types.
 
@@ -65,14 +67,17 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
     report = _guarded("weights", found, lambda: weights.read_report(folder, config))
     if report:
         found.append(weights_found(report))
-        facts = {"num_parameters": report.num_parameters, "num_bytes": report.num_bytes, **token_bytes(config)}
+        told, sizes = adapters(report.model, said.get("loras", ()))
+        found += told
+        facts = {"num_parameters": report.num_parameters, "num_bytes": report.num_bytes, **sizes, **token_bytes(config)}
     tokenizer = _guarded("tokenizer", found, lambda: load_tokenizer(str(folder), None))
     given = (said.get("base") or said).get("context") if isinstance(said.get("base") or said, Mapping) else None
     read = ids_of(said, tokenizer, instructions or ()) if tokenizer else []
     if tokenizer:
         found += [vocabulary(report, tokenizer, [ids for rows in read for ids in rows])] if report else []
         found += [f for f in (_guarded("end of a turn", found, lambda: ends(tokenizer, folder)), added(tokenizer)) if f]
-        found += frames(said, tokenizer, config)
+        found += frames(said, tokenizer, config, instructions or ())
+        found += grammars(said, tokenizer, config, folder)
     found += context(config, given, said, read, bool(instructions))
     found += packages(said)
     return Looked(tuple(found), facts)
