@@ -1,6 +1,7 @@
 """finetune: examples and a base model become trained weights, in shards, by DeepSpeed ZeRO on one or several ranks."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,9 +9,11 @@ from winsweep import layout
 from winsweep.artifact import Late
 from winsweep.attempt.job import Job
 from winsweep.errors import BadData
+from winsweep.gpu_memory import ITEM
 from winsweep.graph import Need, Want
 from winsweep.keys import plain
 from winsweep.store import manifest
+from winsweep.store.free_room import refuse_full
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 from winsweep.study.cell import Data, Training, base_of
@@ -97,12 +100,18 @@ def run(job: Job) -> None:
 
 
 def _save_around(job: Job, tokenizer: "PreTrainedTokenizerBase", frame: Frame, base: str, revision: str | None) -> None:
-    """What a model directory has beside weights, and which tensors the base's own files have."""
+    """What a model directory has beside weights, and which tensors the base's own files have. OSError where the disk
+    has no room for what training will leave, which is said before it begins.
+    """
     from winsweep.text import model
     from winsweep.text.weights import BASE_NAMES, base_tensors
 
+    tensors = base_tensors(base, revision)
+    if not job.params["recipe"].get("lora"):
+        item = ITEM[job.params["recipe"]["precision"]]
+        refuse_full(job.out, item * sum(map(math.prod, tensors.values())), "the trained model")
     model.save_around(base, revision, tokenizer, job.out / "hf", frame)
-    write_atomic(job.out / "hf" / BASE_NAMES, json.dumps(base_tensors(base, revision)).encode())
+    write_atomic(job.out / "hf" / BASE_NAMES, json.dumps(tensors).encode())
 
 
 def _held_out(job: Job, tokenizer: "PreTrainedTokenizerBase", frame: Frame, recipe: "Recipe") -> "HeldOut | None":

@@ -11,6 +11,7 @@ from winsweep.cluster_file import read_cluster
 from winsweep.errors import BadStudy
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
+from winsweep.study.lora import fact
 
 BASE = {"source": {"hf_id": "some/model-7b", "revision": "x"}}
 
@@ -142,3 +143,17 @@ def test_auto_is_legal_in_a_cluster_file_and_a_stage_that_is_none_is_not(tmp_pat
     file.write_text("kind: slurm\nstages: {finetune: {zero: automatic}}\n")
     with pytest.raises(BadStudy, match="found 'automatic'"):
         read_cluster(layout.STAGES, file, stages)
+
+
+def test_adapters_take_the_weights_of_their_base_and_little_more(tmp_path):
+    lora = {"rank": 64, "alpha": None, "dropout": 0.0, "targets": "all-linear"}
+    check = Artifact("check", 1, "m", {})
+    a = Artifact(
+        "finetune", 1, "m.ins.s1", {"base": BASE, "recipe": {"precision": "bf16", "lora": lora}}, gates={"check": check}
+    )
+    placements = Placements({"finetune": Placement(gpus_per_rank=1)})
+    facts = {check.key: {"num_parameters": 7_000_000_000, fact(lora): 160_000_000}}
+    found = list(room.rows(tmp_path, placements, [Item(a, "ready", "")], 1, lambda placed: 24.0, facts))
+    told = {r.finding.what: (r.finding.verdict, r.finding.text) for r in found}
+    assert told["GPU of finetune"][0] == "ok" and told["GPU of finetune"][1].startswith("16.9 GB at least")
+    assert "up to 2.6 GB for 1 models" in told["disk"][1]
