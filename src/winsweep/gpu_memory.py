@@ -50,7 +50,7 @@ class Model:
     """What is trained: numbers of parameters, bytes of one in forward passes, and of activations, as far as known."""
 
     trained: float
-    beneath: float = 0.0  # of a model under adapters, which are trained in fp32: it has weights alone
+    untrained: float = 0.0  # of a model under adapters, which are trained in fp32: it has weights alone
     item: int = 2
     #: of one micro-batch, by the level of recomputation; none: not known
     activations: Mapping[str, float] = field(default_factory=dict)
@@ -58,12 +58,12 @@ class Model:
     @property
     def trained_item(self) -> int:
         """Bytes of one parameter that is trained."""
-        return 4 if self.beneath else self.item
+        return 4 if self.untrained else self.item
 
     @property
     def num_bytes(self) -> float:
         """Of all weights in forward passes."""
-        return self.item * self.beneath + self.trained_item * self.trained
+        return self.item * self.untrained + self.trained_item * self.trained
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from transformers import PreTrainedModel
 from winsweep.check.finding import Finding
 from winsweep.keys import restore
 from winsweep.study.lora import ALL_LINEAR, Lora, fact
-from winsweep.train.lora import linear, names, num_parameters, token_bytes
+from winsweep.train.lora import linear, names, num_adapted, token_bytes
 
 
 def adapters(model: PreTrainedModel, said: Sequence[Mapping]) -> tuple[list[Finding], dict[str, int]]:
     """What there is to say of adapters (in plain types) of a model that has shapes and no numbers, and their sizes."""
     asked = [restore(Lora, dict(lora)) for lora in said]
     found = [finding for lora in asked for finding in _of(model, lora)]
-    sizes = {fact(plain): num_parameters(model, lora) for plain, lora in zip(said, asked)}
+    sizes = {fact(plain): num_adapted(model, lora) for plain, lora in zip(said, asked)}
     kept = {fact(plain, "bytes"): token_bytes(model, lora) for plain, lora in zip(said, asked)}
     return found, sizes | kept
 
@@ -32,5 +32,5 @@ def _of(model: PreTrainedModel, lora: Lora) -> Iterator[Finding]:
             f"legal: all-linear, or some of {legal}" if there else "train it whole: take lora: out of its recipe",
         )
         return
-    num = num_parameters(model, lora)
+    num = num_adapted(model, lora)
     yield Finding("ok", "adapters", f"{num:,} parameters at rank {lora.rank}, beside {model.num_parameters():,}")

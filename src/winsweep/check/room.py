@@ -69,7 +69,7 @@ def disk(
     facts: Mapping[str, Mapping[str, int]],
 ) -> Finding:
     """Checkpoints of the finetunes that may be under way at once, and every model, against what is free; quotas are not
-    known.
+    known. A checkpoint goes when its finetune is published, before the model is collected from that beside it.
     """
     known = sorted((a for a in tuned if a.key in sizes), key=lambda a: -sizes[a.key])
     if not known:

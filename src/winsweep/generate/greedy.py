@@ -65,9 +65,8 @@ def answer_all(
     context ends. Stopped within a token once `stopping()` gives a reason. BadData names an instruction whose prompt
     leaves no room in the model's context. `note` hears how answers are made, `remark` what is to be recorded of prompts
     and ends. `expected`: how long each may become, in any unit; the longest begin first, which changes no answer.
-    `context`: tokens that the model may hold, if its configuration does not say; `lora`: adapters that it wears. Of
-    a sharding each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest
-    return nothing.
+    `context`: tokens that the model may hold, if its configuration does not say; `lora`: its adapters. Of a sharding
+    each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
     """
     refuse_first_tag(instructions, adapter)
     tokenizer, ends, window, write = open_engine(
@@ -77,8 +76,7 @@ def answer_all(
     refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
     special = spelling([[m["content"] for m in turns(asked)] for asked in instructions], tokenizer, frame)
     remark(special.notes() | {"ends": dict(ends.said)})
-    for said in special.said():
-        print(f"of {len(prompts)} prompts {said}", flush=True)
+    print("".join(f"of {len(prompts)} prompts {said}\n" for said in special.said()), end="", flush=True)
     order = sorted(prompts, key=lambda p: (-(expected[p.row] if expected else 0), -len(p.ids), p.row))
     with RowLog(work) as finished:
         found = finished.read()

@@ -84,7 +84,7 @@ def targeted(model: PreTrainedModel, lora: Lora) -> dict[str, tuple[int, int]]:
     return {name: shape for name, shape in found.items() if any(names(target, name) for target in lora.targets)}
 
 
-def num_parameters(model: PreTrainedModel, lora: Lora) -> int:
+def num_adapted(model: PreTrainedModel, lora: Lora) -> int:
     """Parameters of adapters of `model`, which need not have any yet."""
     return sum(lora.rank * (one + other) for one, other in targeted(model, lora).values())
 

@@ -21,7 +21,7 @@ from winsweep.train.rank_group import RankGroup
 GATHERED = 1e9  # parameters that stage 3 has whole at a time, at most
 
 
-def settle(
+def choose(
     placement: Placement,
     base: str | Path,
     revision: str | None,
@@ -52,10 +52,10 @@ def model_of(config: PreTrainedConfig, recipe: Recipe, tokens: int) -> Model:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     num, levels = model.num_parameters(), memory.bytes_by_level(config, dtype)
-    trained, beneath = (lora.num_parameters(model, recipe.lora), num) if recipe.lora else (num, 0)
+    trained, untrained = (lora.num_adapted(model, recipe.lora), num) if recipe.lora else (num, 0)
     if recipe.lora and dtype == torch.bfloat16:
         levels = levels | {"none": levels["none"] + lora.token_bytes(model, recipe.lora)}
-    return Model(trained, beneath, dtype.itemsize, {level: tokens * of_one for level, of_one in levels.items()})
+    return Model(trained, untrained, dtype.itemsize, {level: tokens * of_one for level, of_one in levels.items()})
 
 
 def _choice(
