@@ -20,8 +20,7 @@ from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays
 from winsweep.check import early
 from winsweep.errors import ClusterDown, WinsweepError
-from winsweep.local.controller import state_of
-from winsweep.plan import Item
+from winsweep.plan import Item, state_of
 from winsweep.prefetch import not_there
 from winsweep.remarks import remarks
 from winsweep.results import where_text

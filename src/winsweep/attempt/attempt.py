@@ -44,7 +44,7 @@ def run(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> in
     """
     store = Store(Path(spec.store)).open()
     _set_threads(spec.placement.threads)
-    if spec.key in store.published():
+    if store.has(spec.key, spec.name):
         print(f"{spec.name}: published already")
         return OK
     try:
@@ -61,7 +61,7 @@ def _stopped(store: Store, key: str, rank: int, token: str, e: Stopped) -> int:
     """The exit code of a rank that was stopped outside its stage, which counts as an attempt: another turn would be
     given without end.
     """
-    if rank == 0 and e.kind != "stopped" and key not in store.published():
+    if rank == 0 and e.kind != "stopped" and not store.has(key):
         history.count(store, key, token, e.kind, str(e))
         return FAILED if history.failures(store, [key]) else STOPPED
     return STOPPED
@@ -89,7 +89,7 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
     where = f"{record['node']}{f', GPUs {seen}' if seen else ''}"
     print(f"{spec.name}: attempt {claim.number} on {where}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
     try:
-        there = spec.key in store.published()  # by somebody who ended between our first look and our claim
+        there = store.has(spec.key, spec.name)  # by somebody who ended between our first look and our claim
         if not there:
             with registry.present(0):
                 _make(

@@ -131,7 +131,7 @@ class Parts:
 
     def on_disk(self, node: Node) -> LocalFile:
         """The file or directory that a path names, relative to the file that says so; else it is `missing`."""
-        told = Path(node.file).parent / strict.read(str, node)
+        told = Path(node.file).parent / os.path.expanduser(strict.read(str, node))
         # realpath: links in a circle lead nowhere, and raise nothing
         path = Path(os.path.realpath(paths.checked(told, f"{node.file}:{node.line}: {node.path}")))
         if not path.is_file() and not path.is_dir():  # what is neither, a pipe say, can be read once at most

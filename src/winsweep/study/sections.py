@@ -58,7 +58,7 @@ class ModelSection:
 
     hf_id: str | None = None  #: name of the model on the Hugging Face hub, such as `allenai/OLMo-7B-hf`
     revision: str | None = None  #: commit of the hub's page; needed beside `hf_id`
-    path: str | None = None  #: directory of a model on disk, relative to the study file
+    path: str | None = None  #: directory of a model on disk, relative to the study file; `~` is your home
     pretrain: Pretrain | None = None  #: a small Llama that winsweep pretrains itself
     #: a trained cell of this study that it starts from: `MODEL.ARM`, with `.sSEED` if always the same one
     start: str | None = field(default=None, metadata={"key": "from"})
