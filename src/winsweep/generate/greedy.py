@@ -8,7 +8,7 @@ from typing import get_args
 import torch
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from winsweep.errors import BadData, BadStudy
+from winsweep.errors import BadData
 from winsweep.generate import vllm_engine
 from winsweep.generate.adapter import Rules
 from winsweep.generate.compatibility import fitting
@@ -17,7 +17,7 @@ from winsweep.generate.grammar import Mask, Outcome, outcomes
 from winsweep.generate.model_cache import load
 from winsweep.generate.plain import answer_batch
 from winsweep.generate.row_log import RowLog
-from winsweep.generate.rule_tokens import resolve
+from winsweep.generate.rule_tokens import refuse_first_tag, resolve
 from winsweep.generate.sharding import Sharding
 from winsweep.generate.step import Step
 from winsweep.study.cell import Decoding
@@ -147,15 +147,6 @@ def read_prompts(
             )
         prompts.append(Prompt(i, ids, min(max_new_tokens, window - len(ids))))
     return prompts
-
-
-def refuse_first_tag(instructions: Sequence[Asked], adapter: Adapter | None) -> None:
-    """BadStudy for rules that count from the first assistant tag where a prompt has several."""
-    if adapter and adapter.tag_match == "first" and any(len(turns(asked)) > 2 for asked in instructions):
-        raise BadStudy(
-            "adapters: found tag_match: first and instructions of several turns, whose first assistant tag is an "
-            "earlier response's; tag_match: last is legal for them; type it beside rules:"
-        )
 
 
 def answers(
