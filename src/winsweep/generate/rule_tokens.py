@@ -4,14 +4,13 @@ every token.
 Shape suffix: V vocabulary.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy
-from winsweep.study.frame import Asked, Frame, turns
+from winsweep.study.frame import Frame
 from winsweep.study.rules import UNIFORM, Adapter
 from winsweep.text.special_tokens import controls_of
 
@@ -62,15 +61,6 @@ def resolve(adapter: Adapter, tokenizer: PreTrainedTokenizerBase, vocab: int, fr
         eos,
         eos if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
     )
-
-
-def refuse_first_tag(instructions: Sequence[Asked], adapter: Adapter | None) -> None:
-    """BadStudy for rules that count from the first assistant tag where a prompt has several."""
-    if adapter and adapter.tag_match == "first" and any(len(turns(asked)) > 2 for asked in instructions):
-        raise BadStudy(
-            "adapters: found tag_match: first and instructions of several turns, whose first assistant tag is an "
-            "earlier response's; tag_match: last is legal for them; type it beside rules:"
-        )
 
 
 def table_of(adapter: Adapter, tokenizer: PreTrainedTokenizerBase) -> dict[int, float]:
