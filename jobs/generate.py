@@ -5,7 +5,7 @@ import json
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Data, Generation, Model, base_of, untrained
+from winsweep.study.cell import Data, Generation, Model, Training, base_of, untrained
 from winsweep.study.pretrain import Pretrain
 
 VERSION = 2
@@ -21,7 +21,7 @@ def want(ask: Generation, need: Need) -> Want:
         params["adapter"] = ask.adapter
     params |= {"grammar": ask.grammar} if ask.grammar else {}
     params |= {"decoding": ask.decoding, "frame": ask.frame}
-    if isinstance(ask.model, Model) and not isinstance(ask.model.source, Pretrain):
+    if isinstance(ask.model, Model) and not isinstance(ask.model.source, (Pretrain, Training)):
         params["ends"] = ENDS
     params |= {"context": untrained(ask.model).context} if untrained(ask.model).context else {}
     if ask.decoding.precision == "bf16" and ask.decoding.engine == "slots":
@@ -43,7 +43,7 @@ def run(job: Job) -> None:
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
     grammar = keys.restore(Grammar, job.params["grammar"]) if "grammar" in job.params else None
     answers = answer_all(
-        [row["instruction"] for row in asked],
+        [row.get("messages") or row["instruction"] for row in asked],
         *job.base(),
         keys.restore(Decoding, job.params["decoding"]),
         Frame(**job.params["frame"]),
@@ -56,6 +56,7 @@ def run(job: Job) -> None:
         Sharding(job.rank, job.num_ranks, job.placement.timeout_s),
         job.notes.update,
         job.params.get("context"),
+        job.lora(),
         grammar,
     )
     if job.rank:
@@ -70,6 +71,7 @@ def run(job: Job) -> None:
             "truncated": a.truncated,
             **({"grammar": a.grammar} if a.grammar else {}),
         }
+        | ({"messages": row["messages"]} if "messages" in row else {})
         for row, a in zip(asked, answers, strict=True)
     ]
     write_atomic(job.out / "outputs.json", json.dumps(rows, indent=1, ensure_ascii=False).encode())

@@ -27,6 +27,7 @@ DOORS = {
     "sacrebleu": {"judge/overlap.py", "attempt/fork_server.py"},
     "submitit": {"slurm/batch_script.py"},
     "accelerate": set(),
+    "peft": {"train/lora.py"},
     "rich": {"local/view.py", "check/table.py", "watch/board.py"},
     "psutil": {"store/liveness.py"},
     "vllm": {"generate/vllm_rules.py", "generate/vllm_engine.py"},

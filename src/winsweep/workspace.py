@@ -74,16 +74,26 @@ class Workspace:
 
     def ends(self, label: str) -> list[Artifact]:
         """What a cell is made for: its judgement and its analyses."""
-        return [
-            self.judged[label],
-            *(a for name, a in self.analyses.items() if self.study.analyses[name].cell.label == label),
-        ]
+        return [self.judged[label], *self.analyses_of.get(label, ())]
 
     def table(self, labels: set[str]) -> Artifact:
         """The aggregate of the cells named."""
         return self.need(
             "aggregate", self.study.table.only(tuple(c for c in self.study.table.cells if c.label in labels))
         )
+
+    @cached_property
+    def cells(self) -> dict[str, Cell]:
+        """Label to cell."""
+        return {cell.label: cell for cell in self.study.table.cells}
+
+    @cached_property
+    def analyses_of(self) -> dict[str, list[Artifact]]:
+        """Label of each cell that has any to its analyses."""
+        found: dict[str, list[Artifact]] = {}
+        for name, a in self.analyses.items():
+            found.setdefault(self.study.analyses[name].cell.label, []).append(a)
+        return found
 
     @cached_property
     def wanted(self) -> list[Artifact]:
@@ -183,8 +193,8 @@ def columns(chains: Iterable[Mapping[str, object]]) -> list[str]:
 
 
 def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
-    """Stage to the artifacts of one cell, without those of the cell that it is compared with and of the validation runs
-    before it.
+    """Stage to the artifacts of one cell, without those of the cell that it is compared with, of the validation runs
+    before it and of the cell that its finetune starts from.
     """
     found: dict[str, list[Artifact]] = {}
 
@@ -192,7 +202,8 @@ def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
         if a not in found.setdefault(a.stage, []):
             found[a.stage].append(a)
         for name, i in (*a.inputs.items(), *a.gates.items()):
-            if name != "reference" and a.stage != "choose":
+            is_start = a.stage == "finetune" and i.stage == "collect"
+            if name != "reference" and a.stage != "choose" and not is_start:
                 walk(i)
 
     for a in ends:
@@ -201,4 +212,4 @@ def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
 
 
 def cell_of(workspace: Workspace, label: str) -> Cell:
-    return next(c for c in workspace.study.table.cells if c.label == label)
+    return workspace.cells[label]

@@ -8,7 +8,6 @@ from typing import get_args
 import torch
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from winsweep.errors import BadData
 from winsweep.generate import vllm_engine
 from winsweep.generate.adapter import Rules
 from winsweep.generate.compatibility import fitting
@@ -16,15 +15,16 @@ from winsweep.generate.decoder import Decoder, Prompt
 from winsweep.generate.grammar import Mask, Outcome, outcomes
 from winsweep.generate.model_cache import load
 from winsweep.generate.plain import answer_batch
+from winsweep.generate.prompts import read_prompts, refuse_first_tag
 from winsweep.generate.row_log import RowLog
 from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.sharding import Sharding
 from winsweep.generate.step import Step
 from winsweep.study.cell import Decoding
-from winsweep.study.frame import Frame
+from winsweep.study.frame import Asked, Frame, turns
 from winsweep.study.rules import Adapter, Grammar
 from winsweep.text.context import known_context, refuse_rowless
-from winsweep.text.encode import prompt_ids, spelling
+from winsweep.text.encode import spelling
 from winsweep.text.ends import Ends, ends_of
 from winsweep.text.model import load_tokenizer
 
@@ -41,7 +41,7 @@ class Answer:
 
 
 def answer_all(
-    instructions: list[str],
+    instructions: Sequence[Asked],
     base: str,
     revision: str | None,
     decoding: Decoding,
@@ -55,6 +55,7 @@ def answer_all(
     sharding: Sharding = Sharding(),
     remark: Callable[[dict[str, object]], None] = lambda _: None,
     context: int | None = None,
+    lora: Path | None = None,
     grammar: Grammar | None = None,
 ) -> list[Answer]:
     """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made
@@ -64,15 +65,17 @@ def answer_all(
     context ends. Stopped within a token once `stopping()` gives a reason. BadData names an instruction whose prompt
     leaves no room in the model's context. `note` hears how answers are made, `remark` what is to be recorded of prompts
     and ends. `expected`: how long each may become, in any unit; the longest begin first, which changes no answer.
-    `context`: tokens that the model may hold, if its configuration does not say. Of a sharding each rank makes its
-    part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
+    `context`: tokens that the model may hold, if its configuration does not say; `lora`: adapters that it wears. Of
+    a sharding each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest
+    return nothing.
     """
+    refuse_first_tag(instructions, adapter)
     tokenizer, ends, window, write = open_engine(
-        base, revision, decoding, sharding.rank, frame, adapter, note, context, grammar
+        base, revision, decoding, sharding.rank, frame, adapter, note, context, lora, grammar
     )
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
     refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
-    special = spelling([[text] for text in instructions], tokenizer, frame)
+    special = spelling([[m["content"] for m in turns(asked)] for asked in instructions], tokenizer, frame)
     remark(special.notes() | {"ends": dict(ends.said)})
     for said in special.said():
         print(f"of {len(prompts)} prompts {said}", flush=True)
@@ -100,6 +103,7 @@ def open_engine(
     adapter: Adapter | None,
     note: Callable[[str], None],
     context: int | None = None,
+    lora: Path | None = None,
     grammar: Grammar | None = None,
 ) -> tuple[PreTrainedTokenizerBase, Ends, int, Write]:
     """Tokenizer and context of a model, where its answers end, and what writes them. BadData where nobody says what its
@@ -116,8 +120,8 @@ def open_engine(
             window,
             lambda order, done, stopping: engine.answers(order, done, ends, adapter, frame, stopping),
         )
-    model, tokenizer = load(base, revision, decoding.precision, rank)
-    ends = ends_of(base, revision, tokenizer, decoding.stop)
+    model, tokenizer = load(base, revision, decoding.precision, rank, lora)
+    ends = ends_of(*((str(lora), None) if lora else (base, revision)), tokenizer, decoding.stop)
     return (
         tokenizer,
         ends,
@@ -126,22 +130,6 @@ def open_engine(
             model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, note, grammar
         ),
     )
-
-
-def read_prompts(
-    instructions: list[str], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int
-) -> list[Prompt]:
-    prompts = []
-    for i, text in enumerate(instructions):
-        ids = prompt_ids(text, tokenizer, frame)
-        if len(ids) >= window:
-            raise BadData(
-                f"instruction {i + 1} ({text[:60]!r}…): its prompt has {len(ids)} tokens and the model's context holds "
-                f"{window}, "
-                "with no room for an answer; remove it from the instruction set or use another model"
-            )
-        prompts.append(Prompt(i, ids, min(max_new_tokens, window - len(ids))))
-    return prompts
 
 
 def answers(

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from winsweep.strict import number
-from winsweep.study.cell import Decoding, Sample
+from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
+from winsweep.study.sample import Sample
 from winsweep.study.web_file import UrlFile
 
 File = str | UrlFile
@@ -25,7 +26,9 @@ class RowsEntry:
     #: the reader of the rows: a file of `src/winsweep/tasks/`, without `.py`
     reader: str = field(default="jsonl", metadata={"key": "from"})
     path: File | None = None  #: file of rows, where the reader has no data of its own or you bring another
+    first: int | None = None  #: how many rows to take from the beginning [rows]
     sample: Sample | None = None  #: some rows, drawn with a seed, or all but these
+    system: str | None = None  #: text of a system message before every conversation that has none of its own
     empty_instructions: bool = False  #: response tuning: train on the responses with every instruction emptied
 
 
@@ -51,12 +54,14 @@ class RecipeSection:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSection:
-    """A base model. Give exactly one of `hf_id`, `path` and `pretrain`."""
+    """A model. Give exactly one of `hf_id`, `path`, `pretrain` and `from`."""
 
     hf_id: str | None = None  #: name of the model on the Hugging Face hub, such as `allenai/OLMo-7B-hf`
     revision: str | None = None  #: commit of the hub's page; needed beside `hf_id`
-    path: str | None = None  #: directory of a model on disk, relative to the study file
+    path: str | None = None  #: directory of a model on disk, relative to the study file; `~` is your home
     pretrain: Pretrain | None = None  #: a small Llama that winsweep pretrains itself
+    #: a trained cell of this study that it starts from: `MODEL.ARM`, with `.sSEED` if always the same one
+    start: str | None = field(default=None, metadata={"key": "from"})
     tokenizer: str | None = None  #: directory or file of another tokenizer
     #: context length, where the model's configuration names none or too much; at least 2 [tokens]
     context: int | None = None

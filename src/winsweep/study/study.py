@@ -14,7 +14,7 @@ from winsweep.study.analyses import read_analyses
 from winsweep.study.analysis import Analysis
 from winsweep.study.arms import Arm, Common, adapter_arms, refuse_same, refuse_twins, task_arms
 from winsweep.study.cell import Cell, Decoding, Judge, LocalFile, Source, Table
-from winsweep.study.cells import Cells, ModelEntry, families
+from winsweep.study.cells import Cells, families
 from winsweep.study.frame import Frame
 from winsweep.study.inheritance import read_extended
 from winsweep.study.parts import Fingerprint, Parts, check_study_name
@@ -23,6 +23,7 @@ from winsweep.study.recipe_layers import RecipeLayers
 from winsweep.study.rules import Grammar
 from winsweep.study.sections import Compare, StudyFile
 from winsweep.study.selection import Selection
+from winsweep.study.starts import ModelEntry
 from winsweep.study.web_file import UrlFile
 
 SECTIONS = strict.keys(StudyFile)
@@ -85,7 +86,7 @@ class _Reader:
         seen.stop()
         asked = Cells(self.root, self.parts, self.recipes, present(arms), present(instructions), present(judge))
         asked.selection = seen.of(self.read_selection, families(present(models), asked.arms), asked.judge)
-        cells = asked.read(seen, present(models), present(points), present(seeds))
+        cells = seen.of(asked.read, seen, present(models), present(points), present(seeds)) or ()
         seen.stop()
         analyses, published = seen.of(self.analyses, cells, asked.arms), seen.of(self.published, cells)
         seen.stop()
@@ -136,13 +137,11 @@ class _Reader:
 
     def models(self) -> list[ModelEntry]:
         seen = strict.Findings()
-        out: list[ModelEntry] = []
         given = strict.not_empty(self.need("models"), "type a line such as toy: {pretrain: {corpus: toy}}")
-        for name, node in given.mapping().items():
-            if model := seen.of(self.parts.model, name, node):
-                out.append((model, node.mapping()))
+        found = {name: seen.of(self.parts.model, name, node) for name, node in given.mapping().items()}
         seen.stop()
-        refuse_twins([(m.name, m) for m, _ in out], self.given["models"])
+        out = [ModelEntry(name, model, given.mapping()[name].mapping()) for name, model in found.items()]
+        refuse_twins([(m.name, m.model or [m.own["from"].value, self.parts.context(m.own)]) for m in out], given)
         return out
 
     def read_arms(self, models: list[str]) -> dict[str, Arm]:
