@@ -181,8 +181,8 @@ def coverage(name: str, tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def choosing(tokenizer: PreTrainedTokenizerBase, what: str, num: int) -> str:
-    """Of one step of the slots, milliseconds of CPU: argmax alone; the likeliest legal token, where every row's likeliest is
-    not legal (random logits) and where it is; and what a mask over all logits takes instead.
+    """Of one step of the slots, milliseconds of CPU: argmax alone; the likeliest legal token, where every row's
+    likeliest is not legal (random logits) and where it is; and what a mask over all logits takes instead.
     """
     kind, text, example = GRAMMARS[what]
     mask = Mask(Grammar(kind, text), tokenizer, len(tokenizer), Ends((tokenizer.eos_token_id,)))  # type: ignore[arg-type]
