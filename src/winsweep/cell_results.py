@@ -33,6 +33,7 @@ def training(workspace: Workspace, label: str) -> Training:
     if cell.training is None:
         rules = ", ".join(cell.comparison.candidate.adapter.rules)
         how = f"under the rules {rules}, which are no weights" if rules else "as it is"
+        how += ", under a grammar" * bool(cell.comparison.candidate.grammar)
         trained = [c.label for c in workspace.study.table.cells if c.training]
         others = f"cells with training are legal, such as {trained[0]}" if trained else "no cell of the study is"
         raise NotFound(f"{label}: is not trained: its model is {cell.model}, {how}; {others}")

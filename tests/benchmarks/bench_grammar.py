@@ -21,6 +21,9 @@ from transformers import PreTrainedTokenizerBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
+from winsweep.generate.grammar import Mask
+from winsweep.study.rules import Grammar
+from winsweep.text.ends import Ends
 from winsweep.text.model import load_tokenizer
 from winsweep.train.tokenizer import load
 
@@ -55,7 +58,6 @@ def llguidance(tokenizer: PreTrainedTokenizerBase, kind: str, text: str, num: in
     from llguidance.hf import from_tokenizer
 
     from winsweep.generate.grammar import _source
-    from winsweep.study.rules import Grammar
 
     tokens = from_tokenizer(tokenizer, len(tokenizer))
     yield []
@@ -178,11 +180,40 @@ def coverage(name: str, tokenizer: PreTrainedTokenizerBase) -> str:
         return f"{type(e).__name__}: {e}"[:90]
 
 
+def choosing(tokenizer: PreTrainedTokenizerBase, what: str, num: int) -> str:
+    """Of one step of the slots, milliseconds of CPU: argmax alone; the likeliest legal token, where every row's
+    likeliest is not legal (random logits) and where it is; and what a mask over all logits takes instead.
+    """
+    kind, text, example = GRAMMARS[what]
+    mask = Mask(Grammar(kind, text), tokenizer, len(tokenizer), Ends((tokenizer.eos_token_id,)))  # type: ignore[arg-type]
+    ids = ids_of(example, tokenizer)
+    states = [mask.begin(ids[: 1 + n % (len(ids) - 1)]) for n in range(num)]
+    logits = torch.randn(num, len(tokenizer))
+    legal = logits + 99 * mask.forbid(torch.zeros_like(logits), states).isfinite()
+    ways = {
+        "argmax": lambda: logits.argmax(1),
+        "choose, none legal": lambda: mask.choose(logits, states),
+        "choose, all legal": lambda: mask.choose(legal, states),
+        "masked_fill and argmax": lambda: mask.forbid(logits, states).argmax(1),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(15):
+        for name, do in ways.items():
+            begun = time.process_time()
+            do()
+            taken[name].append((time.process_time() - begun) * 1e3)
+    return " | ".join(f"{name} {np.median(ms):.2f}" for name, ms in taken.items())
+
+
 def main(rows: Sequence[int], tokenizers: Sequence[str]) -> None:
     torch.set_num_threads(1)
     named = {"toy": load_tokenizer(str(ROOT / "src/winsweep/shipped/6028d298f1b6"), None)}
     named |= {Path(t).stem: load(Path(t)) if Path(t).is_file() else load_tokenizer(t, None) for t in tokenizers}
     for which, tokenizer in named.items():
+        for what in GRAMMARS:
+            print(
+                f"| {which} ({len(tokenizer):,}) | {what} | {max(rows)} rows | {choosing(tokenizer, what, max(rows))} |"
+            )
         for name in LIBRARIES:
             print(f"| {which} ({len(tokenizer):,}) | {name} | coverage | {coverage(name, tokenizer)} |")
             for what in GRAMMARS:

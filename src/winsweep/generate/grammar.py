@@ -120,7 +120,11 @@ class Mask:
         if not is_off_N.any():
             return likeliest_N
         off_K = is_off_N.nonzero()[0]
-        rows, tokens = self._spread(bits_NW[off_K]).nonzero()
+        rows, words = bits_NW[off_K].nonzero()  # only words that hold a legal token are spread
+        at, bit = np.unpackbits(
+            bits_NW[off_K[rows], words][:, None].view(np.uint8), axis=1, bitorder="little"
+        ).nonzero()
+        rows, tokens = rows[at], words[at] * 32 + bit
         values = logits_NV[torch.from_numpy(off_K[rows]), torch.from_numpy(tokens)].cpu().numpy()
         begins = np.searchsorted(rows, np.arange(len(off_K) + 1))
         for row, begin, end in zip(off_K, begins, begins[1:]):

@@ -65,8 +65,9 @@ def answer_all(
     context ends. Stopped within a token once `stopping()` gives a reason. BadData names an instruction whose prompt
     leaves no room in the model's context. `note` hears how answers are made, `remark` what is to be recorded of prompts
     and ends. `expected`: how long each may become, in any unit; the longest begin first, which changes no answer.
-    `context`: tokens that the model may hold, if its configuration does not say; `lora`: its adapters. Of a sharding
-    each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
+    `context`: tokens that the model may hold, if its configuration does not say; `lora`: its adapters;
+    `grammar`: what each answer is to be a text of. Of a sharding each rank makes its part; only the first waits for the
+    others' (Absent if they go silent), the rest return nothing.
     """
     refuse_first_tag(instructions, adapter)
     tokenizer, ends, window, write = open_engine(
@@ -74,9 +75,7 @@ def answer_all(
     )
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
     refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
-    special = spelling([[m["content"] for m in turns(asked)] for asked in instructions], tokenizer, frame)
-    remark(special.notes() | {"ends": dict(ends.said)})
-    print("".join(f"of {len(prompts)} prompts {said}\n" for said in special.said()), end="", flush=True)
+    remark(special_tokens_in(instructions, tokenizer, frame) | {"ends": dict(ends.said)})
     order = sorted(prompts, key=lambda p: (-(expected[p.row] if expected else 0), -len(p.ids), p.row))
     with RowLog(work) as finished:
         found = finished.read()
@@ -90,6 +89,16 @@ def answer_all(
     found = sharding.gather(finished, len(prompts), progress, stopping)
     made = [told(p, found[p.row], tokenizer, ends) for p in prompts]
     return held_against(grammar, made, remark) if grammar else made
+
+
+def special_tokens_in(
+    instructions: Sequence[Asked], tokenizer: PreTrainedTokenizerBase, frame: Frame
+) -> dict[str, object]:
+    """What is to be recorded of special tokens that instructions spell, said on the way."""
+    special = spelling([[m["content"] for m in turns(asked)] for asked in instructions], tokenizer, frame)
+    for said in special.said():
+        print(f"of {len(instructions)} prompts {said}", flush=True)
+    return dict(special.notes())
 
 
 def open_engine(
