@@ -62,12 +62,10 @@ check: install
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 
-TESTS = tests/slurm
-
 # All of tests/slurm on the SLURM of Debian 13, as root; half an hour. Debian 13 is downloaded once, to ~/.cache/winsweep/trixie (1 GB).
 # make slurm-24 TESTS=tests/slurm/test_study.py: only these. WINSWEEP_ACCOUNTING=1 make slurm-24: with slurmdbd behind all of them.
 slurm-24: install
-	$(BIN)/python slurm/testbed/in_debian trixie -- python -m pytest -v $(TESTS)
+	$(BIN)/python slurm/testbed/in_debian trixie -- python -m pytest -v $(or $(TESTS),tests/slurm)
 
 # What `make test` has no time for: a time limit that is SLURM's own, the whole of paper.yaml with tiny models and stages on the login node, all on a
 # real SLURM, 5,000 judgements, doubles.
@@ -76,7 +74,6 @@ long: install
 
 PYTHON_LOW ?= $(PYTHON)
 PYTHON_HIGH ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(shell command -v python$(v))) $(PYTHON))
-TESTS ?= tests --ignore=tests/slurm --ignore=tests/docs
 .PHONY: compat compat-low compat-high lock
 # The tests that need no SLURM, at both ends of what pyproject.toml allows: the lowest versions with PYTHON_LOW, and the newest of
 # everything with PYTHON_HIGH. Builds of torch for CUDA, which run on a CPU, too: 6 GB a side. About 25 minutes a side on two cores.
@@ -86,7 +83,7 @@ compat: compat-low compat-high
 # One end alone.
 compat-low compat-high: compat-%: .venv-%/installed
 	.venv-$*/bin/python -m pip check
-	.venv-$*/bin/python -m pytest $(TESTS)
+	.venv-$*/bin/python -m pytest $(or $(TESTS),tests --ignore=tests/slurm --ignore=tests/docs)
 
 .venv-low/installed: pyproject.toml tests/compat/low.txt
 	$(PYTHON_LOW) -m venv .venv-low

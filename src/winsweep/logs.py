@@ -12,7 +12,7 @@ from winsweep import cell_results, strict, training_log
 from winsweep.artifact import Artifact, closure
 from winsweep.attempt.history import failures
 from winsweep.errors import BadStudy, NotFound
-from winsweep.local.controller import state_of
+from winsweep.plan import state_of
 from winsweep.store.store import RECORD
 from winsweep.training_log import Steps
 from winsweep.workspace import Workspace, chain

@@ -1,6 +1,6 @@
 """What to do next: a pure comparison of what is wanted with what exists."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -85,3 +85,14 @@ def _state(a: Artifact, facts: Facts, inputs: list[Item]) -> tuple[State, str]:
         if i.state in ("failed", "blocked"):
             return "blocked", i.why if i.state == "blocked" else f"{i.artifact.name} failed"
     return ("waiting", f"needs {unfinished[0].artifact.name}") if unfinished else ("ready", "missing")
+
+
+def state_of(items: Iterable[Item], a: Artifact) -> State:
+    """An artifact that is not in the plan is below a done one, so it is not needed any more."""
+    return next((i.state for i in items if i.artifact == a), "done")
+
+
+def done_of(items: Iterable[Item], ends: Mapping[str, Artifact]) -> list[str]:
+    """The names of those of `ends` that are done, of thousands as of one."""
+    is_open = {i.artifact.key for i in items if i.state != "done"}
+    return [name for name, a in ends.items() if a.key not in is_open]

@@ -33,13 +33,13 @@ CLUSTER = "kind: slurm\nall: {partition: main, time_min: 10}\n"
 
 def rpcs() -> dict[str, int]:
     """RPC type to count, as slurmctld has it since its statistics were reset."""
-    text = subprocess.run(["sdiag"], capture_output=True, text=True, check=True).stdout
-    return {
-        name: int(count)
-        for name, count in re.findall(
-            r"^\s+(\w+)\s+\(\s*\d+\) count:(\d+)", text.split("by message type")[1].split("by user")[0], re.MULTILINE
-        )
-    }
+    return count(subprocess.run(["sdiag"], capture_output=True, text=True, check=True).stdout)
+
+
+def count(text: str) -> dict[str, int]:
+    """The same from what sdiag says."""
+    by_type = text.split("by message type")[1].split("by user")[0]
+    return {name: int(num) for name, num in re.findall(r"^\s+(\w+)\s+\(\s*\d+\) count:(\d+)", by_type, re.MULTILINE)}
 
 
 def sweep(folder: Path, *words: str) -> tuple[float, str]:

@@ -156,6 +156,7 @@ def test_every_identity_field_moves_a_key_and_no_placement_field_is_one(tmp_path
         "short_step": "divide_by_rows",
         "accumulate": "within_epochs",
         "order": "constant",
+        "lora": "{rank: 8}",
     }.items():
         text = STUDY.replace("recipe: {lr: 1.0e-5, epochs: 5, global_batch: 64}", f"recipe: {{{field}: {value}}}")
         assert keys(read(tmp_path, text))["a.ins.s1"] != before, field

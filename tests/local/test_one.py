@@ -16,10 +16,13 @@ from tests.local.conftest import ROOT
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 # the virtual environment of these tests stands for the Makefile's own, which is not made anew
 MAKE = ["make", "-s", "-o", ".venv/installed", f"BIN={Path(sys.executable).parent}"]
+# where a make runs these tests, its own words are not passed on
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
 
 
 def make(store: Path, *words: str, code: int = 0) -> str:
-    done = subprocess.run([*MAKE, *words, f"STORE={store}"], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    command = [*MAKE, *words, f"STORE={store}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -94,7 +97,7 @@ def test_what_the_environment_says_is_text_too(tmp_path):
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "MODEL": "$(shell touch ran)"},
+        env={**ENVIRONMENT, "MODEL": "$(shell touch ran)"},
     )
     assert done.returncode == 2 and "MODEL: found '$(shell touch ran)'" in done.stderr and not (ROOT / "ran").exists()
 

@@ -44,7 +44,7 @@ def run(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> in
     """
     store = Store(Path(spec.store)).open()
     _set_threads(spec.placement.threads)
-    if spec.key in store.published():
+    if store.has(spec.key, spec.name):
         print(f"{spec.name}: published already")
         return OK
     try:
@@ -61,7 +61,7 @@ def _stopped(store: Store, key: str, rank: int, token: str, e: Stopped) -> int:
     """The exit code of a rank that was stopped outside its stage, which counts as an attempt: another turn would be
     given without end.
     """
-    if rank == 0 and e.kind != "stopped" and key not in store.published():
+    if rank == 0 and e.kind != "stopped" and not store.has(key):
         history.count(store, key, token, e.kind, str(e))
         return FAILED if history.failures(store, [key]) else STOPPED
     return STOPPED
@@ -89,7 +89,7 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
     where = f"{record['node']}{f', GPUs {seen}' if seen else ''}"
     print(f"{spec.name}: attempt {claim.number} on {where}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
     try:
-        there = spec.key in store.published()  # by somebody who ended between our first look and our claim
+        there = store.has(spec.key, spec.name)  # by somebody who ended between our first look and our claim
         if not there:
             with registry.present(0):
                 _make(
@@ -125,7 +125,7 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
 def _make(
     spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: StopFlag, give_up: GiveUp
 ) -> None:
-    inputs = verified_inputs(spec, store)
+    inputs = verified_inputs(spec, store, token)
     job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag, give_up)
     RankRegistry(claim.root, token).announce(claim.number)
     warm.import_for(spec.stage)
@@ -144,7 +144,7 @@ def _make(
     if aside := damage.known(store).get(spec.key):
         made["replaces_damaged"] = damage.found_in(aside)
     manifest.write_atomic(claim.out / RECORD, json.dumps(made, indent=1, sort_keys=True).encode())
-    store.publish(spec.name, claim)
+    store.publish(spec.name, claim, job.written)
 
 
 def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
@@ -159,7 +159,7 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
         with registry.present(rank):
             inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
             if spec.placement.scratch and "base" in inputs:
-                inputs["base"] = staging.staged(inputs["base"], spec.placement.scratch, "")
+                inputs["base"] = staging.staged(inputs["base"], spec.placement.scratch, "", token)
             warm.import_for(spec.stage)
             give_up = giving_up(store, spec.key, number, record, registry, rank)
             stage(spec.stage).run(

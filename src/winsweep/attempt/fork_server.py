@@ -20,13 +20,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from winsweep.attempt import warm
-from winsweep.store import links
+from winsweep import graph, layout
+from winsweep.attempt import attempt, warm
+from winsweep.attempt import spec as specs
+from winsweep.attempt.stopflag import StopFlag
+from winsweep.store import links, provenance
 
 # stages that need torch and transformers; a judgement starts at once
 MODELS = ("pretrain", "check", "finetune", "collect", "generate", "rank")
 GRACE_S = 5.0  # between the end of one rank and the kill of the others; between SIGTERM and SIGKILL
 POLL_S = 0.02
+IDLE_S = 1.0  # between looks where a child that ends, or a command, wakes the loop
 ORPHAN_S = 2.0  # how long an attempt whose parent is gone may take to say so
 
 
@@ -45,10 +49,16 @@ def main() -> None:
     groups: dict[str, ProcessGroup] = {}
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin.buffer, selectors.EVENT_READ)
+    woken = hear_children()
+    selector.register(woken, selectors.EVENT_READ)
+    read_once()
     buffer = b""
     while True:
-        for _ in selector.select(POLL_S):
-            data = os.read(0, 1 << 16)
+        # a rank that must be killed ends by no signal
+        for key, _ in selector.select(POLL_S if any(group.kill_at for group in groups.values()) else IDLE_S):
+            data = os.read(key.fd, 1 << 16)
+            if key.fd == woken:
+                continue
             if not data:
                 return stop(groups)
             *lines, buffer = (buffer + data).split(b"\n")
@@ -56,6 +66,22 @@ def main() -> None:
                 handle(json.loads(line), groups)
         for name in [n for n, group in groups.items() if poll(group)]:
             print(json.dumps({"id": name, "code": groups.pop(name).codes[0]}), file=wire, flush=True)
+
+
+def hear_children() -> int:
+    """A pipe from which something can be read whenever a child has ended."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return read
+
+
+def read_once() -> None:
+    """What every attempt would find out by itself: the stages' files, and the commit and packages that run."""
+    graph.discover(layout.JOBS, "winsweep.jobs")
+    provenance.of_process()
 
 
 @functools.cache
@@ -98,16 +124,14 @@ def fork(spec: Path, rank: int, ranks: int, token: str, log: Path | None, gpus: 
         return pid
     code = 1
     try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if log:
             redirect(log if rank == 0 else log.with_suffix(f".r{rank}.log"))
         if gpus is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpus
         die_with_parent()
-        from winsweep.attempt import spec as specs
-        from winsweep.attempt.attempt import run
-        from winsweep.attempt.stopflag import StopFlag
-
-        code = run(specs.read(spec), rank, ranks, token, StopFlag())
+        code = attempt.run(specs.read(spec), rank, ranks, token, StopFlag())
     except BaseException:
         traceback.print_exc()
     finally:

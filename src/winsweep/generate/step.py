@@ -9,6 +9,7 @@ from itertools import accumulate
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
+from winsweep.generate import packed_linear
 from winsweep.generate.attention import BY_LENGTH, as_mask
 from winsweep.generate.kv_cache import SlotCache
 from winsweep.text.cache_name import with_cache
@@ -24,6 +25,7 @@ class Step:
         self.graphs = graphs
         self.recorded: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
         self.inputs = torch.zeros(2, 0, dtype=torch.long, device=model.device)
+        self.packed = packed_linear.packed(model)
         model.set_attn_implementation(BY_LENGTH)
 
     def read(self, prompts: Sequence[Sequence[int]], first_slot: int) -> torch.Tensor:
@@ -52,7 +54,8 @@ class Step:
         """
         given = torch.tensor([tokens, positions])
         if not self.graphs:
-            return self._forward(*given.to(self.device))
+            with packed_linear.used(self.packed):
+                return self._forward(*given.to(self.device))
         width = padded(len(tokens), self.cache.shape[0])
         if len(self.inputs[0]) != self.cache.shape[0]:
             self.inputs = given.new_zeros(2, self.cache.shape[0], device=self.device)

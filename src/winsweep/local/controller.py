@@ -16,7 +16,7 @@ from winsweep.attempt.endings import BUSY, STOPPED, progress_of
 from winsweep.attempt.history import failures, forgive
 from winsweep.local.local import Ended, Local
 from winsweep.placement import Placement, Placements
-from winsweep.plan import Facts, Item, State
+from winsweep.plan import Facts, Item, done_of
 from winsweep.results import publish_analyses, publish_table
 from winsweep.workspace import Workspace, make_room
 
@@ -24,6 +24,7 @@ POLL_S = 0.05
 LOG = "attempt.log"
 EARLY = ("prepare", "pretrain")
 RESCAN_S = 5.0  # others may publish too
+SELDOM = 10  # times as long as a look takes are between two, where something can be started without one
 Planner = Callable[[Facts], list[Item]]
 
 
@@ -40,6 +41,7 @@ class Run:
     claims: dict[str, int] = field(default_factory=dict)  # of what runs now: the latest claim before it was started
     # what failed although the store was not told (a full disk, or no such machine): key to why
     unsaid: dict[str, str] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)  # what ended since the last look
     note: str = ""  # of what could not be done beside the results
 
 
@@ -88,7 +90,7 @@ def make_table(run: Run, items: list[Item], show: Callable[[Run, list[Item]], No
     its making fails.
     """
     workspace = run.workspace
-    done = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
+    done = set(done_of(items, workspace.judged))
     if done and len(done) < len(workspace.judged):  # some cells failed: the table of the others
         run.workspace = replace(workspace, judged={label: workspace.judged[label] for label in sorted(done)})
         items = items + [i for i in loop(run, run.workspace.plan, show) if i.artifact == run.workspace.wanted[0]]
@@ -124,22 +126,28 @@ def run_here(workspace: Workspace, placements: Placements, jobs: int, among: Col
 
 def loop(run: Run, planner: Planner, show: Callable[[Run, list[Item]], None]) -> list[Item]:
     """Start what is ready until nothing runs and nothing is ready."""
-    items, looked = look(run, planner), time.monotonic()
+    items, looked, took_s, is_new = look(run, planner), time.monotonic(), 0.0, True
     while True:
-        start_ready(run, items)
+        if is_new:
+            start_ready(run, items)
         show(run, items)
         if not run.started and not any(i.state in ("ready", "running") for i in items):
             return items
-        time.sleep(POLL_S)
+        run.cluster.wait(POLL_S)
         ended = run.cluster.ended()
         for e in ended:
             handle_end(run, e)
-        if ended or time.monotonic() - looked > RESCAN_S:
-            items, looked = look(run, planner), time.monotonic()
+        since_s, is_new = time.monotonic() - looked, bool(ended)
+        # of thousands of cells a look takes seconds, and there may be enough to start without one
+        if (ended and (since_s > SELDOM * took_s or not startable(run, items))) or since_s > RESCAN_S + SELDOM * took_s:
+            begun = time.monotonic()
+            items, looked, is_new = look(run, planner), time.monotonic(), True
+            took_s = looked - begun
 
 
 def look(run: Run, planner: Planner) -> list[Item]:
     """The plan as things stand, after what is stale has made room, so that it counts as missing from now on."""
+    run.over.clear()
     items = survey(run, planner)
     if not any(i.stale for i in items):
         return items
@@ -156,14 +164,23 @@ def start_ready(run: Run, items: list[Item]) -> None:
     """Start what is ready and has room. Only what reads rows, and pretraining, runs before all rows are read: a wrong
     row is found first.
     """
-    reading = any(i.artifact.stage == "prepare" and i.state in ("ready", "running") for i in items)
-    for item in (i for i in items if not reading or i.artifact.stage in EARLY):
+    for item in startable(run, items):
         placed = run.placements.of(item.artifact.stage, item.artifact.label)
-        ready = item.state == "ready" and item.artifact.key not in run.started and item.artifact.key not in run.unsaid
-        if ready and (never := run.cluster.why_never(placed.gpus)):
+        if never := run.cluster.why_never(placed.gpus):
             run.unsaid[item.artifact.key] = f"placement: {never}"
-        elif ready and len(run.started) < run.jobs and run.cluster.room(placed.gpus):
+        elif len(run.started) < run.jobs and run.cluster.room(placed.gpus):
             start(run, item, placed)
+
+
+def startable(run: Run, items: list[Item]) -> list[Item]:
+    """What is ready by `items` and was not started since they were looked at."""
+    reading = any(i.artifact.stage == "prepare" and i.state in ("ready", "running") for i in items)
+    tried = run.started.keys() | run.unsaid.keys() | run.over
+    return [
+        i
+        for i in items
+        if i.state == "ready" and i.artifact.key not in tried and (not reading or i.artifact.stage in EARLY)
+    ]
 
 
 def start(run: Run, item: Item, placed: Placement) -> None:
@@ -189,6 +206,7 @@ def handle_end(run: Run, ended: Ended) -> None:
     ever.
     """
     a, _ = run.started.pop(ended.id)
+    run.over.add(ended.id)
     try:
         say_rest(run.workspace, a.key, ended.code, run.claims.pop(ended.id))
     except OSError as e:
@@ -206,7 +224,7 @@ def say_rest(workspace: Workspace, key: str, code: int, before: int) -> None:
     told = store.end_of(key, latest) if latest > before else None
     if told and (told["kind"], code) == ("stopped", STOPPED):
         store.end(key, latest, told | {"kind": "killed", "reason": "ended by a signal that its launcher did not send"})
-    if told or store.holder(key, workspace.alive(key)) or key in store.published():
+    if told or store.holder(key, workspace.alive(key)) or store.has(key):
         return
     kind, reason = unexplained(code, history.last_words(store.work(key) / "logs", LOG))
     if latest > before:
@@ -225,11 +243,6 @@ def unexplained(code: int, said: str) -> tuple[str, str]:
         return "killed", f"signal {-code}"
     kind = {BUSY: "busy", STOPPED: "killed"}.get(code, "application")
     return kind, f"exit code {code} without a word; {f'its log ends with: {said}' if said else 'its log is empty'}"
-
-
-def state_of(items: list[Item], a: Artifact) -> State:
-    """An artifact that is not in the plan is below a done one, so it is not needed any more."""
-    return next((i.state for i in items if i.artifact == a), "done")
 
 
 def default_jobs() -> int:

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -69,6 +71,13 @@ class Local:
         if server.process.poll() is not None and not over:
             raise self._died(server)
         return over
+
+    def wait(self, longest_s: float) -> None:
+        """Return when an attempt has ended, or after `longest_s`."""
+        if self.fork_server is None:
+            time.sleep(longest_s)
+        else:
+            select.select([self.fork_server.events], [], [], longest_s)
 
     def close(self) -> None:
         """Stop every attempt (SIGTERM, then SIGKILL) and wait until they are gone."""

@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 from winsweep import next_steps, results, table_view
 from winsweep.local import view
-from winsweep.local.controller import Run, state_of
-from winsweep.plan import Item
+from winsweep.local.controller import Run
+from winsweep.plan import Item, done_of
 from winsweep.remarks import remarks
 from winsweep.workspace import Workspace
 
@@ -17,8 +17,8 @@ def say(workspace: Workspace, run: Run, items: list[Item], command: str, typed: 
     `command` goes on with what is missing; `typed`: study and store as arguments.
     """
     print(workspace.damaged(), end="", file=sys.stderr)
-    judged = {label for label, a in workspace.judged.items() if state_of(items, a) == "done"}
-    analysed = [name for name, a in workspace.analyses.items() if state_of(items, a) == "done"]
+    judged = set(done_of(items, workspace.judged))
+    analysed = done_of(items, workspace.analyses)
     is_current = results.is_current(workspace, judged)
     if is_current:
         print(table_view.table_text(results.path_of(workspace), workspace.study.notes))

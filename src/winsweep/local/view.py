@@ -2,6 +2,7 @@
 failure, and a summary now and then.
 """
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -39,7 +40,7 @@ class View:
 
     def __init__(self, workspace: Workspace, is_verbose: bool = False) -> None:
         self.workspace, self.console, self.last, self.begun = workspace, Console(), 0.0, time.time()
-        self.counted, self.left, self.is_verbose = -COUNT_S, "", is_verbose
+        self.next_count, self.left, self.is_verbose = 0.0, "", is_verbose
         self.chains = {label: chain(workspace.ends(label)) for label in workspace.judged}
         self.stages = [s for s in columns(self.chains.values()) if s not in arm_grid.COMMON]
         self.labels = {a.key: label for label, a in workspace.judged.items()}
@@ -58,6 +59,7 @@ class View:
         if self.live:
             self.live.stop()
         elif self.seen:
+            self.next_count = math.inf  # whoever asked this to end waits for no estimate
             self.print(self.summary(*self.seen))
 
     def show(self, run: Run, items: list[Item]) -> None:
@@ -151,8 +153,9 @@ class View:
 
     def title(self, run: Run, items: list[Item]) -> str:
         left = sum(i.state in ("ready", "waiting", "running") for i in items)
-        if time.monotonic() - self.counted > COUNT_S:
-            self.counted, self.left = time.monotonic(), time_left(run, items)
+        if (begun := time.monotonic()) > self.next_count:
+            self.left, ended = time_left(run, items), time.monotonic()
+            self.next_count = ended + max(COUNT_S, 10 * (ended - begun))  # of thousands of cells it takes seconds
         return f"{left} jobs left, {len(run.started)} running{self.left if left else ''}"
 
     def captions(self, run: Run, items: list[Item]) -> list[str]:

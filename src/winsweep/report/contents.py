@@ -1,6 +1,7 @@
 """All that a report shows, as plain JSON values: page, figures and paper tables are functions of it alone."""
 
 import datetime
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from winsweep.report import analyses, cost, curves, groups, headline, notes, pro
 from winsweep.report.arms import arms
 from winsweep.report.table import ReportTable, Row, read_table
 from winsweep.stats import columns
-from winsweep.study.cell import Cell, LocalFile
+from winsweep.study.cell import Cell, Generation, LocalFile
 from winsweep.workspace import Workspace, chain
 
 FORMAT = 1
@@ -88,8 +89,10 @@ def _first(arms: Sequence[Mapping[str, Any]], model: str) -> list[Mapping[str, A
 
 def reference_name(workspace: Workspace) -> str:
     """What most cells are compared with: an arm, or a file of outputs."""
-    named = [_reference(workspace, cell) for cell in workspace.study.table.cells if cell.label in workspace.judged]
-    return max(dict.fromkeys(named), key=named.count, default="its reference")
+    own = {c.comparison.candidate: c.task for c in reversed(workspace.study.table.cells)}
+    cells = (cell for cell in workspace.study.table.cells if cell.label in workspace.judged)
+    named = Counter(_reference(workspace, cell, own) for cell in cells)
+    return named.most_common(1)[0][0] if named else "its reference"
 
 
 def judge_name(table: ReportTable, workspace: Workspace) -> str:
@@ -99,21 +102,20 @@ def judge_name(table: ReportTable, workspace: Workspace) -> str:
     return ", ".join(sorted(filter(None, named)))
 
 
-def _reference(workspace: Workspace, cell: Cell) -> str:
+def _reference(workspace: Workspace, cell: Cell, own: Mapping[Generation, str]) -> str:
     reference = cell.comparison.reference
     if isinstance(reference, LocalFile):
         path = workspace.study.files.get(reference.sha256)
         return path.name if path else "the given outputs"
-    own = (c.task for c in workspace.study.table.cells if c.comparison.candidate == reference)
-    return f"“{next(own, reference.name)}”"
+    return f"“{own.get(reference, reference.name)}”"
 
 
 def _state(workspace: Workspace, table: ReportTable, items: Sequence[Item]) -> dict[str, Any]:
-    by_key = {i.artifact.key: i for i in items}
+    by_key, in_table = {i.artifact.key: i for i in items}, set(table.labels)
     missing = [
         {"cell": label, "stage": i.artifact.stage, "state": i.state, "why": i.why}
         for label in workspace.judged
-        if label not in table.labels and (i := _first_open(workspace, label, by_key))
+        if label not in in_table and (i := _first_open(workspace, label, by_key))
     ]
     return {
         "cells": len(workspace.judged),

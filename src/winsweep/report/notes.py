@@ -33,7 +33,8 @@ def notes(
 
 def _of_state(workspace: Workspace, table: ReportTable, items: Sequence[Item]) -> Iterable[dict[str, Any]]:
     if len(table.labels) < len(workspace.judged):
-        left = [label for label in workspace.judged if label not in table.labels]
+        in_table = set(table.labels)
+        left = [label for label in workspace.judged if label not in in_table]
         yield {
             "kind": "warning",
             "text": f"{len(left)} of {len(workspace.judged)} cells are not judged yet",

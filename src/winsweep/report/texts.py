@@ -7,7 +7,7 @@ shares it, and one for each judgement.
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from winsweep.report import judge_words
 from winsweep.report.chunks import FORMAT, Folder
 from winsweep.report.table import ReportTable
 from winsweep.store import manifest
-from winsweep.study.cell import Cell, LocalFile, judge_of
+from winsweep.study.cell import Cell, Generation, LocalFile, judge_of
 from winsweep.text.source import file_rows
 from winsweep.workspace import Workspace
 
@@ -119,8 +119,17 @@ class _Texts:
         if isinstance(reference, LocalFile):
             path = self.workspace.study.files.get(reference.sha256)
             return path.name if path else "given outputs"
-        own = (c.label for c in self.workspace.study.table.cells if c.comparison.candidate == reference)
-        return next(own, reference.name)
+        return self._own.get(reference, reference.name)
+
+    @cached_property
+    def _own(self) -> dict[Generation, str]:
+        """What each set of outputs of the study is called."""
+        return {c.comparison.candidate: c.label for c in reversed(self.workspace.study.table.cells)}
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The place of each cell in the table."""
+        return {label: n for n, label in enumerate(self.table.labels)}
 
     def _answers(self, made: Artifact) -> str:
         if made.key not in self.published:
@@ -171,9 +180,9 @@ class _Texts:
         """By how many points each row moves its cell's paired win rate; None for rows that do not count. Empty where no
         table is made.
         """
-        if cell.label not in self.table.labels or not self.table.by_instruction:
+        if cell.label not in self._places or not self.table.by_instruction:
             return []
-        found = self.table.by_instruction["cells"][self.table.labels.index(cell.label)]
+        found = self.table.by_instruction["cells"][self._places[cell.label]]
         points: list[float | None] = [None] * len(self.asked)
         for place, psi in zip(found["instruction"], found["paired_influence_pct"], strict=True):
             points[place] = round(psi / len(found["instruction"]), 5) if math.isfinite(psi) else None
@@ -211,9 +220,12 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float)) else json.dumps(value)
 
 
-def _instructions(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    texts = [row["instruction"] for row in rows]
-    return answers(texts) | {"dataset": [str(row.get("dataset", "")) for row in rows]}
+def _instructions(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The instructions, their categories and, where any has more than itself, the turns of each as [speaker, text]."""
+    turns = [[[m["role"], m["content"]] for m in row.get("messages", ())] for row in rows]
+    told = answers([row["instruction"] for row in rows])
+    told |= {"dataset": [str(row.get("dataset", "")) for row in rows]}
+    return told | ({"turns": turns} if any(turns) else {})
 
 
 def _sha(at: Path, name: str) -> str:

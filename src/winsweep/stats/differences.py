@@ -2,7 +2,6 @@
 corrected for their number.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from winsweep.stats.comparison import Scored
-from winsweep.stats.uncertainty import Estimate, difference, holm, interval_pct, over_seeds
+from winsweep.stats.uncertainty import Estimate, difference, holm, interval_pct, over_seeds, over_seeds_of_many
 
 PARITY = 50.0
+AT_ONCE = 1 << 14  # numbers of influence that are worked on together: what a core's cache holds
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,43 @@ def difference_rows(arms: Sequence[Arm]) -> list[dict[str, object]]:
     """
     arms = [arm for arm in arms if not arm.is_reference]
     parity = [_line(arm, "parity", None, _beyond_parity(arm.mean())) for arm in arms]
+    alike: dict[tuple, list[Arm]] = {}
+    for arm in arms:
+        alike.setdefault((arm.model, arm.instructions), []).append(arm)
+    behind = {id(arm): of[n + 1 :] for of in alike.values() for n, arm in enumerate(of)}
     pairs = [
-        _line(a, b.name, len(b.seeds), _between(a, b))
-        for a, b in itertools.combinations(arms, 2)
-        if a.model == b.model and a.instructions == b.instructions
+        _line(a, b.name, len(b.seeds), found)
+        for a in arms
+        for b, found in zip(behind[id(a)], _from_each(a, behind[id(a)]), strict=True)
     ]
     return [*_corrected(parity), *_corrected(pairs)]
 
 
-def _between(a: Arm, b: Arm) -> Estimate:
-    return difference(a.values_S, a.psi_SN, b.values_S, b.psi_SN, a.seeds == b.seeds, max(a.least_error, b.least_error))
+def _from_each(a: Arm, others: Sequence[Arm]) -> list[Estimate]:
+    """By how much an arm is above each of the others, which have the same instructions: those with the same seeds
+    several at once, as a thousand arms have half a million pairs.
+    """
+    matched = [b for b in others if b.seeds == a.seeds]
+    size = max(1, AT_ONCE // a.psi_SN.size)
+    found = {
+        id(b): estimate
+        for of in (matched[n : n + size] for n in range(0, len(matched), size))
+        for b, estimate in zip(
+            of,
+            over_seeds_of_many(
+                a.values_S - np.stack([b.values_S for b in of]),
+                a.psi_SN - np.stack([b.psi_SN for b in of]),
+                np.array([max(a.least_error, b.least_error) for b in of]),
+            ),
+            strict=True,
+        )
+    }
+    return [found[id(b)] if id(b) in found else _unmatched(a, b) for b in others]
+
+
+def _unmatched(a: Arm, b: Arm) -> Estimate:
+    least_error = max(a.least_error, b.least_error)
+    return difference(a.values_S, a.psi_SN, b.values_S, b.psi_SN, False, least_error)
 
 
 def _beyond_parity(found: Estimate) -> Estimate:

@@ -31,23 +31,44 @@ class Estimate:
 
 
 def over_seeds(values_S: np.ndarray, psi_SN: np.ndarray, least_error: float = 0.0) -> Estimate:
-    """The mean over seeds, as sure as other seeds and other instructions would leave it.
+    """The mean over seeds, as sure as other seeds and other instructions would leave it; see over_seeds_of_many."""
+    return over_seeds_of_many(values_S[None], psi_SN[None], np.array([least_error]))[0]
 
-    `psi_SN` holds each row's influence on the value of its seed. Variance: s²/S over seeds + that of the seeds' mean
+
+def over_seeds_of_many(values_MS: np.ndarray, psi_MSN: np.ndarray, least_error_M: np.ndarray) -> list[Estimate]:
+    """The mean over seeds of each of M arms, or differences of arms, with as many seeds and instructions.
+
+    `psi_MSN` holds each row's influence on the value of its seed. Variance: s²/S over seeds + that of the seeds' mean
     influence over instructions / N - the part which both hold, that of seed × instruction (two-way clustering: Cameron,
     Gelbach & Miller 2011, equation 2.13), at least the larger of the first two. Degrees of freedom: Satterthwaite's
     (1946). With one seed, instructions alone.
     """
-    num_seeds, num = psi_SN.shape
-    rows = float(psi_SN.mean(axis=0).var(ddof=1)) / num
+    num_all, num_seeds, num = psi_MSN.shape
+    rows_M = psi_MSN.mean(axis=1).var(axis=1, ddof=1) / num
     if num_seeds == 1:
-        return estimate(float(values_S[0]), max(rows, least_error**2), num - 1)
-    seeds = float(values_S.var(ddof=1)) / num_seeds
-    both_SN = psi_SN - psi_SN.mean(axis=0) - psi_SN.mean(axis=1, keepdims=True) + psi_SN.mean()
-    both = float((both_SN**2).sum()) / ((num_seeds - 1) * (num - 1)) / (num_seeds * num)
-    variance = max(seeds + rows - both, seeds, rows, least_error**2)
+        variance_M = np.maximum(rows_M, least_error_M**2)
+        return [estimate(float(v), float(x), num - 1) for v, x in zip(values_MS[:, 0], variance_M, strict=True)]
+    seeds_M = values_MS.var(axis=1, ddof=1) / num_seeds
+    whole_M = psi_MSN.reshape(num_all, -1).mean(axis=1)
+    both_MSN = psi_MSN - psi_MSN.mean(axis=1, keepdims=True) - psi_MSN.mean(axis=2, keepdims=True)
+    both_MSN += whole_M[:, None, None]
+    both_M = np.square(both_MSN, out=both_MSN).reshape(num_all, -1).sum(axis=1)
+    both_M = both_M / ((num_seeds - 1) * (num - 1)) / (num_seeds * num)
+    return [
+        _of_parts(value, seeds, rows, seeds + rows - both, least_error, num_seeds, num)
+        for value, seeds, rows, both, least_error in zip(
+            *(x.tolist() for x in (values_MS.mean(axis=1), seeds_M, rows_M, both_M, least_error_M)), strict=True
+        )
+    ]
+
+
+def _of_parts(
+    value: float, seeds: float, rows: float, together: float, least_error: float, num_seeds: int, num: int
+) -> Estimate:
+    """The estimate from the variances over seeds, over rows and of both."""
+    variance = max(together, seeds, rows, least_error**2)
     freedom = variance**2 / (seeds**2 / (num_seeds - 1) + rows**2 / (num - 1)) if seeds + rows else num - 1
-    return estimate(float(values_S.mean()), variance, min(freedom, num - 1))
+    return estimate(value, variance, min(freedom, num - 1))
 
 
 def difference(

@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 
 from winsweep import layout
 
@@ -47,6 +48,12 @@ def commit_text(record: Mapping) -> str:
 
 def circumstances() -> dict:
     """Everything that is known before a stage runs; never an environment variable, as those hold secrets."""
+    return {**of_process(), "device": device()}
+
+
+@cache  # many results may be made by one process and its children, and git alone takes tens of milliseconds
+def of_process() -> dict:
+    """What stays as it is for as long as a process lives, which runs the code that it has read."""
     return {
         **commit(),
         "python": platform.python_version(),
@@ -54,7 +61,6 @@ def circumstances() -> dict:
         "host": platform.node(),
         "system": platform.platform(),
         "cpus": os.cpu_count(),
-        "device": device(),
     }
 
 

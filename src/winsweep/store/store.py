@@ -4,8 +4,9 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from winsweep import paths
 from winsweep.artifact import Artifact
@@ -67,24 +68,36 @@ class Store:
     def published(self) -> dict[str, Path]:
         """Key to directory of everything published, read from one listing per stage."""
         return {
-            f"{stage.name}/{d.name.rpartition('-')[2]}": d
-            for stage in _dirs(self.root)
-            if stage.name not in FOLDERS  # a report's folders are no results
-            for d in sorted(_dirs(stage), reverse=True)
+            f"{stage}/{name.rpartition('-')[2]}": folder / name
+            for stage in _folders(self.root)
+            if stage not in FOLDERS  # a report's folders are no results
+            for folder in (self.root / stage,)
+            for name in sorted(_folders(folder), reverse=True)
         }
 
     def find(self, key: str) -> Path:
         """The published directory of `key`, or MissingInput."""
         stage, _, digest = key.partition("/")
-        for d in sorted(_dirs(links.inside(self.root, self.root / stage))):
-            if d.name.endswith(f"-{digest}"):
-                return d
+        folder = links.inside(self.root, self.root / stage)
+        if name := min((n for n in _folders(folder) if n.endswith(f"-{digest}")), default=""):
+            return folder / name
         raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it", key)
 
-    def publish(self, name: str, claim: "Claim") -> Path:
-        """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or another was first."""
+    def has(self, key: str, name: str = "") -> bool:
+        """Whether `key` is published; `name` is where it lies, unless a study called it something else."""
+        if name and links.inside(self.root, self.root / name).is_dir():
+            return True
+        try:
+            return bool(self.find(key))
+        except MissingInput:
+            return False
+
+    def publish(self, name: str, claim: "Claim", known: Mapping[str, dict] = MappingProxyType({})) -> Path:
+        """Seal `claim.out` (see manifest.seal for `known`) and move it into place whole; Busy if the claim was taken
+        over or another was first.
+        """
         dest = links.inside(self.root, self.root / name)
-        manifest.seal(links.refuse(claim.out))
+        manifest.seal(links.refuse(claim.out), known)
         if not claim.still_held():
             raise Busy(f"{name}: attempt {claim.number} was taken over, so its result is dropped")
         dest.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +138,8 @@ class Store:
         """Keys that an attempt was ever made at, from one listing per stage: of the others nothing is known, and
         nothing need be looked up.
         """
-        return {f"{stage.name}/{d.name}" for stage in _dirs(self.root / ".work") for d in _dirs(stage)}
+        work = self.root / ".work"
+        return {f"{stage}/{digest}" for stage in _folders(work) for digest in _folders(work / stage)}
 
     def work(self, key: str) -> Path:
         return self.root / ".work" / key
@@ -221,13 +235,13 @@ class Store:
                 )
 
 
-def _dirs(path: Path) -> Iterator[Path]:
+def _folders(path: Path) -> list[str]:
+    """The names of the directories in `path`, of which there may be tens of thousands; none where it is not there."""
     try:
-        return iter(
-            [Path(e.path) for e in os.scandir(path) if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
-        )
+        with os.scandir(path) as found:
+            return [e.name for e in found if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
     except FileNotFoundError:
-        return iter(())
+        return []
 
 
 def _record(published: Path) -> dict:

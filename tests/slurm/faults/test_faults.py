@@ -84,7 +84,9 @@ def test_nodes_die_or_are_out_of_sight_and_the_controller_is_away(testbed: Testb
     time.sleep(60)
     testbed.control("up")
     check_through(testbed, sweep, [FAST, SLOW], quiet)
-    assert sweep.kinds(FAST) == sweep.kinds(SLOW) == ["node", "done"]
+    # The srun of SLOW's lost batch script lives on, too. SLURM 24.11 may let it cancel the new step, of the same id.
+    cancelled = [kind for kind in sweep.kinds(SLOW) if kind != "killed"]
+    assert sweep.kinds(FAST) == cancelled == ["node", "done"] and len(sweep.kinds(SLOW)) <= 3
     assert [sweep.ends(s)[0]["node"] for s in (FAST, SLOW)] == [dead, ""]
 
 

@@ -1,0 +1,124 @@
+"""A checkout whose stages take a tenth of a second each, studies of thousands of cells for it, and their results made
+without a queue: for tests and benchmarks of everything but the stages.
+
+What judges and makes the table is real; of a pretraining, finetune or generation only the files are made that others
+read.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGE_S = 0.1
+STUDY = """\
+name: many
+models: {m: {pretrain: {num_tokens: 0, width: 16, layers: 1, heads: 2, mlp: 32}}}
+tasks: {%s}
+seeds: [%s]
+instructions: {from: toy, part: dev}
+compare: {judge: reference_overlap, reference: {task: t0}}
+"""
+NUM_ROWS = 4  # of instructions and answers
+SHORT = {
+    "prepare": """
+        asked = [{"instruction": f"Which number is {n}?", "dataset": "toy", "answer": str(n)} for n in range(NUM_ROWS)]
+        rows = [row | {"messages": []} for row in asked]
+        text = "".join(json.dumps(row) + chr(10) for row in rows)
+        (job.out / f"{job.params['purpose']}.jsonl").write_text(text)
+        job.notes["num_rows"] = NUM_ROWS
+    """,
+    "finetune": """
+        steps = [{"step": n + 1, "loss": 2 - n / 10, "lr": 1e-3, "tokens_per_s": 100.0} for n in range(10)]
+        (job.out / "log.jsonl").write_text("".join(json.dumps(step) + chr(10) for step in steps))
+    """,
+    "generate": """
+        asked = map(json.loads, (job.inputs["instructions"] / "instructions.jsonl").read_text().splitlines())
+        rows = [
+            {
+                "instruction": row["instruction"],
+                "output": f"{(n * len(job.name) + sum(job.name.encode())) % 5} and {row['answer']}",
+                "generator": job.name,
+                "dataset": row["dataset"],
+                "num_tokens": 3,
+                "truncated": False,
+            }
+            for n, row in enumerate(asked)
+        ]
+        (job.out / "outputs.json").write_text(json.dumps(rows))
+    """,
+    "pretrain": "",
+    "check": "",
+    "collect": "",
+}
+RUN = """
+
+def run(job):  # noqa: F811
+    import json
+    import os
+    import time
+
+    NUM_ROWS = {rows}
+    time.sleep(float(os.environ.get("STAGE_S", "{seconds}")))
+    (job.out / "made.txt").write_text(job.name)
+{body}
+"""
+MAKE = """\
+import os, sys, uuid
+from pathlib import Path
+from winsweep import layout
+from winsweep.attempt import warm
+from winsweep.attempt.stopflag import StopFlag
+from winsweep.cluster_file import read_cluster
+from winsweep.slurm.array_folders import spec_of
+from winsweep.slurm.node import make
+from winsweep.workspace import open_workspace
+study, store, cluster, share = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
+workspace = open_workspace(study, store)
+placed = read_cluster(layout.STAGES, cluster, workspace.need.stages).placements
+present, said, flag = workspace.store.published(), os.dup(1), StopFlag()
+todo = [a for a in workspace.order if a.key not in present and a.stage != "aggregate"]
+codes = [
+    make(spec_of(workspace, a, placed.of(a.stage, a.label)), 0, 1, f"slurm-1_{n}.0", flag)
+    for n, a in enumerate(todo[: int(share * len(todo))])
+]
+os.write(said, f"{len(codes)} made, {sum(map(bool, codes))} failed\\n".encode())
+"""
+
+
+def copy_checkout(folder: Path) -> Path:
+    """The code of this checkout in `folder`, its stages short."""
+    for name in ("src", "jobs", "launch", "slurm", "ds_configs"):
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "web.zip")
+        )
+    (folder / "COMMIT").write_text("0000000\n")
+    warm = folder / "src/winsweep/attempt/warm.py"
+    warm.write_text(re.sub(r"(?s)SLOW = \{.*?\n\}", 'SLOW = {"aggregate": "winsweep.stats.table"}', warm.read_text()))
+    for stage, body in SHORT.items():
+        path = folder / "jobs" / f"{stage}.py"
+        head, _, tail = path.read_text().partition('\n\nif __name__ == "__main__":')
+        told = textwrap.indent(textwrap.dedent(body), "    ")
+        path.write_text(
+            head + RUN.format(rows=NUM_ROWS, seconds=STAGE_S, body=told) + f'\n\nif __name__ == "__main__":{tail}'
+        )
+    return folder
+
+
+def study_text(num_tasks: int, num_seeds: int) -> str:
+    """A study of so many tasks, and as many cells as that times its seeds."""
+    tasks = ", ".join(f"t{n}: {{from: toy, num_examples: {n + 1}}}" for n in range(num_tasks))
+    return STUDY % (tasks, ", ".join(map(str, range(num_seeds))))
+
+
+def make_results(checkout: Path, study: Path, store: Path, cluster: Path, share: float = 1.0) -> str:
+    """Make the first `share` of what is missing (inputs before users) but the table, by the same attempts as a task of
+    SLURM makes, one after the other in one process.
+    """
+    env = os.environ | {"PYTHONPATH": str(checkout / "src"), "STAGE_S": "0", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", MAKE, str(study), str(store), str(cluster), str(share)]
+    return subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
