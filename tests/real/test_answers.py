@@ -9,8 +9,9 @@ from transformers import AutoConfig
 from tests.real.conftest import rows_of
 from winsweep.generate.adapter import Rules
 from winsweep.generate.compatibility import fitting
-from winsweep.generate.greedy import answer_all, in_slots, read_prompts
+from winsweep.generate.greedy import answer_all, in_slots
 from winsweep.generate.plain import answer_batch
+from winsweep.generate.prompts import read_prompts
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter

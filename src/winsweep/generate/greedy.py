@@ -8,7 +8,6 @@ from typing import get_args
 import torch
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from winsweep.errors import BadData, BadStudy
 from winsweep.generate import vllm_engine
 from winsweep.generate.adapter import Rules
 from winsweep.generate.compatibility import fitting
@@ -16,6 +15,7 @@ from winsweep.generate.decoder import Decoder, Prompt
 from winsweep.generate.grammar import Mask, Outcome, outcomes
 from winsweep.generate.model_cache import load
 from winsweep.generate.plain import answer_batch
+from winsweep.generate.prompts import read_prompts, refuse_first_tag
 from winsweep.generate.row_log import RowLog
 from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.sharding import Sharding
@@ -24,8 +24,7 @@ from winsweep.study.cell import Decoding
 from winsweep.study.frame import Asked, Frame, turns
 from winsweep.study.rules import Adapter, Grammar
 from winsweep.text.context import known_context, refuse_rowless
-from winsweep.text.conversations import as_text
-from winsweep.text.encode import prompt_ids, spelling
+from winsweep.text.encode import spelling
 from winsweep.text.ends import Ends, ends_of
 from winsweep.text.model import load_tokenizer
 
@@ -131,31 +130,6 @@ def open_engine(
             model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, note, grammar
         ),
     )
-
-
-def read_prompts(
-    instructions: Sequence[Asked], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int
-) -> list[Prompt]:
-    prompts = []
-    for i, asked in enumerate(instructions):
-        ids = prompt_ids(asked, tokenizer, frame)
-        if len(ids) >= window:
-            raise BadData(
-                f"instruction {i + 1} ({as_text(turns(asked))[:60]!r}…): its prompt has {len(ids)} tokens and the "
-                f"model's context holds {window}, with no room for an answer; remove it from the instruction set or "
-                f"use another model"
-            )
-        prompts.append(Prompt(i, ids, min(max_new_tokens, window - len(ids))))
-    return prompts
-
-
-def refuse_first_tag(instructions: Sequence[Asked], adapter: Adapter | None) -> None:
-    """BadStudy for rules that count from the first assistant tag where a prompt has several."""
-    if adapter and adapter.tag_match == "first" and any(len(turns(asked)) > 2 for asked in instructions):
-        raise BadStudy(
-            "adapters: found tag_match: first and instructions of several turns, whose first assistant tag is an "
-            "earlier response's; tag_match: last is legal for them; type it beside rules:"
-        )
 
 
 def answers(
