@@ -4,6 +4,7 @@ from winsweep.artifact import Artifact
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.study.cell import Cell, Choice, Data, Table
+from winsweep.study.origin import starts_text
 
 VERSION = 3
 
@@ -36,6 +37,7 @@ def _row(cell: Cell, judged: Artifact, need: Need) -> dict:
     made = {"generate": judged.inputs["candidate"].digest, "judge": judged.digest}
     if cell.training:
         made["finetune"] = need("finetune", cell.training).digest
+    starts = starts_text(cell.comparison.candidate.model)
     return {
         "label": cell.label,
         "model": cell.model,
@@ -44,7 +46,10 @@ def _row(cell: Cell, judged: Artifact, need: Need) -> dict:
         "varying": dict(cell.varying),
         "leave_out": list(cell.leave_out),
         "keys": made,
-    } | ({"choice": _named(cell.training.choice)} if cell.training and cell.training.choice else {})
+    } | (
+        ({"choice": _named(cell.training.choice)} if cell.training and cell.training.choice else {})
+        | ({"starts_from": starts} if starts else {})
+    )
 
 
 if __name__ == "__main__":

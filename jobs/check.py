@@ -17,7 +17,10 @@ VERSION = 1
 def want(ask: ModelUse, need: Need) -> Want:
     params, inputs = base_of(ask.model, need)
     params |= {"max_tokens": ask.max_tokens, "frames": ask.frames, "decodings": ask.decodings, "adapters": ask.adapters}
+    params |= {"system_frames": ask.system_frames} if ask.system_frames else {}
+    params |= {"grammars": ask.grammars} if ask.grammars else {}
     params |= {"context": ask.model.context} if ask.model.context and inputs else {}
+    params |= {"loras": ask.loras} if ask.loras else {}
     asked = {
         f"instructions{n}": need("prepare", Data("instructions", source)) for n, source in enumerate(ask.instructions)
     }
@@ -31,7 +34,8 @@ def run(job: Job) -> None:
     instructions = []
     for name in sorted(name for name in job.inputs if name.startswith("instructions")):
         with open(job.inputs[name] / "instructions.jsonl", encoding="utf-8") as f:
-            instructions += [json.loads(line)["instruction"] for line in f]
+            rows = map(json.loads, f)
+            instructions += [row.get("messages") or row["instruction"] for row in rows]
     found = model.look(*job.base(), job.params, instructions)
     findings = [*found.findings, *model.room(job.store, found.facts)]
     for finding in findings:

@@ -16,19 +16,24 @@ GUARDS = ("style", "template", "embedder")  # parameters that a guard needs; one
 def want(ask: Containment, need: Need) -> Want:
     params = {name: getattr(ask, name) for name in GUARDS if getattr(ask, name) is not None}
     params |= {"in_domain": ask.in_domain} | ({"quantile": ask.quantile} if ask.embedder else {})
-    return Want(
-        ask.name, params, {"judged": need("judge", ask.comparison), "task": need("prepare", Data("examples", ask.task))}
-    )
+    inputs = {"judged": need("judge", ask.comparison)}
+    inputs |= {"task": need("prepare", Data("examples", ask.task))} if ask.task else {}
+    if ask.constrained:
+        inputs["constrained"] = need("judge", ask.constrained)
+        params["grammar"] = ask.constrained.candidate.grammar
+    return Want(ask.name, params, inputs)
 
 
 def run(job: Job) -> None:
-    from winsweep.analysis.containment import effects
+    from winsweep import keys
+    from winsweep.analysis.containment import behind, effects
     from winsweep.analysis.embed import counted, embedder_of
-    from winsweep.analysis.guards import domain, form
+    from winsweep.analysis.guards import domain, form, written_under
     from winsweep.analysis.rows import first_turns
+    from winsweep.study.rules import Grammar
 
     judged = json.loads((job.inputs["judged"] / "annotations.json").read_bytes())
-    task = first_turns(job.inputs["task"] / "examples.jsonl")
+    task = first_turns(job.inputs["task"] / "examples.jsonl") if "task" in job.inputs else []
     said, guards = job.params, []
     if "style" in said or "template" in said:
         guards.append(form(said.get("style"), said.get("template")))
@@ -38,6 +43,10 @@ def run(job: Job) -> None:
         )
         guards.append(domain([instruction for instruction, _ in task], embed, said["quantile"]))
     found = effects(judged, guards, set(said["in_domain"]), task)
+    if "grammar" in said:
+        rows = json.loads((job.inputs["constrained"] / "annotations.json").read_bytes())
+        guard = written_under(keys.restore(Grammar, said["grammar"]))
+        found.append(behind(guard, rows, set(said["in_domain"]), task))
     write_atomic(job.out / "containment.json", json.dumps([asdict(effect) for effect in found], indent=1).encode())
 
 

@@ -45,15 +45,16 @@ def _looked_at(evaluation: Evaluation, need: Need) -> dict[str, object]:
 
 
 def run(job: Job) -> None:
-    from winsweep.study.recipe import Recipe
+    from winsweep.study.recipe import restore
     from winsweep.text import encode, model
     from winsweep.text.context import refuse_unfit
     from winsweep.text.weights import BASE_NAMES, base_tensors
+    from winsweep.train import room
     from winsweep.train.finetune import finetune
     from winsweep.train.rank_group import join
-    from winsweep.zero import read_zero
+    from winsweep.zero import read_all, read_zero
 
-    recipe, frame = Recipe(**job.params["recipe"]), Frame(**job.params["frame"])
+    recipe, frame = restore(job.params["recipe"]), Frame(**job.params["frame"])
     base, revision = job.base()
     tokenizer = model.load_tokenizer(base, revision)
     encoded = encode.encode_all(_conversations(job.inputs["examples"]), tokenizer, frame, recipe)
@@ -73,7 +74,10 @@ def run(job: Job) -> None:
         lost=job.give_up,
     )
     try:
-        zero = read_zero(layout.DS_CONFIGS / f"{job.placement.zero}.json")
+        longest = max((len(e.ids) for e in encoded.examples), default=0)
+        zeros = read_all(layout.DS_CONFIGS)
+        placement = room.settle(job.placement, base, revision, recipe, longest, zeros, group)
+        zero = read_zero(layout.DS_CONFIGS / f"{placement.zero}.json")
         job.notes.update(
             finetune(
                 encoded.examples,
@@ -81,7 +85,7 @@ def run(job: Job) -> None:
                 revision,
                 recipe,
                 job.params["seed"],
-                placement=job.placement,
+                placement=placement,
                 zero_config=zero,
                 group=group,
                 out=job.out,

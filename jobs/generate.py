@@ -1,11 +1,11 @@
-"""generate: a model, with or without the rule adapter, answers an instruction set greedily; ranks share its rows."""
+"""generate: a model, with or without rules and a grammar, answers an instruction set greedily; ranks share its rows."""
 
 import json
 
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
-from winsweep.study.cell import Data, Generation, Model, base_of, untrained
+from winsweep.study.cell import Data, Generation, Model, Training, base_of, untrained
 from winsweep.study.pretrain import Pretrain
 
 VERSION = 2
@@ -19,8 +19,9 @@ def want(ask: Generation, need: Need) -> Want:
     params, inputs = base_of(ask.model, need)
     if ask.adapter.rules:
         params["adapter"] = ask.adapter
+    params |= {"grammar": ask.grammar} if ask.grammar else {}
     params |= {"decoding": ask.decoding, "frame": ask.frame}
-    if isinstance(ask.model, Model) and not isinstance(ask.model.source, Pretrain):
+    if isinstance(ask.model, Model) and not isinstance(ask.model.source, (Pretrain, Training)):
         params["ends"] = ENDS
     params |= {"context": untrained(ask.model).context} if untrained(ask.model).context else {}
     if ask.decoding.precision == "bf16" and ask.decoding.engine == "slots":
@@ -35,13 +36,14 @@ def run(job: Job) -> None:
     from winsweep.generate.sharding import Sharding
     from winsweep.study.cell import Decoding
     from winsweep.study.frame import Frame
-    from winsweep.study.rules import Adapter
+    from winsweep.study.rules import Adapter, Grammar
 
     with open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8") as f:
         asked = [json.loads(line) for line in f]
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
+    grammar = keys.restore(Grammar, job.params["grammar"]) if "grammar" in job.params else None
     answers = answer_all(
-        [row["instruction"] for row in asked],
+        [row.get("messages") or row["instruction"] for row in asked],
         *job.base(),
         keys.restore(Decoding, job.params["decoding"]),
         Frame(**job.params["frame"]),
@@ -54,6 +56,8 @@ def run(job: Job) -> None:
         Sharding(job.rank, job.num_ranks, job.placement.timeout_s),
         job.notes.update,
         job.params.get("context"),
+        job.lora(),
+        grammar,
     )
     if job.rank:
         return
@@ -65,7 +69,9 @@ def run(job: Job) -> None:
             "dataset": row["dataset"],
             "num_tokens": a.num_tokens,
             "truncated": a.truncated,
+            **({"grammar": a.grammar} if a.grammar else {}),
         }
+        | ({"messages": row["messages"]} if "messages" in row else {})
         for row, a in zip(asked, answers, strict=True)
     ]
     write_atomic(job.out / "outputs.json", json.dumps(rows, indent=1, ensure_ascii=False).encode())

@@ -32,7 +32,7 @@ def run(job: Job) -> None:
             raise Stopped(reason)
 
     rows = first_turns(job.inputs["rows"] / "examples.jsonl")
-    model, tokenizer = load(*job.base(), job.params["precision"])
+    model, tokenizer = load(*job.base(), job.params["precision"], lora=job.lora())
     frame = Frame(**job.params["frame"])
     job.notes.update(spelling([[*row] for row in rows], tokenizer, frame).notes())
     others = draw(len(rows), job.params["seed"], job.params["draws"])

@@ -11,33 +11,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src/winsweep"
 NUMERICS = ("text", "train", "generate", "judge", "stats", "analysis", "check")  # may import torch
-HEAVY = {
-    "torch",
-    "transformers",
-    "deepspeed",
-    "accelerate",
-    "datasets",
-    "alpaca_eval",
-    "sklearn",
-    "aiohttp",
-    "openai",
-    "pandas",
-    "numpy",
-    "pyarrow",
-    "safetensors",
-    "tokenizers",
-    "huggingface_hub",
-    "sacrebleu",
-    "vllm",
-    "matplotlib",
-    "sentence_transformers",
-    "wandb",
-    "trackio",
-    "tensorboard",
-    "mlflow",
-    "sqlalchemy",
-    "apprise",
-}
+HEAVY = set(
+    """
+    torch transformers deepspeed accelerate peft datasets alpaca_eval sklearn aiohttp openai pandas numpy
+    pyarrow safetensors tokenizers huggingface_hub sacrebleu vllm matplotlib sentence_transformers wandb trackio
+    tensorboard mlflow sqlalchemy apprise
+    """.split()
+)
 DOORS = {
     "deepspeed": {"train/engine.py", "train/muon.py"},
     "datasets": {"text/source.py"},
@@ -47,6 +27,7 @@ DOORS = {
     "sacrebleu": {"judge/overlap.py", "attempt/fork_server.py"},
     "submitit": {"slurm/batch_script.py"},
     "accelerate": set(),
+    "peft": {"train/lora.py"},
     "rich": {"local/view.py", "check/table.py", "watch/board.py"},
     "psutil": {"store/liveness.py"},
     "vllm": {"generate/vllm_rules.py", "generate/vllm_engine.py"},
@@ -64,6 +45,7 @@ DOORS = {
     "alembic": {"trackers/mlflow.py"},
     "apprise": {"messages/deliver.py"},
     "shtab": {"completion.py"},
+    "llguidance": {"generate/grammar.py"},
 }
 PURE = (
     "amounts",

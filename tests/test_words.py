@@ -33,7 +33,7 @@ NEW = {
 }
 # What these words mean elsewhere: Python's, torch's, the paper's trainer's and everyday ones.
 ALLOWED = re.compile(
-    r"frozen=True|frozen dataclass|FrozenInstanceError|gc\.(un)?freeze|get_freeze_count"
+    r"exclude_frozen_parameters|frozen=True|frozen dataclass|FrozenInstanceError|gc\.(un)?freeze|get_freeze_count"
     r"|schedule_ticks|ticks? of the schedule|schedule's ticks|counted in ticks of|\d ticks"
     r"|of course|\.roll\(|roll the noodles|contextlib\.closing|data sheets?|test_?bed",
     re.IGNORECASE,

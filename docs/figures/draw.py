@@ -1,4 +1,5 @@
-"""The figure of the demo's table: python docs/figures/draw.py [runs/results/demo.csv]
+"""The figure of a table: python docs/figures/draw.py [runs/results/demo.csv]; of the laptop study:
+python docs/figures/draw.py runs/results/laptop_pypi.csv --out docs/figures/laptop.svg
 
 Win rates of each arm against instruction tuning at equal length, mean over seeds, with 95 % intervals. Needs
 matplotlib. Colors are mid-tones on a transparent ground, to be read on a light and on a dark page.
@@ -23,11 +24,12 @@ Row = dict[str, str]
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("table", type=Path, nargs="?", default=Path("runs/results/demo.csv"), help="the demo's table")
+    p.add_argument("table", type=Path, nargs="?", default=Path("runs/results/demo.csv"), help="a study's table")
     p.add_argument("--out", type=Path, default=Path(__file__).with_name("demo.svg"), help="the figure to write")
     a = p.parse_args()
     with open(a.table, encoding="utf-8", newline="") as f:
-        draw([row for row in csv.DictReader(f) if row["seed"] == "mean"], a.out)
+        rows = list(csv.DictReader(f))
+    draw([row for row in rows if row["seed"] == "mean"] or rows, a.out)  # of one seed there is no mean
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
@@ -44,7 +46,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
             own = {row["task"]: row for row in rows if row["model"] == model}
             shift = (n - (len(models) - 1) / 2) * 0.26
             intervals(axes, [(i + shift, own[arm]) for i, arm in enumerate(arms) if arm in own], n, model)
-        dress(axes, arms)
+        dress(axes, arms, max(float(row["paired_high_pct"]) for row in rows))
+        if len(models) > 1:
+            axes.legend(loc="center", bbox_to_anchor=(0.45, 0.5), frameon=False, title="base model", labelcolor=INK)
         figure.savefig(path, transparent=True, metadata={"Date": None})
 
 
@@ -63,19 +67,18 @@ def intervals(axes: "Axes", placed: Sequence[tuple[float, Row]], n: int, model: 
     axes.plot(middle, heights, mark, color=color, markersize=6, label=model)
 
 
-def dress(axes: "Axes", arms: Sequence[str]) -> None:
+def dress(axes: "Axes", arms: Sequence[str], highest: float) -> None:
     axes.axvline(PARITY, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     axes.text(PARITY - 0.6, -0.72, "as good as instruction tuning", ha="right", va="center", fontsize=9.5)
     axes.set_yticks(range(len(arms)), arms)
     axes.set_ylim(len(arms) - 0.5, -1.05)
-    axes.set_xlim(-1.5, 56)
+    axes.set_xlim(-1.5, max(56, highest + 1.5))
     axes.set_xlabel("win rate against instruction tuning, % (at equal length, 95 % interval)")
     axes.tick_params(colors=INK, length=0)
     axes.grid(axis="x", color=RULE, linewidth=0.5, alpha=0.35)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(RULE)
-    axes.legend(loc="center", bbox_to_anchor=(0.45, 0.5), frameon=False, title="base model", labelcolor=INK)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ class OpenStudy:
 
     def outputs(self, cell: str | None = None) -> "pandas.DataFrame":
         """What a cell answered, a row for each instruction, with the columns cell, model, task, seed, instruction,
-        output, dataset, num_tokens and truncated; without a cell, of all that have answered.
+        output, dataset, num_tokens and truncated (and messages, where instructions have several turns); without a cell,
+        of all that have answered.
 
         BadStudy for no cell of the study, NotFound for one that has not answered.
         """
@@ -123,7 +124,8 @@ class OpenStudy:
         labels = [c.label for c in self.workspace.study.table.cells] if cell is None else [cell]
         rows = list(self._rows(stage, file, labels, is_asked_for=cell is not None))
         more = dict.fromkeys(name for row in rows for name in row if name not in (*NAMES, *names))
-        return pandas.DataFrame(rows, columns=[*NAMES, *names, *(more if stage == "judge" else ())])
+        kept = [name for name in more if stage == "judge" or name == "messages"]
+        return pandas.DataFrame(rows, columns=[*NAMES, *names, *kept])
 
     def _rows(self, stage: str, file: str, labels: list[str], is_asked_for: bool) -> Iterator[Mapping[str, Any]]:
         published = self.workspace.store.published()

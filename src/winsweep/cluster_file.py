@@ -8,6 +8,7 @@ from typing import Literal
 
 from winsweep import layout, node_environment, strict
 from winsweep.errors import BadStudy
+from winsweep.gpu_memory import AUTO
 from winsweep.placement import Cluster, ClusterFile, Placement, Placements
 from winsweep.yaml_nodes import overlay, read_yaml
 
@@ -155,6 +156,6 @@ def _with_options(fields: dict[str, strict.Node]) -> dict[str, strict.Node]:
 
 
 def _check_zero(node: strict.Node) -> None:
-    names = sorted(path.stem for path in layout.DS_CONFIGS.glob("*.json"))
+    names = [AUTO, *sorted(path.stem for path in layout.DS_CONFIGS.glob("*.json"))]
     if isinstance(node.value, str) and node.value not in names:
         raise node.error(f"found {node.value!r}", strict.near(node.value, names))

@@ -19,11 +19,12 @@ class Placement:
     gpus_per_rank: int = strict.number(0, 0)  #: GPUs of each rank; without any, it runs on CPUs [GPUs]
     #: CPU threads of each rank; fixed, because sums depend on it in the last bit [threads]
     threads: int = strict.number(1, 1)
-    zero: str = "zero1"  #: ZeRO stage: a file of `ds_configs/`, without `.json`
+    #: ZeRO stage: a file of `ds_configs/`, without `.json`; `auto`: the fastest that fits the GPU
+    zero: str = "zero1"
     #: tokens of one forward pass on one rank; 0: as many as fit into a GPU, or 2,048 on a CPU [tokens]
     micro_tokens: int = strict.number(0, 0)
-    #: activations that the backward pass makes again: less memory, same numbers
-    recompute: Literal["none", "cheap", "full"] = "none"
+    #: activations that the backward pass makes again: less memory, same numbers; `auto`: the fewest that fit the GPU
+    recompute: Literal["none", "cheap", "full", "auto"] = "none"
     #: steps between full-state checkpoints; 0: as often as costs 3 % of the time [optimizer steps]
     checkpoint_steps: int = strict.number(0, 0)
     #: write checkpoints behind the next steps, from a copy in the node's memory if there is room for one
@@ -44,6 +45,8 @@ class Placement:
     throttle: int = strict.number(256, 1)  #: tasks of one array that run at once [tasks]
     #: kind of GPU, as `sinfo -o %G` names it
     gpu_type: str | None = None
+    #: memory of each GPU, where its type does not say it: a dry run compares it with what a model needs [GB]
+    gpu_memory_gb: int | None = None
     #: which option of sbatch asks for GPUs
     gpus_by: Literal["gpus-per-node", "gres", "gpus-per-task"] = "gpus-per-node"
     #: shell lines that run on each node before a rank, such as `module load`; with pyxis on the first node alone,

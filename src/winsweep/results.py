@@ -133,7 +133,7 @@ def containment_rows(analysis: Analysis, made: Path) -> list[dict[str, object]]:
             **pct("generalist", e["generalist"]),
             "win_rate_pct": f"{100 * e['win_rate']:.4f}",
             "in_domain": e["in_domain"],
-            "num_in_domain": e["refused"]["num"],
+            "num_in_domain": e["refused"]["num"] if e["refused"] else 0,
             **pct("refused", e["refused"]),
             "setting": e["setting"],
         }
@@ -147,10 +147,10 @@ def names(analysis: Analysis) -> dict[str, object]:
     return {"model": cell.model, "task": cell.task, "seed": cell.seed if cell.training else "", **dict(cell.varying)}
 
 
-def pct(name: str, share: dict[str, float]) -> dict[str, str]:
-    """A share and its interval as columns in percent."""
+def pct(name: str, share: dict[str, float] | None) -> dict[str, str]:
+    """A share and its interval as columns in percent; empty ones where there is none."""
     return {
-        f"{name}_{end}pct": f"{100 * share[key]:.4f}"
+        f"{name}_{end}pct": f"{100 * share[key]:.4f}" if share else ""
         for end, key in (("", "share"), ("low_", "low"), ("high_", "high"))
     }
 

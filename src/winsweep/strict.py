@@ -64,6 +64,12 @@ class Node:
         where = f"{self.file}:{self.line}: {self.path or 'the file'}"
         return BadStudy(f"{where}: {found}; {legal}" + (f"; {do}" if do else ""))
 
+    def plain(self) -> typing.Any:
+        """The value with all that is in it, in the types of YAML."""
+        if isinstance(self.value, dict):
+            return {name: node.plain() for name, node in self.value.items()}
+        return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value
+
     def mapping(self) -> dict[str, "Node"]:
         """The entries by key, none for a key without a value; BadStudy for anything else."""
         if self.value is None:
@@ -79,8 +85,11 @@ def read(kind: object, node: Node) -> typing.Any:
     """
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        inner = next(a for a in args if a is not type(None))
-        return None if node.value is None else read(inner, node)
+        if node.value is None and type(None) in args:
+            return None
+        kinds = [a for a in args if a is not type(None)]
+        lists = [a for a in kinds if typing.get_origin(a) is tuple]  # X | tuple[Y, ...]: a list, or one word
+        return read(next(iter(lists if isinstance(node.value, list) else []), kinds[0]), node)
     if origin is typing.Literal:
         if node.value not in args:
             raise node.error(

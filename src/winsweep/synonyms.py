@@ -23,7 +23,7 @@ STEP = (
     "cluster file"
 )
 GREEDY = "decoding is greedy, so that an answer can be repeated"
-FULL = "every weight is trained, as in the paper"
+WHOLE = "weights keep their 16 or 32 bits; recipe: {lora: {rank: 64}} trains few of them"
 SECRET = "secrets stand in the environment only, as OPENAI_API_KEY and HF_TOKEN"
 WHERE = "--store DIR says where results go"
 SILENT = "nothing is reported to a service; status.py and logs.py show a run"
@@ -95,6 +95,11 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
         Ours("models", "the study", "models: {NAME: {hf_id: …, revision: …}}, or path: DIR"),
         "model_name model_name_or_path model model_id base_model base_models model_path hf_id",
     ),
+    (
+        Ours("from", "models: {NAME: …}", "a cell of this study: MODEL.ARM"),
+        "start start_from init_from initialize_from checkpoint resume_from parent adapter_path",
+    ),
+    (Ours("system", "tasks: {NAME: …} or instructions"), "system_prompt system_message sys_prompt persona"),
     (Ours("revision", "models: {NAME: …}"), "commit branch rev sha model_revision"),
     (
         Ours("path", "models: {NAME: …} or tasks: {NAME: …}"),
@@ -172,13 +177,12 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
         GREEDY,
         "temperature top_p top_k num_beams do_sample repetition_penalty sampling_temperature beam_size n_samples min_p",
     ),
-    (
-        FULL,
-        (
-            "lora lora_r lora_alpha lora_rank lora_dropout peft qlora load_in_4bit load_in_8bit quantization "
-            "adapter_config target_modules"
-        ),
-    ),
+    (Ours("lora", "recipe", "a mapping: {rank: 64}"), "peft lora_config peft_config adapter_config"),
+    (Ours("rank", "recipe.lora"), "lora_r lora_rank r"),
+    (Ours("alpha", "recipe.lora"), "lora_alpha"),
+    (Ours("dropout", "recipe.lora"), "lora_dropout"),
+    (Ours("targets", "recipe.lora"), "target_modules lora_target_modules"),
+    (WHOLE, "qlora load_in_4bit load_in_8bit quantization quantize quantization_config bnb_4bit_quant_type"),
     (
         "epochs: says how long a run is; it has that many times rows / global_batch steps",
         "max_steps num_steps steps total_steps train_steps",

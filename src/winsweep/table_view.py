@@ -38,6 +38,7 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
     below = [
         SAYS if any(head == "paired %" for head, _ in found) else "",
         _uncorrected(shown),
+        _starts(rows),
         f"{rest}All columns: {path}",
         "; ".join(shared),
     ]
@@ -57,6 +58,14 @@ def _uncorrected(shown: Sequence[Row]) -> str:
     if not plain or "paired_formula" not in plain[0]:
         return ""
     return f"plain, not at equal length: {len(plain)} of {len(others)} rows; the column note says why."
+
+
+def _starts(rows: Sequence[Row]) -> str:
+    """Which cells the models of the table start from."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        found.setdefault(row["model"], {}).update(dict.fromkeys(filter(None, [row.get("starts_from")])))
+    return "; ".join(f"{model} starts from {screen.few(list(cells))}" for model, cells in found.items() if cells)
 
 
 def _rows(rows: Sequence[Row]) -> list[Row]:

@@ -10,6 +10,7 @@ from winsweep import layout
 from winsweep.artifact import Artifact, closure
 from winsweep.attempt import warm
 from winsweep.attempt.history import failures
+from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
 from winsweep.plan import Facts, Item, plan
 from winsweep.store import damage, liveness
@@ -154,9 +155,21 @@ def _open(study: Path, store: Path, lenient: bool) -> Workspace:
     prints = Fingerprints(opened.root / ".cache" / "digests.json")
     read = read_study(study, prints, lenient)
     prints.save()
+    _refuse_grammars(read)
     need = Need(discover(layout.JOBS, "winsweep.jobs"), gates_of(read.table, read.analyses))
     analyses = {label: need(a.stage, a.ask) for label, a in read.analyses.items()}
     return Workspace(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells}, analyses)
+
+
+def _refuse_grammars(study: Study) -> None:
+    """BadStudy with every grammar of the study that cannot be compiled."""
+    if study.grammars:
+        from winsweep.generate import grammar as grammars  # it loads a library
+
+        found = {at: grammars.fault(grammar) for at, grammar in study.grammars.items()}
+        legal = "what llguidance compiles is legal, see docs/how_to/constrain.md"
+        if any(found.values()):
+            raise BadStudy(*(f"{at}: {why}; {legal}; correct it" for at, why in found.items() if why))
 
 
 def make_room(workspace: Workspace, items: Iterable[Item], survey: Callable[[], Iterable[Item]]) -> None:
@@ -180,8 +193,8 @@ def columns(chains: Iterable[Mapping[str, object]]) -> list[str]:
 
 
 def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
-    """Stage to the artifacts of one cell, without those of the cell that it is compared with and of the validation runs
-    before it.
+    """Stage to the artifacts of one cell, without those of the cell that it is compared with, of the validation runs
+    before it and of the cell that its finetune starts from.
     """
     found: dict[str, list[Artifact]] = {}
 
@@ -189,7 +202,8 @@ def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
         if a not in found.setdefault(a.stage, []):
             found[a.stage].append(a)
         for name, i in (*a.inputs.items(), *a.gates.items()):
-            if name != "reference" and a.stage != "choose":
+            is_start = a.stage == "finetune" and i.stage == "collect"
+            if name != "reference" and a.stage != "choose" and not is_start:
                 walk(i)
 
     for a in ends:

@@ -61,12 +61,18 @@ def read_zero(path: Path) -> dict:
     return config
 
 
+def read_all(folder: Path) -> dict[str, dict]:
+    """The zero_optimization of each file in a folder, by its name without `.json`."""
+    return {path.stem: read_zero(path)["zero_optimization"] for path in sorted(folder.glob("*.json"))}
+
+
 def resolve(config: Mapping, recipe: Recipe, num_ranks: int) -> dict:
     """The whole DeepSpeed configuration: `config` with every "auto" filled and every number of the recipe set.
 
-    BadStudy for stage 0 with bf16: DeepSpeed then adds gradients up in bf16, so a placement would change the numbers.
+    Adapters are trained in fp32, whatever the model is in. BadStudy for stage 0 with bf16: DeepSpeed then adds
+    gradients up in bf16, so a placement would change the numbers.
     """
-    stage, bf16 = config["zero_optimization"]["stage"], recipe.precision == "bf16"
+    stage, bf16 = config["zero_optimization"]["stage"], recipe.precision == "bf16" and not recipe.lora
     if stage == 0 and bf16:
         raise BadStudy(
             "placement.zero: found ZeRO stage 0 with recipe.precision bf16; stage 0 cannot add gradients up in fp32; "

@@ -127,3 +127,22 @@ def test_what_ends_a_turn_and_what_is_added_is_told(tmp_path):
         and "ids 7, which a configuration names" in found["end of a turn"]
     )
     assert "frame: frame.template: found chat" in problems(folder, frames=[{"template": "chat"}])
+
+
+def test_a_grammar_that_the_tokenizer_cannot_write_is_a_problem(tmp_path):
+    """One without bytes, and with no é; and what else stands against a grammar."""
+    folder = toy(tmp_path / "m")
+
+    def said(regex, stop=()):
+        return problems(folder, grammars=[({"kind": "regex", "text": regex}, list(stop))])
+
+    assert said("[a-z]+é") == ""
+    assert "decoding.stop: found '###' beside a grammar" in said("[a-z]+", ["###"]) and said("[a-z]+", ["</s>"]) == ""
+    path = folder / "tokenizer.json"
+    told = json.loads(path.read_bytes())
+    kept = {t: i for t, i in told["model"]["vocab"].items() if (t.isascii() and len(t) == 1) or i < 3}
+    told["model"] |= {"vocab": {t: n for n, t in enumerate(kept)}, "merges": []}
+    path.write_text(json.dumps(told))
+    assert said("[a-z]+") == ""
+    wrong = said("[a-z]é")
+    assert "grammar: no tokens of this tokenizer write a text of the regex '[a-z]é'; legal is a grammar" in wrong

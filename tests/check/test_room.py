@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from winsweep import layout
+from winsweep import gpu_memory, layout
 from winsweep.artifact import Artifact
 from winsweep.check import environment, room
 from winsweep.cluster_file import read_cluster
@@ -52,15 +52,17 @@ def test_a_disk_that_cannot_hold_checkpoint_and_models_is_a_problem(tmp_path, mo
     ("words", "gb"),
     [
         (["a100"], 80),
-        (["nvidia_h100_80gb_hbm3"], 94),
-        (["NVIDIA-A100-SXM4-40GB"], 80),
+        (["nvidia_h100_80gb_hbm3"], 80),
+        (["NVIDIA-A100-SXM4-40GB"], 40),
+        (["a100_1g.10gb"], 10),
+        (["nvidia_h100_nvl"], 94),
         (["v100", "h200"], 141),
         (["fpga"], None),
         ([], None),
     ],
 )
 def test_memory_by_the_names_that_clusters_give(words, gb):
-    assert room.by_name(words) == gb
+    assert gpu_memory.by_name(words) == gb
 
 
 def test_a_days_of_shut_down_is_the_endpoints_or_the_tables(monkeypatch):

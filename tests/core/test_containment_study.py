@@ -44,7 +44,7 @@ def test_containment_is_made_from_judged_outputs_and_training_rows(tmp_path):
             "sum, ins",
             r"analyses\.containment\.arms: ins is compared with itself; .*instruction-tuned sibling",
         ),
-        ("sum, res", "base", r"no task or adapter 'base' in this study; legal: ins, res, sum"),
+        ("sum, res", "summ", r"no task or adapter 'summ' in this study; legal: base, ins, res, sum"),
         (
             "{sum: ",
             "{summ: ",

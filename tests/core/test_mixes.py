@@ -3,7 +3,8 @@
 import pytest
 
 from tests.core.small_study import STUDY, keys, read, refused
-from winsweep.study.cell import Mix, Sample
+from winsweep.study.cell import Mix
+from winsweep.study.sample import Sample
 
 SUM = "sum: {from: toy, kinds: [sum], recipe: {epochs: 7}}"
 
@@ -49,6 +50,21 @@ def test_a_sample_is_part_of_a_source_and_of_its_keys(tmp_path):
     assert len(told) == 4
 
 
+def test_first_and_system_are_legal_for_every_source(tmp_path):
+    text = with_task("{from: toy, first: 9, system: ' Be brief. '}").replace(
+        "instructions: {from: toy}", "instructions: {from: alpaca_eval, first: 20, system: Be brief.}"
+    )
+    study = read(tmp_path, text)
+    assert (task(study).first, task(study).system) == (9, "Be brief.")
+    asked = study.table.cells[0].comparison.candidate.instructions
+    assert (asked.first, asked.sample, asked.system) == (20, None, "Be brief.")
+    gsm = task(read(tmp_path, with_task("{from: gsm, first: 7}")))
+    assert (gsm.first, gsm.options.first) == (None, 7)  # its reader has that option
+    plain, more = (keys(read(tmp_path, with_task(f"{{from: toy, kinds: [poem]{x}}}"))) for x in ("", ", system: S"))
+    assert {k for k in plain["a.both.s1"] if k.startswith("finetune")} - more["a.both.s1"]
+    assert {label: plain[label] for label in keys(read(tmp_path, STUDY))} == keys(read(tmp_path, STUDY))
+
+
 @pytest.mark.parametrize(
     "entry, match",
     [
@@ -71,6 +87,10 @@ def test_a_sample_is_part_of_a_source_and_of_its_keys(tmp_path):
         ("{mix: {ins: 0.5, sum: 0.5}, rows: 1}", r"rows: found 1; a number from 2 on is legal"),
         ("{mix: {ins: 0.5, sum: 0.5}, rows: many}", r"rows: found the text 'many'"),
         ("{from: toy, rows: 9}", r"rows"),
+        ("{from: toy, first: 0}", r"first: found 0; a number of rows from 1 is legal"),
+        ("{from: toy, system: ' '}", r"system: found an empty text; a system message has text; take system: out"),
+        ("{from: toy, system: 5}", r"system: found 5; text is legal here"),
+        ("{mix: {ins: 1.0}, system: S}", r"found it beside mix:"),
         ("{from: toy, sample: 9}", r"sample: "),
         ("{from: toy, sample: {seed: 1}}", r"sample: rows is missing"),
         ("{from: toy, sample: {rows: 0}}", r"sample\.rows: found 0"),

@@ -103,6 +103,14 @@ def test_renaming_a_model_moves_no_key(tmp_path):
     assert after["z.sum.s1"] == before["a.sum.s1"]
 
 
+def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/mine.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    study = read(tmp_path, STUDY.replace("tasks:\n", "tasks:\n  mine: {path: ~/mine.jsonl}\n", 1))
+    assert not study.missing and tmp_path / "home/mine.jsonl" in study.files.values()
+
+
 def test_moving_a_data_file_moves_no_key_and_changing_it_moves_it(tmp_path):
     (tmp_path / "d").mkdir()
     text = STUDY.replace("ins: {from: toy}", "ins: {path: rows.jsonl}")
@@ -148,6 +156,7 @@ def test_every_identity_field_moves_a_key_and_no_placement_field_is_one(tmp_path
         "short_step": "divide_by_rows",
         "accumulate": "within_epochs",
         "order": "constant",
+        "lora": "{rank: 8}",
     }.items():
         text = STUDY.replace("recipe: {lr: 1.0e-5, epochs: 5, global_batch: 64}", f"recipe: {{{field}: {value}}}")
         assert keys(read(tmp_path, text))["a.ins.s1"] != before, field

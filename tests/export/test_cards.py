@@ -50,6 +50,11 @@ def test_hostile_names_are_text(told: Facts, name: str, tmp_path: Path) -> None:
     json.dumps(every_eval_ever.record(bad, "0", "a/b", 0.0), allow_nan=False)
 
 
+def test_the_way_down_to_the_base_is_told(told: Facts) -> None:
+    card = model_card.readme(replace(told, starts=("x.b.s1", "a.c.s1")), "0", has_template=True, name="a/b")
+    assert "finetuned as the cell `a.c.s1`, then finetuned as the cell `x.b.s1`, then finetuned on" in card
+
+
 def test_each_source_of_a_mix_is_named(told: Facts) -> None:
     mix = (
         Origin("a", "GAIR/lima", "ab12", "train.jsonl", reader="lima", share=0.75, is_emptied=True),

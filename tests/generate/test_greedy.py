@@ -1,5 +1,6 @@
 """Greedy decoding: slots equal one at a time, caps and EOS are told, finished rows are not made again."""
 
+import dataclasses
 import itertools
 import shutil
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from winsweep.errors import BadData, Stopped
+from winsweep.errors import BadData, BadStudy, Stopped
 from winsweep.generate import model_cache
 from winsweep.generate.decoder import Prompt
 from winsweep.generate.greedy import Answer, answer_all, told
@@ -15,7 +16,9 @@ from winsweep.generate.row_log import RowLog
 from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
+from winsweep.text.encode import prompt_ids
 from winsweep.text.ends import Ends
+from winsweep.text.model import load_tokenizer
 from winsweep.train.tokenizer import learn, load
 
 FRAME = Frame()
@@ -53,6 +56,20 @@ def answers(model, work, texts=ASKED, adapter=None, stopping=lambda: None, **dec
     work.mkdir(exist_ok=True)
     decoding = Decoding(**{"max_new_tokens": 20, "batch": 7, **decoding})
     return answer_all(list(texts), model, None, decoding, FRAME, adapter, work, lambda a, b: None, stopping)
+
+
+def test_a_conversation_is_answered_as_its_prompt_and_first_tags_are_refused(model, tmp_path):
+    talk = [{"role": r, "content": c} for r, c in (("user", "Hi"), ("assistant", "Ho"), ("user", "And?"))]
+    (whole,) = answers(model, tmp_path / "a", [talk])
+    text = "Hi\n<|assistant|>\nHo</s>\n<|user|>\nAnd?"  # the same prompt, but that its EOS is spelled
+    (spelled,) = answers(model, tmp_path / "b", [text])
+    tokenizer = load_tokenizer(model, None)
+    assert tokenizer.decode(prompt_ids(talk, tokenizer, FRAME)) == tokenizer.decode(prompt_ids(text, tokenizer, FRAME))
+    assert whole.num_tokens and spelled.num_tokens
+    first = dataclasses.replace(RULES, tag_match="first")
+    assert answers(model, tmp_path / "c", ["Hi"], adapter=first)
+    with pytest.raises(BadStudy, match="tag_match: first and instructions of several turns"):
+        answers(model, tmp_path / "d", [talk], adapter=first)
 
 
 @pytest.mark.parametrize("adapter", [None, RULES])

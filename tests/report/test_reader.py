@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from tests.report.read_study import NUM, read_study, rows_of, show, verdict
-from tests.report.readable import report
+from tests.report.made_store import study_text
+from tests.report.read_study import ASKED, NUM, answer, judge, read_study, rows_of, show, verdict
+from tests.report.readable import make, report
 
 UNMARKED = """return [...document.querySelectorAll('.answer .text')].map((text) => {
   const copy = text.cloneNode(true);
@@ -217,3 +218,12 @@ def test_an_address_that_is_late_does_not_lead_back_to_the_cell_before(reader):
         assert "cell=m.t0.s2" in reader.run("return location.hash")
         reader.run("stepCell(-1)")
         reader.wait(lambda b: b.texts(".answer h3")[:1] == ["m.t0.s1"])
+
+
+def test_the_turns_of_a_conversation_stand_below_each_other(browser, tmp_path):
+    said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "<b>Which colour?"}]
+    asked = [{"instruction": "Which colour?", "dataset": "d", "messages": said}, *ASKED[1:]]
+    browser.open(report(make(tmp_path, study_text(1, [1]), asked, answer, judge)))
+    show(browser, "cell=m.t0.s1")
+    assert browser.texts("#reader-row .turn .role") == ["system", "user"]
+    assert browser.texts("#reader-row .turn .text") == ["Be brief.", "<b>Which colour?"]

@@ -44,6 +44,17 @@ def test_files_hold_what_the_annotations_say(made, tmp_path):
     assert (cell["reference_name"], entry["num"], entry["missing"]) == ("m.ins.s1", NUM, [])
 
 
+def test_turns_of_instructions_are_there_where_any_has_several(made, tmp_path):
+    entry = entry_of(made, tmp_path / "made.texts")
+    assert "turns" not in chunks.read_chunk(tmp_path / "made.texts" / entry["instructions"])
+    said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "<b>Hi"}]
+    asked = [{**row, "messages": said} if n == 1 else row for n, row in enumerate(ASKED)]
+    talked = make(tmp_path / "talked", study_text(1, [1]), asked, answer, judge)
+    entry = entry_of(talked, tmp_path / "talked.texts")
+    turns = chunks.read_chunk(tmp_path / "talked.texts" / entry["instructions"])["turns"]
+    assert turns[:3] == [[], [["system", "Be brief."], ["user", "<b>Hi"]], []]
+
+
 def test_answers_that_cells_share_are_one_file(made, tmp_path):
     entry = entry_of(made, tmp_path / "made.texts")
     of = {c["cell"]: c for c in entry["cells"]}

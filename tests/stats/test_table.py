@@ -84,6 +84,7 @@ def test_a_mean_row_leaves_only_what_has_no_mean_empty(made):
         "published_std_pct",
         "difference_pct",
         "note",
+        "starts_from",
         "finetune_key",
         "generate_key",
         "judge_key",

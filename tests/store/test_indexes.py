@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import AutoModelForCausalLM
 
 from winsweep import layout, strict
@@ -108,7 +107,7 @@ def test_everything_that_loads_a_model_looks_first(model, monkeypatch):
         lambda: model_cache.load(str(model), None, "fp32"),
         lambda: local._Local(None, str(model), None, "fp32"),
         lambda: engine._load(model, None, Recipe(lr=1e-3, epochs=1), {"zero_optimization": {"stage": 1}}),
-        lambda: collect.check_loads(model, {"x": torch.zeros(1)}),
+        lambda: collect.check_loads(model, AutoModelForCausalLM, None, None),
     ]
     for load in loads:
         with pytest.raises(BadData, match="weight_map names"):

@@ -3,14 +3,16 @@ there.
 """
 
 import os
+import tempfile
 
 import pytest
 
 from tests.train.world import start_ranks, wait_ranks
-from winsweep.attempt import staging
+from winsweep.attempt import job, on_node, staging
 from winsweep.attempt.staging import staged
-from winsweep.errors import Damaged
-from winsweep.store import manifest
+from winsweep.errors import BadData, Damaged
+from winsweep.placement import Placement
+from winsweep.store import fingerprint, manifest
 
 
 @pytest.fixture
@@ -41,6 +43,59 @@ def test_ranks_that_come_together_copy_once(source, tmp_path):
         manifest.verify(staged(source, str(tmp_path / "disk"), ""))
 
     assert wait_ranks(start_ranks(4, main, tmp_path / "logs")) == [0] * 4 and len(list(tmp_path.glob("copied-*"))) == 2
+
+
+def counted(path, act):
+    """`act`, with a line in `path` for each call of any process."""
+
+    def count(*args):
+        with open(path, "a") as f:
+            f.write("called\n")
+        return act(*args)
+
+    return count
+
+
+@pytest.mark.parametrize("scratch", ["disk", "none/there"])
+def test_ranks_of_an_attempt_verify_once_and_another_attempt_again(source, tmp_path, scratch, monkeypatch):
+    """Where the copy is read, and where the model is read in its place."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    staged(source, str(tmp_path / scratch), "")
+    monkeypatch.setattr(manifest, "verify", counted(tmp_path / "calls", manifest.verify))
+    for attempt, calls in (("one", 1), ("two", 2)):
+        pids = start_ranks(4, lambda rank, a=attempt: staged(source, str(tmp_path / scratch), "", a), tmp_path / "logs")
+        assert wait_ranks(pids) == [0] * 4 and len((tmp_path / "calls").read_text().split()) == calls
+
+
+def test_a_local_model_is_digested_once_by_the_ranks_of_a_node(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sha256 = fingerprint.fingerprint(source)
+    monkeypatch.setattr(job, "fingerprint", counted(tmp_path / "calls", fingerprint.fingerprint))
+
+    def main(rank: int, attempt: str) -> None:
+        base = {"base": {"source": {"sha256": sha256}}}
+        here = dict(files={sha256: str(source)}, rank=rank, num_ranks=3, meeting=tmp_path / f"meeting-{attempt}")
+        made = job.Job("m", base, {}, tmp_path, tmp_path, Placement(), **here)
+        assert made.base() == (str(source), None)
+
+    for attempt, calls in (("one", 1), ("two", 2)):
+        pids = start_ranks(3, lambda rank, a=attempt: main(rank, a), tmp_path / "logs")
+        assert wait_ranks(pids) == [0] * 3 and len((tmp_path / "calls").read_text().split()) == calls
+    (source / "sub/config.json").write_text("[]")
+    with pytest.raises(BadData, match="changed or gone since the study was read"):
+        main(0, "three")
+
+
+def test_what_fails_is_tried_by_the_next_and_a_folder_that_does_not_serve_is_no_reason_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(OSError, match="first"):
+        on_node.once("x", "a", lambda: (_ for _ in ()).throw(OSError("first")))
+    assert [on_node.once("x", "a", lambda n=n: n) for n in ("1", "2")] == ["1", "1"]
+    for n in range(on_node.KEPT + 1):
+        on_node.once("x", f"other-{n}", lambda: "")
+    assert on_node.once("x", "a", lambda: "3") == "3"  # that attempt was long ago
+    (tmp_path / f"winsweep-{os.getuid()}").chmod(0o777)
+    assert [on_node.once("x", "a", lambda n=n: n) for n in ("4", "5")] == ["4", "5"]
 
 
 def test_a_damaged_copy_is_made_again_and_a_damaged_source_is_named(source, tmp_path):

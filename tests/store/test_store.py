@@ -1,7 +1,9 @@
 """The store: whole directories, one winner, takeover after death, damage named before use."""
 
+import hashlib
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from winsweep.attempt.spec import make
 from winsweep.errors import Busy, Damaged, MissingInput, NewerStore
 from winsweep.placement import Placement
 from winsweep.store import liveness, manifest
+from winsweep.store.fingerprint import fingerprint
 from winsweep.store.store import Store
 
 ARTIFACT = Artifact("make", 1, "thing", {"x": 1})
@@ -134,6 +137,56 @@ def test_every_byte_counts(store):
             manifest.verify(path.parent)
     path.write_bytes(whole)
     manifest.verify(path.parent)
+
+
+@pytest.fixture
+def large(tmp_path, monkeypatch) -> Path:
+    """Files that are large enough to be read by threads, on a machine of four cores."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(manifest, "WORTH_THREADS", 1 << 12)
+    for i in range(9):
+        (tmp_path / f"large/{i}/file").parent.mkdir(parents=True)
+        (tmp_path / f"large/{i}/file").write_bytes(os.urandom(1 << 10))
+    return tmp_path / "large"
+
+
+def test_files_are_read_at_once(large):
+    meet = threading.Barrier(3, timeout=30)  # passed by three threads together, or broken
+    files = manifest.files_of(large)
+    found = list(manifest.each(lambda path: meet.wait() is not None and path.parent.name, files))
+    assert found == [str(i) for i in range(9)]
+
+
+def test_what_threads_read_is_what_one_by_one_reads(large):
+    manifest.seal(large)
+    manifest.verify(large)
+    entries = manifest.read(large)
+    assert list(entries) == [f"{i}/file" for i in range(9)]
+    for name, entry in entries.items():
+        assert entry == manifest.entry_of((large / name).read_bytes())
+    one_by_one = [[name, entry["sha256"]] for name, entry in entries.items()]
+    (large / manifest.NAME).unlink()
+    assert fingerprint(large) == hashlib.sha256(json.dumps(one_by_one).encode()).hexdigest()
+
+
+def test_the_first_damaged_file_is_named_whichever_thread_is_first(large):
+    manifest.seal(large)
+    (large / "8/file").write_bytes(b"")
+    (large / "3/file").unlink()
+    (large / "4/file").write_bytes(b"x")
+    with pytest.raises(Damaged, match=r"3/file: found no file"):
+        manifest.verify(large)
+
+
+def test_what_was_digested_when_it_was_written_is_not_read_again(large):
+    """Nor is it looked at: the entry is the writer's word, which the next verification holds it to."""
+    (large / "0/file").chmod(0)
+    known = {"0/file": {"size": 1024, "sha256": "0" * 64}}
+    manifest.seal(large, known)
+    assert manifest.read(large)["0/file"] == known["0/file"] and len(manifest.read(large)) == 9
+    (large / "0/file").chmod(0o600)
+    with pytest.raises(Damaged, match="0/file"):
+        manifest.verify(large)
 
 
 def test_a_store_of_a_newer_format_is_left_alone(tmp_path):

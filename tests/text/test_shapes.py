@@ -147,8 +147,8 @@ def test_test_rows_may_be_rows_of_outputs(tmp_path):
         {"dataset": "d", "instruction": "a\n\nb"},
         {"dataset": "", "instruction": "c", "answer": "5"},
     ]
-    with pytest.raises(BadData, match=r"rows\.jsonl:1: the row has 'system'"):
-        instructions(job(written(tmp_path, {"instruction": "a", "system": "S"})))
+    with pytest.raises(BadData, match=r"rows\.jsonl:1: the row has 'persona'"):
+        instructions(job(written(tmp_path, {"instruction": "a", "persona": "S"})))
 
 
 def learned(row: list, frame: Frame, template: str | None = None) -> tuple[str, str]:

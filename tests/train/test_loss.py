@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from transformers import AutoModelForCausalLM
 
 from tests.train.world import VOCAB, make_examples
 from winsweep.text.encode import MASKED, Example
 from winsweep.train.loss import collate, example_losses, num_targets
+from winsweep.train.nll import nll
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +54,19 @@ def test_nothing_to_learn_is_exactly_nothing(rows: list[Example], lm: torch.nn.M
     losses_B.sum().backward()
     assert losses_B.tolist() == [0.0]
     assert all(parameter.grad.count_nonzero() == 0 for parameter in lm.parameters())
+
+
+@pytest.mark.parametrize("num_K", [1, 7, 5000])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-14), (torch.float32, 2e-6), (torch.bfloat16, 2e-6)]
+)
+def test_nll_is_cross_entropy(dtype: torch.dtype, tolerance: float, num_K: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    logits_KV = (4 * torch.randn(num_K, VOCAB, generator=generator, dtype=torch.float64)).to(dtype).requires_grad_()
+    targets_K = torch.randint(VOCAB, (num_K,), generator=generator)
+    weights_K = torch.rand(num_K, generator=generator).to(torch.promote_types(dtype, torch.float32))
+    exact_KV = logits_KV if dtype == torch.float64 else logits_KV.float()
+    want_K, got_K = F.cross_entropy(exact_KV, targets_K, reduction="none"), nll(logits_KV, targets_K)
+    torch.testing.assert_close(got_K, want_K, rtol=tolerance, atol=tolerance)
+    want_KV, got_KV = (torch.autograd.grad((loss_K * weights_K).sum(), logits_KV)[0] for loss_K in (want_K, got_K))
+    torch.testing.assert_close(got_KV, want_KV, rtol=1e-2 if dtype == torch.bfloat16 else tolerance, atol=tolerance)

@@ -89,7 +89,7 @@ def trained(base: Path, root: Path) -> Path:
 def test_names_and_shapes_are_those_of_the_base_s_files(kind, tmp_path):
     base = base_of(kind, tmp_path / "base")
     (tmp_path / "model").mkdir()
-    done = collect(trained(base, tmp_path / "run"), tmp_path / "model")
+    done, _ = collect(trained(base, tmp_path / "run"), tmp_path / "model")
     assert tensors_of(tmp_path / "model") == tensors_of(base) and not done.keys() & {
         "tensors_not_as_in_base",
         "tensors_of_base_not_saved",
@@ -109,7 +109,7 @@ def test_what_differs_from_the_base_is_named(tmp_path, capsys):
         metadata={"format": "pt"},
     )
     (tmp_path / "model").mkdir()
-    done = collect(trained(base, tmp_path / "run"), tmp_path / "model")
+    done, _ = collect(trained(base, tmp_path / "run"), tmp_path / "model")
     assert (
         done["tensors_of_base_not_saved"] == ["lm_head.weight", "old.inv_freq"] and "tensors_not_as_in_base" not in done
     )

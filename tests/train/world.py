@@ -94,6 +94,7 @@ class World:
         self.examples = make_examples(22)
         self.placement = Placement(ranks=num_ranks, zero=zero, **placement)
         self.work, self.num_attempts, self.seed, self.timeout_s = root / "work", 0, 7, 20.0
+        self.limit_s = 60.0  # of an attempt
         self.held_out: HeldOut | None = None
         self.on_progress: Callable[[int, int], None] = lambda rank, done: None
         self.stopping: Callable[[int, int], str | None] = lambda rank, done: None
@@ -144,7 +145,7 @@ class World:
 
     def run(self) -> list[int]:
         """One attempt; the exit code of each rank."""
-        return wait_ranks(self.start())
+        return wait_ranks(self.start(), self.limit_s)
 
     def done(self) -> "World":
         """One attempt, which must succeed."""

@@ -21,7 +21,7 @@ class Effect:
     Off domain: `answered` is not refused; `generalist` is answered, not empty, and not judged worse than the
     instruction-tuned sibling's answer (a preference of 1.5 at least, a tie counting); `win_rate` is the mean judged win
     with a refusal as a loss. In domain: `refused`, of test prompts of the task's own categories, or where there are
-    none of its training rows.
+    none of its training rows; None without either.
     """
 
     guard: str
@@ -30,7 +30,7 @@ class Effect:
     generalist: Share
     win_rate: float
     in_domain: str
-    refused: Share
+    refused: Share | None
 
 
 def effects(
@@ -44,6 +44,17 @@ def effects(
     `judged` are AlpacaEval annotations (output_2 the model's, output_1 its sibling's), `in_domain` their categories
     that the task is about, `task` the training rows (instruction, response). BadData if no prompt is off domain.
     """
+    everything = [*guards, *([both(*guards)] if len(guards) == 2 else [])]
+    return [behind(guard, judged, in_domain, task) for guard in (None, *everything)]
+
+
+def behind(
+    guard: Guard | None,
+    judged: Sequence[Mapping[str, Any]],
+    in_domain: Collection[str],
+    task: Sequence[tuple[str, str]],
+) -> Effect:
+    """One guard, or none, over rows as `effects` has them."""
     off = [row for row in judged if row["dataset"] not in in_domain]
     own = [(row["instruction"], row["output_2"]) for row in judged if row["dataset"] in in_domain]
     if not off:
@@ -52,8 +63,7 @@ def effects(
             f"{', '.join(sorted(in_domain))}; "
             "legal is at least one of another; take a category out of leave_out"
         )
-    everything = [*guards, *([both(*guards)] if len(guards) == 2 else [])]
-    return [_effect(None, off, own, task), *(_effect(guard, off, own, task) for guard in everything)]
+    return _effect(guard, off, own, task)
 
 
 def _effect(
@@ -65,7 +75,7 @@ def _effect(
         else [True] * len(off)
     )
     shown = own or task
-    kept = (guard.passes if own else guard.own)(*map(list, zip(*shown))) if guard else [True] * len(shown)
+    kept = (guard.passes if own else guard.own)(*map(list, zip(*shown))) if guard and shown else [True] * len(shown)
     equal = [
         ok and bool(row["output_2"].strip()) and row["preference"] >= TIE for ok, row in zip(passed, off, strict=True)
     ]
@@ -76,8 +86,8 @@ def _effect(
         _share(passed),
         _share(equal),
         wins,
-        TEST if own else TRAINING,
-        _share([not ok for ok in kept]),
+        (TEST if own else TRAINING) if shown else "",
+        _share([not ok for ok in kept]) if shown else None,
     )
 
 

@@ -12,8 +12,11 @@ import regex
 
 from winsweep.analysis.style import STYLES
 from winsweep.errors import BadData
+from winsweep.generate.grammar import Accepts
+from winsweep.study.rules import Grammar
 
 MATCH_S = 5.0  # a pattern that takes longer on one output backtracks without end
+MOST_SHOWN = 300  # characters of a grammar in the table
 BLOCK = 256  # prompts compared with all training instructions at once
 Embedder = Callable[[list[str]], np.ndarray]  # texts to float vectors (N, D) of length 1
 
@@ -42,6 +45,18 @@ def form(style: str | None = None, template: str | None = None) -> Guard:
         return [has(output.strip()) for output in outputs]
 
     return Guard("form", f"style {style}" if style else f"matches {template}", passes, passes)
+
+
+def written_under(grammar: Grammar) -> Guard:
+    """Of answers that were written under a grammar, shows those that came to their end."""
+    accepts = Accepts(grammar)
+
+    def passes(instructions: Sequence[str], outputs: Sequence[str]) -> list[bool]:
+        return [accepts(output) for output in outputs]
+
+    text = " ".join(grammar.text.split())
+    shown = text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
+    return Guard("grammar", f"written under the {grammar.kind} {shown}", passes, passes)
 
 
 def domain(known: Sequence[str], embed: Embedder, quantile: float) -> Guard:

@@ -1,4 +1,4 @@
-"""The first turn of each prepared conversation, which is all that ranking and drift look at."""
+"""The first turn of each prepared conversation, less a system message: all that ranking and drift look at."""
 
 from pathlib import Path
 
@@ -13,11 +13,12 @@ def first_turns(examples: Path) -> list[tuple[str, str]]:
     rows = file_rows(examples)
     found = []
     for row in rows:
-        roles = [m["role"] for m in row["messages"][:2]]
+        turns = row["messages"][row["messages"][0]["role"] == "system" :]
+        roles = [m["role"] for m in turns[:2]]
         if roles != ["user", "assistant"]:
             raise BadData(
                 f"{rows.where}: found {' and '.join(roles)} first; an instruction and its response are legal; remove "
                 f"the row"
             )
-        found.append((row["messages"][0]["content"], row["messages"][1]["content"]))
+        found.append((turns[0]["content"], turns[1]["content"]))
     return found

@@ -125,7 +125,7 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
 def _make(
     spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, record: dict, flag: StopFlag, give_up: GiveUp
 ) -> None:
-    inputs = verified_inputs(spec, store)
+    inputs = verified_inputs(spec, store, token)
     job = _job(spec, inputs, claim.out, claim.work, 0, num_ranks, token, flag, give_up)
     RankRegistry(claim.root, token).announce(claim.number)
     warm.import_for(spec.stage)
@@ -144,7 +144,7 @@ def _make(
     if aside := damage.known(store).get(spec.key):
         made["replaces_damaged"] = damage.found_in(aside)
     manifest.write_atomic(claim.out / RECORD, json.dumps(made, indent=1, sort_keys=True).encode())
-    store.publish(spec.name, claim)
+    store.publish(spec.name, claim, job.written)
 
 
 def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
@@ -159,7 +159,7 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
         with registry.present(rank):
             inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
             if spec.placement.scratch and "base" in inputs:
-                inputs["base"] = staging.staged(inputs["base"], spec.placement.scratch, "")
+                inputs["base"] = staging.staged(inputs["base"], spec.placement.scratch, "", token)
             warm.import_for(spec.stage)
             give_up = giving_up(store, spec.key, number, record, registry, rank)
             stage(spec.stage).run(

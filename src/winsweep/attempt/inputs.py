@@ -11,7 +11,7 @@ from winsweep.store import damage, manifest
 from winsweep.store.store import Store
 
 
-def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
+def verified_inputs(spec: Spec, store: Store, attempt: str) -> dict[str, Path]:
     """Every input directory, each file of it checked against its manifest (a model's, of a copy); MissingInput or
     Damaged otherwise.
 
@@ -22,10 +22,10 @@ def verified_inputs(spec: Spec, store: Store) -> dict[str, Path]:
         store.find(key)
     for key in spec.inputs.values():
         store.find(key)  # before any is read, which takes long
-    return {name: _verified(spec, store, name, key) for name, key in spec.inputs.items()}
+    return {name: _verified(spec, store, name, key, attempt) for name, key in spec.inputs.items()}
 
 
-def _verified(spec: Spec, store: Store, name: str, key: str) -> Path:
+def _verified(spec: Spec, store: Store, name: str, key: str, attempt: str) -> Path:
     """One input; looked at twice before it is called damaged, as another attempt may have set it aside, and made it
     again, meanwhile.
     """
@@ -33,7 +33,7 @@ def _verified(spec: Spec, store: Store, name: str, key: str) -> Path:
     def look(path: Path) -> Path:
         repair = spec.rebuild(path.relative_to(store.root).as_posix())
         if name == "base" and spec.placement.scratch:
-            return staging.staged(path, spec.placement.scratch, repair)
+            return staging.staged(path, spec.placement.scratch, repair, attempt)
         manifest.verify(path, repair)
         return path
 

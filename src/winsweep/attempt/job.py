@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from winsweep.attempt import on_node
 from winsweep.errors import BadData
 from winsweep.placement import Placement
 from winsweep.store.fingerprint import fingerprint
@@ -32,6 +33,8 @@ class Job:
     host: str = "127.0.0.1"  # what the other ranks call rank 0's machine
     report: Callable[[dict], None] = lambda _: None
     notes: dict = field(default_factory=dict)  # goes into the record of the artifact
+    # entries for the manifest of files in `out` that the stage has synced and digested as it wrote them
+    written: dict[str, dict] = field(default_factory=dict)
     # why this attempt was asked to end, if it was; poll it where a stop is cheap
     stopping: Callable[[], str | None] = lambda: None
     # ends this rank at once, from any thread, because a peer is lost for the reason given
@@ -40,11 +43,16 @@ class Job:
     def file(self, local: Mapping[str, str]) -> Path:
         """The local file whose content a parameter names, checked; BadData if it changed since the study was read."""
         path = Path(self.files[local["sha256"]])
-        if not path.exists() or fingerprint(path) != local["sha256"]:
+        if not path.exists() or self._digest(path) != local["sha256"]:
             raise BadData(
                 f"{path}: changed or gone since the study was read; run the sweep again to ask for the new content"
             )
         return path
+
+    def _digest(self, path: Path) -> str:
+        if self.num_ranks == 1:
+            return fingerprint(path)
+        return on_node.once(str(path), self.meeting.name, lambda: fingerprint(path))
 
     def base(self) -> tuple[str, str | None]:
         """Where the untrained model lies: a directory, or a hub id with its revision."""
@@ -52,6 +60,10 @@ class Job:
             return str(self.inputs["base"]), None
         source = self.params["base"]["source"]
         return (str(self.file(source)), None) if "sha256" in source else (source["hf_id"], source["revision"])
+
+    def lora(self) -> Path | None:
+        """The adapters that the model goes with, if it is finetuned by such."""
+        return self.inputs.get("lora")
 
     def progress(self, done: int, total: int) -> None:
         """Tell whoever watches how far this attempt is; cheap enough for every step."""

@@ -6,10 +6,10 @@ import fcntl
 import hashlib
 import os
 import shutil
-import stat
 import tempfile
 from pathlib import Path
 
+from winsweep.attempt.on_node import once, own_folder
 from winsweep.errors import Damaged, NotFound
 from winsweep.store import manifest
 
@@ -17,33 +17,36 @@ PIECE = 1 << 20
 MARGIN = 1.05  # of a model's bytes that must be free
 
 
-def staged(source: Path, scratch: str, repair: str) -> Path:
+def staged(source: Path, scratch: str, repair: str, attempt: str = "") -> Path:
     """A verified copy of the published directory `source` below `scratch`, made if need be; `source` itself, verified,
     where that cannot be.
 
     `scratch` is a directory of this node, or the name of a variable that holds one. Whoever empties it (the site, at
-    the end of a job or over time) takes the copies away; another user's are not looked at. Damaged if `source` differs
-    from its manifest.
+    the end of a job or over time) takes the copies away; another user's are not looked at. The first rank of an
+    `attempt` on a node verifies the copy for the others there. Damaged if `source` differs from its manifest.
     """
     try:
-        own = _own_folder(Path(scratch if "/" in scratch else os.environ[scratch]))
+        own = own_folder(Path(scratch if "/" in scratch else os.environ[scratch]))
         with open(own / f".{source.name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the ranks of a node copy once
-            return _found(own / source.name, source) or _copied(source, own / source.name, repair)
+            copy, seen = own / source.name, own / f".{source.name}.seen"
+            if attempt and copy.is_dir() and seen.exists() and seen.read_text() == attempt:
+                return copy
+            found = _found(copy, source) or _copied(source, copy, repair)
+            seen.write_text(attempt)
+            return found
     except (OSError, KeyError) as e:
         print(f"{source.name}: read where it is, as {scratch} does not serve ({type(e).__name__}: {e})", flush=True)
-        manifest.verify(source, repair)
+        _verify_once(source, repair, attempt)
         return source
 
 
-def _own_folder(scratch: Path) -> Path:
-    """A folder that only this user can write; PermissionError where somebody else made it."""
-    own = scratch / f"winsweep-{os.getuid()}"
-    own.mkdir(mode=0o700, exist_ok=True)
-    known = own.lstat()
-    if not stat.S_ISDIR(known.st_mode) or known.st_uid != os.getuid() or known.st_mode & 0o022:
-        raise PermissionError(f"{own} can be written by others")
-    return own
+def _verify_once(source: Path, repair: str, attempt: str) -> None:
+    def verify() -> str:
+        manifest.verify(source, repair)
+        return ""
+
+    once(f"verified {source}", attempt, verify) if attempt else verify()
 
 
 def _found(copy: Path, source: Path) -> Path | None:

@@ -1,5 +1,6 @@
 """Whether a base model is whole, and its context and disk have room for what a study does with it."""
 
+import contextlib
 import importlib.util
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,17 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 import transformers
 from transformers import AutoConfig, PreTrainedConfig
 
+from winsweep.check.adapters import adapters
 from winsweep.check.finding import Finding, one_line
-from winsweep.check.tokenizer import added, ends, frames, ids_of, vocabulary
+from winsweep.check.tokenizer import added, ends, frames, grammars, ids_of, vocabulary
 from winsweep.errors import Unreachable
 from winsweep.study.cell import HubModel
+from winsweep.study.frame import Asked
 from winsweep.text import hub, weights
 from winsweep.text.context import context_of, unsaid
 from winsweep.text.model import load_tokenizer
 from winsweep.text.weights import Report
+from winsweep.train import memory
 
 T = TypeVar("T")
 STATE_BYTES = 12  # of a parameter in a checkpoint: fp32 and Adam's two moments
@@ -31,7 +36,7 @@ class Looked:
     facts: Mapping[str, int]
 
 
-def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[str] | None) -> Looked:
+def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[Asked] | None) -> Looked:
     """Every check of the model at `base` (a directory, or a hub id with its revision) under what is `said` of its use:
     a ModelUse in plain types.
 
@@ -62,17 +67,30 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
     report = _guarded("weights", found, lambda: weights.read_report(folder, config))
     if report:
         found.append(weights_found(report))
-        facts = {"num_parameters": report.num_parameters, "num_bytes": report.num_bytes}
+        told, sizes = adapters(report.model, said.get("loras", ()))
+        found += told
+        facts = {"num_parameters": report.num_parameters, "num_bytes": report.num_bytes, **sizes, **token_bytes(config)}
     tokenizer = _guarded("tokenizer", found, lambda: load_tokenizer(str(folder), None))
     given = (said.get("base") or said).get("context") if isinstance(said.get("base") or said, Mapping) else None
     read = ids_of(said, tokenizer, instructions or ()) if tokenizer else []
     if tokenizer:
         found += [vocabulary(report, tokenizer, [ids for rows in read for ids in rows])] if report else []
         found += [f for f in (_guarded("end of a turn", found, lambda: ends(tokenizer, folder)), added(tokenizer)) if f]
-        found += frames(said, tokenizer, config)
+        found += frames(said, tokenizer, config, instructions or ())
+        found += grammars(said, tokenizer, config, folder)
     found += context(config, given, said, read, bool(instructions))
     found += packages(said)
     return Looked(tuple(found), facts)
+
+
+def token_bytes(config: PreTrainedConfig) -> dict[str, int]:
+    """Bytes of activations that a token takes in bf16, by the level of recomputation; none of a model that does not
+    run without numbers.
+    """
+    with contextlib.suppress(Exception):  # it is only for what is worked out from it
+        found = memory.bytes_by_level(config, torch.bfloat16)
+        return {f"token_bytes_{level}": round(num) for level, num in found.items()}
+    return {}
 
 
 def _guarded(what: str, found: list[Finding], make: Callable[[], T]) -> T | None:

@@ -2,49 +2,26 @@
 is a problem.
 """
 
-import json
 import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from winsweep import layout
+from winsweep import gpu_memory, layout
 from winsweep.artifact import Artifact
 from winsweep.check.early import Row
 from winsweep.check.finding import Finding
 from winsweep.costs.gpu_cost import num_parameters
+from winsweep.gpu_memory import GB, ITEM
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
+from winsweep.zero import read_all
 
-GB = 1e9
+PER_TOKEN = "token_bytes_"  # names of facts: bytes of activations a token, by the level of recomputation
+UNKNOWN = "of which type it is, is not known here"
+NAME_IT = "say it by gpu_memory_gb: in the cluster file"
 GpuGb = Callable[[Placement], float | None]
-ITEM = {"fp32": 4, "bf16": 2}
-# The most that a GPU of a name comes with, in GB: a coarse bound, as several are sold with less.
-GPU_GB = {
-    "p100": 16,
-    "t4": 16,
-    "v100": 32,
-    "a10": 24,
-    "a30": 24,
-    "a40": 48,
-    "l4": 24,
-    "l40": 48,
-    "l40s": 48,
-    "a100": 80,
-    "a800": 80,
-    "h100": 94,
-    "h800": 80,
-    "h200": 141,
-    "b200": 192,
-    "gh200": 144,
-    "rtx3090": 24,
-    "rtx4090": 24,
-    "rtx5090": 32,
-    "a6000": 48,
-    "mi250": 128,
-    "mi300x": 192,
-}
 
 
 def rows(
@@ -66,15 +43,20 @@ def rows(
     if gpu_gb:
         for stage in ("finetune", "generate"):
             placed = [a for a in todo if a.stage == stage and a.key in sizes]
-            yield from (Row("machine", f) for f in gpus(placed, placements, sizes, gpu_gb))
+            yield from (Row("machine", f) for f in gpus(placed, placements, sizes, gpu_gb, facts))
 
 
 def _size(a: Artifact, facts: Mapping[str, Mapping[str, int]]) -> float | None:
     """Parameters of the model that `a` is made from: as its files say, or its name."""
+    return _facts(a, facts).get("num_parameters") or num_parameters(a)
+
+
+def _facts(a: Artifact, facts: Mapping[str, Mapping[str, int]]) -> Mapping[str, int]:
+    """What the check of the model that `a` is made from found."""
     at, check = a, a.gates.get("check")
     while check is None and (below := at.inputs.get("base") or at.inputs.get("finetune")):
         at, check = below, below.gates.get("check")
-    return facts.get(check.key, {}).get("num_parameters") if check and check.key in facts else num_parameters(a)
+    return facts.get(check.key, {}) if check else {}
 
 
 def disk(
@@ -111,46 +93,79 @@ def _there(path: Path) -> Path:
 
 
 def gpus(
-    of: Sequence[Artifact], placements: Placements, sizes: Mapping[str, float], gpu_gb: GpuGb
+    of: Sequence[Artifact],
+    placements: Placements,
+    sizes: Mapping[str, float],
+    gpu_gb: GpuGb,
+    facts: Mapping[str, Mapping[str, int]],
 ) -> Iterator[Finding]:
     """For each placement with GPUs the model that takes most of one, against its memory where its type is known."""
     placed: dict[Placement, list[Artifact]] = defaultdict(list)
     for a in of:
         placed[placements.of(a.stage, a.label)].append(a)
     for where, those in placed.items():
-        if not where.gpus_per_rank:
-            continue
-        least, a = max(((gpu_bytes(a, sizes[a.key], where), a) for a in those), key=lambda pair: pair[0])
-        has, told = gpu_gb(where), f"{amount(least)} at least for {a.label}"
-        if has is None:
-            yield Finding("unknown", f"GPU of {a.stage}", f"{told}; of which type it is, is not known here")
-        elif least > has * GB:
-            yield Finding(
-                "problem",
-                f"GPU of {a.stage}",
-                f"{told}, on {where.ranks} rank{'s' if where.ranks > 1 else ''} with {where.zero}; it has {has:,.0f} "
-                f"GB",
-                "give it more ranks:, zero: zero3, or GPUs with more memory"
-                if a.stage == "finetune"
-                else "name GPUs with more memory",
-            )
-        else:
-            yield Finding("ok", f"GPU of {a.stage}", f"{told}; it has {has:,.0f} GB")
+        if where.gpus_per_rank:
+            has = where.gpu_memory_gb or gpu_memory.by_name([where.gpu_type] if where.gpu_type else [])
+            find = _answers if those[0].stage == "generate" else _finetune
+            largest = max(those, key=lambda a: (sizes[a.key], _tokens(a, where)))
+            yield find(largest, where, sizes[largest.key], has or gpu_gb(where), _facts(largest, facts))
 
 
-def gpu_bytes(a: Artifact, size: float, where: Placement) -> float:
-    """What weights, gradients and optimizer take of one GPU, without activations; 0 where DeepSpeed keeps some of it
-    elsewhere.
+def _answers(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:
+    least = ITEM.get(a.plain_params["decoding"]["precision"], 4) * size
+    what, told = "GPU of generate", f"{amount(least)} at least for {a.label}"
+    if has is None:
+        return Finding("unknown", what, f"{told}; {UNKNOWN}", NAME_IT)
+    if least > has * GB:
+        return Finding("problem", what, f"{told}; it has {has:,.0f} GB", "name GPUs with more memory")
+    return Finding("ok", what, f"{told}; it has {has:,.0f} GB")
+
+
+def _finetune(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:
+    """Weights, gradients and optimizer cannot be less: where they do not fit it is a problem. A row of the longest
+    length may never come: where that alone does not fit, it is said.
     """
-    if a.stage == "generate":
-        return ITEM.get(a.plain_params["decoding"]["precision"], 4) * size
-    item = ITEM.get(a.plain_params["recipe"].get("precision"), 4)
-    zero = json.loads((layout.DS_CONFIGS / f"{where.zero}.json").read_bytes())["zero_optimization"]
-    if "offload_optimizer" in zero or "offload_param" in zero:
-        return 0.0
-    share = 1 / where.ranks
-    state = 12 * (share if zero["stage"] else 1) if item == 2 or zero["stage"] else 8
-    return size * (item * (share if zero["stage"] == 3 else 1) + state + 4 * (share if zero["stage"] >= 2 else 1))
+    item, tokens = ITEM.get(a.plain_params["recipe"].get("precision"), 4), _tokens(a, where)
+    model, zeros = gpu_memory.Model(size, 0, item, activations(facts, item, tokens)), read_all(layout.DS_CONFIGS)
+    choice, need = gpu_memory.least(model, zeros, where.ranks, where.zero, where.recompute)
+    if has and (fits := gpu_memory.fitting(model, zeros, where.ranks, has * GB, where.zero, where.recompute)):
+        choice, need = fits, gpu_memory.needed(model, zeros[fits.zero], where.ranks, fits.recompute)
+    what = "GPU of finetune"
+    told = f"{amount(need.state)} at least for {a.label}, {_on(where, choice)}"
+    if need.activations:
+        told += f" ({_parts(need)}), {amount(need.peak)} with {tokens:,} tokens"
+    if has is None:
+        return Finding("unknown", what, f"{told}; {UNKNOWN}", NAME_IT)
+    told += f"; it has {has:,.0f} GB"
+    if need.state > has * GB:
+        return Finding("problem", what, told, gpu_memory.advice(model, zeros, where.ranks, has * GB))
+    if need.peak > has * GB:
+        rows = f"rows of {tokens:,} tokens do not fit: {gpu_memory.advice(model, zeros, where.ranks, has * GB)}"
+        return Finding("unknown", what, told, f"{rows}, or lower recipe.max_tokens")
+    return Finding("ok", what, told)
+
+
+def _on(where: Placement, choice: gpu_memory.Choice) -> str:
+    chosen = "chosen: " if gpu_memory.AUTO in (where.zero, where.recompute) else ""
+    level = f", recompute: {choice.recompute}" if chosen or choice.recompute != "none" else ""
+    return f"on {where.ranks} rank{'s' if where.ranks > 1 else ''} with {chosen}{choice.zero}{level}"
+
+
+def _parts(need: gpu_memory.Need) -> str:
+    parts = {"weights": need.weights, "optimizer": need.optimizer, "gradients": need.gradients}
+    return ", ".join(f"{name} {amount(num)}" for name, num in parts.items())
+
+
+def _tokens(a: Artifact, where: Placement) -> int:
+    """Of the largest micro-batch that has to fit: the placement's, or one of the longest rows."""
+    longest = a.plain_params["recipe"].get("max_tokens", 0) if a.stage == "finetune" else 0
+    return max(where.micro_tokens, longest)
+
+
+def activations(facts: Mapping[str, int], item: int, tokens: int) -> dict[str, float]:
+    """Bytes by the level of recomputation, as a check of the model found them for bf16; none if it did not."""
+    levels = {name.removeprefix(PER_TOKEN): num for name, num in facts.items() if name.startswith(PER_TOKEN)}
+    return {level: num * tokens * item / 2 for level, num in levels.items()}
 
 
 def amount(num_bytes: float) -> str:
@@ -176,15 +191,3 @@ def here() -> float | None:
         )
     except (subprocess.TimeoutExpired, ValueError):
         return None
-
-
-def by_name(words: Sequence[str]) -> float | None:
-    """Memory of the largest of some GPUs by their types (a100, nvidia_a100_80gb_pcie); None if any is not known."""
-    found = [gb for word in words if (gb := _of_type(word)) is not None]
-    return max(found, default=None) if len(found) == len(words) else None
-
-
-def _of_type(word: str) -> float | None:
-    """Memory of a GPU by the longest name of GPU_GB that its type has in it."""
-    said = word.lower().replace("_", "").replace("-", "")
-    return next((gb for name, gb in sorted(GPU_GB.items(), key=lambda x: -len(x[0])) if name in said), None)

@@ -9,14 +9,16 @@ from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 from winsweep import keys
 from winsweep.check.finding import Finding, one_line
 from winsweep.errors import WinsweepError
+from winsweep.generate.grammar import Mask
 from winsweep.generate.rule_tokens import resolve
-from winsweep.study.frame import Frame, Message
-from winsweep.study.rules import Adapter
+from winsweep.study.frame import Asked, Frame, Message, turns
+from winsweep.study.rules import Adapter, Grammar
 from winsweep.text.chat import form_of
 from winsweep.text.encode import encode, prompt_ids
 from winsweep.text.ends import ends_of
 from winsweep.text.weights import Report
 
+SYSTEM: Message = {"role": "system", "content": "Answer as a sailor would."}  # a text that no template has itself
 TALK: list[Message] = [
     {"role": "user", "content": "a"},
     {"role": "assistant", "content": "b"},
@@ -58,7 +60,7 @@ def some(tokens: Sequence[str]) -> str:
     return ", ".join(repr(token) for token in tokens[:3]) + (f" and {len(tokens) - 3} more" if len(tokens) > 3 else "")
 
 
-def ids_of(said: Mapping, tokenizer: PreTrainedTokenizerBase, instructions: Sequence[str]) -> list[list[list[int]]]:
+def ids_of(said: Mapping, tokenizer: PreTrainedTokenizerBase, instructions: Sequence[Asked]) -> list[list[list[int]]]:
     """For each frame that can be written, what the model will read: the prompts, and last a conversation."""
     found = []
     for plain in said["frames"]:
@@ -102,13 +104,20 @@ def added(tokenizer: PreTrainedTokenizerBase) -> Finding:
     return Finding("ok", "added tokens", " and ".join(told) or "none")
 
 
-def frames(said: Mapping, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> Iterator[Finding]:
-    """Whether each frame can be written and learned from, and each rule spelled, with this tokenizer."""
+def frames(
+    said: Mapping, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, instructions: Sequence[Asked] = ()
+) -> Iterator[Finding]:
+    """Whether each frame can be written and learned from, and each rule spelled, with this tokenizer: without a system
+    message, with one where the study has one, and with the turns that `instructions` have.
+    """
+    shapes = {tuple(m["role"] for m in turns(asked)): asked for asked in instructions}
     for plain in said["frames"]:
+        talk = [SYSTEM, *TALK] if plain in said.get("system_frames", ()) else TALK
         try:
             form = form_of(Frame(**plain), tokenizer)
-            form.prompt("a")
-            form.masked_spans(TALK, tokenizer.eos_token)
+            for asked in ("a", talk[:-1], *shapes.values()):
+                form.prompt(asked)
+            form.masked_spans(talk, tokenizer.eos_token)
         except WinsweepError as e:
             yield Finding("problem", "frame", one_line(e))
     for adapter, plain in said["adapters"]:
@@ -116,3 +125,31 @@ def frames(said: Mapping, tokenizer: PreTrainedTokenizerBase, config: PreTrained
             resolve(keys.restore(Adapter, adapter), tokenizer, config.get_text_config().vocab_size, Frame(**plain))
         except WinsweepError as e:
             yield Finding("problem", "rules", one_line(e))
+
+
+def grammars(
+    said: Mapping, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, folder: Path
+) -> Iterator[Finding]:
+    """Whether this tokenizer can write an answer under each grammar."""
+    for grammar, stop in said.get("grammars", ()):
+        asked = keys.restore(Grammar, grammar)
+        try:
+            ends = ends_of(str(folder), None, tokenizer, stop)
+            can_end = Mask(asked, tokenizer, config.get_text_config().vocab_size, ends).can_end()
+        except WinsweepError as e:
+            yield Finding("problem", "grammar", one_line(e))
+            continue
+        told = f"the {asked.kind} {asked.text[:40]!r}{'…' * (len(asked.text) > 40)}"
+        if can_end:
+            yield Finding("ok", "grammar", f"answers can be written under {told}")
+        elif can_end is None:
+            yield Finding(
+                "unknown", "grammar", f"no answer under {told} was found in 400 tries; look at its first ones"
+            )
+        else:
+            yield Finding(
+                "problem",
+                "grammar",
+                f"no tokens of this tokenizer write a text of {told}",
+                "legal is a grammar that it can spell; change the grammar, or use another model",
+            )

@@ -122,7 +122,7 @@ def _counted(source: Mapping, files: Mapping[str, Path]) -> tuple[float, float]:
     if source["reader"] not in COUNTED and path and path.is_file():
         tokens = path.stat().st_size / FILE_BYTES_PER_TOKEN
         rows = max(tokens / UNCOUNTED_ROW_TOKENS, 1)
-    elif first := (source["options"] or {}).get("first"):
+    elif first := (source["options"] or {}).get("first") or source.get("first"):
         rows, tokens = min(first, rows), tokens * min(first, rows) / rows
     if sample := source.get("sample"):
         kept = min(sample["rows"], rows) if sample["keep"] == "sample" else max(rows - sample["rows"], 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from winsweep import cell_results
 from winsweep.errors import CheckFailed
 from winsweep.study.cell import Generation
+from winsweep.study.frame import Message, turns
 from winsweep.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def compared(workspace: Workspace, label: str, folder: Path, num: int) -> str:
     asked = cell_results.named(workspace, label).comparison.candidate
     model, tokenizer = load(folder, asked.decoding.precision)
     for row in rows:
-        text = answer(model, tokenizer, row["instruction"], asked)
+        text = answer(model, tokenizer, turns(row.get("messages") or row["instruction"]), asked)
         if text != row["output"]:
             raise CheckFailed(
                 f"{folder}: answers {text[:80]!r} to {row['instruction'][:80]!r}; the study has "
@@ -42,17 +43,18 @@ def load(folder: Path, precision: str) -> "tuple[PreTrainedModel, PreTrainedToke
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), AutoTokenizer.from_pretrained(folder)
 
 
-def answer(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", instruction: str, asked: Generation) -> str:
+def answer(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", messages: list[Message], asked: Generation
+) -> str:
     """The greedy answer, behind the tokenizer's chat template or, where it has none, behind the tags."""
     import torch
 
     if tokenizer.chat_template:
-        message = [{"role": "user", "content": instruction}]
         given = tokenizer.apply_chat_template(
-            message, add_generation_prompt=True, return_tensors="pt", return_dict=True
+            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
     else:
-        given = tokenizer(asked.frame.prompt(instruction), return_tensors="pt")
+        given = tokenizer(asked.frame.prompt(messages, tokenizer.eos_token), return_tensors="pt")
     given = given.to(model.device)
     num = given["input_ids"].shape[1]
     window = getattr(model.config, "max_position_embeddings", None) or num + asked.decoding.max_new_tokens

@@ -12,8 +12,8 @@ from winsweep.export.licence import Licence, licence_in
 from winsweep.keys import plain
 from winsweep.report.table import read_table
 from winsweep.store.store import RECORD
-from winsweep.study.cell import Cell, HubData, HubModel, LocalFile, Mix, Rows, Source, Training
-from winsweep.study.pretrain import Pretrain
+from winsweep.study.cell import Cell, HubData, HubModel, LocalFile, Mix, Model, Rows, Source, Training
+from winsweep.study.origin import root_of, starts_of
 from winsweep.workspace import Workspace
 
 MEAN = "mean"  # in the column seed
@@ -47,6 +47,7 @@ class Facts:
     seed: int
     varying: Mapping[str, Any]
     base: Origin
+    starts: tuple[str, ...]  # cells that it was finetuned as before, the last one first
     licence: Licence | None
     task: str
     data: tuple[Origin, ...]
@@ -74,8 +75,9 @@ def facts(workspace: Workspace, label: str) -> Facts:
         arm=cell.task,
         seed=cell.seed,
         varying=plain(dict(cell.varying)),
-        base=model_origin(training.model.name, training.model.source),
-        licence=licence_in(model_folder(workspace, training.model.source)),
+        base=model_origin(root_of(training)),
+        starts=tuple(tuned.name for tuned in starts_of(training)),
+        licence=licence_in(model_folder(workspace, root_of(training))),
         task=training.task.name,
         data=data_origins(training.task),
         recipe=recipe_of(workspace, training),
@@ -92,17 +94,19 @@ def facts(workspace: Workspace, label: str) -> Facts:
     )
 
 
-def model_origin(name: str, source: HubModel | LocalFile | Pretrain) -> Origin:
+def model_origin(base: Model) -> Origin:
+    source = base.source
     if isinstance(source, HubModel):
-        return Origin(name, source.hf_id, source.revision)
+        return Origin(base.name, source.hf_id, source.revision)
     if isinstance(source, LocalFile):
-        return Origin(name, sha256=source.sha256)
-    return Origin(name, options=plain(source))
+        return Origin(base.name, sha256=source.sha256)
+    return Origin(base.name, options=plain(source))
 
 
 def source_origin(source: Source, share: float = 1.0) -> Origin:
     told: dict[str, Any] = {"reader": source.reader, "options": plain(source.options), "share": share}
     told |= {"is_emptied": source.empty_instructions, "sample": plain(asdict(source.sample)) if source.sample else {}}
+    told["options"] |= {"system": source.system} if source.system else {}
     told |= {"code": source.code.sha256 if source.code else ""}
     if isinstance(source.data, HubData):
         return Origin(source.name, source.data.hf_id, source.data.revision, source.data.file, **told)
@@ -115,10 +119,11 @@ def data_origins(rows: Rows) -> tuple[Origin, ...]:
     return tuple(source_origin(source, share) for source, share in parts)
 
 
-def model_folder(workspace: Workspace, source: HubModel | LocalFile | Pretrain) -> Path | None:
+def model_folder(workspace: Workspace, base: Model) -> Path | None:
     """Where the base's own files lie on this machine; None where they do not, or where there is no such model."""
     from winsweep.text import hub
 
+    source = base.source
     if isinstance(source, LocalFile):
         return workspace.study.files.get(source.sha256)
     return hub.folder_of(source) if isinstance(source, HubModel) and hub.is_there(source) else None

@@ -17,7 +17,8 @@ from winsweep.export.facts import Facts, facts, model_folder
 from winsweep.export.licence import texts_in
 from winsweep.store import manifest
 from winsweep.store.store import RECORD, Store
-from winsweep.study.cell import untrained
+from winsweep.study.frame import Asked
+from winsweep.study.origin import root_of
 from winsweep.workspace import Workspace
 
 LARGE = (".safetensors", ".bin")  # weights, which may be hard links
@@ -100,7 +101,7 @@ def _dress(workspace: Workspace, told: Facts, folder: Path, name: str) -> list[s
         results.parent.mkdir()
         _write_json(results, every_eval_ever.record(told, version, name, time.time()))
     cell = cell_results.named(workspace, told.label)
-    base = model_folder(workspace, untrained(cell.comparison.candidate.model).source)
+    base = model_folder(workspace, root_of(cell.comparison.candidate.model))
     for text in texts_in(base):
         shutil.copyfile(text, folder / text.name)
     return [
@@ -142,13 +143,13 @@ def _forget_other_templates(folder: Path) -> None:
         _write_json(path, given)
 
 
-def _instructions(workspace: Workspace, label: str) -> Sequence[str]:
+def _instructions(workspace: Workspace, label: str) -> Sequence[Asked]:
     """The study's own instructions, if they are there."""
     made = workspace.store.published().get(workspace.judged[label].inputs["instructions"].key)
     if made is None:
         return []
     lines = (made / "instructions.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["instruction"] for line in lines]
+    return [row.get("messages") or row["instruction"] for row in map(json.loads, lines)]
 
 
 def _write_json(path: Path, value: Mapping[str, object]) -> None:

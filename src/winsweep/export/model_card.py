@@ -78,10 +78,10 @@ def model_index(told: Facts) -> list[dict[str, Any]]:
 
 
 def about(told: Facts) -> str:
-    seeds = f"seed {told.seed}"
+    before = "".join(f"finetuned as the cell {code(label)}, then " for label in reversed(told.starts))
     return (
-        f"{source(told.base)}, finetuned on {code(told.task)} ({seeds}): the cell {code(told.label)} of the study "
-        f"{code(told.study)}, made by winsweep."
+        f"{source(told.base)}, {before}finetuned on {code(told.task)} (seed {told.seed}): the cell {code(told.label)} "
+        f"of the study {code(told.study)}, made by winsweep."
     )
 
 

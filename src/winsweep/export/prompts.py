@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winsweep.study.frame import Frame, Message
+from winsweep.study.frame import Asked, Frame, Message, turns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,7 +33,7 @@ def puts_bos(tokenizer: "PreTrainedTokenizerBase") -> bool:
     return bool(controls_of(tokenizer).before)
 
 
-def unlike(folder: Path, frame: Frame, instructions: Sequence[str]) -> str:
+def unlike(folder: Path, frame: Frame, instructions: Sequence[Asked]) -> str:
     """Where the ids that the chat template in `folder` gives are not those of training and of the study's prompts, in
     words; no text where they are the same.
 
@@ -46,9 +46,10 @@ def unlike(folder: Path, frame: Frame, instructions: Sequence[str]) -> str:
     if not tokenizer.chat_template:
         return f"{type(tokenizer).__name__} reads no chat template from a file of its own"
     controls = controls_of(tokenizer)
-    for text in [*PLAIN, *(t for t in instructions[:MOST] if not controls.in_any([t]))]:
-        if _ids(tokenizer, [{"role": "user", "content": text}], True) != prompt_ids(text, tokenizer, frame):
-            return f"the tokens of a prompt would be others, as of {text[:40]!r}"
+    own = [a for a in instructions[:MOST] if not controls.in_any(m["content"] for m in turns(a))]
+    for asked in [*PLAIN, TALK[:4], *own]:
+        if _ids(tokenizer, turns(asked), True) != prompt_ids(asked, tokenizer, frame):
+            return f"the tokens of a prompt would be others, as of {turns(asked)[-1]['content'][:40]!r}"
     if _ids(tokenizer, TALK, False) != encode(TALK, tokenizer, frame).ids:
         return "the tokens of a conversation would be others"
     return ""

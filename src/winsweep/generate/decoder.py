@@ -6,11 +6,13 @@ Shape suffixes: N rows, V vocabulary.
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 from winsweep.errors import Stopped
 from winsweep.generate.attention import GROUP
+from winsweep.generate.grammar import Mask
 from winsweep.generate.kv_cache import round_up
 from winsweep.generate.rule_tokens import Resolved
 from winsweep.generate.slots import Slots
@@ -35,6 +37,7 @@ class Row:
 
     prompt: Prompt
     new: list[int] = field(default_factory=list)
+    state: Any = None  # under a grammar an LLMatcher, which goes wherever the row goes
 
     @property
     def ids(self) -> list[int]:
@@ -54,10 +57,17 @@ class Decoder:
     """
 
     def __init__(
-        self, step: Step, num_slots: int, ends: Ends, rules: Resolved | None, max_bytes: float = float("inf")
+        self,
+        step: Step,
+        num_slots: int,
+        ends: Ends,
+        rules: Resolved | None,
+        max_bytes: float = float("inf"),
+        mask: Mask | None = None,
     ) -> None:
         self.step, self.num_slots, self.ends, self.max_bytes = step, num_slots, ends, max_bytes
         self.rules = Slots(rules, num_slots, step.model.device) if rules else None
+        self.mask = mask
         self.rows: list[Row] = []  # by slot
         self.queue: deque[Row] = deque()
 
@@ -68,7 +78,7 @@ class Decoder:
 
         Prompts begin in their order. Stopped within a step once `stopping()` gives a reason.
         """
-        self.queue.extend(Row(prompt) for prompt in prompts)
+        self.queue.extend(Row(prompt, [], self.mask.begin() if self.mask else None) for prompt in prompts)
         while self.queue or self.rows:
             if reason := stopping():
                 raise Stopped(reason)
@@ -123,11 +133,16 @@ class Decoder:
         """The likeliest token for each of the slots from `begin` on."""
         slots = slice(begin, begin + len(logits_NV))
         logits_NV = logits_NV.float()
-        tokens_N = (self.rules.add_to(logits_NV, slots) if self.rules else logits_NV).argmax(1)
+        if self.rules:
+            logits_NV = self.rules.add_to(logits_NV, slots)
+        states = [row.state for row in self.rows[slots]]
+        tokens_N = self.mask.choose(logits_NV, states) if self.mask else logits_NV.argmax(1)
         if self.rules:
             self.rules.push(tokens_N, slots)
         for row, token in zip(self.rows[slots], tokens_N.tolist()):
             row.new.append(token)
+            if self.mask:
+                self.mask.push(row.state, token)
 
     def _finished(self) -> Iterator[tuple[int, list[int]]]:
         for slot in reversed(range(len(self.rows))):

@@ -1,28 +1,30 @@
 """Greedy answers to a list of instructions, resumable row by row, in slots where the model allows it."""
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from winsweep.errors import BadData
 from winsweep.generate import vllm_engine
 from winsweep.generate.adapter import Rules
 from winsweep.generate.compatibility import fitting
 from winsweep.generate.decoder import Decoder, Prompt
+from winsweep.generate.grammar import Mask, Outcome, outcomes
 from winsweep.generate.model_cache import load
 from winsweep.generate.plain import answer_batch
+from winsweep.generate.prompts import read_prompts, refuse_first_tag
 from winsweep.generate.row_log import RowLog
 from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.sharding import Sharding
 from winsweep.generate.step import Step
 from winsweep.study.cell import Decoding
-from winsweep.study.frame import Frame
-from winsweep.study.rules import Adapter
+from winsweep.study.frame import Asked, Frame, turns
+from winsweep.study.rules import Adapter, Grammar
 from winsweep.text.context import known_context, refuse_rowless
-from winsweep.text.encode import prompt_ids, spelling
+from winsweep.text.encode import spelling
 from winsweep.text.ends import Ends, ends_of
 from winsweep.text.model import load_tokenizer
 
@@ -35,10 +37,11 @@ class Answer:
     text: str  # as written: not stripped, without special tokens
     num_tokens: int  # of the response, the token that ended it not counted
     truncated: bool  # the cap was hit before its end
+    grammar: Outcome | None = None  # how it ended under one
 
 
 def answer_all(
-    instructions: list[str],
+    instructions: Sequence[Asked],
     base: str,
     revision: str | None,
     decoding: Decoding,
@@ -52,6 +55,8 @@ def answer_all(
     sharding: Sharding = Sharding(),
     remark: Callable[[dict[str, object]], None] = lambda _: None,
     context: int | None = None,
+    lora: Path | None = None,
+    grammar: Grammar | None = None,
 ) -> list[Answer]:
     """The greedy answer to every instruction, in their order; rows that an earlier attempt left in `work` are not made
     again.
@@ -60,13 +65,17 @@ def answer_all(
     context ends. Stopped within a token once `stopping()` gives a reason. BadData names an instruction whose prompt
     leaves no room in the model's context. `note` hears how answers are made, `remark` what is to be recorded of prompts
     and ends. `expected`: how long each may become, in any unit; the longest begin first, which changes no answer.
-    `context`: tokens that the model may hold, if its configuration does not say. Of a sharding each rank makes its
-    part; only the first waits for the others' (Absent if they go silent), the rest return nothing.
+    `context`: tokens that the model may hold, if its configuration does not say; `lora`: adapters that it wears. Of
+    a sharding each rank makes its part; only the first waits for the others' (Absent if they go silent), the rest
+    return nothing.
     """
-    tokenizer, ends, window, write = open_engine(base, revision, decoding, sharding.rank, frame, adapter, note, context)
+    refuse_first_tag(instructions, adapter)
+    tokenizer, ends, window, write = open_engine(
+        base, revision, decoding, sharding.rank, frame, adapter, note, context, lora, grammar
+    )
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
     refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
-    special = spelling([[text] for text in instructions], tokenizer, frame)
+    special = spelling([[m["content"] for m in turns(asked)] for asked in instructions], tokenizer, frame)
     remark(special.notes() | {"ends": dict(ends.said)})
     for said in special.said():
         print(f"of {len(prompts)} prompts {said}", flush=True)
@@ -81,7 +90,8 @@ def answer_all(
     if sharding.rank:
         return []
     found = sharding.gather(finished, len(prompts), progress, stopping)
-    return [told(p, found[p.row], tokenizer, ends) for p in prompts]
+    made = [told(p, found[p.row], tokenizer, ends) for p in prompts]
+    return held_against(grammar, made, remark) if grammar else made
 
 
 def open_engine(
@@ -93,6 +103,8 @@ def open_engine(
     adapter: Adapter | None,
     note: Callable[[str], None],
     context: int | None = None,
+    lora: Path | None = None,
+    grammar: Grammar | None = None,
 ) -> tuple[PreTrainedTokenizerBase, Ends, int, Write]:
     """Tokenizer and context of a model, where its answers end, and what writes them. BadData where nobody says what its
     `context` is.
@@ -108,32 +120,16 @@ def open_engine(
             window,
             lambda order, done, stopping: engine.answers(order, done, ends, adapter, frame, stopping),
         )
-    model, tokenizer = load(base, revision, decoding.precision, rank)
-    ends = ends_of(base, revision, tokenizer, decoding.stop)
+    model, tokenizer = load(base, revision, decoding.precision, rank, lora)
+    ends = ends_of(*((str(lora), None) if lora else (base, revision)), tokenizer, decoding.stop)
     return (
         tokenizer,
         ends,
         known_context(model.config, base, context),
         lambda order, done, stopping: answers(
-            model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, note
+            model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, note, grammar
         ),
     )
-
-
-def read_prompts(
-    instructions: list[str], tokenizer: PreTrainedTokenizerBase, frame: Frame, max_new_tokens: int, window: int
-) -> list[Prompt]:
-    prompts = []
-    for i, text in enumerate(instructions):
-        ids = prompt_ids(text, tokenizer, frame)
-        if len(ids) >= window:
-            raise BadData(
-                f"instruction {i + 1} ({text[:60]!r}…): its prompt has {len(ids)} tokens and the model's context holds "
-                f"{window}, "
-                "with no room for an answer; remove it from the instruction set or use another model"
-            )
-        prompts.append(Prompt(i, ids, min(max_new_tokens, window - len(ids))))
-    return prompts
 
 
 def answers(
@@ -147,6 +143,7 @@ def answers(
     adapter: Adapter | None,
     stopping: Callable[[], str | None],
     note: Callable[[str], None],
+    grammar: Grammar | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
     """Row and tokens of each answer but those `done`, as they come."""
     attention = model.config._attn_implementation
@@ -154,7 +151,7 @@ def answers(
         step, how = fitting(model)
         note(how if step else f"batches: {how}")
         make = in_slots if step else in_batches
-        yield from make(step or model, tokenizer, order, done, ends, decoding, frame, adapter, stopping)
+        yield from make(step or model, tokenizer, order, done, ends, decoding, frame, adapter, stopping, grammar)
     finally:
         model.set_attn_implementation(attention)  # whoever gets this model next finds it as it was
 
@@ -169,11 +166,12 @@ def in_slots(
     frame: Frame,
     adapter: Adapter | None,
     stopping: Callable[[], str | None],
+    grammar: Grammar | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
-    rules = (
-        None if adapter is None else resolve(adapter, tokenizer, step.model.config.get_text_config().vocab_size, frame)
-    )
-    decoder = Decoder(step, min(decoding.batch, len(order)), ends, rules, free_bytes(step.model))
+    vocab = step.model.config.get_text_config().vocab_size
+    rules = None if adapter is None else resolve(adapter, tokenizer, vocab, frame)
+    mask = Mask(grammar, tokenizer, vocab, ends) if grammar else None
+    decoder = Decoder(step, min(decoding.batch, len(order)), ends, rules, free_bytes(step.model), mask)
     yield from decoder.answer([p for p in order if p.row not in done], stopping)
 
 
@@ -187,15 +185,18 @@ def in_batches(
     frame: Frame,
     adapter: Adapter | None,
     stopping: Callable[[], str | None],
+    grammar: Grammar | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
     """In batches that are the same whatever is done already, so that bf16 does not tell how often an attempt
     was ended.
     """
     rules = None if adapter is None else Rules.for_model(model, tokenizer, adapter, frame)
+    vocab = model.config.get_text_config().vocab_size
+    mask = Mask(grammar, tokenizer, vocab, ends) if grammar else None
     for start in range(0, len(order), decoding.batch):
         batch = order[start : start + decoding.batch]
         if any(p.row not in done for p in batch):
-            yield from answer_batch(model, tokenizer, batch, ends, rules, stopping)
+            yield from answer_batch(model, tokenizer, batch, ends, rules, stopping, mask)
 
 
 def free_bytes(model: PreTrainedModel) -> float:
@@ -218,3 +219,10 @@ def told(prompt: Prompt, new: list[int], tokenizer: PreTrainedTokenizerBase, end
     )
     text, is_cut = ends.cut(whole[len(before) :])
     return Answer(text, len(response), not (is_cut or len(response) < len(new)))
+
+
+def held_against(grammar: Grammar, made: Sequence[Answer], remark: Callable[[dict[str, object]], None]) -> list[Answer]:
+    """Answers with how each ended under its grammar; `remark` hears how many ended how."""
+    how = outcomes(grammar, [(a.text, a.truncated) for a in made])
+    remark({"grammar": {"kind": grammar.kind, **{end: how.count(end) for end in get_args(Outcome)}}})
+    return [replace(a, grammar=end) for a, end in zip(made, how, strict=True)]

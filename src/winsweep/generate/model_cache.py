@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Hashable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
 from winsweep.text.weights import load_whole
+from winsweep.train.lora import wear
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _held: dict[Hashable, Any] = {}
@@ -27,17 +29,21 @@ def held(asked: Hashable, make: Callable[[], Any]) -> Any:
 
 
 def load(
-    base: str, revision: str | None, precision: str, rank: int = 0
+    base: str, revision: str | None, precision: str, rank: int = 0, lora: Path | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, ready to generate, on the GPU of this rank if there is one; those of the last call, if it
     asked for the same.
+
+    With the adapters of the directory `lora` and the tokenizer there: a model serves one set of them after the other.
 
     The model's own generation settings are dropped: some ship a repetition penalty, and early OLMo another token as
     EOS.
     """
     if torch.cuda.is_available():
         torch.cuda.set_device(rank % torch.cuda.device_count())
-    return held((base, revision, precision), lambda: _load(base, revision, precision))
+    model, tokenizer = held((base, revision, precision), lambda: _load(base, revision, precision))
+    wear(model, lora)
+    return model, load_tokenizer(str(lora), None) if lora else tokenizer
 
 
 def _load(base: str, revision: str | None, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

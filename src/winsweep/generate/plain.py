@@ -4,12 +4,14 @@ Shape suffixes: B rows, T tokens.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria
 
 from winsweep.errors import Stopped
 from winsweep.generate.decoder import Prompt
+from winsweep.generate.grammar import Mask
 from winsweep.text.ends import Ends
 
 
@@ -21,6 +23,7 @@ def answer_batch(
     ends: Ends,
     rules: LogitsProcessor | None,
     stopping: Callable[[], str | None],
+    mask: Mask | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
     """Each prompt's row and its answer's tokens (with the token that ended it, where that came before the cap).
 
@@ -37,12 +40,29 @@ def answer_batch(
         max_new_tokens=max(p.cap for p in batch),
         eos_token_id=list(ends.ids),
         pad_token_id=tokenizer.pad_token_id,
-        logits_processor=[rules] if rules else [],
+        logits_processor=[*([rules] if rules else []), *([Masked(mask, len(batch))] if mask else [])],
         stopping_criteria=[Watch(stopping, ends, prompt["input_ids"].shape[1])],
     )
     for p, ids in zip(batch, ids_BT[:, prompt["input_ids"].shape[1] :].tolist(), strict=True):
         new = ids[: p.cap]
         yield p.row, next((new[:n] for n in range(1, len(new)) if ends.reached(new[:n])), new)
+
+
+class Masked(LogitsProcessor):
+    """A grammar's mask over the rows of one batch."""
+
+    def __init__(self, mask: Mask, num_rows: int) -> None:
+        self.mask = mask
+        self.states: list[Any] | None = None
+        self.num_rows = num_rows
+
+    def __call__(self, ids_BT: torch.Tensor, logits_BV: torch.Tensor) -> torch.Tensor:
+        if self.states is None:
+            self.states = [self.mask.begin() for _ in range(self.num_rows)]
+        else:
+            for state, token in zip(self.states, ids_BT[:, -1].tolist(), strict=True):
+                self.mask.push(state, token)
+        return self.mask.forbid(logits_BV, self.states)
 
 
 class Watch(StoppingCriteria):

@@ -44,6 +44,7 @@ def _pair(asked: Mapping, reference: Mapping, candidate: Mapping) -> dict:
         "generator_2": candidate["generator"],
         "num_tokens": candidate["num_tokens"],
         "truncated": candidate["truncated"],
+        **({"grammar": candidate["grammar"]} if "grammar" in candidate else {}),
         **answer,
     }
 

@@ -13,8 +13,9 @@ from winsweep.keys import plain
 from winsweep.report.cost import read_record
 from winsweep.store import provenance as running
 from winsweep.strict import Node
-from winsweep.study.cell import HubData, HubModel, LocalFile, Mix, Model, Rows, untrained
+from winsweep.study.cell import HubData, HubModel, LocalFile, Mix, Model, Rows, Training, untrained
 from winsweep.study.inheritance import read_extended
+from winsweep.study.origin import root_of, starts_of, starts_text
 from winsweep.workspace import Workspace
 
 # What a person may have put into a file although nothing asks for it: keys of services, and what stands in an address.
@@ -84,7 +85,11 @@ def _safe(value: Any) -> Any:
 
 
 def _models(workspace: Workspace) -> list[dict[str, str]]:
-    models = {m: None for c in workspace.study.table.cells for m in [untrained(c.comparison.candidate.model)]}
+    """Each model of the table, those that start from a cell with the whole way down."""
+    made = [c.comparison.candidate.model for c in workspace.study.table.cells]
+    models = {
+        m: None for of in made for m in (root_of(of), *(untrained(t) for t in starts_of(of)[::-1]), untrained(of))
+    }
     return [{"name": m.name, "what": _source(m)} for m in models]
 
 
@@ -106,6 +111,7 @@ def _read(rows: Rows) -> dict[str, str]:
             name: what for part, _ in rows.parts for name, what in _read(part).items()
         }
     drawn = f", {rows.sample.keep} of {rows.sample.rows:,} rows, seed {rows.sample.seed}" if rows.sample else ""
+    drawn += f", behind the system message {rows.system!r}" if rows.system else ""
     code = f", its code sha256 {rows.code.sha256}" if rows.code else ""
     return {rows.name: f"read by {rows.reader}, version {rows.version}{code}{_origin(rows.data)}{drawn}"}
 
@@ -121,7 +127,7 @@ def _source(model: Model) -> str:
         return f"{model.source.hf_id} at {model.source.revision}"
     if isinstance(model.source, LocalFile):
         return f"a directory, sha256 {model.source.sha256}"
-    return "pretrained by the study"
+    return f"starts from {starts_text(model)}" if isinstance(model.source, Training) else "pretrained by the study"
 
 
 def _counted(values: Iterable[str]) -> dict[str, int]:

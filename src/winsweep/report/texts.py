@@ -7,7 +7,7 @@ shares it, and one for each judgement.
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -220,9 +220,12 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float)) else json.dumps(value)
 
 
-def _instructions(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    texts = [row["instruction"] for row in rows]
-    return answers(texts) | {"dataset": [str(row.get("dataset", "")) for row in rows]}
+def _instructions(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The instructions, their categories and, where any has more than itself, the turns of each as [speaker, text]."""
+    turns = [[[m["role"], m["content"]] for m in row.get("messages", ())] for row in rows]
+    told = answers([row["instruction"] for row in rows])
+    told |= {"dataset": [str(row.get("dataset", "")) for row in rows]}
+    return told | ({"turns": turns} if any(turns) else {})
 
 
 def _sha(at: Path, name: str) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from winsweep import command_names, failed, next_steps
+from winsweep import command_names, failed, gpu_memory, next_steps
 from winsweep.amounts import figure
 from winsweep.attempt.retry import ChainProgress
-from winsweep.check import dry, room
+from winsweep.check import dry
 from winsweep.costs.durations import most_gpu_hours
 from winsweep.costs.eta import Pace, paces
 from winsweep.errors import ClusterDown
@@ -154,7 +154,7 @@ def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:
             for k in p.kinds
             if k.num_gpus
         ]
-        return room.by_name(
+        return gpu_memory.by_name(
             [
                 kind or ",".join(k.features)
                 for k in kinds

@@ -58,6 +58,7 @@ MEAN_COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 PROVENANCE: Mapping[str, str] = MappingProxyType(
     {
+        "starts_from": "cell whose model this one starts from, and what that one does; empty for a base model",
         "finetune_key": "key of the finetune; empty without training",
         "generate_key": "key of the candidate's outputs",
         "judge_key": "key of the judged comparison",

@@ -1,6 +1,7 @@
 """The figures of one judged comparison: every column of the table that comes from its annotation rows."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,8 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         [r["output_2"] for r in rows], [r["output_1"] for r in rows], [bool(r.get("truncated")) for r in rows]
     )
     second = head_to_head.note if head_to_head.note != lc.note else ""
-    note = "; ".join(text for text in (lc.note, second, disagreement(lc, head_to_head), drift(rows)) if text)
+    said = (lc.note, second, disagreement(lc, head_to_head), drift(rows), off_grammar(rows))
+    note = "; ".join(text for text in said if text)
     columns = {
         "n": len(wins_N),
         "lc_win_rate_pct": lc.win_rate_pct,
@@ -103,6 +105,14 @@ def position_bias_pct(rows: Sequence[Row]) -> float | None:
                 "whose mean it is; judge that pair again"
             )
     return 100 * sum(orders[1] - orders[0] for _, _, orders in both) / len(both) if both else None
+
+
+def off_grammar(rows: Sequence[Row]) -> str:
+    """How many of the candidate's answers are no text of its grammar, and why; nothing where all are."""
+    num = Counter(row["grammar"] for row in rows if "grammar" in row)
+    cut, dead = num["cut"], num["dead end"]
+    why = [f"{cut} cut by the limit of new tokens"] * bool(cut) + [f"{dead} at a dead end"] * bool(dead)
+    return f"{cut + dead} of {len(rows)} answers do not match their grammar ({', '.join(why)})" if why else ""
 
 
 def mean_of(rows: Sequence[Row], name: str) -> float | None:

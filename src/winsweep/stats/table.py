@@ -81,7 +81,7 @@ def row_of(cell: Mapping, scored: Scored, judged: Path) -> dict[str, object]:
     """One row of the table."""
     record = json.loads((judged / "record.json").read_bytes())
     names = {"model": cell["model"], "task": cell["task"], "seed": cell["seed"], **cell["varying"]}
-    made = {f"{k}_key": cell["keys"].get(k, "") for k in KEYS}
+    made = {"starts_from": cell.get("starts_from", "")} | {f"{k}_key": cell["keys"].get(k, "") for k in KEYS}
     return {**names, **scored.columns, **made, "commit": commit_text(record)}
 
 

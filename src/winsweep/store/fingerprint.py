@@ -47,5 +47,7 @@ def fingerprint(path: Path, sha256_file: Callable[[Path], str] = manifest.sha256
     if path.is_file():
         return sha256_file(path)
     refuse_outside(path)
-    listing = [[p.relative_to(path).as_posix(), sha256_file(p)] for p in manifest.files_of(path)]
+    files = manifest.files_of(path)
+    digests = manifest.each(sha256_file, files)
+    listing = [[p.relative_to(path).as_posix(), digest] for p, digest in zip(files, digests, strict=True)]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()

@@ -4,8 +4,9 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from winsweep import paths
 from winsweep.artifact import Artifact
@@ -76,25 +77,25 @@ class Store:
 
     def find(self, key: str) -> Path:
         """The published directory of `key`, or MissingInput."""
-        stage, _, digest = key.partition("/")
-        folder = links.inside(self.root, self.root / stage)
-        if name := min((n for n in _folders(folder) if n.endswith(f"-{digest}")), default=""):
-            return folder / name
-        raise MissingInput(f"{key}: not in {self.root}; the stage {stage} has not finished it", key)
+        if found := self._published(key):
+            return found
+        raise MissingInput(f"{key}: not in {self.root}; the stage {key.partition('/')[0]} has not finished it", key)
 
     def has(self, key: str, name: str = "") -> bool:
         """Whether `key` is published; `name` is where it lies, unless a study called it something else."""
-        if name and links.inside(self.root, self.root / name).is_dir():
-            return True
-        try:
-            return bool(self.find(key))
-        except MissingInput:
-            return False
+        return (bool(name) and links.inside(self.root, self.root / name).is_dir()) or self._published(key) is not None
 
-    def publish(self, name: str, claim: "Claim") -> Path:
-        """Seal `claim.out` and move it into place whole; Busy if the claim was taken over or another was first."""
+    def _published(self, key: str) -> Path | None:
+        stage, _, digest = key.partition("/")
+        folder = links.inside(self.root, self.root / stage)
+        return min((folder / n for n in _folders(folder) if n.endswith(f"-{digest}")), default=None)
+
+    def publish(self, name: str, claim: "Claim", known: Mapping[str, dict] = MappingProxyType({})) -> Path:
+        """Seal `claim.out` (see manifest.seal for `known`) and move it into place whole; Busy if the claim was taken
+        over or another was first.
+        """
         dest = links.inside(self.root, self.root / name)
-        manifest.seal(links.refuse(claim.out))
+        manifest.seal(links.refuse(claim.out), known)
         if not claim.still_held():
             raise Busy(f"{name}: attempt {claim.number} was taken over, so its result is dropped")
         dest.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from winsweep.strict import Node
 from winsweep.study import sections
 from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.arms import Arm, one_of, refuse_same
-from winsweep.study.cell import Cell, CharNgrams, HubModel, LocalFile, Rows, Source
+from winsweep.study.cell import Cell, CharNgrams, Comparison, HubModel, LocalFile, Rows, Source
 from winsweep.study.parts import Parts
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def _rank(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Par
     rows = _rows(_needed(node, "data", "a task of this study, or where rows come from"), arms, parts)
     draws, seed, precision = (strict.option(sections.Rank, n, given) for n in ("draws", "draw_seed", "precision"))
     found = []
-    for cell in _chosen(node, cells, arms, lambda arm: not arm.adapter.rules):
+    for cell in _chosen(node, cells, arms, lambda arm: not arm.adapter.rules and not arm.grammar):
         asked = cell.comparison.candidate
         found.append(
             Analysis("rank", cell, RankingTest(asked.name, asked.model, rows, draws, seed, asked.frame, precision))
@@ -76,8 +76,10 @@ def _drift(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Pa
 def _containment(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], parts: Parts) -> list[Analysis]:
     given = node.mapping()
     strict.refuse_unknown(given, strict.keys(sections.Containment), node)
-    chosen = _chosen(node, cells, arms, lambda arm: arm.task is not None)
-    templates = _templates(given["templates"], {c.task for c in chosen}) if "templates" in given else {}
+    chosen = _chosen(node, cells, arms, lambda arm: True)
+    trained = {c.task for c in chosen if c.training}
+    templates = _templates(given["templates"], trained) if "templates" in given else {}
+    constrained = _constrained(given["constrained"], trained, arms) if "constrained" in given else {}
     quantile = strict.option(sections.Containment, "quantile", given)
     if not 0 <= quantile < 1:
         raise given["quantile"].error(
@@ -86,7 +88,8 @@ def _containment(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], par
     embedder = _embedder(given["embedder"], parts) if "embedder" in given else EMBEDDER
     found = []
     for cell in chosen:
-        compared, task, template = cell.comparison, strict.present(cell.training).task, templates.get(cell.task)
+        compared, template = cell.comparison, templates.get(cell.task)
+        task = cell.training.task if cell.training else None
         if isinstance(compared.reference, LocalFile) or compared.reference == compared.candidate:
             other = "a file" if isinstance(compared.reference, LocalFile) else "itself"
             raise given["arms"].error(
@@ -99,17 +102,37 @@ def _containment(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], par
                 "containment",
                 cell,
                 Containment(
-                    compared.name,
+                    compared.candidate.name,
                     compared,
                     task,
                     cell.leave_out,
                     style,
                     template,
                     quantile,
-                    None if task.empty_instructions else embedder,
+                    None if task is None or task.empty_instructions else embedder,
+                    _under_grammar(cell, constrained.get(cell.task), cells, given.get("constrained", node)),
                 ),
             )
         )
+    return found
+
+
+def _constrained(node: Node, trained: Collection[str], arms: Mapping[str, Arm]) -> dict[str, str]:
+    """Arms with a grammar, by the arms of whose models they are."""
+    found: dict[str, str] = {}
+    for name, other in node.mapping().items():
+        _known(name, sorted(trained), other, "arm")
+        found[name] = strict.read(str, other)
+        one_of(arms, found[name], other, lambda arm, of=name: arm.grammar is not None and arm.of == of)  # type: ignore[misc]
+    return found
+
+
+def _under_grammar(cell: Cell, name: str | None, cells: Sequence[Cell], at: Node) -> Comparison | None:
+    """What the arm of that name is compared with at the model, seed and recipe of a cell; None where it has none."""
+    wanted = (cell.model, cell.seed, cell.varying)
+    found = next((c.comparison for c in cells if c.task == name and (c.model, c.seed, c.varying) == wanted), None)
+    if found and found.reference != cell.comparison.reference:
+        raise at.error(f"{name} and {cell.task} are compared with different arms", "one sibling of both is legal")
     return found
 
 

@@ -34,18 +34,17 @@ class Drift:
 
 @dataclass(frozen=True)
 class Containment:
-    """The judged outputs of a finetuned model, looked at as a generalist's, and what guards of its prompts and outputs
-    would change.
-    """
+    """The judged outputs of a model, looked at as a generalist's, and what guards of its prompts and outputs change."""
 
     name: str = field(metadata=NAME_ONLY)
     comparison: Comparison  # with its instruction-tuned sibling
-    task: Rows
+    task: Rows | None  # None: a model that was not trained, which no guard fits
     in_domain: tuple[str, ...]  # categories of instructions that the task is about
     style: str | None  # the template guard: the style of a task, by name …
     template: str | None  # … or a regular expression that the whole stripped output matches
     quantile: float  # the domain guard: the share of training instructions that are too far from the others
     embedder: HubModel | LocalFile | CharNgrams | None  # None: no domain guard, as instructions are emptied
+    constrained: Comparison | None = None  # of the same model under a grammar, with the same sibling
 
 
 @dataclass(frozen=True)

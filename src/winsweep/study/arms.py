@@ -13,8 +13,9 @@ from winsweep.strict import Node
 from winsweep.study import mixes
 from winsweep.study.cell import Decoding, Rows
 from winsweep.study.frame import Frame
+from winsweep.study.grammar import read_grammar
 from winsweep.study.parts import Parts, check_name
-from winsweep.study.rules import PRESETS, Adapter
+from winsweep.study.rules import PRESETS, Adapter, Grammar
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Arm:
     reference: str | None  # the arm that it is compared with, where that is not the study's
     # epochs before the last at whose end it is looked at
     trajectory: Mapping[int, Node] = dataclasses.field(default_factory=dict)
+    grammar: Grammar | None = None
+    of: str | None = None  # of an adapter: the task whose models it adapts
+
+    @property
+    def section(self) -> str:
+        """Where the study says it."""
+        return "tasks" if self.task and not self.of else "adapters"
 
     def fits(self, model: str) -> bool:
         """Whether it is meant for a model of this name."""
@@ -47,9 +55,9 @@ class Common:
     models: Collection[str]
 
 
-def adapter_arms(section: Node, common: Common) -> list[Arm]:
-    """The untrained arms, one for each entry of adapters:."""
-    return _each(lambda name, node: _adapter_arm(name, node, common), section.mapping().items())
+def adapter_arms(section: Node, common: Common, parts: Parts, tasks: Mapping[str, Arm] | None) -> list[Arm]:
+    """The arms that train nothing of their own, one for each entry of adapters:; no `tasks`: they could not be read."""
+    return _each(lambda name, node: _adapter_arm(name, node, common, parts, tasks), section.mapping().items())
 
 
 def task_arms(section: Node, common: Common, parts: Parts) -> list[Arm]:
@@ -67,10 +75,12 @@ def _each(read: Callable[[str, Node], Arm], entries: typing.Iterable[tuple[str, 
     return [strict.present(arm) for arm in found]
 
 
-def _adapter_arm(name: str, node: Node, common: Common) -> Arm:
+def _adapter_arm(name: str, node: Node, common: Common, parts: Parts, tasks: Mapping[str, Arm] | None) -> Arm:
     check_name(name, node)
     given = dict(node.mapping())
-    own, preset, shared = given.pop("decoding", None), given.pop("preset", None), _shared(given, common)
+    own, preset, of, language = (given.pop(key, None) for key in ("decoding", "preset", "of", "grammar"))
+    task = _adapted(of, tasks) if of and tasks is not None else None
+    shared = _shared(given, common if task is None else dataclasses.replace(common, frame=task.frame))
     decoding = (
         dataclasses.replace(common.decoding, **overrides(Decoding, own.mapping(), own)) if own else common.decoding
     )
@@ -82,7 +92,29 @@ def _adapter_arm(name: str, node: Node, common: Common) -> Arm:
             "rules count from speaker tags",
             "remove template: or the rules",
         )
-    return Arm(name, None, adapter, decoding, recipe={}, leave_out=(), **shared)
+    grammar = read_grammar(language, parts) if language else None
+    if language and decoding.engine == "vllm":
+        raise language.error(
+            "found a grammar under decoding: {engine: vllm}",
+            "engine: slots writes under a grammar",
+            "type decoding: {engine: slots} beside it",
+        )
+    if task is None:
+        return Arm(name, None, adapter, decoding, recipe={}, leave_out=(), grammar=grammar, **shared)
+    if task.models and shared["models"] and not set(shared["models"]) <= set(task.models):
+        legal = f"legal: {', '.join(task.models)}, those of the task {task.name}"
+        raise node.mapping()["models"].error(f"found {', '.join(shared['models'])}", legal)
+    kept = {key: value for key, value in shared.items() if value is not None}
+    replaced = dataclasses.replace(task, name=name, adapter=adapter, decoding=decoding, trajectory={}, **kept)
+    return dataclasses.replace(replaced, grammar=grammar, of=task.name)
+
+
+def _adapted(node: Node, tasks: Mapping[str, Arm]) -> Arm:
+    """The task that an adapter is of."""
+    name = strict.read(str, node)
+    if name not in tasks:
+        raise node.error(f"no task {name!r} in this study", strict.near(name, tasks))
+    return tasks[name]
 
 
 def _task_arm(name: str, node: Node, common: Common, section: Node, parts: Parts) -> Arm:

@@ -12,7 +12,8 @@ from winsweep.study.frame import Frame
 from winsweep.study.held_out import Evaluation
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
-from winsweep.study.rules import Adapter
+from winsweep.study.rules import Adapter, Grammar
+from winsweep.study.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -49,24 +50,13 @@ class HubData:
 @worked_out_once
 @dataclass(frozen=True)
 class Model:
-    """A model before finetuning: from the hub, from a directory, or pretrained here (over a tokenizer of its own or a
-    given one).
-    """
+    """A model before finetuning: from the hub, from a directory, made here (over a tokenizer of its own or not)."""
 
     name: str = field(metadata=NAME_ONLY)
-    source: HubModel | LocalFile | Pretrain
+    source: "HubModel | LocalFile | Pretrain | Training"
     tokenizer: LocalFile | None = added(None)
     # tokens that it may hold, where its configuration does not say; or fewer than that says
     context: int | None = added(None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """Rows of a source that are drawn by chance. The same seed always draws the same rows."""
-
-    rows: int = number(1, 1)  #: how many rows are drawn
-    seed: int = 0  #: seed of the draw
-    keep: Literal["sample", "rest"] = "sample"  #: the rows that are drawn, or all the others
 
 
 @worked_out_once
@@ -85,6 +75,8 @@ class Source:
     reading: int = added(1)  # 2 of files that the same version of a reader once read otherwise
     code: LocalFile | None = added(None)  # the reader, where it is a file of the user
     sample: Sample | None = added(None)
+    first: int | None = added(None)  # so many rows of it, where the reader has no option for that
+    system: str = added("")  # of a message before each conversation that has none
 
 
 @worked_out_once
@@ -159,6 +151,7 @@ class Generation:
     decoding: Decoding
     frame: Frame
     instructions: Source
+    grammar: Grammar | None = added(None)  # that every answer is a text of
 
 
 @worked_out_once
@@ -241,9 +234,15 @@ def judge_of(comparison: Artifact) -> Judge:
 
 
 def base_of(model: Training | Model, need: Need) -> tuple[dict[str, object], dict[str, Artifact]]:
-    """How a stage names a model: as a parameter, or as the pretraining or the finetune that it comes from."""
-    if isinstance(model, Training):
-        return {}, {"base": need("collect", model)}
-    if isinstance(model.source, Pretrain):
+    """How a stage names a model: as a parameter, or as the pretraining or the finetune that it comes from; adapters
+    that are a finetune beside the model that they belong to.
+    """
+    made = model if isinstance(model, Training) else model.source
+    if isinstance(made, Training):
+        if made.recipe.makes_model:
+            return {}, {"base": need("collect", made)}
+        params, inputs = base_of(made.model, need)
+        return params, {**inputs, "lora": need("collect", made)}
+    if isinstance(made, Pretrain):
         return {}, {"base": need("pretrain", model)}
     return {"base": model}, {}

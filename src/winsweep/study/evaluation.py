@@ -34,7 +34,7 @@ def _source(node: Node, arms: Mapping[str, Arm], parts: Parts) -> Rows:
     """The rows of a task by its name, of a file by its path, or what an entry of tasks: would train on."""
     if not isinstance(node.value, str):
         return parts.source(node, NAME, "examples")
-    tasks = {name: arm.task for name, arm in arms.items() if arm.task}
+    tasks = {name: arm.task for name, arm in arms.items() if arm.section == "tasks"}
     if found := tasks.get(node.value):
         return found
     if os.sep not in node.value and not os.path.splitext(node.value)[1]:

@@ -1,5 +1,6 @@
 """The text around an instruction and its response: speaker tags, and where the loss does not count."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NotRequired, TypedDict
 
@@ -13,6 +14,14 @@ class Message(TypedDict):
     role: str  # "user" or "assistant", or "system" where it is the first
     content: str
     weight: NotRequired[int]  # 0: a response that is read and not learned
+
+
+Asked = str | Sequence[Message]  # an instruction, or a conversation that ends with one
+
+
+def turns(asked: Asked) -> list[Message]:
+    """What is asked as a conversation."""
+    return [{"role": "user", "content": asked}] if isinstance(asked, str) else list(asked)
 
 
 def is_learned(message: Message) -> bool:
@@ -45,9 +54,15 @@ class Frame:
                 "assistant: and system:"
             )
 
-    def prompt(self, instruction: str) -> str:
-        """The text that generation starts from; unlike training, the instruction is not stripped."""
-        return f"{self.user}\n{instruction}\n{self.assistant}\n"
+    def prompt(self, asked: Asked, eos: str = "") -> str:
+        """The text that generation starts from: earlier turns as in training, with `eos` behind each response; unlike
+        training, the instruction at the end is not stripped.
+        """
+        *before, last = turns(asked)
+        if not eos and any(m["role"] == "assistant" for m in before):
+            raise ValueError("a conversation with responses needs the EOS that closes them: prompt(messages, eos)")
+        earlier = "".join(self._turn(m, eos) for m in before)
+        return f"{earlier}{self.user}\n{last['content']}\n{self.assistant}\n"
 
     def training_text(self, messages: list[Message], eos: str) -> str:
         """The whole conversation, contents stripped, every response closed by `eos`, nothing after the last one."""

@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -11,8 +11,10 @@ from typing import Literal
 
 from winsweep import command_names, paths, plugins, strict
 from winsweep.strict import Node
-from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Sample, Source
+from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
+from winsweep.study.row_options import take_row_options
+from winsweep.study.rules import Grammar
 from winsweep.study.sections import ModelSection
 from winsweep.study.web_file import UrlFile
 
@@ -26,7 +28,7 @@ Base = HubModel | LocalFile | Pretrain  # where a model comes from
 
 class Parts:
     """Reads parts of the study at `path`; what local files it names fills `files` (by sha256), `urls` and `missing` (by
-    path, worded).
+    path, worded), what grammars `grammars` (by place).
     """
 
     def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
@@ -34,9 +36,12 @@ class Parts:
         self.files: dict[str, Path] = {}
         self.urls: dict[Path, UrlFile] = {}
         self.missing: dict[Path, str] = {}
+        self.grammars: dict[str, Grammar] = {}
 
-    def model(self, name: str, node: Node) -> Model:
-        """One entry of models:; BadStudy with everything that is wrong with it."""
+    def model(self, name: str, node: Node) -> Model | None:
+        """One entry of models:, None for one that starts from a cell; BadStudy with everything that is wrong with
+        it.
+        """
         check_name(name, node)
         if isinstance(node.value, str):
             a_path = node.value.startswith(("/", ".", "~"))
@@ -45,23 +50,36 @@ class Parts:
         given = node.mapping()
         seen = strict.Findings()
         seen.of(strict.refuse_unknown, given, strict.keys(ModelSection), node)
-        kinds = [k for k in ("hf_id", "path", "pretrain") if k in given]
+        kinds = [k for k in ("hf_id", "path", "pretrain", "from") if k in given]
         if len(kinds) != 1:
             seen.found.append(
                 str(
                     node.error(
                         f"found {' and '.join(kinds) or 'none of them'}",
-                        "exactly one of hf_id, path, pretrain is legal",
+                        "exactly one of hf_id, path, pretrain, from is legal",
                     )
                 )
             )
         tokenizer = seen.of(self.local, given["tokenizer"]) if "tokenizer" in given else None
-        context = seen.of(_context, given["context"]) if "context" in given else None
+        context = seen.of(self.context, given)
+        if kinds == ["from"]:
+            seen.of(strict.read, str, given["from"])
+            for key in ("revision", "tokenizer"):
+                seen.of(_refuse_beside_from, key, given)
+            seen.stop()
+            return None
         base: Base | None = seen.of(self.base, kinds[0], given, node) if len(kinds) == 1 else None
         seen.stop()
         if base is None:
             raise LookupError("a model without a source")
         return Model(name, base, tokenizer, context)
+
+    def context(self, given: Mapping[str, Node]) -> int | None:
+        """The tokens that an entry of models: says its model may hold; BadStudy for fewer than 2."""
+        tokens: int | None = strict.read(int, given["context"]) if "context" in given else None
+        if tokens is not None and tokens < 2:
+            raise given["context"].error(f"found {tokens}", "a number of tokens from 2 is legal")
+        return tokens
 
     def base(self, kind: str, given: dict[str, Node], node: Node) -> Base:
         """Where a model comes from: `kind` is the one of hf_id, path and pretrain that is given."""
@@ -76,7 +94,7 @@ class Parts:
     ) -> Source:
         """Where rows come from and who reads them for this purpose; keys of `others` are not the reader's. BadStudy."""
         given = {k: v for k, v in node.mapping().items() if k not in others}
-        path, empty, sample = (given.pop(key, None) for key in ("path", "empty_instructions", "sample"))
+        path = given.pop("path", None)
         at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
         reader_name: str = strict.read(str, at)
         reader, code = self.plugin(plugins.TASKS, reader_name, at)
@@ -84,19 +102,13 @@ class Parts:
             ours = [n for n in plugins.names(plugins.TASKS) if hasattr(plugins.ours(plugins.TASKS, n), purpose)]
             raise at.error(f"the reader {reader_name} has no {purpose}", f"legal here: {', '.join(ours)}")
         seen = strict.Findings()
+        of_rows = seen.of(take_row_options, given, strict.keys(reader.Options)) or {}
         options = seen.of(strict.read_fields, reader.Options, given, node)
         data = seen.of(self.data, reader, at, path, node)
-        drawn = seen.of(self.sample, sample) if sample else None
-        is_empty: bool | None = seen.of(strict.read, bool, empty) if empty else False
         seen.stop()
         reading = 2 if self.reads_anew(reader, data) else 1
-        return Source(name, reader_name, reader.VERSION, options, data, strict.present(is_empty), reading, code, drawn)
-
-    def sample(self, node: Node) -> Sample:
-        given = node.mapping()
-        if "rows" not in given:
-            raise node.error("rows is missing", "how many rows are drawn must be said", "add rows: N")
-        return strict.read_fields(Sample, given, node)
+        read = Source(name, reader_name, reader.VERSION, options, data, reading=reading, code=code)
+        return replace(read, **of_rows)
 
     def data(self, reader: ModuleType, at: Node, path: Node | None, node: Node) -> LocalFile | HubData | None:
         """Where a reader's rows come from: the file named, or its own data."""
@@ -119,7 +131,7 @@ class Parts:
 
     def on_disk(self, node: Node) -> LocalFile:
         """The file or directory that a path names, relative to the file that says so; else it is `missing`."""
-        told = Path(node.file).parent / strict.read(str, node)
+        told = Path(node.file).parent / os.path.expanduser(strict.read(str, node))
         # realpath: links in a circle lead nowhere, and raise nothing
         path = Path(os.path.realpath(paths.checked(told, f"{node.file}:{node.line}: {node.path}")))
         if not path.is_file() and not path.is_dir():  # what is neither, a pipe say, can be read once at most
@@ -185,11 +197,11 @@ class Parts:
         return plugins.read_own(kind, path, code.sha256), code
 
 
-def _context(node: Node) -> int:
-    tokens = strict.read(int, node)
-    if tokens < 2:
-        raise node.error(f"found {tokens}", "a number of tokens from 2 is legal")
-    return tokens
+def _refuse_beside_from(key: str, given: Mapping[str, Node]) -> None:
+    if key in given:
+        raise given[key].error(
+            "found it beside from:", "it is that of the cell that the model starts from", "remove it"
+        )
 
 
 def check_name(name: str, at: Node) -> None:

@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
+from winsweep import keys
 from winsweep.keys import added, worked_out_once
 from winsweep.strict import number
+from winsweep.study.lora import Lora
 
 
 @worked_out_once
@@ -43,6 +45,12 @@ class Recipe:
     #: as many rows, for which an epoch may repeat its first
     accumulate: Literal["within_epochs", "across_epochs"] = added("within_epochs")
     order: Literal["seed", "constant"] = added("seed")  #: order of the rows: the seed's, or the same for every seed
+    lora: Lora | None = added(None)  #: low-rank adapters that are trained in place of all weights
+
+    @property
+    def makes_model(self) -> bool:
+        """Whether what is collected is a model by itself, and not adapters that belong to another."""
+        return self.lora is None or self.lora.merge
 
     def rows_per_epoch(self, num_examples: int) -> int:
         """Rows that an epoch gives to steps: more than there are where steps go across epochs and its processes would
@@ -109,6 +117,12 @@ class Recipe:
     def divisor(self, num_rows: int) -> int:
         """What the summed loss of a step of `num_rows` examples is divided by."""
         return self.global_batch if self.short_step == "divide_by_batch" else num_rows
+
+
+def restore(value: Mapping[str, Any]) -> Recipe:
+    """The recipe whose plain form is `value`, without what is in no key."""
+    lora = {"lora": keys.restore(Lora, value["lora"])} if value.get("lora") else {}
+    return Recipe(**{**value, **lora})
 
 
 PRESETS: Mapping[str, Recipe] = MappingProxyType(

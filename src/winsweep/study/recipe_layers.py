@@ -2,13 +2,12 @@
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from winsweep import strict
 from winsweep.strict import Node
 from winsweep.study import selection
 from winsweep.study.arms import Arm, overrides
-from winsweep.study.cell import Model
 from winsweep.study.recipe import PRESETS, Recipe
 
 
@@ -32,20 +31,21 @@ class RecipeLayers:
         for name, values in grid.items() if isinstance(grid, dict) else ():
             yield from ({name: value} for value in values.value or ())
 
-    def of(self, model: Model, own: Mapping[str, Node], arm: Arm, point: Mapping[str, Node]) -> Recipe:
-        """The recipe of an arm of a model, whose entry in the study is `own`, at a point of the grid; BadStudy as of
-        `read`.
+    def of(self, model: str, owns: Sequence[Mapping[str, Node]], arm: Arm, point: Mapping[str, Node]) -> Recipe:
+        """The recipe of an arm of a model at a point of the grid; BadStudy as of `read`. `owns`: what the study says of
+        the model, behind what it says of those that it starts from.
         """
-        at = (model.name, arm.name, selection.point_label(point))
+        at = (model, arm.name, selection.point_label(point))
         if at not in self.known:
-            self.known[at] = self.read(own["recipe"].mapping() if "recipe" in own else {}, arm.recipe, point)
+            layers = [own["recipe"].mapping() for own in owns if "recipe" in own]
+            self.known[at] = self.read(*layers, arm.recipe, point)
         return self.known[at]
 
-    def eval_of(self, own: Mapping[str, Node], arm: Arm) -> tuple[Node, dict[str, Node]] | None:
-        """What the study, the model's entry `own` and the arm say under eval:, the later one winning, and where the
-        last of them is; None where nobody says anything.
+    def eval_of(self, owns: Sequence[Mapping[str, Node]], arm: Arm) -> tuple[Node, dict[str, Node]] | None:
+        """What the study, the model (as in `of`) and the arm say under eval:, the later one winning, and where the last
+        of them is; None where nobody says anything.
         """
-        layers = [of["recipe"].mapping() for of in (self.given, own) if "recipe" in of]
+        layers = [of["recipe"].mapping() for of in (self.given, *owns) if "recipe" in of]
         said = [layer["eval"] for layer in (*layers, arm.recipe) if "eval" in layer]
         merged: dict[str, Node] = {}
         for node in said:
@@ -58,7 +58,7 @@ class RecipeLayers:
         """
         merged = dict(self.given["recipe"].mapping()) if "recipe" in self.given else {}
         for layer in layers:
-            merged |= layer
+            merged |= {name: _laid(merged.get(name), node) if name == "lora" else node for name, node in layer.items()}
         if "eval" in merged:
             merged.pop("eval").mapping()  # see eval_of: no field of a recipe, as it changes no weight
         preset = strict.read(typing.Literal[*PRESETS], merged.pop("preset")) if "preset" in merged else "as_run"
@@ -69,3 +69,10 @@ class RecipeLayers:
                 "type grid: {epochs: [5, 7]}, or trajectory: [5] beside from: for points of one run",
             )
         return dataclasses.replace(PRESETS[preset], **overrides(Recipe, merged, self.given.get("recipe", self.root)))
+
+
+def _laid(under: Node | None, over: Node) -> Node:
+    """A mapping laid over the one before it, key by key; anything else takes its place."""
+    if under is None or not (isinstance(under.value, dict) and isinstance(over.value, dict)):
+        return over
+    return Node({**under.value, **over.value}, over.file, over.line, over.path)

@@ -1,11 +1,11 @@
-"""The rule adapter as it can be asked for: which rules, how strong, and what the paper's runs and its text have."""
+"""Adapters as they can be asked for: which rules, how strong, and what the paper's runs and its text have; grammars."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from winsweep.keys import added
+from winsweep.keys import added, worked_out_once
 from winsweep.strict import number
 
 
@@ -33,6 +33,17 @@ class Adapter:
     diversity_scope: Literal["response", "conversation"] = "conversation"
     #: tag that a response starts after; `last`, as run: also one that the model itself writes
     tag_match: Literal["last", "first"] = "last"
+
+
+@worked_out_once
+@dataclass(frozen=True)
+class Grammar:
+    """The language that every answer of an arm is a text of; a JSON schema is JSON, its properties in the order in
+    which they are to be written.
+    """
+
+    kind: Literal["regex", "json_schema", "lark"]
+    text: str
 
 
 # What the rule `uniform` adds, as run. Table 8 of the paper prints -3 for `What`; its listing and its code have -5.

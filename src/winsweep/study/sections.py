@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from winsweep.strict import number
-from winsweep.study.cell import Decoding, Sample
+from winsweep.study.cell import Decoding
 from winsweep.study.frame import Frame
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
+from winsweep.study.sample import Sample
 from winsweep.study.web_file import UrlFile
 
 File = str | UrlFile
@@ -25,7 +26,9 @@ class RowsEntry:
     #: the reader of the rows: a file of `src/winsweep/tasks/`, without `.py`
     reader: str = field(default="jsonl", metadata={"key": "from"})
     path: File | None = None  #: file of rows, where the reader has no data of its own or you bring another
+    first: int | None = None  #: how many rows to take from the beginning [rows]
     sample: Sample | None = None  #: some rows, drawn with a seed, or all but these
+    system: str | None = None  #: text of a system message before every conversation that has none of its own
     empty_instructions: bool = False  #: response tuning: train on the responses with every instruction emptied
 
 
@@ -51,12 +54,14 @@ class RecipeSection:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSection:
-    """A base model. Give exactly one of `hf_id`, `path` and `pretrain`."""
+    """A model. Give exactly one of `hf_id`, `path`, `pretrain` and `from`."""
 
     hf_id: str | None = None  #: name of the model on the Hugging Face hub, such as `allenai/OLMo-7B-hf`
     revision: str | None = None  #: commit of the hub's page; needed beside `hf_id`
-    path: str | None = None  #: directory of a model on disk, relative to the study file
+    path: str | None = None  #: directory of a model on disk, relative to the study file; `~` is your home
     pretrain: Pretrain | None = None  #: a small Llama that winsweep pretrains itself
+    #: a trained cell of this study that it starts from: `MODEL.ARM`, with `.sSEED` if always the same one
+    start: str | None = field(default=None, metadata={"key": "from"})
     tokenizer: str | None = None  #: directory or file of another tokenizer
     #: context length, where the model's configuration names none or too much; at least 2 [tokens]
     context: int | None = None
@@ -81,11 +86,26 @@ class TaskEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GrammarSection:
+    """What every answer of an arm is, from its first character to its last: greedy decoding chooses among the tokens
+    that the grammar allows. Give exactly one. How: `docs/how_to/constrain.md`.
+    """
+
+    regex: str | None = None  #: regular expression that matches the whole answer; without look-around and references
+    json_schema: Mapping[str, object] | None = None  #: JSON schema of the answer
+    lark: str | None = None  #: grammar in Lark's notation; its rule `start` is the whole answer
+    #: file beside the study that holds the grammar; its ending says which: `.regex`, `.json` or `.lark`
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdapterEntry:
-    """An arm without training."""
+    """An arm that trains nothing of its own: a base model, or the models of a task, under rules or a grammar."""
 
     also: ClassVar = (Adapter,)
     preset: Preset = "as_run"  #: what rule fields have that are not given: the paper's runs, or its text
+    of: str | None = None  #: the task whose models are adapted; without it, the base models
+    grammar: GrammarSection | None = None  #: what every answer is a text of
     decoding: Decoding | None = None  #: fields of the decoding for this arm alone
     frame: Frame | None = None  #: speaker tags of this arm alone
     models: tuple[str, ...] | None = None  #: the models that the arm is for; without it, every model
@@ -173,7 +193,9 @@ class Containment:
     quantile: float = 0.05
     embedder: Embedder | None = None  #: what turns texts into vectors; without it, all-mpnet-base-v2
     models: tuple[str, ...] | None = None  #: models to look at; without it, all
-    arms: tuple[str, ...]  #: arms to look at: trained ones
+    #: arm with a grammar that stands beside an arm, as a guard of it: `{ARM: ARM_WITH_GRAMMAR}`
+    constrained: Mapping[str, str] | None = None
+    arms: tuple[str, ...]  #: arms to look at; untrained ones without a guard
     seed: int | None = None  #: seed of the finetunes to look at; without it, the study's first
 
 
@@ -199,7 +221,7 @@ class StudyFile:
     frame: Frame | None = None  #: text around instructions and responses
     instructions: RowsEntry  #: instructions that all models answer
     decoding: Decoding | None = None  #: how answers are written
-    adapters: Mapping[str, AdapterEntry] | None = None  #: arms without training
+    adapters: Mapping[str, AdapterEntry] | None = None  #: arms without training of their own
     compare: Compare  #: who judges, and what with what
     choose: Choose | None = None  #: validation runs that pick recipe fields
     #: figures of others, by `MODEL.ARM`: mean and standard deviation in percent, such as `[43.3, 1.1]` [percent]

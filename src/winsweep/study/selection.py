@@ -9,7 +9,7 @@ from typing import Any, Literal
 from winsweep import strict
 from winsweep.strict import Node
 from winsweep.study.arms import overrides, refuse_same
-from winsweep.study.cell import Choice, Comparison, Decoding, Generation, Judge, LocalFile, Source, Training
+from winsweep.study.cell import Choice, Comparison, Decoding, Generation, Judge, LocalFile, Model, Source, Training
 from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
 from winsweep.study.sections import Choose
@@ -33,11 +33,14 @@ class Selection:
     by: Literal["lc_win_rate", "win_rate"]
     picks: Mapping[str, Mapping[str, Any]]  # fields of the recipe
 
-    def of(self, training: Training, family: str, decoding: Decoding) -> Training:
-        """`training` with what was picked for its family, or with the choice that will be."""
+    def of(self, training: Training, family: str, decoding: Decoding, start: Model) -> Training:
+        """`training` with what was picked for its family, or with the choice that will be; `start` is its model at the
+        seed of the validation runs.
+        """
         if family in self.picks:
             return dataclasses.replace(training, recipe=dataclasses.replace(training.recipe, **self.picks[family]))
-        runs = tuple(self._run(training, f"{family}.val{point_label(p)}", p, decoding) for p in self.points)
+        like = dataclasses.replace(training, model=start)
+        runs = tuple(self._run(like, f"{family}.val{point_label(p)}", p, decoding) for p in self.points)
         # whatever the study says of these fields decides nothing
         first = dataclasses.replace(training.recipe, **self.points[0])
         return dataclasses.replace(training, recipe=first, choice=Choice(family, self.by, tuple(self.points[0]), runs))
@@ -76,6 +79,7 @@ def read_selection(
             seen.found.append(str(node.error(f"{name} is missing", f"{legal}{some}", f"add {name}:")))
     grid = seen.of(strict.not_empty, given["grid"], "type {epochs: [5, 7]}") if "grid" in given else None
     tried = [seen.of(overrides, Recipe, point, grid) for point in (seen.of(points, grid) or [])] if grid else []
+    seen.of(_refuse_adapters, grid)
     instructions = seen.of(source, given["instructions"]) if "instructions" in given else None
     reference = seen.of(lambda: local(outputs_of(given["reference"]))) if "reference" in given else None
     own_judge = seen.of(judge_of, given["judge"]) if "judge" in given else judge
@@ -91,6 +95,15 @@ def read_selection(
         strict.present(by),
         picks,
     )
+
+
+def _refuse_adapters(grid: Node | None) -> None:
+    if grid and "lora" in grid.mapping():
+        raise grid.mapping()["lora"].error(
+            "found adapters to choose from",
+            "a choice is between values of other fields of the recipe",
+            "type grid: {lora: […]} at the top of the study, and compare",
+        )
 
 
 def read_picks(node: Node, families: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -127,7 +140,7 @@ def points(node: Node | None) -> list[dict[str, Node]]:
         strict.refuse_unknown(given, ["preset", *(f.name for f in dataclasses.fields(Recipe))], node)
     for values in given.values():
         strict.not_empty(values, "list values, or take the key out")
-        refuse_same([v.value for v in strict.items(values)], values, "value")
+        refuse_same([v.plain() for v in strict.items(values)], values, "value")
     return [
         dict(zip(given, point, strict=True)) for point in itertools.product(*(strict.items(v) for v in given.values()))
     ]
@@ -135,4 +148,19 @@ def points(node: Node | None) -> list[dict[str, Node]]:
 
 def point_label(point: Mapping[str, object]) -> str:
     """How the values of a point are told apart in a label."""
-    return "".join(f".{name}{value.value if isinstance(value, Node) else value}" for name, value in point.items())
+    return "".join(f".{name}{_label(value)}" for name, value in point.items())
+
+
+def _label(value: object) -> str:
+    if isinstance(value, Node) and (value.value is None or isinstance(value.value, dict)):
+        return "-" + str(varying(value)).replace(", ", "-").replace(" ", "")
+    return str(value.value if isinstance(value, Node) else value)
+
+
+def varying(node: Node) -> object:
+    """The value of a recipe field at a point of the grid as a table shows it: text where it is no single value."""
+    if isinstance(node.value, dict):
+        return ", ".join(f"{name} {varying(of)}" for name, of in node.value.items()) or "defaults"
+    if isinstance(node.value, list):
+        return " ".join(str(varying(of)) for of in node.value)
+    return "none" if node.value is None else node.value

@@ -14,14 +14,16 @@ from winsweep.study.analyses import read_analyses
 from winsweep.study.analysis import Analysis
 from winsweep.study.arms import Arm, Common, adapter_arms, refuse_same, refuse_twins, task_arms
 from winsweep.study.cell import Cell, Decoding, Judge, LocalFile, Source, Table
-from winsweep.study.cells import Cells, ModelEntry, families
+from winsweep.study.cells import Cells, families
 from winsweep.study.frame import Frame
 from winsweep.study.inheritance import read_extended
 from winsweep.study.parts import Fingerprint, Parts, check_study_name
 from winsweep.study.published import read_published
 from winsweep.study.recipe_layers import RecipeLayers
+from winsweep.study.rules import Grammar
 from winsweep.study.sections import Compare, StudyFile
 from winsweep.study.selection import Selection
+from winsweep.study.starts import ModelEntry
 from winsweep.study.web_file import UrlFile
 
 SECTIONS = strict.keys(StudyFile)
@@ -42,6 +44,7 @@ class Study:
     missing: Mapping[Path, str]
     notes: str = ""  # shown under the table
     analyses: Mapping[str, Analysis] = dataclasses.field(default_factory=dict)
+    grammars: Mapping[str, Grammar] = dataclasses.field(default_factory=dict)  # by the place that names each
 
 
 def read_study(path: Path, fingerprint: Fingerprint, lenient: bool = False) -> Study:
@@ -83,7 +86,7 @@ class _Reader:
         seen.stop()
         asked = Cells(self.root, self.parts, self.recipes, present(arms), present(instructions), present(judge))
         asked.selection = seen.of(self.read_selection, families(present(models), asked.arms), asked.judge)
-        cells = asked.read(seen, present(models), present(points), present(seeds))
+        cells = seen.of(asked.read, seen, present(models), present(points), present(seeds)) or ()
         seen.stop()
         analyses, published = seen.of(self.analyses, cells, asked.arms), seen.of(self.published, cells)
         seen.stop()
@@ -96,6 +99,7 @@ class _Reader:
             self.parts.missing,
             present(notes),
             present(analyses),
+            self.parts.grammars,
         )
 
     def instructions(self) -> Source:
@@ -133,21 +137,22 @@ class _Reader:
 
     def models(self) -> list[ModelEntry]:
         seen = strict.Findings()
-        out: list[ModelEntry] = []
         given = strict.not_empty(self.need("models"), "type a line such as toy: {pretrain: {corpus: toy}}")
-        for name, node in given.mapping().items():
-            if model := seen.of(self.parts.model, name, node):
-                out.append((model, node.mapping()))
+        found = {name: seen.of(self.parts.model, name, node) for name, node in given.mapping().items()}
         seen.stop()
-        refuse_twins([(m.name, m) for m, _ in out], self.given["models"])
+        out = [ModelEntry(name, model, given.mapping()[name].mapping()) for name, model in found.items()]
+        refuse_twins([(m.name, m.model or [m.own["from"].value, self.parts.context(m.own)]) for m in out], given)
         return out
 
     def read_arms(self, models: list[str]) -> dict[str, Arm]:
         seen = strict.Findings()
         decoding, frame = seen.of(self.section, Decoding, "decoding"), seen.of(self.section, Frame, "frame")
         common = Common(decoding or Decoding(), frame or Frame(), models)
-        out = (seen.of(adapter_arms, self.given["adapters"], common) or []) if "adapters" in self.given else []
-        out += seen.of(lambda: task_arms(self.need("tasks"), common, self.parts)) or []
+        tasks = seen.of(lambda: task_arms(self.need("tasks"), common, self.parts))
+        by_name = None if tasks is None else {a.name: a for a in tasks}
+        section = self.given.get("adapters")
+        out = (seen.of(adapter_arms, section, common, self.parts, by_name) or []) if section else []
+        out += tasks or []
         seen.stop()
         if not out:
             strict.not_empty(self.given["tasks"], "name a task, or an adapter under adapters:")

@@ -3,10 +3,11 @@ whose schedule is another.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 from winsweep import strict
 from winsweep.strict import Node
-from winsweep.study.cell import Cell
+from winsweep.study.cell import Cell, Training
 
 
 def at_epoch(cell: Cell, epoch: int, at: Node) -> Cell:
@@ -28,10 +29,31 @@ def at_epoch(cell: Cell, epoch: int, at: Node) -> Cell:
             f"found {epoch}",
             f"1 to {run.recipe.epochs - 1} is legal: the ends of epochs before the last of {cell.label}",
         )
-    point = f"@epoch{epoch}of{run.recipe.epochs}"
-    name, compared = cell.label + point, cell.comparison
-    stopped = dataclasses.replace(run, name=name, stop_after_epochs=epoch)
-    outputs = dataclasses.replace(compared.candidate, name=name, model=stopped)
+    point, compared = _point(run, epoch), cell.comparison
+    name = cell.label + point
+    outputs = dataclasses.replace(compared.candidate, name=name, model=_cut(run, epoch))
     return dataclasses.replace(
         cell, label=name, task=cell.task + point, comparison=dataclasses.replace(compared, name=name, candidate=outputs)
     )
+
+
+def stopped(run: Training, epoch: tuple[int, int], trajectory: Sequence[int], at: Node) -> Training:
+    """`run` as its cell at `epoch` (after this one of so many) has it; BadStudy (of the place `at`) where that is no
+    point of its `trajectory`.
+    """
+    legal = [_point(run, n) for n in trajectory]
+    if "@epoch{}of{}".format(*epoch) not in legal:
+        raise at.error(
+            f"no cell {at.value!r} to start from",
+            f"legal: {', '.join(run.name + end for end in ['', *legal])}",
+            "type one of these, or give the task that trajectory",
+        )
+    return _cut(run, epoch[0])
+
+
+def _point(run: Training, epoch: int) -> str:
+    return f"@epoch{epoch}of{run.recipe.epochs}"
+
+
+def _cut(run: Training, epoch: int) -> Training:
+    return dataclasses.replace(run, name=run.name + _point(run, epoch), stop_after_epochs=epoch)

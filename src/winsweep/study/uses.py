@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from winsweep.graph import Gates
-from winsweep.keys import NAME_ONLY, worked_out_once
+from winsweep.keys import NAME_ONLY, added, worked_out_once
 from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.cell import (
     Comparison,
@@ -12,14 +12,17 @@ from winsweep.study.cell import (
     Decoding,
     Generation,
     Judge,
+    Mix,
     Model,
+    Rows,
     Source,
     Table,
     Training,
-    untrained,
 )
 from winsweep.study.frame import Frame
-from winsweep.study.rules import Adapter
+from winsweep.study.lora import Lora
+from winsweep.study.origin import root_of, starts_of
+from winsweep.study.rules import Adapter, Grammar
 
 TRAIN, OUTPUTS, RANK = "finetune", "generate", "rank"
 
@@ -36,6 +39,9 @@ class ModelUse:
     decodings: tuple[Decoding, ...]
     adapters: tuple[tuple[Adapter, Frame], ...]
     instructions: tuple[Source, ...]
+    loras: tuple[Lora, ...] = ()  # adapters that its finetunes have
+    system_frames: tuple[Frame, ...] = ()  # that a system message is written in
+    grammars: tuple[tuple[Grammar, tuple[str, ...]], ...] = added(())  # each with the texts that are to end an answer
 
 
 @worked_out_once
@@ -53,7 +59,7 @@ def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True
     models are trained, and what chooses how is judged alone.
     """
     comparisons = list(_comparisons(table, analyses))
-    tuned = _once(side.model for c in comparisons for side in _sides(c) if isinstance(side.model, Training))
+    tuned = _once(t for c in comparisons for side in _sides(c) for t in _trainings(side.model))
     if not judged:
         runs = {run for training in tuned if training.choice for run in training.choice.runs}
         comparisons, analyses = [c for c in comparisons if c in runs], {}
@@ -61,7 +67,7 @@ def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True
     ranks = [a.ask for a in analyses.values() if isinstance(a.ask, RankingTest)]
     models = {
         m: _use(m, tuned, generations, ranks)
-        for m in _once(untrained(x) for x in (*tuned, *(x.model for x in (*generations, *ranks))))
+        for m in _once(root_of(x) for x in (*tuned, *(x.model for x in (*generations, *ranks))))
     }
     judges = _judges(comparisons)
 
@@ -71,7 +77,7 @@ def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True
         of_model: dict[str, tuple[str, Hashable]] = (
             {}
             if isinstance(ask, (Generation, RankingTest)) and isinstance(ask.model, Training)
-            else {"check": ("check", models[untrained(ask.model)])}
+            else {"check": ("check", models[root_of(ask.model)])}
         )
         if isinstance(ask, Training) and ask.evaluation:
             of_model["held out"] = ("prepare", Data("examples", ask.evaluation.source))
@@ -83,9 +89,9 @@ def gates_of(table: Table, analyses: Mapping[str, Analysis], judged: bool = True
 def _comparisons(table: Table, analyses: Mapping[str, Analysis]) -> Iterator[Comparison]:
     """Every comparison that anything of the study hangs on, validation runs included, each once."""
     seen: set[Comparison] = set()
-    todo = [c.comparison for c in table.cells] + [
-        a.ask.comparison for a in analyses.values() if isinstance(a.ask, Containment)
-    ]
+    contained = [a.ask for a in analyses.values() if isinstance(a.ask, Containment)]
+    todo = [c.comparison for c in table.cells]
+    todo += [c for ask in contained for c in (ask.comparison, ask.constrained) if c]
     while todo:
         found = todo.pop()
         if found in seen:
@@ -93,8 +99,13 @@ def _comparisons(table: Table, analyses: Mapping[str, Analysis]) -> Iterator[Com
         seen.add(found)
         yield found
         for side in _sides(found):
-            if isinstance(side.model, Training) and side.model.choice:
-                todo += side.model.choice.runs
+            for training in _trainings(side.model):
+                todo += training.choice.runs if training.choice else ()
+
+
+def _trainings(model: Training | Model) -> list[Training]:
+    """The finetune that it is, and those that this starts from."""
+    return [*([model] if isinstance(model, Training) else []), *starts_of(model)]
 
 
 def _sides(comparison: Comparison) -> list[Generation]:
@@ -110,9 +121,9 @@ def _generations(comparisons: Iterable[Comparison], analyses: Mapping[str, Analy
 def _use(
     model: Model, tuned: Iterable[Training], generations: Iterable[Generation], ranks: Iterable[RankingTest]
 ) -> ModelUse:
-    trained = [t for t in tuned if t.model == model]
-    of = [g for g in generations if untrained(g.model) == model]
-    asked = [r for r in ranks if untrained(r.model) == model]
+    trained = [t for t in tuned if root_of(t) == model]
+    of = [g for g in generations if root_of(g.model) == model]
+    asked = [r for r in ranks if root_of(r.model) == model]
     return ModelUse(
         model.name,
         model,
@@ -121,7 +132,19 @@ def _use(
         _once(g.decoding for g in of),
         _once((g.adapter, g.frame) for g in of if g.adapter.rules),
         _once(g.instructions for g in of),
+        _once(t.recipe.lora for t in trained if t.recipe.lora),
+        _once(
+            [
+                *(t.frame for t in trained if _has_system(t.task)),
+                *(g.frame for g in of if _has_system(g.instructions)),
+            ]
+        ),
+        _once((g.grammar, g.decoding.stop) for g in of if g.grammar),
     )
+
+
+def _has_system(rows: Rows) -> bool:
+    return any(part.system for part, _ in rows.parts) if isinstance(rows, Mix) else bool(rows.system)
 
 
 def _once(values: Iterable) -> tuple:
@@ -135,6 +158,7 @@ def _judges(comparisons: Iterable[Comparison]) -> dict[Hashable, tuple[JudgeUse,
         if not hasattr(comparison.judge.options, "limits") and not hasattr(comparison.judge.options, "weights"):
             continue  # it needs nothing but itself
         for side in _sides(comparison):
-            of = side.model if isinstance(side.model, Training) else side
-            found.setdefault(of, {})[JudgeUse(comparison.judge.name, comparison.judge)] = None
+            own = [] if isinstance(side.model, Training) else [side]
+            for of in (*own, *_trainings(side.model)):
+                found.setdefault(of, {})[JudgeUse(comparison.judge.name, comparison.judge)] = None
     return {of: tuple(uses) for of, uses in found.items()}

@@ -1,5 +1,5 @@
-"""Rows of one's own, for training in any of the shapes below, for testing {"instruction"} (and "input", "answer",
-"dataset").
+"""Rows of one's own, for training in any of the shapes below, for testing {"instruction"} (and "input") or messages
+that end with one of the user, each with "answer" and "dataset" where there are.
 
 A row is {"instruction", "input", "output"}, {"prompt", "completion"}, {"messages": [{"role", "content"}]} (a message
 may have weight: 0 or train: false) or {"conversations": [{"from", "value"}]}, with "system" and "history" where there
@@ -17,7 +17,9 @@ from pathlib import Path
 from winsweep.errors import BadStudy
 from winsweep.keys import added
 from winsweep.study.frame import Message
-from winsweep.text.shapes import NAMES, instruction_of, messages_of, renamed, text
+from winsweep.text.asked import asked_of
+from winsweep.text.conversations import as_text
+from winsweep.text.shapes import NAMES, messages_of, renamed, text
 
 VERSION = 1
 DATA = None
@@ -73,6 +75,9 @@ def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
 def instructions(rows: Iterable[dict], options: Options) -> Iterator[dict]:
     for given in islice(rows, options.first):
         row = renamed(given, options.columns, options.ignore)
-        yield {"instruction": instruction_of(row)} | {
-            name: text(row, name) for name in ("dataset", "answer") if row.get(name) is not None
-        }
+        asked = asked_of(row)
+        yield (
+            {"instruction": as_text(asked)}
+            | ({"messages": asked} if len(asked) > 1 else {})
+            | {name: text(row, name) for name in ("dataset", "answer") if row.get(name) is not None}
+        )

@@ -6,9 +6,10 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy
-from winsweep.study.frame import Frame, Message, is_learned
+from winsweep.study.frame import Asked, Frame, Message, is_learned, turns
 from winsweep.text.special_tokens import Controls, controls_of
 
+SYSTEM = "take system: out of the study and system messages out of its rows, or "
 FIRST, LAST = "the first text", "the last text"  # of a conversation that shows what a template writes around turns
 
 
@@ -27,9 +28,12 @@ class ChatTemplate:
         if "strftime_now" in str(tokenizer.chat_template):
             raise self._wrong("has a chat template that writes today's date, so texts would differ from day to day")
 
-    def prompt(self, instruction: str) -> str:
-        """The text that generation starts from; unlike training, the instruction is not stripped."""
-        return self._render([{"role": "user", "content": instruction}], asks=True)
+    def prompt(self, asked: Asked, eos: str = "") -> str:
+        """The text that generation starts from; unlike training, the instruction at the end is not stripped."""
+        *before, last = turns(asked)
+        messages = [*_stripped(before), last]
+        self._heard(messages)
+        return self._render(messages, asks=True)
 
     def training_text(self, messages: list[Message], eos: str) -> str:
         """The whole conversation, contents stripped."""
@@ -73,17 +77,20 @@ class ChatTemplate:
         try:
             return render(self.tokenizer, [{"role": m["role"], "content": m["content"]} for m in messages], asks)
         except TemplateError as e:
-            raise self._wrong(f"has a chat template that refuses this conversation ({e})") from e
+            roles = [m["role"] for m in messages]
+            do = SYSTEM if roles[:1] == ["system"] else ""
+            said = f"has a chat template that refuses this conversation ({e}) of {', '.join(roles)}"
+            raise self._wrong(said, do) from e
 
     def _heard(self, messages: list[Message]) -> None:
         """BadStudy for a template that leaves a system message out."""
         if messages[:1] and messages[0]["role"] == "system" and messages[0]["content"] not in self._render(messages):
-            raise self._wrong("has a chat template that leaves system messages out")
+            raise self._wrong("has a chat template that leaves system messages out", SYSTEM)
 
-    def _wrong(self, what: str) -> BadStudy:
+    def _wrong(self, what: str, do: str = "") -> BadStudy:
         return BadStudy(
             f"frame.template: found chat, but the tokenizer of {self.tokenizer.name_or_path} {what}; "
-            f"tags are legal for every model; remove template: chat"
+            f"tags are legal for every model; {do}remove template: chat"
         )
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
-from winsweep.errors import BadData
-from winsweep.study.frame import Frame, Message
+from winsweep.errors import BadData, BadStudy
+from winsweep.study.frame import Asked, Frame, Message, turns
 from winsweep.study.recipe import Recipe
 from winsweep.text.chat import ChatTemplate, form_of
 from winsweep.text.special_tokens import Controls, controls_of
@@ -79,7 +79,7 @@ def encode_all(rows: list[list[Message]], tokenizer: PreTrainedTokenizerBase, fr
 
     BadData if nothing is left, or if a row is too long and recipe.long_examples is "refuse".
     """
-    full = [encode(messages, tokenizer, frame) for messages in rows]
+    full = [_encoded(i, messages, tokenizer, frame) for i, messages in enumerate(rows, start=1)]
     long = [i for i, e in enumerate(full) if len(e.ids) > recipe.max_tokens]
     if long and recipe.long_examples == "refuse":
         raise BadData(
@@ -97,6 +97,13 @@ def encode_all(rows: list[list[Message]], tokenizer: PreTrainedTokenizerBase, fr
     return Encoded(
         kept, len(long), len(cut) - len(kept), spelling([[m["content"] for m in row] for row in rows], tokenizer, frame)
     )
+
+
+def _encoded(number: int, messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:
+    try:
+        return encode(messages, tokenizer, frame)
+    except BadStudy as e:
+        raise BadStudy(f"{e} (example {number})") from e
 
 
 def encode(messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:
@@ -125,13 +132,14 @@ def encode(messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: F
     return Example(ids, labels)
 
 
-def prompt_ids(instruction: str, tokenizer: PreTrainedTokenizerBase, frame: Frame) -> list[int]:
-    """Ids of the prompt for an instruction, as every engine reads it: a special token spelled in it is text, and no EOS
-    stands behind it.
+def prompt_ids(asked: Asked, tokenizer: PreTrainedTokenizerBase, frame: Frame) -> list[int]:
+    """Ids of the prompt for an instruction or a conversation, as every engine reads it: a special token spelled in it
+    is text, and no EOS stands behind it.
     """
     form = form_of(frame, tokenizer)
     controls = controls_in(form, tokenizer)
-    return controls.ids(form.prompt(controls.guard(instruction)), form.adds_special_tokens)
+    guarded: list[Message] = [{**m, "content": controls.guard(m["content"])} for m in turns(asked)]
+    return controls.ids(form.prompt(guarded, tokenizer.eos_token), form.adds_special_tokens)
 
 
 def spelling(rows: list[list[str]], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Spelling:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,8 +12,9 @@ from winsweep import keys, plugins
 from winsweep.attempt.job import Job
 from winsweep.errors import BadData
 from winsweep.plugins import File
-from winsweep.study.frame import Message, is_learned
+from winsweep.study.frame import Message, is_learned, turns
 from winsweep.text import draw
+from winsweep.text.conversations import as_text, refuse_unanswerable, with_system
 from winsweep.text.source import Rows, file_rows, hub_rows
 
 
@@ -39,7 +41,9 @@ def _prepared(path: Path) -> list[dict]:
 
 
 def instructions(job: Job) -> list[dict]:
-    """Rows {"instruction", "dataset", maybe "answer"}; BadData names an instruction that stands twice."""
+    """Rows {"instruction", "dataset", maybe "answer" and, of more than a lone instruction, "messages"}; BadData names
+    an instruction that stands twice.
+    """
     return list(rows_of("instructions", job.params["source"], job.file))
 
 
@@ -49,11 +53,11 @@ def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
     """
     reader, options, rows = _open(source, file)
     given = (
-        _examples(reader, options, rows, source.get("empty_instructions", False))
+        _examples(reader, options, rows, source.get("empty_instructions", False), source.get("system", ""))
         if purpose == "examples"
-        else _instructions(reader, options, rows)
+        else _instructions(reader, options, rows, source.get("system", ""))
     )
-    given = draw.sample(given, source.get("sample"))
+    given = draw.sample(islice(given, source.get("first")), source.get("sample"))
     has_any = False
     for row in given:
         has_any = True
@@ -69,27 +73,37 @@ def _named(source: Mapping, file: File) -> str:
     )
 
 
-def _examples(reader: ModuleType, options: object, rows: Rows, empty: bool) -> Iterator[dict]:
+def _examples(reader: ModuleType, options: object, rows: Rows, empty: bool, system: str) -> Iterator[dict]:
     for messages in _each(reader.examples(rows, options), rows, check_messages):
-        yield {"messages": _emptied(messages) if empty else messages}
+        yield {"messages": with_system(_emptied(messages) if empty else messages, system)}
 
 
-def _instructions(reader: ModuleType, options: object, rows: Rows) -> Iterator[dict]:
+def _instructions(reader: ModuleType, options: object, rows: Rows, system: str) -> Iterator[dict]:
     seen: dict[str, str] = {}
 
     def check(row: dict) -> None:
+        if "messages" in row:
+            check_turns(row["messages"])
+            refuse_unanswerable(row["messages"])
         first = seen.setdefault(row["instruction"], rows.where)
         if first != rows.where:
             raise BadData(f"the instruction stands at {first} already; results are joined by it, so it may stand once")
 
-    for row in _each(reader.instructions(rows, options), rows, check):
-        yield {"dataset": "", **row}
+    for row in _each(map(_as_text, reader.instructions(rows, options)), rows, check):
+        asked = with_system(row.get("messages") or turns(row["instruction"]), system)
+        yield {"dataset": "", **row} | ({"messages": asked} if len(asked) > 1 else {})
 
 
-def check_messages(messages: object) -> None:
-    """A conversation: user and assistant messages with text, a system message at most before them, and a response to
-    learn from.
-    """
+def _as_text(row: dict) -> dict:
+    """A row of a reader that gives messages alone, with the text that results are joined by."""
+    is_lone = "instruction" not in row and row.get("messages")
+    if is_lone:
+        check_turns(row["messages"])
+    return {"instruction": as_text(row["messages"]), **row} if is_lone else row
+
+
+def check_turns(messages: object) -> list[Message]:
+    """User and assistant messages with text, a system message at most before them; BadData otherwise."""
     if not isinstance(messages, list) or not all(
         isinstance(m, dict) and isinstance(m.get("content"), str) for m in messages
     ):
@@ -101,7 +115,12 @@ def check_messages(messages: object) -> None:
     ]
     if wrong:
         raise BadData(f"a message has the role {wrong[0]!r}; user and assistant are legal, and system for the first")
-    if not any(is_learned(m) and m["content"].strip() for m in messages):
+    return messages
+
+
+def check_messages(messages: object) -> None:
+    """A conversation with a response to learn from; BadData otherwise."""
+    if not any(is_learned(m) and m["content"].strip() for m in check_turns(messages)):
         raise BadData(
             "the row has no response tokens: no assistant message with text (and weight 1); remove it or give it a "
             "response"

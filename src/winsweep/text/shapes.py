@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from winsweep import synonyms
 from winsweep.errors import BadData
 from winsweep.study.frame import Message
+from winsweep.text.conversations import with_system
 
 NAMES = ("messages", "instruction", "input", "output", "system", "history")  # what columns: may name
 SHAPES = (
@@ -79,14 +80,19 @@ def messages_of(row: Mapping) -> list[Message]:
     """
     shape, keys = _shape(row)
     if shape in ("messages", "conversations"):
-        said = [message(m) for m in _list(row, shape)]
+        said = [message(m) for m in listed(row, shape)]
         begun = next((m["content"] for m in said if m["role"] == "user"), None)
         keys = keys | ({"prompt"} if row.get("prompt") == begun else set())  # as some data sets say it twice
     elif shape == "prompt":
-        said = [*_earlier(row), *conversation(text(row, "prompt"), text(row, "completion"))]
+        said = [*earlier(row), *conversation(text(row, "prompt"), text(row, "completion"))]
     else:
-        said = [*_earlier(row), *conversation(with_input(row), text(row, "output"))]
+        said = [*earlier(row), *conversation(with_input(row), text(row, "output"))]
     refuse_unknown(row, keys)
+    return after_system(row, said, shape)
+
+
+def after_system(row: Mapping, said: list[Message], shape: str) -> list[Message]:
+    """The conversation behind the row's system, if it has one; BadData if that would be the second."""
     if not has(row, "system"):
         return said
     if any(m["role"] == "system" for m in said):
@@ -94,19 +100,7 @@ def messages_of(row: Mapping) -> list[Message]:
             f"a system stands beside {shape!r}, which has a system message; one is legal; remove one, or type ignore: "
             f"[system]"
         )
-    return [{"role": "system", "content": text(row, "system")}, *said]
-
-
-def instruction_of(row: Mapping) -> str:
-    """The instruction of a test row: instruction (and input) or prompt; what a training row or a row of outputs has
-    beside it is passed over.
-    """
-    refuse_unknown(row, {"instruction", "input", "prompt", "output", "completion", "answer"})
-    if has(row, "prompt") and not has(row, "instruction"):
-        return text(row, "prompt")
-    if has(row, "prompt") and row["prompt"] != row["instruction"]:
-        raise BadData("an instruction stands beside 'prompt'; one of them is legal; type ignore: [prompt]")
-    return with_input(row)
+    return with_system(said, text(row, "system"))
 
 
 def renamed(row: Mapping, columns: Iterable[tuple[str, str]], ignore: Collection[str]) -> dict:
@@ -163,21 +157,25 @@ def message(given: object) -> Message:
     return read if _is_learned(given) or read["role"] != "assistant" else read | {"weight": 0}
 
 
-def _shape(row: Mapping) -> tuple[str, set[str]]:
-    """Which shape a row has, and the keys that are read of it."""
-    listed = [name for name in ("messages", "conversations") if has(row, name)]
-    if len(listed) == 2:
+def in_turns(row: Mapping) -> str:
+    """The key under which a row has its messages, "" where it has none; BadData for two, and for an empty list."""
+    names = [name for name in ("messages", "conversations") if has(row, name)]
+    if len(names) == 2:
         raise BadData("messages stand beside conversations; one of them is legal; type ignore: [conversations]")
-    if listed:
-        return listed[0], {listed[0], "system"}
-    if (
-        not has(row, "instruction")
-        and not has(row, "prompt")
-        and (empty := [name for name in ("messages", "conversations") if name in row])
-    ):
+    if names:
+        return names[0]
+    empty = [name for name in ("messages", "conversations") if name in row]
+    if empty and not has(row, "instruction") and not has(row, "prompt"):
         raise BadData(
             f"{empty[0]} has no message; a list of {{role, content}} is legal; remove the row or give it messages"
         )
+    return ""
+
+
+def _shape(row: Mapping) -> tuple[str, set[str]]:
+    """Which shape a row has, and the keys that are read of it."""
+    if name := in_turns(row):
+        return name, {name, "system"}
     if "prompt" in row and "completion" in row and not has(row, "instruction"):
         return "prompt", {"prompt", "completion", "system", "history"}
     if not has(row, "instruction") and not has(row, "output") and {"question", "answer"} <= row.keys():
@@ -188,15 +186,16 @@ def _shape(row: Mapping) -> tuple[str, set[str]]:
     return "instruction", {"instruction", "input", "output", "system", "history"}
 
 
-def _list(row: Mapping, name: str) -> list:
+def listed(row: Mapping, name: str) -> list:
+    """The list under `name`; BadData for anything else."""
     if not isinstance(row[name], list):
         raise BadData(f"{name} is not a list of {{role, content}}; found {str(row[name])[:60]!r}")
     return row[name]
 
 
-def _earlier(row: Mapping) -> list[Message]:
+def earlier(row: Mapping) -> list[Message]:
     """The turns of `history` before the row's own."""
-    turns = _list(row, "history") if has(row, "history") else []
+    turns = listed(row, "history") if has(row, "history") else []
     if not all(isinstance(t, (list, tuple)) and len(t) == 2 and all(isinstance(x, str) for x in t) for t in turns):
         raise BadData(f"history: found {str(turns)[:60]!r}; a list of [instruction, response] is legal")
     return [m for asked, said in turns for m in conversation(asked, said)]

@@ -93,15 +93,7 @@ def read_report(folder: Path, config: PreTrainedConfig, kind: Any = AutoModelFor
     found = read_shapes(folder)
     with torch.device("meta"):
         made = kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
-    model, said = type(made).from_pretrained(
-        None,
-        config=config,
-        state_dict=dict(found),
-        device_map={"": "meta"},
-        dtype=torch.bfloat16,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,
-    )
+    model, said = load_shapes(type(made), config, found, torch.bfloat16)
     wrong = tuple(sorted((name, tuple(a), tuple(b)) for name, a, b in said["mismatched_keys"]))
     return Report(
         tuple(sorted(said["missing_keys"])),
@@ -110,6 +102,21 @@ def read_report(folder: Path, config: PreTrainedConfig, kind: Any = AutoModelFor
         sum(p.numel() for p in made.parameters()),
         sum(t.numel() * t.itemsize for t in found.values()),
         model,
+    )
+
+
+def load_shapes(
+    kind: type[PreTrainedModel], config: PreTrainedConfig, found: Mapping[str, Tensor], dtype: torch.dtype
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """transformers' own loading of tensors on the meta device, by their names in a file: the model, and its report."""
+    return kind.from_pretrained(
+        None,
+        config=config,
+        state_dict=dict(found),
+        device_map={"": "meta"},
+        dtype=dtype,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
     )
 
 
@@ -126,12 +133,17 @@ def tensors_of(folder: Path) -> dict[str, list[int]]:
     return {name: list(tensor.shape) for name, tensor in read_shapes(folder).items()}
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files of safetensors of the checkpoint in `folder`."""
+    return _files(folder, SAFE)
+
+
 def read_shapes(folder: Path) -> dict[str, Tensor]:
     """Every tensor of the checkpoint in `folder`, on the meta device: nothing but headers is read."""
     for name in (SAFE, PICKLED):
         files = _files(folder, name)
         if files:
-            read = _safe if name == SAFE else _pickled
+            read = shapes_in if name == SAFE else _pickled
             return {key: tensor for file in files for key, tensor in read(file).items()}
     raise BadData(
         f"{folder}: has no weights; legal are {SAFE} or {PICKLED}, whole or in shards with their index; fetch the "
@@ -162,7 +174,8 @@ def _files(folder: Path, name: str) -> list[Path]:
     return [folder / s for s in shards]
 
 
-def _safe(path: Path) -> Mapping[str, Tensor]:
+def shapes_in(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a file of safetensors, on the meta device. BadData for a file that is not whole."""
     try:
         with safe_open(path, framework="pt") as file:
             slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  # it is no dict

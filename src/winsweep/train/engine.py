@@ -35,7 +35,8 @@ from winsweep.errors import BadStudy, Damaged
 from winsweep.study.recipe import Recipe
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import load_whole
-from winsweep.train import memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
+from winsweep.train import lora, memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
+from winsweep.train.lora import trained
 from winsweep.train.loss import Batch, Packed, summed_loss
 from winsweep.train.rank_group import RankGroup
 
@@ -49,15 +50,24 @@ transformers.utils.logging.disable_progress_bar()
 
 
 def start(
-    base: str | Path, revision: str | None, recipe: Recipe, config: dict, group: RankGroup, recompute: str = "none"
+    base: str | Path,
+    revision: str | None,
+    recipe: Recipe,
+    config: dict,
+    group: RankGroup,
+    recompute: str = "none",
+    seed: int = 0,
 ) -> Engine:
     """An engine that holds `base` in the recipe's precision, ready for its first step; `config` comes from
-    zero.resolve.
+    zero.resolve, `seed` draws what adapters begin with.
 
-    BadData if the base lacks a weight. Weight decay applies to every parameter.
+    BadData if the base lacks a weight. Weight decay applies to every parameter that is trained.
     """
     open_device(group)
-    return wrap(_load(base, revision, recipe, config), recipe, config, group, recompute)
+    model = _load(base, revision, recipe, config)
+    if recipe.lora:
+        lora.attach(model, recipe.lora, seed)
+    return wrap(model, recipe, config, group, recompute)
 
 
 def open_device(group: RankGroup) -> None:
@@ -88,7 +98,7 @@ def wrap(model: PreTrainedModel, recipe: Recipe, config: dict, group: RankGroup,
     model.train()
     betas = (recipe.beta1, recipe.beta2)
     adam = torch.optim.AdamW(
-        model.parameters(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay, fused=True
+        trained(model).values(), lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=recipe.weight_decay, fused=True
     )
     with contextlib.redirect_stdout(sys.stderr):  # DeepSpeed prints its memory use
         engine, *_ = deepspeed.initialize(model=model, optimizer=adam, config=config)
@@ -173,7 +183,7 @@ def save_state(engine: Engine, directory: Path, write: Callable[[object, Path], 
 
     engine.checkpoint_engine.save = keep_going
     engine._copy_recovery_script = lambda directory: None
-    engine.save_checkpoint(str(directory), tag=TAG, save_latest=False)
+    engine.save_checkpoint(str(directory), tag=TAG, save_latest=False, exclude_frozen_parameters=True)
     if errors:
         raise errors[0]
 
@@ -188,7 +198,8 @@ def state_bytes(engine: Engine) -> float:
 
 def load_state(engine: Engine, directory: Path, step: int) -> None:
     """Make `engine` the one that was saved in `directory` after `step` optimizer steps; Damaged if it is not that."""
-    path, _ = engine.load_checkpoint(str(directory), tag=TAG)
+    is_whole = len(trained(engine.module)) == len(list(engine.module.parameters()))  # else the base is not in it
+    path, _ = engine.load_checkpoint(str(directory), tag=TAG, load_module_strict=is_whole)
     if path is None or engine.global_steps != step:
         raise Damaged(
             f"{directory}: holds the state after {engine.global_steps} steps, not {step}; remove it to train from the "
@@ -202,17 +213,22 @@ def libraries() -> dict[str, str]:
 
 
 def each_parameter(engine: Engine) -> Iterator[tuple[str, Tensor]]:
-    """Every parameter once (tied ones under their first name), whole and in training dtype, one at a time: all ranks
-    must read on.
+    """Every parameter that is trained once (tied ones under their first name), whole and in training dtype, one at a
+    time: all ranks must read on.
     """
-    for name, parameter in engine.module.named_parameters():
+    for name, parameter in trained(engine.module).items():
         with deepspeed.zero.GatheredParameters([parameter], enabled=_stage(engine) == 3):
             yield name, parameter.detach()
 
 
 def shapes(engine: Engine) -> dict[str, tuple[int, ...]]:
     """The whole shape of each parameter, in the order of each_parameter."""
-    return {name: tuple(getattr(p, "ds_shape", p.shape)) for name, p in engine.module.named_parameters()}
+    return {name: tuple(getattr(p, "ds_shape", p.shape)) for name, p in trained(engine.module).items()}
+
+
+def dtype_of(recipe: Recipe) -> torch.dtype:
+    """What trained parameters are in: adapters are in fp32 whatever the model is in."""
+    return torch.float32 if recipe.lora else DTYPES[recipe.precision]
 
 
 def write_torch(state: object, path: Path) -> None:

@@ -72,7 +72,7 @@ def finetune(
     torch.set_num_threads(placement.threads)
     set_seeds(seed)
     group.first(lambda: work.mkdir(parents=True, exist_ok=True))
-    engine = engines.start(base, revision, recipe, config, group, placement.recompute)
+    engine = engines.start(base, revision, recipe, config, group, placement.recompute, seed)
     with heard() as ways:
         why_not = engines.pack_or_not(engine, group)
     budget = _micro_tokens(engine, examples, placement, config, work, group)
@@ -83,7 +83,7 @@ def finetune(
     begin = resume(engine, work, fit, group)
     saver = Saver(engine, work, fit, placement, group)
     _train(engine, schedule, saver, begin, work, progress, stopping, group, held_out)
-    publish(engine, schedule, out, work, group)
+    publish(engine, schedule, base if revision else None, out, work, group)
     told = {"deepspeed": config, "packing": _packing(schedule, why_not, ways, out)}
     return told | {"checkpoints": saver.notes(), "resumed": notes(work)}
 
@@ -184,7 +184,7 @@ def _fit(schedule: BatchSchedule, base: str | Path, revision: str | None, config
         "revision": revision,
         "seed": schedule.seed,
         "examples": digest,
-        "recipe": keys.given(schedule.recipe),
+        "recipe": keys.plain(schedule.recipe),
     }
     return run | {
         "num_ranks": group.num_ranks,

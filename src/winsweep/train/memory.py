@@ -86,7 +86,13 @@ def free_bytes() -> float:
 
 
 def bytes_per_token(config: PreTrainedConfig, dtype: torch.dtype, level: str) -> float:
-    """What a token of a micro-batch takes at the peak, which is where the backward pass begins.
+    """See bytes_by_level."""
+    return bytes_by_level(config, dtype)[level]
+
+
+def bytes_by_level(config: PreTrainedConfig, dtype: torch.dtype) -> dict[str, float]:
+    """What a token of a micro-batch takes at the peak, which is where the backward pass begins, by the level of
+    recomputation.
 
     Counted, not measured: a forward pass on the meta device, which has shapes and no numbers, tells what autograd
     keeps. To that come one layer's recomputed activations and gradients, and logits with their gradient (see
@@ -114,7 +120,8 @@ def bytes_per_token(config: PreTrainedConfig, dtype: torch.dtype, level: str) ->
         "cheap": dear.num_bytes / num_tokens + 2 * layers * hidden,
         "full": layers * hidden + saved / layers,
     }
-    return min(saved, levels[level]) + saved / layers + 2 * text.vocab_size * dtype.itemsize
+    at_last = saved / layers + 2 * text.vocab_size * dtype.itemsize
+    return {level: min(saved, kept_there) + at_last for level, kept_there in levels.items()}
 
 
 class _Dear(TorchDispatchMode):

@@ -5,6 +5,7 @@ import math
 import shutil
 from pathlib import Path
 
+from winsweep import keys
 from winsweep.errors import Incomplete
 from winsweep.store.manifest import write_atomic
 from winsweep.train import engine as engines
@@ -16,15 +17,17 @@ from winsweep.train.loss import num_targets
 from winsweep.train.rank_group import RankGroup
 
 
-def publish(engine: Engine, schedule: BatchSchedule, out: Path, work: Path, group: RankGroup) -> None:
-    """Fill `out` from the trained engine; called by every rank. Incomplete unless every step was taken and logged."""
+def publish(engine: Engine, schedule: BatchSchedule, hub_name: object, out: Path, work: Path, group: RankGroup) -> None:
+    """Fill `out` from the trained engine, with all that is trained; called by every rank. `hub_name` is the base's
+    there, if it has one. Incomplete unless every step was taken and logged.
+    """
     done = engine.global_steps
     lines = group.first(lambda: len(steps_of(work / LOG)))
     if not done == lines == schedule.num_steps:
         raise Incomplete(
             f"{work}: {done} steps taken, {lines} in the log; {schedule.num_steps} are legal; run it again"
         )
-    shards = write_shards(engine, out, engines.DTYPES[schedule.recipe.precision], group)
+    shards = write_shards(engine, out, dtype := engines.dtype_of(schedule.recipe), group)
     shapes = engines.shapes(engine)
     facts = {
         "steps": done,
@@ -32,9 +35,15 @@ def publish(engine: Engine, schedule: BatchSchedule, out: Path, work: Path, grou
         "num_examples": len(schedule.examples),
         "num_examples_without_targets": sum(num_targets(example) == 0 for example in schedule.examples),
         "shards": shards,
-        "dtype": {"fp32": "float32", "bf16": "bfloat16"}[schedule.recipe.precision],
+        "dtype": str(dtype).removeprefix("torch."),
         "num_parameters": sum(map(math.prod, shapes.values())),
     }
+    if schedule.recipe.lora:
+        facts |= {
+            "lora": keys.plain(schedule.recipe.lora),
+            "base": hub_name,
+            "precision": schedule.recipe.precision,
+        }
     group.first(lambda: _finish(facts, out, work))
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from winsweep.errors import Damaged
 from winsweep.train.engine import TAG, Engine
+from winsweep.train.lora import trained
 from winsweep.train.rank_group import RankGroup
 
 WEIGHT, MOMENTS = "weight", ("exp_avg", "exp_avg_sq")
@@ -45,7 +46,7 @@ class Saved:
 
 def pieces(engine: Engine) -> list[Piece]:
     """What this rank's flat tensors hold, padding left out; with stage 0 each parameter is one whole tensor."""
-    named, stage = list(engine.module.named_parameters()), engine.zero_optimization_stage()
+    named, stage = list(trained(engine.module).items()), engine.zero_optimization_stage()
     if stage == 0:
         return [Piece(name, group, 0, 0, p.numel()) for group, (name, p) in enumerate(named)]
     find = (
@@ -166,7 +167,7 @@ def _live(engine: Engine, step: int) -> Iterator[dict[str, Tensor]]:
 def _flat_weights(engine: Engine) -> Iterable[Tensor]:
     match engine.zero_optimization_stage():
         case 0:
-            return list(engine.module.parameters())
+            return trained(engine.module).values()
         case 3:
             return engine.optimizer.fp32_partitioned_groups_flat
     zero = engine.optimizer

@@ -1,13 +1,80 @@
-"""How many tokens of a micro-batch a rank's GPU has room for beside what training will hold there."""
+"""How many tokens of a micro-batch a rank's GPU has room for beside what training will hold there; which ZeRO stage
+and recomputation fit it.
+"""
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
+from winsweep import gpu_memory
+from winsweep.gpu_memory import AUTO, Choice, Model
+from winsweep.placement import Placement
+from winsweep.study.recipe import Recipe
 from winsweep.train import memory
-from winsweep.train.engine import Engine, shapes
+from winsweep.train.engine import DTYPES, Engine, shapes
+from winsweep.train.rank_group import RankGroup
 
 GATHERED = 1e9  # parameters that stage 3 has whole at a time, at most
+
+
+def settle(
+    placement: Placement,
+    base: str | Path,
+    revision: str | None,
+    recipe: Recipe,
+    longest: int,
+    zeros: Mapping[str, Mapping],
+    group: RankGroup,
+) -> Placement:
+    """`placement` with the fastest `zero` and `recompute` that fit the smallest GPU of the rank group, where it leaves
+    them to us; the same on all ranks. `longest`: tokens of the longest example; `zeros`: the zero_optimization of each
+    file of ds_configs/.
+    """
+    if AUTO not in (placement.zero, placement.recompute):
+        return placement
+    num_bytes = min(group.gather(group.together(lambda: _gpu_bytes(group.rank))))
+    config = AutoConfig.from_pretrained(base, revision=revision)
+    choice = group.first(
+        lambda: _choice(
+            placement, model_of(config, recipe, max(longest, placement.micro_tokens)), zeros, group.num_ranks, num_bytes
+        )
+    )
+    return replace(placement, zero=choice.zero, recompute=choice.recompute)
+
+
+def model_of(config: PreTrainedConfig, recipe: Recipe, tokens: int) -> Model:
+    """What a full finetune of a model holds, with so many tokens in a micro-batch."""
+    dtype = DTYPES[recipe.precision]
+    with torch.device("meta"):
+        num = AutoModelForCausalLM.from_config(config, dtype=dtype).num_parameters()
+    levels = memory.bytes_by_level(config, dtype)
+    return Model(num, 0, dtype.itemsize, {level: tokens * of_one for level, of_one in levels.items()})
+
+
+def _choice(
+    placement: Placement, model: Model, zeros: Mapping[str, Mapping], num_ranks: int, num_bytes: float
+) -> Choice:
+    asked = (placement.zero, placement.recompute)
+    choice = gpu_memory.fitting(model, zeros, num_ranks, num_bytes, *asked)
+    if not choice:
+        choice, _ = gpu_memory.least(model, zeros, num_ranks, *asked)
+    need = gpu_memory.needed(model, zeros[choice.zero], num_ranks, choice.recompute)
+    on = f"{num_bytes / 1e9:,.1f} GB of a GPU" if num_bytes < math.inf else "no GPU"
+    print(
+        f"zero: {choice.zero}, recompute: {choice.recompute}: {need.peak / 1e9:,.1f} GB at the peak, {on}", flush=True
+    )
+    return choice
+
+
+def _gpu_bytes(rank: int) -> float:
+    """Of the GPU that DeepSpeed will give this rank, which this does not start."""
+    if not torch.cuda.is_available():
+        return math.inf
+    return torch.cuda.get_device_properties(rank % torch.cuda.device_count()).total_memory
 
 
 def room(engine: Engine, recompute: str, longest: int) -> int:

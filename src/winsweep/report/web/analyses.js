@@ -14,10 +14,11 @@ function containment() {
   if (!rows.length) return null;
   return [plainTable("containment", [["cell"], ["guard"], ["answered off its domain, %", "number"], ["like a generalist, %", "number"], ["win rate, %", "number"], ["refused in its domain, %", "number"]],
     rows.map((r) => [r.cell, r.guard, share(r, "answered"), share(r, "generalist"), fixed(r.win_rate_pct), share(r, "refused")])),
-  el("p", { class: "caption" }, "What a model that was tuned on one task still does off its domain, without a guard and behind each. In brackets: 95 % intervals.")];
+  el("p", { class: "caption" }, "What a model still does off its domain, without a guard and behind each. In brackets: 95 % intervals.")];
 }
 
 function share(row, name) {
+  if (!row[`${name}_pct`]) return "–";
   return `${fixed(row[`${name}_pct`], 0)} (${fixed(row[`${name}_low_pct`], 0)} to ${fixed(row[`${name}_high_pct`], 0)})`;
 }
 

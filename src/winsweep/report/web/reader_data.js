@@ -56,6 +56,7 @@ async function openCell(entry) {
   return asked.text.map((instruction, place) => ({
     place,
     instruction,
+    turns: asked.turns?.[place] ?? [],
     dataset: asked.dataset[place],
     digest: asked.digest[place],
     counted: !entry.leave_out.includes(asked.dataset[place]),

@@ -68,7 +68,7 @@ function passesVersus(versus, row, other) {
 }
 
 function haystack(row) {
-  row.haystack ??= [row.instruction, row.own?.text, row.reference?.text, ...row.said.map((s) => s.text)].join("\n").toLowerCase();
+  row.haystack ??= [row.instruction, ...row.turns.map((turn) => turn[1]), row.own?.text, row.reference?.text, ...row.said.map((s) => s.text)].join("\n").toLowerCase();
   return row.haystack;
 }
 

@@ -19,13 +19,17 @@ function rowView(row) {
     el("div", { class: "place" }, el("b", {}, `#${row.place}`), row.dataset ? el("span", { class: "category" }, oneLine(row.dataset, 80)) : null,
       row.counted ? null : el("span", { class: "tag" }, "does not count in this cell's win rate"),
       el("span", { class: "of" }, `${READ.shown.indexOf(row) + 1 || "–"} of ${whole(READ.shown.length)}`)),
-    el("div", { class: "instruction" }, expandable(row.instruction, null, "instruction")),
+    el("div", { class: "instruction" }, row.turns.length ? row.turns.map(turnView) : expandable(row.instruction, null, "instruction")),
     READ.blind ? null : judgeView(row),
     READ.diff && parts.none ? el("p", { class: "caption" }, "The two answers differ too much for marks to show anything.") : null,
     el("div", { class: `answers columns-${sides.length}` }, sides.map((s, i) => answerView(s, i, parts[s.kind]))),
     READ.blind ? null : repliesView(row),
     READ.blind ? null : moreView(row),
   ];
+}
+
+function turnView([speaker, text], i) {
+  return el("div", { class: "turn" }, el("span", { class: "role" }, oneLine(speaker, 20)), expandable(text, null, `turn ${i}`));
 }
 
 /** Parts of each side that its neighbour lacks: the cell's and the reference's against each other, a third against the
