@@ -185,7 +185,7 @@ def test_a_chat_template_asks_with_its_own_special_tokens_alone(model, tmp_path)
 def test_a_model_is_loaded_once_for_generations_that_follow_each_other(model, tmp_path):
     first = model_cache.load(model, None, "fp32")
     assert answers(model, tmp_path / "a") and answers(model, tmp_path / "b", adapter=RULES)
-    assert model_cache.load(model, None, "fp32") is first and first[0].config._attn_implementation == "sdpa"
+    assert model_cache.load(model, None, "fp32")[0] is first[0] and first[0].config._attn_implementation == "sdpa"
     other = model_cache.load(model, None, "bf16")
     # one at a time: there may be no room for two
-    assert other[0].dtype == torch.bfloat16 and model_cache.load(model, None, "fp32") is not first
+    assert other[0].dtype == torch.bfloat16 and model_cache.load(model, None, "fp32")[0] is not first[0]
