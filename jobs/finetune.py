@@ -1,6 +1,7 @@
 """finetune: examples and a base model become trained weights, in shards, by DeepSpeed ZeRO on one or several ranks."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,9 +9,11 @@ from winsweep import layout
 from winsweep.artifact import Late
 from winsweep.attempt.job import Job
 from winsweep.errors import BadData
+from winsweep.gpu_memory import ITEM
 from winsweep.graph import Need, Want
 from winsweep.keys import plain
 from winsweep.store import manifest
+from winsweep.store.free_room import refuse_full
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 from winsweep.study.cell import Data, Training, base_of
@@ -48,7 +51,6 @@ def run(job: Job) -> None:
     from winsweep.study.recipe import restore
     from winsweep.text import encode, model
     from winsweep.text.context import refuse_unfit
-    from winsweep.text.weights import BASE_NAMES, base_tensors
     from winsweep.train import room
     from winsweep.train.finetune import finetune
     from winsweep.train.rank_group import join
@@ -63,8 +65,7 @@ def run(job: Job) -> None:
     looked_at = _held_out(job, tokenizer, frame, recipe)
     refuse_unfit([e.ids for e in (*encoded.examples, *(looked_at.examples if looked_at else ()))], base, revision)
     if job.rank == 0:
-        model.save_around(base, revision, tokenizer, job.out / "hf", frame)
-        write_atomic(job.out / "hf" / BASE_NAMES, json.dumps(base_tensors(base, revision)).encode())
+        _save_around(job, tokenizer, frame, base, revision)
     group = join(
         rank=job.rank,
         num_ranks=job.num_ranks,
@@ -75,9 +76,7 @@ def run(job: Job) -> None:
     )
     try:
         longest = max((len(e.ids) for e in encoded.examples), default=0)
-        zeros = read_all(layout.DS_CONFIGS)
-        placement = room.settle(job.placement, base, revision, recipe, longest, zeros, group)
-        zero = read_zero(layout.DS_CONFIGS / f"{placement.zero}.json")
+        placement = room.choose(job.placement, base, revision, recipe, longest, read_all(layout.DS_CONFIGS), group)
         job.notes.update(
             finetune(
                 encoded.examples,
@@ -86,7 +85,7 @@ def run(job: Job) -> None:
                 recipe,
                 job.params["seed"],
                 placement=placement,
-                zero_config=zero,
+                zero_config=read_zero(layout.DS_CONFIGS / f"{placement.zero}.json"),
                 group=group,
                 out=job.out,
                 work=job.work,
@@ -98,6 +97,21 @@ def run(job: Job) -> None:
         )
     finally:
         group.leave()
+
+
+def _save_around(job: Job, tokenizer: "PreTrainedTokenizerBase", frame: Frame, base: str, revision: str | None) -> None:
+    """What a model directory has beside weights, and which tensors the base's own files have. OSError where the disk
+    has no room for what training will leave, which is said before it begins.
+    """
+    from winsweep.text import model
+    from winsweep.text.weights import BASE_NAMES, base_tensors
+
+    tensors = base_tensors(base, revision)
+    if not job.params["recipe"].get("lora"):
+        item = ITEM[job.params["recipe"]["precision"]]
+        refuse_full(job.out, item * sum(map(math.prod, tensors.values())), "the trained model")
+    model.save_around(base, revision, tokenizer, job.out / "hf", frame)
+    write_atomic(job.out / "hf" / BASE_NAMES, json.dumps(tensors).encode())
 
 
 def _held_out(job: Job, tokenizer: "PreTrainedTokenizerBase", frame: Frame, recipe: "Recipe") -> "HeldOut | None":

@@ -60,6 +60,7 @@ PURE = (
     "cluster_file",
     "node_environment",
     "placement",
+    "gpu_memory",
     "errors",
     "zero",
     "layout",

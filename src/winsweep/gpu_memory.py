@@ -50,7 +50,7 @@ class Model:
     """What is trained: numbers of parameters, bytes of one in forward passes, and of activations, as far as known."""
 
     trained: float
-    frozen: float = 0.0  # as beneath an adapter: they have weights alone
+    untrained: float = 0.0  # as beneath an adapter: they have weights alone
     item: int = 2
     #: of one micro-batch, by the level of recomputation; none: not known
     activations: Mapping[str, float] = field(default_factory=dict)
@@ -101,7 +101,7 @@ CHOICES = (
 
 def needed(model: Model, zero: Mapping[str, Any], num_ranks: int, recompute: Level) -> Need:
     """What `model` needs with `zero`, the zero_optimization of a file of ds_configs/, on so many ranks."""
-    stage, all_of_it = zero["stage"], model.trained + model.frozen
+    stage, all_of_it = zero["stage"], model.trained + model.untrained
     part = model.trained / num_ranks if stage else model.trained
     weights = model.item * all_of_it * (1 / num_ranks if stage == 3 else 1)
     if _is_off(zero, "offload_param"):

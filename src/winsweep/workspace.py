@@ -202,7 +202,8 @@ def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
         if a not in found.setdefault(a.stage, []):
             found[a.stage].append(a)
         for name, i in (*a.inputs.items(), *a.gates.items()):
-            is_start = a.stage == "finetune" and i.stage == "collect"
+            is_base = a.stage == "finetune" or (name == "base" and "lora" in a.inputs)
+            is_start = is_base and i.stage == "collect"
             if name != "reference" and a.stage != "choose" and not is_start:
                 walk(i)
 

@@ -8,8 +8,10 @@ from winsweep import gpu_memory, layout
 from winsweep.artifact import Artifact
 from winsweep.check import environment, room
 from winsweep.cluster_file import read_cluster
+from winsweep.errors import BadStudy
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
+from winsweep.study.lora import fact
 
 BASE = {"source": {"hf_id": "some/model-7b", "revision": "x"}}
 
@@ -88,3 +90,70 @@ def test_a_judge_is_checked_where_it_is_placed(tmp_path):
     ):
         (tmp_path / "c.yaml").write_text(f"kind: slurm\n{text}\n")
         assert read_cluster(layout.STAGES, tmp_path / "c.yaml", stages).placements.of("check_judge", "x").where == where
+
+
+def of_finetune(tmp_path, gb, facts=None, **placed) -> tuple[str, str]:
+    """What is found of the GPU of a finetune of 7e9 parameters in bf16 with rows of 2,048 tokens."""
+    check = Artifact("check", 1, "m", {})
+    recipe = {"precision": "bf16", "max_tokens": 2048}
+    a = Artifact("finetune", 1, "m.ins.s1", {"base": BASE, "recipe": recipe}, gates={"check": check})
+    placements = Placements({"finetune": Placement(gpus_per_rank=1, **placed)})
+    found = room.rows(tmp_path, placements, [Item(a, "ready", "")], 1, lambda placed: gb, {check.key: facts or {}})
+    return next((r.finding.verdict, r.finding.text) for r in found if r.finding.what == "GPU of finetune")
+
+
+def test_what_does_not_fit_is_said_with_what_would(tmp_path):
+    verdict, text = of_finetune(tmp_path, 80.0, ranks=8, zero="zero1")
+    assert verdict == "ok" and "52.5 GB at least for m.ins.s1, on 8 ranks with zero1; it has 80 GB" in text
+    verdict, text = of_finetune(tmp_path, 40.0, ranks=8, zero="zero1")
+    assert verdict == "problem" and text.endswith("type zero: zero2, recompute: none")
+    assert of_finetune(tmp_path, 40.0, ranks=8, zero="zero2")[0] == "ok"
+    facts = {"token_bytes_none": 20_000_000, "token_bytes_cheap": 8_000_000, "token_bytes_full": 1_000_000}
+    verdict, text = of_finetune(tmp_path, 80.0, facts, ranks=8, zero="zero1")
+    assert verdict == "unknown" and "weights 14.0 GB, optimizer 10.5 GB, gradients 28.0 GB" in text
+    assert "rows of 2,048 tokens do not fit: type zero: zero1, recompute: cheap" in text
+    assert of_finetune(tmp_path, 80.0, facts, ranks=8, zero="zero1", recompute="cheap")[0] == "ok"
+
+
+def test_what_auto_will_choose_is_said(tmp_path):
+    facts = {"token_bytes_none": 20_000_000, "token_bytes_cheap": 8_000_000, "token_bytes_full": 1_000_000}
+    for gb, chosen in (
+        (200, "zero1, recompute: none"),
+        (80, "zero1, recompute: cheap"),
+        (40, "zero2, recompute: full"),
+    ):
+        verdict, text = of_finetune(tmp_path, gb, facts, ranks=8, zero="auto", recompute="auto")
+        assert verdict == "ok" and f"on 8 ranks with chosen: {chosen}" in text
+    assert of_finetune(tmp_path, 2.0, facts, ranks=8, zero="auto", recompute="auto")[0] == "problem"
+
+
+def test_memory_is_what_the_cluster_file_says_then_what_the_type_says(tmp_path):
+    assert "it has 40 GB" in of_finetune(tmp_path, 80.0, ranks=8, gpu_memory_gb=40, gpu_type="h200")[1]
+    assert "it has 141 GB" in of_finetune(tmp_path, 80.0, ranks=8, gpu_type="h200")[1]
+    verdict, text = of_finetune(tmp_path, None, ranks=8, gpu_type="mystery")
+    assert verdict == "unknown" and "gpu_memory_gb: in the cluster file" in text
+
+
+def test_auto_is_legal_in_a_cluster_file_and_a_stage_that_is_none_is_not(tmp_path):
+    stages = [p.stem for p in layout.JOBS.glob("*.py")]
+    file = tmp_path / "c.yaml"
+    file.write_text("kind: slurm\nstages: {finetune: {zero: auto, recompute: auto, gpu_memory_gb: 40}}\n")
+    placed = read_cluster(layout.STAGES, file, stages).placements.of("finetune", "x")
+    assert (placed.zero, placed.recompute, placed.gpu_memory_gb) == ("auto", "auto", 40)
+    file.write_text("kind: slurm\nstages: {finetune: {zero: automatic}}\n")
+    with pytest.raises(BadStudy, match="found 'automatic'"):
+        read_cluster(layout.STAGES, file, stages)
+
+
+def test_adapters_take_the_weights_of_their_base_and_little_more(tmp_path):
+    lora = {"rank": 64, "alpha": None, "dropout": 0.0, "targets": "all-linear"}
+    check = Artifact("check", 1, "m", {})
+    a = Artifact(
+        "finetune", 1, "m.ins.s1", {"base": BASE, "recipe": {"precision": "bf16", "lora": lora}}, gates={"check": check}
+    )
+    placements = Placements({"finetune": Placement(gpus_per_rank=1)})
+    facts = {check.key: {"num_parameters": 7_000_000_000, fact(lora): 160_000_000}}
+    found = list(room.rows(tmp_path, placements, [Item(a, "ready", "")], 1, lambda placed: 24.0, facts))
+    told = {r.finding.what: (r.finding.verdict, r.finding.text) for r in found}
+    assert told["GPU of finetune"][0] == "ok" and told["GPU of finetune"][1].startswith("16.9 GB at least")
+    assert "up to 2.6 GB for 1 models" in told["disk"][1]

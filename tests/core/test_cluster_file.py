@@ -19,7 +19,7 @@ from winsweep.errors import BadStudy
         ("labels: {'*': {judge: {account: x}}}\n", "kind is missing, and account is SLURM's"),
         (
             "stages: {finetune: {zero: zero4}}\n",
-            "c.yaml:1: stages.finetune.zero: found 'zero4'; legal: zero0, .*; did you",
+            "c.yaml:1: stages.finetune.zero: found 'zero4'; legal: auto, zero0, .*; did you",
         ),
         ("kind: slurm\nall: {gres: gpu:4}\n", r"did you mean gpu_type\? \(with gpus_by: gres"),
         ("kind: slurm\nall: {modules: [cuda]}\n", r"did you mean setup\?"),

@@ -151,6 +151,20 @@ def test_of_a_store_with_a_part_just_the_rest_is_made(tmp_path):
     assert held["finetune/x.ins.s1"] == "blocked"
 
 
+def test_adapters_alone_are_no_start_and_may_stand_on_one(tmp_path):
+    lora = STUDY.replace("kinds: [sum], recipe: {epochs: 7}", "kinds: [sum], recipe: {lora: {rank: 4}}")
+    with pytest.raises(BadStudy, match=r"x\.from: found a\.sum, which makes adapters and no model; .*type merge: true"):
+        read(tmp_path, started("  x: {from: a.sum}", lora))
+    merged = lora.replace("rank: 4}", "rank: 4, merge: true}")
+    assert "x.ins.s1" in cells(tmp_path, started("  x: {from: a.sum}", merged))
+    (tmp_path / "study.yaml").write_text(started("  x: {from: a.ins}", lora))
+    workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
+    answers = workspace.judged["x.sum.s1"].inputs["candidate"]
+    assert answers.inputs["base"] == workspace.judged["a.ins.s1"].inputs["candidate"].inputs["base"]
+    assert answers.inputs["lora"].label == "x.sum.s1"
+    assert [a.label for a in chain([workspace.judged["x.sum.s1"]])["finetune"]] == ["x.sum.s1"]
+
+
 @pytest.mark.parametrize(
     ("models", "match"),
     [

@@ -82,7 +82,7 @@ def test_defaults_and_legal_values_are_those_of_the_code() -> None:
     assert "| `across_epochs`; as_written: `within_epochs` |" in study  # of the presets, not of the class
     assert "| `draws` | whole number, at least 1 |  | `5` |" in study
     assert "| `name` | text |  | needed |" in study
-    assert "one of `none`, `cheap`, `full` |  | `none` |" in PAGES["cluster.md"]
+    assert "one of `none`, `cheap`, `full`, `auto` |  | `none` |" in PAGES["cluster.md"]
 
 
 @dataclasses.dataclass

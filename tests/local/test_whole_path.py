@@ -116,8 +116,8 @@ def test_a_stage_runs_by_hand_on_its_spec(finished, tmp_path):
 def test_several_ranks_by_hand_and_from_the_launcher_agree(finished, tmp_path):
     """Two ranks give the outputs of one: sums in another order move nothing that greedy decoding shows here."""
     (tmp_path / "two.yaml").write_text(
-        f"stages: {{finetune: {{ranks: 2, zero: zero3, micro_tokens: 100}}, generate: {{ranks: 2, scratch: "
-        f"{tmp_path}}}}}\n"
+        f"stages: {{finetune: {{ranks: 2, zero: zero3, recompute: auto, micro_tokens: 100}}, generate: {{ranks: 2, "
+        f"scratch: {tmp_path}}}}}\n"
     )
     bench = Bench(tmp_path, TINY.replace("seeds: [1, 2]", "seeds: [1]"))
     bench.run("--cluster", str(tmp_path / "two.yaml"))
@@ -125,6 +125,8 @@ def test_several_ranks_by_hand_and_from_the_launcher_agree(finished, tmp_path):
     other = next(finished.store.glob("finetune/a.ins.s1-*/log.jsonl")).read_text().splitlines()
     for a, b in zip(map(json.loads, log), map(json.loads, other), strict=True):
         assert abs(a["loss"] - b["loss"]) < 1e-5 * b["loss"] and a["lr"] == b["lr"]
+    said = "".join(path.read_text() for path in bench.store.glob(".work/finetune/*/logs/*.log"))
+    assert "zero: zero3, recompute: none: " in said  # nothing is made again where there is no GPU to fill
     for path in finished.store.glob("generate/a.ins.s1-*/outputs.json"):
         assert (bench.store / path.relative_to(finished.store)).read_bytes() == path.read_bytes()
     assert list(bench.store.glob(".work/generate/*/logs/*.r1.log")) and list(

@@ -2,11 +2,14 @@
 tensors, and what would load as something else is refused.
 """
 
+import errno
 import json
 import resource
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -138,6 +141,21 @@ def test_a_shard_that_is_not_there_is_named(tmp_path: Path) -> None:
     (done / "model-00002-of-00003.safetensors").unlink()
     with pytest.raises(Incomplete, match=r"model-00002-of-00003.safetensors: the shard is not there; 3 were written"):
         collect(done, tmp_path / "model")
+
+
+def test_a_model_larger_than_the_disk_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch) -> None:
+    done = finetune_of(base_of("llama", tmp_path / "base"), tmp_path / "run")
+    (tmp_path / "model").mkdir()
+    num = json.loads((done / "train.json").read_text())["num_parameters"]
+    for free in (4 * num - 1, 4 * num):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        if free < 4 * num:
+            says = rf"GB free; the model of {num:,} parameters takes .* make room .*--store"
+            with pytest.raises(OSError, match=says) as e:
+                collect(done, tmp_path / "model")
+            assert e.value.errno == errno.ENOSPC and not list((tmp_path / "model").iterdir())
+        else:
+            collect(done, tmp_path / "model")
 
 
 def test_what_was_not_trained_is_not_made_up(tmp_path: Path) -> None:

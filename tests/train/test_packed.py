@@ -82,21 +82,6 @@ def test_the_gradient_of_a_packed_step_is_that_of_one_by_one(name: str, more: di
     assert (gradient(packed) - gradient(one)).norm() <= limit * gradient(one).norm()
 
 
-def test_conversations_of_several_turns_pack_as_one_by_one() -> None:
-    """Only responses are learned, of which a row has several."""
-    cut = [(4, 7), (13, 20), (3, 5), (9, 10), (12, 16)]
-    rows = [
-        Example(e.ids, [i if any(a <= n < b for a, b in cut) else MASKED for n, i in enumerate(e.ids)])
-        for e in make_examples(6, seed=8)
-    ]
-    one, packed = tiny("llama"), tiny("llama")
-    for row in rows:
-        alone(one, row).backward()
-    assert varlen.prepare(packed, packed, CPU) == ""
-    packed_loss(packed, pack(rows)).backward()
-    assert (gradient(packed) - gradient(one)).norm() <= 1e-12 * gradient(one).norm()
-
-
 @pytest.mark.parametrize("installed", [kernels.torch_2_11, kernels.torch_2_11_strict, kernels.torch_2_13])
 def test_fused_kernels_of_every_torch_keep_examples_packed(
     installed: Callable, monkeypatch: pytest.MonkeyPatch

@@ -23,9 +23,9 @@ from winsweep.train.room import to_come
 
 
 def held() -> int:
-    """Bytes of all tensors that this process has."""
+    """Bytes of all tensors that this process has; those without numbers take none."""
     gc.collect()
-    found = [x for x in gc.get_objects() if type(x) in (torch.Tensor, torch.nn.Parameter)]
+    found = [x for x in gc.get_objects() if type(x) in (torch.Tensor, torch.nn.Parameter) and not x.is_meta]
     return sum({t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in found}.values())
 
 
@@ -74,7 +74,7 @@ def test_what_training_holds_is_known_before(
     # bytes of a parameter
     reckoned, found, of_all, in_all = json.loads((tmp_path / "0.json").read_text())
     assert reckoned - found == pytest.approx(more, abs=0.5)
-    assert of_all - in_all == pytest.approx(more_in_all, abs=1)
+    assert of_all - in_all == pytest.approx(more_in_all, abs=0.5)
 
 
 def test_what_a_placement_leaves_open_is_what_the_smallest_gpu_has_room_for(model: Path, tmp_path: Path) -> None:
@@ -89,9 +89,9 @@ def test_what_a_placement_leaves_open_is_what_the_smallest_gpu_has_room_for(mode
         found = []
         for gpus in ([math.inf] * 3, [9 * peak, peak * 1.001, 8 * peak], [9 * peak, 1.0, 1.0]):
             room._gpu_bytes = gpus.__getitem__
-            placed = room.settle(Placement(zero="auto", recompute="auto"), model, None, recipe, 64, small, group)
+            placed = room.choose(Placement(zero="auto", recompute="auto"), model, None, recipe, 64, small, group)
             found.append([placed.zero, placed.recompute])
-        assert room.settle(Placement(), model, None, recipe, 64, small, group) == Placement()
+        assert room.choose(Placement(), model, None, recipe, 64, small, group) == Placement()
         (tmp_path / f"{rank}.json").write_text(json.dumps(found))
         group.leave()
 

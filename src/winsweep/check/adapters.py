@@ -5,28 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from transformers import PreTrainedModel
 
 from winsweep.check.finding import Finding
-from winsweep.keys import digest, restore
-from winsweep.study.lora import ALL_LINEAR, Lora
-from winsweep.train.lora import linear, names, targeted
-
-FACT = "adapters-{}"  # the number of parameters of adapters, by the digest of what is said of them
-
-
-def fact(lora: Mapping) -> str:
-    """The name under which a check says how many parameters adapters have; `lora` in plain types."""
-    return FACT.format(digest(lora))
-
-
-def num_parameters(model: PreTrainedModel, lora: Lora) -> int:
-    """Parameters of adapters of `model`."""
-    return sum(lora.rank * (one + other) for one, other in targeted(model, lora).values())
+from winsweep.keys import restore
+from winsweep.study.lora import ALL_LINEAR, Lora, fact
+from winsweep.train.lora import linear, names, num_adapted
 
 
 def adapters(model: PreTrainedModel, said: Sequence[Mapping]) -> tuple[list[Finding], dict[str, int]]:
     """What there is to say of adapters (in plain types) of a model that has shapes and no numbers, and their sizes."""
     asked = [restore(Lora, dict(lora)) for lora in said]
     found = [finding for lora in asked for finding in _of(model, lora)]
-    return found, {fact(plain): num_parameters(model, lora) for plain, lora in zip(said, asked)}
+    return found, {fact(plain): num_adapted(model, lora) for plain, lora in zip(said, asked)}
 
 
 def _of(model: PreTrainedModel, lora: Lora) -> Iterator[Finding]:
@@ -42,5 +30,5 @@ def _of(model: PreTrainedModel, lora: Lora) -> Iterator[Finding]:
             f"legal: all-linear, or some of {legal}" if there else "train it whole: take lora: out of its recipe",
         )
         return
-    num = num_parameters(model, lora)
+    num = num_adapted(model, lora)
     yield Finding("ok", "adapters", f"{num:,} parameters at rank {lora.rank}, beside {model.num_parameters():,}")

@@ -16,6 +16,7 @@ from winsweep.costs.gpu_cost import num_parameters
 from winsweep.gpu_memory import GB, ITEM
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
+from winsweep.study.lora import fact
 from winsweep.zero import read_all
 
 PER_TOKEN = "token_bytes_"  # names of facts: bytes of activations a token, by the level of recomputation
@@ -39,7 +40,7 @@ def rows(
     sizes = {a.key: size for a in todo if a.stage in ("finetune", "generate") and (size := _size(a, facts))}
     tuned = [a for a in todo if a.stage == "finetune"]
     if tuned:
-        yield Row("machine", disk(store, placements, tuned, sizes, num_jobs))
+        yield Row("machine", disk(store, placements, tuned, sizes, num_jobs, facts))
     if gpu_gb:
         for stage in ("finetune", "generate"):
             placed = [a for a in todo if a.stage == stage and a.key in sizes]
@@ -60,18 +61,24 @@ def _facts(a: Artifact, facts: Mapping[str, Mapping[str, int]]) -> Mapping[str, 
 
 
 def disk(
-    store: Path, placements: Placements, tuned: Sequence[Artifact], sizes: Mapping[str, float], num_jobs: int | None
+    store: Path,
+    placements: Placements,
+    tuned: Sequence[Artifact],
+    sizes: Mapping[str, float],
+    num_jobs: int | None,
+    facts: Mapping[str, Mapping[str, int]],
 ) -> Finding:
     """Checkpoints of the finetunes that may be under way at once, and every model, against what is free; quotas are not
-    known.
+    known. A checkpoint goes when its finetune is published, before the model is collected from that beside it.
     """
     known = sorted((a for a in tuned if a.key in sizes), key=lambda a: -sizes[a.key])
     if not known:
         return Finding("unknown", "disk", "nothing here says how large the models are")
     at_once = min(len(known), num_jobs or max(placements.of("finetune", a.label).throttle for a in known))
     item = [ITEM.get(a.plain_params["recipe"].get("precision"), 4) for a in known]
-    checkpoints = sum((12 + n) * sizes[a.key] for a, n in list(zip(known, item, strict=True))[:at_once])
-    wanted = checkpoints + sum(n * sizes[a.key] for a, n in zip(known, item, strict=True))
+    trained = [_trained(a, sizes[a.key], _facts(a, facts))[0] for a in known]
+    checkpoints = sum((12 + n) * num for num, n in list(zip(trained, item, strict=True))[:at_once])
+    wanted = checkpoints + sum(n * num for num, n in zip(trained, item, strict=True))
     free = shutil.disk_usage(_there(store)).free
     told = (
         f"{amount(free)} free at the store; up to {amount(wanted)} for {len(known)} models and the checkpoints of "
@@ -126,7 +133,9 @@ def _finetune(a: Artifact, where: Placement, size: float, has: float | None, fac
     length may never come: where that alone does not fit, it is said.
     """
     item, tokens = ITEM.get(a.plain_params["recipe"].get("precision"), 4), _tokens(a, where)
-    model, zeros = gpu_memory.Model(size, 0, item, activations(facts, item, tokens)), read_all(layout.DS_CONFIGS)
+    trained, untrained = _trained(a, size, facts)
+    model = gpu_memory.Model(trained, untrained, item, activations(facts, item, tokens))
+    zeros = read_all(layout.DS_CONFIGS)
     choice, need = gpu_memory.least(model, zeros, where.ranks, where.zero, where.recompute)
     if has and (fits := gpu_memory.fitting(model, zeros, where.ranks, has * GB, where.zero, where.recompute)):
         choice, need = fits, gpu_memory.needed(model, zeros[fits.zero], where.ranks, fits.recompute)
@@ -143,6 +152,12 @@ def _finetune(a: Artifact, where: Placement, size: float, has: float | None, fac
         rows = f"rows of {tokens:,} tokens do not fit: {gpu_memory.advice(model, zeros, where.ranks, has * GB)}"
         return Finding("unknown", what, told, f"{rows}, or lower recipe.max_tokens")
     return Finding("ok", what, told)
+
+
+def _trained(a: Artifact, size: float, facts: Mapping[str, int]) -> tuple[float, float]:
+    """Parameters that are trained and that are not: of adapters as the model's check counted them, or none."""
+    lora = a.plain_params["recipe"].get("lora")
+    return (facts.get(fact(lora), 0), size) if lora else (size, 0)
 
 
 def _on(where: Placement, choice: gpu_memory.Choice) -> str:

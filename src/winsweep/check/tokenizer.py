@@ -116,7 +116,7 @@ def frames(
         try:
             form = form_of(Frame(**plain), tokenizer)
             for asked in ("a", talk[:-1], *shapes.values()):
-                form.prompt(asked)
+                form.prompt(asked, tokenizer.eos_token)
             form.masked_spans(talk, tokenizer.eos_token)
         except WinsweepError as e:
             yield Finding("problem", "frame", one_line(e))

@@ -176,8 +176,8 @@ class Cells:
             tuned = self.tuned(below, arm, seed, point)
             if not tuned.recipe.makes_model:
                 raise start.at.error(
-                    f"{start.model}.{start.arm}, which makes adapters and no model",
-                    "a cell whose result is a model",
+                    f"found {start.model}.{start.arm}, which makes adapters and no model",
+                    "a cell whose result is a model is legal",
                     "type merge: true in its recipe: {lora: …}",
                 )
             if start.epoch:

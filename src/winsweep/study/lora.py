@@ -1,13 +1,19 @@
 """Low-rank adapters as a finetune may have them in place of all weights: Hu et al. 2021, arXiv 2106.09685."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from winsweep.errors import BadStudy
-from winsweep.keys import name_only, worked_out_once
+from winsweep.keys import digest, name_only, worked_out_once
 from winsweep.strict import number
 
 ALL_LINEAR = "all-linear"
+
+
+def fact(lora: Mapping[str, Any]) -> str:
+    """The name under which a check of a model says how many parameters adapters have; `lora` in plain types."""
+    return f"adapters-{digest(lora)}"
 
 
 @worked_out_once

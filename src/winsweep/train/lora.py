@@ -84,6 +84,11 @@ def targeted(model: PreTrainedModel, lora: Lora) -> dict[str, tuple[int, int]]:
     return {name: shape for name, shape in found.items() if any(names(target, name) for target in lora.targets)}
 
 
+def num_adapted(model: PreTrainedModel, lora: Lora) -> int:
+    """Parameters of the adapters that `lora` means."""
+    return sum(lora.rank * (one + other) for one, other in targeted(model, lora).values())
+
+
 def names(target: str, module: str) -> bool:
     """Whether a target means a module."""
     return module == target or module.endswith(f".{target}")

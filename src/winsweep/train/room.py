@@ -16,12 +16,13 @@ from winsweep.placement import Placement
 from winsweep.study.recipe import Recipe
 from winsweep.train import memory
 from winsweep.train.engine import DTYPES, Engine, shapes
+from winsweep.train.lora import num_adapted
 from winsweep.train.rank_group import RankGroup
 
 GATHERED = 1e9  # parameters that stage 3 has whole at a time, at most
 
 
-def settle(
+def choose(
     placement: Placement,
     base: str | Path,
     revision: str | None,
@@ -47,12 +48,14 @@ def settle(
 
 
 def model_of(config: PreTrainedConfig, recipe: Recipe, tokens: int) -> Model:
-    """What a full finetune of a model holds, with so many tokens in a micro-batch."""
+    """What a finetune of a model, or of its adapters, holds with so many tokens in a micro-batch."""
     dtype = DTYPES[recipe.precision]
     with torch.device("meta"):
-        num = AutoModelForCausalLM.from_config(config, dtype=dtype).num_parameters()
+        made = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    num = made.num_parameters()
+    trained, untrained = (num, 0) if recipe.lora is None else (num_adapted(made, recipe.lora), num)
     levels = memory.bytes_by_level(config, dtype)
-    return Model(num, 0, dtype.itemsize, {level: tokens * of_one for level, of_one in levels.items()})
+    return Model(trained, untrained, dtype.itemsize, {level: tokens * of_one for level, of_one in levels.items()})
 
 
 def _choice(
