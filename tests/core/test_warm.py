@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.test_many import counted
 from winsweep import layout
 from winsweep.attempt import warm
+from winsweep.store import provenance
 
 TOLD = """
 import gc, inspect, json, sys
@@ -20,7 +22,7 @@ before = inspect.getmodule
 warm.import_for("finetune")
 import torch
 told = {"inductor": "torch._inductor.compile_fx" in sys.modules,
-        "muon": "deepspeed.runtime.zero.muon.muon_optimizer" in sys.modules,
+        "tuner": "mlflow" in sys.modules, "muon": "deepspeed.runtime.zero.muon.muon_optimizer" in sys.modules,
         "compiles": torch.compile.__module__, "getmodule": inspect.getmodule is before,
         "collects": gc.isenabled(), "frozen": gc.get_freeze_count()}
 print(json.dumps(told))
@@ -39,7 +41,14 @@ def test_a_finetune_imports_no_compiler_and_leaves_everything_as_it_was(root):
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told.pop("frozen") > 10_000
-    assert told == {"inductor": False, "muon": True, "compiles": "torch", "getmodule": True, "collects": True}
+    assert told == {
+        "inductor": False,
+        "tuner": False,
+        "muon": True,
+        "compiles": "torch",
+        "getmodule": True,
+        "collects": True,
+    }
 
 
 def test_a_frame_is_given_the_module_that_a_search_finds():
@@ -68,3 +77,22 @@ def test_slow_imports_are_those_of_stages_that_exist():
         assert f"from {module} import" in text or f"from {package} import {name}" in text, (
             f"jobs/{stage}.py does not import {module}"
         )
+
+
+def test_what_is_hidden_can_be_imported_afterwards(monkeypatch):
+    monkeypatch.setattr(warm, "UNUSED", ("wave", "json"))
+    sys.modules.pop("wave", None)
+    with warm.unused_left_out():
+        assert sys.modules["json"] is json, "what is there already stays"
+        with pytest.raises(ImportError):
+            import wave
+    import wave  # noqa: F401
+
+
+def test_a_process_asks_git_and_the_packages_once():
+    provenance.of_process.cache_clear()
+    with counted() as first:
+        told = provenance.circumstances()
+    with counted() as second:
+        assert provenance.circumstances() == told
+    assert first["open"] > 10 and not second["subprocess.Popen"] and second["open"] == 0

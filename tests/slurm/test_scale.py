@@ -63,7 +63,7 @@ def test_a_thousand_cells_end_by_themselves(testbed, tmp_path):
     assert asked.pop("REQUEST_SUBMIT_BATCH_JOB") <= 16, "not a job for each cell"
     assert sum(asked.values()) <= 4, asked
     wait_for(lambda: not testbed.run("squeue", "-h"), 4 * 3600 - 600)
-    rows = list(csv.DictReader((study.store / "results/many.csv").open(newline="")))
+    rows = list(csv.DictReader((study.store / "results/many.csv").read_text(encoding="utf-8").splitlines()))
     assert Counter(row["seed"] == "mean" for row in rows) == {False: NUM_CELLS, True: NUM_TASKS}
     assert (study.store / "results/many.html").exists()
     claimed = Counter(len(list(p.iterdir())) for p in study.store.glob(".work/judge/*/claims"))

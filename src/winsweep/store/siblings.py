@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from winsweep.artifact import Artifact
-from winsweep.errors import MissingInput
 from winsweep.store.store import RECORD, Store
 
 
@@ -55,39 +54,69 @@ def _told(store: Store, key: str) -> dict:
         return {}
 
 
+class _Records:
+    """What results of a store were made for, each read once: thousands may share an input."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.published = store, store.published()
+        self.known: dict[str, dict] = {}
+
+    def of(self, key: str) -> dict:
+        if key not in self.known:
+            made = self.published.get(key)
+            self.known[key] = json.loads((made / RECORD).read_bytes()) if made else _told(self.store, key)
+        return self.known[key]
+
+
 def nearest(a: Artifact, store: Store) -> tuple[str, list[Difference]] | None:
     """The published artifact of the same stage that differs from `a` in the fewest fields, and those fields."""
-    found = []
-    for key, path in store.published().items():
-        if key.startswith(f"{a.stage}/") and key != a.key:
-            found.append((path.name, differences(a, json.loads((path / RECORD).read_bytes()), store)))
-    return min(found, key=lambda pair: (len(pair[1]), pair[0]), default=None)
+    records = _Records(store)
+    best: tuple[str, list[Difference]] | None = None
+    keys = [key for key in records.published if key.startswith(f"{a.stage}/") and key != a.key]
+    least = {key: _least(a, records.of(key)) for key in keys}
+    for key in sorted(keys, key=lambda key: (least[key], records.published[key].name)):
+        if best is not None and least[key] >= len(best[1]):
+            break
+        found = differences(a, records.of(key), records)
+        if best is None or len(found) < len(best[1]):
+            best = records.published[key].name, found
+    return best
 
 
-def differences(a: Artifact, record: dict, store: Store, at: str = "") -> list[Difference]:
+def _least(a: Artifact, record: dict) -> int:
+    """In how many fields they differ at least: their own, and one for each input that is another."""
+    return len(_own(a, record, "")) + sum(
+        ours is None or ours.key != theirs for _, ours, theirs in _inputs(a, record["inputs"])
+    )
+
+
+def differences(a: Artifact, record: dict, records: _Records, at: str = "") -> list[Difference]:
     """Every field in which what `a` asks differs from what `record` was made for; inputs by their own fields."""
+    found = _own(a, record, at)
+    for name, ours, theirs in _inputs(a, record["inputs"]):
+        found += _of_input(ours, theirs, records, f"{at}{name}: ")
+    return found
+
+
+def _own(a: Artifact, record: dict, at: str) -> list[Difference]:
     ours = {"version": a.version, **flat(a.plain_params)}
     theirs = {"version": record["version"], **flat(record["params"])}
-    own = [
+    return [
         Difference(at + p, ours.get(p), theirs.get(p))
         for p in sorted(ours.keys() | theirs.keys())
         if ours.get(p) != theirs.get(p)
     ]
-    for name in sorted(a.inputs.keys() | record["inputs"].keys()):
-        own += _of_input(a.inputs.get(name), record["inputs"].get(name), store, f"{at}{name}: ")
-    return own
 
 
-def _of_input(ours: Artifact | None, theirs: str | None, store: Store, at: str) -> list[Difference]:
+def _inputs(a: Artifact, theirs: Mapping[str, str]) -> list[tuple[str, Artifact | None, str | None]]:
+    return [(name, a.inputs.get(name), theirs.get(name)) for name in sorted(a.inputs.keys() | theirs.keys())]
+
+
+def _of_input(ours: Artifact | None, theirs: str | None, records: _Records, at: str) -> list[Difference]:
     if ours and ours.key == theirs:
         return []
-    if ours and theirs:
-        try:
-            record = json.loads((store.find(theirs) / RECORD).read_bytes())
-        except MissingInput:
-            record = _told(store, theirs)
-        if record:
-            return differences(ours, record, store, at)
+    if ours and theirs and (record := records.of(theirs)):
+        return differences(ours, record, records, at)
     return [Difference(at.removesuffix(": "), ours and ours.key, theirs)]
 
 
