@@ -179,12 +179,13 @@ def _fit(schedule: BatchSchedule, base: str | Path, revision: str | None, config
     on how a step is split.
     """
     digest = hashlib.sha256(json.dumps([list(example) for example in schedule.examples]).encode()).hexdigest()
+    recipe = schedule.recipe
     run = {
         "base": str(base),
         "revision": revision,
         "seed": schedule.seed,
         "examples": digest,
-        "recipe": keys.plain(schedule.recipe),
+        "recipe": keys.given(recipe) | ({"lora": keys.plain(recipe.lora)} if recipe.lora else {}),
     }
     return run | {
         "num_ranks": group.num_ranks,
