@@ -95,6 +95,9 @@ class OpenStudy:
     def model_path(self, cell: str) -> Path:
         """The Hugging Face model directory that a cell was trained to, inside the store: to be read alone
         (`winsweep export` makes a copy with a model card). Errors as for training_log.
+
+        Of an arm `{of: TASK, rules: …}` or `{of: TASK, grammar: …}` it is the model of TASK: what constrains the arm's
+        answers is in no model directory. So is its training_log that of TASK.
         """
         return cell_results.folder(self.workspace, cell, "collect")
 

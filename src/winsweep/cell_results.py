@@ -34,10 +34,17 @@ def training(workspace: Workspace, label: str) -> Training:
         rules = ", ".join(cell.comparison.candidate.adapter.rules)
         how = f"under the rules {rules}, which are no weights" if rules else "as it is"
         how += ", under a grammar" * bool(cell.comparison.candidate.grammar)
-        trained = [c.label for c in workspace.study.table.cells if c.training]
+        trained = [c.label for c in workspace.study.table.cells if c.training and not constraint(c)]
         others = f"cells with training are legal, such as {trained[0]}" if trained else "no cell of the study is"
         raise NotFound(f"{label}: is not trained: its model is {cell.model}, {how}; {others}")
     return cell.training
+
+
+def constraint(cell: Cell) -> str:
+    """What a cell's answers were written under that no weights hold, in words; no text where that is nothing."""
+    asked = cell.comparison.candidate
+    rules = f"the rules {', '.join(asked.adapter.rules)}" if asked.adapter.rules else ""
+    return " and ".join(filter(None, (rules, "a grammar" if asked.grammar else "")))
 
 
 def wanted(workspace: Workspace, label: str, stage: str) -> Artifact:

@@ -14,6 +14,12 @@ from winsweep.export.facts import Facts, facts
 from winsweep.workspace import Workspace, open_workspace
 
 STUDY = TINY.replace("  rules: {rules:", "  ruled: {rules:").replace("lr: 1.0e-3", "lr: 1.0e-2")
+OF = """\
+adapters:
+  held: {of: sum, grammar: {regex: "[0-9]+"}}
+  kept: {of: sum, rules: [eos, uniform], uniform: {"!": 1.0}}
+  both: {of: sum, rules: [eos], grammar: {regex: "[0-9]+"}}
+"""
 OWN = "{pretrain: {num_tokens: 0, width: 16, layers: 1, heads: 2, mlp: 32}}"
 CARD = "---\nlicense: other\nlicense_name: toy-1.0\n---\n# A toy\n"
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"  # which no cell is trained with

@@ -55,6 +55,20 @@ def test_the_way_down_to_the_base_is_told(told: Facts) -> None:
     assert "finetuned as the cell `a.c.s1`, then finetuned as the cell `x.b.s1`, then finetuned on" in card
 
 
+def test_an_option_of_instructions_is_not_told_of_training_rows(told: Facts) -> None:
+    assert "part" not in told.data[0].options and told.data[0].options["num_examples"] == 24
+    assert told.instructions.options["part"] == "dev"
+
+
+def test_adapters_name_the_model_that_they_belong_to(told: Facts) -> None:
+    worn = replace(told, is_adapter=True, base=Origin("llama", "meta/llama", "ab12"))
+    card = model_card.readme(worn, "0", has_template=True, name="a/b")
+    assert 'base = "meta/llama"\n' in card and 'from_pretrained(base, revision="ab12", dtype="float32")' in card
+    below = replace(worn, starts=("a.c.s1",), worn_by="collect/12ab")
+    card = model_card.readme(below, "0", has_template=True, name="a/b")
+    assert "belong to the model of the cell `a.c.s1`, winsweep's `collect/12ab`" in card and 'base = "DIREC' in card
+
+
 def test_each_source_of_a_mix_is_named(told: Facts) -> None:
     mix = (
         Origin("a", "GAIR/lima", "ab12", "train.jsonl", reader="lima", share=0.75, is_emptied=True),

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from tests.export.conftest import CELL, TEMPLATE
+import winsweep
+from tests.export.conftest import CELL, OF, TEMPLATE
 from tests.local.conftest import Bench
 from winsweep.errors import Damaged
 from winsweep.export import folder
@@ -67,6 +68,21 @@ def test_a_cell_without_training_is_refused_in_words(export, tmp_path, cell: str
     told = export(cell, tmp_path / "out", code=2)
     assert f"error: {cell}: is not trained: its model is a, " in told and said in told and "such as a.ins.s1" in told
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arm", "under"),
+    [("held", "a grammar"), ("kept", "the rules eos, uniform"), ("both", "the rules eos and a grammar")],
+)
+def test_what_no_weights_hold_is_refused_before_anything_is_written(export, trained, tmp_path, arm, under) -> None:
+    other = Bench(tmp_path, trained.study.read_text().replace("adapters:\n", OF))
+    other.store = trained.store
+    told = export(f"a.{arm}.s1", tmp_path / "out", "--check", 1, code=2, study=other)
+    assert f"error: a.{arm}.s1: its answers are those of the model of {CELL} under {under}, which no model" in told
+    assert f"export {CELL}\n" in told and not (tmp_path / "out").exists()
+    assert "such as a.ins.s1" in export("a.base.s1", tmp_path / "out", code=2, study=other)
+    opened = winsweep.open_study(other.study, other.store)
+    assert opened.model_path(f"a.{arm}.s1") == opened.model_path(CELL)
 
 
 def test_a_target_that_is_not_free_is_refused(export, trained: Bench, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Adapters from YAML to the table: trained, collected for peft, worn by their base, merged into it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,15 @@ def test_adapters_are_exported_as_such_and_checked_beside_their_model(bench: Ben
     card = (tmp_path / "out/README.md").read_text()
     assert "library_name: peft" in card and "These are adapters alone (LoRA)" in card and "'rank': 4" in card
     assert (tmp_path / "out/adapter_model.safetensors").exists()
+    base = made(bench, "pretrain", "a")
+    key = base.name.rpartition("-")[2]
+    assert f"belong to `a`, winsweep's `pretrain/{key}`. It is on no hub" in card and ", peft " in card
+    assert str(bench.store) not in card
+    program = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert program and '"DIRECTORY"' in program[1]
+    text = program[1].replace('"DIRECTORY"', json.dumps(str(base)))
+    done = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_targets_that_a_model_lacks_are_told_before_anything_is_made(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from winsweep.report.table import read_table
 from winsweep.store.store import RECORD
 from winsweep.study.cell import Cell, HubData, HubModel, LocalFile, Mix, Model, Rows, Source, Training
 from winsweep.study.origin import root_of, starts_of
+from winsweep.study.pretrain import Pretrain
 from winsweep.workspace import Workspace
 
 MEAN = "mean"  # in the column seed
@@ -63,6 +64,7 @@ class Facts:
     collected: Mapping[str, Any]
     judged: Mapping[str, Any]
     is_adapter: bool = False  # of the base: there is no model by itself
+    worn_by: str = ""  # key of the model that adapters belong to, where winsweep made it
 
 
 def facts(workspace: Workspace, label: str) -> Facts:
@@ -93,7 +95,16 @@ def facts(workspace: Workspace, label: str) -> Facts:
         collected=record(workspace, label, "collect"),
         judged=record(workspace, label, "judge"),
         is_adapter=not training.recipe.makes_model,
+        worn_by=_worn_by(workspace, training),
     )
+
+
+def _worn_by(workspace: Workspace, training: Training) -> str:
+    source = training.model.source
+    if training.recipe.makes_model or not isinstance(source, (Pretrain, Training)):
+        return ""
+    made = workspace.need("collect", source) if isinstance(source, Training) else None
+    return (made or workspace.need("pretrain", training.model)).key
 
 
 def model_origin(base: Model) -> Origin:
@@ -116,9 +127,15 @@ def source_origin(source: Source, share: float = 1.0) -> Origin:
 
 
 def data_origins(rows: Rows) -> tuple[Origin, ...]:
-    """A source, or each of a mix with its share."""
+    """A source of examples, or each of a mix with its share; options that are of instructions alone are left out."""
     parts = rows.parts if isinstance(rows, Mix) else ((rows, 1.0),)
-    return tuple(source_origin(source, share) for source, share in parts)
+    return tuple(_of_examples(source, share) for source, share in parts)
+
+
+def _of_examples(source: Source, share: float) -> Origin:
+    told, known = source_origin(source, share), getattr(source.options, "__dataclass_fields__", {})
+    unused = {name for name, about in known.items() if about.metadata.get("of") == "instructions"}
+    return replace(told, options={name: value for name, value in told.options.items() if name not in unused})
 
 
 def model_folder(workspace: Workspace, base: Model) -> Path | None:

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from winsweep import cell_results
-from winsweep.errors import BadData, BadStudy, Damaged
+from winsweep.errors import BadData, BadStudy, Damaged, NotFound
 from winsweep.export import every_eval_ever, model_card, prompts
 from winsweep.export.chat_template import FILE, template_of
 from winsweep.export.facts import Facts, facts, model_folder
@@ -37,9 +37,10 @@ def export(workspace: Workspace, label: str, target: Path, name: str = "", is_li
     called on the hub, OWNER/MODEL.
 
     No link into the store: copies; with `is_linked` the weights are further names of the store's files (hard links).
-    NotFound for a cell that is not trained or not there, BadStudy for a target that is not free, Damaged where a file
-    differs from its manifest, OSError as of the disk.
+    NotFound for a cell that is not trained, not there or answered under rules or a grammar, BadStudy for a target that
+    is not free, Damaged where a file differs from its manifest, OSError as of the disk.
     """
+    _refuse_constrained(workspace, label)
     made = cell_results.folder(workspace, label, "collect")
     target = free(target, workspace.store)
     told = facts(workspace, label)
@@ -53,6 +54,16 @@ def export(workspace: Workspace, label: str, target: Path, name: str = "", is_li
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return Exported(target, tuple(notes))
+
+
+def _refuse_constrained(workspace: Workspace, label: str) -> None:
+    """NotFound for a trained cell whose weights alone do not answer as it did."""
+    cell, training = cell_results.named(workspace, label), cell_results.training(workspace, label)
+    if under := cell_results.constraint(cell):
+        raise NotFound(
+            f"{label}: its answers are those of the model of {training.name} under {under}, which no model directory "
+            f"holds; the model by itself is legal: export {training.name}"
+        )
 
 
 def free(target: Path, store: Store) -> Path:

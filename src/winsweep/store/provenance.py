@@ -15,6 +15,7 @@ PACKAGES = (
     "tokenizers",
     "deepspeed",
     "accelerate",
+    "peft",
     "datasets",
     "submitit",
     "alpaca-eval",

@@ -3,7 +3,7 @@ games.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Literal
 
@@ -27,7 +27,8 @@ class Options:
     kinds: tuple[str, ...] = ()  #: kinds of question; empty: all; `[chess]` is legal alone
     num_examples: int = 192  #: conversations to train on [rows]
     world: int = 0  #: seed of the facts
-    part: Literal["test", "dev"] = "test"  #: held-out items that serve as instructions
+    #: held-out items that serve as instructions
+    part: Literal["test", "dev"] = field(default="test", metadata={"of": "instructions"})
 
 
 def examples(source: object, options: Options) -> Iterator[list[Message]]:
