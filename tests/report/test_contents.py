@@ -11,7 +11,10 @@ from winsweep.report.contents import contents
 from winsweep.stats.safe_csv import show
 from winsweep.store import manifest
 from winsweep.study.cell import judge_of
+from winsweep.trackers.runs import Logs, runs
 from winsweep.workspace import Workspace, open_workspace
+
+OF = HEAD.replace("  base: {rules: []}\n", "  base: {rules: []}\n  sums: {of: ins, grammar: {regex: '[0-9]+'}}\n")
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +147,14 @@ def test_curves_are_thinned_and_keep_their_ends(found):
     curve = found["curves"][0]
     assert (curve["steps"], curve["every"], curve["first_loss"]) == (300, 3, 2.0)
     assert curve["loss"][0] == pytest.approx((2 + 2 / 2**0.5 + 2 / 3**0.5) / 3, rel=1e-4)
+
+
+def test_a_curve_is_named_for_the_task_that_was_trained(tmp_path):
+    made = make(tmp_path, study_text(1, [1], OF))
+    named = [(c["task"], c["name"], c["cells"]) for c in contents(made)["curves"]]
+    assert named == [("ins", "m.ins.s1", ["m.sums.s1", "m.ins.s1"]), ("t0", "m.t0.s1", ["m.t0.s1"])]
+    told = {run.name: (run.kind, bool(run.rows)) for run in runs(made, Logs())}
+    assert told == {"m.ins.s1": ("training", True), "m.t0.s1": ("training", True)}
 
 
 def test_provenance_names_no_host_and_no_secret(tmp_path):
