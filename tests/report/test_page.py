@@ -227,3 +227,21 @@ def test_analyses_and_picks_are_shown_where_there_are_any(browser, tmp_path):
     assert browser.texts("#rank tbody td")[2:5] == ["51.2", "51.2 to 51.2", "51.2"]
     assert browser.texts("#containment tbody td") == ["form", *["12 (12 to 12)"] * 2, "40.9", "12 (12 to 12)"]
     assert browser.texts("#picks tbody tr") == ["m.t0540.5040.501 other"] and len(browser.all("#runs tbody tr")) == 2
+
+
+def test_an_arm_of_low_rank_and_one_under_a_grammar_have_tags(browser, tmp_path):
+    head = HEAD.replace("base: {rules: []}", "base: {rules: []}\n  sums: {of: ins, grammar: {regex: '[0-9]+'}}")
+    text = study_text(0, [1], head) + "  low: {from: toy, num_examples: 5, recipe: {lora: {rank: 8}}}\n"
+    browser.open(write_report(make(tmp_path, text, row=drawn_row)))
+    assert set(browser.texts("#results tbody th")) == {"base", "sumsgrammar", "insreference", "lowLoRA 8"}
+    ends = [t.rpartition(", ")[2] for t in browser.texts("[data-arm] title")]
+    assert {"grammar", "LoRA 8"} < set(ends) and len(ends) == 4
+
+
+@pytest.mark.parametrize("num", [5, 8])
+def test_the_axis_has_a_number_beyond_every_interval(browser, report, num):
+    browser.open(report)
+    for low, high in [(38, 88), (47.1, 52.2), (0, 100), (3, 61), (49.9, 50.1)]:
+        script = f"const r = wholeTicks(...percentRange([{low}, {high}]), {num}); return ticks(...r, {num})"
+        at = browser.run(script)
+        assert 0 <= at[0] <= low and high <= at[-1] <= 100 and len(at) <= 12
