@@ -50,7 +50,7 @@ function forestFigure(arms, width) {
   const numbers = narrow ? 0 : 216;
   const row = narrow ? 42 : 27, headRow = several ? 34 : 0;
   const num = narrow ? 5 : 8;
-  const [from, to] = wholeTicks(...percentRange(arms.flatMap((a) => [a.paired_low_pct, a.paired_high_pct, a.lc_win_rate_pct, a.published && a.published[0]])), num);
+  const [from, to] = roundRange(...percentRange(arms.flatMap((a) => [a.paired_low_pct, a.paired_high_pct, a.lc_win_rate_pct, a.published && a.published[0]])), num);
   const x = linear(from, to, names + 8, width - numbers - 10);
   let y = narrow ? 6 : 24;
   const top = y, drawnRows = [];

@@ -31,7 +31,7 @@ function percentRange(values) {
 }
 
 /** The range widened to its ticks, so that both ends have a number; within the room of 0 and 100. */
-function wholeTicks(from, to, num) {
+function roundRange(from, to, num) {
   for (let i = 0; i < 3; i++) { // a wider range may have wider steps
     const [first, second] = ticks(from, to, num), step = second - first;
     if (!(step > 0)) break;

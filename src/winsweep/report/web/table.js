@@ -19,14 +19,15 @@ function table() {
     const [arms, more] = firstOf(shownArms(), MOST_ROWS, () => allTable, () => { allTable = true; redraw(); }, "arm");
     const rows = arms.flatMap((arm) => [[arm, arm.row], ...(withSeeds && arm.cells.length > 1 ? arm.cells.map((i) => [arm, i]) : [])]);
     const columns = TABLE_COLUMNS.filter(([, name]) => CONTENTS.rows.some((row) => row[name]));
-    return [el("div", { class: "scroll" }, el("table", { class: "figures", id: "results" },
+    return [el("div", { class: "scroll", tabindex: 0 }, el("table", { class: "figures", id: "results" },
       el("thead", {}, el("tr", {}, armHeads(),
         columns.map(([head, name]) => el("th", { scope: "col", class: "number", title: visible(CONTENTS.columns[name] || "") }, head)))),
       el("tbody", {}, rows.map(([arm, i]) => tableRow(arm, CONTENTS.rows[i], columns, i))))), more];
   });
   const many = CONTENTS.arms.some((arm) => arm.cells.length > 1);
   return [many ? el("p", { class: "inline" }, el("label", { for: "seeds" }, box, " each seed, too")) : null, node,
-    el("p", { class: "caption" }, `${CONTENTS.state.table_key ? `All columns are in ${CONTENTS.study.name}.csv. ` : ""}On hover: what a column is.`)];
+    el("p", { class: "caption" }, `${CONTENTS.state.table_key ? `All columns are in ${CONTENTS.study.name}.csv. ` : ""}On hover: what a column is.`,
+      el("span", { class: "sideways" }, " The table scrolls sideways."))];
 }
 
 function tableRow(arm, row, columns, i) {
