@@ -214,3 +214,10 @@ def chain(ends: Iterable[Artifact]) -> dict[str, list[Artifact]]:
 
 def cell_of(workspace: Workspace, label: str) -> Cell:
     return workspace.cells[label]
+
+
+def trained_as(workspace: Workspace, cell: Cell) -> Cell:
+    """The cell that the finetune of `cell` is named for: that of the task whose models an adapter arm answers with,
+    else `cell` itself.
+    """
+    return workspace.cells.get(cell.training.name, cell) if cell.training else cell

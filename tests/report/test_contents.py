@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.made_store import HEAD, drawn_row, make, study_text
+from tests.report.made_store import HEAD, RECORD, drawn_row, make, study_text
 from winsweep.report.contents import contents
 from winsweep.stats.safe_csv import show
 from winsweep.store import manifest
 from winsweep.study.cell import judge_of
+from winsweep.trackers.runs import Logs, runs
 from winsweep.workspace import Workspace, open_workspace
+
+OF = HEAD.replace("  base: {rules: []}\n", "  base: {rules: []}\n  sums: {of: ins, grammar: {regex: '[0-9]+'}}\n")
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +147,27 @@ def test_curves_are_thinned_and_keep_their_ends(found):
     curve = found["curves"][0]
     assert (curve["steps"], curve["every"], curve["first_loss"]) == (300, 3, 2.0)
     assert curve["loss"][0] == pytest.approx((2 + 2 / 2**0.5 + 2 / 3**0.5) / 3, rel=1e-4)
+
+
+def test_a_curve_is_named_for_the_task_that_was_trained(tmp_path):
+    made = make(tmp_path, study_text(1, [1], OF))
+    named = [(c["task"], c["name"], c["cells"]) for c in contents(made)["curves"]]
+    assert named == [("ins", "m.ins.s1", ["m.sums.s1", "m.ins.s1"]), ("t0", "m.t0.s1", ["m.t0.s1"])]
+    told = {run.name: (run.kind, bool(run.rows)) for run in runs(made, Logs())}
+    assert told == {"m.ins.s1": ("training", True), "m.t0.s1": ("training", True)}
+
+
+def test_an_arm_of_low_rank_and_one_under_a_grammar_are_told(tmp_path):
+    text = study_text(1, [1], OF) + "  low: {from: toy, num_examples: 5, recipe: {lora: {rank: 8}}}\n"
+    told = {a["name"]: (a["lora_rank"], a["has_grammar"]) for a in seen(tmp_path, text)["arms"]}
+    free = (None, False)
+    assert told == {"base": free, "sums": (None, True), "ins": free, "t0": free, "low": (8, False)}
+
+
+def test_the_versions_of_what_trains_adapters_and_constrains_answers_are_told(tmp_path, monkeypatch):
+    packages = {"torch": "2.13.0", "peft": "0.17.0", "llguidance": "1.2.0"}
+    monkeypatch.setitem(RECORD, "packages", packages)
+    assert seen(tmp_path, study_text(1, [1]))["provenance"]["packages"].keys() == packages.keys()
 
 
 def test_provenance_names_no_host_and_no_secret(tmp_path):

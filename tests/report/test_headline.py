@@ -44,6 +44,20 @@ def test_arms_above_below_and_not_told_apart():
     )
 
 
+@pytest.mark.parametrize(
+    ("p", "wanted"),
+    [
+        ([0.2], "it cannot be told from the other arm of m."),
+        ([0.01], "it can be told from the other arm of m."),
+        ([0.2, 0.3], "it cannot be told from any of the 2 other arms of m."),
+        ([0.01, 0.02], "it can be told from each of the 2 other arms of m."),
+    ],
+)
+def test_the_highest_and_the_others(p, wanted):
+    pairs = [row("a", against, of) for against, of in zip("bc", p)]
+    assert answer([A, B, C, REF], PARITY + pairs, True).endswith(f"(58.0 to 62.0); {wanted}")
+
+
 def test_all_alike_and_ties_beside_them():
     tied = [arm(f"t{n}", 50) for n in range(3)]
     assert answer([A, C, REF, *tied], [row("a", "parity", 0.3), row("c", "parity", 0.8)], True) == (

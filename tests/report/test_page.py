@@ -227,3 +227,12 @@ def test_analyses_and_picks_are_shown_where_there_are_any(browser, tmp_path):
     assert browser.texts("#rank tbody td")[2:5] == ["51.2", "51.2 to 51.2", "51.2"]
     assert browser.texts("#containment tbody td") == ["form", *["12 (12 to 12)"] * 2, "40.9", "12 (12 to 12)"]
     assert browser.texts("#picks tbody tr") == ["m.t0540.5040.501 other"] and len(browser.all("#runs tbody tr")) == 2
+
+
+def test_an_arm_of_low_rank_and_one_under_a_grammar_have_tags(browser, tmp_path):
+    head = HEAD.replace("base: {rules: []}", "base: {rules: []}\n  sums: {of: ins, grammar: {regex: '[0-9]+'}}")
+    text = study_text(0, [1], head) + "  low: {from: toy, num_examples: 5, recipe: {lora: {rank: 8}}}\n"
+    browser.open(write_report(make(tmp_path, text, row=drawn_row)))
+    assert set(browser.texts("#results tbody th")) == {"base", "sumsgrammar", "insreference", "lowLoRA 8"}
+    ends = [t.rpartition(", ")[2] for t in browser.texts("[data-arm] title")]
+    assert {"grammar", "LoRA 8"} < set(ends) and len(ends) == 4

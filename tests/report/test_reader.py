@@ -227,3 +227,13 @@ def test_the_turns_of_a_conversation_stand_below_each_other(browser, tmp_path):
     show(browser, "cell=m.t0.s1")
     assert browser.texts("#reader-row .turn .role") == ["system", "user"]
     assert browser.texts("#reader-row .turn .text") == ["Be brief.", "<b>Which colour?"]
+
+
+def test_the_list_shows_the_last_turn_of_the_user(browser, tmp_path):
+    turns = [("user", "Which colour?"), ("assistant", "Blue."), ("user", "And why?")]
+    said = [{"role": role, "content": text} for role, text in turns]
+    asked = [{"instruction": "Which colour?", "dataset": "d", "messages": said}, *ASKED[1:]]
+    browser.open(report(make(tmp_path, study_text(1, [1]), asked, answer, judge)))
+    show(browser, "cell=m.t0.s1")
+    lines = browser.texts("#reader-rows .line")
+    assert lines[0] == "And why?" and len(lines) == len(ASKED) and "Which colour?" not in lines

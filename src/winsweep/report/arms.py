@@ -7,6 +7,7 @@ from typing import Any
 from winsweep.report.table import ReportTable, Row
 from winsweep.stats import columns
 from winsweep.stats.arm_means import MEAN
+from winsweep.study.cell import Cell
 from winsweep.workspace import Workspace
 
 NUMBERS = (
@@ -39,7 +40,9 @@ def arms(workspace: Workspace, table: ReportTable) -> list[dict[str, Any]]:
     theirs = {name: (mean, deviation) for name, mean, deviation in workspace.study.table.published}
     own = with_themselves(workspace)
     return [
-        _arm(n, table, of, means.get(name, of[0]), varying, theirs) | {"is_reference": _labels(table, of) <= own}
+        _arm(n, table, of, means.get(name, of[0]), varying, theirs)
+        | {"is_reference": _labels(table, of) <= own}
+        | how_made(workspace.cells[table.labels[of[0]]])
         for n, (name, of) in enumerate(seeds.items())
     ]
 
@@ -47,6 +50,14 @@ def arms(workspace: Workspace, table: ReportTable) -> list[dict[str, Any]]:
 def with_themselves(workspace: Workspace) -> set[str]:
     """Cells whose outputs are their own reference."""
     return {label for label, a in workspace.judged.items() if a.inputs.get("reference") == a.inputs.get("candidate")}
+
+
+def how_made(cell: Cell) -> dict[str, Any]:
+    """What a reader must know of a cell's answers beside its name: `lora_rank` of its finetune, if that trained
+    adapters, else None; `has_grammar`.
+    """
+    lora = cell.training.recipe.lora if cell.training else None
+    return {"lora_rank": lora.rank if lora else None, "has_grammar": cell.comparison.candidate.grammar is not None}
 
 
 def name_of(row: Row, varying: Sequence[str]) -> str:

@@ -37,7 +37,8 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
       row that speaks for it: the mean, or the only seed), `cells` (indices in `rows`), `seeds` (of each `seed` and some
       figures), figures as numbers or None under their columns' names, `lc_error_pct` (one seed), `n`, `note`,
       `published` ([mean, deviation] or None), `is_reference` (compared with itself), `is_plain` (some seed's win rate
-      at equal length is its plain one, for a reason in the notes).
+      at equal length is its plain one, for a reason in the notes), `lora_rank` (None: no adapters are trained) and
+      `has_grammar` (its answers are constrained).
     * `notes`: see `report.notes`. `categories`, `lengths`: see `report.groups`. `curves`: see `report.curves`.
     * `analyses`, `cost`, `provenance`: see the modules of these names. `cite`: how to cite.
     """

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from winsweep import training_log
-from winsweep.workspace import Workspace
+from winsweep.workspace import Workspace, trained_as
 
 MOST_POINTS = 120  # of a curve
 SHOWN = ("loss", "lr")
@@ -26,9 +26,10 @@ def curves(workspace: Workspace, labels: Sequence[str] | None = None) -> list[di
         if made.key in found:
             found[made.key]["cells"].append(cell.label)
         elif made.key in published and (lines := log_lines(published[made.key] / training_log.NAME)):
-            names = {"cells": [cell.label], "model": cell.model, "task": cell.task, "name": made.label}
-            varying = " ".join(f"{name}={value}" for name, value in cell.varying)
-            found[made.key] = names | {"varying": varying, "seed": cell.seed} | thinned(lines)
+            own = trained_as(workspace, cell)
+            names = {"cells": [cell.label], "model": own.model, "task": own.task, "name": made.label}
+            varying = " ".join(f"{name}={value}" for name, value in own.varying)
+            found[made.key] = names | {"varying": varying, "seed": own.seed} | thinned(lines)
     return list(found.values())
 
 

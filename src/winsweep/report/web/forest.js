@@ -49,7 +49,8 @@ function forestFigure(arms, width) {
   const names = narrow ? 0 : widthOf(arms.map((a) => a.name), width * 0.3) + 14;
   const numbers = narrow ? 0 : 216;
   const row = narrow ? 42 : 27, headRow = several ? 34 : 0;
-  const [from, to] = percentRange(arms.flatMap((a) => [a.paired_low_pct, a.paired_high_pct, a.lc_win_rate_pct, a.published && a.published[0]]));
+  const num = narrow ? 5 : 8;
+  const [from, to] = roundRange(...percentRange(arms.flatMap((a) => [a.paired_low_pct, a.paired_high_pct, a.lc_win_rate_pct, a.published && a.published[0]])), num);
   const x = linear(from, to, names + 8, width - numbers - 10);
   let y = narrow ? 6 : 24;
   const top = y, drawnRows = [];
@@ -67,7 +68,7 @@ function forestFigure(arms, width) {
   const heads = narrow ? null : svg("g", { class: "heads" },
     svg("text", { x: width - 150, y: 14, "text-anchor": "end" }, "win %"), svg("text", { x: width - 52, y: 14, "text-anchor": "end" }, "95 % interval"),
     svg("text", { x: width, y: 14, "text-anchor": "end" }, "LC"));
-  return figure(width, y + 22, `Win rates of ${arms.length} arms`, heads, xAxis(x, narrow ? y : top, y, narrow ? 5 : 8), drawnRows);
+  return figure(width, y + 22, `Win rates of ${arms.length} arms`, heads, xAxis(x, narrow ? y : top, y, num), drawnRows);
 }
 
 function forestRow(arm, x, y, { narrow, names, width, numbers, row }) {
@@ -81,7 +82,7 @@ function forestRow(arm, x, y, { narrow, names, width, numbers, row }) {
        svg("text", { x: width - 52, y: middle + 4, "text-anchor": "end", class: "quiet" }, told),
        svg("text", { x: width, y: middle + 4, "text-anchor": "end", class: "quiet" }, fixed(arm.lc_win_rate_pct))];
   return svg("g", { class: `arm ${tone}`, "data-arm": arm.id },
-    svg("title", {}, `${armName(arm)}: ${fixed(arm.paired_win_rate_pct, 2)} % (${told}), LC ${fixed(arm.lc_win_rate_pct, 2)}, n ${whole(arm.n)}`),
+    svg("title", {}, `${armName(arm)}: ${fixed(arm.paired_win_rate_pct, 2)} % (${told}), LC ${fixed(arm.lc_win_rate_pct, 2)}, n ${whole(arm.n)}${madeTags(arm).map(([tag]) => `, ${tag}`).join("")}`),
     svg("rect", { x: 0, y, width, height: row, class: "hit" }), narrow ? xLines(x, y + 19, y + row - 3, 5) : null, text,
     svg("line", { x1: x(arm.paired_low_pct), x2: x(arm.paired_high_pct), y1: middle, y2: middle, class: "interval" }),
     arm.seeds.length > 1 ? arm.seeds.map((s) => svg("circle", { cx: x(s.paired_win_rate_pct), cy: middle + 7, r: 2, class: "seed" })) : null,

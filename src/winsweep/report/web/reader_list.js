@@ -63,9 +63,14 @@ function listItem(row) {
   const flags = READ.blind ? [] : [row.own?.cut ? "cut" : "", row.own?.empty ? "empty" : ""].filter(Boolean);
   return el("li", {}, el("button", { type: "button", "data-place": row.place, "aria-current": row.place === READ.place ? "true" : null, on: { click: () => { go({ row: row.place }); closePanel(); } } },
     el("span", { class: `glyph ${verdict}`, title: READ.blind ? null : VERDICTS[verdict] }, GLYPHS[verdict]),
-    el("span", { class: "line" }, oneLine(row.instruction, 90)),
+    el("span", { class: "line" }, oneLine(lastAsked(row), 90)),
     flags.length ? el("span", { class: "flags" }, flags.join(" ")) : null,
     vote ? el("span", { class: "voted", title: "you voted" }, "✓") : null));
+}
+
+/** What is answered: of a conversation the user's last turn. */
+function lastAsked(row) {
+  return row.turns.filter(([role]) => role === "user").at(-1)?.[1] ?? row.instruction;
 }
 
 function markCurrent() {

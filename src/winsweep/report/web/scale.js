@@ -30,6 +30,16 @@ function percentRange(values) {
   return [Math.max(low - room, low >= 0 ? -1.2 : low), Math.min(high + room, 101.2)];
 }
 
+/** The range widened to its ticks, so that both ends have a number; within the room of 0 and 100. */
+function roundRange(from, to, num) {
+  for (let i = 0; i < 3; i++) { // a wider range may have wider steps
+    const [first, second] = ticks(from, to, num), step = second - first;
+    if (!(step > 0)) break;
+    [from, to] = [Math.max(Math.floor(from / step + 1e-9) * step, -1.2), Math.min(Math.ceil(to / step - 1e-9) * step, 101.2)];
+  }
+  return [from, to];
+}
+
 function figure(width, height, label, ...children) {
   return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": visible(label) }, ...children);
 }

@@ -19,14 +19,15 @@ function table() {
     const [arms, more] = firstOf(shownArms(), MOST_ROWS, () => allTable, () => { allTable = true; redraw(); }, "arm");
     const rows = arms.flatMap((arm) => [[arm, arm.row], ...(withSeeds && arm.cells.length > 1 ? arm.cells.map((i) => [arm, i]) : [])]);
     const columns = TABLE_COLUMNS.filter(([, name]) => CONTENTS.rows.some((row) => row[name]));
-    return [el("div", { class: "scroll" }, el("table", { class: "figures", id: "results" },
+    return [el("div", { class: "scroll", tabindex: 0 }, el("table", { class: "figures", id: "results" },
       el("thead", {}, el("tr", {}, armHeads(),
         columns.map(([head, name]) => el("th", { scope: "col", class: "number", title: visible(CONTENTS.columns[name] || "") }, head)))),
       el("tbody", {}, rows.map(([arm, i]) => tableRow(arm, CONTENTS.rows[i], columns, i))))), more];
   });
   const many = CONTENTS.arms.some((arm) => arm.cells.length > 1);
   return [many ? el("p", { class: "inline" }, el("label", { for: "seeds" }, box, " each seed, too")) : null, node,
-    el("p", { class: "caption" }, `${CONTENTS.state.table_key ? `All columns are in ${CONTENTS.study.name}.csv. ` : ""}On hover: what a column is.`)];
+    el("p", { class: "caption" }, `${CONTENTS.state.table_key ? `All columns are in ${CONTENTS.study.name}.csv. ` : ""}On hover: what a column is.`,
+      el("span", { class: "sideways" }, " The table scrolls sideways."))];
 }
 
 function tableRow(arm, row, columns, i) {
@@ -43,8 +44,17 @@ function armHeads() {
 function armCells(arm) {
   const plain = arm.is_plain && !arm.is_reference;
   return [el("th", { scope: "row" }, arm.name, arm.is_reference ? el("span", { class: "tag" }, "reference") : null,
-    plain ? el("span", { class: "tag", title: "not corrected for length, for a reason in the notes" }, "plain") : null),
+    plain ? el("span", { class: "tag", title: "not corrected for length, for a reason in the notes" }, "plain") : null,
+    madeTags(arm).map(([text, title]) => el("span", { class: "tag", title }, text))),
     MODELS.length > 1 ? el("td", { class: "quiet" }, arm.model) : null];
+}
+
+/** How the answers of an arm are made, where that is not by a finetune of all weights and free decoding. */
+function madeTags(arm) {
+  return [
+    arm.lora_rank ? [`LoRA ${arm.lora_rank}`, `low-rank adapters of rank ${arm.lora_rank} were trained, not all weights`] : null,
+    arm.has_grammar ? ["grammar", "answers are written under a grammar: no other text is possible"] : null,
+  ].filter(Boolean);
 }
 
 /** A plain table: heads with a class each, and rows of texts. */
