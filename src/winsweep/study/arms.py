@@ -52,7 +52,7 @@ class Common:
 
     decoding: Decoding
     frame: Frame
-    models: Collection[str]
+    models: Collection[str] | None  # None: they could not be read, and what names some is not judged
 
 
 def adapter_arms(section: Node, common: Common, parts: Parts, tasks: Mapping[str, Arm] | None) -> list[Arm]:
@@ -150,7 +150,7 @@ def _model_names(node: Node, common: Common) -> tuple[str, ...]:
         tuple[str, ...], strict.not_empty(node, "name models, or take the key out: that means all")
     )
     for n in names:
-        if n not in common.models:
+        if common.models is not None and n not in common.models:
             raise node.error(f"no model {n!r} in this study", strict.near(n, common.models))
     return names
 
