@@ -129,3 +129,27 @@ def test_a_model_that_is_wrong_is_no_reason_to_refuse_what_names_it(tmp_path, wr
     assert "no model" not in str(e.value)
     with pytest.raises(BadStudy, match="no model 'x' in this study; legal: a, b"):
         read(tmp_path, text.replace("models: [a]", "models: [x]"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        (
+            "base: {rules: []}",
+            "base: {grammar: 'The sum.*'}",
+            r"found the text 'The sum\.\*'; exactly one of regex, json_schema, lark, path is legal; type grammar",
+        ),
+        (
+            "base: {rules: []}",
+            "base: {system: Be brief.}",
+            r"base\.system: unknown key 'system'; legal: .*preset, of, grammar, decoding, frame, models, reference",
+        ),
+        (
+            "ins: {from: toy}",
+            "ins: {from: toy, system_prompt: Be brief.}",
+            r"unknown key 'system_prompt'; legal: .*system, .*; did you mean system\?",
+        ),
+    ],
+)
+def test_what_is_legal_beside_a_wrong_key_is_said_whole(tmp_path, old, new, match):
+    refused(tmp_path, old, new, match)
