@@ -208,3 +208,8 @@ def test_rows_without_an_answer_are_told_of_the_toy_judge_before_and_after(three
     assert f"note     {line}" in remarks.remarks(open_workspace(three.study, three.store), [])
     write(three.folder, "asked.jsonl", asked[1:])
     assert "have no answer" not in three.run("--dry-run")
+
+
+def test_a_model_that_the_study_makes_itself_is_not_looked_for_on_a_node(three):
+    said = three.run("--dry-run")
+    assert "not made yet: looked at once the model is there" in said and "on a node" not in said
