@@ -1,5 +1,6 @@
 """What a person should know of answers that are done: that most were cut, are empty, or are the reference's text."""
 
+import contextlib
 import csv
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -16,6 +17,8 @@ WORDS = {
     "share_empty": (0.1, "of its answers are empty"),
     "share_identical": (0.5, "of its answers are the reference's text, word for word: ties that say nothing"),
 }
+TOY_JUDGE = "reference_overlap"
+UNFAIR = f"there an arm can only tie or lose by {TOY_JUDGE}; give each row an answer, or name another judge"
 
 
 def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
@@ -34,7 +37,36 @@ def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     said = [
         f"note     {screen.few(list(of))}: {_percent(of.values())} {WORDS[name][1]}" for name, of in found.items() if of
     ]
-    return said + not_looked_at(workspace)
+    return said + [f"note     {line}" for line in unanswerable(workspace)] + not_looked_at(workspace)
+
+
+def unanswerable(workspace: Workspace) -> list[str]:
+    """A line for each instruction set whose rows are known by now and that the toy judge is asked about, if rows of it
+    have no answer: there that judge lets no arm win.
+    """
+    judged = [a for a in workspace.order if a.stage == "judge" and a.plain_params["judge"]["name"] == TOY_JUDGE]
+    told = []
+    for asked in dict.fromkeys(a.inputs["instructions"] for a in judged):
+        rows = _instruction_rows(workspace, asked)
+        if num := sum(row.get("answer") is None for row in rows):
+            told.append(f"{num:,} of {len(rows):,} instructions of {asked.label} have no answer: {UNFAIR}")
+    return told
+
+
+def _instruction_rows(workspace: Workspace, asked: Artifact) -> list[dict]:
+    """The rows of an instruction set as prepared, or else of its local file; none where neither is at hand, or the file
+    is wrong, which `inspection` tells.
+    """
+    from winsweep.text.prepare import rows_of
+
+    files, made = workspace.study.files, workspace.store.published().get(asked.key)
+    source = asked.plain_params["source"]
+    with contextlib.suppress(Exception):  # of a reader that knows no words for it, too
+        if made:
+            return [json.loads(line) for line in (made / "instructions.jsonl").read_bytes().splitlines()]
+        if (source["data"] or {}).get("sha256") in files:
+            return list(rows_of("instructions", source, lambda data: files[data["sha256"]]))
+    return []
 
 
 def not_looked_at(workspace: Workspace) -> list[str]:

@@ -49,8 +49,8 @@ def test_hours_are_those_of_the_arithmetic(tmp_path):
     tuning = 6 * 7e9 * tokens / (989e12 * 0.4) / 3600 + 4 * 0.1
     answering = 5 * (84 * 359 / 2000 / 3600 + 0.1)
     assert (
-        said[0] == f"about {tuning + answering:,.0f} hours of one H100: {tuning:,.0f} for 4 finetunes (7 M tokens), "
-        f"{answering:,.0f} for 5 sets of outputs"
+        said[0] == f"about {tuning + answering:,.1f} hours of one H100: {tuning:,.1f} for 4 finetunes (7 M tokens), "
+        f"{answering:,.1f} for 5 sets of outputs"
     )
     assert "for toy" in said[4] and said[-1].endswith(
         "not counted: 9 finetunes and sets of outputs of models whose names tell no size"
@@ -86,3 +86,14 @@ def test_epochs_that_are_chosen_are_the_middle_of_those_tried(tmp_path):
         read(tmp_path, BIG.replace("gsm, recipe: {epochs: 7}", "gsm, recipe: {epochs: 7}, trajectory: [2]"))
     )
     assert gpu_cost.epochs(of(point, "finetune", "b.sum.s1@epoch2of7")) == 2
+
+
+def test_below_an_hour_it_is_minutes_one_is_no_plural_and_parts_add_up(tmp_path):
+    found = artifacts(study := read(tmp_path, STUDY.replace("some/model", "x/pythia-160m")))
+    ours = [a for a in found if a.stage in ("finetune", "generate") and a.label == "b.ins.s1"]
+    assert gpu_cost.lines(ours, {}, study.files)[0] == (
+        "about 12 minutes of one H100: 6 for 1 finetune (2 M tokens), 6 for 1 set of outputs"
+    )
+    many = [a for a in found if a.label.startswith("b.") and a.stage in ("finetune", "generate")]
+    said = gpu_cost.lines([*many, *many], {}, study.files)[0]
+    assert said.startswith("about 1.8 hours of one H100: 0.8 for 8 finetunes ") and ", 1.0 for 10 sets of" in said

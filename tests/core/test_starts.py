@@ -1,5 +1,7 @@
 """Models that start from a cell of their study: what they are made from, their keys, and what is refused."""
 
+import json
+
 import pytest
 
 from tests.core.chains import BY_STAGE, sound
@@ -11,6 +13,8 @@ from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, plan
 from winsweep.prefetch import on_hub
 from winsweep.slurm.chain import arrays
+from winsweep.store.siblings import nearest
+from winsweep.store.store import Store
 from winsweep.study.origin import root_of, starts_text
 from winsweep.workspace import chain, open_workspace
 
@@ -190,3 +194,23 @@ def test_an_arm_that_the_model_does_not_have_is_no_start(tmp_path):
     text = started("  x: {from: b.sum}").replace("recipe: {epochs: 7}", "recipe: {epochs: 7}, models: [a, x]")
     with pytest.raises(BadStudy, match=r"no cell 'b\.sum' to start from; legal: a\.ins, a\.sum, b\.ins, a\.ins"):
         read(tmp_path, text)
+
+
+def test_what_a_model_starts_from_is_told_by_its_label_not_by_every_field(tmp_path):
+    (tmp_path / "study.yaml").write_text(started("  x: {from: a.sum}"))
+    workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "runs")
+    found = {(a.stage, a.label): a for a in workspace.order}
+    store = workspace.store
+    for made in (found["pretrain", "a"], there := found["finetune", "a.ins.s1"]):
+        folder = store.root / made.name
+        folder.mkdir(parents=True)
+        record = {
+            "version": made.version,
+            "params": made.plain_params,
+            "inputs": {k: i.key for k, i in made.inputs.items()},
+        }
+        for name, content in (("record.json", record), ("manifest.json", {"key": made.key})):
+            (folder / name).write_text(json.dumps(content))
+    name, differences = nearest(found["finetune", "x.ins.s1"], Store(store.root))
+    assert name == there.name.partition("/")[2]
+    assert [d.text({}, {}) for d in differences] == ["starts from a.sum.s1 here, a there"]

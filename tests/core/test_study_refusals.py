@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.core.small_study import refused
+from tests.core.small_study import STUDY, read, refused
 from winsweep.errors import BadStudy
 from winsweep.store.fingerprint import fingerprint
 from winsweep.study.study import read_study
@@ -116,3 +116,40 @@ def test_a_section_that_is_missing_is_named(tmp_path):
 def test_a_pipe_and_links_in_a_circle_are_no_files(tmp_path, make):
     make(tmp_path / "rows.jsonl")
     refused(tmp_path, "ins: {from: toy}", "ins: {path: rows.jsonl}", r"tasks\.ins\.path: no file at .*rows\.jsonl")
+
+
+@pytest.mark.parametrize("wrong", ["a: {pretrain: {seed: 0}, colour: red}", "a: {pretrain: {sed: 0}}"])
+def test_a_model_that_is_wrong_is_no_reason_to_refuse_what_names_it(tmp_path, wrong):
+    text = STUDY.replace("a: {pretrain: {seed: 0}}", wrong).replace("ins: {from: toy}", "ins: {from: toy, models: [a]}")
+    with pytest.raises(BadStudy, match="unknown key") as e:
+        read(tmp_path, text)
+    assert len(e.value.each) == 1
+    with pytest.raises(BadStudy) as e:
+        read(tmp_path, text.replace("models:\n  a:", "models: [x]\nnotes:\n  a:"))
+    assert "no model" not in str(e.value)
+    with pytest.raises(BadStudy, match="no model 'x' in this study; legal: a, b"):
+        read(tmp_path, text.replace("models: [a]", "models: [x]"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        (
+            "base: {rules: []}",
+            "base: {grammar: 'The sum.*'}",
+            r"found the text 'The sum\.\*'; exactly one of regex, json_schema, lark, path is legal; type grammar",
+        ),
+        (
+            "base: {rules: []}",
+            "base: {system: Be brief.}",
+            r"base\.system: unknown key 'system'; legal: .*preset, of, grammar, decoding, frame, models, reference",
+        ),
+        (
+            "ins: {from: toy}",
+            "ins: {from: toy, system_prompt: Be brief.}",
+            r"unknown key 'system_prompt'; legal: .*system, .*; did you mean system\?",
+        ),
+    ],
+)
+def test_what_is_legal_beside_a_wrong_key_is_said_whole(tmp_path, old, new, match):
+    refused(tmp_path, old, new, match)

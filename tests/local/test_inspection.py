@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.local.conftest import ROOT, TINY, Bench
-from winsweep import inspection
+from winsweep import inspection, remarks
 from winsweep.workspace import open_workspace
 
 ROWS = [{"instruction": f"question {n}", "output": f"answer {n}"} for n in range(12)]
@@ -192,3 +192,24 @@ def status(bench: Bench) -> str:
         timeout=60,
         check=True,
     ).stdout
+
+
+def test_rows_without_an_answer_are_told_of_the_toy_judge_before_and_after(three):
+    asked = [{"instruction": f"ask {n}", **({"answer": "yes"} if n else {})} for n in range(3)]
+    write(three.folder, "asked.jsonl", asked)
+    text = THREE.replace("[1, 2]", "[1]").replace(
+        "instructions: {from: toy, part: dev}", "instructions: {path: asked.jsonl}"
+    )
+    three.write(text)
+    told = "1 of 3 instructions of instructions have no answer: there an arm can only tie or lose by reference_overlap"
+    assert f"\nnote: {told}; give each row an answer, or name another judge\n" in three.run("--dry-run")
+    (line,) = remarks.unanswerable(open_workspace(three.study, three.store))
+    assert line.startswith(told)
+    assert f"note     {line}" in remarks.remarks(open_workspace(three.study, three.store), [])
+    write(three.folder, "asked.jsonl", asked[1:])
+    assert "have no answer" not in three.run("--dry-run")
+
+
+def test_a_model_that_the_study_makes_itself_is_not_looked_for_on_a_node(three):
+    said = three.run("--dry-run")
+    assert "not made yet: looked at once the model is there" in said and "on a node" not in said

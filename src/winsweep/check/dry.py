@@ -5,7 +5,7 @@ models, judges and machines before anything runs.
 from collections import Counter
 from collections.abc import Sequence
 
-from winsweep import arm_grid, failed, inspection, prefetch, screen
+from winsweep import arm_grid, failed, inspection, prefetch, remarks, screen
 from winsweep.check import early, room
 from winsweep.check.room import GpuGb
 from winsweep.costs import forecast
@@ -38,7 +38,8 @@ def say_amounts(workspace: Workspace, items: Sequence[Item], detail: Detail) -> 
     """
     print(prefetch.not_there(workspace, items, detail.verbose), end="")
     looked = inspection.findings(workspace)
-    print("\n".join([*inspection.lines(looked), *forecast.lines(workspace, items, detail.verbose)]))
+    unfair = [f"note: {line}" for line in remarks.unanswerable(workspace)]
+    print("\n".join([*inspection.lines(looked), *unfair, *forecast.lines(workspace, items, detail.verbose)]))
     return looked
 
 

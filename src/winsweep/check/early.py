@@ -33,6 +33,7 @@ ABSENT = {
     "what": "files",
     "found": "not on this machine: looked at on a node before anything is made with it",
 }
+TO_MAKE = ABSENT | {"found": "not made yet: looked at once the model is there, before anything is made with it"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def models(workspace: Workspace, items: Sequence[Item]) -> tuple[list[Row], dict
     rows = [
         Row(f"model {a.label}", Finding(**f))
         for a in checks
-        for f in known.get(a.key, {"findings": [ABSENT]})["findings"]
+        for f in known.get(a.key, {"findings": [TO_MAKE if "base" in a.inputs else ABSENT]})["findings"]
     ]
     return rows, {key: told["facts"] for key, told in known.items() if told["facts"]}
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import median
 
 from winsweep import amounts
-from winsweep.amounts import whole
 from winsweep.artifact import Artifact
 from winsweep.study.lora import trained_parameters
 
@@ -38,13 +37,28 @@ def lines(
     written = [(num_asked.get(a.inputs["instructions"]) or 805) * ANSWER_TOKENS * size / 7e9 for a, size in answered]
     answering_h = sum(n / ANSWER_TOKENS_PER_S / 3600 + START_H for n in written)
     other = sum(a.stage in ("finetune", "generate") for a in missing) - len(tuned) - len(answered)
+    total, tuning, answering = _hours(tuning_h, answering_h)
     return [
         (
-            f"about {whole(tuning_h + answering_h)} hours of one H100: {whole(tuning_h)} for {len(tuned)} finetunes "
-            f"({_millions(sum(tokens.values()))}), {whole(answering_h)} for {len(answered)} sets of outputs"
+            f"about {total} of one H100: {tuning} for {_num(len(tuned), 'finetune')} "
+            f"({_millions(sum(tokens.values()))}), {answering} for {_num(len(answered), 'set')} of outputs"
         ),
         *assumptions(tuned, other),
     ]
+
+
+def _hours(*parts_h: float) -> list[str]:
+    """The sum of the parts, with its unit, and each part in that unit, rounded so that they add up: minutes below an
+    hour, tenths of hours where whole ones would say little.
+    """
+    unit, scale = ("minutes", 60) if sum(parts_h) < 1 else ("hours", 1)
+    decimals = int(scale == 1 and (sum(parts_h) < 10 or any(0 < part < 0.5 for part in parts_h)))
+    parts = [round(part * scale, decimals) for part in parts_h]
+    return [f"{sum(parts):,.{decimals}f} {unit}", *(f"{part:,.{decimals}f}" for part in parts)]
+
+
+def _num(num: int, what: str) -> str:
+    return f"{num} {what}{'s' * (num != 1)}"
 
 
 def flop(finetune: Artifact, size: float) -> float:

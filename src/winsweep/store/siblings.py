@@ -9,6 +9,8 @@ from typing import NamedTuple
 from winsweep.artifact import Artifact
 from winsweep.store.store import RECORD, Store
 
+STARTS = "starts from"  # how a path ends whose values are labels: of what a result is made from, of different stages
+
 
 class Difference(NamedTuple):
     """A field by its dotted path, with what is asked and what is there."""
@@ -21,6 +23,8 @@ class Difference(NamedTuple):
         """For a person, digests as what they stand for: a file of this study (`files`, by sha256) and one of finished
         results (`earlier`).
         """
+        if self.path.endswith(STARTS):
+            return f"{self.path} {self.ours} here, {self.theirs} there"
         if not self.path.endswith("sha256"):
             return f"{self.path}: {self.ours!r} here, {self.theirs!r} there"
         ours, theirs = files.get(str(self.ours)), earlier.get(str(self.theirs))
@@ -115,6 +119,9 @@ def _inputs(a: Artifact, theirs: Mapping[str, str]) -> list[tuple[str, Artifact 
 def _of_input(ours: Artifact | None, theirs: str | None, records: _Records, at: str) -> list[Difference]:
     if ours and ours.key == theirs:
         return []
+    if ours and theirs and theirs in records.published and ours.stage != theirs.partition("/")[0]:
+        label = records.published[theirs].name.rpartition("-")[0]
+        return [Difference(f"{at.removesuffix('base: ')}{STARTS}", ours.label, label)]
     if ours and theirs and (record := records.of(theirs)):
         return differences(ours, record, records, at)
     return [Difference(at.removesuffix(": "), ours and ours.key, theirs)]

@@ -16,6 +16,7 @@ from winsweep.study.frame import Frame
 from winsweep.study.grammar import read_grammar
 from winsweep.study.parts import Parts, check_name
 from winsweep.study.rules import PRESETS, Adapter, Grammar
+from winsweep.study.sections import AdapterEntry
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Common:
 
     decoding: Decoding
     frame: Frame
-    models: Collection[str]
+    models: Collection[str] | None  # None: they could not be read, and what names some is not judged
 
 
 def adapter_arms(section: Node, common: Common, parts: Parts, tasks: Mapping[str, Arm] | None) -> list[Arm]:
@@ -85,7 +86,7 @@ def _adapter_arm(name: str, node: Node, common: Common, parts: Parts, tasks: Map
         dataclasses.replace(common.decoding, **overrides(Decoding, own.mapping(), own)) if own else common.decoding
     )
     start = PRESETS[strict.read(typing.Literal[*PRESETS], preset) if preset else "as_run"]
-    adapter = dataclasses.replace(start, **overrides(Adapter, given, node))
+    adapter = dataclasses.replace(start, **_rules(given, node))
     if adapter.rules and shared["frame"].template == "chat":
         raise node.error(
             "found rules under frame: {template: chat}",
@@ -107,6 +108,15 @@ def _adapter_arm(name: str, node: Node, common: Common, parts: Parts, tasks: Map
     kept = {key: value for key, value in shared.items() if value is not None}
     replaced = dataclasses.replace(task, name=name, adapter=adapter, decoding=decoding, trajectory={}, **kept)
     return dataclasses.replace(replaced, grammar=grammar, of=task.name)
+
+
+def _rules(given: Mapping[str, Node], node: Node) -> dict[str, typing.Any]:
+    """The fields of rules that an adapter names; BadStudy for a key that is of no adapter."""
+    seen, rules = strict.Findings(), strict.keys(Adapter)
+    seen.of(strict.refuse_unknown, given, (*rules, *strict.keys(AdapterEntry)), node)
+    found = seen.of(overrides, Adapter, {key: at for key, at in given.items() if key in rules}, node)
+    seen.stop()
+    return strict.present(found)
 
 
 def _adapted(node: Node, tasks: Mapping[str, Arm]) -> Arm:
@@ -150,7 +160,7 @@ def _model_names(node: Node, common: Common) -> tuple[str, ...]:
         tuple[str, ...], strict.not_empty(node, "name models, or take the key out: that means all")
     )
     for n in names:
-        if n not in common.models:
+        if common.models is not None and n not in common.models:
             raise node.error(f"no model {n!r} in this study", strict.near(n, common.models))
     return names
 

@@ -23,10 +23,12 @@ def read_grammar(node: Node, parts: Parts) -> Grammar:
 
     Whether it compiles is asked later, of those in `parts.grammars`.
     """
+    legal = f"exactly one of {', '.join(strict.keys(GrammarSection))} is legal"
+    if node.value is not None and not isinstance(node.value, dict):
+        raise node.error(f"found {strict.show(node.value)}", legal, "type grammar: {regex: '…'}")
     given = node.mapping()
     strict.refuse_unknown(given, strict.keys(GrammarSection), node)
     if len(given) != 1:
-        legal = f"exactly one of {', '.join(strict.keys(GrammarSection))} is legal"
         raise node.error(f"found {' and '.join(given) or 'none of them'}", legal, "type grammar: {regex: '…'}")
     ((name, at),) = given.items()
     found = _from_file(at, parts) if name == "path" else _inline(name, at)

@@ -15,7 +15,7 @@ from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Sour
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.row_options import take_row_options
 from winsweep.study.rules import Grammar
-from winsweep.study.sections import ModelSection
+from winsweep.study.sections import ModelSection, RowsEntry
 from winsweep.study.web_file import UrlFile
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
@@ -103,7 +103,9 @@ class Parts:
             raise at.error(f"the reader {reader_name} has no {purpose}", f"legal here: {', '.join(ours)}")
         seen = strict.Findings()
         of_rows = seen.of(take_row_options, given, strict.keys(reader.Options)) or {}
-        options = seen.of(strict.read_fields, reader.Options, given, node)
+        own = strict.keys(reader.Options)
+        seen.of(strict.refuse_unknown, given, dict.fromkeys((*own, *strict.keys(RowsEntry), *others)), node)
+        options = seen.of(strict.read_fields, reader.Options, {k: v for k, v in given.items() if k in own}, node)
         data = seen.of(self.data, reader, at, path, node)
         seen.stop()
         reading = 2 if self.reads_anew(reader, data) else 1

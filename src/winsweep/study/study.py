@@ -78,7 +78,7 @@ class _Reader:
         seen.of(lambda: compare["reference"].mapping() if "reference" in compare else {})
         instructions, seeds = seen.of(self.instructions), seen.of(self.seeds)
         models, points = seen.of(self.models), seen.of(selection.points, self.given.get("grid"))
-        arms = seen.of(self.read_arms, list(self.given["models"].mapping() if models is not None else []))
+        arms = seen.of(self.read_arms, self.model_names())
         for layer in self.recipes.all():
             seen.of(self.recipes.read, layer)
         if seen.found:  # nothing more can be read of it, but files that are not there are known
@@ -144,7 +144,12 @@ class _Reader:
         refuse_twins([(m.name, m.model or [m.own["from"].value, self.parts.context(m.own)]) for m in out], given)
         return out
 
-    def read_arms(self, models: list[str]) -> dict[str, Arm]:
+    def model_names(self) -> list[str] | None:
+        """What the study calls its models, also those that are wrong; None if models: is no mapping."""
+        given = self.given.get("models")
+        return list(given.value) if given and isinstance(given.value, dict) else None
+
+    def read_arms(self, models: list[str] | None) -> dict[str, Arm]:
         seen = strict.Findings()
         decoding, frame = seen.of(self.section, Decoding, "decoding"), seen.of(self.section, Frame, "frame")
         common = Common(decoding or Decoding(), frame or Frame(), models)
