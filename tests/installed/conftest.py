@@ -65,7 +65,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     (site / "dependencies.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n")
     pip("--python", str(venv / "bin/python"), "install", "--no-deps", "--no-index", "--force-reinstall", str(wheel))
     watch = WATCH.format(root=str(ROOT), theirs=sys.prefix, log=str(at / "opened"))
-    (site / "sitecustomize.py").write_text(watch)
+    (site / "watch_opened.py").write_text(watch)
+    (site / "watch.pth").write_text("import watch_opened\n")  # Debian's Python has a sitecustomize of its own
     return Installed(venv, wheel, at / "opened")
 
 

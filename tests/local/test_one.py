@@ -90,6 +90,12 @@ def test_what_is_typed_is_text(name, value, tmp_path):
     assert f"error: {name}: found " in said and not (ROOT / "ran").exists() and not list(tmp_path.iterdir())
 
 
+def test_weights_of_the_laptop_study_are_text():
+    command = [*MAKE, "laptop", 'WEIGHTS="; touch ran; "']
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    assert done.returncode == 2 and "legal: hub, pypi" in done.stderr and not (ROOT / "ran").exists()
+
+
 def test_what_the_environment_says_is_text_too(tmp_path):
     done = subprocess.run(
         [*MAKE, "train", f"STORE={tmp_path}"],

@@ -9,8 +9,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from submitit.slurm.slurm import SlurmExecutor
+from submitit.slurm.slurm import _make_sbatch_string
 
 from winsweep.errors import BadStudy
 from winsweep.placement import Placement
@@ -115,10 +116,9 @@ def _check_shell(line: str) -> None:
 
 def script(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:
     """The batch script of an array, as it is submitted; its logs lie in `folder`, whatever characters that has."""
-    executor = SlurmExecutor(PLACE)
-    executor.update_parameters(**parameters(array, name, dependency, exclude))
-    executor.parameters["map_count"] = len(array.tasks)
-    text = executor._make_submission_file_text(run, "x")
+    # submitit's executor would word it alike, but is made only where SLURM is installed
+    asked: dict[str, Any] = parameters(array, name, dependency, exclude)
+    text = _make_sbatch_string(command=run, folder=PLACE, map_count=len(array.tasks), **asked)
     batch, step = f"{PLACE}/%A_%a_0_log.out", f"{PLACE}/%A_%a_%t_log.out"
     if "\\" not in str(folder):
         plain = str(folder).replace("%", "%%")
