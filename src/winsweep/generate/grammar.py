@@ -166,18 +166,16 @@ class Mask:
 
     def can_end(self, num_masks: int = 400) -> bool | None:
         """Whether some answer of this tokenizer belongs to the grammar; None if `num_masks` masks or MOST_TRY_S do not
-        show it. BadStudy where the library gives up.
+        show it.
 
         Depth first; at each step tokens of one byte before longer ones, those that were taken least, and what closes
         something.
         """
-        begun, taken, error = time.process_time(), Counter[int](), ""
+        begun, taken = time.process_time(), Counter[int]()
         open_states = [(self.begun, self._next(self.begun, taken))]
         for _ in range(num_masks):
             while open_states and not open_states[-1][1]:
                 open_states.pop()
-            if not open_states and error:
-                raise BadStudy(f"grammar: {error}; one that is less large is legal; bound what repeats")
             if not open_states:
                 return False
             if time.process_time() - begun > MOST_TRY_S:
@@ -189,7 +187,6 @@ class Mask:
             after = matcher.deep_copy()
             after.consume_token(left.pop())
             open_states.append((after, self._next(after, taken)))
-            error = error or _given_up(after)
         return None
 
     def _next(self, matcher: "LLMatcher", taken: Counter[int]) -> list[int]:
