@@ -88,8 +88,11 @@ def read(kind: object, node: Node) -> typing.Any:
         if node.value is None and type(None) in args:
             return None
         kinds = [a for a in args if a is not type(None)]
-        lists = [a for a in kinds if typing.get_origin(a) is tuple]  # X | tuple[Y, ...]: a list, or one word
-        return read(next(iter(lists if isinstance(node.value, list) else []), kinds[0]), node)
+        lists = [a for a in kinds if typing.get_origin(a) is tuple]  # Literal | tuple[Y, ...]: one word, or a list
+        if lists and not isinstance(node.value, list) and node.value not in (words := typing.get_args(kinds[0])):
+            do = _near(node.value, words) or (f"type [{node.value}]" if node.value and type(node.value) is str else "")
+            raise node.error(f"found {show(node.value)}", f"legal: {', '.join(words)}, or a list", do)
+        return read(lists[0] if lists and isinstance(node.value, list) else kinds[0], node)
     if origin is typing.Literal:
         if node.value not in args:
             raise node.error(
@@ -136,7 +139,10 @@ def read_fields(kind: type, given: dict[str, Node], at: Node) -> typing.Any:
         if name in fields
     }
     seen.stop()
-    return kind(**values)
+    try:
+        return kind(**values)
+    except BadStudy as e:  # of fields that do not go together: the dataclass does not know where they were written
+        raise BadStudy(*(f"{at.file}:{at.line}: {each}" for each in e.each)) from None
 
 
 def keys(kind: type) -> tuple[str, ...]:
@@ -152,16 +158,12 @@ def option(kind: type, name: str, given: typing.Mapping[str, Node]) -> typing.An
 
 def _field(kind: object, node: Node, bounds: typing.Mapping[str, float]) -> typing.Any:
     value = read(kind, node)
-    _check_range(value, bounds, node)
-    return value
-
-
-def _check_range(value: object, bounds: typing.Mapping[str, float], node: Node) -> None:
     low, high = bounds.get("low"), bounds.get("high", math.inf)
     if low is not None and isinstance(value, (int, float)) and not low <= value <= high:
         raise node.error(
             f"found {value}", f"at least {low:g} is legal" if high == math.inf else f"{low:g} to {high:g} is legal"
         )
+    return value
 
 
 def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None:

@@ -155,18 +155,18 @@ def _open(study: Path, store: Path, lenient: bool) -> Workspace:
     prints = Fingerprints(opened.root / ".cache" / "digests.json")
     read = read_study(study, prints, lenient)
     prints.save()
-    _refuse_grammars(read)
+    _refuse_grammars(read, opened.root / ".cache" / "grammars.json")
     need = Need(discover(layout.JOBS, "winsweep.jobs"), gates_of(read.table, read.analyses))
     analyses = {label: need(a.stage, a.ask) for label, a in read.analyses.items()}
     return Workspace(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells}, analyses)
 
 
-def _refuse_grammars(study: Study) -> None:
-    """BadStudy with every grammar of the study that cannot be compiled."""
+def _refuse_grammars(study: Study, cache: Path) -> None:
+    """BadStudy with every grammar of the study that cannot be compiled, `cache` having those that could."""
     if study.grammars:
-        from winsweep.generate import grammar as grammars  # it loads a library
+        from winsweep.generate.grammar_faults import faults  # slow to import
 
-        found = {at: grammars.fault(grammar) for at, grammar in study.grammars.items()}
+        found = dict(zip(study.grammars, faults(list(study.grammars.values()), cache), strict=True))
         legal = "what llguidance compiles is legal, see docs/how_to/constrain.md"
         if any(found.values()):
             raise BadStudy(*(f"{at}: {why}; {legal}; correct it" for at, why in found.items() if why))

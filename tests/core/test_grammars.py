@@ -7,6 +7,7 @@ import pytest
 from tests.core.small_study import STUDY, artifacts, keys, read
 from winsweep import layout
 from winsweep.errors import BadStudy
+from winsweep.generate import grammar_faults
 from winsweep.graph import Need, discover
 from winsweep.study.rules import Grammar
 from winsweep.study.uses import gates_of
@@ -105,6 +106,16 @@ SHORT = "{grammar: {regex: '[a-z ]+\\.'}}"
         ("{grammar: {regex: ''}}", r"short\.grammar\.regex: found an empty grammar"),
         ("{grammar: {regex: 7}}", r"short\.grammar\.regex: found 7; text is legal here"),
         ("{grammar: {json_schema: text}}", r"json_schema: found the text 'text'; a mapping"),
+        ("{grammar: {json_schema: {const: 2026-01-01}}}", r"json_schema\.const: found 2026-01-01; what JSON has"),
+        ("{grammar: {json_schema: {maximum: .nan}}}", r"json_schema\.maximum: found nan; what JSON has is legal"),
+        (
+            "{grammar: {regex: " + "a" * 2**21 + "}}",
+            r"short\.grammar\.regex: found 2,097,152 bytes; 1,048,576 bytes at",
+        ),
+        (
+            "{grammar: {path: " + "a" * 300 + ".lark}}",
+            r"grammar\.path: found a path that cannot be read \(File name too",
+        ),
         ("{grammar: {path: a.txt}}", r"found 'a\.txt'; a file that ends in \.regex, \.json, \.lark is legal"),
         ("{of: summ}", r"short\.of: no task 'summ' in this study; legal: ins, sum; did you mean sum\?"),
         ("{of: base}", r"short\.of: no task 'base' in this study"),
@@ -135,6 +146,37 @@ def test_every_grammar_that_does_not_compile_is_said_with_its_line(tmp_path):
     regex, schema = caught.value.each
     assert ":7: adapters.short.grammar.regex: " in regex and "unclosed group" in regex
     assert ":8: adapters.sums.grammar.json_schema: Invalid type: nope; what llguidance compiles is legal" in schema
+
+
+def test_a_large_file_is_refused_before_it_is_read(tmp_path):
+    """A file of 2**40 bytes that takes no room; to read it would take hours."""
+    with open(tmp_path / "large.lark", "wb") as f:
+        f.truncate(2**40)
+    (tmp_path / "folder.lark").mkdir()
+    for name, match in {"large": "found 1,099,511,627,776 bytes; 1,048,576", "folder": "found a directory"}.items():
+        with pytest.raises(BadStudy, match=rf"short\.grammar\.path: {match}"):
+            read(tmp_path, GUARDED.replace("{regex: '[a-z ]+\\.'}", f"{{path: {name}.lark}}"))
+
+
+def test_a_grammar_that_ends_the_library_ends_no_command_and_hides_no_other(tmp_path):
+    """Rules that call each other 20,000 deep overflow its stack; what is fine is asked about once."""
+    rules = "\n".join(f'r{i}: "x{i}" r{(i + 1) % 20_000}' for i in range(20_000))
+    (tmp_path / "deep.lark").write_text("start: " + " | ".join(f"r{i}" for i in range(20_000)) + "\n" + rules)
+    text = GUARDED.replace("[a-z ]+\\.'}}", "[a-z ]+\\.'}}\n  deep: {grammar: {path: deep.lark}}")
+    (tmp_path / "study.yaml").write_text(text.replace("type: integer", "type: nope"))
+    with pytest.raises(BadStudy) as caught:
+        open_workspace(tmp_path / "study.yaml", tmp_path / "store")
+    deep, schema = caught.value.each
+    assert "adapters.deep.grammar.path: llguidance crashes on it" in deep and "bound what repeats" in deep
+    assert "Invalid type: nope" in schema
+    assert len(json.loads((tmp_path / "store/.cache/grammars.json").read_bytes())) == 1
+
+
+def test_a_grammar_that_takes_too_long_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(grammar_faults, "MOST_WALL_S", 1e-3)  # no process begins in this
+    found = grammar_faults.faults([Grammar("regex", "a")], tmp_path / "grammars.json")
+    assert found == ["it takes more than 0.001 s to compile; bound what repeats, or write less of it"]
+    assert not (tmp_path / "grammars.json").exists()
 
 
 CONTAINED = "analyses:\n  containment: {arms: [base, sum], constrained: {sum: sums}, embedder: ngrams}\n"

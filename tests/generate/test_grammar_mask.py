@@ -54,6 +54,8 @@ def test_whether_any_answer_can_be_written():
         return Mask(Grammar("regex", regex), spelled(*"abc"), 5, Ends((0,))).can_end()
 
     assert can("a(é|b)") and can("(a|b){0,99}c") and not can("aé") and can("aé") is False and can("[ab]+é") is None
+    with pytest.raises(BadStudy, match="grammar: lexer error: too many expressions.*bound what repeats"):
+        can("(((a{100}){100}){100}){100}")
 
 
 def test_tokens_that_the_model_has_no_logit_for_are_not_legal():
@@ -81,6 +83,9 @@ def test_tokens_that_the_model_has_no_logit_for_are_not_legal():
         (Grammar("lark", 'start: <|end|> "a"'), "< speaks of tokens"),
         (Grammar("lark", "start: x[max_tokens=3]\nx: /a/"), "max_tokens speaks of tokens"),
         (Grammar("regex", "\x1b[31m(" + "x" * 5000), "…$"),
+        (Grammar("regex", "(((a{100}){100}){100}){100}"), "too many expressions"),  # at its second byte
+        (Grammar("regex", r"[^\s\S]"), "^no text belongs to it$"),
+        (Grammar("lark", '\\"' * 100_000), "lexer error"),  # no hour for strings that are never closed
     ],
 )
 def test_what_cannot_be_a_grammar_is_said(grammar, match):

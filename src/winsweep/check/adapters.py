@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 from winsweep.check.finding import Finding
 from winsweep.keys import restore
 from winsweep.study.lora import ALL_LINEAR, Lora, fact
-from winsweep.train.lora import linear, names, num_adapted, token_bytes
+from winsweep.train.lora import linear, names, num_adapted, targeted, token_bytes
 
 
 def adapters(model: PreTrainedModel, said: Sequence[Mapping]) -> tuple[list[Finding], dict[str, int]]:
@@ -30,6 +30,15 @@ def _of(model: PreTrainedModel, lora: Lora) -> Iterator[Finding]:
             "adapters",
             f"recipe.lora.targets {', '.join(lacking) or ALL_LINEAR}: no linear module of this model is called so",
             f"legal: all-linear, or some of {legal}" if there else "train it whole: take lora: out of its recipe",
+        )
+        return
+    shapes = targeted(model, lora).values()
+    if lora.rank > (most := max(max(shape) for shape in shapes)):
+        yield Finding(
+            "problem",
+            "adapters",
+            f"recipe.lora.rank {lora.rank}: no module that gets adapters has more than {most} rows or columns",
+            f"legal: 1 to {most}; type a smaller rank, or take lora: out of the recipe to train all weights",
         )
         return
     num = num_adapted(model, lora)

@@ -144,7 +144,7 @@ def grammars(
             yield Finding("ok", "grammar", f"answers can be written under {told}")
         elif can_end is None:
             yield Finding(
-                "unknown", "grammar", f"no answer under {told} was found in 400 tries; look at its first ones"
+                "unknown", "grammar", f"no answer under {told} was found in 400 tries or 5 s; look at its first ones"
             )
         else:
             yield Finding(

@@ -3,13 +3,14 @@
 Shape suffixes: N rows, V vocabulary, W words of 32 bits that hold a bit for each token.
 """
 
-import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from winsweep.errors import BadStudy
+from winsweep.generate.grammar_words import of_tokens, shown
 from winsweep.study.rules import Grammar
 
 if TYPE_CHECKING:
@@ -24,28 +25,34 @@ if TYPE_CHECKING:
 Outcome = Literal["whole", "cut", "dead end"]  # a text of the grammar, or why not
 # A schema leaves white space open. Left to choose, a small model may write blanks without end.
 JSON_LAYOUT: "JsonCompileOptions" = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-TEXT_OF_LARK = re.compile(r'"(?:\\.|[^"\\])*"|/(?![/*])(?:\\.|[^/\\])+/|//[^\n]*|#[^\n]*')
 CLOSERS = b'"}])'
 BYTES = "byte"  # llguidance's vocabulary of single bytes
-MOST_SHOWN = 300  # characters of a message of the library
+NUM_PROBED = 8  # bytes that a grammar is followed for
+MOST_TRY_S = 5  # of a processor, for finding one answer
 
 
 def fault(grammar: Grammar) -> str:
     """Why a grammar cannot be used with any tokenizer; empty where it can. For a person to read: one line, cut."""
     from llguidance import LLMatcher, LLTokenizer
 
-    if grammar.kind == "lark" and (found := _of_tokens(grammar.text)):
+    if grammar.kind == "lark" and (found := of_tokens(grammar.text)):
         return f"{found} speaks of tokens, which an answer's text does not show"
     try:
         is_wrong, said = LLMatcher.validate_grammar_with_warnings(_source(grammar), LLTokenizer(BYTES))
     except ValueError as e:
         is_wrong, said = True, [str(e)]
     if is_wrong:
-        return _shown(said[0])
-    matcher = _matcher(grammar, LLTokenizer(BYTES))
-    may_follow = set(_legal(matcher)) - {LLTokenizer(BYTES).eos_token}
-    if may_follow:
-        return ""
+        return shown(said[0])
+    end, matcher = LLTokenizer(BYTES).eos_token, _matcher(grammar, LLTokenizer(BYTES))
+    written: list[int] = []
+    while len(written) < NUM_PROBED:  # some limits of the library are met at the first bytes alone
+        may_follow = [token for token in _legal(matcher) if token != end]
+        if (found := _given_up(matcher)) or not may_follow:
+            break
+        written += may_follow[:1]
+        matcher.consume_token(written[-1])
+    if written or may_follow or found:
+        return found
     return "only the empty text belongs to it" if matcher.is_accepting() else "no text belongs to it"
 
 
@@ -92,7 +99,7 @@ class Mask:
         self.last_W = np.packbits(known, bitorder="little").view(np.int32)  # from word vocab // 32 on
         self.begun = _matcher(grammar, self.tokens)
         if self.begun.is_error():
-            raise BadStudy(f"grammar: {_shown(self.begun.get_error())}; with this tokenizer it is not legal; change it")
+            raise BadStudy(f"grammar: {shown(self.begun.get_error())}; with this tokenizer it is not legal; change it")
         self.executor = LLExecutor(torch.get_num_threads())
 
     def begin(self, new: Sequence[int] = ()) -> "LLMatcher":
@@ -158,18 +165,21 @@ class Mask:
         return np.unpackbits(bits_NW.view(np.uint8), axis=1, count=self.vocab, bitorder="little").view(np.bool_)
 
     def can_end(self, num_masks: int = 400) -> bool | None:
-        """Whether some answer of this tokenizer belongs to the grammar; None if `num_masks` masks do not show it.
+        """Whether some answer of this tokenizer belongs to the grammar; None if `num_masks` masks or MOST_TRY_S do not
+        show it.
 
         Depth first; at each step tokens of one byte before longer ones, those that were taken least, and what closes
         something.
         """
-        taken: Counter[int] = Counter()
+        begun, taken = time.process_time(), Counter[int]()
         open_states = [(self.begun, self._next(self.begun, taken))]
         for _ in range(num_masks):
             while open_states and not open_states[-1][1]:
                 open_states.pop()
             if not open_states:
                 return False
+            if time.process_time() - begun > MOST_TRY_S:
+                return None
             matcher, left = open_states[-1]
             if matcher.is_accepting():
                 return True
@@ -218,9 +228,15 @@ def _vocabulary(tokenizer: "PreTrainedTokenizerBase", vocab: int, ends: Sequence
         return from_tokenizer(tokenizer, max(vocab, len(tokenizer)), eos_token=list(ends))
     except Exception as e:  # of a file of others, whatever it holds
         raise BadStudy(
-            f"grammar: the tokenizer {type(tokenizer).__name__} cannot write under one ({_shown(str(e))}); "
+            f"grammar: the tokenizer {type(tokenizer).__name__} cannot write under one ({shown(str(e))}); "
             "legal is one with a tokenizer.json; take the grammar out, or use another model"
         ) from e
+
+
+def _given_up(matcher: "LLMatcher") -> str:
+    """Why the library cannot go on; empty where it can, or is at a dead end."""
+    said = matcher.get_error() if matcher.is_error() else ""
+    return "" if said.startswith("NoExtension") else shown(said)
 
 
 def _legal(matcher: "LLMatcher") -> list[int]:
@@ -228,15 +244,3 @@ def _legal(matcher: "LLMatcher") -> list[int]:
 
     bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
     return np.unpackbits(bits, bitorder="little").nonzero()[0].tolist()
-
-
-def _of_tokens(lark: str) -> str:
-    """What in a Lark grammar is not about text: llguidance's special tokens, ids and numbers of tokens."""
-    rules = TEXT_OF_LARK.sub(" ", lark)
-    return next((what for what in ("max_tokens", "<") if what in rules), "")
-
-
-def _shown(said: str) -> str:
-    """A message of the library in one line, without control characters."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in said.partition("<state>")[0]).split())
-    return line if len(line) <= MOST_SHOWN else line[: MOST_SHOWN - 1] + "…"

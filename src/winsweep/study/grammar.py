@@ -1,6 +1,7 @@
 """How a study says a grammar: inline, or by a file beside it."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +33,8 @@ def read_grammar(node: Node, parts: Parts) -> Grammar:
         raise node.error(f"found {' and '.join(given) or 'none of them'}", legal, "type grammar: {regex: '…'}")
     ((name, at),) = given.items()
     found = _from_file(at, parts) if name == "path" else _inline(name, at)
+    if (size := len(found.text.encode())) > MOST_BYTES:
+        raise at.error(f"found {size:,} bytes", f"{MOST_BYTES:,} bytes at most are legal", "write less")
     if not found.text.strip():
         raise at.error("found an empty grammar", "a grammar that some text belongs to is legal", "write it there")
     if not any(found.text == f"missing {path}" for path in parts.missing):
@@ -53,21 +56,23 @@ def _mapping(node: Node) -> Node:
 def _plain(node: Node) -> Any:
     if isinstance(node.value, dict):
         return {name: _plain(inner) for name, inner in node.value.items()}
-    return [_plain(inner) for inner in node.value] if isinstance(node.value, list) else node.value
+    if isinstance(node.value, list):
+        return [_plain(inner) for inner in node.value]
+    is_number = isinstance(node.value, float) and math.isfinite(node.value)
+    if not (node.value is None or is_number or isinstance(node.value, (str, int))):
+        raise node.error(f"found {strict.show(node.value)}", "what JSON has is legal here", f"quote it: '{node.value}'")
+    return node.value
 
 
 def _from_file(node: Node, parts: Parts) -> Grammar:
     kind = ENDINGS.get(Path(strict.read(str, node)).suffix)
     if kind is None:
         raise node.error(f"found {node.value!r}", f"a file that ends in {', '.join(ENDINGS)} is legal", "rename it")
-    file = parts.on_disk(node)
+    file = parts.on_disk(node, MOST_BYTES)
     if file.sha256 not in parts.files:  # it is one of the missing, which are said with the others
         return Grammar(kind, file.sha256)
     try:
-        data = parts.files[file.sha256].read_bytes()
-        text = data.decode().removeprefix("\ufeff")
+        text = parts.files[file.sha256].read_bytes().decode().removeprefix("\ufeff")
     except (OSError, UnicodeDecodeError) as e:
         raise node.error(f"cannot be read ({e})", "a file of UTF-8 text is legal") from None
-    if len(data) > MOST_BYTES:
-        raise node.error(f"found {len(data):,} bytes", f"{MOST_BYTES:,} bytes at most are legal")
     return Grammar(kind, text.rstrip("\r\n") if kind == "regex" else text)

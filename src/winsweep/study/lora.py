@@ -31,16 +31,25 @@ class Lora:
     merge: bool = name_only(False)
 
     def __post_init__(self) -> None:
-        if not self.targets:
+        if found := _wrong(self.targets):
             raise BadStudy(
-                "recipe.lora.targets: found no names; all-linear or names of linear modules are legal; type targets: "
-                "all-linear"
+                f"recipe.lora.targets: found {found}; all-linear or names of linear modules, each once, are legal; "
+                "type targets: all-linear"
             )
 
     @property
     def scale(self) -> float:
         """What the adapters' output is times."""
         return (self.rank if self.alpha is None else self.alpha) / self.rank
+
+
+def _wrong(targets: str | tuple[str, ...]) -> str:
+    if isinstance(targets, str):
+        return ""
+    twice = [name for i, name in enumerate(targets) if name in targets[:i]]
+    empty = [repr(name) for name in targets if not name.strip(". ")]
+    words = [f"{ALL_LINEAR} in a list"] if ALL_LINEAR in targets else []
+    return next(iter([*words, *empty, *(f"{name} twice" for name in twice)]), "" if targets else "no names")
 
 
 SHARE = 4e-4  # of a model's parameters, for each rank, where nobody has looked at the model: Llama-2-7B's

@@ -131,12 +131,18 @@ class Parts:
         """What `node` names by a path or as {url, sha256}; if it is not there, it is one of the `missing`."""
         return self.from_web(node) if isinstance(node.value, dict) else self.on_disk(node)
 
-    def on_disk(self, node: Node) -> LocalFile:
-        """The file or directory that a path names, relative to the file that says so; else it is `missing`."""
+    def on_disk(self, node: Node, most_bytes: int | None = None) -> LocalFile:
+        """The file or directory that a path names, relative to the file that says so; else it is `missing`. BadStudy
+        for a directory or a file of more than `most_bytes`, before it is read.
+        """
         told = Path(node.file).parent / os.path.expanduser(strict.read(str, node))
         # realpath: links in a circle lead nowhere, and raise nothing
         path = Path(os.path.realpath(paths.checked(told, f"{node.file}:{node.line}: {node.path}")))
-        if not path.is_file() and not path.is_dir():  # what is neither, a pipe say, can be read once at most
+        try:
+            is_there = path.is_file() or path.is_dir()
+        except OSError as e:  # such as a name that is too long
+            raise node.error(f"found a path that cannot be read ({e.strerror})", "a path is legal", "correct it") from e
+        if not is_there:  # what is neither, a pipe say, can be read once at most
             why = node.error(
                 f"no file at {path}",
                 "a path is legal, relative to the file that names it",
@@ -144,6 +150,10 @@ class Parts:
             )
             self.missing.setdefault(path, str(why))
             return LocalFile(f"missing {path}")  # told apart by path, as nobody knows its content
+        if most_bytes is not None and path.is_dir():
+            raise node.error("found a directory", "a file is legal here", "name the file in it")
+        if most_bytes is not None and (size := path.stat().st_size) > most_bytes:
+            raise node.error(f"found {size:,} bytes", f"{most_bytes:,} bytes at most are legal", "write less")
         found = self.fingerprint(path)
         self.files[found.sha256] = path
         return found
