@@ -12,7 +12,7 @@ from winsweep import synonyms
 from winsweep.errors import BadStudy
 
 T = typing.TypeVar("T")
-MOST_NAMED = 40  # names in a message
+MOST_NAMED, MOST_FOUND = 40, 1000  # names in a message, and letters of what was found
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -62,6 +62,7 @@ class Node:
     def error(self, found: str, legal: str, do: str = "") -> BadStudy:
         """What is wrong at this place, worded as every error is."""
         where = f"{self.file}:{self.line}: {self.path or 'the file'}"
+        found = found if len(found) <= MOST_FOUND else f"{found[:MOST_FOUND]}…"
         return BadStudy(f"{where}: {found}; {legal}" + (f"; {do}" if do else ""))
 
     def plain(self) -> typing.Any:
@@ -208,6 +209,8 @@ def _too_large(value: object) -> bool:
 
 
 def _advice(kind: type, value: object) -> str:
+    if value is None:
+        return "type one, or take the key out"
     if kind is str and not isinstance(value, (dict, list)):
         return f'quote it: "{str(value).lower()}"'
     if not isinstance(value, (str, int, float)):

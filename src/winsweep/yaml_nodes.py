@@ -1,5 +1,6 @@
 """How a YAML file becomes nodes: values that know the file, line and key where they were written."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from winsweep.errors import BadStudy
 from winsweep.strict import Findings, Node, near
 
 HALF = re.compile("[\ud800-\udfff]")
+MOST_ENTRIES = 500_000
 TAB, TABS = "'\\t'", "\nindent with spaces: YAML takes no tabs there"
 
 
@@ -29,11 +31,23 @@ def read_yaml(path: Path) -> Node:
             f"{path}: too many lists and mappings lie in each other; a few are legal; write the file anew"
         ) from None
     try:
+        if (num := _num_entries(root, {})) > MOST_ENTRIES:
+            raise BadStudy(f"{path}: found {num:,} entries, by aliases (*); {MOST_ENTRIES:,} are legal; remove aliases")
         return _node(root, str(path), "") if root else Node(None, str(path), 1, "")
     except RecursionError:
         raise BadStudy(
             f"{path}: an entry holds itself, by an alias (*) within its own anchor (&); remove the alias"
         ) from None
+
+
+def _num_entries(raw: yaml.Node | None, known: dict[int, int]) -> int:
+    """How many entries there are when each alias stands for a copy; RecursionError where one lies in itself."""
+    if raw is None or isinstance(raw, yaml.ScalarNode):
+        return 1
+    if id(raw) not in known:
+        parts = raw.value if isinstance(raw, yaml.SequenceNode) else [value for _, value in raw.value]
+        known[id(raw)] = 1 + sum(_num_entries(part, known) for part in parts)
+    return known[id(raw)]
 
 
 def _beside(path: Path) -> str:
@@ -60,10 +74,23 @@ def _node(raw: yaml.Node, file: str, path: str) -> Node:
         return Node(_mapping(raw, file, path), file, line, path)
     if isinstance(raw, yaml.SequenceNode):
         return Node([_node(v, file, f"{path}[{i}]") for i, v in enumerate(raw.value)], file, line, path)
-    node = Node(yaml.constructor.SafeConstructor().construct_object(raw), file, line, path)
+    node = Node(_scalar(raw, Node(raw.value, file, line, path)), file, line, path)
     if isinstance(node.value, str) and (half := HALF.search(node.value)):
         raise node.error(f"found {half[0]!a} alone, half of a character", "whole characters are legal", "remove it")
     return node
+
+
+def _scalar(raw: yaml.Node, at: Node) -> object:
+    try:
+        return yaml.constructor.SafeConstructor().construct_object(raw)
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as e:  # a date of month 13, =, !!int a, !own
+        kind = raw.tag.removeprefix("tag:yaml.org,2002:")
+        why = "" if isinstance(e, yaml.YAMLError) else f" ({e})"
+        raise at.error(
+            f"found {raw.value[:60]!r}, which YAML takes for a {kind}{why}",
+            "text, numbers, true and false are legal",
+            f"quote it: {json.dumps(raw.value[:60], ensure_ascii=False)}",
+        ) from None
 
 
 def _mapping(raw: yaml.MappingNode, file: str, path: str) -> dict[str, Node]:

@@ -45,10 +45,10 @@ def read_starts(
     such cell, one that trains nothing, a circle.
     """
     seen = strict.Findings()
-    trained, bare = (_names(entries, arms, points, seeds, is_trained) for is_trained in (True, False))
+    names = _names(entries, arms, points, seeds)
     found: dict[str, Start] = {}
     for name, node in ((e.name, e.own["from"]) for e in entries if e.model is None):
-        if start := seen.of(_start, name, node, trained, bare):
+        if start := seen.of(_start, name, node, names, arms):
             found[name] = start
     for name in found:
         seen.of(_refuse_circle, name, found)
@@ -57,41 +57,53 @@ def read_starts(
 
 
 def _names(
-    entries: Sequence[ModelEntry],
-    arms: Mapping[str, Arm],
-    points: Sequence[Point],
-    seeds: Sequence[int],
-    is_trained: bool,
-) -> dict[str, Name]:
-    """What a cell that is (or is not) trained may be called here: MODEL.ARM, with a seed, with a point, with both."""
-    fitting = [
-        (e.name, a.name) for e in entries for a in arms.values() if a.fits(e.name) and bool(a.task) == is_trained
-    ]
+    entries: Sequence[ModelEntry], arms: Mapping[str, Arm], points: Sequence[Point], seeds: Sequence[int]
+) -> dict[str, list[Name]]:
+    """What may be called so: MODEL.ARM, with a seed, with a point, with both; where names have dots, several cells."""
+    fitting = [(e.name, a.name) for e in entries for a in arms.values() if a.fits(e.name)]
     at_points: list[tuple[str, Point | None]] = [("", None)]
     at_points += [(label, point) for point in points if (label := selection.point_label(point))]
     at_seeds: list[tuple[str, int | None]] = [("", None), *((f".s{seed}", seed) for seed in seeds)]
-    return {
-        f"{model}.{arm}{of_seed}{of_point}": (model, arm, seed, point)
-        for of_point, point in at_points
-        for of_seed, seed in at_seeds
-        for model, arm in fitting
-    }
+    found: dict[str, list[Name]] = {}
+    for of_point, point in at_points:
+        for of_seed, seed in at_seeds:
+            for model, arm in fitting:
+                found.setdefault(f"{model}.{arm}{of_seed}{of_point}", []).append((model, arm, seed, point))
+    return found
 
 
-def _start(model: str, node: Node, trained: Mapping[str, Name], bare: Collection[str]) -> Start:
+def _start(model: str, node: Node, names: Mapping[str, Sequence[Name]], arms: Mapping[str, Arm]) -> Start:
     said: str = strict.read(str, node)
     epoch = EPOCH.search(said)
-    name = said[: epoch.start()] if epoch and epoch.end() == len(said) else said
-    if name in bare:
+    cells = names.get(said[: epoch.start()] if epoch and epoch.end() == len(said) else said, ())
+    others = [name for name, (of, *_) in names.items() if of[0] != model and arms[of[1]].section == "tasks"]
+    if not cells:
+        raise node.error(f"no cell {said!r} to start from", _legal(said, others))
+    below, arm, seed, point = cells[0]
+    if len(cells) > 1:
+        what = " or ".join(f"the arm {a} of {m}" for m, a, _, _ in cells)
         raise node.error(
-            f"found {said}, which trains nothing",
-            f"a cell that is trained is legal, such as {next(iter(trained), '-')}",
+            f"found {said}, which may be {what}", "a name of one cell is legal", "rename one of them, without the dot"
         )
-    if name not in trained:
-        others = [name for name, cell in trained.items() if cell[0] != model]
-        raise node.error(f"no cell {said!r} to start from", strict.near(said, others))
-    below, arm, seed, point = trained[name]
+    if arms[arm].of:
+        raise node.error(
+            f"found {said}, an adapter, whose rules are no part of a model",
+            "a cell of a task is legal",
+            f"type {said.replace(f'{below}.{arm}', f'{below}.{arms[arm].of}', 1)}",
+        )
+    if not arms[arm].task:
+        raise node.error(
+            f"found {said}, which trains nothing", f"a cell that is trained is legal, such as {next(iter(others), '-')}"
+        )
     return Start(below, arm, seed, point, (int(epoch[1]), int(epoch[2])) if epoch else None, node)
+
+
+def _legal(said: str, others: Collection[str]) -> str:
+    if not others:
+        return (
+            "a trained cell of another model is legal, and there is none; add a model with hf_id:, path: or pretrain:"
+        )
+    return strict.near(said, others)
 
 
 def _refuse_circle(name: str, starts: Mapping[str, Start]) -> None:

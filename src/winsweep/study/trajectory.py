@@ -24,6 +24,12 @@ def at_epoch(cell: Cell, epoch: int, at: Node) -> Cell:
             "a run of known length has a trajectory",
             f"type picks: {{{run.choice.name}: {{epochs: {max(epoch + 1, 2)}}}}}, or take trajectory out",
         )
+    if run.recipe.epochs == 1:
+        raise at.error(
+            f"found a trajectory where {cell.label} has one epoch",
+            "a point before the last epoch's end is legal",
+            "take trajectory out, or give the run more epochs",
+        )
     if not 0 < epoch < run.recipe.epochs:
         raise at.error(
             f"found {epoch}",

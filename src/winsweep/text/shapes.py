@@ -42,6 +42,7 @@ PASSED_OVER = frozenset(
         "timestamp",
     )
 )
+MOST_SHOWN, MOST_NAMED = 60, 20  # letters of a value and names of columns in a message
 ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
 CALLS = ("tool_calls", "function_call", "tools", "functions", "tool_call_id", "images", "image", "audio", "videos")
 
@@ -52,6 +53,11 @@ def conversation(instruction: str, response: str) -> list[Message]:
 
 def text(row: Mapping, name: str) -> str:
     """The text under `name`; BadData where there is none."""
+    if has(row, name) and not isinstance(row[name], str):
+        raise BadData(
+            f"no text under {name!r}: found {repr(row[name])[:MOST_SHOWN]}; text is legal; write it in quotes, or "
+            f"remove the row"
+        )
     if not isinstance(row.get(name), str):
         like = synonyms.closest(name, [str(k) for k, v in row.items() if isinstance(v, str) and k not in NAMES])
         do = (
@@ -59,8 +65,15 @@ def text(row: Mapping, name: str) -> str:
             if like
             else ""
         )
-        raise BadData(f"no text under {name!r}; the row has {', '.join(map(str, row)) or 'nothing'}{do}")
+        raise BadData(f"no text under {name!r}; the row has {_names(row)}{do}")
     return row[name]
+
+
+def _names(row: Mapping) -> str:
+    """The columns of a row, as many as a person reads."""
+    more = len(row) - MOST_NAMED
+    shown = ", ".join(str(name)[:MOST_SHOWN] for name in list(row)[:MOST_NAMED])
+    return (shown or "nothing") + (f" and {more} more" if more > 0 else "")
 
 
 def with_input(row: Mapping) -> str:
@@ -111,7 +124,7 @@ def renamed(row: Mapping, columns: Iterable[tuple[str, str]], ignore: Collection
     rest = {name: value for name, value in row.items() if name not in ignore and name not in theirs_of.values()}
     for ours, theirs in theirs_of.items():
         if theirs not in row:
-            raise BadData(f"no {theirs!r}, which columns: names; the row has {', '.join(map(str, row)) or 'nothing'}")
+            raise BadData(f"no {theirs!r}, which columns: names; the row has {_names(row)}")
         if has(rest, ours):
             raise BadData(
                 f"columns: reads {theirs!r} as {ours}, and the row has {ours!r}, too; one is legal; type ignore: "
@@ -123,9 +136,8 @@ def renamed(row: Mapping, columns: Iterable[tuple[str, str]], ignore: Collection
 def refuse_unknown(row: Mapping, known: Collection[str]) -> None:
     """BadData for a key with content that is neither known nor such that plainly says nothing to learn from."""
     for name in row:
-        if has(row, name) and not (
-            name in known or name in PASSED_OVER or (str(name).endswith("_id") and name not in CALLS)
-        ):
+        is_read = name in known or name in PASSED_OVER or (str(name).endswith("_id") and name not in CALLS)
+        if has(row, name) and not is_read:
             raise BadData(
                 f"the row has {name!r} ({str(row[name])[:40]!r}), which would not be read; legal are {SHAPES}; to read "
                 f"it, type "
@@ -143,7 +155,7 @@ def message(given: object) -> Message:
             "messages is not a list of {role, content}"
             + ("; from: lima reads a list of texts" if isinstance(given, str) else f"; found {str(given)[:60]!r}")
         )
-    said, content = ("role", "content") if "role" in given else ("from", "value")
+    said, content = ("role", "content") if {"role", "content"} <= given.keys() else ("from", "value")
     for name in given:
         if has(given, name) and name not in (said, content, "weight", "train", "id"):
             raise BadData(
@@ -151,8 +163,10 @@ def message(given: object) -> Message:
                 f"content, and weight or "
                 "train; take it out of the message, or remove the row"
             )
-    if given[said] not in ROLES:
-        raise BadData(f"a message has the role {given[said]!r}; {', '.join(ROLES)} are legal; remove the row")
+    if not isinstance(given[said], str) or given[said] not in ROLES:
+        raise BadData(
+            f"a message has the role {repr(given[said])[:MOST_SHOWN]}; {', '.join(ROLES)} are legal; remove the row"
+        )
     read: Message = {"role": ROLES[given[said]], "content": _content(given[content])}
     return read if _is_learned(given) or read["role"] != "assistant" else read | {"weight": 0}
 
@@ -189,7 +203,8 @@ def _shape(row: Mapping) -> tuple[str, set[str]]:
 def listed(row: Mapping, name: str) -> list:
     """The list under `name`; BadData for anything else."""
     if not isinstance(row[name], list):
-        raise BadData(f"{name} is not a list of {{role, content}}; found {str(row[name])[:60]!r}")
+        table = "; a field of a table is text, so save these rows as .jsonl" if isinstance(row[name], str) else ""
+        raise BadData(f"{name} is not a list of {{role, content}}; found {str(row[name])[:MOST_SHOWN]!r}{table}")
     return row[name]
 
 
