@@ -205,8 +205,7 @@ def refuse_twins(named: list[tuple[str, object]], at: Node) -> None:
 def one_of(names: Mapping[str, Arm], name: str, at: Node, fits: Callable[[Arm], bool] = lambda _: True) -> Arm:
     """The arm called `name`; BadStudy, with the near miss, if there is none that fits."""
     if name not in names or not fits(names[name]):
-        where = "in this study" if name not in names else "for every model that asks for it"
         raise at.error(
-            f"no task or adapter {name!r} {where}", strict.near(name, [n for n, a in names.items() if fits(a)])
+            f"no task or adapter {name!r} in this study", strict.near(name, [n for n, a in names.items() if fits(a)])
         )
     return names[name]
