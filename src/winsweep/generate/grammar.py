@@ -171,13 +171,13 @@ class Mask:
         Depth first; at each step tokens of one byte before longer ones, those that were taken least, and what closes
         something.
         """
-        begun, taken = time.process_time(), Counter[int]()
+        begun, taken, gave_up = time.process_time(), Counter[int](), False
         open_states = [(self.begun, self._next(self.begun, taken))]
         for _ in range(num_masks):
             while open_states and not open_states[-1][1]:
                 open_states.pop()
             if not open_states:
-                return False
+                return None if gave_up else False
             if time.process_time() - begun > MOST_TRY_S:
                 return None
             matcher, left = open_states[-1]
@@ -187,6 +187,7 @@ class Mask:
             after = matcher.deep_copy()
             after.consume_token(left.pop())
             open_states.append((after, self._next(after, taken)))
+            gave_up = gave_up or "lexer error" in _given_up(after)  # a limit of the library, and no dead end
         return None
 
     def _next(self, matcher: "LLMatcher", taken: Counter[int]) -> list[int]:
