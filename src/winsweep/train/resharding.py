@@ -10,7 +10,6 @@ it was.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -73,11 +72,9 @@ def _of_stage_1_and_2(engine: Engine, named: Sequence[tuple[str, Tensor]]) -> It
     round_robin_gradients.
     """
     zero, names = engine.optimizer, {id(p): name for name, p in named}
-    said = getattr(zero, "round_robin_bit16_offsets", None)  # older versions put them one behind the other
     for group, members in enumerate(zero.round_robin_bit16_groups):
         begin, size = engine.global_rank * zero.partition_size[group], zero.partition_size[group]
-        offsets = said[group] if said else accumulate((p.numel() for p in members[:-1]), initial=0)
-        for p, at in zip(members, offsets):
+        for p, at in zip(members, zero.round_robin_bit16_offsets[group]):
             low, high = max(begin, at), min(begin + size, at + p.numel())
             yield Piece(names[id(p)], group, low - begin, low - at, max(0, high - low))
 
