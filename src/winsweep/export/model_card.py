@@ -8,6 +8,7 @@ import yaml
 
 from winsweep.escapes import cell, code, visible
 from winsweep.export.facts import Facts, Origin, Row
+from winsweep.export.loading import is_on_hub, loading
 
 RATES = {  # of the columns of results.csv: kind, and what it is called
     "lc_win_rate_pct": ("lc_win_rate", "length-controlled win rate"),
@@ -22,22 +23,6 @@ question = "How do I boil an egg?"
 answer = model.generate(**inputs, max_new_tokens={max_new_tokens}, do_sample=False)
 print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
 """
-MODEL = """\
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-name = {name}  # on the hub, or a directory
-tokenizer = AutoTokenizer.from_pretrained(name)
-model = AutoModelForCausalLM.from_pretrained(name, dtype="{precision}")"""
-ADAPTED = """\
-from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-
-name = {name}  # on the hub, or a directory
-base = {base}
-tokenizer = AutoTokenizer.from_pretrained(name)
-model = AutoModelForCausalLM.from_pretrained({where}, dtype="{precision}")
-model.generation_config = GenerationConfig.from_pretrained(name)
-model = PeftModel.from_pretrained(model, name).eval()"""
 PAPER = """\
 @article{hewitt2024instruction,
   title = {Instruction Following without Instruction Tuning},
@@ -128,23 +113,8 @@ def beneath(told: Facts) -> str:
         what = f"{code(told.base.name)}, winsweep's {code(told.worn_by)}"
     else:
         what = source(told.base)
-    where = "" if _is_on_hub(told) else " It is on no hub that is known here: whoever made it can pass it on."
+    where = "" if is_on_hub(told) else " It is on no hub that is known here: whoever made it can pass it on."
     return f"These are adapters alone (LoRA), in the form of peft. They belong to {what}.{where}"
-
-
-def _is_on_hub(told: Facts) -> bool:
-    """Whether the model that adapters belong to is a model of the hub."""
-    return bool(told.base.hf_id) and not told.worn_by
-
-
-def _loading(told: Facts, name: str, precision: str) -> str:
-    """The lines that load the tokenizer and the model."""
-    if not told.is_adapter:
-        return MODEL.format(name=json.dumps(name), precision=precision)
-    hub = _is_on_hub(told)
-    base = json.dumps(told.base.hf_id) if hub else '"DIRECTORY"  # of the model that the adapters belong to'
-    where = f"base, revision={json.dumps(told.base.revision)}" if hub else "base"
-    return ADAPTED.format(name=json.dumps(name), base=base, where=where, precision=precision)
 
 
 def use(told: Facts, has_template: bool, name: str) -> str:
@@ -155,7 +125,7 @@ def use(told: Facts, has_template: bool, name: str) -> str:
         user, assistant = (json.dumps(f"{told.frame[who]}\n", ensure_ascii=False) for who in ("user", "assistant"))
         prompt = f'inputs = tokenizer({user} + question + "\\n" + {assistant}, return_tensors="pt")'
     precision = {"fp32": "float32", "bf16": "bfloat16"}[str(told.decoding["precision"])]
-    model = _loading(told, name, precision)
+    model = loading(told, name, precision)
     text = HOW.format(model=model, prompt=prompt, max_new_tokens=told.decoding["max_new_tokens"])
     beside = f"{beneath(told)}\n\n" if told.is_adapter else ""
     return f"## Use\n\n{beside}```python\n{text}```\n\n{_said_of_prompts(told, has_template)}"
