@@ -38,7 +38,7 @@ def _row(cell: Cell, judged: Artifact, need: Need) -> dict:
     if cell.training:
         made["finetune"] = need("finetune", cell.training).digest
     starts = starts_text(cell.comparison.candidate.model)
-    return {
+    row = {
         "label": cell.label,
         "model": cell.model,
         "task": cell.task,
@@ -46,10 +46,9 @@ def _row(cell: Cell, judged: Artifact, need: Need) -> dict:
         "varying": dict(cell.varying),
         "leave_out": list(cell.leave_out),
         "keys": made,
-    } | (
-        ({"choice": _named(cell.training.choice)} if cell.training and cell.training.choice else {})
-        | ({"starts_from": starts} if starts else {})
-    )
+    }
+    row |= {"choice": _named(cell.training.choice)} if cell.training and cell.training.choice else {}
+    return row | ({"starts_from": starts} if starts else {})
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ def run(job: Job) -> None:
             "dataset": row["dataset"],
             "num_tokens": a.num_tokens,
             "truncated": a.truncated,
-            **({"grammar": a.grammar} if a.grammar else {}),
         }
+        | ({"grammar": a.grammar} if a.grammar else {})
         | ({"messages": row["messages"]} if "messages" in row else {})
         for row, a in zip(asked, answers, strict=True)
     ]
