@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
-from tokenizers.decoders import ByteFallback, Fuse, Sequence
+from tokenizers.decoders import ByteFallback, Decoder, Fuse, Replace, Sequence
 from tokenizers.models import BPE
 from transformers import (
     AutoConfig,
@@ -60,6 +60,13 @@ def saved(tokenizer: PreTrainedTokenizerBase, folder: Path) -> str:
     return str(folder)
 
 
+def spelled(folder: Path, decoder: Decoder) -> str:
+    """Such a model, with a tokenizer of single characters."""
+    backend = Tokenizer(BPE({c: n for n, c in enumerate(["</s>", "<unk>", *CHARACTERS])}, [], unk_token="<unk>"))
+    backend.decoder = Sequence([decoder, Fuse()])
+    return saved(PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>", unk_token="<unk>"), folder)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     tokenizer = learn(["<|user|>\nHello you! What is it?\n<|assistant|>\n"] * 3, 300)
@@ -92,9 +99,20 @@ def on_a_small_machine(monkeypatch):
     monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 
-def answers(model, work, engine: str, adapter: Adapter | None, stopping=lambda: None, lora=None, grammar=None):
+def answers(
+    model,
+    work,
+    engine: str,
+    adapter: Adapter | None,
+    stopping=lambda: None,
+    lora=None,
+    grammar=None,
+    precision="fp32",
+    note=lambda _: None,
+):
+    """Answers, and what is recorded with them."""
     work.mkdir(exist_ok=True)
-    decoding = Decoding(max_new_tokens=60, batch=5, engine=engine)
+    decoding = Decoding(max_new_tokens=60, batch=5, engine=engine, precision=precision)
     remarks: dict[str, object] = {}
     made = answer_all(
         ASKED,
@@ -106,6 +124,7 @@ def answers(model, work, engine: str, adapter: Adapter | None, stopping=lambda: 
         work,
         lambda a, b: None,
         stopping,
+        note,
         remark=remarks.update,
         lora=lora,
         grammar=grammar,
@@ -140,13 +159,20 @@ def test_answers_are_those_of_the_slots_and_go_on_after_a_stop(model, tmp_path, 
 @pytest.mark.filterwarnings("default")
 def test_a_dead_end_ends_and_is_counted_as_in_the_slots(tmp_path):
     """The tokenizer has no é."""
-    backend = Tokenizer(BPE({c: n for n, c in enumerate(["</s>", "<unk>", *CHARACTERS])}, [], unk_token="<unk>"))
-    backend.decoder = Sequence([ByteFallback(), Fuse()])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>", unk_token="<unk>")
-    model, dead = saved(tokenizer, tmp_path / "model"), Grammar("regex", "[a-m]{2}([a-z]{3}|é)|[n-z]{2,6}é")
+    model, dead = spelled(tmp_path / "model", ByteFallback()), Grammar("regex", "[a-m]{2}([a-z]{3}|é)|[n-z]{2,6}é")
     wanted, told = answers(model, tmp_path / "slots", "slots", None, grammar=dead)
     assert answers(model, tmp_path / "vllm", "vllm", None, grammar=dead) == (wanted, told)
     assert told["grammar"]["dead end"]
+
+
+@pytest.mark.vllm
+@pytest.mark.filterwarnings("default")
+def test_after_a_tokenizer_that_cannot_write_under_a_grammar_the_next_answers_are_whole(tmp_path):
+    model = spelled(tmp_path / "model", Replace("a", "a"))
+    wanted = answers(model, tmp_path / "slots", "slots", None)
+    with pytest.raises(BadStudy, match="cannot write under one"):
+        answers(model, tmp_path / "failed", "vllm", None, grammar=WORDS)
+    assert answers(model, tmp_path / "vllm", "vllm", None) == wanted
 
 
 @pytest.mark.vllm
@@ -162,6 +188,16 @@ def test_adapters_answer_as_in_the_slots_and_share_a_load(model, adapters, tmp_p
     )
     assert found == wanted and len({tuple(a.text for a in made) for made, _ in wanted}) == 4
     assert [rank for *_, rank, _ in loads] == [8, 16]  # room for rank 4, then for 12
+
+
+@pytest.mark.vllm
+@pytest.mark.filterwarnings("default")
+def test_adapters_that_vllm_rounds_are_told(model, adapters, tmp_path):
+    """Some tokens then differ from those of the slots, whose adapters are in fp32."""
+    for engine, told in (("slots", "slots"), ("vllm", "vllm, adapters rounded to bf16")):
+        notes: list[str] = []
+        answers(model, tmp_path / engine, engine, None, lora=adapters[0], precision="bf16", note=notes.append)
+        assert notes == [told]
 
 
 @pytest.mark.vllm

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import AutoConfig, PreTrainedConfig
@@ -17,7 +18,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from winsweep.errors import BadStudy, Stopped
 from winsweep.generate.decoder import Prompt
 from winsweep.generate.grammar_words import refuse_stops
-from winsweep.generate.model_cache import DTYPES, held
+from winsweep.generate.model_cache import DTYPES, forget, held
 from winsweep.study.cell import Decoding, HubModel
 from winsweep.study.frame import Frame
 from winsweep.study.lora import VLLM_RANKS
@@ -27,6 +28,9 @@ from winsweep.text.ends import Ends
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import read_report, refuse
 from winsweep.train.lora import CONFIG
+
+if TYPE_CHECKING:
+    from vllm.v1.engine.llm_engine import LLMEngine
 
 SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_USE_V2_MODEL_RUNNER": "0", "VLLM_NO_USAGE_STATS": "1"}
 MISSING = (
@@ -78,12 +82,21 @@ class Engine:
             while open_rows:
                 if reason := stopping():
                     raise Stopped(reason)
-                for said in engine.step():
+                for said in _step(engine):
                     if said.finished:
                         open_rows.remove(int(said.request_id))
                         yield int(said.request_id), list(said.outputs[0].token_ids)
         finally:
             engine.abort_request([str(row) for row in open_rows])
+
+
+def _step(engine: "LLMEngine") -> list:
+    """A step of all requests. One that fails is left in the middle, so nobody goes on with this engine."""
+    try:
+        return engine.step()
+    except Exception:
+        forget()
+        raise
 
 
 def takes_adapters(config: PreTrainedConfig) -> bool | None:
