@@ -6,8 +6,8 @@ import argparse
 import os
 import re
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from winsweep.errors import BadData, BadStudy
 
@@ -25,7 +25,7 @@ def checked(path: str | Path, where: str) -> Path:
     return Path(path)
 
 
-def opened(path: Path, legal: str) -> BinaryIO:
+def opened(path: Path, legal: str) -> BufferedReader:
     """The regular file at `path`, to be read. BadData for a pipe or a device, which may never end; `legal` says what is
     legal. OSError as of the disk.
     """
