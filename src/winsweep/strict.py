@@ -16,9 +16,15 @@ MOST_NAMED, MOST_FOUND = 40, 1000  # names in a message, and letters of what was
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def number(default: int | float, low: float, high: float = math.inf) -> typing.Any:
+def number(default: int | float | None, low: float, high: float = math.inf) -> typing.Any:
     """A dataclass field whose values in a file lie between `low` and `high`, both legal."""
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
+
+
+def text_of_file(**more: typing.Any) -> typing.Any:
+    """A dataclass field of text, for which a study names a file: what is in it. `more` is metadata, or a default."""
+    default = {"default": more.pop("default")} if "default" in more else {}
+    return dataclasses.field(metadata={"is_file": True, **more}, **default)
 
 
 class Findings:

@@ -105,8 +105,8 @@ def test_limits_move_no_key_and_reach_the_job(tmp_path):
         (
             "judge: gpt5",
             (
-                "no file gpt5.py in judges/; legal: alpaca, alpaca_eval_2, chain_of_thought, gpt_6_luna, local, "
-                "reference_overlap"
+                "no file gpt5.py in judges/; legal: alpaca, alpaca_eval_2, chain_of_thought, gpt_6_luna, jury, "
+                    "local, reference_overlap, reward_model, rubric"
             ),
         ),
     ],
