@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.judge import asked
 from winsweep.store.manifest import write_atomic
 from winsweep.study import jury
 from winsweep.study.uses import JudgeUse
@@ -20,6 +19,7 @@ def want(ask: JudgeUse, need: Need) -> Want:
 def run(job: Job) -> None:
     from winsweep.check import judge
     from winsweep.check.finding import error_of
+    from winsweep.judge import asked
 
     which = asked.restored(job.params["judge"], job.file, {})
     findings = []

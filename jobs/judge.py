@@ -8,13 +8,14 @@ from pathlib import Path
 from winsweep.attempt.job import Job
 from winsweep.errors import Stopped
 from winsweep.graph import Need, Want
-from winsweep.judge import asked
 from winsweep.study.cell import Comparison, Data, LocalFile
 
 VERSION = 1
 
 
 def want(ask: Comparison, need: Need) -> Want:
+    from winsweep.judge import asked
+
     inputs = {
         "candidate": need("generate", ask.candidate),
         "instructions": need("prepare", Data("instructions", ask.candidate.instructions)),
@@ -28,7 +29,7 @@ def want(ask: Comparison, need: Need) -> Want:
 
 
 def run(job: Job) -> None:
-    from winsweep.judge import ledger, pairs, questions
+    from winsweep.judge import asked, ledger, pairs, questions
 
     wanted, num_matched = pairs.read(
         job.inputs["instructions"] / "instructions.jsonl", job.inputs["candidate"] / "outputs.json", _reference(job)

@@ -21,12 +21,6 @@ def number(default: int | float | None, low: float, high: float = math.inf) -> t
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
 
 
-def text_of_file(**more: typing.Any) -> typing.Any:
-    """A dataclass field of text, for which a study names a file: what is in it. `more` is metadata, or a default."""
-    default = {"default": more.pop("default")} if "default" in more else {}
-    return dataclasses.field(metadata={"is_file": True, **more}, **default)
-
-
 class Findings:
     """BadStudy errors of parts that do not depend on each other, kept so that a person hears of all of them at once."""
 

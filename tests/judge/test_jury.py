@@ -7,7 +7,7 @@ import pytest
 
 from winsweep import keys
 from winsweep.errors import BadStudy, JudgeFailed, JudgeRefused
-from winsweep.judge import asked
+from winsweep.judge import asked, jury
 from winsweep.judges import alpaca
 from winsweep.study.cell import Judge
 from winsweep.study.parts import Parts
@@ -78,6 +78,18 @@ def test_both_orders_of_all_judges_give_the_bias_of_the_jury(server, tmp_path):
     assert all(sum(r["preferences_by_order"]) / 2 == pytest.approx(r["preference"]) for r in made(job))
 
 
+def test_fingerprints_and_sampled_verdicts_of_its_judges_are_told():
+    rows = [
+        {"preference": 1.2, "system_fingerprint": "fp_1", "samples": "8", "preference_standard_error": 0.3},
+        {"preference": 1.6, "system_fingerprint": "fp_2", "samples": "8", "preference_standard_error": 0.4},
+        {"preference": 1.0},
+    ]
+    found = jury.together([Judge("alpaca", 1, None), Judge("alpaca", 1, None), Judge("fair", 1, None)], rows)
+    assert found["system_fingerprint"] == "fp_1 and fp_2" and found["samples"] == "8"
+    assert found["preference_standard_error"] == pytest.approx(0.5 / 3)
+    assert found["preference"] == pytest.approx(3.8 / 3) and "preferences_by_order" not in found
+
+
 def test_one_that_fails_is_named_and_what_the_others_said_is_kept(server, tmp_path):
     two = "judge: {from: jury, judges: [{from: alpaca, model: gone}, {from: alpaca, model: m}]}"
     judge, files = read(tmp_path, two)
@@ -103,12 +115,12 @@ def test_what_may_pass_may_be_tried_again(server, tmp_path):
 
 
 def test_a_jury_is_known_by_its_judges(tmp_path):
-    jury = "judge: {{from: jury, judges: [reference_overlap, {{from: alpaca, model: {}}}]}}"
-    one, other = (read(tmp_path, jury.format(model))[0] for model in "ab")
+    named = "judge: {{from: jury, judges: [reference_overlap, {{from: alpaca, model: {}}}]}}"
+    one, other = (read(tmp_path, named.format(model))[0] for model in "ab")
     assert asked.identity_of(one) != asked.identity_of(other) and keys.digest(one) != keys.digest(other)
     said = asked.identity_of(one)["judges"][1]
     assert said["judge"] == "alpaca" and said["model"] == "a" and len(said["prompt_sha256"]) == 64
-    limited = jury.format("a").replace("model: a", "model: a, limits: {dollars: 3}")
+    limited = named.format("a").replace("model: a", "model: a, limits: {dollars: 3}")
     assert keys.digest(read(tmp_path, limited)[0]) == keys.digest(one)
     assert json.loads(keys.canonical(one))["options"]["judges"][0]["name"] == "reference_overlap"
 

@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, LlamaConfig, LlamaForSequenceClassification
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from winsweep.check import judge as check
 from winsweep.errors import BadData, BadStudy, JudgeRefused
@@ -28,17 +28,7 @@ WORDS = "the model that writes best is one of many, and its outputs are long or 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A random Llama that gives one number, with the tokenizer of the tiny judge, whose padding token is unsaid."""
-    judge, found = tiny.make(tmp_path_factory.mktemp("judge")), tmp_path_factory.mktemp("reward")
-    tokenizer = AutoTokenizer.from_pretrained(judge)
-    tokenizer.save_pretrained(found)
-    torch.manual_seed(1)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    ends = {"bos_token_id": 0, "eos_token_id": 1, "max_position_embeddings": 512, "initializer_range": 0.5}
-    LlamaForSequenceClassification(
-        LlamaConfig(vocab_size=len(tokenizer), num_labels=1, pad_token_id=None, **sizes, **ends)
-    ).save_pretrained(found)
-    return found
+    return tiny.make_reward(tmp_path_factory.mktemp("reward"), tiny.make(tmp_path_factory.mktemp("judge")))
 
 
 def make_pairs(num: int) -> list[dict]:
@@ -156,7 +146,7 @@ def pickled(folder, to):
         (two_outputs, r"gives 2 numbers; legal is one, the reward \(num_labels: 1"),
         (no_template, r"has no chat template"),
         (no_head, r"has no weights for score.weight"),
-        (language_model, r"is a LlamaForCausalLM; legal is a model with a head that gives one number"),
+        (language_model, r"is a LlamaForCausalLM; legal is one with a head that gives one number"),
         (pickled, r"has no weights in files of safetensors"),
     ],
 )

@@ -67,7 +67,7 @@ def test_verdicts_in_brackets_are_sampled_too(server, monkeypatch, tmp_path):
     monkeypatch.setattr(loopback, "completion_text", written(["so [[A]]", "so [[C]]"]))
     options = chain_of_thought.Options("m", samples=2, both_orders=True, limits=Limits(in_flight=1))
     (row,) = ask(chain_of_thought, make_pairs(1), options, tmp_path)
-    assert row["preferences_by_order"] == [1.75, 1.25] and row["preference"] == 1.5
+    assert row["preferences_by_order"] == [1.25, 1.75] and row["preference"] == 1.5
     plain = chain_of_thought.identity(chain_of_thought.Options("m"))
     assert place(tmp_path, "x", 1, plain) == place(tmp_path, "x", 1, chain_of_thought.identity(options))
 
@@ -98,7 +98,7 @@ def test_samples_that_would_be_alike_are_refused(tmp_path):
             alpaca.identity(alpaca.Options(str(folder), samples=3))
 
 
-def test_the_bill_counts_every_sample():
+def test_the_cost_counts_every_sample():
     options = alpaca.Options(model="m", both_orders=True, samples=4)
     workload = alpaca.workload(options)
     assert (workload.per_pair, workload.samples, workload.order) == (8, 4, "both")

@@ -24,8 +24,9 @@ def look(module: ModuleType, options: object) -> list[Finding]:
     """Every check of a judge (a file of judges/ with its options); one free request to a paid one's endpoint."""
     if hasattr(module, "faults"):
         return list(_judged_by(module, options))
-    if hasattr(options, "weights") and hasattr(options, "path"):
-        return list(_local(options.weights, options.path))
+    weights = getattr(options, "weights", None)
+    if isinstance(weights, HubModel) or (hasattr(options, "weights") and hasattr(options, "path")):
+        return list(_local(weights, getattr(options, "path", "")))
     if hasattr(options, "limits") and hasattr(module, "workload"):
         return list(_paid(module.workload(options).model, options.limits))
     return []

@@ -72,13 +72,14 @@ def told(cost: JudgeCost, store: Path) -> str:
 
 def _sum(costs: Sequence[JudgeCost]) -> str:
     """What the judges of a jury cost together, after `told` of each."""
-    dollars = 0.0
-    for cost in costs:
-        price = prices.price_of(cost.workload.model) if cost.workload and cost.limits else None
-        if price and cost.workload:
-            dollars += price.dollars(*tokens_of(cost.workload, cost.questions, cost.unseen))
-    of = sum(bool(cost.workload and cost.limits) for cost in costs)
-    return f"jury: {len(costs)} judges, {of} of them paid: about {amounts.dollars(dollars)} in all, as far as is known"
+    paid = [(cost, cost.workload) for cost in costs if cost.workload and cost.limits]
+    who = f"jury: {len(costs)} judges, {len(paid)} of them paid"
+    if any(cost.unknown for cost, _ in paid):
+        return f"{who}; what they cost together is not known yet"
+    known = [(cost, work, price) for cost, work in paid if (price := prices.price_of(work.model))]
+    dollars = sum(price.dollars(*tokens_of(work, cost.questions, cost.unseen)) for cost, work, price in known)
+    less = f", without the {len(paid) - len(known)} whose price is not known" if len(known) < len(paid) else ""
+    return f"{who}: about {amounts.dollars(dollars)} in all{less}"
 
 
 def tokens_of(workload: prices.Workload, asked: Collection[Question], unseen: int) -> tuple[int, int]:

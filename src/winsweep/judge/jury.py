@@ -1,5 +1,6 @@
 """Several judges asked about the same pairs, one after another: the mean of what they prefer, and what each said."""
 
+import math
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
@@ -73,7 +74,19 @@ def together(judges: Sequence[Judge], rows: Sequence[Row]) -> Row:
         "served_model": " and ".join(dict.fromkeys(row.get("served_model") or "-" for row in rows)) if raw else "",
         "date": max(str(row.get("date") or "") for row in rows),
         **({"preferences_by_order": [fmean(side) for side in zip(*orders)]} if all(orders) else {}),
+        **_of_some(rows),
     }
+
+
+def _of_some(rows: Sequence[Row]) -> Row:
+    """What only some judges' rows have: fingerprints of models, and the error of verdicts that were sampled."""
+    prints = dict.fromkeys(said for row in rows if (said := row.get("system_fingerprint")))
+    errors = {i: e for i, row in enumerate(rows) if (e := row.get("preference_standard_error")) is not None}
+    found: Row = {"system_fingerprint": " and ".join(prints)} if prints else {}
+    if errors:
+        found["samples"] = " or ".join(dict.fromkeys(str(rows[i].get("samples", "")) for i in errors))
+        found["preference_standard_error"] = math.sqrt(sum(e * e for e in errors.values())) / len(rows)
+    return found
 
 
 def name_of(judge: Judge, row: Row) -> str:

@@ -16,8 +16,9 @@ from winsweep.judge.chat import ChatJudge
 from winsweep.judge.ledger import Ledger
 from winsweep.judge.prices import Workload
 from winsweep.keys import added, name_only
-from winsweep.strict import number, text_of_file
+from winsweep.strict import number
 from winsweep.study.cell import HubModel, LocalFile
+from winsweep.study.judges import text_of_file
 
 VERSION = 1
 

@@ -15,7 +15,8 @@ from winsweep.judge.limits import Limits
 from winsweep.judge.paid import over_http
 from winsweep.judge.sampling import sampled
 from winsweep.keys import name_only
-from winsweep.strict import number, text_of_file
+from winsweep.strict import number
+from winsweep.study.judges import text_of_file
 
 VERSION = 1
 

@@ -3,7 +3,7 @@ judges of a jury.
 """
 
 from collections.abc import Mapping
-from dataclasses import Field, replace
+from dataclasses import Field, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -14,6 +14,14 @@ from winsweep.study import jury
 from winsweep.study.cell import Judge, LocalFile
 
 MOST_TEXT = 100_000  # bytes of a file whose text is an option
+
+
+def text_of_file(**more: Any) -> Any:
+    """A field of a judge's Options that is a text, for which a study names the file that it stands in. `more` is the
+    field's metadata, or its default.
+    """
+    default = {"default": more.pop("default")} if "default" in more else {}
+    return field(metadata={"is_file": True, **more}, **default)
 
 
 class Reads(Protocol):
