@@ -18,6 +18,19 @@ from .asking import ledger_of, options
 from .pairs import expected, make_pair, make_pairs
 from .test_stage import STAGE, made, make_job
 
+ODD = """from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Options:
+    pass
+
+def identity(options):
+    return {}
+
+def annotate(pairs, options, keep, ledger=None):
+    keep([pair | {"preference": None} for pair in pairs])
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -112,6 +125,15 @@ def test_what_may_pass_may_be_tried_again(server, tmp_path):
     with pytest.raises(JudgeFailed, match=r"judge 2 of 2, alpaca: .*seconds|s of rest") as caught:
         STAGE.run(job_of(tmp_path, make_pairs(6), judge, files))
     assert not isinstance(caught.value, JudgeRefused)
+
+
+def test_a_judge_of_ones_own_without_a_number_is_named(tmp_path):
+    (tmp_path / "judges").mkdir()
+    (tmp_path / "judges/odd.py").write_text(ODD)
+    judge, files = read(tmp_path, "judge: {from: jury, judges: [reference_overlap, odd]}")
+    job = job_of(tmp_path, make_pairs(3), judge, {sha: str(path) for sha, path in files.items()})
+    with pytest.raises(JudgeRefused, match=r"judge 2 of 2, odd: judge odd: found the preference None of 'Question 0"):
+        STAGE.run(job)
 
 
 def test_a_jury_is_known_by_its_judges(tmp_path):

@@ -73,10 +73,12 @@ def told(cost: JudgeCost, store: Path) -> str:
 def _sum(costs: Sequence[JudgeCost]) -> str:
     """What the judges of a jury cost together, after `told` of each."""
     paid = [(cost, cost.workload) for cost in costs if cost.workload and cost.limits]
-    who = f"jury: {len(costs)} judges, {len(paid)} of them paid"
+    who = f"jury: {len(costs)} judges, {len(paid) or 'none'} of them paid"
     if any(cost.unknown for cost, _ in paid):
         return f"{who}; what they cost together is not known yet"
     known = [(cost, work, price) for cost, work in paid if (price := prices.price_of(work.model))]
+    if not known:
+        return f"{who}; no price of {'them' if len(paid) > 1 else 'it'} is known" if paid else f"{who}; free"
     dollars = sum(price.dollars(*tokens_of(work, cost.questions, cost.unseen)) for cost, work, price in known)
     less = f", without the {len(paid) - len(known)} whose price is not known" if len(known) < len(paid) else ""
     return f"{who}: about {amounts.dollars(dollars)} in all{less}"

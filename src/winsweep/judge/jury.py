@@ -30,8 +30,8 @@ def judge_together(
 
     for i, judge in enumerate(judges):
 
-        def hear(rows: list[Row], own: dict[str, Row] = said[i]) -> None:
-            own.update({row["instruction"]: row for row in rows})
+        def hear(rows: list[Row], judge: Judge = judge, own: dict[str, Row] = said[i]) -> None:
+            own.update({row["instruction"]: _checked(judge, row) for row in rows})
             whole = [row["instruction"] for row in rows if all(row["instruction"] in s for s in said)]
             keep([by_text[text] | together(judges, [s[text] for s in said]) for text in whole])
 
@@ -42,6 +42,17 @@ def judge_together(
             failed[i] = error
     if failed:
         raise _failure(judges, failed)
+
+
+def _checked(judge: Judge, row: Row) -> Row:
+    """A judge's row with a preference; BadData for any other, such as a judge of a person's own may give."""
+    value: Any = row.get("preference")
+    if type(value) not in (int, float) or not 1 <= value <= 2:
+        raise BadData(
+            f"judge {judge.name}: found the preference {value!r:.40} of {row['instruction'][:60]!r}; legal is a number "
+            f"from 1 to 2; correct what its file hands over"
+        )
+    return row
 
 
 def _failure(judges: Sequence[Judge], failed: dict[int, WinsweepError]) -> WinsweepError:

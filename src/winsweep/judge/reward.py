@@ -184,7 +184,7 @@ def _all(
     for q in questions:
         if (most := max(len(ids[text]) for text in _texts(q))) > model.window:
             failures[q] = f"with its answer it has {most} tokens, and the model reads {model.window}"
-    # the largest batch first, if memory is short; the texts of a question are apart by their lengths alone
+    # the largest batch first, if memory is short
     todo = sorted({text for q in questions if q not in failures for text in _texts(q)}, key=lambda t: -len(ids[t]))
     users: dict[Text, list[Question]] = {}
     for q in questions:
