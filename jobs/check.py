@@ -21,6 +21,7 @@ def want(ask: ModelUse, need: Need) -> Want:
     params |= {"grammars": ask.grammars} if ask.grammars else {}
     params |= {"context": ask.model.context} if ask.model.context and inputs else {}
     params |= {"loras": ask.loras} if ask.loras else {}
+    params |= {"vllm_adapters": True} if ask.vllm_adapters else {}
     asked = {
         f"instructions{n}": need("prepare", Data("instructions", source)) for n, source in enumerate(ask.instructions)
     }

@@ -30,7 +30,7 @@ DOORS = {
     "peft": {"train/lora.py"},
     "rich": {"local/view.py", "check/table.py", "watch/board.py"},
     "psutil": {"store/liveness.py"},
-    "vllm": {"generate/vllm_rules.py", "generate/vllm_engine.py"},
+    "vllm": {f"generate/vllm_{what}.py" for what in ("engine", "grammar", "rows", "rules")},
     "matplotlib": {"canvas.py"},
     "sentence_transformers": {"analysis/embed.py"},
     "huggingface_hub": {"text/hub.py", "train/collect.py"},

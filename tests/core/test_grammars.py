@@ -119,10 +119,6 @@ SHORT = "{grammar: {regex: '[a-z ]+\\.'}}"
         ("{grammar: {path: a.txt}}", r"found 'a\.txt'; a file that ends in \.regex, \.json, \.lark is legal"),
         ("{of: summ}", r"short\.of: no task 'summ' in this study; legal: ins, sum; did you mean sum\?"),
         ("{of: base}", r"short\.of: no task 'base' in this study"),
-        (
-            "{grammar: {regex: a}, decoding: {engine: vllm}}",
-            r"found a grammar under decoding: {engine: vllm}; engine: slots writes under a grammar",
-        ),
     ],
 )
 def test_what_is_refused_of_a_grammar(tmp_path, new, match):

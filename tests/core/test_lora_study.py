@@ -66,7 +66,11 @@ def test_the_check_of_a_model_hears_of_adapters_and_else_has_the_key_that_it_had
         return need("finetune", study.table.cells[2].training).gates["check"].plain_params
 
     assert "loras" not in loras(STUDY)
-    assert loras(STUDY.replace(RECIPE, "recipe: {lora: {rank: 8}}"))["loras"] == [plain(Lora(rank=8))]
+    with_adapters = STUDY.replace(RECIPE, "recipe: {lora: {rank: 8}}")
+    assert loras(with_adapters)["loras"] == [plain(Lora(rank=8))] and "vllm_adapters" not in loras(with_adapters)
+    by_vllm = with_adapters.replace("decoding: {max_new_tokens: 48}", "decoding: {engine: vllm}")
+    assert loras(by_vllm)["vllm_adapters"] is True
+    assert "vllm_adapters" not in loras(by_vllm.replace("{rank: 8}", "{rank: 8, merge: true}"))
 
 
 def test_a_recipe_comes_back_from_its_plain_form() -> None:
@@ -95,11 +99,14 @@ def test_bad_adapters_are_refused(said: str, told: str, tmp_path: Path) -> None:
     refused(tmp_path, RECIPE, f"recipe: {{lora: {said}}}", told)
 
 
-def test_vllm_wants_one_model(tmp_path: Path) -> None:
+def test_vllm_takes_adapters_up_to_its_rank(tmp_path: Path) -> None:
     text = STUDY.replace("decoding: {max_new_tokens: 48}", "decoding: {engine: vllm}")
-    with pytest.raises(Exception, match=r"decoding: engine: vllm with the adapters of a.ins; .*merge: true"):
-        read(tmp_path, text.replace(RECIPE, "recipe: {lora: {}}"))
-    assert keys(read(tmp_path, text.replace(RECIPE, "recipe: {lora: {merge: true}}")))
+    with pytest.raises(
+        Exception, match=r"decoding: engine: vllm with the adapters of a.ins, of rank 513; .*merge: true"
+    ):
+        read(tmp_path, text.replace(RECIPE, "recipe: {lora: {rank: 513}}"))
+    for said in ("{}", "{rank: 512}", "{rank: 513, merge: true}"):
+        assert keys(read(tmp_path, text.replace(RECIPE, f"recipe: {{lora: {said}}}")))
 
 
 def test_adapters_are_not_chosen_between(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """The door to vLLM, driven through stand-ins for its interface: requests come, go and change rows, and each gets its
-own rules.
+own rules and grammar.
 """
 
 import enum
+import importlib
 import sys
 import types
 from dataclasses import dataclass, field
@@ -11,9 +12,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import winsweep.generate
 from winsweep.generate.adapter import Rules
+from winsweep.generate.grammar import Mask
 from winsweep.study.frame import Frame
-from winsweep.study.rules import Adapter
+from winsweep.study.rules import Adapter, Grammar
+from winsweep.text.ends import Ends
 from winsweep.train.tokenizer import learn
 
 VOCAB, FRAME = 300, Frame()
@@ -36,17 +40,26 @@ class Update:  # as vLLM's BatchUpdate
 
 
 @pytest.fixture
-def door(monkeypatch):
-    """The module, loaded over stand-ins for the names that it takes from vLLM."""
+def doors(monkeypatch):
+    """The modules, loaded over stand-ins for the names that they take from vLLM."""
     names = {"LogitsProcessor": object, "BatchUpdate": Update, "MoveDirectionality": Direction}
     for path in ("vllm", "vllm.v1", "vllm.v1.sample", "vllm.v1.sample.logits_processor"):
         monkeypatch.setitem(sys.modules, path, types.ModuleType(path))
     for name, value in names.items():
         setattr(sys.modules["vllm.v1.sample.logits_processor"], name, value)
-    import winsweep.generate.vllm_rules as module
+    modules = ("vllm_rows", "vllm_rules", "vllm_grammar")
+    for name in modules:  # as they are with vLLM itself, where it is installed
+        monkeypatch.delitem(sys.modules, f"winsweep.generate.{name}", raising=False)
+        monkeypatch.delattr(winsweep.generate, name, raising=False)
+    yield {name: importlib.import_module(f"winsweep.generate.{name}") for name in modules}
+    for name in modules:
+        del sys.modules[f"winsweep.generate.{name}"]
+        delattr(winsweep.generate, name)
 
-    yield module
-    del sys.modules["winsweep.generate.vllm_rules"]
+
+@pytest.fixture
+def door(doors):
+    return doors["vllm_rules"]
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +68,15 @@ def tokenizer():
 
 
 @pytest.fixture
-def engine(door, tokenizer, tmp_path):
+def config(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     model = SimpleNamespace(tokenizer=str(tmp_path), tokenizer_revision=None, get_vocab_size=lambda: VOCAB)
-    return door.VllmRules(
-        SimpleNamespace(model_config=model, scheduler_config=SimpleNamespace(max_num_seqs=3)),
-        torch.device("cpu"),
-        False,
-    )
+    return SimpleNamespace(model_config=model, scheduler_config=SimpleNamespace(max_num_seqs=3))
+
+
+@pytest.fixture
+def engine(door, config):
+    return door.VllmRules(config, torch.device("cpu"), False)
 
 
 def test_rows_get_what_transformers_would_give_them_through_every_change_of_the_batch(door, engine, tokenizer):
@@ -112,6 +126,60 @@ def test_what_the_rules_cannot_do_is_refused(engine, door, tokenizer):
         door.VllmRules.validate_params(SimpleNamespace(extra_args={"winsweep_rules": {"rules": ["eos"]}}))
     output: list[int] = []
     engine.update_state(Update(added=[(0, params, tokenizer(FRAME.prompt("Hi"))["input_ids"], output)]))
+    output.append(-1)
+    with pytest.raises(ValueError, match="async_scheduling=False"):
+        engine.apply(torch.zeros(1, VOCAB))
+
+
+def test_rows_may_write_what_their_own_grammar_allows_through_every_change_of_the_batch(doors, config, tokenizer):
+    door, ends = doors["vllm_grammar"], Ends((tokenizer.eos_token_id,))
+    engine = door.VllmGrammar(config, torch.device("cpu"), False)
+    rows: dict[int, tuple[Grammar | None, list[int]]] = {}
+
+    def added(row: int, grammar: Grammar | None, output: list[int]):
+        rows[row] = (grammar, output)
+        params = SimpleNamespace(extra_args=door.extra_args(grammar, ends.ids) if grammar else None)
+        door.VllmGrammar.validate_params(params)
+        return row, params, [5, 6], output
+
+    def step(update: Update | None) -> None:
+        engine.update_state(update)
+        logits = torch.randn(3, VOCAB)
+        found = engine.apply(logits.clone())
+        for row, (grammar, output) in rows.items():
+            want = logits[row]
+            if grammar:
+                mask = Mask(grammar, tokenizer, VOCAB, ends)
+                want = mask.forbid(want[None], [mask.begin(output)])[0]
+            assert torch.equal(found[row], want), row
+            output.append(int(want.argmax()))
+
+    torch.manual_seed(0)
+    short, figures = Grammar("regex", "[a-z ]{30,60}"), Grammar("json_schema", '{"type": "array", "minItems": 40}')
+    step(Update(added=[added(0, short, []), added(1, None, []), added(2, figures, [])]))
+    step(None)
+    rows[0], rows[1] = rows[1], rows[0]
+    step(Update(moved=[(0, 1, Direction.SWAP)]))
+    del rows[1]
+    rows[1] = rows.pop(2)
+    step(Update(removed=[1], moved=[(2, 1, Direction.UNIDIRECTIONAL)]))
+    written = tokenizer("hello")["input_ids"]
+    step(Update(added=[added(2, short, written), added(0, figures, [])]))
+    for _ in range(3):
+        step(None)
+    assert len(engine.masks) == 2
+
+
+def test_what_a_grammar_cannot_be_asked_with_is_refused(doors, config):
+    door = doors["vllm_grammar"]
+    for given in ({"grammar": {"kind": "regex"}, "ends": [1]}, {"grammar": {"kind": "regex", "text": "a"}}, "a"):
+        with pytest.raises(ValueError, match=r"winsweep_grammar: found .*extra_args gives; use it"):
+            door.VllmGrammar.validate_params(SimpleNamespace(extra_args={"winsweep_grammar": given}))
+    with pytest.raises(ValueError, match="nothing ends an answer"):
+        door.VllmGrammar.validate_params(SimpleNamespace(extra_args=door.extra_args(Grammar("regex", "a"), [])))
+    engine, output = door.VllmGrammar(config, torch.device("cpu"), False), list[int]()
+    params = SimpleNamespace(extra_args=door.extra_args(Grammar("regex", "a+"), [2]))
+    engine.update_state(Update(added=[(0, params, None, output)]))  # a prompt of embeddings is none of its business
     output.append(-1)
     with pytest.raises(ValueError, match="async_scheduling=False"):
         engine.apply(torch.zeros(1, VOCAB))

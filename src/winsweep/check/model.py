@@ -17,6 +17,7 @@ from winsweep.check.finding import Finding, one_line
 from winsweep.check.time_limit import at_most
 from winsweep.check.tokenizer import added, ends, frames, grammars, ids_of, vocabulary
 from winsweep.errors import Unreachable
+from winsweep.generate import vllm_engine
 from winsweep.study.cell import HubModel
 from winsweep.study.frame import Asked
 from winsweep.text import hub, weights
@@ -82,7 +83,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
         found += frames(said, tokenizer, config, instructions or ())
         found += grammars(said, tokenizer, config, folder)
     found += context(config, given, said, read, bool(instructions))
-    found += packages(said)
+    found += packages(said, config)
     return Looked(tuple(found), facts)
 
 
@@ -186,14 +187,23 @@ def longest(prompts: Sequence[Sequence[int]], window: int) -> Finding:
     )
 
 
-def packages(said: Mapping) -> Iterator[Finding]:
-    """What the engine of a decoding needs."""
-    if any(d.get("engine") == "vllm" for d in said["decodings"]) and importlib.util.find_spec("vllm") is None:
+def packages(said: Mapping, config: PreTrainedConfig) -> Iterator[Finding]:
+    """What the engine of a decoding needs, and whether it puts adapters on this model where it is to."""
+    if not any(d.get("engine") == "vllm" for d in said["decodings"]):
+        return
+    if importlib.util.find_spec("vllm") is None:
         yield Finding(
             "problem",
             "vllm",
             "decoding.engine is vllm, which is not installed here",
             "type engine: slots, or install vllm as docs/how_to/vllm.md says",
+        )
+    elif said.get("vllm_adapters") and vllm_engine.takes_adapters(config) is False:
+        yield Finding(
+            "problem",
+            "vllm",
+            f"decoding.engine is vllm, which puts no adapters on {' '.join(config.architectures or ())}",
+            "type engine: slots, or recipe: {lora: {merge: true}} for one model",
         )
 
 

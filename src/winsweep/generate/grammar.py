@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from winsweep.errors import BadStudy
-from winsweep.generate.grammar_words import of_tokens, shown
+from winsweep.generate.grammar_words import of_tokens, refuse_stops, shown
 from winsweep.study.rules import Grammar
 
 if TYPE_CHECKING:
@@ -88,11 +88,7 @@ class Mask:
         import torch
         from llguidance import LLExecutor
 
-        if ends.texts:
-            raise BadStudy(
-                f"decoding.stop: found {', '.join(map(repr, ends.texts))} beside a grammar, which says itself where an "
-                "answer ends; special tokens are legal; type decoding: {stop: []} in the adapter"
-            )
+        refuse_stops(ends.texts)
         self.tokens = _vocabulary(tokenizer, vocab, ends.ids)
         self.vocab, self.ends, self.words = vocab, ends.ids, -(-self.tokens.vocab_size // 32)
         known = np.arange(self.vocab // 32 * 32, self.words * 32) < vocab

@@ -116,19 +116,21 @@ def open_engine(
     """Tokenizer and context of a model, where its answers end, and what writes them. BadData where nobody says what its
     `context` is.
     """
+    published = (str(lora), None) if lora else (base, revision)
     if decoding.engine == "vllm":
-        tokenizer, engine = load_tokenizer(base, revision), vllm_engine.Engine(base, revision, decoding, rank)
-        ends = ends_of(base, revision, tokenizer, decoding.stop)
-        note("vllm")
+        engine = vllm_engine.Engine(base, revision, decoding, rank, lora)
+        tokenizer = load_tokenizer(*published)
+        ends = ends_of(*published, tokenizer, decoding.stop)
+        note("vllm, adapters rounded to bf16" if lora and decoding.precision == "bf16" else "vllm")
         window = min(engine.window, context or engine.window)
         return (
             tokenizer,
             ends,
             window,
-            lambda order, done, stopping: engine.answers(order, done, ends, adapter, frame, stopping),
+            lambda order, done, stopping: engine.answers(order, done, ends, adapter, frame, stopping, grammar),
         )
     model, tokenizer = load(base, revision, decoding.precision, rank, lora)
-    ends = ends_of(*((str(lora), None) if lora else (base, revision)), tokenizer, decoding.stop)
+    ends = ends_of(*published, tokenizer, decoding.stop)
     return (
         tokenizer,
         ends,

@@ -22,10 +22,15 @@ def held(asked: Hashable, make: Callable[[], Any]) -> Any:
     room for two.
     """
     if asked not in _held:
-        _held.clear()
-        gc.collect()
+        forget()
         _held[asked] = make()
     return _held[asked]
+
+
+def forget() -> None:
+    """Let go what is held."""
+    _held.clear()
+    gc.collect()
 
 
 def load(

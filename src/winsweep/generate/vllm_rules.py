@@ -5,8 +5,7 @@
     llm.generate(prompts, SamplingParams(temperature=0, extra_args=extra_args(Adapter(rules=("eos", "uniform",
     "diversity")), Frame())))
 
-Written to the interface vllm.v1.sample.logits_processor (vLLM 0.11 and later; those whose default is another model
-runner want VLLM_USE_V2_MODEL_RUNNER=0). Everything that decides a number is Slots, which is the same for every engine.
+Everything that decides a number is Slots, which is the same for every engine.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import torch
 from transformers import AutoTokenizer
-from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
+from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 
 from winsweep import keys
+from winsweep.generate import vllm_rows
 from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.slots import Slots
 from winsweep.study.frame import Frame
@@ -34,7 +34,7 @@ ARGUMENT = "winsweep_rules"
 class Request:
     slots: Slots
     slot: int
-    output: Sequence[int]  # the engine's own list, which grows
+    output: Sequence[int]
     num_seen: int
 
 
@@ -63,18 +63,7 @@ class VllmRules(LogitsProcessor):
         return False
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:
-        if batch_update is None:
-            return
-        for row in batch_update.removed:
-            self.requests.pop(row, None)
-        for row, params, prompt, output in batch_update.added:
-            self.requests.pop(row, None)
-            if asked := _asked(params):
-                self.requests[row] = self._begin(asked, prompt, output)
-        for row, other, direction in batch_update.moved:
-            here, there = self.requests.pop(row, None), self.requests.pop(other, None)
-            back = there if direction == MoveDirectionality.SWAP else None
-            self.requests |= {at: request for at, request in ((other, here), (row, back)) if request}
+        vllm_rows.follow(self.requests, batch_update, self._begin)
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         for slots in self.groups.values():
@@ -86,7 +75,9 @@ class VllmRules(LogitsProcessor):
                 logits[rows] = slots.apply(logits[rows], of_slots)
         return logits
 
-    def _begin(self, asked: tuple[Adapter, Frame], prompt: list[int] | None, output: list[int]) -> Request:
+    def _begin(self, params: "SamplingParams", prompt: list[int] | None, output: list[int]) -> Request | None:
+        if (asked := _asked(params)) is None:
+            return None
         if prompt is None:
             raise ValueError(
                 f"{ARGUMENT}: found a prompt of embeddings; the rules need its token ids; send text or ids"
@@ -100,15 +91,8 @@ class VllmRules(LogitsProcessor):
         return Request(slots, slot, output, len(output))
 
     def _push(self, slots: Slots, late: list[Request]) -> None:
-        tokens = [request.output[request.num_seen] for request in late]
-        if min(tokens) < 0:
-            raise ValueError(
-                f"{ARGUMENT}: found a token that is not known yet; the rules need every one; type "
-                f"async_scheduling=False"
-            )
+        tokens = [vllm_rows.next_token(request, ARGUMENT) for request in late]
         slots.push(self._tensor(tokens), self._tensor(request.slot for request in late))
-        for request in late:
-            request.num_seen += 1
 
     def _tensor(self, numbers: Iterable[int]) -> torch.Tensor:
         return torch.tensor(list(numbers), device=self.device)

@@ -95,12 +95,6 @@ def _adapter_arm(name: str, node: Node, common: Common, parts: Parts, tasks: Map
             "remove template: or the rules",
         )
     grammar = read_grammar(language, parts) if language else None
-    if language and decoding.engine == "vllm":
-        raise language.error(
-            "found a grammar under decoding: {engine: vllm}",
-            "engine: slots writes under a grammar",
-            "type decoding: {engine: slots} beside it",
-        )
     if task is None:
         return Arm(name, None, adapter, decoding, recipe={}, leave_out=(), grammar=grammar, **shared)
     if task.models and shared["models"] and not set(shared["models"]) <= set(task.models):

@@ -11,6 +11,7 @@ from winsweep.study import evaluation, selection
 from winsweep.study.arms import Arm, one_of
 from winsweep.study.cell import Cell, Comparison, Generation, Judge, LocalFile, Model, Rows, Source, Training
 from winsweep.study.distinct import distinct
+from winsweep.study.lora import VLLM_RANKS
 from winsweep.study.parts import Parts
 from winsweep.study.recipe_layers import RecipeLayers
 from winsweep.study.sections import Reference
@@ -131,12 +132,15 @@ class Cells:
             answered = self.tuned(entry, self.arms[arm.of], seed, point)
         elif arm.task:
             answered = self.new_training(entry, arm, arm.task, seed, point)
-        if isinstance(answered, Training) and not answered.recipe.makes_model and arm.decoding.engine == "vllm":
-            at = self.root.mapping().get("decoding", self.root)
-            raise at.error(
-                f"engine: vllm with the adapters of {entry.name}.{arm.name}",
-                "adapters by themselves are read by engine: slots alone",
-                "type recipe: {lora: {merge: true}} for one model, or engine: slots",
+        if arm.decoding.engine == "vllm" and (rank := _adapter_rank(answered)) > VLLM_RANKS[-1]:
+            raise (
+                self.root.mapping()
+                .get("decoding", self.root)
+                .error(
+                    f"engine: vllm with the adapters of {entry.name}.{arm.name}, of rank {rank}",
+                    f"vllm takes adapters of rank {VLLM_RANKS[-1]} at most",
+                    "type recipe: {lora: {merge: true}} for one model, or engine: slots",
+                )
             )
         hangs, name = self.hangs_on(entry, arm), self.label(entry, arm, seed, point)
         if arm.task is None and not hangs.seed and not (hangs.point and point):
@@ -186,3 +190,9 @@ class Cells:
         """What the study says of a model and, before it, of those that it comes from."""
         below = self.owns(self.models[self.starts[entry.name].model]) if entry.name in self.starts else []
         return [*below, entry.own]
+
+
+def _adapter_rank(answered: Model | Training) -> int:
+    """The rank of the adapters that answer beside their model; 0 where there are none."""
+    lora = answered.recipe.lora if isinstance(answered, Training) else None
+    return lora.rank if lora and not lora.merge else 0

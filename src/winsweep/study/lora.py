@@ -9,6 +9,7 @@ from winsweep.keys import digest, name_only, worked_out_once
 from winsweep.strict import number
 
 ALL_LINEAR = "all-linear"
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 512)  # that vLLM makes room for, by its LoRAConfig; others take the next
 
 
 @worked_out_once

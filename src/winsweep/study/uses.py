@@ -43,6 +43,7 @@ class ModelUse:
     loras: tuple[Lora, ...] = ()  # adapters that its finetunes have
     system_frames: tuple[Frame, ...] = ()  # that a system message is written in
     grammars: tuple[tuple[Grammar, tuple[str, ...]], ...] = added(())  # each with the texts that are to end an answer
+    vllm_adapters: bool = added(False)  # whether vLLM is to put adapters on it
 
 
 @worked_out_once
@@ -141,7 +142,12 @@ def _use(
             ]
         ),
         _once((g.grammar, g.decoding.stop) for g in of if g.grammar),
+        any(g.decoding.engine == "vllm" and _answers_by_adapters(g.model) for g in of),
     )
+
+
+def _answers_by_adapters(model: Training | Model) -> bool:
+    return isinstance(model, Training) and not model.recipe.makes_model
 
 
 def _has_system(rows: Rows) -> bool:
