@@ -54,7 +54,7 @@ def job_of(folder: Path, pairs: list[dict], judge: Judge, files: dict):
 def test_the_mean_of_a_paid_judge_a_local_one_and_the_toy(server, folder, tmp_path):
     pairs = [*make_pairs(12), make_pair("Same?", "one", "one")]
     ledger = ledger_of(tmp_path / "store", options("m"))
-    alpaca.annotate(pairs[:5], options("m"), lambda rows: None, ledger)  # before, in a study of its own
+    alpaca.annotate(pairs[:5], options("m", in_flight=2), lambda rows: None, ledger)  # before, in a study of its own
     text = f"""judge:
   from: jury
   judges:
