@@ -1,4 +1,4 @@
-"""`placement: auto`: the fewest GPUs that hold a finetune, said with why, refused in words where too little is known."""
+"""`placement: auto`: the fewest GPUs that hold a finetune, said with why, refused where too little is known."""
 
 from dataclasses import replace
 

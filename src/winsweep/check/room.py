@@ -96,9 +96,13 @@ def gpus(
     for where, those in placed.items():
         if where.gpus_per_rank:
             has = where.gpu_memory_gb or gpu_memory.by_name([where.gpu_type] if where.gpu_type else [])
-            find = _answers if those[0].stage == "generate" else _finetune
             largest = max(those, key=lambda a: (sizes[a.key], longest(a, where)))
-            yield find(largest, where, sizes[largest.key], has or gpu_gb(where), facts_of(largest, facts))
+            yield fits(largest, where, sizes[largest.key], has or gpu_gb(where), facts_of(largest, facts))
+
+
+def fits(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:
+    """Whether a finetune or answers of a model of `size` parameters fit a GPU that `has` so many GB, if known."""
+    return (_answers if a.stage == "generate" else _finetune)(a, where, size, has, facts)
 
 
 def _answers(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:
