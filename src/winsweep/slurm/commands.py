@@ -113,7 +113,7 @@ def dry_run(workspace: Workspace, cluster: Cluster, chosen: Sequence[str], comma
     """
     seen = look(workspace)
     items = on_nodes(seen.items, cluster.placements)
-    todo = planned(workspace, items, cluster)
+    todo = planned(workspace, items, cluster, asks=True)
     known = paces(workspace, {a.stage for a in todo})
     dry.say_plan(workspace, seen.items, detail)
     print("".join(f"{line}\n" for line in chosen), end="")
