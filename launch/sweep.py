@@ -91,6 +91,8 @@ def main() -> int:
             inspection.refuse(workspace)
         cluster = read_cluster(layout.STAGES, cluster_file(a.cluster, study=a.study), workspace.need.stages)
         refuse_without_queue(a, cluster)
+        if a.cancel is None:
+            room.refuse_few(cluster.file, workspace.order, cluster.placements)
         whole = workspace
         if a.cancel is None and not a.dry_run and not a.emit and not (workspace := told_first(whole)).judged:
             return 2

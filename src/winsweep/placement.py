@@ -76,6 +76,16 @@ class Placement:
         return self.ranks * self.gpus_per_rank
 
 
+def too_few(placed: Placement, tensor_parallel: int) -> tuple[str, str] | None:
+    """What is wrong with a rank's GPUs where a model is spread over `tensor_parallel` of them, and what to type."""
+    if placed.gpus_per_rank == tensor_parallel or tensor_parallel == 1:
+        return None
+    return (
+        f"decoding.tensor_parallel is {tensor_parallel}, and a rank of generate has {placed.gpus_per_rank} GPUs",
+        f"legal is the same number; type stages: {{generate: {{gpus_per_rank: {tensor_parallel}}}}} in the cluster file",
+    )
+
+
 def plain(placed: Placement) -> dict[str, Any]:
     """A placement in JSON types; see restore."""
     return vars(placed) | {"container": placed.container and vars(placed.container)}

@@ -2,10 +2,11 @@
 is a problem.
 """
 
+import math
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from winsweep import gpu_memory, layout
@@ -13,8 +14,9 @@ from winsweep.artifact import Artifact
 from winsweep.check.early import Row
 from winsweep.check.finding import Finding
 from winsweep.check.needs import facts_of, longest, model_of, size_of, state_bytes
+from winsweep.errors import BadStudy
 from winsweep.gpu_memory import GB, ITEM
-from winsweep.placement import Placement, Placements
+from winsweep.placement import Placement, Placements, too_few
 from winsweep.plan import Item
 from winsweep.zero import read_all
 
@@ -43,6 +45,14 @@ def rows(
         for stage in ("finetune", "generate"):
             placed = [a for a in todo if a.stage == stage and a.key in sizes]
             yield from (Row("machine", f) for f in gpus(placed, placements, sizes, gpu_gb, facts))
+
+
+def refuse_few(file: Path, wanted: Iterable[Artifact], placements: Placements) -> None:
+    """BadStudy where a model is to be spread over other GPUs than its ranks have: vLLM would end the attempt."""
+    for a in wanted:
+        shared = a.plain_params["decoding"].get("tensor_parallel", 1) if a.stage == "generate" else 1
+        if shared > 1 and (why := too_few(placements.of(a.stage, a.label), shared)):
+            raise BadStudy(f"{file}: {a.label}: {'; '.join(why)}")
 
 
 def disk(
@@ -106,13 +116,24 @@ def fits(a: Artifact, where: Placement, size: float, has: float | None, facts: M
 
 
 def _answers(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:
-    least = ITEM.get(a.plain_params["decoding"]["precision"], 4) * size
-    what, told = "GPU of generate", f"{amount(least)} at least for {a.label}"
+    decoding = a.plain_params["decoding"]
+    shared = decoding.get("tensor_parallel", 1)
+    least = ITEM.get(decoding["precision"], 4) * size / shared
+    told = f"{amount(least)} at least for {a.label}{f' on each of {shared} GPUs' * (shared > 1)}"
+    what = "GPU of generate"
+    if why := too_few(where, shared):
+        return Finding("problem", what, *why)
     if has is None:
         return Finding("unknown", what, f"{told}; {UNKNOWN}", NAME_IT)
     if least > has * GB:
-        return Finding("problem", what, f"{told}; it has {has:,.0f} GB", "name GPUs with more memory")
+        more = f"decoding: {{engine: vllm, tensor_parallel: {_spread(least * shared, has)}}} and as many gpus_per_rank"
+        return Finding("problem", what, f"{told}; it has {has:,.0f} GB", f"name GPUs with more memory, or {more}")
     return Finding("ok", what, f"{told}; it has {has:,.0f} GB")
+
+
+def _spread(num_bytes: float, has: float) -> int:
+    """The power of two GPUs that hold so much together."""
+    return 2 ** math.ceil(math.log2(max(2.0, num_bytes / (gpu_memory.USABLE * has * GB))))
 
 
 def _finetune(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:

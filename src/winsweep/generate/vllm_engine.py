@@ -35,7 +35,7 @@ class Engine:
     """One model in vLLM: `window` tokens of prompt and answer together. BadStudy where vLLM is not installed."""
 
     def __init__(self, base: str, revision: str | None, decoding: Decoding, rank: int) -> None:
-        asked = (base, revision, decoding.precision, decoding.batch)
+        asked = (base, revision, decoding.precision, decoding.batch, decoding.tensor_parallel)
         self.llm = held(("vllm", *asked), lambda: _load(*asked, rank))
         self.window = self.llm.model_config.max_model_len
 
@@ -84,9 +84,9 @@ def _params(prompt: Prompt, ends: Ends, adapter: Adapter | None, frame: Frame) -
     )
 
 
-def _load(base: str, revision: str | None, precision: str, num_rows: int, rank: int) -> object:
+def _load(base: str, revision: str | None, precision: str, num_rows: int, num_gpus: int, rank: int) -> object:
     os.environ.update(SETTINGS)  # read as vllm is imported
-    _see_one_gpu(rank)
+    see_gpus(rank, num_gpus)
     refuse_outside_weights(base, revision)
     try:
         from vllm import LLM
@@ -102,6 +102,7 @@ def _load(base: str, revision: str | None, precision: str, num_rows: int, rank: 
         tokenizer_revision=revision,
         dtype=DTYPES[precision],
         max_num_seqs=num_rows,
+        tensor_parallel_size=num_gpus,
         seed=0,
         logits_processors=[VllmRules],
         async_scheduling=False,
@@ -109,9 +110,10 @@ def _load(base: str, revision: str | None, precision: str, num_rows: int, rank: 
     )  # which is: none of the model's own settings
 
 
-def _see_one_gpu(rank: int) -> None:
+def see_gpus(rank: int, num_own: int) -> None:
     """Of several GPUs, this rank's alone, unless CUDA runs already: vLLM takes the first that it sees."""
     num = torch.cuda.device_count()
-    if num > 1 and not torch.cuda.is_initialized():
+    if num > num_own and not torch.cuda.is_initialized():
         seen = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num)))).split(",")
-        os.environ["CUDA_VISIBLE_DEVICES"] = seen[rank % num]
+        first = rank * num_own % (num - num % num_own)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(seen[first : first + num_own])

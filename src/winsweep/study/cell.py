@@ -132,8 +132,19 @@ class Decoding:
     engine: Literal["slots", "vllm"] = added("slots")
     #: texts that end an answer and are no part of it, beside what model, tokenizer and template say
     stop: tuple[str, ...] = added(())
+    #: GPUs that hold one model together, for one that is too large for a GPU; with `engine: vllm` alone [GPUs]
+    tensor_parallel: int = added(1)
 
     def __post_init__(self) -> None:
+        if self.tensor_parallel < 1:
+            raise BadStudy(
+                f"decoding.tensor_parallel: found {self.tensor_parallel}; at least 1 is legal; type the number of GPUs"
+            )
+        if self.tensor_parallel > 1 and self.engine == "slots":
+            raise BadStudy(
+                f"decoding.tensor_parallel: found {self.tensor_parallel} with engine: slots, which has a whole model "
+                f"on one GPU; 1 is legal there, or engine: vllm; type engine: vllm, or name a GPU with more memory"
+            )
         if not all(self.stop):
             raise BadStudy(
                 "decoding.stop: found an empty text, which would end every answer at once; texts are legal; remove it"
