@@ -82,7 +82,7 @@ def too_few(placed: Placement, tensor_parallel: int) -> tuple[str, str] | None:
         return None
     return (
         f"decoding.tensor_parallel is {tensor_parallel}, and a rank of generate has {placed.gpus_per_rank} GPUs",
-        f"legal is the same number; type stages: {{generate: {{gpus_per_rank: {tensor_parallel}}}}} in the cluster file",
+        f"legal is the same; type stages: {{generate: {{gpus_per_rank: {tensor_parallel}}}}} in the cluster file",
     )
 
 
