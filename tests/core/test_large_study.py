@@ -19,7 +19,7 @@ from winsweep.remarks import remarks
 from winsweep.slurm import chain, queue_view, reconcile
 from winsweep.watch import rows
 from winsweep.watch.look import Watcher
-from winsweep.watch.seen import plain
+from winsweep.watch.seen import Queue, plain
 from winsweep.workspace import Workspace, open_workspace
 
 NUM_MODELS, SMALL = 2, 60  # models, and arms of each in the smaller study
@@ -120,6 +120,13 @@ def test_no_look_grows_faster_than_the_study(costs):
     assert costs.keys() > {"plan", "look of a finalizer", "look of the board"}
     over = {name: (a["calls"], b["calls"]) for name, (a, b) in costs.items() if b["calls"] > MOST * a["calls"] + 500}
     assert not over, "calls for a study, and for one of twice as many cells"
+
+
+def test_between_two_looks_there_are_five_minutes_at_most(tmp_path):
+    watcher = Watcher(waiting(tmp_path / "small", 4))
+    assert [watcher.pause_s(took_s) for took_s in (0.0, 1.0, 30.0)] == [2.0, 50.0, 300.0]
+    watcher.queue = Queue(0.0, "")
+    assert watcher.pause_s(0.0) == 20.0
 
 
 def test_no_look_reads_a_file_for_each_cell(costs):
