@@ -129,7 +129,7 @@ def write(a, record, rows):
     for name, text in texts.items():
         (store / a.name / name).write_bytes(text)
 
-cells = [a for a in workspace.order if a.stage == "judge"]
+cells = [a for a in workspace.order if a.stage == "judge" and ".t0" not in a.label]
 left = {key for a in cells[len(cells) - num_left :] for key in (a.key, a.inputs["candidate"].key)}
 todo = [a for a in workspace.order if a.key not in there and a.key not in left and a.stage != "aggregate"]
 patterns, num_made = {stage: [] for stage in FILES}, 0
