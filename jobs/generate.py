@@ -3,7 +3,9 @@
 import json
 
 from winsweep.attempt.job import Job
+from winsweep.errors import BadStudy
 from winsweep.graph import Need, Want
+from winsweep.placement import too_few
 from winsweep.store.manifest import write_atomic
 from winsweep.study.cell import Data, Generation, Model, Training, base_of, untrained
 from winsweep.study.pretrain import Pretrain
@@ -38,6 +40,9 @@ def run(job: Job) -> None:
     from winsweep.study.frame import Frame
     from winsweep.study.rules import Adapter, Grammar
 
+    decoding = keys.restore(Decoding, job.params["decoding"])
+    if why := too_few(job.placement, decoding.tensor_parallel):
+        raise BadStudy("; ".join(why))
     with open(job.inputs["instructions"] / "instructions.jsonl", encoding="utf-8") as f:
         asked = [json.loads(line) for line in f]
     adapter = keys.restore(Adapter, job.params["adapter"]) if "adapter" in job.params else None
@@ -45,7 +50,7 @@ def run(job: Job) -> None:
     answers = answer_all(
         [row.get("messages") or row["instruction"] for row in asked],
         *job.base(),
-        keys.restore(Decoding, job.params["decoding"]),
+        decoding,
         Frame(**job.params["frame"]),
         adapter,
         job.work,

@@ -1,6 +1,7 @@
 """Check that a cluster file fits its cluster. Small test jobs are run; nothing is trained.
 
-  python launch/doctor.py NAME          NAME is a file of slurm/clusters/
+  python launch/doctor.py NAME                 NAME is a file of slurm/clusters/
+  python launch/doctor.py NAME STUDY.yaml      and whether the study's models fit its GPUs and the disk
 
 Exit code: 0 no problem, 1 a problem, 2 it could not start.
 """
@@ -23,6 +24,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "cluster", metavar="NAME", type=paths.word, help="a file of slurm/clusters/ without .yaml, or a path to one"
     )
+    p.add_argument(
+        "study", metavar="STUDY.yaml", type=paths.argument, nargs="?", help="a study whose models are looked at, too"
+    )
     arguments.store(p, "where results will be kept. The nodes must see it (default: runs)")
     p.add_argument(
         "--wait", type=float, default=120.0, metavar="SECONDS", help="how long to wait for a node (default: 120)"
@@ -40,7 +44,7 @@ def main() -> int:
             return 0
         from winsweep.slurm.doctor import diagnose
 
-        verdicts = [say(finding) for finding in diagnose(cluster, a.store, a.wait)]
+        verdicts = [say(finding) for finding in diagnose(cluster, a.store, a.wait, a.study)]
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

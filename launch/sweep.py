@@ -91,6 +91,8 @@ def main() -> int:
             inspection.refuse(workspace)
         cluster = read_cluster(layout.STAGES, cluster_file(a.cluster, study=a.study), workspace.need.stages)
         refuse_without_queue(a, cluster)
+        if a.cancel is None:
+            room.refuse_few(cluster.file, workspace.order, cluster.placements)
         whole = workspace
         if a.cancel is None and not a.dry_run and not a.emit and not (workspace := told_first(whole)).judged:
             return 2
@@ -185,7 +187,9 @@ def told_first(workspace: Workspace) -> Workspace:
 
 def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> int:
     items, detail, memory_gb = workspace.plan(workspace.facts()), Detail(a.cells, a.verbose), room.here()
+    cluster, chosen = gpus.sized(workspace, cluster, gpus.here())
     dry.say_plan(workspace, items, detail)
+    print("".join(f"{line}\n" for line in chosen), end="")
     looked = dry.say_amounts(workspace, items, detail)
     print(gpus.side_by_side(workspace, cluster, a.jobs, gpus.here()), end="")
     gpu_gb = (lambda placed: memory_gb) if memory_gb else None
@@ -203,8 +207,9 @@ def sweep(workspace: Workspace, a: argparse.Namespace, cluster: Cluster) -> int:
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
     command, here, messenger = again(a), gpus.here(), Messenger(workspace, cluster)
+    cluster, chosen = gpus.sized(workspace, cluster, here)
     at_once = gpus.side_by_side(workspace, cluster, a.jobs, here)
-    print(at_once if here else "", end="", flush=True)
+    print("".join(f"{line}\n" for line in chosen) + (at_once if here else ""), end="", flush=True)
     try:
         with view.View(workspace, a.verbose) as shown:
             show = messenger.watching(shown.show)

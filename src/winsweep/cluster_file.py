@@ -15,6 +15,9 @@ from winsweep.yaml_nodes import overlay, read_yaml
 LOCAL = "local"  # this machine: always the example of that name
 # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 LIKE = {"check_judge": "judge"}
+FINETUNE = "finetune"
+OF_GPUS = ("ranks", "nodes", "gpus_per_rank")
+LEFT_TO_US = {"gpus_per_rank": 1, "zero": AUTO, "recompute": AUTO}  # by placement: auto
 OF_SLURM = ("partition", "account", "qos", "constraint", *node_environment.FIELDS)
 WORD = re.compile(r"(?![-.])[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")  # no option, and no way out of a directory
 
@@ -57,7 +60,9 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
 
     def placed(stage: str, *more: strict.Node) -> Placement | None:
         stage = stage if stage in of_stages else LIKE.get(stage, stage)
-        return seen.of(_placement, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root)
+        return seen.of(
+            _placement, stage, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root
+        )
 
     of_labels = [node for _, of in patterns for node in (seen.of(of.mapping) or {}).values()]
     written = [given.get("all"), *of_stages.values(), *of_labels]
@@ -119,7 +124,7 @@ def _refuse_on_local(nodes: Iterable[strict.Node | None]) -> None:
     seen.stop()
 
 
-def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement:
+def _placement(stage: str, layers: list[strict.Node | None], root: strict.Node) -> Placement:
     fields: dict[str, strict.Node] = {}
     seen, names = strict.Findings(), [f.name for f in dataclasses.fields(Placement)]
     for node in [n for n in layers if n]:
@@ -128,6 +133,7 @@ def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement
             if name in names:
                 is_merged = name in node_environment.MERGED and name in fields
                 fields[name] = overlay(fields[name], value) if is_merged else value
+        fields = seen.of(_left_to_us, stage, node, fields, layers) or fields
     legal = {name: node for name, node in fields.items() if seen.of(node_environment.checked, name, node)}
     read: Placement | None = seen.of(strict.read_fields, Placement, _with_options(legal), root)
     for name, node in fields.items():
@@ -159,3 +165,30 @@ def _check_zero(node: strict.Node) -> None:
     names = [AUTO, *sorted(path.stem for path in layout.DS_CONFIGS.glob("*.json"))]
     if isinstance(node.value, str) and node.value not in names:
         raise node.error(f"found {node.value!r}", strict.near(node.value, names))
+
+
+def _left_to_us(
+    stage: str, node: strict.Node, fields: dict[str, strict.Node], layers: list[strict.Node | None]
+) -> dict[str, strict.Node]:
+    """`fields` after a layer that may say placement: auto: what lower layers say of GPUs does not count then; BadStudy
+    where the layer, or one above it, says how many there are, or where nothing of the stage is to be chosen.
+    """
+    auto = fields.get("placement")
+    if auto is None or auto.value != AUTO:
+        return fields
+    if stage != FINETUNE:
+        if node.mapping().get("placement") is auto and node is not layers[1]:  # all: says it of every stage
+            raise auto.error(
+                f"found {AUTO} for {stage}", f"{FINETUNE} alone is legal, as it has a choice", "leave it out"
+            )
+        return {name: value for name, value in fields.items() if name != "placement"}
+    for name, value in node.mapping().items():
+        if name in OF_GPUS and not (name == "gpus_per_rank" and value.value == 1):
+            why = f"one of the two is legal, as auto chooses {name}"
+            raise value.error(f"found {strict.show(value.value)} beside placement: auto", why, f"leave {name} out")
+    if node.mapping().get("placement") is not auto:
+        return fields
+    left = {name: value for name, value in fields.items() if name not in (*OF_GPUS, "zero", "recompute")}
+    own = {name: value for name, value in node.mapping().items() if name in ("zero", "recompute")}
+    told = {name: strict.Node(value, auto.file, auto.line, auto.path) for name, value in LEFT_TO_US.items()}
+    return left | told | own

@@ -1,7 +1,7 @@
 """Where and how a stage runs: nothing here can change a key, and no function that computes one sees it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,9 @@ from winsweep.node_environment import Container
 class Placement:
     """Resources of one attempt of one stage; read from slurm/stages.yaml and a cluster file."""
 
+    #: `auto`: as few GPUs, one for each rank, as hold a finetune, with `zero: auto` and `recompute: auto`; `given`: as
+    #: written here
+    placement: Literal["given", "auto"] = "given"
     ranks: int = strict.number(1, 1)  #: processes that train together, spread evenly over the nodes [processes]
     nodes: int = strict.number(1, 1)  #: nodes of an attempt; `ranks` must be a multiple of it [nodes]
     gpus_per_rank: int = strict.number(0, 0)  #: GPUs of each rank; without any, it runs on CPUs [GPUs]
@@ -73,6 +76,16 @@ class Placement:
         return self.ranks * self.gpus_per_rank
 
 
+def too_few(placed: Placement, tensor_parallel: int) -> tuple[str, str] | None:
+    """What is wrong with a rank's GPUs where a model is spread over `tensor_parallel` of them, and what to type."""
+    if placed.gpus_per_rank == tensor_parallel or tensor_parallel == 1:
+        return None
+    return (
+        f"decoding.tensor_parallel is {tensor_parallel}, and a rank of generate has {placed.gpus_per_rank} GPUs",
+        f"legal is the same; type stages: {{generate: {{gpus_per_rank: {tensor_parallel}}}}} in the cluster file",
+    )
+
+
 def plain(placed: Placement) -> dict[str, Any]:
     """A placement in JSON types; see restore."""
     return vars(placed) | {"container": placed.container and vars(placed.container)}
@@ -106,12 +119,20 @@ class Placements:
 
     by_stage: Mapping[str, Placement]
     by_label: tuple[tuple[str, str, Placement], ...] = ()  # (pattern, stage, placement)
+    # finetunes by their labels, once it is known how many GPUs each gets whose placement is auto
+    chosen: Mapping[str, Placement] = field(default_factory=dict)
 
     def of(self, stage: str, label: str) -> Placement:
         """The placement of one result; KeyError for a stage that there is not."""
+        if stage == "finetune" and label in self.chosen:
+            return self.chosen[label]
         return next(
             (p for pattern, s, p in self.by_label if s == stage and fnmatchcase(label, pattern)), self.by_stage[stage]
         )
+
+    def all_of(self, stage: str) -> list[Placement]:
+        """Every placement that a result of a stage may have."""
+        return [self.by_stage[stage], *(p for _, s, p in self.by_label if s == stage)]
 
     def stages(self, where: str) -> set[str]:
         """Stages whose `where:` this is."""

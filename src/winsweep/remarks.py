@@ -9,6 +9,7 @@ from pathlib import Path
 from winsweep import screen
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
+from winsweep.store.manifest import write_atomic
 from winsweep.store.store import RECORD
 from winsweep.study import jury
 from winsweep.study.cell import judge_of
@@ -29,13 +30,13 @@ def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     """
     if not workspace.has_table:
         return not_looked_at(workspace)
-    known, published = _of_table(workspace), workspace.store.published()
+    published = workspace.store.published()
+    known = _known(workspace, published)
     found: dict[str, dict[str, float]] = {name: {} for name in WORDS}
     for label, a in workspace.judged.items():
         if a.key in published:
-            of_cell = known.get(a.digest) or shares(published[a.key] / "annotations.json")
-            for name in remarkable(of_cell, _with_itself(a)):
-                found[name][label] = of_cell[name]
+            for name in remarkable(known[a.digest], _with_itself(a)):
+                found[name][label] = known[a.digest][name]
     said = [
         f"note     {screen.few(list(of))}: {_percent(of.values())} {WORDS[name][1]}" for name, of in found.items() if of
     ]
@@ -124,6 +125,25 @@ def shares(annotations: Path) -> dict[str, float]:
         }
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
+
+
+def _known(workspace: Workspace, published: Mapping[str, Path]) -> dict[str, dict[str, float]]:
+    """The shares of every judged comparison that is there, by its digest: as the last table has them, or as they were
+    when they were read before, which is remembered: each `status` before the table would read thousands.
+    """
+    memory, told = workspace.store.root / ".cache" / "shares.json", _of_table(workspace)
+    try:
+        before = json.loads(memory.read_bytes())
+    except (OSError, ValueError):
+        before = {}
+    known = {**before, **told}
+    missing = [a for a in workspace.judged.values() if a.key in published and a.digest not in known]
+    read = {a.digest: shares(published[a.key] / "annotations.json") for a in missing}
+    if read:
+        with contextlib.suppress(OSError):  # a store of another user, say: then all are read again
+            memory.parent.mkdir(exist_ok=True)
+            write_atomic(memory, json.dumps(before | {digest: of for digest, of in read.items() if of}).encode())
+    return known | read
 
 
 def _of_table(workspace: Workspace) -> dict[str, dict[str, float]]:

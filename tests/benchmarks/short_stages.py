@@ -23,6 +23,16 @@ seeds: [%s]
 instructions: {from: toy, part: dev}
 compare: {judge: reference_overlap, reference: {task: t0}}
 """
+# of a cell there are its answers and its judgement alone, but of one finetune for each model
+UNTRAINED = """\
+name: untrained
+models: {%s}
+tasks: {t0: {from: toy}}
+adapters: {%s}
+seeds: [0]
+instructions: {from: toy, part: dev}
+compare: {judge: reference_overlap, reference: {task: t0}}
+"""
 NUM_ROWS = 4  # of instructions and answers
 SHORT = {
     "prepare": """
@@ -52,7 +62,9 @@ SHORT = {
         (job.out / "outputs.json").write_text(json.dumps(rows))
     """,
     "pretrain": "",
-    "check": "",
+    "check": """
+        (job.out / "findings.json").write_text(json.dumps({"findings": [], "facts": {}}))
+    """,
     "collect": "",
 }
 RUN = """
@@ -89,6 +101,51 @@ codes = [
 os.write(said, f"{len(codes)} made, {sum(map(bool, codes))} failed\\n".encode())
 """
 
+# Attempts make all but most answers and judgements, as many of these as serve as patterns; the others are written like
+# one of those, with the names that belong to them.
+COPY = (
+    MAKE.split("present, said, flag")[0].replace("share = ", "num_left = ").replace("float(", "int(")
+    + """\
+import json
+from winsweep.store import manifest
+said, flag, there = os.dup(1), StopFlag(), workspace.store.published()
+FILES = {"generate": "outputs.json", "judge": "annotations.json"}
+OUTPUTS = {"generator_1": "reference", "generator_2": "candidate"}
+NUM_PATTERNS = 20
+
+def names(a):
+    used = {"generator": a.name.partition("/")[2]} if a.stage == "generate" else {}
+    return used | {name: a.inputs[i].name.partition("/")[2] for name, i in OUTPUTS.items() if i in a.inputs}
+
+def write(a, record, rows):
+    inputs = {name: i.key for name, i in a.inputs.items()}
+    texts = {
+        FILES[a.stage]: json.dumps([row | names(a) for row in rows]).encode(),
+        "record.json": json.dumps(record | {"name": a.name, "params": a.plain_params, "inputs": inputs}).encode(),
+    }
+    texts["manifest.json"] = json.dumps({name: manifest.entry_of(text) for name, text in texts.items()}).encode()
+    for folder in (store / a.name, store / ".work" / a.key):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (store / a.name / name).write_bytes(text)
+
+cells = [a for a in workspace.order if a.stage == "judge" and ".t0" not in a.label]
+left = {key for a in cells[len(cells) - num_left :] for key in (a.key, a.inputs["candidate"].key)}
+todo = [a for a in workspace.order if a.key not in there and a.key not in left and a.stage != "aggregate"]
+patterns, num_made = {stage: [] for stage in FILES}, 0
+for n, a in enumerate(todo):
+    own = patterns.get(a.stage)
+    if own is not None and len(own) >= NUM_PATTERNS and ".t0" not in a.label:
+        write(a, *own[n % NUM_PATTERNS])
+    else:
+        num_made += not make(spec_of(workspace, a, placed.of(a.stage, a.label)), 0, 1, f"slurm-1_{n}.0", flag)
+        if own is not None and ".t0" not in a.label:
+            texts = [(store / a.name / name).read_bytes() for name in ("record.json", FILES[a.stage])]
+            own.append(tuple(map(json.loads, texts)))
+os.write(said, f"{num_made} made, {len(todo) - num_made} written, {len(left)} left\\n".encode())
+"""
+)
+
 
 def copy_checkout(folder: Path) -> Path:
     """The code of this checkout in `folder`, its stages short."""
@@ -115,10 +172,30 @@ def study_text(num_tasks: int, num_seeds: int) -> str:
     return STUDY % (tasks, ", ".join(map(str, range(num_seeds))))
 
 
+def untrained_text(num_models: int, num_arms: int) -> str:
+    """A study of so many models with so many arms each, of which only the first is trained."""
+    models = ", ".join(
+        f"m{n}: {{pretrain: {{num_tokens: 0, width: 16, layers: 1, heads: 2, mlp: {n + 8}}}}}"
+        for n in range(num_models)
+    )
+    arms = ", ".join(f"a{n}: {{rules: [eos], eos_window: {n}}}" for n in range(1, num_arms))
+    return UNTRAINED % (models, arms)
+
+
 def make_results(checkout: Path, study: Path, store: Path, cluster: Path, share: float = 1.0) -> str:
     """Make the first `share` of what is missing (inputs before users) but the table, by the same attempts as a task of
     SLURM makes, one after the other in one process.
     """
     env = os.environ | {"PYTHONPATH": str(checkout / "src"), "STAGE_S": "0", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", MAKE, str(study), str(store), str(cluster), str(share)]
+    return subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def copy_results(checkout: Path, study: Path, store: Path, cluster: Path, num_left: int) -> str:
+    """Make what is missing of a study of `untrained_text` but answers and judgements of its last `num_left` cells. Most
+    answers and judgements are written like some that attempts made: to every command they are the same, and thousands
+    take seconds.
+    """
+    env = os.environ | {"PYTHONPATH": str(checkout / "src"), "STAGE_S": "0", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", COPY, str(study), str(store), str(cluster), str(num_left)]
     return subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout

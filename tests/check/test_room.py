@@ -9,8 +9,10 @@ from winsweep.artifact import Artifact
 from winsweep.check import environment, room
 from winsweep.cluster_file import read_cluster
 from winsweep.errors import BadStudy
+from winsweep.keys import plain
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Item
+from winsweep.study.cell import Decoding
 from winsweep.study.lora import fact
 
 BASE = {"source": {"hf_id": "some/model-7b", "revision": "x"}}
@@ -157,3 +159,44 @@ def test_adapters_take_the_weights_of_their_base_and_little_more(tmp_path):
     told = {r.finding.what: (r.finding.verdict, r.finding.text) for r in found}
     assert told["GPU of finetune"][0] == "ok" and told["GPU of finetune"][1].startswith("19.8 GB at least")
     assert "up to 2.6 GB for 1 models" in told["disk"][1]
+
+
+def answers(shared: int) -> Artifact:
+    decoding = {"precision": "bf16", "engine": "vllm"} | ({"tensor_parallel": shared} if shared > 1 else {})
+    return Artifact("generate", 1, "m.base", {"base": BASE, "decoding": decoding})
+
+
+def test_answers_of_a_model_that_is_spread_over_gpus(tmp_path):
+    def found(shared: int, **placed) -> tuple[str, str]:
+        placements = Placements({"generate": Placement(**placed)})
+        items = [Item(answers(shared), "ready", "")]
+        return next(
+            (r.finding.verdict, r.finding.text)
+            for r in room.rows(tmp_path, placements, items, 1, lambda placed: 8.0, {})
+        )
+
+    verdict, text = found(1, gpus_per_rank=1)
+    assert verdict == "problem" and "decoding: {engine: vllm, tensor_parallel: 2} and as many gpus_per_rank" in text
+    assert found(2, gpus_per_rank=2) == ("ok", "7.0 GB at least for m.base on each of 2 GPUs; it has 8 GB")
+    verdict, text = found(2, gpus_per_rank=1)
+    assert verdict == "problem" and text.startswith("decoding.tensor_parallel is 2, and a rank of generate has 1 GPUs")
+
+
+def test_a_rank_with_other_gpus_than_its_model_wants_is_refused_before_anything_starts(tmp_path):
+    few = Placements({"generate": Placement(gpus_per_rank=1)})
+    with pytest.raises(BadStudy, match=r"c.yaml: m.base: .*type stages: \{generate: \{gpus_per_rank: 4\}\}"):
+        room.refuse_few(tmp_path / "c.yaml", [answers(4)], few)
+    room.refuse_few(tmp_path / "c.yaml", [answers(1)], few)
+    room.refuse_few(tmp_path / "c.yaml", [answers(4)], Placements({"generate": Placement(gpus_per_rank=4)}))
+
+
+def test_tensor_parallel_is_in_the_key_where_it_is_set_and_slots_refuse_it():
+    assert "tensor_parallel" not in plain(Decoding()) and plain(Decoding(engine="vllm", tensor_parallel=2)) != plain(
+        Decoding(engine="vllm")
+    )
+    for decoding, said in (
+        ({"tensor_parallel": 2}, "found 2; 1 is legal, or with engine: vllm"),
+        ({"tensor_parallel": 0}, "found 0"),
+    ):
+        with pytest.raises(BadStudy, match=rf"decoding.tensor_parallel: {said}"):
+            Decoding(**decoding)

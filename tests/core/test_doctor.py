@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from winsweep import layout
+from winsweep.cluster_file import read_cluster
 from winsweep.placement import Placement
-from winsweep.slurm import node_facts
+from winsweep.slurm import node_facts, study_fit
 from winsweep.slurm.doctor import check_right
 from winsweep.slurm.inventory import Rights, gpus_of, minutes, parse_partitions, parse_rights
-from winsweep.slurm.node_check import check_facts, check_probed, compare
+from winsweep.slurm.node_check import Seen, check_facts, check_probed, compare
 from winsweep.slurm.partition_check import check_placement, fits
 from winsweep.slurm.probe import Probed
+from winsweep.workspace import open_workspace
 
 SINFO = """\
 cpu|cpu*|up|2-00:00:00|1-infinite|100|64|256000|(null)|intel,ib|mixed
@@ -170,11 +173,59 @@ def test_what_a_node_has(changed, said):
     assert any(line.startswith(said) for line in found), found
 
 
+STUDY = """\
+name: s
+models:
+  big: {hf_id: some/model-7b, revision: "0"}
+  mid: {hf_id: some/model-1b, revision: "0"}
+  x: {hf_id: some/x, revision: "0"}
+tasks: {gsm: {from: toy}}
+seeds: [1, 2]
+instructions: {from: toy, part: dev}
+compare: {judge: reference_overlap, reference: {task: gsm}}
+"""
+
+
+def fit(tmp_path, finetune: str, gpus_gb: list[float]) -> list[str]:
+    """What the doctor finds of a study on nodes whose GPUs have so much memory."""
+    (tmp_path / "s.yaml").write_text(STUDY)
+    (tmp_path / "c.yaml").write_text(
+        f"kind: slurm\nall: {{partition: gpu, constraint: a100}}\nstages: {{finetune: {finetune}}}\n"
+    )
+    workspace = open_workspace(tmp_path / "s.yaml", tmp_path / "runs")
+    cluster, seen = read_cluster(layout.STAGES, tmp_path / "c.yaml", workspace.need.stages), Seen()
+    for stage in ("finetune", "generate", "judge"):
+        seen.note(cluster.placements.of(stage, "x"), gpus_gb if stage != "judge" else [])
+    return [str(f) for f in study_fit.findings(workspace, cluster, seen, FOUND)]
+
+
+def test_each_model_of_a_study_is_set_against_the_gpus_that_were_seen(tmp_path):
+    found = fit(tmp_path, "{ranks: 2}", [42.9, 42.5])
+    line = next(f for f in found if "big.gsm.s1, on 2 ranks" in f)
+    assert line.startswith("problem  GPU of finetune: 84.0 GB at least") and "it has 42 GB" in line
+    assert "type zero: zero3_offload, recompute: none, or ranks: 8 with zero: zero2" in line
+    assert any(f.startswith("ok       GPU of finetune") and "mid.gsm.s1" in f for f in found)
+    assert any(f.startswith("ok       GPU of generate: 28.0 GB at least for big") and "42 GB" in f for f in found)
+    assert sum("nothing here says how large its model is" in f for f in found) == 2  # its finetunes, its answers
+    assert sum(" GPU of " in f for f in found) == 4, "seeds of a model are one"
+
+
+def test_where_no_node_was_seen_the_type_says_what_there_is(tmp_path):
+    assert any("it has 80 GB" in f and "big" in f for f in fit(tmp_path, "{ranks: 4, zero: zero2}", []))
+
+
+def test_a_model_that_fits_nowhere_is_a_problem_with_auto_too(tmp_path):
+    (found,) = [f for f in fit(tmp_path, "{placement: auto}", [1.5]) if "problem" in f]
+    assert found.startswith("problem  placement: auto: ") and "GB of each of 24 GPUs at least" in found
+    assert "train adapters (recipe.lora)" in found
+
+
 def test_facts_of_this_node(tmp_path, monkeypatch):
     """A lock that holds, scratch that is there or not, a hub that answers, refuses or is away."""
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     found = node_facts.facts(tmp_path, str(tmp_path))
+    assert len(found["gpu_gb"]) == len(found["gpus"])
     assert found["locks"] == "work" and "GB free" in str(found["scratch"]) and "cannot be reached" in str(found["hub"])
     assert (
         node_facts.scratch_text("NO_SUCH_VARIABLE") == "problem: the variable NO_SUCH_VARIABLE is not set on the node"

@@ -227,3 +227,13 @@ def test_texts_that_end_an_answer_are_refused_beside_a_grammar(model, tmp_path):
 def test_without_vllm_the_study_is_told_so(model, tmp_path):
     with pytest.raises(BadStudy, match=r"decoding.engine: found vllm, which is not installed here"):
         answers(model, tmp_path, "vllm", None)
+
+
+@pytest.mark.parametrize(
+    ("rank", "num_own", "seen"), [(0, 1, "a"), (3, 1, "d"), (0, 2, "a,b"), (1, 2, "c,d"), (0, 4, None)]
+)
+def test_a_rank_sees_as_many_gpus_as_hold_its_model(monkeypatch, rank, num_own, seen):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "a,b,c,d")
+    vllm_engine.see_gpus(rank, num_own)
+    assert vllm_engine.os.environ["CUDA_VISIBLE_DEVICES"] == (seen or "a,b,c,d")

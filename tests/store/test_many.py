@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from winsweep.artifact import Artifact
+from winsweep.attempt import spec as specs
+from winsweep.attempt.inputs import found, verified_inputs
+from winsweep.errors import MissingInput
+from winsweep.placement import Placement
+from winsweep.store.manifest import seal
 from winsweep.store.siblings import nearest
 from winsweep.store.store import Store
 
@@ -66,3 +73,31 @@ def test_the_nearest_result_is_found_by_reading_each_record_once(tmp_path):
     assert [(d.path, d.ours, d.theirs) for d in found] == [("candidate: seed", 1, 0)]
     assert heard["os.scandir"] <= 8, "the store is listed once"
     assert heard["open"] <= 3 * NUM + 8, "judgements, their answers and models, each once"
+
+
+def test_all_inputs_of_a_table_are_found_in_a_listing_of_each_stage(tmp_path):
+    store = filled(Store(tmp_path / "runs").open())
+    cells = [cell(n) for n in range(NUM)]
+    keys = [a.key for c in cells for a in (c, *c.inputs.values())]
+    with counted() as heard:
+        there = found(store, keys)
+    assert heard["os.scandir"] == 2 and [*there] == keys
+    assert there == {key: store.find(key) for key in keys}
+    with pytest.raises(MissingInput, match="judge/"):
+        found(store, [*keys, cell(NUM).key])
+
+
+def test_a_table_verifies_each_judgement_and_lists_their_stage_once(tmp_path):
+    store = filled(Store(tmp_path / "runs").open())
+    cells = {f"c{n}": cell(n) for n in range(NUM)}
+    for a in cells.values():
+        seal(store.root / a.name)
+    (store.root / ".work").mkdir()
+    table = Artifact("aggregate", 1, "s", {}, cells)
+    spec = specs.make(table, store.root, tmp_path / "s.yaml", {}, Placement())
+    with counted() as heard:
+        assert verified_inputs(spec, store, "x") == {n: store.root / a.name for n, a in cells.items()}
+    assert heard["os.scandir"] <= 2 * NUM + 4, "the files of each judgement, and one listing of them all"
+    (store.root / cells["c7"].name / "record.json").write_text("{}")
+    with pytest.raises(MissingInput, match="record.json: found 2 bytes"):
+        verified_inputs(spec, store, "x")

@@ -25,7 +25,7 @@ from winsweep.attempt.endings import (
     speak_for_leader,
     usage,
 )
-from winsweep.attempt.inputs import resolve_late, verified_inputs
+from winsweep.attempt.inputs import found, resolve_late, verified_inputs
 from winsweep.attempt.job import Job, progress_file
 from winsweep.attempt.ranks import RankRegistry
 from winsweep.attempt.spec import Spec
@@ -157,7 +157,8 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
     stop = liveness.fence(lambda: store.held(spec.key, number))
     try:
         with registry.present(rank):
-            inputs = {name: store.find(key) for name, key in spec.inputs.items()}  # the leader has verified them
+            there = found(store, spec.inputs.values())
+            inputs = {name: there[key] for name, key in spec.inputs.items()}  # the leader has verified them
             if spec.placement.scratch and "base" in inputs:
                 inputs["base"] = staging.staged(inputs["base"], spec.placement.scratch, "", token)
             warm.import_for(spec.stage)

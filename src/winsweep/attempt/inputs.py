@@ -1,6 +1,7 @@
 """What an attempt is made from: every input there and verified, every late value read."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,22 @@ def verified_inputs(spec: Spec, store: Store, attempt: str) -> dict[str, Path]:
     What is damaged for the first time is set aside and so is missing. MissingInput as well where a gate is not
     published: the attempt was started before it, or although it failed.
     """
-    for key in spec.gates.values():
-        store.find(key)
-    for key in spec.inputs.values():
-        store.find(key)  # before any is read, which takes long
-    return {name: _verified(spec, store, name, key, attempt) for name, key in spec.inputs.items()}
+    found(store, spec.gates.values())
+    there = found(store, spec.inputs.values())  # before any is read, which takes long
+    return {name: _verified(spec, store, name, key, there[key], attempt) for name, key in spec.inputs.items()}
 
 
-def _verified(spec: Spec, store: Store, name: str, key: str, attempt: str) -> Path:
-    """One input; looked at twice before it is called damaged, as another attempt may have set it aside, and made it
-    again, meanwhile.
+def found(store: Store, keys: Collection[str]) -> dict[str, Path]:
+    """Key to published directory, from one listing of each stage (a table is made from thousands of judgements); or
+    MissingInput with the first that is not there.
+    """
+    there = store.published({key.partition("/")[0] for key in keys}) if keys else {}
+    return {key: there[key] if key in there else store.find(key) for key in keys}
+
+
+def _verified(spec: Spec, store: Store, name: str, key: str, seen: Path, attempt: str) -> Path:
+    """One input, `seen` there; looked at twice before it is called damaged, as another attempt may have set it
+    aside, and made it again, meanwhile.
     """
 
     def look(path: Path) -> Path:
@@ -38,7 +45,7 @@ def _verified(spec: Spec, store: Store, name: str, key: str, attempt: str) -> Pa
         return path
 
     try:
-        return look(store.find(key))
+        return look(seen)
     except (Damaged, NotFound, OSError):
         pass
     path = store.find(key)

@@ -122,6 +122,7 @@ def models(workspace: Workspace, items: Sequence[Item]) -> tuple[list[Row], dict
     if asked:
         new = _look(asked)
         known |= new
+        _memory(workspace).parent.mkdir(exist_ok=True)
         write_atomic(_memory(workspace), json.dumps(_remembered(workspace) | new).encode())
     rows = [
         Row(f"model {a.label}", Finding(**f))
@@ -150,7 +151,7 @@ def _at_hand(workspace: Workspace, check: Artifact) -> str | None:
 
 
 def _memory(workspace: Workspace) -> Path:
-    return workspace.store.root / ".cache" / "checks.json"  # .cache is there, as open_workspace remembers digests in it
+    return workspace.store.root / ".cache" / "checks.json"
 
 
 def _remembered(workspace: Workspace) -> dict[str, dict]:

@@ -2,24 +2,24 @@
 is a problem.
 """
 
+import math
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from winsweep import gpu_memory, layout
 from winsweep.artifact import Artifact
 from winsweep.check.early import Row
 from winsweep.check.finding import Finding
-from winsweep.costs.gpu_cost import num_parameters
+from winsweep.check.needs import facts_of, longest, model_of, size_of, state_bytes
+from winsweep.errors import BadStudy
 from winsweep.gpu_memory import GB, ITEM
-from winsweep.placement import Placement, Placements
+from winsweep.placement import Placement, Placements, too_few
 from winsweep.plan import Item
-from winsweep.study.lora import fact, trained_parameters
 from winsweep.zero import read_all
 
-PER_TOKEN = "token_bytes_"  # names of facts: bytes of activations a token, by the level of recomputation
 UNKNOWN = "of which type it is, is not known here"
 NAME_IT = "say it by gpu_memory_gb: in the cluster file"
 GpuGb = Callable[[Placement], float | None]
@@ -37,7 +37,7 @@ def rows(
     no `gpu_gb`: there are no GPUs.
     """
     todo = [i.artifact for i in items if i.state != "done"]
-    sizes = {a.key: size for a in todo if a.stage in ("finetune", "generate") and (size := _size(a, facts))}
+    sizes = {a.key: size for a in todo if a.stage in ("finetune", "generate") and (size := size_of(a, facts))}
     tuned = [a for a in todo if a.stage == "finetune"]
     if tuned:
         yield Row("machine", disk(store, placements, tuned, sizes, num_jobs, facts))
@@ -47,17 +47,12 @@ def rows(
             yield from (Row("machine", f) for f in gpus(placed, placements, sizes, gpu_gb, facts))
 
 
-def _size(a: Artifact, facts: Mapping[str, Mapping[str, int]]) -> float | None:
-    """Parameters of the model that `a` is made from: as its files say, or its name."""
-    return _facts(a, facts).get("num_parameters") or num_parameters(a)
-
-
-def _facts(a: Artifact, facts: Mapping[str, Mapping[str, int]]) -> Mapping[str, int]:
-    """What the check of the model that `a` is made from found."""
-    at, check = a, a.gates.get("check")
-    while check is None and (below := at.inputs.get("base") or at.inputs.get("finetune")):
-        at, check = below, below.gates.get("check")
-    return facts.get(check.key, {}) if check else {}
+def refuse_few(file: Path, wanted: Iterable[Artifact], placements: Placements) -> None:
+    """BadStudy where a model is to be spread over other GPUs than its ranks have: vLLM would end the attempt."""
+    for a in wanted:
+        shared = a.plain_params["decoding"].get("tensor_parallel", 1) if a.stage == "generate" else 1
+        if shared > 1 and (why := too_few(placements.of(a.stage, a.label), shared)):
+            raise BadStudy(f"{file}: {a.label}: {'; '.join(why)}")
 
 
 def disk(
@@ -75,7 +70,7 @@ def disk(
     if not known:
         return Finding("unknown", "disk", "nothing here says how large the models are")
     at_once = min(len(known), num_jobs or max(placements.of("finetune", a.label).throttle for a in known))
-    states = [_state_bytes(a, sizes[a.key], _facts(a, facts)) for a in known]
+    states = [state_bytes(a, sizes[a.key], facts_of(a, facts)) for a in known]
     wanted = sum(state for state, _ in states[:at_once]) + sum(model for _, model in states)
     free = shutil.disk_usage(_there(store)).free
     told = (
@@ -111,27 +106,42 @@ def gpus(
     for where, those in placed.items():
         if where.gpus_per_rank:
             has = where.gpu_memory_gb or gpu_memory.by_name([where.gpu_type] if where.gpu_type else [])
-            find = _answers if those[0].stage == "generate" else _finetune
-            largest = max(those, key=lambda a: (sizes[a.key], _tokens(a, where)))
-            yield find(largest, where, sizes[largest.key], has or gpu_gb(where), _facts(largest, facts))
+            largest = max(those, key=lambda a: (sizes[a.key], longest(a, where)))
+            yield fits(largest, where, sizes[largest.key], has or gpu_gb(where), facts_of(largest, facts))
+
+
+def fits(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:
+    """Whether a finetune or answers of a model of `size` parameters fit a GPU that `has` so many GB, if known."""
+    return (_answers if a.stage == "generate" else _finetune)(a, where, size, has, facts)
 
 
 def _answers(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:
-    least = ITEM.get(a.plain_params["decoding"]["precision"], 4) * size
-    what, told = "GPU of generate", f"{amount(least)} at least for {a.label}"
+    decoding = a.plain_params["decoding"]
+    shared = decoding.get("tensor_parallel", 1)
+    least = ITEM.get(decoding["precision"], 4) * size / shared
+    told = f"{amount(least)} at least for {a.label}{f' on each of {shared} GPUs' * (shared > 1)}"
+    what = "GPU of generate"
+    if why := too_few(where, shared):
+        return Finding("problem", what, *why)
     if has is None:
         return Finding("unknown", what, f"{told}; {UNKNOWN}", NAME_IT)
     if least > has * GB:
-        return Finding("problem", what, f"{told}; it has {has:,.0f} GB", "name GPUs with more memory")
+        more = f"decoding: {{engine: vllm, tensor_parallel: {_spread(least * shared, has)}}} and as many gpus_per_rank"
+        return Finding("problem", what, f"{told}; it has {has:,.0f} GB", f"name GPUs with more memory, or {more}")
     return Finding("ok", what, f"{told}; it has {has:,.0f} GB")
+
+
+def _spread(num_bytes: float, has: float) -> int:
+    """The power of two GPUs that hold so much together."""
+    return 2 ** math.ceil(math.log2(max(2.0, num_bytes / (gpu_memory.USABLE * has * GB))))
 
 
 def _finetune(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:
     """Weights, gradients and optimizer cannot be less: where they do not fit it is a problem. A row of the longest
     length may never come: where that alone does not fit, it is said.
     """
-    item, tokens = ITEM.get(a.plain_params["recipe"].get("precision"), 4), _tokens(a, where)
-    model, zeros = _model(a, size, facts, item, tokens), read_all(layout.DS_CONFIGS)
+    item, tokens = ITEM.get(a.plain_params["recipe"].get("precision"), 4), longest(a, where)
+    model, zeros = model_of(a, size, facts, item, tokens), read_all(layout.DS_CONFIGS)
     choice, need = gpu_memory.least(model, zeros, where.ranks, where.zero, where.recompute)
     if has and (fits := gpu_memory.fitting(model, zeros, where.ranks, has * GB, where.zero, where.recompute)):
         choice, need = fits, gpu_memory.needed(model, zeros[fits.zero], where.ranks, fits.recompute)
@@ -150,26 +160,6 @@ def _finetune(a: Artifact, where: Placement, size: float, has: float | None, fac
     return Finding("ok", what, told)
 
 
-def _model(a: Artifact, size: float, facts: Mapping[str, int], item: int, tokens: int) -> gpu_memory.Model:
-    """What is trained of a model of so many parameters, and what lies beneath it."""
-    levels = activations(facts, item, tokens)
-    if not (lora := a.plain_params["recipe"].get("lora")):
-        return gpu_memory.Model(size, 0, item, levels)
-    if levels and item == 2:
-        levels["none"] += tokens * facts.get(fact(lora, "bytes"), 0)
-    return gpu_memory.Model(trained_parameters(lora, size, facts), size, item, levels)
-
-
-def _state_bytes(a: Artifact, size: float, facts: Mapping[str, int]) -> tuple[float, float]:
-    """Bytes of a finetune's checkpoint, and of what is collected of it."""
-    recipe = a.plain_params["recipe"]
-    if lora := recipe.get("lora"):
-        num = trained_parameters(lora, size, facts)
-        return 12 * num, 4 * num
-    item = ITEM.get(recipe.get("precision"), 4)
-    return (12 + item) * size, item * size
-
-
 def _on(where: Placement, choice: gpu_memory.Choice) -> str:
     chosen = "chosen: " if gpu_memory.AUTO in (where.zero, where.recompute) else ""
     level = f", recompute: {choice.recompute}" if chosen or choice.recompute != "none" else ""
@@ -179,18 +169,6 @@ def _on(where: Placement, choice: gpu_memory.Choice) -> str:
 def _parts(need: gpu_memory.Need) -> str:
     parts = {"weights": need.weights, "optimizer": need.optimizer, "gradients": need.gradients}
     return ", ".join(f"{name} {amount(num)}" for name, num in parts.items())
-
-
-def _tokens(a: Artifact, where: Placement) -> int:
-    """Of the largest micro-batch that has to fit: the placement's, or one of the longest rows."""
-    longest = a.plain_params["recipe"].get("max_tokens", 0) if a.stage == "finetune" else 0
-    return max(where.micro_tokens, longest)
-
-
-def activations(facts: Mapping[str, int], item: int, tokens: int) -> dict[str, float]:
-    """Bytes by the level of recomputation, as a check of the model found them for bf16; none if it did not."""
-    levels = {name.removeprefix(PER_TOKEN): num for name, num in facts.items() if name.startswith(PER_TOKEN)}
-    return {level: num * tokens * item / 2 for level, num in levels.items()}
 
 
 def amount(num_bytes: float) -> str:

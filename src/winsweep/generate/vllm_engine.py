@@ -54,7 +54,7 @@ class Engine:
     """
 
     def __init__(self, base: str, revision: str | None, decoding: Decoding, rank: int, lora: Path | None) -> None:
-        asked = (base, revision, decoding.precision, decoding.batch, _room(lora))
+        asked = (base, revision, decoding.precision, decoding.batch, decoding.tensor_parallel, _room(lora))
         self.llm = held(("vllm", *asked), lambda: _load(*asked, rank))
         self.window, self.lora = self.llm.model_config.max_model_len, _request(lora)
 
@@ -147,10 +147,16 @@ def _request(lora: Path | None) -> object:
 
 
 def _load(
-    base: str, revision: str | None, precision: str, num_rows: int, lora_rank: int | None, process_rank: int
+    base: str,
+    revision: str | None,
+    precision: str,
+    num_rows: int,
+    num_gpus: int,
+    lora_rank: int | None,
+    process_rank: int,
 ) -> object:
     os.environ.update(SETTINGS)  # read as vllm is imported
-    _see_one_gpu(process_rank)
+    see_gpus(process_rank, num_gpus)
     refuse_outside_weights(base, revision)
     try:
         from vllm import LLM
@@ -169,6 +175,7 @@ def _load(
             tokenizer_revision=revision,
             dtype=DTYPES[precision],
             max_num_seqs=num_rows,
+            tensor_parallel_size=num_gpus,
             seed=0,
             logits_processors=[VllmRules, VllmGrammar],  # in this order, as in the slots
             async_scheduling=False,
@@ -181,9 +188,10 @@ def _load(
         raise
 
 
-def _see_one_gpu(rank: int) -> None:
+def see_gpus(rank: int, num_own: int) -> None:
     """Of several GPUs, this rank's alone, unless CUDA runs already: vLLM takes the first that it sees."""
     num = torch.cuda.device_count()
-    if num > 1 and not torch.cuda.is_initialized():
+    if num > num_own and not torch.cuda.is_initialized():
         seen = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num)))).split(",")
-        os.environ["CUDA_VISIBLE_DEVICES"] = seen[rank % num]
+        first = rank * num_own % (num - num % num_own)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(seen[first : first + num_own])

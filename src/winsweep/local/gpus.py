@@ -14,8 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from winsweep.artifact import Artifact
+from winsweep.check import auto_placement, room
+from winsweep.check.auto_placement import Machine
 from winsweep.errors import BadStudy
-from winsweep.placement import Cluster, Placements
+from winsweep.placement import Cluster, Placement, Placements
 from winsweep.workspace import Workspace
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -73,6 +75,16 @@ def why_never(wanted: int, gpus: list[str]) -> str:
     if wanted > 1 and any(gpu.startswith(MIG) for gpu in gpus):
         return f"wants {wanted} GPUs, and those here are parts of one (MIG), which cannot work together"
     return ""
+
+
+def sized(workspace: Workspace, cluster: Cluster, gpus: list[str]) -> tuple[Cluster, list[str]]:
+    """See auto_placement.sized; nvidia-smi is asked only where a placement is auto."""
+    memory_gb = functools.cache(room.here)
+
+    def machine(placed: Placement) -> Machine:
+        return Machine(placed.gpu_memory_gb or memory_gb(), len(gpus))
+
+    return auto_placement.sized(workspace, cluster, machine)
 
 
 def side_by_side(workspace: Workspace, cluster: Cluster, jobs: int, gpus: list[str]) -> str:

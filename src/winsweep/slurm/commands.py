@@ -4,11 +4,11 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from winsweep import command_names, failed, gpu_memory, next_steps
+from winsweep import command_names, failed, next_steps
 from winsweep.amounts import figure
 from winsweep.attempt.retry import ChainProgress
 from winsweep.check import dry
@@ -16,10 +16,10 @@ from winsweep.costs.durations import most_gpu_hours
 from winsweep.costs.eta import Pace, paces
 from winsweep.errors import ClusterDown
 from winsweep.local.controller import run_here
-from winsweep.placement import Cluster, Placement
+from winsweep.placement import Cluster
 from winsweep.results import models_text, where_text
 from winsweep.screen import Detail
-from winsweep.slurm import batch_script, containers, halt, inventory, partition_check, sbatch
+from winsweep.slurm import batch_script, containers, halt, machines, sbatch
 from winsweep.slurm.cancel import cancel
 from winsweep.slurm.chain import Array
 from winsweep.slurm.emit import Step, emit
@@ -37,8 +37,10 @@ def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: 
     if a.cancel is not None:
         return cancel(workspace, a.cancel)
     cluster = containers.resolved(cluster, workspace.store.root, workspace.study.files.values())
+    cluster, chosen = machines.sized(workspace, cluster)
     if a.dry_run:
-        return dry_run(workspace, cluster, command, Detail(a.cells, a.verbose))
+        return dry_run(workspace, cluster, chosen, command, Detail(a.cells, a.verbose))
+    print("".join(f"{line}\n" for line in chosen), end="", flush=True)
     if a.emit:
         return say_emitted(a.emit, emit(workspace, cluster, a.emit))
     run_here(workspace, cluster.placements, a.jobs, CHECKS)  # first, as what they stand before would not be submitted
@@ -105,15 +107,16 @@ def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = Fa
     return 1 if told or why else 0
 
 
-def dry_run(workspace: Workspace, cluster: Cluster, command: str, detail: Detail) -> int:
+def dry_run(workspace: Workspace, cluster: Cluster, chosen: Sequence[str], command: str, detail: Detail) -> int:
     """Arms × stages, the arrays, what each waits for, GPU-hours as asked and as measured, and whether SLURM would take
     them (1 if not).
     """
     seen = look(workspace)
     items = on_nodes(seen.items, cluster.placements)
-    todo = planned(workspace, items, cluster)
+    todo = planned(workspace, items, cluster, asks=True)
     known = paces(workspace, {a.stage for a in todo})
     dry.say_plan(workspace, seen.items, detail)
+    print("".join(f"{line}\n" for line in chosen), end="")
     for n, array in enumerate(todo[: len(todo) if detail.verbose else SHOWN]):
         print(f"#{n:<3d} {array_line(array, known.get(array.stage))}{waits_text(array)}")
     if len(todo) > SHOWN and not detail.verbose:
@@ -134,36 +137,18 @@ def dry_run(workspace: Workspace, cluster: Cluster, command: str, detail: Detail
         f"{sum(i.state == 'done' for i in seen.items)} results reused"
     )
     looked = dry.say_amounts(workspace, seen.items, detail)
-    code = dry.say_checks(workspace, cluster.placements, seen.items, None, gpu_gb(todo), looked, detail)
+    code = dry.say_checks(
+        workspace,
+        cluster.placements,
+        seen.items,
+        None,
+        machines.gpu_gb(any(x.placement.gpus for x in todo)),
+        looked,
+        detail,
+    )
     code = max(code, say_refusals(todo))
     dry.say_next(seen.items, command)
     return code
-
-
-def gpu_gb(todo: Sequence[Array]) -> Callable[[Placement], float | None]:
-    """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked only if anything
-    wants one.
-    """
-    found = inventory.partitions() if any(x.placement.gpus for x in todo) else {}
-
-    def of(placed: Placement) -> float | None:
-        kinds = [
-            k
-            for name, p in found.items()
-            if (name == placed.partition if placed.partition else p.is_default)
-            for k in p.kinds
-            if k.num_gpus
-        ]
-        return gpu_memory.by_name(
-            [
-                kind or ",".join(k.features)
-                for k in kinds
-                if partition_check.fits(placed.constraint, k)
-                for kind in k.gpus
-            ]
-        )
-
-    return of
 
 
 def array_line(array: Array, known: Pace | None) -> str:

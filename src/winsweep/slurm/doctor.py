@@ -7,18 +7,19 @@ from winsweep.artifact import Artifact
 from winsweep.check.finding import Finding, Verdict
 from winsweep.errors import ClusterDown
 from winsweep.placement import Cluster, Placement
-from winsweep.slurm import inventory, limits, sbatch
+from winsweep.slurm import inventory, limits, sbatch, study_fit
 from winsweep.slurm.chain import Array
 from winsweep.slurm.inventory import Rights
-from winsweep.slurm.node_check import check_nodes
+from winsweep.slurm.node_check import Seen, check_nodes
 from winsweep.slurm.partition_check import check_placement
+from winsweep.workspace import open_workspace
 
 ENOUGH_TASKS = 1001  # SLURM's own default of MaxArraySize
 
 
-def diagnose(cluster: Cluster, store: Path, wait_s: float) -> Iterator[Finding]:
-    """Every check, one after the other; a node is waited for `wait_s` at most, and every question to SLURM has a time
-    limit.
+def diagnose(cluster: Cluster, store: Path, wait_s: float, study: Path | None = None) -> Iterator[Finding]:
+    """Every check, one after the other, and whether the models of a study fit; a node is waited for `wait_s` at most,
+    and every question to SLURM has a time limit.
     """
     placed = by_placement(cluster)
     try:
@@ -37,7 +38,9 @@ def diagnose(cluster: Cluster, store: Path, wait_s: float) -> Iterator[Finding]:
     for where, stages in placed.items():
         yield (tested := check_sbatch(where, stages, where in doubtful))
         accepted += [where] if tested.verdict == "ok" else []
-    yield from check_nodes(accepted, store, wait_s)
+    yield from check_nodes(accepted, store, wait_s, seen := Seen())
+    if study:
+        yield from study_fit.findings(open_workspace(study, store, lenient=True), cluster, seen, found)
     here = sorted(cluster.placements.stages("login"))
     if here:
         yield Finding(

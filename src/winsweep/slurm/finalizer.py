@@ -23,7 +23,7 @@ from winsweep.errors import ClusterDown, Stopped
 from winsweep.messages.messenger import Messenger
 from winsweep.placement import Cluster
 from winsweep.results import publish_table
-from winsweep.slurm import containers, halt, queue, task_script, watchdog
+from winsweep.slurm import containers, halt, machines, queue, task_script, watchdog
 from winsweep.slurm.array_folders import spec_of
 from winsweep.slurm.node import requeue
 from winsweep.slurm.pending_finalizers import FINALIZER_FILE, asked
@@ -69,6 +69,7 @@ def close(told: dict, flag: StopFlag) -> int:
     limit, stays = time.monotonic() + DOWN_S, False
     while True:
         try:
+            cluster = machines.sized(workspace, cluster)[0]
             wait_until_known(workspace)
             if edited(workspace, told, job):
                 tell(workspace, cluster, look(workspace, job))

@@ -13,14 +13,34 @@ from winsweep.store.store import Store
 SKEW_S = 10.0  # of clocks; heartbeats are trusted for a minute
 
 
-def check_nodes(placements: Sequence[Placement], store: Path, wait_s: float) -> Iterator[Finding]:
+class Seen:
+    """Memory of the GPUs that a look at nodes has shown, for every placement that may get the same."""
+
+    def __init__(self) -> None:
+        self.smallest: dict[object, float] = {}
+
+    def note(self, placed: Placement, gpus_gb: Sequence[float]) -> None:
+        """A node that a job of this placement ran on has these GPUs."""
+        if gpus_gb:
+            self.smallest[_gpus_of(placed)] = min(gpus_gb)
+
+    def gpu_gb(self, placed: Placement) -> float | None:
+        """Memory of the smallest in GB; None where none was seen."""
+        return self.smallest.get(_gpus_of(placed))
+
+
+def _gpus_of(placed: Placement) -> object:
+    return placed.partition, placed.constraint, placed.gpu_type, bool(placed.gpus)
+
+
+def check_nodes(placements: Sequence[Placement], store: Path, wait_s: float, found: Seen) -> Iterator[Finding]:
     """One small job for each partition, environment and kind of GPU: whether its nodes see the store, and what they
-    have.
+    have, which is noted in `found`, too.
     """
     one_each: dict[object, Placement] = {}
     for p in sorted(placements, key=lambda p: p.gpus):
-        where = (p.partition, p.setup, p.env, p.python, p.container, p.scratch)
-        one_each.setdefault((*where, bool(p.gpus), p.gpu_type), p)
+        where = (p.setup, p.env, p.python, p.container, p.scratch)
+        one_each.setdefault((*where, _gpus_of(p)), p)
     for placed in one_each.values():
         with_gpu = " with a GPU" if placed.gpus else ""
         what = f"a job{with_gpu} in {placed.partition or 'the default partition'}"
@@ -30,6 +50,7 @@ def check_nodes(placements: Sequence[Placement], store: Path, wait_s: float) -> 
             own = bool(placed.python or placed.container)
             yield from check_probed(what, store, got, probe.circumstances(), skew_s, own)
             yield from check_facts(got.seen, placed) if got.seen else ()
+            found.note(placed, got.seen["gpu_gb"] if got.seen else ())
         except OSError as e:
             yield Finding(
                 "problem",

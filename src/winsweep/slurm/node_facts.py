@@ -21,9 +21,11 @@ ASK_GPUS = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--for
 
 def facts(shared: Path, scratch: str | None) -> dict[str, object]:
     """Everything of this node, in JSON types; `shared` is a directory of the store, `scratch` is a placement's."""
+    found = gpus()
     return {
         "torch": torch_facts(),
-        "gpus": gpus(),
+        "gpus": [f"{name}, {mb / 1024:.0f} GB, driver {driver}" for name, mb, driver in found],
+        "gpu_gb": [mb * 2**20 / 1e9 for _, mb, _ in found],
         "scratch": scratch_text(scratch),
         "locks": locks_text(shared),
         "hub": hub_text(os.environ),
@@ -45,14 +47,14 @@ def torch_facts() -> dict[str, object]:
     }
 
 
-def gpus() -> list[str]:
-    """A line for each GPU that the driver shows this job: its name, memory in GB, and the driver's version."""
+def gpus() -> list[tuple[str, float, str]]:
+    """Of each GPU that the driver shows this job its name, memory in MiB, and the driver's version."""
     try:
         said = subprocess.run(ASK_GPUS, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return []
     rows = [re.split(r",\s*", line) for line in said.stdout.splitlines()] if said.returncode == 0 else []
-    return [f"{name}, {float(mb) / 1024:.0f} GB, driver {driver}" for name, mb, driver in rows]
+    return [(name, float(mb), driver) for name, mb, driver in rows]
 
 
 def scratch_text(scratch: str | None) -> str:

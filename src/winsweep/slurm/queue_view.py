@@ -55,12 +55,13 @@ def lines(
 
 
 def again_lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
-    """What will be tried again, with how it ended before."""
+    """What will be tried again, with how it ended before; not what an attempt has begun since `items` were seen."""
     begun = workspace.store.begun()
     again = [
         (i, history.so_far(workspace.store, i.artifact.key))
         for i in items
         if i.state in ("ready", "waiting") and i.artifact.key in begun
+        if not workspace.store.holder(i.artifact.key, workspace.alive(i.artifact.key))
     ]
     return [f"again    {i.artifact.name}: {screen.printable(said)}" for i, said in again if said][:SHOWN]
 

@@ -155,12 +155,14 @@ def needs_finalizer(workspace: Workspace, seen: Look, own_job: str) -> bool:
     )
 
 
-def planned(workspace: Workspace, items: Sequence[Item], cluster: Cluster) -> list[Array]:
-    """The arrays that a look would submit; the table is the finalizer's."""
+def planned(workspace: Workspace, items: Sequence[Item], cluster: Cluster, asks: bool = False) -> list[Array]:
+    """The arrays that a look would submit; the table is the finalizer's. Where it `asks`, SLURM says in any case how
+    many tasks an array may have, as nothing is submitted that it could refuse.
+    """
     todo = [i for i in items if i.artifact.stage != "aggregate"]
     whole = chain.arrays(todo, cluster.placements, len(todo))
     largest = max((array.indices[-1] + 1 for array in whole), default=0)
-    limit = max_tasks(workspace, largest)
+    limit = queue.max_array_tasks() if asks and largest > 1 else max_tasks(workspace, largest)
     return chain.behind_rows(chain.arrays(todo, cluster.placements, limit) if largest > limit else whole, todo)
 
 

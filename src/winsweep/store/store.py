@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -65,11 +65,11 @@ class Store:
 
     # -- published artifacts
 
-    def published(self) -> dict[str, Path]:
-        """Key to directory of everything published, read from one listing per stage."""
+    def published(self, stages: Collection[str] = ()) -> dict[str, Path]:
+        """Key to directory of everything published (of some stages), read from one listing per stage."""
         return {
             f"{stage}/{name.rpartition('-')[2]}": folder / name
-            for stage in _folders(self.root)
+            for stage in stages or _folders(self.root)
             if stage not in FOLDERS  # a report's folders are no results
             for folder in (self.root / stage,)
             for name in sorted(_folders(folder), reverse=True)

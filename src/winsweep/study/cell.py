@@ -15,6 +15,8 @@ from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter, Grammar
 from winsweep.study.sample import Sample
 
+SPREAD = "1 is legal, or with engine: vllm the GPUs that hold a model together; type engine: vllm, or remove it"
+
 
 @dataclass(frozen=True)
 class LocalFile:
@@ -126,18 +128,18 @@ class Decoding:
     #: longest answer; as run, what ends one is EOS or the model's context, which is shorter [tokens]
     max_new_tokens: int = number(8192, 1)
     precision: Literal["fp32", "bf16"] = "fp32"  #: arithmetic of the forward passes
-    #: rows that are written at once; in bf16 its number can change a token [rows]
-    batch: int = number(16, 1)
+    batch: int = number(16, 1)  #: rows that are written at once; in bf16 its number can change a token [rows]
     #: what writes the answers; `vllm`, where it is installed, has other kernels, so other keys
     engine: Literal["slots", "vllm"] = added("slots")
     #: texts that end an answer and are no part of it, beside what model, tokenizer and template say
     stop: tuple[str, ...] = added(())
+    tensor_parallel: int = added(1)  #: GPUs that hold one model together; with `engine: vllm` alone [GPUs]
 
     def __post_init__(self) -> None:
+        if self.tensor_parallel != 1 and (self.engine == "slots" or self.tensor_parallel < 1):
+            raise BadStudy(f"decoding.tensor_parallel: found {self.tensor_parallel}; {SPREAD}")
         if not all(self.stop):
-            raise BadStudy(
-                "decoding.stop: found an empty text, which would end every answer at once; texts are legal; remove it"
-            )
+            raise BadStudy("decoding.stop: found an empty text, which ends any answer; texts are legal; remove it")
 
 
 @worked_out_once

@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import shlex
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -143,10 +144,12 @@ class Parts:
         # realpath: links in a circle lead nowhere, and raise nothing
         path = Path(os.path.realpath(paths.checked(told, f"{node.file}:{node.line}: {node.path}")))
         try:
-            is_there = path.is_file() or path.is_dir()
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            mode = 0
         except OSError as e:  # such as a name that is too long
             raise node.error(f"found a path that cannot be read ({e.strerror})", "a path is legal", "correct it") from e
-        if not is_there:  # what is neither, a pipe say, can be read once at most
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # what is neither, a pipe say, can be read once at most
             why = node.error(
                 f"no file at {path}",
                 "a path is legal, relative to the file that names it",

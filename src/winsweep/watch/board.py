@@ -19,8 +19,6 @@ from winsweep.watch.rows import Choice, Table
 from winsweep.watch.seen import Result, Seen
 from winsweep.workspace import Workspace
 
-LOOK_S = {"here": 2.0, "slurm": 20.0}  # between two looks at the store
-SHARE = 50  # a look that took a second is followed by so many without one
 LOG_S = 2.0  # between two looks at the log of the chosen entry
 LATE_S = 30.0  # a look that takes longer is told of
 LOG_LINES = 200
@@ -58,7 +56,7 @@ class Looker(threading.Thread):
             self.trouble = f"{e}; shown is what was seen before" if self.seen else str(e)
         took = time.monotonic() - self.began
         self.began = 0.0
-        return time.monotonic() + max(LOOK_S["slurm" if self.watcher.is_on_slurm() else "here"], SHARE * took)
+        return time.monotonic() + self.watcher.pause_s(took)
 
     def read_log(self) -> None:
         if not (key := self.wanted):

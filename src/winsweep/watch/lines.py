@@ -10,9 +10,6 @@ from winsweep.watch.look import Watcher
 from winsweep.watch.seen import Seen, plain
 from winsweep.workspace import Workspace
 
-LOOK_S = {"here": 2.0, "slurm": 20.0}
-SHARE = 50
-
 
 def say(workspace: Workspace, is_watch: bool) -> int:
     """Print the study once; with `is_watch` again whenever it changed, until nothing is left that can be made."""
@@ -31,8 +28,7 @@ def say(workspace: Workspace, is_watch: bool) -> int:
         if not is_watch or not seen.num_left:
             return 0
         before = seen
-        took = time.monotonic() - begun
-        time.sleep(max(LOOK_S["slurm" if watcher.is_on_slurm() else "here"], SHARE * took))
+        time.sleep(watcher.pause_s(time.monotonic() - begun))
 
 
 def _core(seen: Seen) -> Seen:

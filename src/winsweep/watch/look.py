@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 QUEUE_S = 60.0  # between two questions to SLURM, and between two listings of what was submitted
 ESTIMATE_S = {"here": 10.0, "slurm": 120.0}  # between two estimates of the end, which read records
+LOOK_S = {"here": 2.0, "slurm": 20.0}  # between two looks at the store
+SHARE, MOST_S = 50, 300.0  # a look that took a second is followed by so many without one, but never by more than these
 POINTS = 60  # of a curve of losses
 
 
@@ -78,6 +80,10 @@ class Watcher:
     def is_on_slurm(self) -> bool:
         """Whether something of the store was submitted and may still be in the queue."""
         return self.queue is not None
+
+    def pause_s(self, took_s: float) -> float:
+        """How long to wait after a look that took so long."""
+        return max(LOOK_S["slurm" if self.is_on_slurm() else "here"], min(SHARE * took_s, MOST_S))
 
     def _items(self) -> list[Item]:
         """The plan by the store as it is now, and by SLURM's queue as it was when it was asked last."""
