@@ -39,8 +39,9 @@ def backend(folder: Path) -> None:
     group.leave()
 
 
-def world(folder: Path, base: Path, zero: str) -> World:
-    made = World(folder / zero, base, zero, 1, RECIPE, micro_tokens=28, checkpoint_steps=3, checkpoint_behind=True)
+def world(folder: Path, base: Path, zero: str, behind: bool = True) -> World:
+    placed = {"micro_tokens": 28, "checkpoint_steps": 3, "checkpoint_behind": behind}
+    made = World(folder / zero, base, zero, 1, RECIPE, **placed)
     made.timeout_s = 60.0
     made.run = lambda: wait_ranks(made.start(), LIMIT_S)
     return made
@@ -59,7 +60,7 @@ def main(folder: Path) -> None:
     found["backend"] = json.loads((folder / "backend.json").read_text()) if codes == [0] else {}
     for zero in ("zero1", "zero2", "zero3") if torch.cuda.is_available() else ("zero1",):
         found[zero] = told(world(folder / "whole", base, zero).done())
-    killed = world(folder / "killed", base, "zero1")
+    killed = world(folder / "killed", base, "zero1", behind=False)  # there when the next step begins
     killed.killed_at(rank=0, event="progress", step=5)
     found["resumed"] = told(killed.done()) | {"checkpoints": killed.checkpoints()}
     (folder / "told.json").write_text(json.dumps(found))
