@@ -51,6 +51,7 @@ def contents(arms: list[dict[str, Any]]) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "study": {"name": "s"}, "arms": arms, "reference": "“ins”", "judge": "j", "differences": rows,
+        "control": {"where": "at equal length", "label": "win rate at equal length"},
         "state": {"is_whole": True, "cells": 1, "judged": 1},
         "categories": {"names": ["a", "b", "c"], "rates": rates, "left_out": 0},
         "lengths": {"ranges": [[1, 9], [10, 19], [20, 20]], "rates": rates},

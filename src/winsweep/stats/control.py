@@ -54,7 +54,7 @@ def changes(arms: Sequence[Mapping[str, Any]], control: Control) -> list[str]:
     at equal length; "would" for what is not in the headline of `control`.
 
     `arms` have model, name and the columns of FIGURES as numbers or None; those compared with themselves are not among
-    them.
+    them. What would change nothing is not said.
     """
     steps: tuple[tuple[Control, Control, bool], ...] = (
         ("none", "length", control != "none"),
@@ -64,7 +64,7 @@ def changes(arms: Sequence[Mapping[str, Any]], control: Control) -> list[str]:
     for before, after, is_done in steps:
         rates = [(arm, arm.get(FIGURES[before].rate), arm.get(FIGURES[after].rate)) for arm in arms]
         moved = [Moved(arm["model"], arm["name"], a, b) for arm, a, b in rates if a is not None and b is not None]
-        if moved:
+        if moved and (is_done or max(abs(arm.after - arm.before) for arm in moved) >= SEEN):
             said.append(_sentence(moved, FIGURES[after].name.capitalize(), is_done))
     return said
 

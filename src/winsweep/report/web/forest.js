@@ -19,7 +19,7 @@ function forestKey() {
   const plain = arms.filter((a) => a.is_plain && !a.is_reference).length;
   if (plain) parts.push(` ${plain} of ${plural(arms.length, "arm")} ${plain === 1 ? "has" : "have"} plain win rates, as too few rows, or their lengths, allow no correction (marked in the table).`);
   if (arms.some((a) => a.seeds.length > 1)) parts.push(" ", sign("seed"), " one seed.");
-  if (arms.some(hasOtherLC)) parts.push(" ", sign("lc"), " AlpacaEval's length-controlled win rate (LC).");
+  if (arms.some(hasOtherLC)) parts.push(" ", sign("lc"), hasOfficial() ? " AlpacaEval's length-controlled win rate (LC)." : " win rate at equal length (LC).");
   if (arms.some((a) => a.published)) parts.push(" ", sign("published"), " as published.");
   if (CONTENTS.control.changes.length) parts.push(el("br"), el("span", { id: "changes" }, CONTENTS.control.changes.join(" ")));
   return parts;
@@ -48,6 +48,10 @@ function isTold(arm) {
 
 function hasOtherLC(arm) {
   return arm.lc_win_rate_pct !== null && Math.abs(arm.lc_win_rate_pct - arm.headline_pct) >= 0.05;
+}
+
+function hasOfficial() {
+  return CONTENTS.rows.some((row) => row.lc_formula === "official");
 }
 
 function forestFigure(arms, width) {

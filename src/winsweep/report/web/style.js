@@ -16,11 +16,11 @@ function style() {
   return [el("p", { id: "likes" }, CONTENTS.style.says.join(" ")), node,
     el("p", { class: "caption" }, el("b", {}, "Factor on the odds of winning"), " for one sample deviation more of it than the reference's answer has, with its 95 % interval; ",
       el("span", { class: "chip more-than" }, "×"), " the judge likes it, ", el("span", { class: "chip less-than" }, "×"),
-      ` dislikes it, others cannot be told. On hover: how much answers have. ${CONTENTS.control.name === "style" ? "The win rates above are" : "The win rate at equal style is"} what is left when none of it differs; compare: {control: style} shows that one first.`)];
+      ` dislikes it, others cannot be told. On hover: how much answers have. ${CONTENTS.control.name === "style" ? "The win rates above are what is left when none of it differs." : "The win rate at equal style is what is left when none of it differs; compare: {control: style} shows that one first."}`)];
 }
 
 function taste(row) {
-  if (!row || row.log_odds === null) return el("td", { class: "none", title: row ? visible(row.why) : "" }, "·");
+  if (!row || row.log_odds === null) return el("td", { class: "number quiet", title: row ? visible(row.why) : "" }, "·");
   const told = row.low > 0 ? "more-than" : row.high < 0 ? "less-than" : "";
   const amounts = [row.mean, row.mean_reference, row.deviation].map((v) => shortNumber(v));
   return el("td", { class: `number ${told}`, "data-covariate": row.covariate,

@@ -5,13 +5,18 @@ const OTHER_RATES = [["equal length, %", "paired_win_rate_pct"], ["equal style, 
 const TABLE_COLUMNS = [
   ["win rate, %", HEADLINE.column, (v) => fixed(v, 2)],
   ["95 % interval", HEADLINE.low, (_, row) => (row[HEADLINE.low] === "" ? "" : `${fixed(row[HEADLINE.low], 2)} to ${fixed(row[HEADLINE.high], 2)}`)],
-  ...OTHER_RATES.filter(([, name]) => name !== HEADLINE.column && (name !== "style_win_rate_pct" || CONTENTS.style.rows.length))
+  ...OTHER_RATES.filter(([, name]) => name !== HEADLINE.column && isOwn(name))
     .map(([head, name]) => [head, name, (v) => fixed(v, 2)]),
   ["published, %", "published_pct", (v) => fixed(v, 2)],
   ["less published", "difference_pct", (v) => fixed(v, 2)],
   ["seeds", "num_seeds", (v) => v],
   ["n", "n", whole],
 ];
+/** Whether a win rate says something that no other column does. */
+function isOwn(name) {
+  return name === "style_win_rate_pct" ? CONTENTS.style.rows.length > 0 : name !== "paired_win_rate_pct" || hasOfficial();
+}
+
 let withSeeds = false, allTable = false;
 
 function table() {
