@@ -107,10 +107,12 @@ def test_swapping_the_sides_gives_100_less_it(num, taste):
 def test_on_real_answers_it_moves_the_one_with_more_markdown_down_and_finds_the_truth(candidate, reference, liked):
     """The judge likes long answers and bold words, or lists; the merit is even: without its taste, each wins half."""
     sides, place = (answers(candidate), answers(reference)), COVARIATES.index(liked)
-    assert covariates(sides)[place].mean() > 0.3  # deviations
+    assert covariates(sides)[place].mean() > 0.2  # deviations
     rows = drawn(sides, {"length": 0.5, liked: 0.8}, 0.0)
-    ours, theirs, before = found(rows, sides), found(swapped(rows), sides[::-1]), paired(rows)
-    assert ours.figure.low_pct < 50 < ours.figure.high_pct and before.win_rate_pct > ours.figure.win_rate_pct + 1
+    ours, theirs = found(rows, sides), found(swapped(rows), sides[::-1])
+    assert ours.figure.low_pct < 50 < ours.figure.high_pct and 100 * rows.wins_N.mean() > ours.figure.win_rate_pct + 3
+    # lengths of GPT-4's answers tell most of their bold words
+    assert liked == "bold" or paired(rows).win_rate_pct > ours.figure.win_rate_pct + 1
     assert abs(ours.figure.win_rate_pct + theirs.figure.win_rate_pct - 100) <= 1e-9
     weight = ours.tastes[place]
     assert 0 < weight.low < 0.8 < weight.high
