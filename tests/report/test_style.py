@@ -18,7 +18,7 @@ from winsweep.study.study import read_study
 from winsweep.workspace import Workspace
 
 BEFORE = "reference: {task: ins}}"
-TASTE = 1.2  # logits, for a list
+TASTE = 2.2  # logits, for a list
 
 
 def judged(judged: Any, n: int) -> dict[str, Any]:
