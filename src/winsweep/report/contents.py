@@ -27,15 +27,12 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
 
     Keys (lists are in the study's order; percent and shares are as in the CSV):
 
-    * `format`: of this dictionary. `made`: when, in UTC.
-    * `study`: `name`, `file`, `notes`.
+    * `format`: of this dictionary. `made`: when, in UTC. `study`: `name`, `file`, `notes`.
     * `state`: `cells`, `judged` (numbers), `is_whole`, `missing` (of each cell that is not judged: `cell`, `stage`,
       `state`, `why`), `table_key` (empty: worked out for this report), `table_note`.
-    * `question`, `answer`, `reference`, `judge`: texts.
-    * `columns`: column to meaning; `rows`, `differences` (of many arms some), `choices`: the CSV files' rows,
-      every value the CSV's text.
-    * `control`: what the headline win rate is controlled for: `name`, its `column`, `low` and `high`, `where` (in a
-      sentence; empty without control), `label` (of an axis) and `changes` (sentences). `style`: see `report.style`.
+    * `question`, `answer`, `reference`, `judge`: texts. `columns`: column to meaning; `rows`, `differences` (of many
+      arms some), `choices`: the CSV files' rows, every value the CSV's text.
+    * `control`: see `_control`.
     * `arms`: of each arm `id` (its place), `model`, `task`, `name` (with what varies), `row` (index in `rows` of the
       row that speaks for it: the mean, or the only seed), `cells` (indices in `rows`), `seeds` (of each `seed` and some
       figures), figures as numbers or None under their columns' names, `headline_pct`, `headline_low_pct` and
@@ -43,8 +40,8 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
       None), `is_reference` (compared with itself), `is_plain` (some seed's win rate at equal length is its plain one,
       for a reason in the notes), `lora_rank` (None: no adapters are trained) and `has_grammar` (its answers are
       constrained).
-    * `notes`: see `report.notes`. `categories`, `lengths`: see `report.groups`. `curves`: see `report.curves`.
-    * `analyses`, `cost`, `provenance`: see the modules of these names. `cite`: how to cite.
+    * `notes`, `style`, `curves`, `analyses`, `cost`, `provenance`: see the modules of these names. `categories`,
+      `lengths`: see `report.groups`. `cite`: how to cite.
     """
     table, items = table or read_table(workspace), workspace.plan(workspace.facts())
     study, found = workspace.study, arms(workspace, table)
@@ -91,6 +88,9 @@ def shown_differences(found: Sequence[Mapping[str, Any]], differences: Sequence[
 
 
 def _control(name: Control, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the headline win rate is controlled for: `name`, its `column`, `low` and `high`, `where` (in a sentence;
+    empty without control), `label` (of an axis) and `changes` (sentences).
+    """
     figure, others = FIGURES[name], [arm for arm in found if not arm["is_reference"]]
     return {
         "name": name,

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from winsweep.errors import BadData, Incomplete
-from winsweep.judge.questions import drift
+from winsweep.judge.questions import drift, sampled
 from winsweep.stats.annotations import Judged, align, is_preference, judged
 from winsweep.stats.control import Control
+from winsweep.stats.jury_agreement import jury_agreement, told
 from winsweep.stats.official import Table
 from winsweep.stats.paired import Paired, paired, raw
 from winsweep.stats.style import Styled, styled
@@ -58,8 +59,10 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
     plain = raw(wins_N, "")
     sides = describe(*texts, [bool(r.get("truncated")) for r in rows])
     second = head_to_head.note if head_to_head.note != lc.note else ""
+    jury = jury_agreement(rows)
     third = style.figure.note if style.figure.note not in (lc.note, second) else ""
-    said = (lc.note, second, third, disagreement(lc, head_to_head), drift(rows), off_grammar(rows))
+    judging = (drift(rows), sampled(rows), off_grammar(rows), told(jury))
+    said = (lc.note, second, third, disagreement(lc, head_to_head), *judging)
     note = "; ".join(text for text in said if text)
     columns = {
         "n": len(wins_N),
@@ -67,16 +70,8 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         "lc_standard_error_pct": lc.standard_error_pct,
         "lc_formula": lc.formula,
         "lc_c": lc.c,
-        "paired_win_rate_pct": head_to_head.win_rate_pct,
-        "paired_standard_error_pct": head_to_head.standard_error_pct,
-        "paired_low_pct": head_to_head.low_pct,
-        "paired_high_pct": head_to_head.high_pct,
-        "paired_formula": head_to_head.formula,
-        "style_win_rate_pct": style.figure.win_rate_pct,
-        "style_standard_error_pct": style.figure.standard_error_pct,
-        "style_low_pct": style.figure.low_pct,
-        "style_high_pct": style.figure.high_pct,
-        "style_formula": style.formula,
+        **_head_to_head("paired", head_to_head, head_to_head.formula),
+        **_head_to_head("style", style.figure, style.formula),
         "win_rate_pct": 100 * mean,
         "standard_error_pct": 100 * error,
         "low_pct": plain.low_pct,
@@ -84,6 +79,9 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         "share_ties": float((wins_N == 0.5).mean()),
         "share_identical": sum(row["output_1"] == row["output_2"] for row in rows) / len(rows),
         "position_bias_pct": position_bias_pct(rows),
+        "jury_alpha": jury and jury.alpha,
+        "jury_agreement": jury and jury.share_same,
+        "jury_win_rates_pct": jury and " ".join(f"{rate:.1f}" for rate in jury.win_rates_pct),
         "mean_chars": sides.mean_chars,
         "mean_chars_reference": sides.mean_chars_reference,
         "share_truncated": sides.share_truncated,
@@ -98,6 +96,16 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
     }
     kept = [{name: row.get(name) for name in KEPT} for row in rows]
     return Scored(kept, arrays, head_to_head, style, plain, lc, columns)
+
+
+def _head_to_head(name: str, figure: Paired, formula: str) -> dict[str, object]:
+    return {
+        f"{name}_win_rate_pct": figure.win_rate_pct,
+        f"{name}_standard_error_pct": figure.standard_error_pct,
+        f"{name}_low_pct": figure.low_pct,
+        f"{name}_high_pct": figure.high_pct,
+        f"{name}_formula": formula,
+    }
 
 
 def position_bias_pct(rows: Sequence[Row]) -> float | None:
