@@ -8,11 +8,12 @@ from pathlib import Path
 
 from winsweep import screen
 from winsweep.stats.columns import varying
+from winsweep.stats.control import FIGURES, Figure, changes, control_of
 
 BELOW = ("judge", "judge_model", "commit")  # said once under the table
 MOST_ROWS = 40
 INTERVAL = "95 % interval"
-SAYS = "paired %: wins at equal length; 50 is as good as the reference. cut, identical: share of the answers, %."
+SAYS = "{head}: wins{where}; 50 is as good as the reference. cut, identical: share of the answers, %."
 Row = Mapping[str, str]
 
 
@@ -36,8 +37,9 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
     shared = [f"{name}: {', '.join(sorted({r[name] for r in rows}))}" for name in BELOW if any(r[name] for r in rows)]
     rest = f"not shown: {'; '.join(left_out)}. " if left_out else ""
     below = [
-        SAYS if any(head == "paired %" for head, _ in found) else "",
+        _says(rows, found),
         _uncorrected(shown),
+        _changes(shown),
         _starts(rows),
         f"{rest}All columns: {path}",
         "; ".join(shared),
@@ -51,11 +53,38 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
     )
 
 
+def _says(rows: Sequence[Row], found: Sequence[tuple[str, list[str]]]) -> str:
+    figure = _figure(rows)
+    where = f" {figure.where}" if figure.where else ""
+    has_interval = any(head == INTERVAL for head, _ in found)
+    return SAYS.format(head=figure.head, where=where) if has_interval else ""
+
+
+def _figure(rows: Sequence[Row]) -> Figure:
+    """The win rate that the study reads."""
+    return FIGURES[control_of(rows[0].get("control") if rows else None)]
+
+
+def _changes(shown: Sequence[Row]) -> str:
+    """What a control other than the usual one changes."""
+    control = control_of(shown[0].get("control") if shown else None)
+    if control == "length":
+        return ""
+    arms = [row for row in shown if row["seed"] == "mean"] or shown
+    others = [row for row in arms if _number(row.get("share_identical", "")) != 1]
+    rates = [figure.rate for figure in FIGURES.values()]
+    told = [
+        {"model": row["model"], "name": " ".join(_arm(row)[1:]), **{rate: _number(row.get(rate, "")) for rate in rates}}
+        for row in others
+    ]
+    return " ".join(changes(told, control))
+
+
 def _uncorrected(shown: Sequence[Row]) -> str:
     """How many rows are plain win rates, but for those of an arm that is its own reference."""
     others = [row for row in shown if row.get("share_identical") and float(row["share_identical"]) < 1]
     plain = [row for row in others if row.get("paired_formula") != "paired"]
-    if not plain or "paired_formula" not in plain[0]:
+    if not plain or "paired_formula" not in plain[0] or plain[0].get("control") == "none":
         return ""
     return f"plain, not at equal length: {len(plain)} of {len(others)} rows; the column note says why."
 
@@ -103,10 +132,14 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
 
 
 def _win_rates(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
-    """The win rate at equal length and its interval; of a file that has none, the plain one."""
-    if not any(row.get("paired_win_rate_pct") for row in rows):
+    """The win rate that the study reads and its interval; of a file that has none, the plain one."""
+    figure = _figure(rows)
+    if not any(row.get(figure.rate) and row.get(figure.low) for row in rows):
         return [("win %", lambda row: _tenths(row.get("win_rate_pct", "")))]
-    return [("paired %", lambda row: _tenths(row.get("paired_win_rate_pct", ""))), (INTERVAL, _interval)]
+    return [
+        (figure.head, lambda row: _tenths(row.get(figure.rate, ""))),
+        (INTERVAL, lambda row: _interval(row, figure)),
+    ]
 
 
 def _official(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
@@ -124,8 +157,8 @@ def _official(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
     ]
 
 
-def _interval(row: Row) -> str:
-    ends = [_tenths(row.get(name, "")) for name in ("paired_low_pct", "paired_high_pct")]
+def _interval(row: Row, figure: Figure) -> str:
+    ends = [_tenths(row.get(name, "")) for name in (figure.low, figure.high)]
     return f"[{', '.join(ends)}]" if all(ends) else ""
 
 
@@ -153,6 +186,13 @@ def _percent(share: str) -> str:
     except ValueError:
         return share
     return f"{percent:.0f}" if percent >= 1 or not percent else f"{percent:.1f}"
+
+
+def _number(value: str) -> float | None:
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 def _tenths(value: str) -> str:

@@ -22,9 +22,9 @@ def arm(id: int, model: str, name: str, win: float, **more: Any) -> dict[str, An
     low, high = max(0.0, win - 4), min(100.0, win + 4)
     return {
         "id": id, "model": model, "task": name, "name": name, "row": id, "cells": [id], "n": 80, "note": "",
-        "paired_win_rate_pct": win, "paired_low_pct": low, "paired_high_pct": high, "lc_win_rate_pct": win + 1.5,
+        "headline_pct": win, "headline_low_pct": low, "headline_high_pct": high, "lc_win_rate_pct": win + 1.5,
         "win_rate_pct": win, "mean_chars": 40.0 + id, "mean_chars_reference": 40.0, "is_reference": False,
-        "seeds": [{"seed": str(s), "paired_win_rate_pct": win + s - 1.5} for s in (1, 2)], "published": None,
+        "seeds": [{"seed": str(s), "headline_pct": win + s - 1.5} for s in (1, 2)], "published": None,
     } | more  # fmt: skip
 
 
@@ -39,10 +39,10 @@ def contents(arms: list[dict[str, Any]]) -> dict[str, Any]:
     rows = []
     for of in ([a for a in arms if a["model"] == m] for m in models):
         pairs = [(a, "parity", 50.0) for a in of]
-        pairs += [(a, b["name"], b["paired_win_rate_pct"]) for i, a in enumerate(of) for b in of[i + 1 :]]
+        pairs += [(a, b["name"], b["headline_pct"]) for i, a in enumerate(of) for b in of[i + 1 :]]
         rows += [
             {"model": a["model"], "arm": a["name"], "against": other, "p_holm": "0.01" if i % 2 else "0.4",
-             "difference_pct": f"{a['paired_win_rate_pct'] - value:.6f}"}
+             "difference_pct": f"{a['headline_pct'] - value:.6f}"}
             for i, (a, other, value) in enumerate(pairs)
         ]  # fmt: skip
     rates = [
@@ -51,6 +51,7 @@ def contents(arms: list[dict[str, Any]]) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "study": {"name": "s"}, "arms": arms, "reference": "“ins”", "judge": "j", "differences": rows,
+        "control": {"where": "at equal length", "label": "win rate at equal length"},
         "state": {"is_whole": True, "cells": 1, "judged": 1},
         "categories": {"names": ["a", "b", "c"], "rates": rates, "left_out": 0},
         "lengths": {"ranges": [[1, 9], [10, 19], [20, 20]], "rates": rates},
@@ -68,8 +69,8 @@ CASES = {
     "eight models": contents([arm(i, f"model {i % 8}", f"arm {i}", 40.0 + i / 10) for i in range(80)]),
     "hostile": contents([arm(i, f"{HOSTILE}{i % 2}", f"{HOSTILE}{i} {HOSTILE}", 40.0 + i) for i in range(5)]),
     "published": contents([arm(i, "m", f"n{i}", 44.0, published=[40.0 + i, 1.0]) for i in range(3)]),
-    "all ties": contents([arm(0, "m", "t", 50.0, paired_low_pct=50.0, paired_high_pct=50.0, lc_win_rate_pct=50.0)]),
-    "not known": contents([arm(0, "m", "t", 50.0, paired_low_pct=None, paired_high_pct=None, lc_win_rate_pct=None,
+    "all ties": contents([arm(0, "m", "t", 50.0, headline_low_pct=50.0, headline_high_pct=50.0, lc_win_rate_pct=50.0)]),
+    "not known": contents([arm(0, "m", "t", 50.0, headline_low_pct=None, headline_high_pct=None, lc_win_rate_pct=None,
                                mean_chars=None, published=None)]),
 }  # fmt: skip
 
@@ -95,10 +96,10 @@ def test_the_forest_has_the_figures_of_the_table(case: str, width: float) -> Non
     drawn = artists(named(found)["forest"], found, width)
     for one in found["arms"]:
         own = {k.removeprefix(f"arm-{one['id']}-"): v for k, v in drawn.items() if k.startswith(f"arm-{one['id']}-")}
-        assert xs(own["win-rate"]) == [one["paired_win_rate_pct"]]
-        assert xs(own["interval"]) == [one["paired_low_pct"], one["paired_high_pct"]]
-        assert xs(own["seeds"]) == [s["paired_win_rate_pct"] for s in one["seeds"]]
-        has_other = abs(one["lc_win_rate_pct"] - one["paired_win_rate_pct"]) > 0.05
+        assert xs(own["win-rate"]) == [one["headline_pct"]]
+        assert xs(own["interval"]) == [one["headline_low_pct"], one["headline_high_pct"]]
+        assert xs(own["seeds"]) == [s["headline_pct"] for s in one["seeds"]]
+        has_other = abs(one["lc_win_rate_pct"] - one["headline_pct"]) > 0.05
         assert ("lc" in own) == has_other and (not has_other or xs(own["lc"]) == [one["lc_win_rate_pct"]])
         assert not one["published"] or xs(own["published"]) == [one["published"][0]]
 
@@ -121,7 +122,7 @@ def test_the_other_figures_have_theirs() -> None:
     ratios = artists(plots["length_ratio"], FOUND)
     for one in FOUND["arms"]:
         assert xs(ratios[f"arm-{one['id']}"]) == [one["mean_chars"] / one["mean_chars_reference"]]
-        assert list(ratios[f"arm-{one['id']}"].get_ydata()) == [one["paired_win_rate_pct"]]
+        assert list(ratios[f"arm-{one['id']}"].get_ydata()) == [one["headline_pct"]]
     for name in ("categories", "lengths"):
         drawn = artists(plots[name], FOUND)
         for rate in FOUND[name]["rates"]:

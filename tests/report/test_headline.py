@@ -6,8 +6,8 @@ from winsweep.report.headline import answer, question
 
 
 def arm(name: str, rate: float, model: str = "m", is_reference: bool = False, n: int = 805) -> dict:
-    ends = {"paired_low_pct": rate - 2, "paired_high_pct": rate + 2}
-    return {"name": name, "model": model, "paired_win_rate_pct": rate, "is_reference": is_reference, "n": n, **ends}
+    ends = {"headline_low_pct": rate - 2, "headline_high_pct": rate + 2}
+    return {"name": name, "model": model, "headline_pct": rate, "is_reference": is_reference, "n": n, **ends}
 
 
 def row(name: str, against: str, p: float, model: str = "m") -> dict[str, str]:
@@ -77,7 +77,7 @@ def test_all_alike_and_ties_beside_them():
 )
 def test_one_arm(of, p, wanted):
     said = answer([of, REF], [row(of["name"], "parity", p)], True)
-    rate = of["paired_win_rate_pct"]
+    rate = of["headline_pct"]
     interval = f"{rate:.1f} % ({rate - 2:.1f} to {rate + 2:.1f})"
     assert said == f"{of['name']} of m wins {interval} of its comparisons at equal length: {wanted}."
 

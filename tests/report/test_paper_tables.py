@@ -63,10 +63,10 @@ def test_the_tables_have_the_reports_figures() -> None:
     assert [of["id"] for of, _ in rows] == [of["id"] for of in FOUND["arms"]]
     apart = {(r["model"], r["arm"]) for r in FOUND["differences"] if r["against"] == "parity" and r["p_holm"] == "0.01"}
     for of, figures in rows:
-        win = of["paired_win_rate_pct"]
+        win = of["headline_pct"]
         assert figures[:3] == [
             f"{win:.1f}{'†' if (of['model'], of['name']) in apart else ''}",
-            f"[{of['paired_low_pct']:.1f}, {of['paired_high_pct']:.1f}]",
+            f"[{of['headline_low_pct']:.1f}, {of['headline_high_pct']:.1f}]",
             f"{of['lc_win_rate_pct']:.1f}",
         ]
     assert apart

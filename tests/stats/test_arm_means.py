@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from winsweep.stats.arm_means import arms_of, families, mean_row
+from winsweep.stats.control import FIGURES
 from winsweep.stats.differences import difference_rows
 
 from .cells import cell
@@ -15,11 +16,7 @@ from .cells import cell
 
 def means(cells: list, varying: Sequence[str] = ("epochs",), published: Mapping | None = None) -> list[dict]:
     of = families(*map(list, zip(*cells)), varying)
-    return [
-        mean_row(family, arm, varying, published or {})
-        for family, arm in zip(of, arms_of(of, varying))
-        if len(family) > 1
-    ]
+    return [mean_row(family, varying, published or {}) for family in of if len(family) > 1]
 
 
 def test_seeds_become_a_mean_and_a_sample_deviation():
@@ -36,6 +33,7 @@ def test_seeds_become_a_mean_and_a_sample_deviation():
         ("lc_win_rate_pct", "lc_std_pct"),
         ("win_rate_pct", "std_pct"),
         ("paired_win_rate_pct", "paired_std_pct"),
+        ("style_win_rate_pct", "style_std_pct"),
     ):
         values = [row[column] for row, _ in cells]
         assert mean[column] == pytest.approx(statistics.fmean(values)) and mean[deviation] == pytest.approx(
@@ -48,10 +46,11 @@ def test_seeds_become_a_mean_and_a_sample_deviation():
         mean["n"] == 60
         and mean["note"].startswith("the published deviation may be of seeds that share one order of the rows")
         and mean["chrf"] is None
-        and "standard_error_pct" not in mean
     )
-    assert mean["paired_low_pct"] < mean["paired_win_rate_pct"] < mean["paired_high_pct"]
+    for figure in FIGURES.values():
+        assert mean[figure.low] < mean[figure.rate] < mean[figure.high]
     assert mean["paired_standard_error_pct"] >= mean["paired_std_pct"] / 3**0.5
+    assert mean["standard_error_pct"] >= mean["std_pct"] / 3**0.5
 
 
 def test_points_of_a_grid_are_arms_of_their_own():
@@ -66,7 +65,7 @@ def test_the_spread_of_one_set_of_outputs_is_said_to_be_the_references():
 def test_arms_are_told_apart_and_corrected_for_their_number():
     cells = [cell(task, s, mean) for task, mean in (("weak", 0.2), ("twin", 0.21), ("strong", 0.6)) for s in (1, 2, 3)]
     cells += [cell("ins", s, 0.5, ties=True) for s in (1, 2, 3)]
-    rows = difference_rows(arms_of(families(*map(list, zip(*cells)), []), []))
+    rows = difference_rows(arms_of(families(*map(list, zip(*cells)), []), [], "length"))
     assert [(r["arm"], r["against"]) for r in rows] == [(a, "parity") for a in ("weak", "twin", "strong")] + list(
         itertools.combinations(("weak", "twin", "strong"), 2)
     )
@@ -85,7 +84,11 @@ def test_arms_are_told_apart_and_corrected_for_their_number():
 
 def test_one_seed_each_is_a_paired_test_over_instructions():
     a, b = cell("weak", 1, 0.2), cell("other", 1, 0.4)
-    (row,) = [r for r in difference_rows(arms_of(families(*map(list, zip(a, b)), []), [])) if r["against"] == "other"]
+    (row,) = [
+        r
+        for r in difference_rows(arms_of(families(*map(list, zip(a, b)), []), [], "length"))
+        if r["against"] == "other"
+    ]
     psi = [scored.paired.psi_N + scored.paired.win_rate_pct for _, scored in (a, b)]
     assert row["p"] == pytest.approx(ttest_rel(*psi).pvalue, rel=1e-6)
 
@@ -97,5 +100,5 @@ def test_arms_on_other_instructions_are_not_compared():
     other = replace(
         scored, judged=replace(scored.judged, instructions=tuple(f"{t}?" for t in scored.judged.instructions))
     )
-    rows = difference_rows(arms_of(families([row, row | {"task": "far"}], [scored, other], []), []))
+    rows = difference_rows(arms_of(families([row, row | {"task": "far"}], [scored, other], []), [], "length"))
     assert [(r["arm"], r["against"]) for r in rows] == [("weak", "parity"), ("far", "parity")]

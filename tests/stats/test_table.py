@@ -75,7 +75,6 @@ def test_a_mean_row_leaves_only_what_has_no_mean_empty(made):
     assert empty == {
         "lc_standard_error_pct",
         "lc_c",
-        "standard_error_pct",
         "position_bias_pct",
         "jury_alpha",
         "jury_agreement",

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from winsweep import results, screen
 from winsweep.plan import Item
+from winsweep.stats.control import FIGURES
 from winsweep.trackers.runs import by_arm, table_rows
 from winsweep.workspace import Workspace
 
 LONGEST = 400  # characters of a reason
 HARMLESS = str.maketrans({"@": "＠", "<": "(", ">": ")", "`": "'"})  # mentions, links, HTML
 USED_UP = "budget"
-WIN_RATE = "paired_win_rate_pct"
 
 
 class Message(NamedTuple):
@@ -52,17 +52,17 @@ def of_end(workspace: Workspace, items: Sequence[Item], halted: str = "") -> Mes
 
 
 def headline(workspace: Workspace) -> str:
-    """The arm with the highest win rate at equal length, of those that are not compared with themselves."""
+    """The arm with the highest win rate as the study reads it, of those that are not compared with themselves."""
     themselves = _references(workspace)
-    rows = by_arm(table_rows(workspace)).items()
-    arms = [(name, row) for name, row in rows if row[WIN_RATE] and (row["model"], row["task"]) not in themselves]
+    rows, figure = by_arm(table_rows(workspace)).items(), FIGURES[workspace.study.table.control]
+    arms = [(name, row) for name, row in rows if row.get(figure.rate) and (row["model"], row["task"]) not in themselves]
     if not arms:
         return ""
-    name, row = max(arms, key=lambda pair: float(pair[1][WIN_RATE]))
-    low, high = row["paired_low_pct"], row["paired_high_pct"]
+    name, row = max(arms, key=lambda pair: float(pair[1][figure.rate]))
+    low, high = row[figure.low], row[figure.high]
     interval = f" ({float(low):.1f} to {float(high):.1f})" if low and high else ""
     seeds = f", mean of {row['num_seeds']} seeds" if row["num_seeds"] else ""
-    return f"best arm: {harmless(name)}, win rate {float(row[WIN_RATE]):.1f} %{interval}{seeds}"
+    return f"best arm: {harmless(name)}, win rate {float(row[figure.rate]):.1f} %{interval}{seeds}"
 
 
 def _references(workspace: Workspace) -> set[tuple[str, str]]:

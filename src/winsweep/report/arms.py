@@ -7,6 +7,7 @@ from typing import Any
 from winsweep.report.table import ReportTable, Row
 from winsweep.stats import columns
 from winsweep.stats.arm_means import MEAN
+from winsweep.stats.control import FIGURES, Control
 from winsweep.study.cell import Cell
 from winsweep.workspace import Workspace
 
@@ -14,8 +15,13 @@ NUMBERS = (
     "paired_win_rate_pct",
     "paired_low_pct",
     "paired_high_pct",
+    "style_win_rate_pct",
+    "style_low_pct",
+    "style_high_pct",
     "lc_win_rate_pct",
     "win_rate_pct",
+    "low_pct",
+    "high_pct",
     "mean_chars",
     "mean_chars_reference",
     "share_truncated",
@@ -39,10 +45,11 @@ def arms(workspace: Workspace, table: ReportTable) -> list[dict[str, Any]]:
             means[name] = i
         else:
             seeds.setdefault(name, []).append(i)
+    control = workspace.study.table.control
     theirs = {name: (mean, deviation) for name, mean, deviation in workspace.study.table.published}
     own = with_themselves(workspace)
     return [
-        _arm(n, table, of, means.get(name, of[0]), varying, theirs)
+        _arm(n, table, of, means.get(name, of[0]), varying, theirs, control)
         | {"is_reference": _labels(table, of) <= own}
         | how_made(workspace.cells[table.labels[of[0]]])
         for n, (name, of) in enumerate(seeds.items())
@@ -79,8 +86,9 @@ def _arm(
     speaks: int,
     varying: Sequence[str],
     theirs: Mapping[str, tuple[float, float]],
+    control: Control,
 ) -> dict[str, Any]:
-    row = table.rows[speaks]
+    row, rate = table.rows[speaks], FIGURES[control]
     published = theirs.get(f"{row['model']}.{row['task']}")
     return {
         "id": n,
@@ -89,12 +97,19 @@ def _arm(
         "name": name_of(row, varying),
         "row": speaks,
         "cells": list(of),
-        "seeds": [{"seed": table.rows[i]["seed"]} | {c: number(table.rows[i].get(c)) for c in NUMBERS[:5]} for i in of],
+        "seeds": [
+            {"seed": table.rows[i]["seed"], "headline_pct": number(table.rows[i].get(rate.rate))}
+            | {c: number(table.rows[i].get(c)) for c in NUMBERS[:11]}
+            for i in of
+        ],
         **{c: number(row.get(c)) for c in NUMBERS},
+        "headline_pct": number(row.get(rate.rate)),
+        "headline_low_pct": number(row.get(rate.low)),
+        "headline_high_pct": number(row.get(rate.high)),
         "lc_error_pct": number(row.get("lc_standard_error_pct")),
         "n": int(row["n"]) if row.get("n") else None,
         "note": row.get("note", ""),
-        "is_plain": any(table.rows[i].get("paired_formula") == "raw" for i in of),
+        "is_plain": control != "none" and any(table.rows[i].get("paired_formula") == "raw" for i in of),
         "published": list(published) if published else None,
     }
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from winsweep.plan import Item
-from winsweep.report import analyses, cost, curves, groups, headline, notes, provenance
+from winsweep.report import analyses, cost, curves, groups, headline, notes, provenance, style
 from winsweep.report.arms import arms
 from winsweep.report.table import ReportTable, Row, read_table
 from winsweep.stats import columns
+from winsweep.stats.control import FIGURES, Control, changes
 from winsweep.study.cell import Cell, Generation, LocalFile
 from winsweep.workspace import Workspace, chain
 
@@ -26,21 +27,21 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
 
     Keys (lists are in the study's order; percent and shares are as in the CSV):
 
-    * `format`: of this dictionary. `made`: when, in UTC.
-    * `study`: `name`, `file`, `notes`.
+    * `format`: of this dictionary. `made`: when, in UTC. `study`: `name`, `file`, `notes`.
     * `state`: `cells`, `judged` (numbers), `is_whole`, `missing` (of each cell that is not judged: `cell`, `stage`,
       `state`, `why`), `table_key` (empty: worked out for this report), `table_note`.
-    * `question`, `answer`, `reference`, `judge`: texts.
-    * `columns`: column to meaning; `rows`, `differences` (of many arms some), `choices`: the CSV files' rows,
-      every value the CSV's text.
+    * `question`, `answer`, `reference`, `judge`: texts. `columns`: column to meaning; `rows`, `differences` (of many
+      arms some), `choices`: the CSV files' rows, every value the CSV's text.
+    * `control`: see `_control`.
     * `arms`: of each arm `id` (its place), `model`, `task`, `name` (with what varies), `row` (index in `rows` of the
       row that speaks for it: the mean, or the only seed), `cells` (indices in `rows`), `seeds` (of each `seed` and some
-      figures), figures as numbers or None under their columns' names, `lc_error_pct` (one seed), `n`, `note`,
-      `published` ([mean, deviation] or None), `is_reference` (compared with itself), `is_plain` (some seed's win rate
-      at equal length is its plain one, for a reason in the notes), `lora_rank` (None: no adapters are trained) and
-      `has_grammar` (its answers are constrained).
-    * `notes`: see `report.notes`. `categories`, `lengths`: see `report.groups`. `curves`: see `report.curves`.
-    * `analyses`, `cost`, `provenance`: see the modules of these names. `cite`: how to cite.
+      figures), figures as numbers or None under their columns' names, `headline_pct`, `headline_low_pct` and
+      `headline_high_pct` (by `control`), `lc_error_pct` (one seed), `n`, `note`, `published` ([mean, deviation] or
+      None), `is_reference` (compared with itself), `is_plain` (some seed's win rate at equal length is its plain one,
+      for a reason in the notes), `lora_rank` (None: no adapters are trained) and `has_grammar` (its answers are
+      constrained).
+    * `notes`, `style`, `curves`, `analyses`, `cost`, `provenance`: see the modules of these names. `categories`,
+      `lengths`: see `report.groups`. `cite`: how to cite.
     """
     table, items = table or read_table(workspace), workspace.plan(workspace.facts())
     study, found = workspace.study, arms(workspace, table)
@@ -52,7 +53,8 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
         "study": {"name": study.name, "file": study.path.name, "notes": study.notes.strip()},
         "state": state,
         "question": headline.question(found, reference, judge),
-        "answer": headline.answer(found, table.differences, state["is_whole"]),
+        "answer": headline.answer(found, table.differences, state["is_whole"], FIGURES[study.table.control].where),
+        "control": _control(study.table.control, found),
         "reference": reference,
         "judge": judge,
         "columns": _meanings(table.columns),
@@ -60,6 +62,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
         "differences": shown_differences(found, table.differences),
         "choices": list(table.choices),
         "arms": found,
+        "style": style.style(table, found),
         "notes": notes.notes(workspace, table, items, found, trained),
         "categories": groups.categories(table, found),
         "lengths": groups.lengths(table, found),
@@ -75,13 +78,29 @@ def shown_differences(found: Sequence[Mapping[str, Any]], differences: Sequence[
     """Every row against parity; between arms those of the MOST_COMPARED highest of each model, as a thousand arms have
     half a million pairs.
     """
-    best = sorted(found, key=lambda arm: -(arm["paired_win_rate_pct"] or 0.0))
+    best = sorted(found, key=lambda arm: -(arm["headline_pct"] or 0.0))
     kept = {(arm["model"], arm["name"]) for model in {arm["model"] for arm in found} for arm in _first(best, model)}
     return [
         row
         for row in differences
         if row["against"] == headline.PARITY or {(row["model"], row["arm"]), (row["model"], row["against"])} <= kept
     ]
+
+
+def _control(name: Control, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the headline win rate is controlled for: `name`, its `column`, `low` and `high`, `where` (in a sentence;
+    empty without control), `label` (of an axis) and `changes` (sentences).
+    """
+    figure, others = FIGURES[name], [arm for arm in found if not arm["is_reference"]]
+    return {
+        "name": name,
+        "column": figure.rate,
+        "low": figure.low,
+        "high": figure.high,
+        "where": figure.where,
+        "label": " ".join(filter(None, ("win rate", figure.where))),
+        "changes": changes(others, name),
+    }
 
 
 def _first(arms: Sequence[Mapping[str, Any]], model: str) -> list[Mapping[str, Any]]:

@@ -25,8 +25,11 @@ def question(arms: Sequence[Arm], reference: str, judge: str) -> str:
     return f"How {verb} {who} of {_listed(models)} compare with {reference}, on {sets} instructions judged by {judge}?"
 
 
-def answer(arms: Sequence[Arm], differences: Sequence[Row], is_whole: bool) -> str:
-    """Two sentences: how the arms stand to half of the comparisons won, and which is highest; p is Holm's."""
+def answer(arms: Sequence[Arm], differences: Sequence[Row], is_whole: bool, where: str = "at equal length") -> str:
+    """Two sentences: how the arms stand to half of the comparisons won, and which is highest; p is Holm's. `where` says
+    what the win rates are controlled for.
+    """
+    where = f" {where}" if where else ""
     if not arms:
         return "No cell is judged yet, so there is no answer."
     parity = {(r["model"], r["arm"]): float(r["p_holm"]) for r in differences if r["against"] == PARITY}
@@ -35,20 +38,20 @@ def answer(arms: Sequence[Arm], differences: Sequence[Row], is_whole: bool) -> s
     if not tested:
         return f"{soon}Every comparison of every arm is a tie, so nothing tells an arm from its reference."
     if len(tested) == 1:
-        return f"{soon}{_alone(tested[0], parity[_key(tested[0])])}{_ties(arms, tested)}"
+        return f"{soon}{_alone(tested[0], parity[_key(tested[0])], where)}{_ties(arms, tested)}"
     ties = _ties(arms, tested)
-    return f"{soon}{_against_half(tested, parity, ties)} {_highest(tested, differences, bool(ties))}"
+    return f"{soon}{_against_half(tested, parity, ties, where)} {_highest(tested, differences, bool(ties))}"
 
 
-def _alone(arm: Arm, p: float) -> str:
+def _alone(arm: Arm, p: float, where: str) -> str:
     how = "which cannot be told from half" if p >= LEVEL else "fewer than half" if _below(arm) else "more than half"
-    return f"{_named(arm)} wins {_interval(arm)} of its comparisons at equal length: {how} (p {_p(p)})."
+    return f"{_named(arm)} wins {_interval(arm)} of its comparisons{where}: {how} (p {_p(p)})."
 
 
-def _against_half(tested: Sequence[Arm], parity: Mapping[tuple[str, str], float], ties: str) -> str:
+def _against_half(tested: Sequence[Arm], parity: Mapping[tuple[str, str], float], ties: str, where: str) -> str:
     told = [arm for arm in tested if parity[_key(arm)] < LEVEL]
     more, less = ([arm for arm in told if _below(arm) == is_below] for is_below in (False, True))
-    half = "half of the comparisons at equal length"
+    half = f"half of the comparisons{where}"
     said = [(len(more), f"more than {half}"), (len(less), "fewer" if more else f"fewer than {half}")]
     parts = [f"{num} win{'s' * (num == 1)} {what}" for num, what in said if num]
     parts += [f"{len(tested) - len(told)} cannot be told from half"] * (len(told) < len(tested))
@@ -65,11 +68,11 @@ def _against_half(tested: Sequence[Arm], parity: Mapping[tuple[str, str], float]
 
 
 def _highest(tested: Sequence[Arm], differences: Sequence[Row], are_others_tied: bool) -> str:
-    best = max(tested, key=lambda arm: arm["paired_win_rate_pct"])
+    best = max(tested, key=lambda arm: arm["headline_pct"])
     own = [r for r in differences if r["model"] == best["model"] and best["name"] in (r["arm"], r["against"])]
     pairs = [r for r in own if r["against"] != PARITY]
     near = [r for r in pairs if float(r["p_holm"]) >= LEVEL]
-    others = [arm for arm in tested if arm["paired_win_rate_pct"] == best["paired_win_rate_pct"] and arm is not best]
+    others = [arm for arm in tested if arm["headline_pct"] == best["headline_pct"] and arm is not best]
     of_all = "The highest win rate of the tested arms" if are_others_tied else "The highest win rate"
     head = f"{of_all} is that of {_named(best)}, {_interval(best)}"
     head += f" (with {len(others)} other arms)" if others else ""
@@ -102,12 +105,12 @@ def _named(arm: Arm) -> str:
 
 
 def _below(arm: Arm) -> bool:
-    return arm["paired_win_rate_pct"] < 50
+    return arm["headline_pct"] < 50
 
 
 def _interval(arm: Arm) -> str:
-    low, high = number(str(arm["paired_low_pct"])), number(str(arm["paired_high_pct"]))
-    return f"{arm['paired_win_rate_pct']:.1f} % ({low:.1f} to {high:.1f})"
+    low, high = number(str(arm["headline_low_pct"])), number(str(arm["headline_high_pct"]))
+    return f"{arm['headline_pct']:.1f} % ({low:.1f} to {high:.1f})"
 
 
 def _p(p: float) -> str:

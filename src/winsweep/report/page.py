@@ -22,6 +22,7 @@ SCRIPTS = (  # in this order, main.js last
     "table.js",
     "matrix.js",
     "ratio.js",
+    "style.js",
     "groups.js",
     "answers.js",
     "curves.js",

@@ -39,8 +39,8 @@ def lines(found: Contents) -> list[tuple[Arm, list[str]]]:
     rows = []
     for model in _models(found):
         for arm in (arm for arm in found["arms"] if arm["model"] == model):
-            low, high = _number(arm["paired_low_pct"]), _number(arm["paired_high_pct"])
-            win = _number(arm["paired_win_rate_pct"]) + (APART if (model, arm["name"]) in told else "")
+            low, high = _number(arm["headline_low_pct"]), _number(arm["headline_high_pct"])
+            win = _number(arm["headline_pct"]) + (APART if (model, arm["name"]) in told else "")
             interval = "reference" if arm["is_reference"] else f"[{low}, {high}]" if low and high else ""
             published = [_number(arm["published"][0]) if arm["published"] else ""] if shows_published else []
             last = [_number(arm["win_rate_pct"]), str(arm["n"] or ""), str(len(arm["seeds"]))]
@@ -53,7 +53,7 @@ def caption(found: Contents, name: Callable[[object], str]) -> str:
     state = found["state"]
     parts = [
         f"Win rates in percent against {name(found['reference'])}, judged by {name(found['judge'])}.",
-        "Win: at equal length, with its 95 % interval over seeds and instructions.",
+        f"Win: {found['control']['where'] or 'plain'}, with its 95 % interval over seeds and instructions.",
         "LC: AlpacaEval's length-controlled win rate. Plain: without correction.",
     ]
     parts += [f"{APART}: differs from 50 (Holm's p < {LEVEL})."] if _apart(found) else []

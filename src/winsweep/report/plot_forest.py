@@ -68,7 +68,7 @@ def draw(figure: "Figure", found: Contents) -> None:
             _arm(axes, row, y, look[row["model"]])
             _figures(axes, row, y, right)
     _heads(axes, right)
-    axes.set_xlabel(canvas.fitted(visible(f"win rate at equal length against {found['reference']}, %"), width - 0.2))
+    axes.set_xlabel(canvas.fitted(visible(f"{found['control']['label']} against {found['reference']}, %"), width - 0.2))
     axes.xaxis.set_label_coords((width / 2 - left) / (width - left - right), -0.2 / (ROW * len(rows)))
     _key(
         axes,
@@ -86,7 +86,7 @@ def _name(row: Row) -> str:
 
 def _dress(axes: "Axes", found: Contents, rows: Sequence[Row]) -> None:
     arms = [row for row in rows if not isinstance(row, str)]
-    ends = [arm[f"paired_{end}_pct"] for arm in arms for end in ("low", "win_rate", "high")]
+    ends = [arm[f"headline{end}_pct"] for arm in arms for end in ("_low", "", "_high")]
     others = [v for arm in arms for v in (arm["lc_win_rate_pct"] if has_other_lc(arm) else None, _published(arm))]
     axes.set_xlim(*percent_range([*ends, *others]))
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -113,12 +113,12 @@ def _label(axes: "Axes", row: Row, y: int, text: str, room: float, look: dict[st
 
 def _arm(axes: "Axes", arm: Arm, y: int, look: Look) -> None:
     color, gid = REFERENCE if arm["is_reference"] else look.color, f"arm-{arm['id']}"
-    value, low, high = (arm[f"paired_{k}_pct"] for k in ("win_rate", "low", "high"))
+    value, low, high = (arm[f"headline{k}_pct"] for k in ("", "_low", "_high"))
     if low is not None and high is not None:
         axes.plot(
             [low, high], [y, y], color=color, linewidth=1.3, solid_capstyle="butt", zorder=2, gid=f"{gid}-interval"
         )
-    seeds = [s["paired_win_rate_pct"] for s in arm["seeds"] if s["paired_win_rate_pct"] is not None]
+    seeds = [s["headline_pct"] for s in arm["seeds"] if s["headline_pct"] is not None]
     if len(arm["seeds"]) > 1:
         axes.plot(seeds, [y + 0.3] * len(seeds), ".", color=color, markersize=2.6, mew=0, zorder=3, gid=f"{gid}-seeds")
     if value is not None:
@@ -136,9 +136,9 @@ def _arm(axes: "Axes", arm: Arm, y: int, look: Look) -> None:
 
 
 def _figures(axes: "Axes", arm: Arm, y: int, right: float) -> None:
-    low, high = arm["paired_low_pct"], arm["paired_high_pct"]
+    low, high = arm["headline_low_pct"], arm["headline_high_pct"]
     told = "reference" if arm["is_reference"] else f"[{number(low)}, {number(high)}]" if low is not None else ""
-    _beside(axes, y, right, number(arm["paired_win_rate_pct"]), told, number(arm["lc_win_rate_pct"]))
+    _beside(axes, y, right, number(arm["headline_pct"]), told, number(arm["lc_win_rate_pct"]))
 
 
 def _heads(axes: "Axes", right: float) -> None:
@@ -192,7 +192,7 @@ def _ncols(rows: Sequence[Row], width: float) -> int:
 
 def has_other_lc(arm: Arm) -> bool:
     """Whether the length-controlled win rate is another figure than that at equal length."""
-    lc, own = arm["lc_win_rate_pct"], arm["paired_win_rate_pct"]
+    lc, own = arm["lc_win_rate_pct"], arm["headline_pct"]
     return lc is not None and own is not None and abs(lc - own) >= OTHER
 
 

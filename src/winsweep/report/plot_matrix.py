@@ -111,9 +111,10 @@ def _heights(of: Sequence[Triangle], at: Layout) -> list[float]:
 def _note(found: Contents, at: Layout) -> str:
     num = sum(row["against"] == "parity" for row in found["differences"])
     shown = sum(len(t.arms) for t in triangles(found))
+    where = " ".join(["", found["control"]["where"]]) if found["control"]["where"] else ""
     signs = "" if at.each >= TEXT else "; + and −: its sign"
     return (
-        f"Row less column, in points at equal length. Filled and bold: told apart (Holm's p < {LEVEL}){signs}. "
+        f"Row less column, in points{where}. Filled and bold: told apart (Holm's p < {LEVEL}){signs}. "
         f"·: not on the same instructions.{f' {shown} of {num:,} arms are shown.' if shown < num else ''}"
     )
 

@@ -33,7 +33,7 @@ def _bottom(found: Contents, width: float) -> float:
 
 def usable(found: Contents) -> list[Arm]:
     """The arms that have both lengths and a win rate."""
-    needed = ("mean_chars", "mean_chars_reference", "paired_win_rate_pct")
+    needed = ("mean_chars", "mean_chars_reference", "headline_pct")
     return [arm for arm in found["arms"] if all(arm[name] is not None for name in needed) and arm[needed[1]] > 0]
 
 
@@ -46,10 +46,10 @@ def draw(figure: "Figure", found: Contents) -> None:
     width, down = figure.get_size_inches()
     across, up = width - LEFT - RIGHT, down - TOP - _bottom(found, width)
     axes = placed(figure, LEFT, TOP, across, up)
-    _dress(axes, arms)
+    _dress(axes, arms, f"{found['control']['label']}, %")
     for arm in arms:
-        at, value = ratio(arm), arm["paired_win_rate_pct"]
-        low, high = arm["paired_low_pct"], arm["paired_high_pct"]
+        at, value = ratio(arm), arm["headline_pct"]
+        low, high = arm["headline_low_pct"], arm["headline_high_pct"]
         color, mark = REFERENCE if arm["is_reference"] else look[arm["model"]].color, look[arm["model"]].mark
         if low is not None and high is not None:
             axes.plot([at, at], [low, high], color=color, linewidth=0.7, alpha=0.7, zorder=2)
@@ -72,16 +72,16 @@ def draw(figure: "Figure", found: Contents) -> None:
         axes.legend(handles=signs, ncols=_ncols(found, width), **place)
 
 
-def _dress(axes: "Axes", arms: Sequence[Arm]) -> None:
+def _dress(axes: "Axes", arms: Sequence[Arm], label: str) -> None:
     places = [*map(ratio, arms), 1.0]
     room = 0.08 * (max(places) - min(places)) or 0.1
     axes.set_xlim(max(0.0, min(places) - room), max(places) + room)
-    ends = [arm[f"paired_{end}_pct"] for arm in arms for end in ("low", "win_rate", "high")]
+    ends = [arm[f"headline{end}_pct"] for arm in arms for end in ("_low", "", "_high")]
     axes.set_ylim(*percent_range(ends))
     axes.axhline(HALF, color=canvas.QUIET, linewidth=0.7, linestyle=(0, (3, 2)), zorder=1)
     axes.axvline(1, color=canvas.QUIET, linewidth=0.7, linestyle=(0, (3, 2)), zorder=1)
     axes.locator_params(nbins=5)
-    axes.set_ylabel("win rate at equal length, %")
+    axes.set_ylabel(label)
     axes.set_xlabel("mean length of the answers / of the reference's")
 
 
@@ -89,8 +89,7 @@ def _names(axes: "Axes", arms: Sequence[Arm], across: float, down: float) -> Non
     """Names beside their marks, where they lie over no other name or mark."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     points = [
-        ((ratio(a) - left) / (right - left) * across, (a["paired_win_rate_pct"] - low) / (high - low) * down)
-        for a in arms
+        ((ratio(a) - left) / (right - left) * across, (a["headline_pct"] - low) / (high - low) * down) for a in arms
     ]
     taken: list[Box] = [(x - 0.035, y - 0.035, x + 0.035, y + 0.035) for x, y in points]
     texts = told_apart([visible(arm["name"]) for arm in arms], across * 0.35, LETTERS)

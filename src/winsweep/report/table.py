@@ -33,6 +33,7 @@ class ReportTable:
     rows: tuple[Row, ...] = ()
     differences: tuple[Row, ...] = ()
     choices: tuple[Row, ...] = ()
+    style: tuple[Row, ...] = ()
     by_instruction: Mapping[str, Any] = field(default_factory=dict)  # instructions.json
     key: str = ""
     note: str = ""
@@ -61,6 +62,7 @@ def _read(folder: Path, labels: tuple[str, ...], key: str, note: str) -> ReportT
         tuple(rows),
         tuple(_csv(folder / "differences.csv")),
         tuple(_csv(folder / "choices.csv")),
+        tuple(_csv(folder / "style.csv")),
         json.loads((folder / "instructions.json").read_bytes()),
         key,
         note,

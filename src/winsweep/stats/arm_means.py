@@ -5,13 +5,13 @@ from statistics import fmean, stdev
 from typing import Any
 
 from winsweep.stats.comparison import Scored
+from winsweep.stats.control import FIGURES, Control
 from winsweep.stats.differences import Arm, arm_of
 from winsweep.stats.uncertainty import interval_pct
 
 MEAN = "mean"  # in the column seed
 AVERAGED = (
     "lc_win_rate_pct",
-    "win_rate_pct",
     "share_ties",
     "share_identical",
     "position_bias_pct",
@@ -25,9 +25,14 @@ AVERAGED = (
     "exact",
     "starts",
 )
-DEVIATIONS = {"lc_std_pct": "lc_win_rate_pct", "paired_std_pct": "paired_win_rate_pct", "std_pct": "win_rate_pct"}
+DEVIATIONS = {
+    "lc_std_pct": "lc_win_rate_pct",
+    "paired_std_pct": "paired_win_rate_pct",
+    "style_std_pct": "style_win_rate_pct",
+    "std_pct": "win_rate_pct",
+}
 PUBLISHED = "the published deviation may be of seeds that share one order of the rows (recipe order: constant)"
-ALIKE = ("n", "lc_formula", "paired_formula", "judge", "judge_model", "commit")
+ALIKE = ("n", "lc_formula", "paired_formula", "style_formula", "control", "judge", "judge_model", "commit")
 Row = Mapping[str, Any]
 Family = Sequence[tuple[Row, Scored]]
 
@@ -40,24 +45,22 @@ def families(rows: Sequence[Row], scored: Sequence[Scored], varying: Sequence[st
     return list(found.values())
 
 
-def arms_of(of: Sequence[Family], varying: Sequence[str]) -> list[Arm]:
+def arms_of(of: Sequence[Family], varying: Sequence[str], control: Control) -> list[Arm]:
     """The arms, each by its task and what varies in it."""
     return [
-        arm_of(str(rows[0]["model"]), _name(rows[0], varying), [r["seed"] for r in rows], cells)
+        arm_of(str(rows[0]["model"]), _name(rows[0], varying), [r["seed"] for r in rows], cells, control)
         for rows, cells in map(_unzip, of)
     ]
 
 
-def mean_row(
-    of: Family, arm: Arm, varying: Sequence[str], published: Mapping[str, tuple[float, float]]
-) -> dict[str, object]:
+def mean_row(of: Family, varying: Sequence[str], published: Mapping[str, tuple[float, float]]) -> dict[str, object]:
     """One row for an arm with several seeds: means, sample deviations over the seeds (ddof 1), and the head-to-head
-    interval over seeds and instructions, in percent.
+    intervals over seeds and instructions, in percent.
 
     `published`: MODEL.ARM to mean and standard deviation; `difference_pct` is ours less theirs, length-controlled.
     """
-    rows, _ = _unzip(of)
-    first, found = rows[0], arm.mean()
+    rows, cells = _unzip(of)
+    first = rows[0]
     row: dict[str, Any] = {name: first.get(name) for name in ("model", "task", *varying)} | {
         "seed": MEAN,
         "num_seeds": len(rows),
@@ -65,15 +68,12 @@ def mean_row(
     for name in AVERAGED:
         values = [r[name] for r in rows]
         row[name] = None if None in values else fmean(values)
-    row |= {name: first[name] for name in ALIKE if len({r[name] for r in rows}) == 1}
-    low, high = interval_pct(found.value, found.error, found.freedom)
-    row |= {
-        "paired_win_rate_pct": found.value,
-        "paired_standard_error_pct": found.error,
-        "paired_low_pct": low,
-        "paired_high_pct": high,
-        "note": _note(rows),
-    }
+    row |= {name: first.get(name) for name in ALIKE if len({r.get(name) for r in rows}) == 1}
+    for control, figure in FIGURES.items():
+        found = arm_of("", "", [r["seed"] for r in rows], cells, control).mean()
+        low, high = interval_pct(found.value, found.error, found.freedom)
+        row |= {figure.rate: found.value, figure.error: found.error, figure.low: low, figure.high: high}
+    row["note"] = _note(rows)
     row |= {deviation: stdev(r[rate] for r in rows) for deviation, rate in DEVIATIONS.items()}
     theirs = published.get(f"{first['model']}.{first['task']}")
     if theirs:

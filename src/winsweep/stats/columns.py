@@ -22,13 +22,22 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "plain, where no fit is possible",
         "lc_c": "official: inverse strength of its L1 penalty, chosen over 5 folds that are the same everywhere",
         "paired_win_rate_pct": "win rate at equal length by this comparison alone; 100 less it if the sides are "
-        "swapped; what differences.csv tests",
+        "swapped",
         "paired_standard_error_pct": "its standard error over instructions; in a mean row over seeds and instructions",
         "paired_low_pct": "lower end of its 95 % interval; in a mean row over seeds and instructions",
         "paired_high_pct": "upper end",
         "paired_formula": "paired, or raw: the plain win rate, for the reason in note",
+        "style_win_rate_pct": "win rate at equal length and Markdown (headers, lists, bold, code) by this comparison "
+        "alone; 100 less it if the sides are swapped",
+        "style_standard_error_pct": "its standard error over instructions; in a mean row over seeds and instructions",
+        "style_low_pct": "lower end of its 95 % interval; in a mean row over seeds and instructions",
+        "style_high_pct": "upper end",
+        "style_formula": "style; paired: there is no Markdown to control for, or it cannot be told from merit; or raw",
         "win_rate_pct": "mean preference for the candidate; a tie is half",
-        "standard_error_pct": "its standard error over instructions, as AlpacaEval has it: sample deviation / sqrt(n)",
+        "standard_error_pct": "its standard error over instructions, as AlpacaEval has it: sample deviation / sqrt(n); "
+        "in a mean row over seeds and instructions",
+        "low_pct": "lower end of its 95 % interval; in a mean row over seeds and instructions",
+        "high_pct": "upper end",
         "share_ties": "fraction of rows with a preference of exactly half",
         "share_identical": "fraction of rows whose two outputs are the same text: ties, for which no judge is asked",
         "position_bias_pct": "where both orders were judged: what the candidate wins shown first, less what it wins "
@@ -52,6 +61,7 @@ MEAN_COLUMNS: Mapping[str, str] = MappingProxyType(
         "num_seeds": "mean row: seeds in it",
         "lc_std_pct": "mean row: sample deviation of lc_win_rate_pct over seeds (ddof 1)",
         "paired_std_pct": "mean row: sample deviation of paired_win_rate_pct over seeds (ddof 1)",
+        "style_std_pct": "mean row: sample deviation of style_win_rate_pct over seeds (ddof 1)",
         "std_pct": "mean row: sample deviation of win_rate_pct over seeds (ddof 1)",
         "published_pct": "mean row: what others published for this arm, from the study",
         "published_std_pct": "mean row: its deviation as published",
@@ -61,6 +71,8 @@ MEAN_COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 PROVENANCE: Mapping[str, str] = MappingProxyType(
     {
+        "control": "the win rate that differences.csv tests and the report shows first: length (paired_win_rate_pct), "
+        "style (style_win_rate_pct) or none (win_rate_pct)",
         "starts_from": "cell whose model this one starts from, and what that one does; empty for a base model",
         "finetune_key": "key of the finetune; empty without training",
         "generate_key": "key of the candidate's outputs",
@@ -73,7 +85,9 @@ DIFFERENCES: Mapping[str, str] = MappingProxyType(
         "model": "base model",
         "arm": "an arm, with the recipe fields that vary",
         "against": "another arm of the model on the same instructions, or `parity`: a win rate of 50",
-        "difference_pct": "paired win rate of arm less that of against, in points, mean over seeds",
+        "control": "the win rate that is tested: length (paired_win_rate_pct), style (style_win_rate_pct) or none "
+        "(win_rate_pct)",
+        "difference_pct": "that win rate of arm less that of against, in points, mean over seeds",
         "standard_error_pct": "its standard error over seeds and instructions, paired by both where both arms have the "
         "same seeds",
         "low_pct": "lower end of its 95 % interval",
@@ -82,6 +96,22 @@ DIFFERENCES: Mapping[str, str] = MappingProxyType(
         "p_holm": "the same, corrected for all rows of this file against parity, or all between arms (Holm 1979)",
         "num_seeds": "seeds of arm",
         "num_seeds_against": "seeds of against",
+    }
+)
+STYLE: Mapping[str, str] = MappingProxyType(
+    {
+        "covariate": "length, headers, lists, bold or code",
+        "log_odds": "what one deviation more of it adds to the log odds of the candidate's win; above 0 the judge "
+        "likes it; in a mean row the mean over seeds; empty for the reason in why",
+        "standard_error": "its standard error over instructions; in a mean row over seeds and instructions",
+        "low": "lower end of its 95 % interval",
+        "high": "upper end",
+        "odds": "the same as a factor on the odds: exp of log_odds",
+        "deviation": "sample deviation of the candidate's less the reference's, in unit",
+        "mean": "mean of the candidate's answers, in unit",
+        "mean_reference": "mean of the reference's answers, in unit",
+        "unit": "characters of an answer, or elements for each 1,000 characters of it",
+        "why": "why there is no log_odds",
     }
 )
 
@@ -102,6 +132,7 @@ def text() -> str:
     files = (
         ("results/STUDY.csv", {**NAMES, "…": "the recipe fields that vary", **COLUMNS, **MEAN_COLUMNS, **PROVENANCE}),
         ("results/STUDY.differences.csv", DIFFERENCES),
+        ("results/STUDY.style.csv", {**NAMES, "…": "the recipe fields that vary", **STYLE}),
     )
     return "\n".join(
         line for file, columns in files for line in (file, *(f"  {name:26s} {what}" for name, what in columns.items()))

@@ -11,9 +11,11 @@ import numpy as np
 from winsweep.errors import BadData, Incomplete
 from winsweep.judge.questions import drift, sampled
 from winsweep.stats.annotations import Judged, align, is_preference, judged
+from winsweep.stats.control import Control
 from winsweep.stats.jury_agreement import jury_agreement, told
 from winsweep.stats.official import Table
-from winsweep.stats.paired import Paired, paired
+from winsweep.stats.paired import Paired, paired, raw
+from winsweep.stats.style import Styled, styled
 from winsweep.stats.winrate import LC, describe, disagreement, length_controlled, win_rate
 
 Row = Mapping[str, Any]
@@ -23,15 +25,21 @@ KEPT = ("dataset", "preference", "preferences_by_order", "truncated")
 
 @dataclass(frozen=True)
 class Scored:
-    """A comparison: what is KEPT of its rows in the order of the instructions, its head-to-head win rate and its
-    columns.
+    """A comparison: what is KEPT of its rows in the order of the instructions, its head-to-head win rates (at equal
+    length, at equal style, plain) and its columns.
     """
 
     kept: Sequence[Row]
     judged: Judged
     paired: Paired
+    style: Styled
+    plain: Paired
     lc: LC
     columns: Mapping[str, object]
+
+    def figure(self, control: Control) -> Paired:
+        """The win rate under a control."""
+        return {"length": self.paired, "style": self.style.figure, "none": self.plain}[control]
 
 
 def score(rows: Sequence[Row], instructions: Sequence[str], table: Table | None) -> Scored:
@@ -41,16 +49,20 @@ def score(rows: Sequence[Row], instructions: Sequence[str], table: Table | None)
 
 def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None = None) -> Scored:
     """The figures of aligned rows; `lc` replaces the headline that the instruction set decides."""
-    head_to_head = paired(arrays, table.difficulty_N if table else None)
+    difficulty_N = table.difficulty_N if table else None
+    head_to_head = paired(arrays, difficulty_N)
+    texts = [r["output_2"] for r in rows], [r["output_1"] for r in rows]
+    style = styled(arrays, texts, head_to_head, difficulty_N)
     lc = lc or length_controlled(arrays, head_to_head, table)
     wins_N = arrays.wins_N[np.isfinite(arrays.wins_N)]
     mean, error = win_rate((wins_N + 1).tolist())
-    sides = describe(
-        [r["output_2"] for r in rows], [r["output_1"] for r in rows], [bool(r.get("truncated")) for r in rows]
-    )
+    plain = raw(wins_N, "")
+    sides = describe(*texts, [bool(r.get("truncated")) for r in rows])
     second = head_to_head.note if head_to_head.note != lc.note else ""
     jury = jury_agreement(rows)
-    said = (lc.note, second, disagreement(lc, head_to_head), drift(rows), sampled(rows), off_grammar(rows), told(jury))
+    third = style.figure.note if style.figure.note not in (lc.note, second) else ""
+    judging = (drift(rows), sampled(rows), off_grammar(rows), told(jury))
+    said = (lc.note, second, third, disagreement(lc, head_to_head), *judging)
     note = "; ".join(text for text in said if text)
     columns = {
         "n": len(wins_N),
@@ -58,13 +70,12 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         "lc_standard_error_pct": lc.standard_error_pct,
         "lc_formula": lc.formula,
         "lc_c": lc.c,
-        "paired_win_rate_pct": head_to_head.win_rate_pct,
-        "paired_standard_error_pct": head_to_head.standard_error_pct,
-        "paired_low_pct": head_to_head.low_pct,
-        "paired_high_pct": head_to_head.high_pct,
-        "paired_formula": head_to_head.formula,
+        **_head_to_head("paired", head_to_head, head_to_head.formula),
+        **_head_to_head("style", style.figure, style.formula),
         "win_rate_pct": 100 * mean,
         "standard_error_pct": 100 * error,
+        "low_pct": plain.low_pct,
+        "high_pct": plain.high_pct,
         "share_ties": float((wins_N == 0.5).mean()),
         "share_identical": sum(row["output_1"] == row["output_2"] for row in rows) / len(rows),
         "position_bias_pct": position_bias_pct(rows),
@@ -83,7 +94,18 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         "judge_model": one(rows, "model"),
         "note": note,
     }
-    return Scored([{name: row.get(name) for name in KEPT} for row in rows], arrays, head_to_head, lc, columns)
+    kept = [{name: row.get(name) for name in KEPT} for row in rows]
+    return Scored(kept, arrays, head_to_head, style, plain, lc, columns)
+
+
+def _head_to_head(name: str, figure: Paired, formula: str) -> dict[str, object]:
+    return {
+        f"{name}_win_rate_pct": figure.win_rate_pct,
+        f"{name}_standard_error_pct": figure.standard_error_pct,
+        f"{name}_low_pct": figure.low_pct,
+        f"{name}_high_pct": figure.high_pct,
+        f"{name}_formula": formula,
+    }
 
 
 def position_bias_pct(rows: Sequence[Row]) -> float | None:

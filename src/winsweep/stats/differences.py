@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from winsweep.stats.comparison import Scored
+from winsweep.stats.control import Control
 from winsweep.stats.uncertainty import Estimate, difference, holm, interval_pct, over_seeds, over_seeds_of_many
 
 PARITY = 50.0
@@ -38,16 +39,17 @@ class Arm:
         return over_seeds(self.values_S, self.psi_SN, self.least_error)
 
 
-def arm_of(model: str, name: str, seeds: Sequence[object], cells: Sequence[Scored]) -> Arm:
-    """The arm that these cells are the seeds of; they have the same instructions."""
-    least = max((c.paired.standard_error_pct for c in cells if not c.paired.psi_N.any()), default=0.0)
+def arm_of(model: str, name: str, seeds: Sequence[object], cells: Sequence[Scored], control: Control = "length") -> Arm:
+    """The arm that these cells are the seeds of, by its win rate under `control`; they have the same instructions."""
+    found = [cell.figure(control) for cell in cells]
+    least = max((f.standard_error_pct for f in found if not f.psi_N.any()), default=0.0)
     return Arm(
         model,
         name,
         tuple(seeds),
         cells[0].judged.instructions,
-        np.array([c.paired.win_rate_pct for c in cells]),
-        np.stack([c.paired.psi_N for c in cells]),
+        np.array([f.win_rate_pct for f in found]),
+        np.stack([f.psi_N for f in found]),
         least,
     )
 

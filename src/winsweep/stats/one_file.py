@@ -16,6 +16,8 @@ from winsweep.stats.agreement import Agreement
 from winsweep.stats.annotations import NUM_NAMED, Judged, align, judged
 from winsweep.stats.instruction_index import NUM_ALPACA_EVAL, index_of, is_exact
 from winsweep.stats.safe_csv import show
+from winsweep.stats.style_rows import plain
+from winsweep.stats.style_words import tastes
 from winsweep.stats.winrate import LC, official_lc
 
 Row = Mapping[str, Any]
@@ -41,6 +43,7 @@ class Report:
     mode: Literal["official", "paired"]
     columns: Mapping[str, object]
     notes: tuple[str, ...]
+    style: tuple[Mapping[str, object], ...] = ()  # a row for each covariate, as columns.STYLE has it
     agreement: Agreement | None = None
 
     def plain(self) -> dict[str, object]:
@@ -60,7 +63,7 @@ class Report:
                 "agreement with the second judge",
                 *(f"  {k:30s} {_short(v)}" for k, v in asdict(self.agreement).items()),
             ]
-        return "\n".join([*lines, *(f"note: {_line(note)}" for note in self.notes)])
+        return "\n".join([*lines, *tastes(self.style), *(f"note: {_line(note)}" for note in self.notes)])
 
 
 def report(
@@ -88,7 +91,8 @@ def report(
     lc = _official(arrays, ask, table) if mode == "official" else None
     scored = comparison.of(align(rows, instructions, ask.can_lack), arrays, table, lc or _paired_only(arrays, table))
     notes = (*noted, *_notes(scored, arrays, table, num_renamed))
-    return Report(arrays.candidate, arrays.reference, mode, scored.columns, notes)
+    style = tuple(plain(taste) for taste in scored.style.tastes)
+    return Report(arrays.candidate, arrays.reference, mode, scored.columns, notes, style)
 
 
 def _is_defined(arrays: Judged, ask: Ask) -> bool:

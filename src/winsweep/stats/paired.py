@@ -53,7 +53,7 @@ def paired(judged: Judged, difficulty_N: np.ndarray | None = None) -> Paired:
     """
     is_judged_N = np.isfinite(judged.wins_N)
     wins_N, longer_N = judged.wins_N[is_judged_N], judged.longer_N[is_judged_N]
-    num, indices_N = len(wins_N), judged.indices_N[is_judged_N]
+    num = len(wins_N)
     if (wins_N == 0.5).all():
         return raw(wins_N, "all ties")
     # exact sums, so that a table and its mirror are treated alike
@@ -62,9 +62,14 @@ def paired(judged: Judged, difficulty_N: np.ndarray | None = None) -> Paired:
     if np.ptp(longer_N) == 0:
         return raw(wins_N, "all pairs differ equally in length")
     columns = [np.ones(num), np.tanh(longer_N / longer_N.std(ddof=1))]
-    if difficulty_N is not None and OWN_REFERENCE in (judged.reference, judged.candidate) and (indices_N >= 0).all():
-        columns.append(difficulty_N[indices_N])
-    return _fitted(np.stack(columns), wins_N)
+    return _fitted(np.stack([*columns, *difficulty_of(judged, is_judged_N, difficulty_N)]), wins_N)
+
+
+def difficulty_of(judged: Judged, is_judged_N: np.ndarray, difficulty_N: np.ndarray | None) -> list[np.ndarray]:
+    """The difficulty of the judged rows' instructions as one feature, where it means something; otherwise none."""
+    indices_N = judged.indices_N[is_judged_N]
+    is_own = OWN_REFERENCE in (judged.reference, judged.candidate)
+    return [difficulty_N[indices_N]] if difficulty_N is not None and is_own and (indices_N >= 0).all() else []
 
 
 def _fitted(x_FN: np.ndarray, wins_N: np.ndarray) -> Paired:

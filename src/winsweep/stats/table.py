@@ -1,5 +1,5 @@
-"""The files of a table: results.csv, differences.csv, choices.csv, and instructions.json with what each figure was made
-from.
+"""The files of a table: results.csv, differences.csv, style.csv, choices.csv, and instructions.json with what each
+figure was made from.
 """
 
 import json
@@ -9,12 +9,14 @@ from pathlib import Path
 
 from winsweep.attempt.job import Job
 from winsweep.errors import Incomplete
-from winsweep.stats.arm_means import arms_of, families, mean_row
-from winsweep.stats.columns import DIFFERENCES, header
+from winsweep.stats.arm_means import Family, arms_of, families, mean_row
+from winsweep.stats.columns import DIFFERENCES, NAMES, STYLE, header
 from winsweep.stats.comparison import KEPT, Scored, score
+from winsweep.stats.control import Control, control_of
 from winsweep.stats.differences import difference_rows
 from winsweep.stats.official import Table, read_table
 from winsweep.stats.safe_csv import to_csv
+from winsweep.stats.style_rows import style_rows
 from winsweep.store.manifest import write_atomic
 from winsweep.store.provenance import commit_text
 from winsweep.text.source import file_rows
@@ -33,29 +35,37 @@ def write(job: Job) -> None:
         for name in sorted({c["choice"] for c in cells if "choice" in c})
     }
     varying = sorted({name for values in [*(cell["varying"] for cell in cells), *picked.values()] for name in values})
+    control = control_of(job.params.get("control"))
     rows, scored = [], []
     for i, cell in enumerate(cells):
         made = score_cell(cell, job.inputs[cell["label"]], asked, table)
         scored.append(made)
         rows.append(
-            row_of(cell, made, job.inputs[cell["label"]]) | (picked[cell["choice"]] if "choice" in cell else {})
+            row_of(cell, made, job.inputs[cell["label"]])
+            | {"control": control}
+            | (picked[cell["choice"]] if "choice" in cell else {})
         )
         job.progress(i + 1, len(cells))
-    _write_csv(job, varying, rows, scored)
+    _write_csv(job, varying, rows, families(rows, scored, varying), control)
     write_atomic(job.out / "instructions.json", instructions_json(asked, rows, scored).encode())
     if picked:
         write_atomic(job.out / "choices.csv", choices_csv(job, list(picked)).encode())
 
 
 def _write_csv(
-    job: Job, varying: Sequence[str], rows: Sequence[Mapping[str, object]], scored: Sequence[Scored]
+    job: Job,
+    varying: Sequence[str],
+    rows: Sequence[Mapping[str, object]],
+    of: Sequence[Family],
+    control: Control,
 ) -> None:
     published = {family: (mean, std) for family, mean, std in job.params.get("published", ())}
-    of = families(rows, scored, varying)
-    arms = arms_of(of, varying)
-    means = [mean_row(family, arm, varying, published) for family, arm in zip(of, arms) if len(family) > 1]
+    means = [mean_row(family, varying, published) for family in of if len(family) > 1]
     write_atomic(job.out / "results.csv", to_csv(header(varying), [*rows, *means]).encode())
-    write_atomic(job.out / "differences.csv", to_csv(list(DIFFERENCES), difference_rows(arms)).encode())
+    tested = [{**line, "control": control} for line in difference_rows(arms_of(of, varying, control))]
+    write_atomic(job.out / "differences.csv", to_csv(list(DIFFERENCES), tested).encode())
+    names = [*NAMES, *varying, *STYLE]
+    write_atomic(job.out / "style.csv", to_csv(names, style_rows(of, varying)).encode())
 
 
 def choices_csv(job: Job, names: list[str]) -> str:

@@ -216,6 +216,7 @@ class Table:
     cells: tuple[Cell, ...]
     difficulty: LocalFile | None = None  # AlpacaEval's table for its 805 instructions
     published: tuple[tuple[str, float, float], ...] = ()  # MODEL.ARM, mean and standard deviation in percent
+    control: Literal["length", "style", "none"] = "length"  # of the win rate that is tested and shown first
 
     def only(self, cells: tuple[Cell, ...]) -> "Table":
         """The table of some of its cells."""

@@ -135,6 +135,9 @@ class Compare:
     judge: str | JudgeEntry  #: the judge: `NAME`, or `{from: NAME, …}` with its options
     reference: Reference  #: what outputs are compared with
     difficulty: File | None = None  #: AlpacaEval's table `df_gamed.csv`, for the official length-controlled win rate
+    #: what the headline win rate is controlled for: `length`, `style` (length and Markdown) or `none`; the table has
+    #: all three, this one is tested and shown first
+    control: Literal["length", "style", "none"] = "length"
 
 
 @dataclass(frozen=True, kw_only=True)

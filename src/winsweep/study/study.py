@@ -75,6 +75,7 @@ class _Reader:
         name, notes = seen.of(self.name), seen.of(self.notes)
         compare = seen.of(self.compare) or {}
         judge, difficulty = seen.of(self.judge_of, compare), seen.of(self.difficulty, compare)
+        control = seen.of(strict.option, Compare, "control", compare)
         seen.of(lambda: compare["reference"].mapping() if "reference" in compare else {})
         instructions, seeds = seen.of(self.instructions), seen.of(self.seeds)
         models, points = seen.of(self.models), seen.of(self.points)
@@ -94,7 +95,7 @@ class _Reader:
         return Study(
             present(name),
             self.path,
-            Table(present(name), cells, difficulty, present(published)),
+            Table(present(name), cells, difficulty, present(published), present(control)),
             self.parts.files,
             self.parts.urls,
             self.parts.missing,

@@ -5,6 +5,7 @@ const SECTIONS = [
   ["table", "Table", table],
   ["differences", "Which arms differ", differences],
   ["length", "Win rate and length", lengthRatio],
+  ["style", "Length and style", style],
   ["categories", "By category", categories],
   ["instruction-length", "By length of the instruction", instructionLengths],
   ["answers", "Answers and judge", answers],

@@ -11,7 +11,7 @@ function differences() {
   }
   const node = drawn(() => MODELS.map((model) => matrix(model, known)));
   const many = MODELS.some((model) => CONTENTS.arms.filter((arm) => arm.model === model).length > MOST_SIDE);
-  return [node, el("p", { class: "caption" }, el("b", {}, "Row less column, in points"), " at equal length, over the same instructions and seeds. ",
+  return [node, el("p", { class: "caption" }, el("b", {}, "Row less column, in points"), `${CONTENTS.control.where && " "}${CONTENTS.control.where}, over the same instructions and seeds. `,
     el("span", { class: "chip more-than" }, "+"), el("span", { class: "chip less-than" }, "−"), ` told apart at ${LEVEL} after Holm's correction for the number of tests; others are plain. `,
     many ? `Between arms, the ${MOST_SIDE} highest of each model; all are in ${CONTENTS.study.name}.differences.csv. ` : "", "Arms that were counted on other instructions are not compared with each other.")];
 }

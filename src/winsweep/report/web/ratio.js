@@ -2,7 +2,7 @@
 
 function lengthRatio() {
   const ratio = (arm) => arm.mean_chars / arm.mean_chars_reference;
-  const usable = (arm) => Number.isFinite(ratio(arm)) && arm.mean_chars_reference > 0 && arm.paired_win_rate_pct !== null;
+  const usable = (arm) => Number.isFinite(ratio(arm)) && arm.mean_chars_reference > 0 && arm.headline_pct !== null;
   if (CONTENTS.arms.filter(usable).length < 2) return null;
   const node = drawn((width) => {
     const arms = shownArms().filter(usable);
@@ -10,17 +10,17 @@ function lengthRatio() {
     const height = Math.min(380, Math.max(240, width * 0.5)), left = 40, bottom = height - 40;
     const [least, most] = extent([...arms.map(ratio), 1]), room = (most - least) * 0.08 || 0.1;
     const x = linear(Math.max(0, least - room), most + room, left, width - 12);
-    const y = linear(...percentRange(arms.map((a) => a.paired_win_rate_pct)), bottom, 12);
+    const y = linear(...percentRange(arms.map((a) => a.headline_pct)), bottom, 12);
     return figure(width, height, "Win rate against length ratio", yAxis(y, left, width - 12, 6, (v) => fixed(v, 0), true),
       xAxis(x, 12, bottom, width < 500 ? 4 : 8, (v) => String(v), false),
       svg("line", { x1: x(1), x2: x(1), y1: 12, y2: bottom, class: "half" }),
       svg("text", { x: width - 12, y: height - 6, "text-anchor": "end", class: "quiet" }, "mean length of answers / of the reference's"),
       arms.map((arm) => svg("g", { class: `arm ${arm.is_reference ? "reference" : `m${look(arm.model)}`}` },
-        svg("title", {}, `${armName(arm)}: length ratio ${fixed(ratio(arm), 2)}, win rate ${fixed(arm.paired_win_rate_pct)} %`),
-        mark(look(arm.model), x(ratio(arm)), y(arm.paired_win_rate_pct), 4.6, { class: "solid" }))),
-      labels(arms.map((arm) => ({ x: x(ratio(arm)), y: y(arm.paired_win_rate_pct), text: arm.name })), width));
+        svg("title", {}, `${armName(arm)}: length ratio ${fixed(ratio(arm), 2)}, win rate ${fixed(arm.headline_pct)} %`),
+        mark(look(arm.model), x(ratio(arm)), y(arm.headline_pct), 4.6, { class: "solid" }))),
+      labels(arms.map((arm) => ({ x: x(ratio(arm)), y: y(arm.headline_pct), text: arm.name })), width));
   });
-  return [node, modelKey(), el("p", { class: "caption" }, el("b", {}, "Win rate at equal length, %"), " against how long the answers are. A judge that likes long answers pulls plain win rates up to the right; these are corrected for length.")];
+  return [node, modelKey(), el("p", { class: "caption" }, el("b", {}, headlineLabel()), ` against how long the answers are. A judge that likes long answers pulls plain win rates up to the right; these are ${CONTENTS.control.name === "none" ? "such" : "corrected for length"}.`)];
 }
 
 /** Names beside their points, those left out that would lie over another. */

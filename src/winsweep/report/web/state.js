@@ -3,7 +3,7 @@
 const CONTENTS = read("contents");
 const STATE = { sort: "rate", hidden: new Set(), drawers: [], width: null };
 const SORTS = {
-  rate: ["win rate", (a, b) => (b.paired_win_rate_pct ?? -1) - (a.paired_win_rate_pct ?? -1) || a.id - b.id],
+  rate: ["win rate", (a, b) => (b.headline_pct ?? -1) - (a.headline_pct ?? -1) || a.id - b.id],
   study: ["the study's order", (a, b) => a.id - b.id],
   name: ["name", (a, b) => a.name.localeCompare(b.name) || a.id - b.id],
   length: ["length of answers", (a, b) => (b.mean_chars ?? -1) - (a.mean_chars ?? -1) || a.id - b.id],

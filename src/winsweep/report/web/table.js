@@ -1,15 +1,22 @@
 // The table: a row for each arm, or for each seed, too, with the figures of the CSV.
 
+const HEADLINE = CONTENTS.control;
+const OTHER_RATES = [["equal length, %", "paired_win_rate_pct"], ["equal style, %", "style_win_rate_pct"], ["LC, %", "lc_win_rate_pct"], ["plain, %", "win_rate_pct"]];
 const TABLE_COLUMNS = [
-  ["win rate, %", "paired_win_rate_pct", (v) => fixed(v, 2)],
-  ["95 % interval", "paired_low_pct", (_, row) => (row.paired_low_pct === "" ? "" : `${fixed(row.paired_low_pct, 2)} to ${fixed(row.paired_high_pct, 2)}`)],
-  ["LC, %", "lc_win_rate_pct", (v) => fixed(v, 2)],
-  ["plain, %", "win_rate_pct", (v) => fixed(v, 2)],
+  ["win rate, %", HEADLINE.column, (v) => fixed(v, 2)],
+  ["95 % interval", HEADLINE.low, (_, row) => (row[HEADLINE.low] === "" ? "" : `${fixed(row[HEADLINE.low], 2)} to ${fixed(row[HEADLINE.high], 2)}`)],
+  ...OTHER_RATES.filter(([, name]) => name !== HEADLINE.column && isOwn(name))
+    .map(([head, name]) => [head, name, (v) => fixed(v, 2)]),
   ["published, %", "published_pct", (v) => fixed(v, 2)],
   ["less published", "difference_pct", (v) => fixed(v, 2)],
   ["seeds", "num_seeds", (v) => v],
   ["n", "n", whole],
 ];
+/** Whether a win rate says something that no other column does. */
+function isOwn(name) {
+  return name === "style_win_rate_pct" ? CONTENTS.style.rows.length > 0 : name !== "paired_win_rate_pct" || hasOfficial();
+}
+
 let withSeeds = false, allTable = false;
 
 function table() {
