@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import command_names, paths, screen
-from winsweep.errors import BadStudy, WinsweepError
+from winsweep.errors import BadStudy, Waiting, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
     from winsweep.judge.ledger import Ledger
@@ -97,6 +97,9 @@ def main() -> int:
     try:
         print(columns() if a.columns else told(a))
         sys.stdout.flush()
+    except Waiting as e:
+        print(f"waiting: {e}; type the same again then", file=sys.stderr)
+        return 2
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

@@ -1,7 +1,4 @@
-"""A real batch endpoint on loopback: files, batches, lists in pages, and faults in all of them, on demand.
-
-`python -m tests.judge.batch_server` does nothing; tests use BatchServer as a context.
-"""
+"""A real batch endpoint on loopback: files, batches, lists in pages, and faults in all of them, on demand."""
 
 import json
 import random
@@ -39,7 +36,9 @@ class BatchServer:
     turn: a status or a mapping with fields of a batch; "completed" where there is none.
     """
 
-    def __init__(self, choose: Callable[[str, int], str] = lambda key, nth: "ok", looks: int = 1, seed: int = 0) -> None:
+    def __init__(
+        self, choose: Callable[[str, int], str] = lambda key, nth: "ok", looks: int = 1, seed: int = 0
+    ) -> None:
         self.choose, self.looks, self.rng = choose, looks, random.Random(seed)
         self.asked: Counter[str] = Counter()
         self.good: Counter[str] = Counter()
@@ -52,9 +51,12 @@ class BatchServer:
         self.most_tokens = 0  # of batches that wait; 0: no limit
         self.page, self.lock = 2, threading.Lock()
         self.extras = 0.0
+        self.usage: Callable[[str], int] = len  # tokens of a prompt
+        self.used: Counter[str] = Counter()  # by custom_id
+        self.called = 0  # questions asked call by call
 
     def __enter__(self) -> "BatchServer":
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self.server = _Server(("127.0.0.1", 0), Handler)
         self.server.owner, self.server.daemon_threads = self, True
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
@@ -119,12 +121,14 @@ class BatchServer:
             self.asked[key] += 1
             kind = self.choose(key, self.asked[key])
             self.good[key] += kind == "ok"
-            (errors if kind in ("500", "429", "expired") else out).append(line_of(line, kind))
+            tokens = self.usage(line["body"]["messages"][-1]["content"])
+            self.used[key] += tokens
+            (errors if kind in ("500", "429", "400", "expired") else out).append(line_of(line, kind, tokens))
             if kind == "ok" and self.rng.random() < self.extras:
-                out.append(line_of(line, "no logprobs") if self.rng.random() < 0.5 else line_of(line, "unknown"))
+                out.append(line_of(line, self.rng.choice(("no logprobs", "unknown")), tokens))
         counts = batch["request_counts"]
         counts["failed"], out = len(errors), [line for line in out if line is not None]
-        counts["completed"] = 0 if any(line.startswith(b"{\"torn") for line in out) else len(out)
+        counts["completed"] = 0 if any(line.startswith(b'{"torn') for line in out) else len(out)
         errors += [line_of(line, "expired") for line in rest if status == "expired"]
         counts["completed"] = len(out)
         _swap(out, self.rng)
@@ -146,7 +150,7 @@ def _swap(lines: list[bytes], rng: random.Random) -> None:
     lines.sort(key=lambda line: (b"no logprobs" in line, rng.random()))
 
 
-def line_of(line: dict, kind: str) -> bytes | None:
+def line_of(line: dict, kind: str, tokens: int = 0) -> bytes | None:
     """A line of output about a line of input."""
     key, told = line["custom_id"], {"id": "batch_req_1", "custom_id": line["custom_id"], "error": None}
     if kind == "lost":
@@ -167,13 +171,19 @@ def line_of(line: dict, kind: str) -> bytes | None:
     if kind == "huge number":
         return json.dumps(told).encode()[:-1] + b', "response": {"status_code": 200, "body": ' + b"9" * 9000 + b"}}"
     body = json.loads(completion_text(line["body"], kind if kind in ("no logprobs", "other tokens") else "ok"))
+    body["usage"] |= {"prompt_tokens": tokens}
     whole = json.dumps(told | {"response": {"status_code": 200, "request_id": kind, "body": body}}).encode()
     if kind == "unknown":
         return whole.replace(key.encode(), b"0" * 64)
     return whole[: len(whole) // 2] if kind == "torn json" else whole
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Whoever asked was killed."""
+
+
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def handle_any(self) -> None:
@@ -202,6 +212,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, json.dumps({"id": file, "object": "file"}).encode()
         if name[0] == "files" and name[-1] == "content":
             return (200, owner.files[name[1]]) if name[1] in owner.files else (404, b"{}")
+        if self.command == "POST" and path == "chat/completions":
+            owner.called += 1
+            return 200, completion_text(json.loads(body), "ok").encode()
         if self.command == "POST" and path == "batches":
             status, said = owner.create(json.loads(body))
             return status, json.dumps(said).encode()

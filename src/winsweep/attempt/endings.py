@@ -20,7 +20,14 @@ from winsweep.store.liveness import BUSY
 from winsweep.store.store import Store
 
 OK, FAILED, BLOCKED, STOPPED = 0, 1, 66, 80
-CODES = {"waiting": OK, "blocked": BLOCKED, "busy": BUSY, "stopped": STOPPED, "preempted": STOPPED, "time limit": STOPPED}
+CODES = {
+    "waiting": OK,
+    "blocked": BLOCKED,
+    "busy": BUSY,
+    "stopped": STOPPED,
+    "preempted": STOPPED,
+    "time limit": STOPPED,
+}
 # how long a rank that fails leaves it to its leader to say why, and one that lost another to the rest to say so
 WORD_S = 2.0
 GONE = ("killed", "hang")  # how a rank names the loss of another

@@ -84,7 +84,7 @@ async def find(session: Session, model: str, token: str, since: float) -> Status
             if isinstance(told := each.get("metadata"), dict) and told.get(METADATA) == token:
                 return _read(each, {})
         oldest = listed[-1].get("created_at") if listed else None
-        is_older = type(oldest) in (int, float) and oldest < since - CLOCK_S
+        is_older = isinstance(oldest, (int, float)) and oldest < since - CLOCK_S
         if not listed or not found.get("has_more") or is_older:
             return None
         after = f"&after={_name(listed[-1])}"
@@ -102,17 +102,15 @@ async def _status(
 ) -> Status | Failure:
     said = await endpoint.exchange(session, method, path, model, asked)
     found = _mapping(said, session, model)
-    if isinstance(found, Failure) or isinstance(said, Failure):
-        return found if isinstance(found, Failure) else said
+    if isinstance(found, Failure):
+        return found
     try:
-        return _read(found, said[1])
+        return _read(found, {} if isinstance(said, Failure) else said[1])
     except Exception as error:  # an answer is whatever the server sent
         return Failure("unreadable", f"no batch can be read in the answer ({type(error).__name__})", do=API_DO)
 
 
-def _mapping(
-    said: tuple[bytes, Mapping[str, str]] | Failure, session: Session, model: str
-) -> dict[str, Any] | Failure:
+def _mapping(said: tuple[bytes, Mapping[str, str]] | Failure, session: Session, model: str) -> dict[str, Any] | Failure:
     if isinstance(said, Failure):
         return Failure(said.kind, said.told, said.retry_after_s, API_DO) if said.do == failure.MODEL_DO else said
     try:

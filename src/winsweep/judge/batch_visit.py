@@ -144,7 +144,9 @@ async def _collect(at: Place, record: Record, status: Status) -> Seen:
     answers.failures |= dict.fromkeys(unsaid, Failure("passing", failed.told if failed else missing))
     at.ledger.add_batch(record.token, answers.judgements, answers.wasted)
     lasting = next((f for f in answers.failures.values() if f.kind in ("refused", "quota")), None)
-    vain = {k: (f.kind, f.told) for k, f in answers.failures.items() if f.kind not in ("refused", "quota")}
+    vain: dict[str, tuple[str, str]] = {
+        k: (f.kind, f.told) for k, f in answers.failures.items() if f.kind not in ("refused", "quota")
+    }
     is_ours = status.status == "cancelled" and not record.late
     _end(at, record, status.status or "given up", {} if is_ours else vain)
     _say(record, status, answers)
@@ -189,7 +191,7 @@ def _refused(at: Place, record: Record, status: Status) -> Seen:
 
 
 def _limited(at: Place, record: Record) -> Seen:
-    alone = {key: ("passing", LIMITED) for key in _keys(at, record)} if record.num == 1 else {}
+    alone = dict.fromkeys(_keys(at, record), ("passing", LIMITED)) if record.num == 1 else {}
     _end(at, record, LIMITED, alone)
     print(f"batch {record.batch}: {LIMITED} at the endpoint; smaller ones follow later", flush=True)
     return Seen()

@@ -31,6 +31,7 @@ STAY_S = 5.0  # the longest wait for which this process stays
 IDLE_S = 0.2  # between looks at whether to stop and at what other processes were told
 TURN_S = 0.5  # between looks at whether it is our turn
 UPLOADS, BACKOFF_S = 5, 1.0
+SIZES = Sizes()
 OTHERS_S = 3600.0  # after which a batch at which nobody looks is ours to look at
 
 
@@ -39,7 +40,7 @@ def is_on_way(ledger: Ledger) -> bool:
     return bool(batch_records.open_ones(batch_records.folder_of(ledger.folder)))
 
 
-def asker(judge: ChatJudge, limits: Limits, ledger: Ledger | None, sizes: Sizes = Sizes()) -> Asker:
+def asker(judge: ChatJudge, limits: Limits, ledger: Ledger | None, sizes: Sizes = SIZES) -> Asker:
     """What asks by batches. Without `batch` in limits it only waits for those on their way, and asks the rest call by
     call.
 
@@ -94,7 +95,8 @@ class _Batches:
                 if self.why or wait_s is None:
                     break
                 if is_ours and self.pending and wait_s > STAY_S:
-                    raise Waiting(self.told, time.time() + wait_s)
+                    again = time.strftime("%a %H:%M", time.localtime(time.time() + wait_s))
+                    raise Waiting(f"{self.told}; looked at again {again}", time.time() + wait_s)
                 await self.rest(wait_s)
         return self.unanswered()
 
@@ -188,7 +190,8 @@ class _Batches:
 
     def within_budget(self, todo: Mapping[str, Question], on_way: Sequence[Record]) -> list[Request]:
         """Requests for as many questions as the budget allows beside what is on its way; if that is none, a reason."""
-        spending, chosen = Spending(self.judge.identity["model"], self.limits, self.ledger), []
+        spending = Spending(self.judge.identity["model"], self.limits, self.ledger)
+        chosen: list[Request] = []
         spending.under_way = sum(spending.price.batch_dollars(*record.tokens) for record in on_way)
         if spending.price.batch is None and spending.price.input:
             print("prices.yaml has no batch share for this model: the full price is counted", flush=True)

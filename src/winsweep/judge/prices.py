@@ -1,5 +1,6 @@
 """What a judge's model costs and until when it is served: the editable table judges/prices.yaml, read strictly."""
 
+import dataclasses
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ class Price:
     input: float = strict.number(0.0, 0)  #: price of a prompt [dollars per million tokens]
     output: float = strict.number(0.0, 0)  #: price of a reply [dollars per million tokens]
     #: what a request in a batch costs, as a share of these prices; without it, the full price is counted
-    batch: float | None = strict.number(None, 0, 1)
+    batch: float | None = dataclasses.field(default=None, metadata={"low": 0, "high": 1})
     shut_down: datetime.date | None = None  #: day after which OpenAI's own endpoint does not answer for the model
 
     def dollars(self, tokens_in: float, tokens_out: float) -> float:
