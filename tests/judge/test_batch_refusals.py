@@ -61,7 +61,7 @@ def test_refusals_of_one_line_after_another_end(tmp_path, batcher):
 def test_rejected_and_unreadable_questions_are_given_up_after_their_turns(tmp_path, batcher):
     """And are asked as often again, once a person was told and asks for more."""
     bad = question_key(make_pairs(6)[4])
-    for kind, turns, told in (("400", 4, "HTTP 400.*this prompt was refused"), ("other tokens", 6, "other tokens")):
+    for kind, turns, told in (("400", 2, "HTTP 400.*this prompt was refused"), ("other tokens", 4, "other tokens")):
         batcher.choose = lambda key, nth, kind=kind: kind if key == bad else "ok"
         for num in (1, 2):
             with pytest.raises(JudgeRefused, match=rf"1 of 6 pairs have no preference: #4 'Question 4\?': .*{told}"):
@@ -102,6 +102,16 @@ def test_a_damaged_record_is_named(tmp_path, batcher):
     with pytest.raises(Waiting):
         judge(make_pairs(3), tmp_path)
     (path,) = tmp_path.glob(".judged/*/batches/*.json")
+    said = path.read_text()
+    for word in ("batch_0000", "file-in-0", path.stem):
+        path.write_text(said.replace(word, "../../x"))
+        with pytest.raises(BadData, match=r"batches/.*: found names in it that are not of a batch"):
+            judge(make_pairs(3), tmp_path)
+    path.write_text(said)
+    keys = path.with_suffix(".keys").rename(tmp_path / "away")
+    with pytest.raises(BadData, match=r"\.keys: which questions the batch has cannot be read"):
+        judge(make_pairs(3), tmp_path)
+    keys.rename(path.with_suffix(".keys"))
     path.write_text("{")
     with pytest.raises(BadData, match=r"batches/.*: found no batch in it \(JSONDecodeError\); .*move it away"):
         judge(make_pairs(3), tmp_path)

@@ -78,6 +78,8 @@ def test_a_batch_whose_answer_was_lost_is_found_by_its_token(tmp_path, batcher):
     batcher.faults["POST batches$"] = ["lost", "dropped"]
     assert len(judge(make_pairs(20), tmp_path)) == 20 and set(batcher.asked.values()) == {1}
     assert len(judge(make_pairs(40), tmp_path)) == 40 and set(batcher.asked.values()) == {1}
+    batcher.work_off()
+    assert set(batcher.asked.values()) == {1}
     assert len(batcher.batches) == 7 and batcher.calls.count("POST batches") == 3
 
 

@@ -6,6 +6,7 @@ changes; TOKEN.json is what is known of it.
 """
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 
 FOLDER = "batches"
+TOKEN, NAME = re.compile(r"[0-9a-f]{32}"), re.compile(r"[A-Za-z0-9_-]{0,200}")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,14 @@ def open_ones(folder: Path) -> list[Record]:
 
 def keys_of(folder: Path, token: str) -> list[str]:
     """Keys of the questions of a batch that is not over, in the order of its input."""
-    return links.refuse(folder / f"{token}.keys").read_text(encoding="ascii").split()
+    path = links.refuse(folder / f"{token}.keys")
+    try:
+        return path.read_text(encoding="ascii").split()
+    except (FileNotFoundError, UnicodeDecodeError) as e:
+        raise BadData(
+            f"{path}: which questions the batch has cannot be read ({type(e).__name__}); winsweep writes it; move "
+            f"{token}.json away, too, if what the batch was paid for may be asked again"
+        ) from None
 
 
 def begin(folder: Path, record: Record, keys: list[str]) -> None:
@@ -91,5 +100,8 @@ def _read(path: Path) -> Record:
             f"{path}: found no batch in it ({type(e).__name__}); winsweep writes it whole; move it away, if the "
             f"endpoint has no batch of that name in its metadata"
         ) from None
+    ids = found.batch, found.input_file
+    if found.token != path.stem or not TOKEN.fullmatch(found.token) or not all(map(NAME.fullmatch, ids)):
+        raise BadData(f"{path}: found names in it that are not of a batch; winsweep writes it whole; move it away")
     vain = {key: (kind, told) for key, (kind, told) in found.in_vain.items()}
     return Record(**vars(found) | {"tokens": tuple(found.tokens), "in_vain": vain})

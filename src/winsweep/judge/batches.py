@@ -25,7 +25,8 @@ from winsweep.judge.limits import Limits
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.spending import Spending
 
-MOST = {**client.MOST, "invalid": 1}  # batches that a question is part of in vain, by kind of failure
+# batches that a question is part of in vain, by kind of failure; each may take a day
+MOST = {"passing": 10, "unreadable": 4, "rejected": 2, "invalid": 1}
 IN_A_ROW = 3  # batches that are refused, before no more are sent
 STAY_S = 5.0  # the longest wait for which this process stays
 IDLE_S = 0.2  # between looks at whether to stop and at what other processes were told
@@ -80,7 +81,7 @@ class _Batches:
         self.open = {q.key(ledger.judge): q for q in questions}
         self.given_up: dict[str, Failure] = {}
         self.why: Failure | None = None
-        self.told = ""
+        self.told = "waits for what other batches of this judge leave of the budget"
         self.asks: dict[str, frozenset[str]] = {}  # keys of the questions of batches, by token
 
     async def all(self) -> Unanswered:

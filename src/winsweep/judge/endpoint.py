@@ -29,6 +29,7 @@ from winsweep.judge.replies import Reply
 OWN = "https://api.openai.com/"
 # who pays, where a key belongs to several
 ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+FILE_BYTES = 4 << 30  # of a file that is fetched
 LIST_S, LIST_BYTES = 10.0, 8 << 20  # of the list of models
 
 
@@ -136,7 +137,8 @@ async def exchange(
         ) as answer:
             if into and answer.status == 200:
                 async for piece in answer.content.iter_any():
-                    into.write(piece)
+                    if into.write(piece) and into.tell() > FILE_BYTES:
+                        raise _TooLong(f"a file of more than {FILE_BYTES >> 30} GiB")
                 return b"", answer.headers
             said = await _read(answer, most)
     except (aiohttp.ClientError, TimeoutError) as error:
