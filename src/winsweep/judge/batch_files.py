@@ -114,7 +114,9 @@ class Answers:
         tokens = said.tokens or self.size
         date = datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            return checked(Judgement(self.read(said.choice), said.choice, said.served_model, date, tokens))
+            return checked(
+                Judgement(self.read(said.choice), said.choice, said.served_model, date, tokens, said.fingerprint)
+            )
         except Exception as error:  # a reply is whatever the server sent, so anything may come of reading it
             self.wasted.append(tokens)
             told = str(error) if isinstance(error, Unreadable) else f"unreadable answer ({type(error).__name__})"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from winsweep.errors import BadStudy, Waiting
-from winsweep.judge import batch_api, batch_files, batch_records, client, endpoint, words
+from winsweep.judge import address, batch_api, batch_files, batch_records, client, endpoint, words
 from winsweep.judge.batch_files import Request, Sizes
 from winsweep.judge.batch_records import Record
 from winsweep.judge.batch_turn import Turn
@@ -240,4 +240,4 @@ def _told(mine: Sequence[Record]) -> str:
 
 
 def _address() -> str:
-    return words.place(os.environ.get("OPENAI_BASE_URL") or f"{endpoint.OWN}v1", [])
+    return words.place(address.read(os.environ).url.rstrip("/"), [])
