@@ -4,7 +4,8 @@ import time
 
 from winsweep import screen
 from winsweep.errors import WinsweepError
-from winsweep.judge import batch_records, ledger
+from winsweep.judge import asked, batch_records
+from winsweep.study import jury
 from winsweep.study.cell import judge_of
 from winsweep.workspace import Workspace
 
@@ -17,9 +18,8 @@ def lines(workspace: Workspace) -> list[str]:
     waiting = [a for a in workspace.order if a.stage == "judge" and a.key not in published]
     folders = {}
     for a in waiting:
-        judge = judge_of(a)
-        place, _ = ledger.place(workspace.store.root, judge.name, judge.version, a.plain_params["identity"])
-        folders[batch_records.folder_of(place)] = judge.name
+        for judge in jury.members(judge_of(a)):
+            folders[batch_records.folder_of(asked.ledger_of(judge, workspace.store.root).folder)] = judge.name
     told = []
     for folder, name in folders.items():
         try:
@@ -32,5 +32,5 @@ def lines(workspace: Workspace) -> list[str]:
 
 def _told(record: batch_records.Record) -> str:
     """Where it is, and when that was asked last."""
-    asked = f", asked {time.strftime('%a %H:%M', time.localtime(record.looked))}" if record.looked else ""
-    return f"{batch_records.told(record)}{asked}"
+    when = f", asked {time.strftime('%a %H:%M', time.localtime(record.looked))}" if record.looked else ""
+    return f"{batch_records.told(record)}{when}"

@@ -205,7 +205,8 @@ def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
 
 
 def _without_batch_price(open_ones: Sequence[Artifact]) -> set[str]:
-    batched = {judge_of(a) for a in open_ones if a.limits.get("batch")}
+    judges = {judge for a in open_ones for judge in jury.members(judge_of(a))}
+    batched = {judge for judge in judges if asked.limits_of(judge).get("batch")}
     known = [(w.model, prices.price_of(w.model)) for judge in batched if (w := prices.workload_of(judge))]
     return {
         f"warning: judge model {model}: {_prices_file()} has no batch price of it, so the full price is counted "
