@@ -97,11 +97,8 @@ def main() -> int:
     try:
         print(columns() if a.columns else told(a))
         sys.stdout.flush()
-    except Waiting as e:
-        print(f"waiting: {e}; type the same again then", file=sys.stderr)
-        return 2
     except WinsweepError as e:
-        print(f"error: {e}", file=sys.stderr)
+        print(f"waiting: {e}; type the same then" if isinstance(e, Waiting) else f"error: {e}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return screen.nobody_reads()
