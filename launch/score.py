@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import command_names, paths, screen
-from winsweep.errors import BadStudy, WinsweepError
+from winsweep.errors import BadStudy, Waiting, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
     from winsweep.stats.official import Table
@@ -98,7 +98,7 @@ def main() -> int:
         print(columns() if a.columns else told(a))
         sys.stdout.flush()
     except WinsweepError as e:
-        print(f"error: {e}", file=sys.stderr)
+        print(f"waiting: {e}; type the same then" if isinstance(e, Waiting) else f"error: {e}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return screen.nobody_reads()

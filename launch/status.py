@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, arm_grid, cell_results, inspection, screen
+from winsweep import arguments, arm_grid, batch_lines, cell_results, inspection, screen
 from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays
 from winsweep.check import early
@@ -126,7 +126,7 @@ def overview(workspace: Workspace, items: list[Item], queued: Mapping[str, Task 
     judged = {label for label, a in workspace.judged.items() if shown.get(a.key, "done") == "done"}
     last = f"{done} of {len(workspace.judged)} cells done; {where_text(workspace, judged)}"
     queue = queue_view.lines(workspace, items, queued, avoided(workspace) if queued else [], detail.verbose)
-    return "\n".join([*told, *queue, *notes, last])
+    return "\n".join([*told, *queue, *batch_lines.lines(workspace), *notes, last])
 
 
 def avoided(workspace: Workspace) -> list[str]:

@@ -17,6 +17,7 @@ is made again)
 ├── Unreachable   what is asked over the network (the hub, a judge's endpoint) did not answer, and may do so later
 ├── JudgeFailed   a judge left pairs without a preference, and may give them later; what it said is kept
 │   └── JudgeRefused  … and will not by itself: a key, a model, a budget or a request that a person must mend
+├── Waiting       a judge's batch is on its way; the next attempt begins when there may be news of it
 └── ClusterDown   SLURM did not answer, so what runs is unknown
     └── Refused       SLURM answered: it does not take this job
         ├── TooManyTasks  an array has more tasks than the cluster allows
@@ -125,6 +126,16 @@ class JudgeFailed(WinsweepError):
 
 class JudgeRefused(JudgeFailed):
     kind = "judge refused"
+
+
+class Waiting(WinsweepError):
+    """Nothing is wrong: what is asked for comes later. `until`: when to look again, in seconds since 1970."""
+
+    kind = "waiting"
+
+    def __init__(self, text: str, until: float) -> None:
+        super().__init__(text)
+        self.until = until
 
 
 class Stopped(BaseException):

@@ -21,6 +21,8 @@ class Facts:
     transient: Set[str] = frozenset()
     # keys that were found damaged: what was made from them before is as good as it was
     set_aside: Set[str] = frozenset()
+    # keys whose next attempt is to begin at a time (seconds since 1970), and what it waits for
+    waits: Mapping[str, tuple[float, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Item:
     state: State
     why: str
     stale: bool = False  # published, but something that it was made from is gone: it must make room first
+    begin: float = 0.0  # of what is ready: not to be started before (seconds since 1970)
 
 
 def plan(wanted: Sequence[Artifact], facts: Facts, order: Sequence[Artifact] = ()) -> list[Item]:
@@ -72,6 +75,9 @@ def _item(a: Artifact, done: set[str], facts: Facts, before: Mapping[str, Item])
         return Item(a, "done", "")
     stale = a.key in facts.present
     state, why = _state(a, facts, [before[i.key] for i in a.needs])
+    if state == "ready" and a.key in facts.waits:
+        begin, why = facts.waits[a.key]
+        return Item(a, state, why, stale, begin)
     return Item(a, state, why, stale)
 
 

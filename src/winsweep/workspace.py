@@ -9,7 +9,7 @@ from types import MappingProxyType
 from winsweep import layout
 from winsweep.artifact import Artifact, closure
 from winsweep.attempt import warm
-from winsweep.attempt.history import failures
+from winsweep.attempt.history import failures, waits
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
 from winsweep.plan import Facts, Item, plan
@@ -113,7 +113,8 @@ class Workspace:
         running |= queued
         known = failures(self.store, [k for k in idle if k not in running])
         transient = frozenset(n for n, m in self.need.stages.items() if getattr(m, "TRANSIENT", False))
-        return Facts(present, running, known, transient, damage.known(self.store).keys())
+        waiting = waits(self.store, [k for k in idle if k not in running])
+        return Facts(present, running, known, transient, damage.known(self.store).keys(), waiting)
 
     def damaged(self) -> str:
         """A line for each artifact of the study that was found damaged and set aside, and what was found."""

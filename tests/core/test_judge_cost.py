@@ -52,7 +52,7 @@ def test_unseen_outputs_are_counted_by_instructions_and_seen_ones_by_question(tm
     assert re.search(
         r"judge alpaca: 60 judgements; about 0\.1 M tokens of prompts; about \$0\.\d\d of gpt-4\.1 by the prices of "
         r"\d{4}-\d\d-\d\d, "
-        r"budget \$5\.00; under a minute at its limits",
+        r"budget \$5\.00; \$0\.\d\d with batch: true in limits; under a minute at its limits",
         said(workspace),
     )
     publish(workspace, "a.sum.s1", {f"Q{i}": "the reference" if i < 3 else f"a sum {i}" for i in range(10)})

@@ -66,7 +66,7 @@ def test_attempts_that_got_further_are_free():
     assert failed(ends(("preempted", 50), ("killed", 20), ("killed", 50), ("node", 49))).startswith("node: why (3")
 
 
-@pytest.mark.parametrize("kind", ["stopped", "already", "done"])
+@pytest.mark.parametrize("kind", ["stopped", "already", "done", "waiting"])
 def test_ends_that_say_nothing_against_the_ask_do_not_count(kind):
     assert failed(ends(*[(kind, 0)] * 9)) is None
     assert failed(ends(("killed", 0), ("killed", 0), (kind, 0))) is None

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from winsweep.judge import client
+from winsweep.judge import batch_visit, batches, client, prices
 
+from .batch_server import BatchServer
 from .hostile import serving
 from .server import JudgeServer
 
@@ -59,3 +60,27 @@ def endpoint(monkeypatch):
     yield start
     for each in started:
         each.__exit__(None, None, None)
+
+
+@pytest.fixture
+def batcher(monkeypatch):
+    with BatchServer() as running:
+        running.retry_after = 0.01
+        monkeypatch.setenv("OPENAI_BASE_URL", running.url)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        for name in ("UNSEEN_S", "SHORTEST_S", "PAUSE_S"):
+            monkeypatch.setattr(batch_visit, name, 0.02)
+        monkeypatch.setattr(batches, "PAUSE_S", 0.02)
+        monkeypatch.setattr(batches, "BACKOFF_S", 0.01)
+        yield running
+
+
+@pytest.fixture
+def priced(tmp_path, monkeypatch):
+    def write(line: str) -> None:
+        (tmp_path / "prices.yaml").write_text(f"date: 2026-01-01\nmodels:\n  {line}\n")
+        monkeypatch.setattr(prices, "FILE", tmp_path / "prices.yaml")
+        prices.table.cache_clear()
+
+    yield write
+    prices.table.cache_clear()

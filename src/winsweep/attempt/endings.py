@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import NoReturn
 
 from winsweep.attempt.ranks import RankRegistry
-from winsweep.errors import Stopped, WinsweepError
+from winsweep.errors import Stopped, Waiting, WinsweepError
 from winsweep.store import liveness
 from winsweep.store.claim import Claim
 from winsweep.store.liveness import BUSY
 from winsweep.store.store import Store
 
 OK, FAILED, BLOCKED, STOPPED = 0, 1, 66, 80
-CODES = {"blocked": BLOCKED, "busy": BUSY, "stopped": STOPPED, "preempted": STOPPED, "time limit": STOPPED}
+CODES = {
+    "waiting": OK,
+    "blocked": BLOCKED,
+    "busy": BUSY,
+    "stopped": STOPPED,
+    "preempted": STOPPED,
+    "time limit": STOPPED,
+}
 # how long a rank that fails leaves it to its leader to say why, and one that lost another to the rest to say so
 WORD_S = 2.0
 GONE = ("killed", "hang")  # how a rank names the loss of another
@@ -32,6 +39,8 @@ def reason_of(e: BaseException, work: Path, registry: RankRegistry) -> dict:
     # no launcher is there that could have asked
     kind = "killed" if kind == "stopped" and "SLURM_ARRAY_TASK_ID" in os.environ else kind
     blamed = {"node": registry.lost_node(WORD_S)} if kind in GONE else {}
+    if isinstance(e, Waiting):
+        return {"kind": kind, "reason": str(e)[:2000], "progress": progress_of(work), "until": e.until}
     return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
 
 

@@ -51,6 +51,14 @@ def so_far(store: Store, key: str) -> str:
     return f"attempt {len(told)} ended as {told[-1].kind}: {told[-1].reason}" if told else ""
 
 
+def waits(store: Store, keys: Iterable[str]) -> dict[str, tuple[float, str]]:
+    """Those of `keys`, which no live attempt holds, whose latest attempt waits: until when (seconds since 1970), and
+    for what.
+    """
+    told = {key: store.end_of(key, latest) for key in keys if (latest := store.latest(key))}
+    return {key: (end["until"], end["reason"]) for key, end in told.items() if end and end["kind"] == "waiting"}
+
+
 def forgive(store: Store, keys: Iterable[str]) -> None:
     """From now on nothing that happened to `keys` counts; the records stay under another name."""
     for key in keys:

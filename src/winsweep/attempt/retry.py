@@ -22,8 +22,8 @@ ADVICE = {
 }
 GENERATIONS = 3  # finalizers of a chain, in a row, that found nothing finished and nothing further than the one before
 # Ends that say nothing against the ask: "stopped" is what its own launcher asks of an attempt, which then starts no
-# other.
-HARMLESS = ("done", "already", "stopped")
+# other; "waiting" one goes on when what it waits for may have come.
+HARMLESS = ("done", "already", "stopped", "waiting")
 # Ends that may come from a machine, a neighbour, a network or an input that is being made again. Any other kind cannot
 # pass by itself: what decides between two kinds is in the error that is raised (a bad key is "judge refused", a busy
 # endpoint "judge").

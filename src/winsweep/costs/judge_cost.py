@@ -133,13 +133,29 @@ def _cost(model: str, tokens: tuple[int, int], limits: Mapping[str, float | None
         return f"; no price of {model} is known" + (
             f", so {_stopped(budget)}" if budget is not None else f" ({_prices_file()})"
         )
-    return f"; about {amounts.dollars(price.dollars(*tokens))} of {model} by the prices of {prices.table()[0]}{cap}"
+    return _both_prices(price, model, tokens, bool(limits.get("batch")), cap)
+
+
+def _both_prices(price: prices.Price, model: str, tokens: tuple[int, int], in_batch: bool, cap: str) -> str:
+    """What it costs as it is asked, and what it would the other way."""
+    calls, batches = (amounts.dollars(d(*tokens)) for d in (price.dollars, price.batch_dollars))
+    date = prices.table()[0]
+    if price.batch is None:
+        what = "the full price is counted" if in_batch else "what it costs in batches is not known"
+        return (
+            f"; about {calls} of {model} by the prices of {date}{cap}; {_prices_file()} has no batch: of it, so {what}"
+        )
+    if in_batch:
+        return f"; about {batches} of {model} in batches by the prices of {date}{cap}; {calls} call by call"
+    return f"; about {calls} of {model} by the prices of {date}{cap}; {batches} with batch: true in limits"
 
 
 def _time(num: int, tokens: int, limits: Mapping) -> str:
     """How long the calls take, one comparison after another, by whichever limit holds them up most."""
     if not limits:
         return ""
+    if limits.get("batch"):
+        return "; answers come within a day of each batch" if num else ""
     per_minute, per_token = limits["requests_per_minute"], limits["tokens_per_minute"]
     minutes = max(
         num * CALL_S / limits["in_flight"] / 60,
@@ -174,7 +190,7 @@ def warnings(workspace: Workspace) -> list[str]:
         f"OPENAI_BASE_URL to an endpoint of your own that serves it; nothing is judged otherwise"
         for model in sorted(models)
         if prices.is_shut_down(model) and (price := prices.price_of(model))
-    ] + sorted(_without_price(open_ones))
+    ] + sorted(_without_price(open_ones) | _without_batch_price(open_ones))
 
 
 def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
@@ -185,6 +201,18 @@ def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
         f"warning: judge model {model}: no price of it is known, so {_stopped(budget)}"
         for model, budget in known
         if prices.price_of(model) is None
+    }
+
+
+def _without_batch_price(open_ones: Sequence[Artifact]) -> set[str]:
+    judges = {judge for a in open_ones for judge in jury.members(judge_of(a))}
+    batched = {judge for judge in judges if asked.limits_of(judge).get("batch")}
+    known = [(w.model, prices.price_of(w.model)) for judge in batched if (w := prices.workload_of(judge))]
+    return {
+        f"warning: judge model {model}: {_prices_file()} has no batch price of it, so the full price is counted "
+        f"against a budget; legal is a share of its prices, 0 to 1; add batch: 0.5 to its line"
+        for model, price in known
+        if price and price.batch is None and price.dollars(1, 1)
     }
 
 

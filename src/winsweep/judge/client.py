@@ -13,7 +13,7 @@ from winsweep import keys
 from winsweep.judge import endpoint
 from winsweep.judge.chat import ChatJudge, request_for
 from winsweep.judge.failure import Failure
-from winsweep.judge.judging import Row, Unanswered, judge_all
+from winsweep.judge.judging import Asker, Row, Unanswered, judge_all
 from winsweep.judge.ledger import Ledger, checked
 from winsweep.judge.limits import Limits
 from winsweep.judge.pacing import Pacing
@@ -40,13 +40,18 @@ def judge_over_http(
     """See judging.judge_all. Raises BadStudy, before any call, without a key or for a model that OpenAI has
     shut down.
     """
+    judge_all(pairs, judge, keep, ledger, asker(judge, limits, ledger))
+
+
+def asker(judge: ChatJudge, limits: Limits, ledger: Ledger | None) -> Asker:
+    """What asks call by call."""
 
     def ask(questions: list[Question], answered: Callable, idle: Callable) -> Unanswered:
         spending = Spending(judge.identity["model"], limits, ledger)
         shared = ledger.beside(f"pace-{keys.digest(judge.identity['model'])}") if ledger else None
         return asyncio.run(_Calls(judge, limits, spending, Pacing(limits, shared), answered, idle).all(questions))
 
-    judge_all(pairs, judge, keep, ledger, ask)
+    return ask
 
 
 class _Calls:

@@ -14,7 +14,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
 
@@ -26,6 +26,7 @@ from winsweep.judge.limits import Limits
 from winsweep.judge.prices import is_shut_down, price_of
 from winsweep.judge.replies import Reply
 
+FILE_BYTES = 4 << 30  # of a file that is fetched
 LIST_S, LIST_BYTES = 10.0, 8 << 20  # of the list of models
 
 
@@ -52,7 +53,8 @@ def connect(model: str, limits: Limits) -> aiohttp.ClientSession:
 
 def path_of(name: str) -> str:
     """What stands behind the address for an interface such as chat/completions: Azure's version with it."""
-    return name + address.read(os.environ).query
+    query = address.read(os.environ).query
+    return name + (query.replace("?", "&", 1) if "?" in name else query)
 
 
 def _proxy(url: str) -> str | None:
@@ -78,10 +80,44 @@ async def ask(session: aiohttp.ClientSession, request: Mapping[str, Any]) -> Rep
         return (
             replies.reply(body)
             if 200 <= status < 300
-            else failure.of_status(status, body, headers, _secrets(session), request["model"])
+            else failure.of_status(status, body, headers, secrets_of(session), request["model"])
         )
     except Exception as error:  # the body of an answer is whatever the server sent, so anything may come of reading it
-        return failure.of_body(error, body, _secrets(session), request["model"])
+        return failure.of_body(error, body, secrets_of(session), request["model"])
+
+
+async def exchange(
+    session: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    model: str,
+    send: Mapping[str, Any] | tuple[str, IO[bytes]] | None = None,
+    into: IO[bytes] | None = None,
+    most: int = LIST_BYTES,
+) -> tuple[bytes, Mapping[str, str]] | Failure:
+    """Body and headers of a success, or what the answer means. `send`: JSON, or a content type with a body; `into`: a
+    file for the body, which may then be longer than `most` bytes.
+    """
+    body: dict[str, Any] = {"json": send} if isinstance(send, Mapping) else {"data": send[1]} if send else {}
+    headers = {"Content-Type": send[0]} if isinstance(send, tuple) else {}
+    silence = aiohttp.ClientTimeout(total=None, sock_connect=session.timeout.total, sock_read=session.timeout.total)
+    try:
+        async with session.request(
+            method, path_of(path), headers=headers, allow_redirects=False, timeout=silence, **body
+        ) as answer:
+            if into and answer.status == 200:
+                async for piece in answer.content.iter_any():
+                    if into.write(piece) and into.tell() > FILE_BYTES:
+                        raise _TooLong(f"a file of more than {FILE_BYTES >> 30} GiB")
+                return b"", answer.headers
+            said = await _read(answer, most)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return _unanswered(error)
+    except _TooLong as error:
+        return Failure("unreadable", str(error), do=failure.ADDRESS_DO)
+    if 200 <= answer.status < 300:
+        return said, answer.headers
+    return failure.of_status(answer.status, said, answer.headers, secrets_of(session), model)
 
 
 def _unanswered(error: Exception) -> Failure:
@@ -116,7 +152,7 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
     return bytes(body)
 
 
-def _secrets(session: aiohttp.ClientSession) -> list[str]:
+def secrets_of(session: aiohttp.ClientSession) -> list[str]:
     """What no log may have: the values of the headers that say who asks."""
     return [
         session.headers[name].removeprefix("Bearer ")

@@ -58,7 +58,7 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str], secrets: lis
     if status == 403:
         return Failure("refused", told, do=RIGHT_DO)
     if (status in PASSING or (status >= 500 and status not in LASTING)) and TOO_LARGE not in said.lower():
-        return Failure("passing", told, _retry_after(headers))
+        return Failure("passing", told, retry_after(headers))
     return Failure("rejected", told, do=MODEL_DO if status == 404 else REQUEST_DO)
 
 
@@ -69,7 +69,7 @@ def of_body(error: Exception, body: bytes, secrets: list[str], model: str) -> Fa
     return Failure("quota", told, do=CREDIT_DO) if _code(body) in EMPTY else Failure("unreadable", told, do=ADDRESS_DO)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
+def retry_after(headers: Mapping[str, str]) -> float:
     """Seconds that the server asks us to stay away: retry-after-ms (OpenAI's), or Retry-After in seconds or as a date
     (RFC 9110, 10.2.3).
     """

@@ -28,6 +28,7 @@ LINE = re.compile(
     rb'\{"key": "([0-9a-f]{64}|wasted)", "sum": "([0-9a-f]{16})", ("tokens": \[(\d{1,9}), (\d{1,9})\], "judgement": '
     rb"(.*))\}"
 )
+BATCH = "batch-"  # begins the name of a file that holds what one batch was answered, written at once
 HOW_OFTEN = ("orders", "samples")  # of an identity: which questions are asked, and not who answers them
 DEEPEST = 64  # brackets within brackets, so that whatever reads a judgement can
 SYNC_S = 1.0  # what a power cut may lose; a kill loses nothing that was written
@@ -46,7 +47,8 @@ class Ledger:
 
     def __init__(self, folder: Path, known: Mapping[str, Any]) -> None:
         self.folder, self.known, self.judge = folder, known, keys.digest(known)
-        self.tokens = [0, 0]  # of prompts and replies, all that was ever paid for here
+        self.tokens = [0, 0]  # of prompts and replies, all that was ever paid for here, call by call
+        self.batch_tokens = [0, 0]  # the same, in batches
         self._wanted: dict[str, Question] = {}
         self._read: dict[str, int] = {}  # bytes of each file
         self._own, self._synced = "", time.monotonic()
@@ -61,7 +63,7 @@ class Ledger:
         """Those of `questions` that were answered already; asked once, before the first `add`."""
         self._refuse_links()
         self._wanted = {q.key(self.judge): q for q in questions}
-        self._read, self.tokens = {}, [0, 0]
+        self._read, self.tokens, self.batch_tokens = {}, [0, 0], [0, 0]
         return self.news()
 
     def news(self) -> dict[Question, Judgement]:
@@ -69,7 +71,7 @@ class Ledger:
         found: dict[Question, Judgement] = {}
         for path in sorted(self.folder.glob("*.jsonl")):
             for line in self._new_lines(path):
-                self._take(line, found)
+                self._take(line, found, path.name.startswith(BATCH))
         return found
 
     def add(self, question: Question, judgement: Judgement) -> None:
@@ -81,6 +83,16 @@ class Ledger:
     def waste(self, tokens: tuple[int, int]) -> None:
         """Record a reply that was paid for and could not be read: it is no judgement, but money."""
         self._append(_line("wasted", None, tokens), tokens)
+
+    def add_batch(self, token: str, answers: Mapping[str, Judgement], wasted: Iterable[tuple[int, int]]) -> None:
+        """Record all that a batch was answered, by keys of questions (see Question.key), and replies that were no use.
+
+        All of it or nothing is on disk after any end; done again it changes nothing.
+        """
+        lines = [_line(key, judgement, judgement.tokens) for key, judgement in answers.items()]
+        lines += [_line("wasted", None, tokens) for tokens in wasted]
+        self.make_folder()
+        write_atomic(self.folder / f"{BATCH}{token}.jsonl", b"".join(line + b"\n" for line in lines))
 
     def beside(self, name: str) -> Path:
         """Where a file lies that all judges of the store share."""
@@ -94,7 +106,7 @@ class Ledger:
             self._file = None
 
     def _append(self, line: bytes, tokens: tuple[int, int]) -> None:
-        self._count(tokens)
+        self._count(tokens, self.tokens)
         file = self._open()
         done = os.write(file, line + b"\n")
         if done != len(line) + 1:  # the disk is full: the torn line stays the last of its file
@@ -107,12 +119,16 @@ class Ledger:
     def _refuse_links(self) -> None:
         links.refuse(links.refuse(self.folder.parent) / self.folder.name)
 
+    def make_folder(self) -> None:
+        """The folder, with what says which judge it is of."""
+        self._refuse_links()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "judge.json").exists():
+            write_atomic(self.folder / "judge.json", json.dumps(self.known, indent=1).encode())
+
     def _open(self) -> int:
         if self._file is None:
-            self._refuse_links()
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if not (self.folder / "judge.json").exists():
-                write_atomic(self.folder / "judge.json", json.dumps(self.known, indent=1).encode())
+            self.make_folder()
             path = self.folder / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
             self._own = path.name
@@ -129,18 +145,19 @@ class Ledger:
         self._read[path.name] = begin + len(whole) + 1 if whole else begin
         return whole.split(b"\n") if whole else []
 
-    def _take(self, line: bytes, found: dict[Question, Judgement]) -> None:
+    def _take(self, line: bytes, found: dict[Question, Judgement], is_batch: bool) -> None:
         """Count a line's tokens, and read it if it answers one of the questions; most lines are other studies'."""
         entry = _parsed(line)
         if entry is None:
             return
-        self._count(entry.tokens)
+        self._count(entry.tokens, self.batch_tokens if is_batch else self.tokens)
         question = self._wanted.get(entry.key)
         if question and (judgement := _judgement(entry)):
             found[question] = judgement
 
-    def _count(self, tokens: tuple[int, int]) -> None:
-        self.tokens = [a + b for a, b in zip(self.tokens, tokens)]
+    @staticmethod
+    def _count(tokens: tuple[int, int], total: list[int]) -> None:
+        total[:] = [a + b for a, b in zip(total, tokens)]
 
 
 class _Entry(NamedTuple):

@@ -20,3 +20,5 @@ class Limits:
     #: what this judge may have cost in this store, all studies together; a stage stops before it costs more
     #: [dollars]
     dollars: float | None = None
+    #: ask by the endpoint's batch API: about half the price, answers within a day; the stage waits without a node
+    batch: bool = False

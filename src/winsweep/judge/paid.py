@@ -28,8 +28,12 @@ def over_http(judge: Callable[[Any], ChatJudge]) -> tuple[Identity, Callable[[An
         pairs: list[dict], options: Any, keep: Callable[[list[dict]], None], ledger: Ledger | None = None
     ) -> None:
         """Give every pair its preference, handed to `keep` as it comes; see winsweep.judge.judging.judge_all."""
-        from winsweep.judge.client import judge_over_http
+        from winsweep.judge import batches, client
+        from winsweep.judge.judging import judge_all
 
-        judge_over_http(pairs, judge(options), options.limits, keep, ledger)
+        asked, limits = judge(options), options.limits
+        in_batches = limits.batch or (ledger is not None and batches.is_on_way(ledger))
+        ask = (batches if in_batches else client).asker(asked, limits, ledger)
+        judge_all(pairs, asked, keep, ledger, ask)
 
     return identity, workload, annotate

@@ -1,8 +1,9 @@
 """What a judge's model costs and until when it is served: the editable table judges/prices.yaml, read strictly."""
 
+import dataclasses
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -21,10 +22,16 @@ class Price:
 
     input: float = strict.number(0.0, 0)  #: price of a prompt [dollars per million tokens]
     output: float = strict.number(0.0, 0)  #: price of a reply [dollars per million tokens]
+    #: what a request in a batch costs, as a share of these prices; without it, the full price is counted
+    batch: float | None = dataclasses.field(default=None, metadata={"low": 0, "high": 1})
     shut_down: datetime.date | None = None  #: day after which OpenAI's own endpoint does not answer for the model
 
     def dollars(self, tokens_in: float, tokens_out: float) -> float:
         return (self.input * tokens_in + self.output * tokens_out) / 1e6
+
+    def batch_dollars(self, tokens_in: float, tokens_out: float) -> float:
+        """What the same costs in a batch; the full price where the table has no share for it."""
+        return self.dollars(tokens_in, tokens_out) * (1.0 if self.batch is None else self.batch)
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ def _price(node: strict.Node) -> Price:
     given = dict(node.mapping())
     ends = given.pop("shut_down", None)
     price = strict.read_fields(Price, given, node)
-    return Price(price.input, price.output, _date(ends) if ends else None)
+    return replace(price, shut_down=_date(ends) if ends else None)
 
 
 def _date(node: strict.Node) -> datetime.date:

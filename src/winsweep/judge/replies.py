@@ -40,9 +40,18 @@ def most_bytes(request: Mapping[str, Any]) -> int:
 
 def reply(body: bytes) -> Reply:
     """The completion in a body; it raises whatever a body makes it raise."""
-    found = json.loads(
-        body.decode(), object_pairs_hook=_mapping, parse_constant=_float, parse_float=_float, parse_int=_int
+    return completion(strict_json(body))
+
+
+def strict_json(text: bytes) -> Any:
+    """What JSON says that is strict as above; it raises whatever the text makes it raise."""
+    return json.loads(
+        text.decode(), object_pairs_hook=_mapping, parse_constant=_float, parse_float=_float, parse_int=_int
     )
+
+
+def completion(found: Any) -> Reply:
+    """The completion that JSON says; it raises whatever that makes it raise."""
     choice = found["choices"][0]
     message, logprobs = choice["message"], choice.get("logprobs")
     kept = {

@@ -27,13 +27,15 @@ class Spending:
 
     @property
     def dollars(self) -> float:
-        return self.price.dollars(*(self.ledger.tokens if self.ledger else self.alone))
+        if not self.ledger:
+            return self.price.dollars(*self.alone)
+        return self.price.dollars(*self.ledger.tokens) + self.price.batch_dollars(*self.ledger.batch_tokens)
 
-    def refuses(self, tokens_in: float, tokens_out: float) -> str:
-        """Why a call of at most so many tokens may not be made, if it may not; one that may is under way until
-        `record`.
+    def refuses(self, tokens_in: float, tokens_out: float, in_batch: bool = False) -> str:
+        """Why a call, or a request in a batch, of at most so many tokens may not be made, if it may not; one that may
+        is under way until `record`.
         """
-        cost = self.price.dollars(tokens_in, tokens_out)
+        cost = (self.price.batch_dollars if in_batch else self.price.dollars)(tokens_in, tokens_out)
         if self.budget is not None and self.dollars + self.under_way + cost > self.budget:
             return (
                 f"the budget of {amounts.dollars(self.budget)} is used up ({amounts.dollars(self.dollars)} spent "

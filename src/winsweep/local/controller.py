@@ -20,7 +20,7 @@ from winsweep.plan import Facts, Item, done_of
 from winsweep.results import publish_analyses, publish_table
 from winsweep.workspace import Workspace, make_room
 
-POLL_S = 0.05
+POLL_S, IDLE_S = 0.05, 0.5  # between looks at what ended, and where nothing runs as all that is left waits
 LOG = "attempt.log"
 EARLY = ("prepare", "pretrain")
 RESCAN_S = 5.0  # others may publish too
@@ -133,7 +133,7 @@ def loop(run: Run, planner: Planner, show: Callable[[Run, list[Item]], None]) ->
         show(run, items)
         if not run.started and not any(i.state in ("ready", "running") for i in items):
             return items
-        run.cluster.wait(POLL_S)
+        run.cluster.wait(POLL_S if run.started else IDLE_S)
         ended = run.cluster.ended()
         for e in ended:
             handle_end(run, e)
@@ -175,7 +175,7 @@ def start_ready(run: Run, items: list[Item]) -> None:
 def startable(run: Run, items: list[Item]) -> list[Item]:
     """What is ready by `items` and was not started since they were looked at."""
     reading = any(i.artifact.stage == "prepare" and i.state in ("ready", "running") for i in items)
-    tried = run.started.keys() | run.unsaid.keys() | run.over
+    tried = run.started.keys() | run.unsaid.keys() | run.over | {i.artifact.key for i in items if i.begin > time.time()}
     return [
         i
         for i in items

@@ -100,10 +100,12 @@ class View:
         self.before = now
 
     def event(self, run: Run, item: Item, state: str) -> str:
-        """What is said of an attempt: of a failed one all, of others something only on request."""
+        """What is said of an attempt: of one that failed or waits all, of others something only on request."""
         a = item.artifact
         if state == "failed":
             return f"failed   {a.name}  {screen.printable(item.why)}  log: {self.workspace.store.log(a.key)}"
+        if state == "ready" and item.begin:
+            return f"waits    {a.name}  {screen.printable(item.why)}"
         if self.is_verbose and state == "running":
             return f"running  {a.name}  log: {log_of(run, a)}"
         return (
@@ -116,6 +118,7 @@ class View:
         bad = [f"{n} {s}" for s in ("failed", "blocked") if (n := sum(i.state == s for i in items))]
         names = [self.progress(a) for a, _ in run.started.values()]
         now = f": {screen.few(names)}" if names else ""
+        bad += [f"{n} wait for a judge's batch"] if (n := sum(i.begin > 0 for i in items)) else []
         said = [f"{num_done} of {len(self.labels)} cells done", *bad, f"{self.title(run, items)}{now}"]
         return f"summary  {'; '.join(said)}"
 
@@ -161,6 +164,7 @@ class View:
     def captions(self, run: Run, items: list[Item]) -> list[str]:
         """What runs, and what has failed."""
         running = [f"running  {self.progress(a)}  {time.time() - since:.0f} s" for a, since in run.started.values()]
+        running += [f"waits    {i.artifact.stage}/{i.artifact.label}: {i.why}" for i in items if i.begin]
         wrong = [
             f"failed   {i.artifact.stage}/{i.artifact.label}: {screen.printable(i.why)}"
             for i in items

@@ -2,6 +2,7 @@
 tested.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -192,6 +193,12 @@ def _after(rows: list[Row], place: Mapping[str, Place], sizes: Sequence[int]) ->
             yield After(on, corresponding=True)
         if found[on]:
             yield After(on, tasks=tuple(sorted(found[on])))
+
+
+def not_before(planned: Sequence[Array], begins: Mapping[str, float], now: float) -> list[Array]:
+    """`planned`, each array to begin when the first of its tasks may (key to seconds since 1970; the others now)."""
+    first = [min(max(begins.get(a.key, now) for a in task) for task in array.tasks) for array in planned]
+    return [replace(array, begin_s=max(0, math.ceil(at - now))) for array, at in zip(planned, first, strict=True)]
 
 
 def split(array: Array, size: int) -> tuple[Array, Array | None]:

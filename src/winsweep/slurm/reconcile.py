@@ -121,6 +121,8 @@ def submit_missing(
         seen = look(workspace, own_job)
     todo = planned(workspace, seen.items, cluster)
     now = halt.advanced(workspace, before) if todo or before is None else before
+    if before and any(i.begin for i in seen.items):  # for a batch: nothing is finished meanwhile, and nothing is wrong
+        now = replace(now, idle=min(now.idle, before.idle))
     if now.is_over:
         todo = [] if seen.finalizer else halt.halted(workspace, todo)
     if not todo and (is_in_order(workspace, seen) if seen.finalizer else not needs_finalizer(workspace, seen, own_job)):
@@ -163,7 +165,8 @@ def planned(workspace: Workspace, items: Sequence[Item], cluster: Cluster, asks:
     whole = chain.arrays(todo, cluster.placements, len(todo))
     largest = max((array.indices[-1] + 1 for array in whole), default=0)
     limit = queue.max_array_tasks() if asks and largest > 1 else max_tasks(workspace, largest)
-    return chain.behind_rows(chain.arrays(todo, cluster.placements, limit) if largest > limit else whole, todo)
+    found = chain.behind_rows(chain.arrays(todo, cluster.placements, limit) if largest > limit else whole, todo)
+    return chain.not_before(found, {i.artifact.key: i.begin for i in todo if i.begin}, time.time())
 
 
 def max_tasks(workspace: Workspace, num: int) -> int:

@@ -1,0 +1,163 @@
+"""What the endpoint is asked about batches, in the protocol of OpenAI's Batch API, and what its answers say."""
+
+import io
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+from winsweep.judge import endpoint, failure, words
+from winsweep.judge.batch_files import ENDPOINT
+from winsweep.judge.failure import Failure
+
+METADATA = "winsweep"  # under which a batch has its token
+PAGE, PAGES = 100, 100  # batches that one list has, and lists that are read at most
+CLOCK_S = 86400.0  # how far the endpoint's clock may be from ours
+OVER = ("completed", "failed", "expired", "cancelled")
+API_DO = "name an endpoint with a Batch API in OPENAI_BASE_URL, or take batch: true out of limits"
+ENQUEUED = ("token_limit_exceeded", "enqueued token")  # more than the account may have waiting at once
+Session = Any  # of endpoint.connect
+
+
+@dataclass(frozen=True)
+class Status:
+    """A batch as the endpoint tells of it."""
+
+    batch: str
+    status: str
+    completed: int
+    failed: int
+    files: tuple[str, ...]  # of output and errors
+    errors: tuple[tuple[str, int | None, str], ...]  # why it was refused: code, line of the input (from 1), words
+    retry_after_s: float = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in OVER
+
+
+async def upload(session: Session, model: str, lines: Iterable[bytes]) -> str | Failure:
+    """The name of the file that the lines are now at the endpoint; one that no batch uses costs nothing."""
+    mark = secrets.token_hex(16)
+    part = f'--{mark}\r\nContent-Disposition: form-data; name="'
+    body = io.BytesIO()
+    body.write(f'{part}purpose"\r\n\r\nbatch\r\n{part}file"; filename="requests.jsonl"\r\n'.encode())
+    body.write(b"Content-Type: application/jsonl\r\n\r\n")
+    body.writelines(line + b"\n" for line in lines)
+    body.write(f"\r\n--{mark}--\r\n".encode())
+    body.seek(0)
+    said = await endpoint.exchange(session, "POST", "files", model, (f"multipart/form-data; boundary={mark}", body))
+    found = _mapping(said, session, model)
+    return found if isinstance(found, Failure) else _name(found)
+
+
+async def create(session: Session, model: str, input_file: str, token: str) -> Status | Failure:
+    """Ask for a batch, once; whether one was made is not known after a failure that may pass."""
+    asked = {
+        "input_file_id": input_file,
+        "endpoint": ENDPOINT,
+        "completion_window": "24h",
+        "metadata": {METADATA: token},
+    }
+    return await _status(session, model, "POST", "batches", asked)
+
+
+async def look(session: Session, model: str, batch: str) -> Status | Failure:
+    return await _status(session, model, "GET", f"batches/{batch}")
+
+
+async def cancel(session: Session, model: str, batch: str) -> Status | Failure:
+    return await _status(session, model, "POST", f"batches/{batch}/cancel", {})
+
+
+async def find(session: Session, model: str, token: str, since: float) -> Status | Failure | None:
+    """The batch with this token, made after `since` (seconds since 1970); None if the endpoint has none."""
+    after = ""
+    for _ in range(PAGES):
+        said = await endpoint.exchange(session, "GET", f"batches?limit={PAGE}{after}", model)
+        found = _mapping(said, session, model)
+        if isinstance(found, Failure):
+            return found
+        listed = [b for b in found.get("data") or [] if isinstance(b, dict)]
+        for each in listed:
+            if isinstance(told := each.get("metadata"), dict) and told.get(METADATA) == token:
+                return _read(each, {})
+        oldest = listed[-1].get("created_at") if listed else None
+        is_older = isinstance(oldest, (int, float)) and oldest < since - CLOCK_S
+        if not listed or not found.get("has_more") or is_older:
+            return None
+        after = f"&after={_name(listed[-1])}"
+    return None
+
+
+async def download(session: Session, model: str, file: str, into: IO[bytes]) -> Failure | None:
+    """Put the content of a file `into` another; a failure that may pass where it did not come whole."""
+    said = await endpoint.exchange(session, "GET", f"files/{file}/content", model, into=into)
+    return said if isinstance(said, Failure) else None
+
+
+async def _status(
+    session: Session, model: str, method: str, path: str, asked: Mapping[str, Any] | None = None
+) -> Status | Failure:
+    said = await endpoint.exchange(session, method, path, model, asked)
+    found = _mapping(said, session, model)
+    if isinstance(found, Failure):
+        return found
+    try:
+        return _read(found, {} if isinstance(said, Failure) else said[1])
+    except Exception as error:  # an answer is whatever the server sent
+        return Failure("unreadable", f"no batch can be read in the answer ({type(error).__name__})", do=API_DO)
+
+
+def _mapping(said: tuple[bytes, Mapping[str, str]] | Failure, session: Session, model: str) -> dict[str, Any] | Failure:
+    if isinstance(said, Failure):
+        return Failure(said.kind, said.told, said.retry_after_s, API_DO) if said.do == failure.MODEL_DO else said
+    try:
+        found = json.loads(said[0])
+        if isinstance(found, dict):
+            return found
+        return Failure("unreadable", "an answer that is no JSON object", do=API_DO)
+    except (ValueError, RecursionError) as error:
+        return failure.of_body(error, said[0], endpoint.secrets_of(session), model)
+
+
+def _name(found: Mapping[str, Any]) -> str | Failure:
+    """The name of a file or batch, if it is one that can stand in an address."""
+    name = found.get("id")
+    if isinstance(name, str) and 0 < len(name) <= 200 and name.replace("-", "").replace("_", "").isalnum():
+        return name if name.isascii() else Failure("unreadable", "a name that is no name", do=API_DO)
+    return Failure("unreadable", "no name in the answer", do=API_DO)
+
+
+def _read(found: Mapping[str, Any], headers: Mapping[str, str]) -> Status | Failure:
+    name = _name(found)
+    if isinstance(name, Failure):
+        return name
+    counts = found.get("request_counts")
+    counts = counts if isinstance(counts, dict) else {}
+    files = [_name({"id": found[n]}) for n in ("output_file_id", "error_file_id") if found.get(n)]
+    return Status(
+        name,
+        words.clean(str(found["status"]), longest=40).lower(),
+        _count(counts.get("completed")),
+        _count(counts.get("failed")),
+        tuple(f for f in files if isinstance(f, str)),
+        tuple(_errors(found.get("errors"))),
+        failure.retry_after(headers),
+    )
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and 0 <= value < 10**9 else 0
+
+
+def _errors(found: Any) -> Iterable[tuple[str, int | None, str]]:
+    listed = found.get("data") if isinstance(found, dict) else found
+    for each in listed if isinstance(listed, list) else []:
+        if isinstance(each, str):
+            yield "", None, words.clean(each)
+        elif isinstance(each, dict):
+            line, said = each.get("line"), each.get("message")
+            told = words.clean(said) if isinstance(said, str) else ""
+            yield str(each.get("code") or "")[:60], line if type(line) is int else None, told

@@ -1,0 +1,107 @@
+"""What a store remembers of the batches of one judge: written down before the endpoint is asked to make them, so that
+each is found again after any kill.
+
+A folder beside the judge's ledger. TOKEN.keys has the keys of its questions in the order of its input, and never
+changes; TOKEN.json is what is known of it.
+"""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from winsweep.errors import BadData
+from winsweep.store import links
+from winsweep.store.manifest import write_atomic
+
+FOLDER = "batches"
+TOKEN, NAME = re.compile(r"[0-9a-f]{32}"), re.compile(r"[A-Za-z0-9_-]{0,200}")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One batch; times are in seconds since 1970."""
+
+    token: str  # names it, also in the metadata that the endpoint keeps with it
+    endpoint: str  # host and path of the address that it was sent to
+    input_file: str
+    num: int  # questions
+    tokens: tuple[int, int]  # of prompts and replies, at most, about
+    written: float
+    posts: int = 0  # how often the endpoint was asked to make it
+    posted: float = 0.0  # when last
+    batch: str = ""  # the endpoint's name for it, once that is known
+    status: str = ""  # in the endpoint's words
+    completed: int = 0
+    failed: int = 0
+    looked: float = 0.0  # when the endpoint was last asked about it
+    late: float = 0.0  # when it was cancelled from here, as it had taken too long
+    over: str = ""  # how it ended, once all that it was answered is in the ledger
+    ended: float = 0.0
+    # questions that it did not answer: key to kind of failure and words, until a person was told
+    in_vain: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def folder_of(judge: Path) -> Path:
+    return judge / FOLDER
+
+
+def records(folder: Path) -> list[Record]:
+    """All batches, oldest first; BadData names a file that is none."""
+    found = [_read(path) for path in folder.glob("*.json") if not path.name.startswith(".")]
+    return sorted(found, key=lambda record: (record.written, record.token))
+
+
+def open_ones(folder: Path) -> list[Record]:
+    """Those that are on their way."""
+    return [record for record in records(folder) if not record.over]
+
+
+def keys_of(folder: Path, token: str) -> list[str]:
+    """Keys of the questions of a batch that is not over, in the order of its input."""
+    path = links.refuse(folder / f"{token}.keys")
+    try:
+        return path.read_text(encoding="ascii").split()
+    except (FileNotFoundError, UnicodeDecodeError) as e:
+        raise BadData(
+            f"{path}: which questions the batch has cannot be read ({type(e).__name__}); winsweep writes it; move "
+            f"{token}.json away, too, if what the batch was paid for may be asked again"
+        ) from None
+
+
+def begin(folder: Path, record: Record, keys: list[str]) -> None:
+    """Write down a batch that is to be made: on disk when this returns."""
+    links.refuse(folder).mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / f"{record.token}.keys", "\n".join(keys).encode("ascii"))
+    update(folder, record)
+
+
+def update(folder: Path, record: Record) -> None:
+    write_atomic(folder / f"{record.token}.json", json.dumps(asdict(record), indent=1).encode())
+    if record.over:
+        (folder / f"{record.token}.keys").unlink(missing_ok=True)
+
+
+def told(record: Record) -> str:
+    """Where a batch is, in words."""
+    name = f"batch {record.batch}" if record.batch else "a batch without an answer yet"
+    since = time.strftime("%a %H:%M", time.localtime(record.posted or record.written))
+    failed = f", {record.failed} failed" if record.failed else ""
+    return f"{name}: {record.completed} of {record.num} answered{failed}, {record.status or 'asked for'}, since {since}"
+
+
+def _read(path: Path) -> Record:
+    try:
+        found = Record(**json.loads(links.refuse(path).read_bytes()))
+    except (ValueError, TypeError, RecursionError) as e:
+        raise BadData(
+            f"{path}: found no batch in it ({type(e).__name__}); winsweep writes it whole; move it away, if the "
+            f"endpoint has no batch of that name in its metadata"
+        ) from None
+    ids = found.batch, found.input_file
+    if found.token != path.stem or not TOKEN.fullmatch(found.token) or not all(map(NAME.fullmatch, ids)):
+        raise BadData(f"{path}: found names in it that are not of a batch; winsweep writes it whole; move it away")
+    vain = {key: (kind, told) for key, (kind, told) in found.in_vain.items()}
+    return Record(**vars(found) | {"tokens": tuple(found.tokens), "in_vain": vain})
