@@ -6,6 +6,7 @@ environment of the job and never in the study.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from winsweep.judge import configuration
 from winsweep.judge.chat import ChatJudge
@@ -24,6 +25,13 @@ class Options:
     both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
     #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
+
+
+def in_both_orders(options: Options) -> bool:
+    """Whether a study that does not say asks each pair in both orders: not of a configuration of AlpacaEval's as it
+    is, which one order defines.
+    """
+    return options.model is not None or Path(options.config).is_absolute()
 
 
 def judge(options: Options) -> ChatJudge:

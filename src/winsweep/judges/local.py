@@ -36,6 +36,11 @@ class Options:
     both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
 
 
+def in_both_orders(options: Options) -> bool:
+    """Whether a study that does not say asks each pair in both orders: nothing shows that one suffices."""
+    return True
+
+
 def judge(options: Options) -> ChatJudge:
     theirs = configuration.read(options.config, _title(options), options.both_orders)
     if not theirs.names:

@@ -23,6 +23,7 @@ NUMBERS = (
     "share_ties",
     "share_identical",
     "position_bias_pct",
+    "share_disagree",
 )
 
 

@@ -15,6 +15,7 @@ AVERAGED = (
     "share_ties",
     "share_identical",
     "position_bias_pct",
+    "share_disagree",
     "mean_chars",
     "mean_chars_reference",
     "share_truncated",

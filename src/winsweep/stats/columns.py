@@ -33,6 +33,8 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "share_identical": "fraction of rows whose two outputs are the same text: ties, for which no judge is asked",
         "position_bias_pct": "where both orders were judged: what the candidate wins shown first, less what it wins "
         "shown second, in points",
+        "share_disagree": "where both orders were judged: fraction of those rows in which the orders name different "
+        "winners; a verdict without weights then is a tie that no judge meant, and is in share_ties, too",
         "mean_chars": "mean length of the candidate's outputs in characters",
         "mean_chars_reference": "mean length of the reference's outputs in characters",
         "share_truncated": "fraction of the candidate's outputs that hit the limit of new tokens",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from winsweep.errors import BadData, Incomplete
-from winsweep.judge.questions import drift
+from winsweep.judge.questions import TIE, drift
 from winsweep.stats.annotations import Judged, align, is_preference, judged
 from winsweep.stats.official import Table
 from winsweep.stats.paired import Paired, paired
@@ -66,6 +66,7 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         "share_ties": float((wins_N == 0.5).mean()),
         "share_identical": sum(row["output_1"] == row["output_2"] for row in rows) / len(rows),
         "position_bias_pct": position_bias_pct(rows),
+        "share_disagree": share_disagree(rows),
         "mean_chars": sides.mean_chars,
         "mean_chars_reference": sides.mean_chars_reference,
         "share_truncated": sides.share_truncated,
@@ -105,6 +106,14 @@ def position_bias_pct(rows: Sequence[Row]) -> float | None:
                 "whose mean it is; judge that pair again"
             )
     return 100 * sum(orders[1] - orders[0] for _, _, orders in both) / len(both) if both else None
+
+
+def share_disagree(rows: Sequence[Row]) -> float | None:
+    """The fraction of rows judged in both orders whose two orders name different winners; None where no row was. A
+    judge's own ties are none of them.
+    """
+    both = [o for row in rows if (o := row.get("preferences_by_order")) is not None]
+    return sum((a - TIE) * (b - TIE) < 0 for a, b in both) / len(both) if both else None
 
 
 def off_grammar(rows: Sequence[Row]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from winsweep import command_names, paths, plugins, strict
 from winsweep.strict import Node
@@ -184,11 +184,12 @@ class Parts:
         module, code = self.plugin(plugins.JUDGES, name, at)
         kind = next((k for k in ("hf_id", "path") if k in given), None)
         if kind is None or "weights" not in module.Options.__dataclass_fields__:
-            return Judge(name, module.VERSION, strict.read_fields(module.Options, given, node), code)
+            options = strict.read_fields(module.Options, given, node)
+            return Judge(name, module.VERSION, _in_orders(module, options, given), code)
         weights = self.base(kind, given, node)  # of a judge that is a model on this machine
         rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
         options = replace(strict.read_fields(module.Options, rest, node), weights=weights)
-        return Judge(name, module.VERSION, options, code)
+        return Judge(name, module.VERSION, _in_orders(module, options, given), code)
 
     def plugin(self, kind: plugins.Kind, name: str, at: Node) -> tuple[ModuleType, LocalFile | None]:
         """The file `name` of a kind, and the user's own as what it contains; an unknown name is an error with the near
@@ -207,6 +208,14 @@ class Parts:
         code = self.fingerprint(path)
         self.files[code.sha256] = path
         return plugins.read_own(kind, path, code.sha256), code
+
+
+def _in_orders(module: ModuleType, options: Any, given: Mapping[str, Node]) -> Any:
+    """The options of a judge; where the study does not say, in the orders that are the judge's usual ones. The field's
+    own default cannot say so, as it is what older keys mean.
+    """
+    usual = getattr(module, "in_both_orders", None)
+    return replace(options, both_orders=True) if usual and "both_orders" not in given and usual(options) else options
 
 
 def _refuse_beside_from(key: str, given: Mapping[str, Node]) -> None:
