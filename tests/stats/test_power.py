@@ -71,22 +71,20 @@ def test_more_of_anything_finds_less_and_more_tests_find_more():
     assert detectable(of_parity(PUBLISHED, 100_000, 1), 100_000, 1) == pytest.approx(reference, rel=1e-3)
 
 
-def test_the_number_that_settles_a_difference_settles_it():
+def test_the_number_that_is_needed_finds_the_difference():
     noise, difference = Noise(41.0, 0.7, 0.37, 0.5, ""), 4.0
     seen = of_two_arms(noise, 100, 3)
-    num = power.instructions_to_settle(
-        difference, seen.seeds + seen.both, seen.rows + seen.both, seen.both, 100, 3, LEVEL
-    )
+    num = power.instructions_needed(difference, seen.seeds + seen.both, seen.rows + seen.both, seen.both, 100, 3, LEVEL)
     assert num and power.power(difference, of_two_arms(noise, num, 3), num, 3) == pytest.approx(POWER, abs=0.03)
     one = of_two_arms(noise, 100, 1)
     rows = one.rows + one.both
-    num = power.instructions_to_settle(difference, 0.0, rows, 0.0, 100, 1, LEVEL)
+    num = power.instructions_needed(difference, 0.0, rows, 0.0, 100, 1, LEVEL)
     assert num and power.power(difference, of_two_arms(noise, num, 1), num, 1) == pytest.approx(POWER, abs=0.01)
 
 
-def test_seeds_that_differ_by_more_than_arms_are_not_settled_by_instructions():
-    assert power.instructions_to_settle(1.0, 4.0, 2.0, 0.5, 100, 3, LEVEL) is None
-    assert power.instructions_to_settle(0.0, 0.0, 2.0, 0.0, 100, 1, LEVEL) is None
+def test_no_number_of_instructions_stands_in_for_seeds():
+    assert power.instructions_needed(1.0, 4.0, 2.0, 0.5, 100, 3, LEVEL) is None
+    assert power.instructions_needed(0.0, 0.0, 2.0, 0.0, 100, 1, LEVEL) is None
 
 
 def test_noise_is_read_from_arms_as_it_was_put_in():

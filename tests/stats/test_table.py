@@ -77,6 +77,7 @@ def test_a_mean_row_leaves_only_what_has_no_mean_empty(made):
         "lc_c",
         "standard_error_pct",
         "position_bias_pct",
+        "share_disagree",
         "chrf",
         "exact",
         "starts",

@@ -1,5 +1,5 @@
 """How small a difference a study can find: the power of the tests of differences.csv before there is anything to test,
-and how many instructions would settle what they left open. Pure.
+and how many instructions would tell what they could not. Pure.
 
 Percentage points throughout. A win of seed s on instruction i is taken as mean + seed + instruction + both, each part
 normal and independent of the others; the test is that of `uncertainty.over_seeds`.
@@ -14,7 +14,7 @@ from scipy.special import gammaincinv, ndtr, stdtrit
 
 LEVEL, POWER = 0.05, 0.8  # two-sided; found 4 times in 5
 NODES = 400  # of the integral over the spread of seeds that a study may see
-MOST = 10_000_000  # instructions that may be said to settle something
+MOST = 10_000_000  # instructions that may be said to be needed
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _seen(parts: Parts, num: int, num_seeds: int) -> tuple[np.ndarray, np.ndarra
     return np.sqrt(variance_Q), np.minimum(freedom_Q, num - 1.0)
 
 
-def instructions_to_settle(
+def instructions_needed(
     difference: float, seeds: float, rows: float, both: float, num: int, num_seeds: int, level: float
 ) -> int | None:
     """How many instructions would find a difference of this size with POWER at a two-sided level, with the seeds as
