@@ -71,20 +71,26 @@ def test_more_of_anything_finds_less_and_more_tests_find_more():
     assert detectable(of_parity(PUBLISHED, 100_000, 1), 100_000, 1) == pytest.approx(reference, rel=1e-3)
 
 
+def needed(difference: float, seeds: float, rows: float, both: float, num: int, num_seeds: int) -> float:
+    parts = np.array([[seeds, rows, both]])
+    return float(
+        power.instructions_needed(np.array([difference]), parts, np.array([num]), np.array([num_seeds]), LEVEL)[0]
+    )
+
+
 def test_the_number_that_is_needed_finds_the_difference():
     noise, difference = Noise(41.0, 0.7, 0.37, 0.5, ""), 4.0
     seen = of_two_arms(noise, 100, 3)
-    num = power.instructions_needed(difference, seen.seeds + seen.both, seen.rows + seen.both, seen.both, 100, 3, LEVEL)
-    assert num and power.power(difference, of_two_arms(noise, num, 3), num, 3) == pytest.approx(POWER, abs=0.03)
+    num = round(needed(difference, seen.seeds + seen.both, seen.rows + seen.both, seen.both, 100, 3))
+    assert power.power(difference, of_two_arms(noise, num, 3), num, 3) == pytest.approx(POWER, abs=0.03)
     one = of_two_arms(noise, 100, 1)
-    rows = one.rows + one.both
-    num = power.instructions_needed(difference, 0.0, rows, 0.0, 100, 1, LEVEL)
-    assert num and power.power(difference, of_two_arms(noise, num, 1), num, 1) == pytest.approx(POWER, abs=0.01)
+    num = round(needed(difference, 0.0, one.rows + one.both, 0.0, 100, 1))
+    assert power.power(difference, of_two_arms(noise, num, 1), num, 1) == pytest.approx(POWER, abs=0.01)
 
 
 def test_no_number_of_instructions_stands_in_for_seeds():
-    assert power.instructions_needed(1.0, 4.0, 2.0, 0.5, 100, 3, LEVEL) is None
-    assert power.instructions_needed(0.0, 0.0, 2.0, 0.0, 100, 1, LEVEL) is None
+    assert np.isnan(needed(1.0, 4.0, 2.0, 0.5, 100, 3))
+    assert np.isnan(needed(0.0, 0.0, 2.0, 0.0, 100, 1)) and np.isnan(needed(5.0, 0.0, 0.0, 0.0, 100, 1))
 
 
 def test_noise_is_read_from_arms_as_it_was_put_in():

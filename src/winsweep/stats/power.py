@@ -14,6 +14,7 @@ from scipy.special import gammaincinv, ndtr, stdtrit
 
 LEVEL, POWER = 0.05, 0.8  # two-sided; found 4 times in 5
 NODES = 400  # of the integral over the spread of seeds that a study may see
+STEPS = 12  # of a fixed point
 MOST = 10_000_000  # instructions that may be said to be needed
 
 
@@ -121,29 +122,27 @@ def _seen(parts: Parts, num: int, num_seeds: int) -> tuple[np.ndarray, np.ndarra
 
 
 def instructions_needed(
-    difference: float, seeds: float, rows: float, both: float, num: int, num_seeds: int, level: float
-) -> int | None:
-    """How many instructions would find a difference of this size with POWER at a two-sided level, with the seeds as
-    they are; None where only more seeds would, or MOST are too few.
+    difference_T: np.ndarray, parts_TP: np.ndarray, num_T: np.ndarray, num_seeds_T: np.ndarray, level: float
+) -> np.ndarray:
+    """For each of T tests, how many instructions would find a difference of this size with POWER at a two-sided level,
+    with the seeds as they are; NaN where only more seeds would, or MOST are too few, or nothing varies.
 
-    `seeds`, `rows` and `both` are variances as `uncertainty.over_seeds` sees them: `seeds` and `rows` both hold `both`.
-    The part of seeds alone stays, the rest falls as 1 / instructions.
+    `parts_TP`: the variances over seeds, over rows and of both, as an `uncertainty.Estimate` has them: the first two
+    hold the third. What seeds alone make stays, the rest falls as 1 / instructions.
     """
-    stays = max(0.0, seeds - both) if num_seeds > 1 else 0.0
-    falls = max(seeds + rows - both, rows) - stays if num_seeds > 1 else rows
-    wanted = float(num)
-    for _ in range(20):  # the degrees of freedom hang on the number
-        variance = stays + falls * num / wanted
-        freedom = wanted - 1.0
-        if num_seeds > 1:
-            of_seeds, of_rows = stays + both * num / wanted, rows * num / wanted
-            freedom = min(freedom, variance**2 / (of_seeds**2 / (num_seeds - 1) + of_rows**2 / (wanted - 1)))
-        reach = float(stdtrit(freedom, 1 - level / 2) + stdtrit(freedom, POWER))
-        left = (difference / reach) ** 2 - stays
-        if left <= 0 or falls * num / left > MOST:
-            return None
-        wanted = max(2.0, falls * num / left)
-    return math.ceil(wanted)
+    seeds_T, rows_T, both_T = parts_TP.T
+    stays_T = np.maximum(0.0, seeds_T - both_T)
+    falls_T = np.maximum(seeds_T + rows_T - both_T, rows_T) - stays_T
+    wanted_T = num_T.astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for _ in range(STEPS):  # the degrees of freedom hang on the number
+            of_seeds_T, of_rows_T = stays_T + both_T * num_T / wanted_T, rows_T * num_T / wanted_T
+            below_T = of_seeds_T**2 / np.maximum(num_seeds_T - 1, 1) + of_rows_T**2 / (wanted_T - 1)
+            freedom_T = np.minimum((stays_T + falls_T * num_T / wanted_T) ** 2 / below_T, wanted_T - 1)
+            reach_T = stdtrit(freedom_T, 1 - level / 2) + stdtrit(freedom_T, POWER)
+            left_T = (difference_T / reach_T) ** 2 - stays_T
+            wanted_T = np.where(left_T > 0, np.maximum(2.0, falls_T * num_T / left_T), np.nan)
+    return np.ceil(np.where((wanted_T <= MOST) & (falls_T > 0), wanted_T, np.nan))
 
 
 def noise_of(arms: Sequence[tuple[np.ndarray, np.ndarray]], source: str) -> Noise | None:
