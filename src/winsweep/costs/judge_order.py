@@ -43,6 +43,7 @@ def _of_judge(workspace: Workspace, judge: Judge, in_one: Sequence[Artifact]) ->
 def _comparisons(workspace: Workspace) -> Iterator[Comparison]:
     """What is judged for the study's table and its rankings."""
     yield from (workspace.cells[label].comparison for label in workspace.judged if label in workspace.cells)
+    yield from (pair.comparison for pair in workspace.study.pairs)
 
 
 def _is_open(workspace: Workspace, comparison: Comparison, missing: set[str]) -> bool:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from winsweep import arm_ranking
 from winsweep.plan import Item
 from winsweep.report import analyses, cost, curves, groups, headline, notes, provenance
 from winsweep.report.arms import arms
@@ -40,6 +41,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
       at equal length is its plain one, for a reason in the notes), `lora_rank` (None: no adapters are trained) and
       `has_grammar` (its answers are constrained).
     * `notes`: see `report.notes`. `categories`, `lengths`: see `report.groups`. `curves`: see `report.curves`.
+    * `ranking`: rows of arms that were compared with each other, the strongest first: see `arm_ranking.rows`.
     * `analyses`, `cost`, `provenance`: see the modules of these names. `cite`: how to cite.
     """
     table, items = table or read_table(workspace), workspace.plan(workspace.facts())
@@ -65,6 +67,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
         "lengths": groups.lengths(table, found),
         "curves": trained,
         "analyses": analyses.analyses(workspace),
+        "ranking": arm_ranking.rows(workspace),
         "cost": cost.cost(workspace),
         "provenance": provenance.provenance(workspace),
         "cite": CITE,

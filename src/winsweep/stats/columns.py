@@ -86,6 +86,28 @@ DIFFERENCES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+RANKING: Mapping[str, str] = MappingProxyType(
+    {
+        "model": "base model",
+        "arm": "an arm, with the recipe fields that vary",
+        "rank": "its place by strength, of the arms that were compared with each other; 1 is the strongest",
+        "rank_low": "first place that the tests of all pairs of arms leave to it (Holm, 0.05)",
+        "rank_high": "last place",
+        "strength": "logit of Bradley and Terry's model, ties being half; the mean of the arms is 0",
+        "standard_error": "its standard error over seeds and instructions",
+        "low": "lower end of its 95 % interval",
+        "high": "upper end",
+        "win_rate_pct": "what it wins of an arm of average strength, expected; not corrected for length",
+        "win_rate_low_pct": "lower end of its 95 % interval",
+        "win_rate_high_pct": "upper end",
+        "note": "what a reader must know of the ranking",
+        "num_arms": "arms in the ranking",
+        "num_seeds": "seeds in it",
+        "n": "instructions in it",
+        "ranking_key": "digest of the comparisons that it is made from",
+    }
+)
+
 
 def header(varying: Iterable[str]) -> list[str]:
     """The columns of results.csv; recipe fields that vary stand after the seed, by name."""
@@ -103,6 +125,7 @@ def text() -> str:
     files = (
         ("results/STUDY.csv", {**NAMES, "…": "the recipe fields that vary", **COLUMNS, **MEAN_COLUMNS, **PROVENANCE}),
         ("results/STUDY.differences.csv", DIFFERENCES),
+        ("results/STUDY.ranking.csv", RANKING),
     )
     return "\n".join(
         line for file, columns in files for line in (file, *(f"  {name:26s} {what}" for name, what in columns.items()))

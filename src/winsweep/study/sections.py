@@ -133,6 +133,9 @@ class Compare:
 
     judge: str | JudgeEntry  #: the judge: `NAME`, or `{from: NAME, …}` with its options
     reference: Reference  #: what outputs are compared with
+    #: compare arms with each other, too, and rank them in STUDY.ranking.csv: `true` within each model, `models` across
+    #: models as well
+    all_pairs: bool | Literal["models"] = False
     difficulty: File | None = None  #: AlpacaEval's table `df_gamed.csv`, for the official length-controlled win rate
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from winsweep import plugins, strict
 from winsweep.errors import BadStudy
 from winsweep.strict import Node
-from winsweep.study import selection
+from winsweep.study import all_pairs, selection
+from winsweep.study.all_pairs import Pair
 from winsweep.study.analyses import read_analyses
 from winsweep.study.analysis import Analysis
 from winsweep.study.arms import Arm, Common, adapter_arms, refuse_same, refuse_twins, task_arms
@@ -45,6 +46,7 @@ class Study:
     notes: str = ""  # shown under the table
     analyses: Mapping[str, Analysis] = dataclasses.field(default_factory=dict)
     grammars: Mapping[str, Grammar] = dataclasses.field(default_factory=dict)  # by the place that names each
+    pairs: tuple[Pair, ...] = ()  # cells that are compared with each other
 
 
 def read_study(path: Path, fingerprint: Fingerprint, lenient: bool = False) -> Study:
@@ -75,6 +77,7 @@ class _Reader:
         name, notes = seen.of(self.name), seen.of(self.notes)
         compare = seen.of(self.compare) or {}
         judge, difficulty = seen.of(self.judge_of, compare), seen.of(self.difficulty, compare)
+        scope = seen.of(all_pairs.read, compare)
         seen.of(lambda: compare["reference"].mapping() if "reference" in compare else {})
         instructions, seeds = seen.of(self.instructions), seen.of(self.seeds)
         models, points = seen.of(self.models), seen.of(selection.points, self.given.get("grid"))
@@ -89,6 +92,7 @@ class _Reader:
         cells = seen.of(asked.read, seen, present(models), present(points), present(seeds)) or ()
         seen.stop()
         analyses, published = seen.of(self.analyses, cells, asked.arms), seen.of(self.published, cells)
+        pairs = (seen.of(all_pairs.pairs, cells, scope, compare["all_pairs"]) or ()) if scope else ()
         seen.stop()
         return Study(
             present(name),
@@ -98,8 +102,9 @@ class _Reader:
             self.parts.urls,
             self.parts.missing,
             present(notes),
-            present(analyses),
+            {**present(analyses), **all_pairs.analyses(pairs, cells)},
             self.parts.grammars,
+            pairs,
         )
 
     def instructions(self) -> Source:
