@@ -167,7 +167,11 @@ def judges() -> str:
 def column_page() -> str:
     varying = {"…": "the recipe fields that vary, one column each"}
     results = {**columns.NAMES, **varying, **columns.COLUMNS, **columns.MEAN_COLUMNS, **columns.PROVENANCE}
-    files = (("results/STUDY.csv", results), ("results/STUDY.differences.csv", columns.DIFFERENCES))
+    files = (
+        ("results/STUDY.csv", {**results, **columns.BOOTSTRAP}),
+        ("results/STUDY.differences.csv", {**columns.DIFFERENCES, **columns.BOOTSTRAP}),
+        ("results/STUDY.ranking.csv", columns.RANKING),
+    )
     parts = ["# Columns", "Columns keep their names and meanings. New ones may come."]
     for file, known in files:
         rows = [(f"`{name}`", sentence(text)) for name, text in known.items()]

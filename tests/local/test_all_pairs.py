@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from winsweep.errors import BadStudy
 from winsweep.costs import pairs_cost
+from winsweep.errors import BadStudy
 from winsweep.report.contents import contents
 from winsweep.results import publish_analyses
 from winsweep.stats.columns import RANKING

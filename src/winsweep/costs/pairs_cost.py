@@ -17,5 +17,6 @@ def lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     extra = {a for name, a in workspace.analyses.items() if workspace.study.analyses[name].stage == "judge"}
     missing = [i.artifact for i in items if i.state != "done" and i.artifact in extra]
     num = len({pair.comparison for pair in pairs})
-    told = f"all_pairs: {num:,} comparisons of two arms, k (k - 1) / 2 of k arms; {len(extra):,} of them beside the table's"
+    own = f"{len(extra):,} of them beside the table's"
+    told = f"all_pairs: {num:,} comparisons of two arms, k (k - 1) / 2 of k arms; {own}"
     return [told, *(f"of these: {line}" for line in forecast.judgements(workspace, missing))]

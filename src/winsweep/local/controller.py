@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from winsweep import earlier_tables
 from winsweep.artifact import Artifact
 from winsweep.attempt import history
 from winsweep.attempt import spec as specs
@@ -60,6 +61,7 @@ def drive(
         if workspace.has_table:
             items = make_table(run, items, show)
         publish_analyses(workspace)
+        earlier_tables.record(workspace)
         run.note = report_note(run.workspace)
         return run, items
     except KeyboardInterrupt:

@@ -140,5 +140,5 @@ def _first_open(workspace: Workspace, label: str, by_key: dict[str, Item]) -> It
 
 
 def _meanings(names: Sequence[str]) -> dict[str, str]:
-    known = {**columns.NAMES, **columns.COLUMNS, **columns.MEAN_COLUMNS, **columns.PROVENANCE}
+    known = {**columns.NAMES, **columns.COLUMNS, **columns.MEAN_COLUMNS, **columns.PROVENANCE, **columns.BOOTSTRAP}
     return {name: known.get(name, "a field of the recipe that varies") for name in names}

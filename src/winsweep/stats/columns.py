@@ -67,6 +67,14 @@ PROVENANCE: Mapping[str, str] = MappingProxyType(
         "commit": "commit of winsweep that judged it; +changes if files differed",
     }
 )
+BOOTSTRAP: Mapping[str, str] = MappingProxyType(
+    {
+        "bootstrap_error_pct": "only with compare: {bootstrap: …}: standard error of paired_win_rate_pct, or of the "
+        "difference, over drawn instructions and, of several, seeds",
+        "bootstrap_low_pct": "2.5 % of the draws are below it",
+        "bootstrap_high_pct": "2.5 % of the draws are above it",
+    }
+)
 DIFFERENCES: Mapping[str, str] = MappingProxyType(
     {
         "model": "base model",
@@ -123,8 +131,11 @@ def varying(names: Iterable[str]) -> list[str]:
 def text() -> str:
     """The contract for a person to read."""
     files = (
-        ("results/STUDY.csv", {**NAMES, "…": "the recipe fields that vary", **COLUMNS, **MEAN_COLUMNS, **PROVENANCE}),
-        ("results/STUDY.differences.csv", DIFFERENCES),
+        (
+            "results/STUDY.csv",
+            {**NAMES, "…": "the recipe fields that vary", **COLUMNS, **MEAN_COLUMNS, **PROVENANCE, **BOOTSTRAP},
+        ),
+        ("results/STUDY.differences.csv", {**DIFFERENCES, **BOOTSTRAP}),
         ("results/STUDY.ranking.csv", RANKING),
     )
     return "\n".join(

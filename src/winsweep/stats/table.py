@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+
 from winsweep.attempt.job import Job
 from winsweep.errors import Incomplete
-from winsweep.stats.arm_means import arms_of, families, mean_row
-from winsweep.stats.columns import DIFFERENCES, header
+from winsweep.stats.arm_means import arms_of, drawn_of, families, mean_row, with_draws
+from winsweep.stats.bootstrap import beside
+from winsweep.stats.columns import BOOTSTRAP, DIFFERENCES, header
 from winsweep.stats.comparison import KEPT, Scored, score
 from winsweep.stats.differences import difference_rows
 from winsweep.stats.official import Table, read_table
@@ -41,21 +44,30 @@ def write(job: Job) -> None:
             row_of(cell, made, job.inputs[cell["label"]]) | (picked[cell["choice"]] if "choice" in cell else {})
         )
         job.progress(i + 1, len(cells))
-    _write_csv(job, varying, rows, scored)
+    _write_csv(job, varying, rows, scored, table.difficulty_N if table else None)
     write_atomic(job.out / "instructions.json", instructions_json(asked, rows, scored).encode())
     if picked:
         write_atomic(job.out / "choices.csv", choices_csv(job, list(picked)).encode())
 
 
 def _write_csv(
-    job: Job, varying: Sequence[str], rows: Sequence[Mapping[str, object]], scored: Sequence[Scored]
+    job: Job,
+    varying: Sequence[str],
+    rows: Sequence[Mapping[str, object]],
+    scored: Sequence[Scored],
+    difficulty_N: np.ndarray | None,
 ) -> None:
     published = {family: (mean, std) for family, mean, std in job.params.get("published", ())}
     of = families(rows, scored, varying)
     arms = arms_of(of, varying)
     means = [mean_row(family, arm, varying, published) for family, arm in zip(of, arms) if len(family) > 1]
-    write_atomic(job.out / "results.csv", to_csv(header(varying), [*rows, *means]).encode())
-    write_atomic(job.out / "differences.csv", to_csv(list(DIFFERENCES), difference_rows(arms)).encode())
+    told, lines = [*rows, *means], difference_rows(arms)
+    more = list(BOOTSTRAP) if "bootstrap" in job.params else []
+    if more:
+        drawn = drawn_of(of, arms, job.params["bootstrap"], difficulty_N)
+        told, lines = with_draws(rows, means, of, drawn), beside(lines, drawn)
+    write_atomic(job.out / "results.csv", to_csv([*header(varying), *more], told).encode())
+    write_atomic(job.out / "differences.csv", to_csv([*DIFFERENCES, *more], lines).encode())
 
 
 def choices_csv(job: Job, names: list[str]) -> str:

@@ -214,6 +214,7 @@ class Table:
     cells: tuple[Cell, ...]
     difficulty: LocalFile | None = None  # AlpacaEval's table for its 805 instructions
     published: tuple[tuple[str, float, float], ...] = ()  # MODEL.ARM, mean and standard deviation in percent
+    bootstrap: int | None = None  # draws of instructions and seeds
 
     def only(self, cells: tuple[Cell, ...]) -> "Table":
         """The table of some of its cells."""

@@ -20,7 +20,7 @@ from winsweep.study.web_file import UrlFile
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 # what names in results/ go on with
-RESERVED = re.compile(r"\.(differences|choices|instructions|ranking|rank|drift|containment)(\.|$)", re.IGNORECASE)
+RESERVED = re.compile(r"\.(differences|choices|instructions|plans|ranking|rank|drift|containment)(\.|$)", re.IGNORECASE)
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
 Base = HubModel | LocalFile | Pretrain  # where a model comes from

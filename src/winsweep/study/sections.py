@@ -136,6 +136,8 @@ class Compare:
     #: compare arms with each other, too, and rank them in STUDY.ranking.csv: `true` within each model, `models` across
     #: models as well
     all_pairs: bool | Literal["models"] = False
+    #: how often instructions and seeds are drawn for errors by resampling beside the others; 100 to 100000 [draws]
+    bootstrap: int | None = field(default=None, metadata={"low": 100, "high": 100_000})
     difficulty: File | None = None  #: AlpacaEval's table `df_gamed.csv`, for the official length-controlled win rate
 
 

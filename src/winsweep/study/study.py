@@ -77,7 +77,7 @@ class _Reader:
         name, notes = seen.of(self.name), seen.of(self.notes)
         compare = seen.of(self.compare) or {}
         judge, difficulty = seen.of(self.judge_of, compare), seen.of(self.difficulty, compare)
-        scope = seen.of(all_pairs.read, compare)
+        scope, draws = seen.of(all_pairs.read, compare), seen.of(strict.option, Compare, "bootstrap", compare)
         seen.of(lambda: compare["reference"].mapping() if "reference" in compare else {})
         instructions, seeds = seen.of(self.instructions), seen.of(self.seeds)
         models, points = seen.of(self.models), seen.of(selection.points, self.given.get("grid"))
@@ -97,7 +97,7 @@ class _Reader:
         return Study(
             present(name),
             self.path,
-            Table(present(name), cells, difficulty, present(published)),
+            Table(present(name), cells, difficulty, present(published), bootstrap=draws),
             self.parts.files,
             self.parts.urls,
             self.parts.missing,
