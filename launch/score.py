@@ -19,9 +19,9 @@ from winsweep import command_names, paths, screen
 from winsweep.errors import BadStudy, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
-    from winsweep.judge.ledger import Ledger
     from winsweep.stats.official import Table
     from winsweep.stats.one_file import Report
+    from winsweep.strict import Node
     from winsweep.study.cell import Judge
 
 
@@ -170,12 +170,11 @@ def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, l
 
 def judge_of(words: str, store: Path) -> "Judge":
     """A judge as a study names it."""
-    import dataclasses
-
     import yaml
 
+    from winsweep import keys
+    from winsweep.judge import asked
     from winsweep.store.fingerprint import Fingerprints
-    from winsweep.strict import Node
     from winsweep.study.parts import Parts
 
     try:
@@ -184,36 +183,42 @@ def judge_of(words: str, store: Path) -> "Judge":
         raise BadStudy(
             f"--judge: {words!r} is not YAML; legal is a name or a mapping such as '{{from: alpaca, model: gpt-4.1}}'"
         ) from None
-    inner = {str(k): Node(v, "--judge", 1, str(k)) for k, v in value.items()} if isinstance(value, dict) else value
     parts = Parts(Path.cwd() / "study.yaml", Fingerprints(store / ".cache" / "digests.json"))
-    judge = parts.judge(Node(inner, "--judge", 1, "judge"))
+    judge = parts.judge(_node(value, "judge"))
     for why in parts.missing.values():
         raise BadStudy(why)
-    options: Any = judge.options  # a dataclass of the judge's own module
-    weights = getattr(options, "weights", None)  # of a judge that is a model on this machine
-    if path := parts.files.get(getattr(weights, "sha256", "")):
-        judge = dataclasses.replace(judge, options=dataclasses.replace(options, path=str(path)))
-    return judge
+    return asked.restored(keys.plain(judge), lambda file: parts.files[file["sha256"]], asked.limits_of(judge))
+
+
+def _node(value: Any, path: str) -> "Node":
+    """A value of --judge as one of a study file."""
+    from winsweep.strict import Node
+
+    if isinstance(value, dict):
+        value = {str(k): _node(v, str(k)) for k, v in value.items()}
+    elif isinstance(value, list):
+        value = [_node(v, f"{path}[{i}]") for i, v in enumerate(value)]
+    return Node(value, "--judge", 1, path)
 
 
 def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list[dict]]:
     """The only place here that asks a judge: judgements are kept one by one in the store's ledger, whole files under a
     digest of judge and pairs.
     """
-    from winsweep import keys, plugins
-    from winsweep.judge.ledger import Ledger, place
+    from winsweep import keys
+    from winsweep.judge import asked
     from winsweep.store.manifest import kept
+    from winsweep.study import jury
 
-    module = plugins.known(plugins.JUDGES, judge.name, judge.code)
-    identity = module.identity(judge.options)
+    module, identity = asked.module_of(judge), asked.identity_of(judge)
     path = (
         store
         / f"{judge.name}-{keys.digest({'judge': judge, 'identity': identity, 'pairs': pairs})}"
         / "annotations.json"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(*place(store, judge.name, judge.version, identity))
-    told = "" if path.exists() else f" ({ahead(judge, pairs, ledger)})"
+    ledger = asked.ledger_of(judge, store)
+    told = "" if path.exists() else f" ({'; '.join(ahead(one, pairs, store) for one in jury.members(judge))})"
     print(f"{len(pairs) if told else 0} of {len(pairs)} pairs to judge{told}; kept in {path.parent}", file=sys.stderr)
 
     def ask() -> list[dict]:
@@ -226,18 +231,19 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
     return path, kept(path, ask)
 
 
-def ahead(judge: "Judge", pairs: list[dict], ledger: "Ledger") -> str:
+def ahead(judge: "Judge", pairs: list[dict], store: Path) -> str:
     """What judging will take, after what the ledger knows."""
     from winsweep.costs import judge_cost
-    from winsweep.judge import prices
+    from winsweep.judge import asked, prices
     from winsweep.judge.questions import ask_about
 
-    workload, limits = prices.workload_of(judge), getattr(judge.options, "limits", None)
+    workload = prices.workload_of(judge)
     if not workload:
         return judge_cost.ahead(judge.name, None, {}, (), unseen=len(pairs))
-    asked = {s.question for pair in pairs for s in ask_about(pair, "both" if workload.per_pair == 2 else "hash")}
-    known = ledger.find(asked)
-    return judge_cost.ahead(judge.name, workload, vars(limits) if limits else {}, asked - known.keys(), len(known))
+    questions = {s.question for pair in pairs for s in ask_about(pair, workload.order, workload.samples)}
+    known = asked.ledger_of(judge, store).find(questions)
+    limits = asked.limits_of(judge)
+    return judge_cost.ahead(judge.name, workload, limits, questions - known.keys(), len(known))
 
 
 if __name__ == "__main__":

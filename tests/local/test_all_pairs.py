@@ -35,7 +35,7 @@ def test_every_two_arms_meet_once_and_what_a_cell_asks_for_is_not_asked_again(tm
     assert all(isinstance(a.ask, Comparison) and a.stage == "judge" for a in asked.study.analyses.values())
 
 
-def test_the_dry_run_has_the_bill(tmp_path):
+def test_the_dry_run_says_what_the_pairs_cost(tmp_path):
     asked = opened(tmp_path, ALL.replace("reference_overlap", "{from: alpaca, model: gpt-4.1, both_orders: false}"))
     told, of_these = pairs_cost.lines(asked, asked.plan(asked.facts()))
     assert told == "all_pairs: 11 comparisons of two arms, k (k - 1) / 2 of k arms; 5 of them beside the table's"

@@ -234,10 +234,6 @@ def test_of_many_rows_the_means_are_shown(tmp_path):
     assert len(alone.splitlines()) < 50 and "960 rows" in alone
 
 
-def test_what_others_wrote_steers_no_terminal():
-    assert screen.printable(f"a{ESCAPE}b\u202e\n") == "a?[2J?b??" and screen.printable("ü – 字") == "ü – 字"
-
-
 def test_a_file_is_as_wide_as_said(monkeypatch):
     monkeypatch.setenv("COLUMNS", "97")
     assert screen.width() == 97

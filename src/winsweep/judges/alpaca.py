@@ -12,6 +12,7 @@ from winsweep.judge import configuration
 from winsweep.judge.chat import ChatJudge
 from winsweep.judge.limits import Limits
 from winsweep.judge.paid import over_http
+from winsweep.judge.sampling import sampled
 from winsweep.keys import added, name_only
 
 VERSION = 1
@@ -23,11 +24,13 @@ class Options:
     config: str = configuration.OFFICIAL
     model: str | None = None  #: replaces the configuration's model, so that another endpoint answers the same prompt
     both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
+    #: verdicts for each order of a pair, whose mean counts; needs no log-probabilities [verdicts]
+    samples: int | None = added(None, low=1)
     #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
 
 
-def in_both_orders(options: Options) -> bool:
+def asks_in_both_orders(options: Options) -> bool:
     """Whether a study that does not say asks each pair in both orders: not of a configuration of AlpacaEval's as it
     is, which one order defines.
     """
@@ -35,7 +38,7 @@ def in_both_orders(options: Options) -> bool:
 
 
 def judge(options: Options) -> ChatJudge:
-    return configuration.read(options.config, options.model, options.both_orders)
+    return sampled(configuration.read(options.config, options.model, options.both_orders), options.samples)
 
 
 identity, workload, annotate = over_http(judge)

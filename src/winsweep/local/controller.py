@@ -14,7 +14,6 @@ from winsweep.artifact import Artifact
 from winsweep.attempt import history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.endings import BUSY, STOPPED, progress_of
-from winsweep.attempt.history import failures, forgive
 from winsweep.local.local import Ended, Local
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, Item, done_of
@@ -53,7 +52,7 @@ def drive(
     interrupted.
     """
     if retry_failed:
-        forgive(workspace.store, failures(workspace.store, [a.key for a in workspace.order]))
+        history.forgive(workspace.store, history.failures(workspace.store, [a.key for a in workspace.order]))
     cluster = Local(workspace.store.root / ".work" / "fork_server.log")
     run = Run(workspace, cluster, jobs, placements)
     try:

@@ -24,6 +24,8 @@ NUMBERS = (
     "share_identical",
     "position_bias_pct",
     "share_disagree",
+    "jury_agreement",
+    "jury_alpha",
 )
 
 

@@ -20,6 +20,8 @@ AVERAGED = (
     "share_identical",
     "position_bias_pct",
     "share_disagree",
+    "jury_alpha",
+    "jury_agreement",
     "mean_chars",
     "mean_chars_reference",
     "share_truncated",

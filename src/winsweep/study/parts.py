@@ -1,5 +1,6 @@
 """How one part of a study is read: a model, a source of rows, a judge; and where the local files that they name lie."""
 
+import itertools
 import os
 import re
 import shlex
@@ -7,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
 from winsweep import command_names, paths, plugins, strict
 from winsweep.strict import Node
+from winsweep.study import judges
 from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.row_options import take_row_options
@@ -21,6 +23,8 @@ from winsweep.study.web_file import UrlFile
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 # what names in results/ go on with
 RESERVED = re.compile(r"\.(differences|choices|instructions|plans|ranking|rank|drift|containment)(\.|$)", re.IGNORECASE)
+MOST_LETTERS = 100  # of a name; file systems allow 255 for all that a file is called
+MOST_FILES = 20_000  # of a directory that a study names
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
 Base = HubModel | LocalFile | Pretrain  # where a model comes from
@@ -154,6 +158,12 @@ class Parts:
             raise node.error("found a directory", "a file is legal here", "name the file in it")
         if most_bytes is not None and (size := path.stat().st_size) > most_bytes:
             raise node.error(f"found {size:,} bytes", f"{most_bytes:,} bytes at most are legal", "write less")
+        if path.is_dir() and sum(1 for _ in itertools.islice(path.rglob("*"), MOST_FILES + 1)) > MOST_FILES:
+            raise node.error(
+                f"found a directory of more than {MOST_FILES:,} files, {path}",
+                "a file is legal, or the directory of a model: all of it is read",
+                "name that one",
+            )
         found = self.fingerprint(path)
         self.files[found.sha256] = path
         return found
@@ -178,18 +188,7 @@ class Parts:
 
     def judge(self, node: Node) -> Judge:
         """A judge by its name, or by from: and its options; BadStudy."""
-        given = dict(node.value) if isinstance(node.value, dict) else {"from": node}
-        at = given.pop("from", node)
-        name: str = strict.read(str, at)
-        module, code = self.plugin(plugins.JUDGES, name, at)
-        kind = next((k for k in ("hf_id", "path") if k in given), None)
-        if kind is None or "weights" not in module.Options.__dataclass_fields__:
-            options = strict.read_fields(module.Options, given, node)
-            return Judge(name, module.VERSION, _in_orders(module, options, given), code)
-        weights = self.base(kind, given, node)  # of a judge that is a model on this machine
-        rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
-        options = replace(strict.read_fields(module.Options, rest, node), weights=weights)
-        return Judge(name, module.VERSION, _in_orders(module, options, given), code)
+        return judges.read(node, self)
 
     def plugin(self, kind: plugins.Kind, name: str, at: Node) -> tuple[ModuleType, LocalFile | None]:
         """The file `name` of a kind, and the user's own as what it contains; an unknown name is an error with the near
@@ -210,14 +209,6 @@ class Parts:
         return plugins.read_own(kind, path, code.sha256), code
 
 
-def _in_orders(module: ModuleType, options: Any, given: Mapping[str, Node]) -> Any:
-    """The options of a judge; where the study does not say, in the orders that are the judge's usual ones. The field's
-    own default cannot say so, as it is what older keys mean.
-    """
-    usual = getattr(module, "in_both_orders", None)
-    return replace(options, both_orders=True) if usual and "both_orders" not in given and usual(options) else options
-
-
 def _refuse_beside_from(key: str, given: Mapping[str, Node]) -> None:
     if key in given:
         raise given[key].error(
@@ -232,6 +223,8 @@ def check_name(name: str, at: Node) -> None:
             f"found {name!r}",
             "letters, digits, - and _ are legal, a letter or digit first, and . between them: it names files",
         )
+    if len(name) > MOST_LETTERS:
+        raise at.error(f"found {len(name):,} letters", f"{MOST_LETTERS} at most are legal: it names files")
 
 
 def check_study_name(name: str, at: Node) -> None:
