@@ -2,6 +2,7 @@
 could not tell from 50.
 """
 
+import csv
 import json
 import shutil
 
@@ -10,6 +11,7 @@ from winsweep import earlier_tables, remarks
 from winsweep.attempt.job import Job
 from winsweep.placement import Placement
 from winsweep.results import path_of, publish_table
+from winsweep.stats.columns import BOOTSTRAP
 from winsweep.stats.table import write
 from winsweep.workspace import Workspace
 
@@ -56,3 +58,14 @@ def test_arms_that_a_table_cannot_tell_from_half_are_named_with_what_would(tmp_p
     assert line.startswith("not told from 50: m.") and "instructions would do" in line
     path_of(workspace).write_text("another table")
     assert not remarks.undecided(workspace)
+
+
+def test_errors_by_resampling_stand_beside_the_others_in_both_files(tmp_path):
+    text = study_text(1, [1, 2]).replace("compare: {", "compare: {bootstrap: 200, ")
+    path = path_of(with_table(make(tmp_path, text)))
+    for file in (path, path.with_suffix(".differences.csv")):
+        rows = list(csv.DictReader(file.read_text().splitlines()))
+        assert list(rows[0])[-3:] == list(BOOTSTRAP) and all(float(row["bootstrap_error_pct"]) >= 0 for row in rows)
+    mean = next(r for r in csv.DictReader(path.read_text().splitlines()) if (r["task"], r["seed"]) == ("t0", "mean"))
+    low, rate, high = (float(mean[n]) for n in ("bootstrap_low_pct", "paired_win_rate_pct", "bootstrap_high_pct"))
+    assert low < rate < high
