@@ -3,8 +3,9 @@
 from winsweep.artifact import Artifact
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
-from winsweep.study.cell import Cell, Choice, Data, Table
+from winsweep.study.cell import Cell, Choice, Data
 from winsweep.study.origin import starts_text
+from winsweep.study.table import Table
 
 VERSION = 3
 
@@ -15,6 +16,7 @@ def want(ask: Table, need: Need) -> Want:
     params |= {"difficulty": ask.difficulty} if ask.difficulty else {}
     params |= {"published": ask.published} if ask.published else {}
     params |= {"control": ask.control} if ask.control != "length" else {}
+    params |= {"bootstrap": ask.bootstrap} if ask.bootstrap else {}
     inputs = judged | {
         _named(t.choice): need("choose", t.choice) for cell in ask.cells if (t := cell.training) and t.choice
     }

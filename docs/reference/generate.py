@@ -168,9 +168,10 @@ def column_page() -> str:
     varying = {"…": "the recipe fields that vary, one column each"}
     results = {**columns.NAMES, **varying, **columns.COLUMNS, **columns.MEAN_COLUMNS, **columns.PROVENANCE}
     files = (
-        ("results/STUDY.csv", results),
-        ("results/STUDY.differences.csv", columns.DIFFERENCES),
+        ("results/STUDY.csv", {**results, **columns.BOOTSTRAP}),
+        ("results/STUDY.differences.csv", {**columns.DIFFERENCES, **columns.BOOTSTRAP}),
         ("results/STUDY.style.csv", {**columns.NAMES, **columns.STYLE}),
+        ("results/STUDY.ranking.csv", columns.RANKING),
     )
     parts = ["# Columns", "Columns keep their names and meanings. New ones may come."]
     for file, known in files:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from winsweep import screen
+from winsweep import earlier_tables, results, screen
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
 from winsweep.store.manifest import write_atomic
@@ -20,6 +20,7 @@ WORDS = {
     "share_empty": (0.1, "of its answers are empty"),
     "share_identical": (0.5, "of its answers are the reference's text, word for word: ties that say nothing"),
 }
+LEVEL = 0.05  # of p after Holm's correction
 TOY_JUDGE = "reference_overlap"
 UNFAIR = f"there an arm can only tie or lose by {TOY_JUDGE}; give each row an answer, or name another judge"
 
@@ -40,7 +41,25 @@ def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     said = [
         f"note     {screen.few(list(of))}: {_percent(of.values())} {WORDS[name][1]}" for name, of in found.items() if of
     ]
+    said += [f"note     {line}" for line in (*undecided(workspace), *earlier_tables.lines(workspace))]
     return said + [f"note     {line}" for line in unanswerable(workspace)] + not_looked_at(workspace)
+
+
+def undecided(workspace: Workspace) -> list[str]:
+    """A line for the arms of the current table that cannot be told from 50, with what would tell them."""
+    if not results.is_current(workspace, results.judged(workspace)):
+        return []
+    told = []
+    path = results.path_of(workspace).with_suffix(".differences.csv")
+    with contextlib.suppress(OSError, ValueError, KeyError, csv.Error), open(path, encoding="utf-8", newline="") as f:
+        rows = [r for r in csv.DictReader(f) if r["against"] == "parity" and float(r["p_holm"]) >= LEVEL]
+        told = [f"{row['model']}.{row['arm']} ({_needed(row)})" for row in rows]
+    return [f"not told from 50: {screen.few(told)}; at differences as large as those that were seen"] if told else []
+
+
+def _needed(row: Mapping[str, str]) -> str:
+    num = row["instructions_needed"]
+    return f"{int(num):,} instructions would do" if num else "more seeds are needed"
 
 
 def unanswerable(workspace: Workspace) -> list[str]:

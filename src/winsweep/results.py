@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
+from winsweep import arm_ranking
 from winsweep.attempt.history import failures
 from winsweep.store import links
 from winsweep.store.manifest import write_atomic
@@ -14,7 +15,7 @@ from winsweep.store.store import RECORD, Store
 from winsweep.study.analysis import Analysis
 from winsweep.workspace import Workspace
 
-TABLE = "results.csv"
+TABLE, RANKING = "results.csv", "ranking.csv"
 
 
 def publish_table(store: Store, name: str, key: str) -> Path | None:
@@ -95,7 +96,7 @@ def publish_analyses(workspace: Workspace) -> None:
         made = published.get(workspace.need(analysis.stage, analysis.ask).key)
         if made and analysis.stage in tables:
             tables[analysis.stage] += (rank_rows if analysis.stage == "rank" else containment_rows)(analysis, made)
-        elif made:
+        elif made and analysis.stage == "drift":
             for suffix in ("json", "svg"):
                 copy_if_new(
                     made / f"drift.{suffix}",
@@ -104,6 +105,19 @@ def publish_analyses(workspace: Workspace) -> None:
     for stage, rows in tables.items():
         if rows:
             write_if_new(csv_bytes(rows), workspace.store.root / "results" / f"{study.name}.{stage}.csv")
+    publish_ranking(workspace)
+
+
+def publish_ranking(workspace: Workspace) -> None:
+    """Put the ranking of arms that were compared with each other at results/NAME.ranking.csv, unless the one that is
+    there is made from the same comparisons.
+    """
+    target = path_of(workspace).with_suffix(f".{RANKING}")
+    made = arm_ranking.key(workspace)
+    if made and made not in (target.read_text(encoding="utf-8") if target.exists() else ""):
+        rows = arm_ranking.rows(workspace)
+        if rows:
+            write_if_new(csv_bytes(rows), target)
 
 
 def rank_rows(analysis: Analysis, made: Path) -> list[dict[str, object]]:

@@ -15,7 +15,8 @@ from winsweep.judge.questions import Judgement
 from winsweep.store.store import RECORD
 from winsweep.workspace import Workspace, open_workspace
 
-PAID = "judge: {from: alpaca, model: gpt-4.1, limits: {requests_per_minute: 100, dollars: 5}}"
+ONE = "judge: {from: alpaca, model: gpt-4.1, both_orders: false}"
+PAID = ONE.replace("}", ", limits: {requests_per_minute: 100, dollars: 5}}")
 
 
 def opened(tmp_path, judge: str = PAID) -> Workspace:
@@ -71,12 +72,12 @@ def test_what_the_ledger_knows_is_not_asked_again(tmp_path):
         book.add(judge_cost.ask_about(pair, "hash")[0].question, Judgement(1.5, {"text": "m"}))
     assert "56 judgements, 4 more are known already; " in said(workspace)
     assert "116 judgements, 4 more are known already; " in said(
-        opened(tmp_path, PAID.replace("gpt-4.1,", "gpt-4.1, both_orders: true,"))
+        opened(tmp_path, PAID.replace("both_orders: false", "both_orders: true"))
     )
 
 
 def test_limits_move_no_key_and_reach_the_job(tmp_path):
-    one, other = opened(tmp_path), opened(tmp_path, "judge: {from: alpaca, model: gpt-4.1}")
+    one, other = opened(tmp_path), opened(tmp_path, ONE)
     assert one.wanted[0].key == other.wanted[0].key
     limits = one.judged["a.sum.s1"].limits
     assert (limits["dollars"], limits["requests_per_minute"], limits["in_flight"]) == (5.0, 100.0, 64)
@@ -124,7 +125,7 @@ def test_a_judge_on_this_machine_is_known_by_its_content_and_costs_no_dollars(tm
     assert judged.plain_params["judge"]["options"]["weights"].keys() == {"sha256"}
     assert judged.plain_params["judge"]["options"]["weights"]["sha256"] in workspace.study.files
     publish(workspace, "a.ins.s1", {f"Q{i}": "the reference" for i in range(10)})
-    assert "60 judgements; about 0.1 M tokens of prompts, on this machine; " in said(workspace)
+    assert "120 judgements; about 0.1 M tokens of prompts, on this machine; " in said(workspace)
     (tmp_path / "model/config.json").write_text('{"other": 1}')
     assert opened(tmp_path, "judge: {from: local, path: model}").judged["a.sum.s1"].key != judged.key
     hub = opened(tmp_path, "judge: {from: local, hf_id: a/b, revision: c0ffee}")
@@ -166,7 +167,7 @@ def test_a_jury_costs_what_its_judges_cost_together(tmp_path):
     assert "jury: 3 judges, 2 of them paid; what they cost together is not known yet" in said(workspace)
     publish(workspace, "a.ins.s1", {f"Q{i}": "the reference" * 9000 for i in range(10)})
     told = said(workspace)
-    each = [float(x) for x in re.findall(r"judge alpaca: 60 judgements; .*about \$([\d.]+) of", told)]
+    each = [float(x) for x in re.findall(r"judge alpaca: 120 judgements; .*about \$([\d.]+) of", told)]
     (whole,) = re.findall(r"jury: 3 judges, 2 of them paid: about \$([\d.]+) in all$", told, re.MULTILINE)
     assert len(each) == 2 and sum(each) > 0.05 and float(whole) == pytest.approx(sum(each), abs=0.011)
     assert "judge reference_overlap: 60 judgements; free" in told

@@ -137,6 +137,7 @@ def test_prune_keeps_what_a_study_with_analyses_wants(analysed):
         "tiny.html",
         "tiny.differences.csv",
         "tiny.instructions.json",
+        "tiny.plans.json",
         "tiny.rank.csv",
         "tiny.containment.csv",
         "tiny.drift.a.sum.s1.json",

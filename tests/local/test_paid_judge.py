@@ -12,9 +12,9 @@ from tests.judge.server import JudgeServer
 from tests.local.conftest import ROOT, TINY, Bench
 
 KEY = "sk-never-to-be-written-anywhere"
-STUDY = TINY.replace("judge: reference_overlap", "judge: {from: alpaca, model: local-judge}").replace(
-    "seeds: [1, 2]", "seeds: [1]"
-)
+STUDY = TINY.replace(
+    "judge: reference_overlap", "judge: {from: alpaca, model: local-judge, both_orders: false}"
+).replace("seeds: [1, 2]", "seeds: [1]")
 STUDY = "\n".join(line for line in STUDY.splitlines() if not line.startswith(("  base:", "  sum:")))
 
 
@@ -59,7 +59,7 @@ def another_study_asks_only_what_is_new(bench: Bench, server: JudgeServer) -> No
     """Both orders of the same cells: one of the two is in the ledger, also after pruning."""
     before = sum(server.paid.values())
     bench.write(
-        STUDY.replace("local-judge}", "local-judge, both_orders: true, limits: {in_flight: 8}}").replace(
+        STUDY.replace("both_orders: false", "both_orders: true, limits: {in_flight: 8}").replace(
             "name: tiny", "name: other"
         )
     )

@@ -124,7 +124,7 @@ def test_a_paid_judge_s_dollars_are_of_each_judgement_once(tmp_path):
     from winsweep.judge.ledger import Ledger, place
     from winsweep.judge.questions import Judgement, ask_about
 
-    paid = HEAD.replace("judge: reference_overlap", "judge: {from: alpaca, model: gpt-4.1}")
+    paid = HEAD.replace("judge: reference_overlap", "judge: {from: alpaca, model: gpt-4.1, both_orders: false}")
     row = lambda a, n: {"output_1": "a", "output_2": f"b{n}", "preference": 2.0}
     workspace = make(tmp_path, study_text(1, head=paid), row=row)
     known = {}

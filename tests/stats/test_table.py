@@ -76,6 +76,7 @@ def test_a_mean_row_leaves_only_what_has_no_mean_empty(made):
         "lc_standard_error_pct",
         "lc_c",
         "position_bias_pct",
+        "share_disagree",
         "jury_alpha",
         "jury_agreement",
         "jury_win_rates_pct",

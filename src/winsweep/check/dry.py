@@ -5,10 +5,10 @@ models, judges and machines before anything runs.
 from collections import Counter
 from collections.abc import Sequence
 
-from winsweep import arm_grid, failed, inspection, prefetch, remarks, screen
+from winsweep import arm_grid, earlier_tables, failed, inspection, prefetch, remarks, screen
 from winsweep.check import early, room
 from winsweep.check.room import GpuGb
-from winsweep.costs import forecast
+from winsweep.costs import findable, forecast, judge_order, pairs_cost
 from winsweep.placement import Placements
 from winsweep.plan import Item
 from winsweep.screen import Detail
@@ -40,6 +40,14 @@ def say_amounts(workspace: Workspace, items: Sequence[Item], detail: Detail) -> 
     looked = inspection.findings(workspace)
     unfair = [f"note: {line}" for line in remarks.unanswerable(workspace)]
     print("\n".join([*inspection.lines(looked), *unfair, *forecast.lines(workspace, items, detail.verbose)]))
+    looked_before = [f"note: {line}" for line in earlier_tables.lines(workspace)]
+    more = [
+        *looked_before,
+        *pairs_cost.lines(workspace, items),
+        *judge_order.lines(workspace, items),
+        *findable.lines(workspace),
+    ]
+    print("".join(f"{line}\n" for line in more), end="")
     return looked
 
 

@@ -6,6 +6,7 @@ environment of the job and never in the study.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from winsweep.judge import configuration
 from winsweep.judge.chat import ChatJudge
@@ -27,6 +28,13 @@ class Options:
     samples: int | None = added(None, low=1)
     #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
+
+
+def asks_in_both_orders(options: Options) -> bool:
+    """Whether a study that does not say asks each pair in both orders: not of a configuration of AlpacaEval's as it
+    is, which one order defines.
+    """
+    return options.model is not None or Path(options.config).is_absolute()
 
 
 def judge(options: Options) -> ChatJudge:

@@ -57,6 +57,11 @@ class Options:
     limits: Limits = name_only(default=Limits())
 
 
+def asks_in_both_orders(options: Options) -> bool:
+    """Whether a study that does not say asks each pair in both orders: nothing shows that one suffices."""
+    return True
+
+
 def judge(options: Options) -> ChatJudge:
     request = {"max_completion_tokens": options.max_tokens} | (
         {"reasoning_effort": options.reasoning_effort} if options.reasoning_effort else {}

@@ -33,6 +33,11 @@ class Options:
     limits: Limits = name_only(default=Limits())
 
 
+def asks_in_both_orders(options: Options) -> bool:
+    """Whether a study that does not say asks each pair in both orders: nothing shows that one suffices."""
+    return True
+
+
 def judge(options: Options) -> ChatJudge:
     theirs = configuration.read(configuration.OFFICIAL, MODEL, options.both_orders)
     return sampled(replace(configuration.renamed(theirs, "gpt_6_luna"), request=REQUEST), options.samples)

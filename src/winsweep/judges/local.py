@@ -42,6 +42,11 @@ class Options:
             rubric.refuse(self.prompt, self.names, "logprobs")
 
 
+def asks_in_both_orders(options: Options) -> bool:
+    """Whether a study that does not say asks each pair in both orders: nothing shows that one suffices."""
+    return True
+
+
 def judge(options: Options) -> ChatJudge:
     title = own_weights.title("local", options.weights, options.path)
     if options.prompt is not None:

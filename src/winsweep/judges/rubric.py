@@ -41,6 +41,11 @@ class Options:
         rubric.refuse(self.prompt, self.names, self.verdict)
 
 
+def asks_in_both_orders(options: Options) -> bool:
+    """Whether a study that does not say asks each pair in both orders: nothing shows that one suffices."""
+    return True
+
+
 def judge(options: Options) -> ChatJudge:
     effort = {"reasoning_effort": options.reasoning_effort} if options.reasoning_effort else {}
     known = {"annotator": "rubric", "model": options.model}

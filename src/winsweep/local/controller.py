@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from winsweep import earlier_tables
 from winsweep.artifact import Artifact
 from winsweep.attempt import history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.endings import BUSY, STOPPED, progress_of
-from winsweep.attempt.history import failures, forgive
 from winsweep.local.local import Ended, Local
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, Item, done_of
@@ -52,7 +52,7 @@ def drive(
     interrupted.
     """
     if retry_failed:
-        forgive(workspace.store, failures(workspace.store, [a.key for a in workspace.order]))
+        history.forgive(workspace.store, history.failures(workspace.store, [a.key for a in workspace.order]))
     cluster = Local(workspace.store.root / ".work" / "fork_server.log")
     run = Run(workspace, cluster, jobs, placements)
     try:
@@ -60,6 +60,7 @@ def drive(
         if workspace.has_table:
             items = make_table(run, items, show)
         publish_analyses(workspace)
+        earlier_tables.record(workspace)
         run.note = report_note(run.workspace)
         return run, items
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Collection
 
-from winsweep import next_steps, results, table_view
+from winsweep import arm_ranking, next_steps, results, table_view
 from winsweep.local import view
 from winsweep.local.controller import Run
 from winsweep.plan import Item, done_of
@@ -22,6 +22,7 @@ def say(workspace: Workspace, run: Run, items: list[Item], command: str, typed: 
     is_current = results.is_current(workspace, judged)
     if is_current:
         print(table_view.table_text(results.path_of(workspace), workspace.study.notes))
+    print("".join(f"{line}\n" for line in arm_ranking.lines(arm_ranking.rows(workspace))), end="")
     if notes := remarks(workspace, items):
         print("\n".join(notes))
     print(f"{run.num_started} jobs run; {_made(workspace, judged, len(analysed))}")

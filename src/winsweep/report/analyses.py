@@ -21,7 +21,7 @@ def analyses(workspace: Workspace) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
     for label, artifact in workspace.analyses.items():
         analysis = workspace.study.analyses[label]
-        if made := published.get(artifact.key):
+        if analysis.stage in KINDS and (made := published.get(artifact.key)):
             found[analysis.stage] += [{"cell": analysis.cell.label, **row} for row in _rows(analysis, made)]
     return found
 

@@ -29,6 +29,7 @@ NUMBERS = (
     "share_ties",
     "share_identical",
     "position_bias_pct",
+    "share_disagree",
     "jury_agreement",
     "jury_alpha",
 )

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from winsweep import arm_ranking
 from winsweep.plan import Item
 from winsweep.report import analyses, cost, curves, groups, headline, notes, provenance, style
 from winsweep.report.arms import arms
@@ -40,6 +41,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
       None), `is_reference` (compared with itself), `is_plain` (some seed's win rate at equal length is its plain one,
       for a reason in the notes), `lora_rank` (None: no adapters are trained) and `has_grammar` (its answers are
       constrained).
+    * `ranking`: rows of arms that were compared with each other, the strongest first: see `arm_ranking.rows`.
     * `notes`, `style`, `curves`, `analyses`, `cost`, `provenance`: see the modules of these names. `categories`,
       `lengths`: see `report.groups`. `cite`: how to cite.
     """
@@ -68,6 +70,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
         "lengths": groups.lengths(table, found),
         "curves": trained,
         "analyses": analyses.analyses(workspace),
+        "ranking": arm_ranking.rows(workspace),
         "cost": cost.cost(workspace),
         "provenance": provenance.provenance(workspace),
         "cite": CITE,
@@ -156,5 +159,5 @@ def _first_open(workspace: Workspace, label: str, by_key: dict[str, Item]) -> It
 
 
 def _meanings(names: Sequence[str]) -> dict[str, str]:
-    known = {**columns.NAMES, **columns.COLUMNS, **columns.MEAN_COLUMNS, **columns.PROVENANCE}
+    known = {**columns.NAMES, **columns.COLUMNS, **columns.MEAN_COLUMNS, **columns.PROVENANCE, **columns.BOOTSTRAP}
     return {name: known.get(name, "a field of the recipe that varies") for name in names}

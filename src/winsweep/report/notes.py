@@ -12,6 +12,7 @@ from winsweep.workspace import Workspace
 
 MOST_FAILURES = 20
 BIASED_PCT = 10.0  # points of position bias that are said
+SPLIT = 0.2  # share of pairs whose two orders disagree that is said
 
 
 def notes(
@@ -87,6 +88,11 @@ def _of_order(arms: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
         where = "first" if most > 0 else "second"
         text = f"the judge goes by the order: an answer wins up to {abs(most):.0f} points more when it is shown {where}"
         yield {"kind": "warning", "text": text, "of": [f"{arm['model']}.{arm['name']}" for arm in biased]}
+    split = [arm for arm in arms if (arm["share_disagree"] or 0.0) >= SPLIT]
+    if split:
+        most = max(arm["share_disagree"] for arm in split)
+        text = f"the judge names another winner when the order is turned, in up to {100 * most:.0f} % of the pairs"
+        yield {"kind": "warning", "text": text, "of": [f"{arm['model']}.{arm['name']}" for arm in split]}
 
 
 def _of_jury(table: ReportTable) -> Iterable[dict[str, Any]]:

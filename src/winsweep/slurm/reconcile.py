@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from winsweep import earlier_tables
 from winsweep.attempt import arrays, history
 from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.retry import ChainProgress
@@ -100,6 +101,7 @@ def reconcile(
     if workspace.has_table:
         publish_table(workspace.store, workspace.study.name, workspace.table(judged_cells(workspace, items)).key)
     publish_analyses(workspace)
+    earlier_tables.record(workspace)
     if all(i.state == "done" for i in items):
         return Look(items, {}, [], finalizer=False)  # and SLURM was not asked anything
     with Lock(workspace):

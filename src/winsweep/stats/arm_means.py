@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
+
+from winsweep.stats import bootstrap
+from winsweep.stats.bootstrap import Arm as Drawn
 from winsweep.stats.comparison import Scored
 from winsweep.stats.control import FIGURES, Control
 from winsweep.stats.differences import Arm, arm_of
@@ -15,6 +19,7 @@ AVERAGED = (
     "share_ties",
     "share_identical",
     "position_bias_pct",
+    "share_disagree",
     "jury_alpha",
     "jury_agreement",
     "mean_chars",
@@ -84,6 +89,28 @@ def mean_row(of: Family, varying: Sequence[str], published: Mapping[str, tuple[f
         }
         row["note"] = "; ".join(filter(None, (row["note"], PUBLISHED)))
     return row
+
+
+def drawn_of(of: Sequence[Family], arms: Sequence[Arm], num: int, difficulty_N: np.ndarray | None) -> list[Drawn]:
+    """Each arm's win rates over `num` draws of its instructions."""
+    return [
+        bootstrap.arm_of(arm.model, arm.name, arm.seeds, _unzip(rows)[1], num, difficulty_N)
+        for arm, rows in zip(arms, of, strict=True)
+    ]
+
+
+def with_draws(rows: Sequence[Row], means: Sequence[Row], of: Sequence[Family], drawn: Sequence[Drawn]) -> list[Row]:
+    """The rows of the table with the columns of their draws: of one seed over instructions, of a mean over both."""
+    of_cells = {
+        id(row): bootstrap.columns_of(arm.rates_BS[:, s])
+        for arm, family in zip(drawn, of, strict=True)
+        for s, (row, _) in enumerate(family)
+    }
+    of_means = [bootstrap.columns_of(arm.mean_B()) for arm, family in zip(drawn, of, strict=True) if len(family) > 1]
+    return [
+        *({**row, **of_cells[id(row)]} for row in rows),
+        *({**row, **found} for row, found in zip(means, of_means, strict=True)),
+    ]
 
 
 def _name(row: Row, varying: Sequence[str]) -> str:

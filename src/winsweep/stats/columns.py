@@ -42,6 +42,8 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "share_identical": "fraction of rows whose two outputs are the same text: ties, for which no judge is asked",
         "position_bias_pct": "where both orders were judged: what the candidate wins shown first, less what it wins "
         "shown second, in points",
+        "share_disagree": "where both orders were judged: fraction of those rows in which the orders name different "
+        "winners; a verdict without weights then is a tie that no judge meant, and is in share_ties, too",
         "jury_alpha": "where a jury judged: Krippendorff's alpha of its judges' preferences, 1 at best, 0 by chance",
         "jury_agreement": "where a jury judged: fraction of pairs of judges and rows with the same verdict",
         "jury_win_rates_pct": "where a jury judged: win rate by each judge alone, in the order of judge_model",
@@ -80,6 +82,14 @@ PROVENANCE: Mapping[str, str] = MappingProxyType(
         "commit": "commit of winsweep that judged it; +changes if files differed",
     }
 )
+BOOTSTRAP: Mapping[str, str] = MappingProxyType(
+    {
+        "bootstrap_error_pct": "only with compare: {bootstrap: …}: standard error of paired_win_rate_pct, or of the "
+        "difference, over drawn instructions and, of several, seeds",
+        "bootstrap_low_pct": "2.5 % of the draws are below it",
+        "bootstrap_high_pct": "2.5 % of the draws are above it",
+    }
+)
 DIFFERENCES: Mapping[str, str] = MappingProxyType(
     {
         "model": "base model",
@@ -94,6 +104,8 @@ DIFFERENCES: Mapping[str, str] = MappingProxyType(
         "high_pct": "upper end",
         "p": "two-sided p of no difference (Student's t)",
         "p_holm": "the same, corrected for all rows of this file against parity, or all between arms (Holm 1979)",
+        "instructions_needed": "where p_holm is 0.05 or more: instructions that would find a difference of this size 4 "
+        "times in 5 with these seeds; empty where only more seeds would, and where it is found already",
         "num_seeds": "seeds of arm",
         "num_seeds_against": "seeds of against",
     }
@@ -115,6 +127,28 @@ STYLE: Mapping[str, str] = MappingProxyType(
     }
 )
 
+RANKING: Mapping[str, str] = MappingProxyType(
+    {
+        "model": "base model",
+        "arm": "an arm, with the recipe fields that vary",
+        "rank": "its place by strength, of the arms that were compared with each other; 1 is the strongest",
+        "rank_low": "first place that the tests of all pairs of arms leave to it (Holm, 0.05)",
+        "rank_high": "last place",
+        "strength": "logit of Bradley and Terry's model, ties being half; the mean of the arms is 0",
+        "standard_error": "its standard error over seeds and instructions",
+        "low": "lower end of its 95 % interval",
+        "high": "upper end",
+        "win_rate_pct": "what it wins of an arm of average strength, expected; not corrected for length",
+        "win_rate_low_pct": "lower end of its 95 % interval",
+        "win_rate_high_pct": "upper end",
+        "note": "what a reader must know of the ranking",
+        "num_arms": "arms in the ranking",
+        "num_seeds": "seeds in it",
+        "n": "instructions in it",
+        "ranking_key": "digest of the comparisons that it is made from",
+    }
+)
+
 
 def header(varying: Iterable[str]) -> list[str]:
     """The columns of results.csv; recipe fields that vary stand after the seed, by name."""
@@ -130,9 +164,13 @@ def varying(names: Iterable[str]) -> list[str]:
 def text() -> str:
     """The contract for a person to read."""
     files = (
-        ("results/STUDY.csv", {**NAMES, "…": "the recipe fields that vary", **COLUMNS, **MEAN_COLUMNS, **PROVENANCE}),
-        ("results/STUDY.differences.csv", DIFFERENCES),
+        (
+            "results/STUDY.csv",
+            {**NAMES, "…": "the recipe fields that vary", **COLUMNS, **MEAN_COLUMNS, **PROVENANCE, **BOOTSTRAP},
+        ),
+        ("results/STUDY.differences.csv", {**DIFFERENCES, **BOOTSTRAP}),
         ("results/STUDY.style.csv", {**NAMES, "…": "the recipe fields that vary", **STYLE}),
+        ("results/STUDY.ranking.csv", RANKING),
     )
     return "\n".join(
         line for file, columns in files for line in (file, *(f"  {name:26s} {what}" for name, what in columns.items()))

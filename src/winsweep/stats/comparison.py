@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from winsweep.errors import BadData, Incomplete
-from winsweep.judge.questions import drift, sampled
+from winsweep.judge.questions import TIE, drift, sampled
 from winsweep.stats.annotations import Judged, align, is_preference, judged
 from winsweep.stats.control import Control
 from winsweep.stats.jury_agreement import jury_agreement, told
@@ -79,6 +79,7 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         "share_ties": float((wins_N == 0.5).mean()),
         "share_identical": sum(row["output_1"] == row["output_2"] for row in rows) / len(rows),
         "position_bias_pct": position_bias_pct(rows),
+        "share_disagree": share_disagree(rows),
         "jury_alpha": jury and jury.alpha,
         "jury_agreement": jury and jury.share_same,
         "jury_win_rates_pct": jury and " ".join(f"{rate:.1f}" for rate in jury.win_rates_pct),
@@ -132,6 +133,14 @@ def position_bias_pct(rows: Sequence[Row]) -> float | None:
                 "whose mean it is; judge that pair again"
             )
     return 100 * sum(orders[1] - orders[0] for _, _, orders in both) / len(both) if both else None
+
+
+def share_disagree(rows: Sequence[Row]) -> float | None:
+    """The fraction of rows judged in both orders whose two orders name different winners; None where no row was. A
+    judge's own ties are none of them.
+    """
+    both = [o for row in rows if (o := row.get("preferences_by_order")) is not None]
+    return sum((a - TIE) * (b - TIE) < 0 for a, b in both) / len(both) if both else None
 
 
 def off_grammar(rows: Sequence[Row]) -> str:

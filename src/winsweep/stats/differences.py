@@ -2,6 +2,7 @@
 corrected for their number.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from winsweep.stats.comparison import Scored
 from winsweep.stats.control import Control
+from winsweep.stats.power import LEVEL, instructions_needed
 from winsweep.stats.uncertainty import Estimate, difference, holm, interval_pct, over_seeds, over_seeds_of_many
 
 PARITY = 50.0
@@ -59,13 +61,17 @@ def difference_rows(arms: Sequence[Arm]) -> list[dict[str, object]]:
     parity.
     """
     arms = [arm for arm in arms if not arm.is_reference]
-    parity = [_line(arm, "parity", None, _beyond_parity(arm.mean())) for arm in arms]
+    parity = [
+        (_line(arm, "parity", None, found), found, len(arm.instructions))
+        for arm in arms
+        for found in [_beyond_parity(arm.mean())]
+    ]
     alike: dict[tuple, list[Arm]] = {}
     for arm in arms:
         alike.setdefault((arm.model, arm.instructions), []).append(arm)
     behind = {id(arm): of[n + 1 :] for of in alike.values() for n, arm in enumerate(of)}
     pairs = [
-        _line(a, b.name, len(b.seeds), found)
+        (_line(a, b.name, len(b.seeds), found), found, len(a.instructions))
         for a in arms
         for b, found in zip(behind[id(a)], _from_each(a, behind[id(a)]), strict=True)
     ]
@@ -102,7 +108,7 @@ def _unmatched(a: Arm, b: Arm) -> Estimate:
 def _beyond_parity(found: Estimate) -> Estimate:
     """Its interval is that of the win rate, which stays on the scale."""
     low, high = interval_pct(found.value, found.error, found.freedom)
-    return Estimate(found.value - PARITY, found.error, low - PARITY, high - PARITY, found.freedom)
+    return Estimate(found.value - PARITY, found.error, low - PARITY, high - PARITY, found.freedom, found.parts)
 
 
 def _line(arm: Arm, against: str, num_seeds_against: int | None, found: Estimate) -> dict[str, object]:
@@ -120,5 +126,23 @@ def _line(arm: Arm, against: str, num_seeds_against: int | None, found: Estimate
     }
 
 
-def _corrected(family: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
-    return [{**line, "p_holm": p} for line, p in zip(family, holm([line["p"] for line in family]))]
+def _corrected(family: Sequence[tuple[Mapping[str, Any], Estimate, int]]) -> list[dict[str, object]]:
+    """The lines of a family of tests (each with its estimate and the number of instructions), with what hangs on how
+    many tests there are.
+    """
+    p_holm = holm([line["p"] for line, *_ in family])
+    left = [i for i, p in enumerate(p_holm) if p >= LEVEL]
+    needed: dict[int, int] = {}
+    if left:
+        found_T = instructions_needed(
+            np.array([abs(family[i][1].value) for i in left]),
+            np.array([family[i][1].parts for i in left]),
+            np.array([family[i][2] for i in left]),
+            np.array([family[i][0]["num_seeds"] for i in left]),
+            LEVEL / len(left),
+        )
+        needed = {i: int(num) for i, num in zip(left, found_T.tolist(), strict=True) if math.isfinite(num)}
+    return [
+        {**line, "p_holm": p, "instructions_needed": needed.get(i)}
+        for i, ((line, *_), p) in enumerate(zip(family, p_holm, strict=True))
+    ]

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+
 from winsweep.attempt.job import Job
 from winsweep.errors import Incomplete
-from winsweep.stats.arm_means import Family, arms_of, families, mean_row
-from winsweep.stats.columns import DIFFERENCES, NAMES, STYLE, header
+from winsweep.stats.arm_means import Family, arms_of, drawn_of, families, mean_row, with_draws
+from winsweep.stats.bootstrap import beside
+from winsweep.stats.columns import BOOTSTRAP, DIFFERENCES, NAMES, STYLE, header
 from winsweep.stats.comparison import KEPT, Scored, score
 from winsweep.stats.control import Control, control_of
 from winsweep.stats.differences import difference_rows
@@ -46,7 +49,7 @@ def write(job: Job) -> None:
             | (picked[cell["choice"]] if "choice" in cell else {})
         )
         job.progress(i + 1, len(cells))
-    _write_csv(job, varying, rows, families(rows, scored, varying), control)
+    _write_csv(job, varying, rows, families(rows, scored, varying), control, table.difficulty_N if table else None)
     write_atomic(job.out / "instructions.json", instructions_json(asked, rows, scored).encode())
     if picked:
         write_atomic(job.out / "choices.csv", choices_csv(job, list(picked)).encode())
@@ -58,14 +61,19 @@ def _write_csv(
     rows: Sequence[Mapping[str, object]],
     of: Sequence[Family],
     control: Control,
+    difficulty_N: np.ndarray | None,
 ) -> None:
     published = {family: (mean, std) for family, mean, std in job.params.get("published", ())}
+    arms = arms_of(of, varying, control)
     means = [mean_row(family, varying, published) for family in of if len(family) > 1]
-    write_atomic(job.out / "results.csv", to_csv(header(varying), [*rows, *means]).encode())
-    tested = [{**line, "control": control} for line in difference_rows(arms_of(of, varying, control))]
-    write_atomic(job.out / "differences.csv", to_csv(list(DIFFERENCES), tested).encode())
-    names = [*NAMES, *varying, *STYLE]
-    write_atomic(job.out / "style.csv", to_csv(names, style_rows(of, varying)).encode())
+    told, tested = [*rows, *means], [{**line, "control": control} for line in difference_rows(arms)]
+    more = list(BOOTSTRAP) if "bootstrap" in job.params else []
+    if more:
+        drawn = drawn_of(of, arms, job.params["bootstrap"], difficulty_N)
+        told, tested = with_draws(rows, means, of, drawn), beside(tested, drawn)
+    write_atomic(job.out / "results.csv", to_csv([*header(varying), *more], told).encode())
+    write_atomic(job.out / "differences.csv", to_csv([*DIFFERENCES, *more], tested).encode())
+    write_atomic(job.out / "style.csv", to_csv([*NAMES, *varying, *STYLE], style_rows(of, varying)).encode())
 
 
 def choices_csv(job: Job, names: list[str]) -> str:

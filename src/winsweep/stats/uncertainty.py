@@ -5,7 +5,7 @@ Shapes: S seeds of an arm, N instructions that all of them answered.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, logit, stdtr, stdtrit
@@ -15,13 +15,17 @@ Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean in percentage points with its standard error, 95 % interval (Student's t) and degrees of freedom."""
+    """A mean in percentage points with its standard error, 95 % interval (Student's t) and degrees of freedom.
+
+    `parts`: its variance over seeds, over rows, and what both of these hold; none where they are not told apart.
+    """
 
     value: float
     error: float
     low: float
     high: float
     freedom: float
+    parts: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def p_of(self, null: float) -> float:
         """Two-sided p of the value being `null`; 1 where it is exactly that, without any spread."""
@@ -47,7 +51,10 @@ def over_seeds_of_many(values_MS: np.ndarray, psi_MSN: np.ndarray, least_error_M
     rows_M = psi_MSN.mean(axis=1).var(axis=1, ddof=1) / num
     if num_seeds == 1:
         variance_M = np.maximum(rows_M, least_error_M**2)
-        return [estimate(float(v), float(x), num - 1) for v, x in zip(values_MS[:, 0], variance_M, strict=True)]
+        return [
+            replace(estimate(float(v), float(x), num - 1), parts=(0.0, float(x), 0.0))
+            for v, x in zip(values_MS[:, 0], variance_M, strict=True)
+        ]
     seeds_M = values_MS.var(axis=1, ddof=1) / num_seeds
     whole_M = psi_MSN.reshape(num_all, -1).mean(axis=1)
     both_MSN = psi_MSN - psi_MSN.mean(axis=1, keepdims=True) - psi_MSN.mean(axis=2, keepdims=True)
@@ -68,7 +75,8 @@ def _of_parts(
     """The estimate from the variances over seeds, over rows and of both."""
     variance = max(together, seeds, rows, least_error**2)
     freedom = variance**2 / (seeds**2 / (num_seeds - 1) + rows**2 / (num - 1)) if seeds + rows else num - 1
-    return estimate(value, variance, min(freedom, num - 1))
+    both = seeds + rows - together
+    return replace(estimate(value, variance, min(freedom, num - 1)), parts=(seeds, rows, both))
 
 
 def difference(

@@ -51,6 +51,6 @@ class Containment:
 class Analysis:
     """An ask of a stage other than the table's, and the cell whose model or outputs it looks at."""
 
-    stage: Literal["rank", "drift", "containment"]
+    stage: Literal["rank", "drift", "containment", "judge"]
     cell: Cell
-    ask: RankingTest | Drift | Containment
+    ask: RankingTest | Drift | Containment | Comparison  # the last with another arm than the table has

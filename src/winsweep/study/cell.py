@@ -1,6 +1,6 @@
 """What a table asks for: models, tasks, arms and comparisons, as values that hold exactly what decides the numbers."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from winsweep.artifact import Artifact
@@ -206,21 +206,6 @@ class Cell:
         """The finetune whose outputs are judged; None for an untrained model."""
         model = self.comparison.candidate.model
         return model if isinstance(model, Training) else None
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows of one CSV."""
-
-    name: str
-    cells: tuple[Cell, ...]
-    difficulty: LocalFile | None = None  # AlpacaEval's table for its 805 instructions
-    published: tuple[tuple[str, float, float], ...] = ()  # MODEL.ARM, mean and standard deviation in percent
-    control: Literal["length", "style", "none"] = "length"  # of the win rate that is tested and shown first
-
-    def only(self, cells: tuple[Cell, ...]) -> "Table":
-        """The table of some of its cells."""
-        return replace(self, cells=cells)
 
 
 def untrained(model: Training | Model) -> Model:

@@ -46,11 +46,20 @@ def read(node: Node, parts: Reads) -> Judge:
     given |= {key: _text(v, parts) for key, v in given.items() if key in fields and _is_file(fields[key])}
     kind = next((k for k in ("hf_id", "path") if k in given), None)
     if kind is None or "weights" not in fields:
-        return Judge(name, module.VERSION, strict.read_fields(module.Options, given, node), code)
+        options = strict.read_fields(module.Options, given, node)
+        return Judge(name, module.VERSION, _in_orders(module, options, given), code)
     weights = parts.base(kind, given, node)  # of a judge that is a model on this machine
     rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
     options = replace(strict.read_fields(module.Options, rest, node), weights=weights)
-    return Judge(name, module.VERSION, options, code)
+    return Judge(name, module.VERSION, _in_orders(module, options, given), code)
+
+
+def _in_orders(module: ModuleType, options: Any, given: Mapping[str, Node]) -> Any:
+    """The options of a judge; where the study does not say, in both orders if the judge's file says so. The field's own
+    default cannot, as it is what older keys mean.
+    """
+    usual = getattr(module, "asks_in_both_orders", None)
+    return replace(options, both_orders=True) if usual and "both_orders" not in given and usual(options) else options
 
 
 def _is_file(field: "Field[object]") -> bool:

@@ -23,7 +23,7 @@ from winsweep.study.web_file import UrlFile
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 # what names in results/ go on with
-RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containment)(\.|$)", re.IGNORECASE)
+RESERVED = re.compile(r"\.(differences|choices|instructions|plans|ranking|rank|drift|containment)(\.|$)", re.IGNORECASE)
 MOST_LETTERS = 100  # of a name; file systems allow 255 for all that a file is called
 MOST_FILES = 20_000  # of a directory that a study names
 URL = re.compile(r"https?://[^\s/]+/\S+")

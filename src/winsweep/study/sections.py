@@ -134,6 +134,11 @@ class Compare:
 
     judge: str | JudgeEntry  #: the judge: `NAME`, or `{from: NAME, …}` with its options
     reference: Reference  #: what outputs are compared with
+    #: compare arms with each other, too, and rank them in STUDY.ranking.csv: `true` within each model, `models` across
+    #: models as well
+    all_pairs: bool | Literal["models"] = False
+    #: how often instructions and seeds are drawn for errors by resampling beside the others; 100 to 100000 [draws]
+    bootstrap: int | None = field(default=None, metadata={"low": 100, "high": 100_000})
     difficulty: File | None = None  #: AlpacaEval's table `df_gamed.csv`, for the official length-controlled win rate
     #: what the headline win rate is controlled for: `length`, `style` (length and Markdown) or `none`; the table has
     #: all three, this one is tested and shown first

@@ -9,11 +9,12 @@ from pathlib import Path
 from winsweep import plugins, strict
 from winsweep.errors import BadStudy
 from winsweep.strict import Node
-from winsweep.study import selection
+from winsweep.study import all_pairs, selection
+from winsweep.study.all_pairs import Pair
 from winsweep.study.analyses import read_analyses
 from winsweep.study.analysis import Analysis
 from winsweep.study.arms import Arm, Common, adapter_arms, refuse_same, refuse_twins, task_arms
-from winsweep.study.cell import Cell, Decoding, Judge, LocalFile, Source, Table
+from winsweep.study.cell import Cell, Decoding, Judge, LocalFile, Source
 from winsweep.study.cells import Cells, families
 from winsweep.study.frame import Frame
 from winsweep.study.inheritance import read_extended
@@ -24,6 +25,7 @@ from winsweep.study.rules import Grammar
 from winsweep.study.sections import Compare, StudyFile
 from winsweep.study.selection import Selection
 from winsweep.study.starts import ModelEntry
+from winsweep.study.table import Control, Table
 from winsweep.study.web_file import UrlFile
 
 SECTIONS = strict.keys(StudyFile)
@@ -45,6 +47,7 @@ class Study:
     notes: str = ""  # shown under the table
     analyses: Mapping[str, Analysis] = dataclasses.field(default_factory=dict)
     grammars: Mapping[str, Grammar] = dataclasses.field(default_factory=dict)  # by the place that names each
+    pairs: tuple[Pair, ...] = ()  # cells that are compared with each other
 
 
 def read_study(path: Path, fingerprint: Fingerprint, lenient: bool = False) -> Study:
@@ -75,7 +78,8 @@ class _Reader:
         name, notes = seen.of(self.name), seen.of(self.notes)
         compare = seen.of(self.compare) or {}
         judge, difficulty = seen.of(self.judge_of, compare), seen.of(self.difficulty, compare)
-        control = seen.of(strict.option, Compare, "control", compare)
+        control, draws = seen.of(self.control_and_draws, compare) or ("length", None)
+        scope = seen.of(all_pairs.read, compare)
         seen.of(lambda: compare["reference"].mapping() if "reference" in compare else {})
         instructions, seeds = seen.of(self.instructions), seen.of(self.seeds)
         models, points = seen.of(self.models), seen.of(self.points)
@@ -91,17 +95,19 @@ class _Reader:
         cells = seen.of(asked.read, seen, present(models), present(points), present(seeds)) or ()
         seen.stop()
         analyses, published = seen.of(self.analyses, cells, asked.arms), seen.of(self.published, cells)
+        pairs = (seen.of(all_pairs.pairs, cells, scope, compare["all_pairs"]) or ()) if scope else ()
         seen.stop()
         return Study(
             present(name),
             self.path,
-            Table(present(name), cells, difficulty, present(published), present(control)),
+            Table(present(name), cells, difficulty, present(published), control, draws),
             self.parts.files,
             self.parts.urls,
             self.parts.missing,
             present(notes),
-            present(analyses),
+            {**present(analyses), **all_pairs.analyses(pairs, cells)},
             self.parts.grammars,
+            pairs,
         )
 
     def points(self) -> list[dict[str, Node]]:
@@ -139,6 +145,16 @@ class _Reader:
 
     def compare(self) -> dict[str, Node]:
         return self.need("compare").mapping()
+
+    def control_and_draws(self, compare: dict[str, Node]) -> tuple[Control, int | None]:
+        """What the tested win rate is controlled for, and draws of a bootstrap."""
+        control: Control = strict.option(Compare, "control", compare)
+        draws: int | None = strict.option(Compare, "bootstrap", compare)
+        if draws and control != "length":
+            raise compare["bootstrap"].error(
+                f"found it beside control: {control}", "it draws win rates at equal length", "type control: length"
+            )
+        return control, draws
 
     def difficulty(self, compare: dict[str, Node]) -> LocalFile | None:
         strict.refuse_unknown(compare, strict.keys(Compare), self.given.get("compare", self.root))

@@ -9,6 +9,17 @@ function ranking() {
   el("p", { class: "caption" }, "How often a model gives the true response of an instruction a higher likelihood than another row's response. 50: chance.")];
 }
 
+function armRanking() {
+  const rows = CONTENTS.ranking;
+  if (!rows.length) return null;
+  const notes = [...new Set(rows.map((r) => r.note).filter(Boolean))];
+  return [plainTable("arm-ranks", [["rank", "number"], ["may be", "number"], ["model"], ["arm"], ["wins, %", "number"], ["95 % interval", "number"], ["strength", "number"]],
+    rows.map((r) => [String(r.rank), r.rank_low === r.rank_high ? String(r.rank_low) : `${r.rank_low} to ${r.rank_high}`, r.model, r.arm, fixed(r.win_rate_pct),
+      `${fixed(r.win_rate_low_pct)} to ${fixed(r.win_rate_high_pct)}`, fixed(r.strength, 2)])),
+  el("p", { class: "caption" }, "Every arm was compared with every other one (Bradley and Terry's model; ties are half). Wins: expected against an arm of average strength, not corrected for length. ",
+    "May be: ranks that the tests of all pairs leave open (Holm, 0.05). ", notes.join(" "))];
+}
+
 function containment() {
   const rows = CONTENTS.analyses.containment;
   if (!rows.length) return null;

@@ -4,6 +4,7 @@ const SECTIONS = [
   ["win-rates", "Win rates", forest],
   ["table", "Table", table],
   ["differences", "Which arms differ", differences],
+  ["arm-ranking", "Arms against each other", armRanking],
   ["length", "Win rate and length", lengthRatio],
   ["style", "Length and style", style],
   ["categories", "By category", categories],

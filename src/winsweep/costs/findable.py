@@ -1,0 +1,90 @@
+"""What a study will be able to find, in words, before it is run: from its numbers of instructions, seeds and arms."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from winsweep.costs import forecast
+from winsweep.results import path_of
+from winsweep.study.cell import Cell
+from winsweep.workspace import Workspace
+
+if TYPE_CHECKING:
+    from winsweep.stats.power import Noise
+
+LARGEST = 100_000_000  # bytes of an earlier table's figures that are read
+
+
+def lines(workspace: Workspace) -> list[str]:
+    """Two lines: the differences that are found 4 times in 5, of an arm from 50 and of two arms, and what is assumed.
+    Nothing where the instructions cannot be counted, or no arm is tested.
+    """
+    cells = [workspace.cells[label] for label in workspace.judged if label in workspace.cells]
+    arms = _tested(cells)
+    if not workspace.has_table or not arms:
+        return []
+    num = forecast.num_rows(workspace, next(iter(workspace.judged.values())).inputs["instructions"])
+    if num is None or num < 2:
+        return []
+    from winsweep.stats import power  # scipy
+
+    num_seeds = len({cell.seed for cell in cells})
+    noise = _seen(path_of(workspace).with_suffix(".instructions.json")) or power.PUBLISHED
+    of_parity = power.detectable(power.of_parity(noise, num, num_seeds), num, num_seeds, len(arms))
+    num_pairs = sum(model == other for (model, *_), (other, *_) in combinations(arms, 2))
+    found = f"an arm {of_parity:.1f} points or more from 50 is found 4 times in 5"
+    tests = f"{len(arms):,}"
+    if num_pairs:
+        apart = power.detectable(power.of_two_arms(noise, num, num_seeds), num, num_seeds, num_pairs)
+        found += f", and so are two arms {apart:.1f} points or more apart"
+        tests += f" and {num_pairs:,}"
+    seeds = f"{num_seeds} seeds" if num_seeds > 1 else "1 seed"
+    corrected = "" if tests == "1" else f" after Holm's correction for {tests} tests"
+    return [f"{num:,} instructions × {seeds}: {found} (p < 0.05{corrected})", f"    assumed: {noise.source}"]
+
+
+def _tested(cells: Sequence[Cell]) -> list[tuple[object, ...]]:
+    """The arms of each model that are not their own reference."""
+    return list(
+        dict.fromkeys((c.model, c.task, c.varying) for c in cells if c.comparison.candidate != c.comparison.reference)
+    )
+
+
+def _seen(path: Path) -> "Noise | None":
+    """What moved the wins of the study's last table; None where there is none, or it says too little."""
+    from winsweep.stats.power import noise_of
+
+    try:
+        if path.stat().st_size > LARGEST:
+            return None
+        cells = json.loads(path.read_bytes())["cells"]
+        return noise_of(_arms(cells), f"what moved the wins in this study's last table, {path.name}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _arms(cells: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Win rates and influences of the arms of the largest group that were judged on the same instructions."""
+    import numpy as np
+
+    groups: dict[tuple, dict[tuple, list[Mapping[str, Any]]]] = {}
+    for cell in cells:
+        row = cell["row"]
+        arm = (row["model"], row["task"], *(v for k, v in row.items() if k in _varying(row)))
+        groups.setdefault((row["model"], *cell["instruction"]), {}).setdefault(arm, []).append(cell)
+    largest = max(groups.values(), key=len, default={})
+    return [
+        (
+            np.array([cell["row"]["paired_win_rate_pct"] for cell in of]),
+            np.array([cell["paired_influence_pct"] for cell in of]),
+        )
+        for of in largest.values()
+    ]
+
+
+def _varying(row: Mapping[str, Any]) -> list[str]:
+    from winsweep.stats.columns import varying
+
+    return varying(row)
