@@ -14,6 +14,7 @@ def want(ask: Table, need: Need) -> Want:
     params: dict[str, object] = {"cells": [_row(cell, judged[cell.label], need) for cell in ask.cells]}
     params |= {"difficulty": ask.difficulty} if ask.difficulty else {}
     params |= {"published": ask.published} if ask.published else {}
+    params |= {"calibration": dict(ask.calibration)} if ask.calibration else {}
     inputs = judged | {
         _named(t.choice): need("choose", t.choice) for cell in ask.cells if (t := cell.training) and t.choice
     }

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
@@ -19,7 +19,6 @@ from winsweep import command_names, paths, screen
 from winsweep.errors import BadStudy, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
-    from winsweep.judge.ledger import Ledger
     from winsweep.stats.official import Table
     from winsweep.stats.one_file import Report
     from winsweep.study.cell import Judge
@@ -151,6 +150,7 @@ def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, l
     """Annotations of outputs, kept in the store so that no pair is judged twice, and notes of how the two sides were
     matched.
     """
+    from winsweep import named_judge
     from winsweep.stats import alpaca_files
 
     if lacking := " ".join(
@@ -165,43 +165,17 @@ def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, l
         if num_spaced
         else []
     )
-    return *annotate(pairs, judge_of(a.judge, a.store), a.store), notes
-
-
-def judge_of(words: str, store: Path) -> "Judge":
-    """A judge as a study names it."""
-    import dataclasses
-
-    import yaml
-
-    from winsweep.store.fingerprint import Fingerprints
-    from winsweep.strict import Node
-    from winsweep.study.parts import Parts
-
-    try:
-        value = yaml.safe_load(words)
-    except yaml.YAMLError:
-        raise BadStudy(
-            f"--judge: {words!r} is not YAML; legal is a name or a mapping such as '{{from: alpaca, model: gpt-4.1}}'"
-        ) from None
-    inner = {str(k): Node(v, "--judge", 1, str(k)) for k, v in value.items()} if isinstance(value, dict) else value
-    parts = Parts(Path.cwd() / "study.yaml", Fingerprints(store / ".cache" / "digests.json"))
-    judge = parts.judge(Node(inner, "--judge", 1, "judge"))
-    for why in parts.missing.values():
-        raise BadStudy(why)
-    options: Any = judge.options  # a dataclass of the judge's own module
-    weights = getattr(options, "weights", None)  # of a judge that is a model on this machine
-    if path := parts.files.get(getattr(weights, "sha256", "")):
-        judge = dataclasses.replace(judge, options=dataclasses.replace(options, path=str(path)))
-    return judge
+    return *annotate(pairs, named_judge.judge_of(a.judge, a.store), a.store), notes
 
 
 def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list[dict]]:
     """The only place here that asks a judge: judgements are kept one by one in the store's ledger, whole files under a
     digest of judge and pairs.
     """
-    from winsweep import keys, plugins
+    from winsweep import keys, named_judge, plugins
+    from winsweep.judge import prices
     from winsweep.judge.ledger import Ledger, place
+    from winsweep.judge.questions import Order, ask_about
     from winsweep.store.manifest import kept
 
     module = plugins.known(plugins.JUDGES, judge.name, judge.code)
@@ -213,7 +187,10 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(*place(store, judge.name, judge.version, identity))
-    told = "" if path.exists() else f" ({ahead(judge, pairs, ledger)})"
+    workload = prices.workload_of(judge)
+    order: Order = "both" if workload and workload.per_pair == 2 else "hash"
+    asked = {s.question for pair in pairs for s in ask_about(pair, order)} if workload else set()
+    told = "" if path.exists() else f" ({named_judge.ahead(judge, asked, len(pairs), ledger)})"
     print(f"{len(pairs) if told else 0} of {len(pairs)} pairs to judge{told}; kept in {path.parent}", file=sys.stderr)
 
     def ask() -> list[dict]:
@@ -224,20 +201,6 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
         return [rows[pair["instruction"]] for pair in pairs]
 
     return path, kept(path, ask)
-
-
-def ahead(judge: "Judge", pairs: list[dict], ledger: "Ledger") -> str:
-    """What judging will take, after what the ledger knows."""
-    from winsweep.costs import judge_cost
-    from winsweep.judge import prices
-    from winsweep.judge.questions import ask_about
-
-    workload, limits = prices.workload_of(judge), getattr(judge.options, "limits", None)
-    if not workload:
-        return judge_cost.ahead(judge.name, None, {}, (), unseen=len(pairs))
-    asked = {s.question for pair in pairs for s in ask_about(pair, "both" if workload.per_pair == 2 else "hash")}
-    known = ledger.find(asked)
-    return judge_cost.ahead(judge.name, workload, vars(limits) if limits else {}, asked - known.keys(), len(known))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from winsweep import screen
+from winsweep import judge_card, screen
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
 from winsweep.store.store import RECORD
@@ -37,7 +37,8 @@ def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     said = [
         f"note     {screen.few(list(of))}: {_percent(of.values())} {WORDS[name][1]}" for name, of in found.items() if of
     ]
-    return said + [f"note     {line}" for line in unanswerable(workspace)] + not_looked_at(workspace)
+    said += [f"note     {line}" for line in (*unanswerable(workspace), *judge_card.against(workspace))]
+    return said + not_looked_at(workspace)
 
 
 def unanswerable(workspace: Workspace) -> list[str]:

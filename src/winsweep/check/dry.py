@@ -5,7 +5,7 @@ models, judges and machines before anything runs.
 from collections import Counter
 from collections.abc import Sequence
 
-from winsweep import arm_grid, failed, inspection, prefetch, remarks, screen
+from winsweep import arm_grid, failed, inspection, judge_card, prefetch, remarks, screen
 from winsweep.check import early, room
 from winsweep.check.room import GpuGb
 from winsweep.costs import forecast
@@ -38,8 +38,9 @@ def say_amounts(workspace: Workspace, items: Sequence[Item], detail: Detail) -> 
     """
     print(prefetch.not_there(workspace, items, detail.verbose), end="")
     looked = inspection.findings(workspace)
-    unfair = [f"note: {line}" for line in remarks.unanswerable(workspace)]
-    print("\n".join([*inspection.lines(looked), *unfair, *forecast.lines(workspace, items, detail.verbose)]))
+    notes = [f"note: {line}" for line in (*remarks.unanswerable(workspace), *judge_card.against(workspace))]
+    amounts = [*forecast.lines(workspace, items, detail.verbose), *judge_card.figures(workspace)]
+    print("\n".join([*inspection.lines(looked), *notes, *amounts]))
     return looked
 
 

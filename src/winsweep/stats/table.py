@@ -10,6 +10,7 @@ from pathlib import Path
 from winsweep.attempt.job import Job
 from winsweep.errors import Incomplete
 from winsweep.stats.arm_means import arms_of, families, mean_row
+from winsweep.stats.calibrated import corrected
 from winsweep.stats.columns import DIFFERENCES, header
 from winsweep.stats.comparison import KEPT, Scored, score
 from winsweep.stats.differences import difference_rows
@@ -54,7 +55,11 @@ def _write_csv(
     of = families(rows, scored, varying)
     arms = arms_of(of, varying)
     means = [mean_row(family, arm, varying, published) for family, arm in zip(of, arms) if len(family) > 1]
-    write_atomic(job.out / "results.csv", to_csv(header(varying), [*rows, *means]).encode())
+    told = [*rows, *means]
+    if by := job.params.get("calibration"):
+        groups = [[cell] for cell in scored] + [[cell for _, cell in family] for family in of if len(family) > 1]
+        told = [{**row, **corrected(cells, by)} for row, cells in zip(told, groups, strict=True)]
+    write_atomic(job.out / "results.csv", to_csv(header(varying, bool(by)), told).encode())
     write_atomic(job.out / "differences.csv", to_csv(list(DIFFERENCES), difference_rows(arms)).encode())
 
 

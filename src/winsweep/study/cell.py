@@ -214,6 +214,8 @@ class Table:
     cells: tuple[Cell, ...]
     difficulty: LocalFile | None = None  # AlpacaEval's table for its 805 instructions
     published: tuple[tuple[str, float, float], ...] = ()  # MODEL.ARM, mean and standard deviation in percent
+    # what the judge's card says of its errors, by name; nothing without a card that has people's votes
+    calibration: tuple[tuple[str, float], ...] = ()
 
     def only(self, cells: tuple[Cell, ...]) -> "Table":
         """The table of some of its cells."""

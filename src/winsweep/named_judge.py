@@ -1,0 +1,52 @@
+"""A judge that a person names on the command line, as a study would, and what asking it will take."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from winsweep.errors import BadStudy
+from winsweep.judge.ledger import Ledger
+from winsweep.judge.questions import Question
+from winsweep.study.cell import Judge
+
+
+def judge_of(words: str, store: Path) -> Judge:
+    """A judge as a study names it; BadStudy."""
+    import yaml
+
+    from winsweep.store.fingerprint import Fingerprints
+    from winsweep.strict import Node
+    from winsweep.study.parts import Parts
+
+    try:
+        value = yaml.safe_load(words)
+    except yaml.YAMLError:
+        raise BadStudy(
+            f"--judge: {words!r} is not YAML; legal is a name or a mapping such as '{{from: alpaca, model: gpt-4.1}}'"
+        ) from None
+    inner = {str(k): Node(v, "--judge", 1, str(k)) for k, v in value.items()} if isinstance(value, dict) else value
+    parts = Parts(Path.cwd() / "study.yaml", Fingerprints(store / ".cache" / "digests.json"))
+    judge = parts.judge(Node(inner, "--judge", 1, "judge"))
+    for why in parts.missing.values():
+        raise BadStudy(why)
+    return with_path(judge, parts.files)
+
+
+def with_path(judge: Judge, files: Mapping[str, Path]) -> Judge:
+    """The judge with the directory of its weights, where it is a model on this machine; `files` by sha256."""
+    options: Any = judge.options  # a dataclass of the judge's own module
+    path = files.get(getattr(getattr(options, "weights", None), "sha256", ""))
+    return dataclasses.replace(judge, options=dataclasses.replace(options, path=str(path))) if path else judge
+
+
+def ahead(judge: Judge, questions: set[Question], num_pairs: int, ledger: Ledger) -> str:
+    """What judging will take, after what the ledger knows; of a judge that costs nothing, `num_pairs` judgements."""
+    from winsweep.costs import judge_cost
+    from winsweep.judge import prices
+
+    workload, limits = prices.workload_of(judge), getattr(judge.options, "limits", None)
+    if not workload:
+        return judge_cost.ahead(judge.name, None, {}, (), unseen=num_pairs)
+    known = ledger.find(questions)
+    return judge_cost.ahead(judge.name, workload, vars(limits) if limits else {}, questions - known.keys(), len(known))
