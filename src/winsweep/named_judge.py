@@ -8,6 +8,7 @@ from typing import Any
 from winsweep.errors import BadStudy
 from winsweep.judge.ledger import Ledger
 from winsweep.judge.questions import Question
+from winsweep.strict import Node
 from winsweep.study.cell import Judge
 
 
@@ -16,7 +17,6 @@ def judge_of(words: str, store: Path) -> Judge:
     import yaml
 
     from winsweep.store.fingerprint import Fingerprints
-    from winsweep.strict import Node
     from winsweep.study.parts import Parts
 
     try:
@@ -25,12 +25,21 @@ def judge_of(words: str, store: Path) -> Judge:
         raise BadStudy(
             f"--judge: {words!r} is not YAML; legal is a name or a mapping such as '{{from: alpaca, model: gpt-4.1}}'"
         ) from None
-    inner = {str(k): Node(v, "--judge", 1, str(k)) for k, v in value.items()} if isinstance(value, dict) else value
     parts = Parts(Path.cwd() / "study.yaml", Fingerprints(store / ".cache" / "digests.json"))
-    judge = parts.judge(Node(inner, "--judge", 1, "judge"))
+    judge = parts.judge(_node(value, "judge"))
     for why in parts.missing.values():
         raise BadStudy(why)
     return with_path(judge, parts.files)
+
+
+def _node(value: object, path: str) -> Node:
+    """A value as one of a study file, so that what is wrong with it is said in the same words."""
+    inner: object = value
+    if isinstance(value, dict):
+        inner = {str(k): _node(v, str(k)) for k, v in value.items()}
+    elif isinstance(value, list):
+        inner = [_node(v, path) for v in value]
+    return Node(inner, "--judge", 1, path)
 
 
 def with_path(judge: Judge, files: Mapping[str, Path]) -> Judge:

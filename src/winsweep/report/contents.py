@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from winsweep.plan import Item
-from winsweep.report import analyses, cost, curves, groups, headline, notes, provenance
+from winsweep.report import analyses, cards, cost, curves, groups, headline, notes, provenance
 from winsweep.report.arms import arms
 from winsweep.report.table import ReportTable, Row, read_table
 from winsweep.stats import columns
@@ -30,7 +30,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
     * `study`: `name`, `file`, `notes`.
     * `state`: `cells`, `judged` (numbers), `is_whole`, `missing` (of each cell that is not judged: `cell`, `stage`,
       `state`, `why`), `table_key` (empty: worked out for this report), `table_note`.
-    * `question`, `answer`, `reference`, `judge`: texts.
+    * `question`, `answer`, `reference`, `judge`: texts. `judge_card`: see `report.cards`.
     * `columns`: column to meaning; `rows`, `differences` (of many arms some), `choices`: the CSV files' rows,
       every value the CSV's text.
     * `arms`: of each arm `id` (its place), `model`, `task`, `name` (with what varies), `row` (index in `rows` of the
@@ -55,6 +55,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
         "answer": headline.answer(found, table.differences, state["is_whole"]),
         "reference": reference,
         "judge": judge,
+        "judge_card": cards.judge_part(workspace),
         "columns": _meanings(table.columns),
         "rows": list(table.rows),
         "differences": shown_differences(found, table.differences),
@@ -137,5 +138,5 @@ def _first_open(workspace: Workspace, label: str, by_key: dict[str, Item]) -> It
 
 
 def _meanings(names: Sequence[str]) -> dict[str, str]:
-    known = {**columns.NAMES, **columns.COLUMNS, **columns.MEAN_COLUMNS, **columns.PROVENANCE}
+    known = {**columns.NAMES, **columns.COLUMNS, **columns.CALIBRATED, **columns.MEAN_COLUMNS, **columns.PROVENANCE}
     return {name: known.get(name, "a field of the recipe that varies") for name in names}

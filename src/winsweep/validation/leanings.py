@@ -84,7 +84,7 @@ def _design(views: Views) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             x.append([pair.margin, is_first, *differences(pair)])
             y.append(win)
             groups.append(places.setdefault(pair.instruction, len(places)))
-    return np.array(x, float).reshape(len(y), -1), np.array(y, float), np.array(groups, int)
+    return np.array(x, float).reshape(len(y), 3 + len(COUNTS)), np.array(y, float), np.array(groups, int)
 
 
 def _fit(x_NK: np.ndarray, y_N: np.ndarray, group_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

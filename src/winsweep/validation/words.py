@@ -101,8 +101,8 @@ def _of_votes(card: Card, options: object) -> Iterator[tuple[str, str]]:
         return
     yield (
         "people's votes",
-        f"{votes['votes']:,} on {votes['pairs']:,} pairs of {votes['instructions']:,} instructions; contradicting in "
-        f"{votes['contradicted']:,}, tied in {votes['tied']:,}, which count for no majority",
+        f"{votes['votes']:,} on {votes['pairs']:,} pairs of {votes['instructions']:,} instructions; "
+        + f"contradicting in {votes['contradicted']:,}, tied in {votes['tied']:,}, which count for no majority",
     )
     yield from _agreements(votes, of_mode)
     yield from _of_position(votes["position"], "")
