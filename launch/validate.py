@@ -70,6 +70,7 @@ def validate(a: argparse.Namespace) -> None:
     from winsweep import plugins
     from winsweep.judge.ledger import Ledger, place
     from winsweep.validation import card as cards
+    from winsweep.validation import words
 
     workspace = opened(a)
     judge = judge_of(a, workspace)
@@ -82,6 +83,7 @@ def validate(a: argparse.Namespace) -> None:
         return
     at = cards.place(a.store, judge, identity)
     known = cards.read(at) or {}
+    known = known if known and words.is_readable(known, judge.options) else {}
     made = made_of(module, judge, pairs, sources, ledger)
     card = {"format": cards.FORMAT, "judge": judge.name, "version": judge.version, "identity": identity}
     card |= {"made": now(), CHECK: made[CHECK], VOTES: made.get(VOTES, known.get(VOTES))}

@@ -15,7 +15,8 @@ def of(workspace: Workspace) -> tuple[Judge, dict[str, Any] | None] | None:
         return None
     a = next(iter(workspace.judged.values()))
     judge = judge_of(a)
-    return judge, card.read(card.place(workspace.store.root, judge, a.plain_params["identity"]))
+    known = card.read(card.place(workspace.store.root, judge, a.plain_params["identity"]))
+    return judge, known if known and words.is_readable(known, judge.options) else None
 
 
 def against(workspace: Workspace) -> list[str]:
@@ -33,5 +34,5 @@ def against(workspace: Workspace) -> list[str]:
 def figures(workspace: Workspace) -> list[str]:
     """The card in a line, where there is one."""
     found = of(workspace)
-    judge, known = found if found else (None, None)
+    judge, known = found or (None, None)
     return [f"judge {judge.name}: {words.line(known, judge.options)}"] if judge and known else []

@@ -137,7 +137,11 @@ def test_the_interval_of_two_figures_is_the_published_one():
 
 
 def test_a_judge_that_is_not_better_than_chance_corrects_nothing():
-    for by in (Calibration(0.5, 0.5, 90, 90, True), Calibration(0.3, 0.6, 90, 90, False), Calibration(1, 1, 1, 1, True)):
+    for by in (
+        Calibration(0.5, 0.5, 90, 90, True),
+        Calibration(0.3, 0.6, 90, 90, False),
+        Calibration(1, 1, 1, 1, True),
+    ):
         assert not by.is_usable
         with pytest.raises(ValueError, match="not better than chance"):
             calibrated_pct(60.0, 2.0, 100, by)
@@ -170,7 +174,9 @@ def test_a_cards_figures_are_means_and_worth_their_independent_cases(order):
         assert by.n0 == pytest.approx(600, rel=0.15) and by.n1 == pytest.approx(600, rel=0.15)
 
 
-@pytest.mark.parametrize(("theta", "is_symmetric"), [(0.5, True), (0.75, True), (0.9, True), (0.5, False), (0.85, False)])
+@pytest.mark.parametrize(
+    ("theta", "is_symmetric"), [(0.5, True), (0.75, True), (0.9, True), (0.5, False), (0.85, False)]
+)
 def test_the_calibrated_interval_covers_what_people_would_say(theta, is_symmetric):
     """2,000 studies of 200 instructions, each with a card of 120 cases of its own."""
     q0, q1 = (0.75, 0.75) if is_symmetric else (0.65, 0.9)

@@ -26,7 +26,9 @@ def test_reference_overlap_finds_the_better_answer_and_says_what_it_does_without
     assert card["votes"]["same"].startswith("the reference, whichever answer that is (100 % of 80 verdicts)")
     assert card["votes"]["one_order"]["agreement"]["share"] == 0.5
     assert "AGAINST THIS JUDGE: it says the same whatever it is asked: the reference" in said.out
-    assert "AGAINST THIS JUDGE: it is not better than chance by people's votes, so no win rate is calibrated" in said.out
+    assert (
+        "AGAINST THIS JUDGE: it is not better than chance by people's votes, so no win rate is calibrated" in said.out
+    )
     assert "free" in said.err
 
 

@@ -1,4 +1,4 @@
-"""Votes of drawn people on drawn answers, in the form in which AlpacaEval's annotations are published, and the command."""
+"""Votes of drawn people on drawn answers, in the form in which AlpacaEval publishes them, and the command."""
 
 import json
 import random

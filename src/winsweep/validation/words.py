@@ -25,6 +25,14 @@ INCONSISTENT = 0.75  # share of pairs below which a judge is said to go by the o
 Card = Mapping[str, Any]
 
 
+def is_readable(card: Card, options: object) -> bool:
+    """Whether all of a card can be said: another user may have written anything in its place."""
+    try:
+        return bool([faults(card, options), line(card, options), told(card, options)])
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+        return False
+
+
 def faults(card: Card, options: object) -> list[str]:
     """What speaks against using the judge, each in one clause; nothing of one that nothing speaks against."""
     return list(dict.fromkeys(_faults(card, options)))
@@ -102,7 +110,7 @@ def _of_votes(card: Card, options: object) -> Iterator[tuple[str, str]]:
     yield (
         "people's votes",
         f"{votes['votes']:,} on {votes['pairs']:,} pairs of {votes['instructions']:,} instructions; "
-        + f"contradicting in {votes['contradicted']:,}, tied in {votes['tied']:,}, which count for no majority",
+        f"contradicting in {votes['contradicted']:,}, tied in {votes['tied']:,}, which count for no majority",
     )
     yield from _agreements(votes, of_mode)
     yield from _of_position(votes["position"], "")
