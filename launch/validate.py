@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="FILE",
         help="people's votes: AlpacaEval's annotations, any file of instruction, output_1, output_2 and votes, what "
-        "the reader of a report saved, '{url: …, sha256: …}' or '{hf_id: …, file: …, revision: …}'; may be given several "
-        "times",
+        "the reader of a report saved, '{url: …, sha256: …}' or '{hf_id: …, file: …, revision: …}'; may be given "
+        "several times",
     )
     p.add_argument("--dry-run", action="store_true", help="say what asking will cost, and ask nothing")
     p.add_argument("--json", action="store_true", help="print the card as JSON")

@@ -1,4 +1,4 @@
-"""Where a card is seen: the table's calibrated columns, the report, the dry run, the notes; and what it does not move."""
+"""Where a card is seen: calibrated columns, the report, the dry run, the notes; and what it does not move."""
 
 import hashlib
 import json

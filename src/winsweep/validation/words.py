@@ -107,11 +107,9 @@ def _of_votes(card: Card, options: object) -> Iterator[tuple[str, str]]:
     if not votes:
         yield "people's votes", "none yet"
         return
-    yield (
-        "people's votes",
-        f"{votes['votes']:,} on {votes['pairs']:,} pairs of {votes['instructions']:,} instructions; "
-        f"contradicting in {votes['contradicted']:,}, tied in {votes['tied']:,}, which count for no majority",
-    )
+    on = f"{votes['votes']:,} on {votes['pairs']:,} pairs of {votes['instructions']:,} instructions"
+    split = f"contradicting in {votes['contradicted']:,}, tied in {votes['tied']:,}, which count for no majority"
+    yield "people's votes", f"{on}; {split}"
     yield from _agreements(votes, of_mode)
     yield from _of_position(votes["position"], "")
     for name, of in (votes.get("leanings") or {}).items():
