@@ -99,6 +99,7 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
         ("cut", lambda row: _percent(row.get("share_truncated", ""))),
         ("identical", lambda row: _percent(row.get("share_identical", ""))),
         *_official(rows),
+        *_calibrated(rows),
     ]
 
 
@@ -124,8 +125,19 @@ def _official(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
     ]
 
 
-def _interval(row: Row) -> str:
-    ends = [_tenths(row.get(name, "")) for name in ("paired_low_pct", "paired_high_pct")]
+def _calibrated(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
+    """What people would say, where the judge's card tells; of the plain win rate."""
+    if not any(row.get("calibrated_win_rate_pct") for row in rows):
+        return []
+    return [
+        ("win %", lambda row: _tenths(row.get("win_rate_pct", ""))),
+        ("calibrated %", lambda row: _tenths(row.get("calibrated_win_rate_pct", ""))),
+        ("its 95 % interval", lambda row: _interval(row, "calibrated")),
+    ]
+
+
+def _interval(row: Row, of: str = "paired") -> str:
+    ends = [_tenths(row.get(name, "")) for name in (f"{of}_low_pct", f"{of}_high_pct")]
     return f"[{', '.join(ends)}]" if all(ends) else ""
 
 

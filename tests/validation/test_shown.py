@@ -19,7 +19,9 @@ from winsweep.report.files import report_key
 from winsweep.report.page import page
 from winsweep.stats import columns
 from winsweep.stats.calibration import calibrated_pct, of_plain
+from winsweep.stats.safe_csv import to_csv
 from winsweep.study.cell import judge_of
+from winsweep.table_view import table_text
 from winsweep.validation import card, known, making
 from winsweep.validation.asking import Took, Views
 from winsweep.workspace import Workspace, open_workspace
@@ -45,6 +47,11 @@ def made_card(workspace: Workspace, right: float, num: int = 150) -> dict:
     return json.loads(json.dumps(found))
 
 
+def to_file(path, rows: list[dict]):
+    path.write_text(to_csv(list(rows[0]), rows), encoding="utf-8")
+    return path
+
+
 def again(workspace: Workspace) -> Workspace:
     return open_workspace(workspace.study.path, workspace.store.root)
 
@@ -63,7 +70,7 @@ def test_without_a_card_the_table_is_as_before_and_it_is_said(study):
     assert judge_card.figures(study) == [] and "calibration" not in study.table(set(study.judged)).plain_params
 
 
-def test_a_card_gives_calibrated_columns_and_moves_no_cell(study):
+def test_a_card_gives_calibrated_columns_and_moves_no_cell(study, tmp_path):
     before, key = {a.key for a in study.order if a.stage != "aggregate"}, report_key(study)
     of = made_card(study, right=0.8)["votes"]["one_order"]["calibration"]
     now = again(study)
@@ -83,6 +90,11 @@ def test_a_card_gives_calibrated_columns_and_moves_no_cell(study):
         else:
             low, high = float(row["calibrated_low_pct"]), float(row["calibrated_high_pct"])
             assert low <= float(row["calibrated_win_rate_pct"]) <= high
+    path = to_file(tmp_path / "t.csv", found["rows"])
+    assert (
+        "calibrated %" in table_text(path, "", 200)
+        and "calibrated" not in table_text(path, "", 60).split("not shown")[0]
+    )
     plain = contents(study)["rows"]
     kept = [{k: v for k, v in row.items() if k not in columns.CALIBRATED} for row in found["rows"]]
     assert kept == plain

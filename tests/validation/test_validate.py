@@ -92,6 +92,17 @@ def test_a_budget_holds(tmp_path, monkeypatch, stub, capsys):
     assert 0 <= len(stub.requests) < 20 and not list(tmp_path.glob("s/.judged/*/card-*"))
 
 
+def test_a_budget_holds_over_both_orders(tmp_path, monkeypatch, stub, capsys):
+    """The second order is asked by another call of the judge, which must count what the first one paid."""
+    price = 2.0 / 1e6  # of gpt-4.1's prompts; its replies are one token here
+    assert validate(monkeypatch, "{from: alpaca, model: gpt-4.1}", "--store", tmp_path / "free") == 0
+    whole = price * sum(len(body["messages"][-1]["content"]) for body in stub.requests)
+    num, stub.requests[:] = len(stub.requests), []
+    judge = f"{{from: alpaca, model: gpt-4.1, limits: {{dollars: {0.75 * whole:.4f}, in_flight: 1}}}}"
+    assert validate(monkeypatch, judge, "--store", tmp_path / "capped") == 2
+    assert "is used up" in capsys.readouterr().err and num / 2 < len(stub.requests) < 0.8 * num
+
+
 def test_what_an_endpoint_does_not_answer_is_an_error_and_what_it_did_is_kept(tmp_path, monkeypatch, stub, capsys):
     assert "other tokens" in FAULTS
     stub.faults = {"bicycle tyre": ["other tokens"]}

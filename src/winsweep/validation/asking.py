@@ -115,7 +115,8 @@ def _judged(
         rows.update({_key(row): row for row in some})
         told(before + len(rows))
 
-    module.annotate(asked, options, keep, ledger)
+    # a ledger of its own: one that has written counts nothing of what it wrote before
+    module.annotate(asked, options, keep, Ledger(ledger.folder, ledger.known))
     return [rows[_key(row)] for row in asked]
 
 
