@@ -27,7 +27,7 @@ def against(workspace: Workspace) -> list[str]:
     judge, known = found
     if known is None:
         what = f"{command_names.command('validate')} --study {shlex.quote(str(workspace.study.path))}"
-        return [f"judge {judge.name} has no card: nothing here says how good it is; type: {what}"]
+        return [f"judge {judge.name} has no card, so nobody knows how good it is; type: {what}"]
     return [f"judge {judge.name}: it {fault}" for fault in words.faults(known, judge.options)]
 
 
