@@ -140,9 +140,12 @@ def why(workspace: Workspace, items: list[Item], label: str) -> str:
     told = {i.artifact: i for i in items}
     found = chain(workspace.ends(label))
     steps = [a for s in columns([found]) for a in found[s]]
-    lines = [f"{state_of(items, a):8s} {a.name}  {told[a].why if a in told else ''}" for a in steps]
+    said = {a: screen.printable(i.why) for a, i in told.items()}
+    lines = [f"{state_of(items, a):8s} {a.name}  {said.get(a, '')}" for a in steps]
     elsewhere = [i for a in closure(workspace.ends(label)) if a not in steps and (i := told.get(a))]
-    lines += [f"failed   {i.artifact.name}, which it needs: {i.why}" for i in elsewhere if i.state == "failed"]
+    lines += [
+        f"failed   {i.artifact.name}, which it needs: {said[i.artifact]}" for i in elsewhere if i.state == "failed"
+    ]
     open_ones = [a for a in steps if state_of(items, a) != "done"]
     pressing = (a for a in open_ones if told[a].state in ("failed", "ready", "running"))
     first = next(pressing, (open_ones or steps)[-1])  # a cell has its judgement at least

@@ -16,7 +16,7 @@ LOCAL = "local"  # this machine: always the example of that name
 # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 LIKE = {"check_judge": "judge"}
 OF_SLURM = ("partition", "account", "qos", "constraint", *node_environment.FIELDS)
-WORD = re.compile(r"[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")
+WORD = re.compile(r"(?![-.])[A-Za-z0-9_.,:&|*@+=\[\]()/-]+")  # no option, and no way out of a directory
 
 
 def cluster_file(name: str, word: str = "--cluster", study: Path | None = None) -> Path:
@@ -132,7 +132,7 @@ def _placement(layers: list[strict.Node | None], root: strict.Node) -> Placement
     read: Placement | None = seen.of(strict.read_fields, Placement, _with_options(legal), root)
     for name, node in fields.items():
         if name not in node_environment.FREE and isinstance(node.value, str) and not WORD.fullmatch(node.value):
-            why = "one word without spaces, quotes or line breaks is legal: it becomes part of a batch script"
+            why = "one word without spaces, quotes or line breaks, neither - nor . before it, is legal in a script"
             seen.found.append(str(node.error(f"found {node.value!r}", why)))
     if "zero" in fields:
         seen.of(_check_zero, fields["zero"])

@@ -5,9 +5,11 @@ command asks here, at its door.
 import argparse
 import os
 import re
+import stat
+from io import BufferedReader
 from pathlib import Path
 
-from winsweep.errors import BadStudy
+from winsweep.errors import BadData, BadStudy
 
 # Control characters, line and paragraph separators, what turns the direction of text, and bytes that are no UTF-8
 # (surrogates, PEP 383).
@@ -21,6 +23,32 @@ def checked(path: str | Path, where: str) -> Path:
     if fault := _fault(str(path)):
         raise BadStudy(f"{where}: {fault}")
     return Path(path)
+
+
+def opened(path: Path, legal: str) -> BufferedReader:
+    """The regular file at `path`, to be read. BadData for a pipe or a device, which may never end; `legal` says what is
+    legal. OSError as of the disk.
+    """
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  # its reader closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise BadData(f"{path}: found a pipe or a device; {legal}; name an ordinary file")
+    return file
+
+
+def _without_waiting(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def read_text(path: Path, most_bytes: int, legal: str) -> str:
+    """The text of the regular file at `path`; BadData as of `opened`, and for more than `most_bytes`.
+    UnicodeDecodeError where it is not UTF-8.
+    """
+    with opened(path, legal) as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise BadData(f"{path}: found more than {most_bytes:,} bytes; {legal}, of at most so many; write less")
+    return data.decode()
 
 
 def argument(text: str) -> Path:

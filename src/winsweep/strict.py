@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 
 from winsweep import synonyms
 from winsweep.errors import BadStudy
+from winsweep.escapes import visible
 
 T = typing.TypeVar("T")
-MOST_NAMED, MOST_FOUND = 40, 1000  # names in a message, and letters of what was found
+MOST_NAMED, MOST_FOUND, MOST_PATH = 40, 1000, 300  # names in a message, letters of what was found and of its keys
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -61,7 +62,7 @@ class Node:
 
     def error(self, found: str, legal: str, do: str = "") -> BadStudy:
         """What is wrong at this place, worded as every error is."""
-        where = f"{self.file}:{self.line}: {self.path or 'the file'}"
+        where = f"{self.file}:{self.line}: {visible(self.path[:MOST_PATH]) or 'the file'}"
         found = found if len(found) <= MOST_FOUND else f"{found[:MOST_FOUND]}…"
         return BadStudy(f"{where}: {found}; {legal}" + (f"; {do}" if do else ""))
 

@@ -46,7 +46,7 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
         [
             *lines,
             *(line for text in below for line in screen.wrapped(text, columns)),
-            *([notes.strip()] if notes else []),
+            *(screen.printable(line) for line in notes.strip().splitlines()),
         ]
     )
 

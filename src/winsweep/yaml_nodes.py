@@ -7,11 +7,12 @@ from pathlib import Path
 import yaml
 
 from winsweep import paths
-from winsweep.errors import BadStudy
+from winsweep.errors import BadData, BadStudy
 from winsweep.strict import Findings, Node, near
 
 HALF = re.compile("[\ud800-\udfff]")
 MOST_ENTRIES = 500_000
+MOST_BYTES = 32 << 20
 TAB, TABS = "'\\t'", "\nindent with spaces: YAML takes no tabs there"
 
 
@@ -19,20 +20,25 @@ def read_yaml(path: Path) -> Node:
     """The file as Nodes; BadStudy for text that is not YAML, a key that is not text, or a key given twice."""
     paths.checked(path, "a YAML file")
     try:
-        root = _compose(path.read_text(encoding="utf-8"))
+        root = _compose(paths.read_text(path, MOST_BYTES, "a YAML file is legal"))
     except FileNotFoundError:
         raise BadStudy(f"{path}: no such file{_beside(path)}") from None
     except OSError as e:
         raise BadStudy(f"{path}: cannot be read: {e.strerror or e}; a YAML file is legal") from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise BadStudy(f"{path}: not YAML: {e}{TABS if TAB in str(e) else ''}") from None
+    except BadData as e:  # a pipe, or gigabytes
+        raise BadStudy(str(e)) from None
     except RecursionError:
         raise BadStudy(
             f"{path}: too many lists and mappings lie in each other; a few are legal; write the file anew"
         ) from None
     try:
         if (num := _num_entries(root, {})) > MOST_ENTRIES:
-            raise BadStudy(f"{path}: found {num:,} entries, by aliases (*); {MOST_ENTRIES:,} are legal; remove aliases")
+            raise BadStudy(
+                f"{path}: found {num:,} entries, each alias (*) counted as what it stands for; {MOST_ENTRIES:,} are "
+                f"legal; remove some"
+            )
         return _node(root, str(path), "") if root else Node(None, str(path), 1, "")
     except RecursionError:
         raise BadStudy(

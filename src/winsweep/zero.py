@@ -5,10 +5,12 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from winsweep.errors import BadStudy
+from winsweep import paths
+from winsweep.errors import BadData, BadStudy
 from winsweep.study.recipe import Recipe
 
 AUTO = "auto"
+MOST_BYTES = 1 << 20
 FREE = ("zero_optimization", "aio", "wall_clock_breakdown", "memory_breakdown", "comms_logger")
 DECIDED = {
     "train_batch_size": "recipe.global_batch",
@@ -48,12 +50,15 @@ def read_zero(path: Path) -> dict:
     belong.
     """
     try:
-        config = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=lambda pairs: _once(path, pairs))
+        text = paths.read_text(Path(path), MOST_BYTES, "a JSON file is legal")
+        config = json.loads(text, object_pairs_hook=lambda pairs: _once(path, pairs))
     except FileNotFoundError:
         have = ", ".join(sorted(p.stem for p in Path(path).parent.glob("*.json"))) or "none"
         raise BadStudy(f"{path}: no such file; legal: {have}; name one of them by zero: in a cluster file") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadStudy(f"{path}: not JSON: {error}") from None
+    except BadData as error:
+        raise BadStudy(str(error)) from None
     if not isinstance(config, dict):
         raise BadStudy(f"{path}: found {config!r}; a mapping is legal")
     _check_top(path, config)

@@ -24,6 +24,11 @@ from winsweep.errors import BadStudy
         ("kind: slurm\nall: {gres: gpu:4}\n", r"did you mean gpu_type\? \(with gpus_by: gres"),
         ("kind: slurm\nall: {modules: [cuda]}\n", r"did you mean setup\?"),
         (
+            "kind: slurm\nall: {partition: --help}\n",
+            "all.partition: found '--help'; one word .* neither - nor . before",
+        ),
+        ("kind: slurm\nall: {account: ../../x}\n", "all.account: found '../../x'; one word"),
+        (
             "kind: slurm\ntrack: [wand]\n",
             "c.yaml:2: track.0.: found the text 'wand'; legal: wandb, .*; did you mean wandb",
         ),

@@ -118,6 +118,11 @@ def test_hostile_outputs_count_by_their_characters_and_reach_no_table():
     ("text", "safe"),
     [
         ("=1+1", "'=1+1"),
+        ("\u200b=1+1", "'\u200b=1+1"),  # behind what is not seen
+        ("\ufeff \u0301=1", "'\ufeff \u0301=1"),
+        ("\ufe66=1", "'\ufe66=1"),  # small forms
+        ("\ufe63" + "1", "'\ufe63" + "1"),
+        ("\u2212" + "1", "'\u2212" + "1"),
         ("@SUM(A1)", "'@SUM(A1)"),
         ("  =cmd", "'  =cmd"),
         ("＝1", "'＝1"),

@@ -14,10 +14,11 @@ from tests.train.world import World
 from winsweep.study.lora import Lora
 
 TUNED = replace(RECIPE, lr=1e-2, epochs=2, global_batch=8, precision="bf16", lora=Lora(rank=2, dropout=0.1))  # 6 steps
+PLACED = {"micro_tokens": 28, "checkpoint_steps": 3, "checkpoint_behind": False}  # there when the next step begins
 
 
 def world(root: Path, model: Path, zero: str, num_ranks: int, **change: object) -> World:
-    return World(root, model, zero, num_ranks, replace(TUNED, **change), micro_tokens=28, checkpoint_steps=3)
+    return World(root, model, zero, num_ranks, replace(TUNED, **change), **PLACED)
 
 
 def num_bytes(folder: Path) -> int:

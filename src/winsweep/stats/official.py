@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
+from winsweep import paths
 from winsweep.errors import BadData, NotFound
 from winsweep.judge import alpaca
 from winsweep.stats import glm
@@ -208,7 +209,8 @@ def _completed(rows: list[GamedRow], beside: Path) -> list[GamedRow]:
 
 def _read(path: Path) -> list[GamedRow]:
     try:
-        with open(path, newline="") as f:
+        raw = paths.opened(path, "legal is the table of AlpacaEval")
+        with io.TextIOWrapper(raw, encoding="utf-8", newline="") as f:
             rows = list(csv.DictReader(f))
     except (csv.Error, UnicodeDecodeError) as e:
         raise BadData(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from winsweep import screen
 from winsweep.errors import BadStudy, Incomplete
 from winsweep.judge.matching import renamed
 from winsweep.stats import comparison, official
@@ -48,7 +49,7 @@ class Report:
 
     def text(self) -> str:
         """For a person: a figure a line, then the notes."""
-        lines = [f"{show(self.candidate)} against {show(self.reference)}, {self.mode}"]
+        lines = [f"{_line(self.candidate)} against {_line(self.reference)}, {self.mode}"]
         lines += [
             f"  {name:26s} {_short(value)}"
             for name, value in self.columns.items()
@@ -59,7 +60,7 @@ class Report:
                 "agreement with the second judge",
                 *(f"  {k:30s} {_short(v)}" for k, v in asdict(self.agreement).items()),
             ]
-        return "\n".join([*lines, *(f"note: {show(note)}" for note in self.notes)])
+        return "\n".join([*lines, *(f"note: {_line(note)}" for note in self.notes)])
 
 
 def report(
@@ -173,6 +174,11 @@ def _notes(scored: comparison.Scored, arrays: Judged, table: official.Table | No
             "these are AlpacaEval's instructions: with --difficulty …/df_gamed.csv its official number is reported, too"
         )
     return notes
+
+
+def _line(text: object) -> str:
+    """A name of others in one line: it may neither steer a terminal nor look like a figure of the next line."""
+    return screen.printable(show(text))
 
 
 def _short(value: object) -> str:

@@ -2,11 +2,12 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Mapping, Sequence
 
-# A spreadsheet runs a cell that begins with one of these, in some locales also their wide forms, blanks before them or
-# not.
-FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "|", "%")
+# A spreadsheet runs a cell that begins with one of these, in some locales also their wide or small forms, and whether
+# or not something that is not seen stands before them.
+FORMULA_STARTS = ("=", "+", "-", "@", "|", "%")
 # ESC begins a terminal's command
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\n"}
 
@@ -29,5 +30,13 @@ def show(value: object) -> str:
     if value is None or isinstance(value, (bool, int)):
         return "" if value is None else str(value)
     text = str(value).encode("utf-8", "backslashreplace").decode()
-    starts = text.lstrip().startswith(FORMULA_STARTS) or text.startswith(("\t", "\r"))
+    starts = _first_seen(text).startswith(FORMULA_STARTS) or text.startswith(("\t", "\r"))
     return f"{chr(39) if starts else ''}{text.translate(CONTROL)}"
+
+
+def _first_seen(text: str) -> str:
+    """The first character that can be seen: no blank, format or control character, no combining mark; a wide or small
+    form as the plain one.
+    """
+    first = next((c for c in text if unicodedata.category(c)[0] not in "ZCM"), "")
+    return "-" if first == "\u2212" else unicodedata.normalize("NFKC", first)

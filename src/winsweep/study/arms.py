@@ -4,7 +4,7 @@ meant for.
 
 import dataclasses
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 
 from winsweep import strict
@@ -63,7 +63,8 @@ def adapter_arms(section: Node, common: Common, parts: Parts, tasks: Mapping[str
 
 def task_arms(section: Node, common: Common, parts: Parts) -> list[Arm]:
     """The trained arms, one for each entry of tasks:; BadStudy if two ask for the same thing."""
-    out = _each(lambda name, node: _task_arm(name, node, common, section, parts), _named(section))
+    entries = _named(section)
+    out = _each(lambda name, node: _task_arm(name, node, common, entries, parts), entries)
     refuse_twins([(a.name, [a.task, a.leave_out, a.frame, a.models]) for a in out if not a.recipe], section)
     return out
 
@@ -127,7 +128,7 @@ def _adapted(node: Node, tasks: Mapping[str, Arm]) -> Arm:
     return tasks[name]
 
 
-def _task_arm(name: str, node: Node, common: Common, section: Node, parts: Parts) -> Arm:
+def _task_arm(name: str, node: Node, common: Common, entries: list[tuple[str, Node]], parts: Parts) -> Arm:
     check_name(name, node)
     given = dict(node.mapping())
     recipe = given["recipe"].mapping() if "recipe" in given else {}
@@ -135,7 +136,7 @@ def _task_arm(name: str, node: Node, common: Common, section: Node, parts: Parts
     trajectory = {strict.read(int, at): at for at in strict.items(given["trajectory"])} if "trajectory" in given else {}
     return Arm(
         name,
-        mixes.task_source(name, node, _named(section), parts),
+        mixes.task_source(name, node, entries, parts),
         Adapter(),
         common.decoding,
         recipe=recipe,
@@ -182,11 +183,14 @@ def overrides(kind: type, given: Mapping[str, Node], at: Node) -> dict[str, typi
 
 def refuse_same(names: typing.Sequence[object], at: Node, what: str) -> None:
     """BadStudy if something is listed twice."""
-    for i, name in enumerate(names):
-        if name in names[:i]:
+    seen = set()
+    for name in names:
+        known = name if isinstance(name, Hashable) else canonical(name)
+        if known in seen:
             raise at.error(
                 f"duplicate cell: the {what} {name} is listed twice", "each cell may stand once", "remove one"
             )
+        seen.add(known)
 
 
 def refuse_twins(named: list[tuple[str, object]], at: Node) -> None:

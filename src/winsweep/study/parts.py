@@ -1,5 +1,6 @@
 """How one part of a study is read: a model, a source of rows, a judge; and where the local files that they name lie."""
 
+import itertools
 import os
 import re
 import shlex
@@ -22,6 +23,8 @@ NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 # what names in results/ go on with
 RESERVED = re.compile(r"\.(differences|choices|instructions|rank|drift|containment)(\.|$)", re.IGNORECASE)
 SHA256 = re.compile("[0-9a-f]{64}")
+MOST_LETTERS = 100  # of a name; file systems allow 255 for all that a file is called
+MOST_FILES = 20_000  # of a directory that a study names
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
 Base = HubModel | LocalFile | Pretrain  # where a model comes from
@@ -155,6 +158,12 @@ class Parts:
             raise node.error("found a directory", "a file is legal here", "name the file in it")
         if most_bytes is not None and (size := path.stat().st_size) > most_bytes:
             raise node.error(f"found {size:,} bytes", f"{most_bytes:,} bytes at most are legal", "write less")
+        if path.is_dir() and sum(1 for _ in itertools.islice(path.rglob("*"), MOST_FILES + 1)) > MOST_FILES:
+            raise node.error(
+                f"found a directory of more than {MOST_FILES:,} files, {path}",
+                "a file is legal, or the directory of a model: all of it is read",
+                "name that one",
+            )
         found = self.fingerprint(path)
         self.files[found.sha256] = path
         return found
@@ -224,6 +233,8 @@ def check_name(name: str, at: Node) -> None:
             f"found {name!r}",
             "letters, digits, - and _ are legal, a letter or digit first, and . between them: it names files",
         )
+    if len(name) > MOST_LETTERS:
+        raise at.error(f"found {len(name):,} letters", f"{MOST_LETTERS} at most are legal: it names files")
 
 
 def check_study_name(name: str, at: Node) -> None:

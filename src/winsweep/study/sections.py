@@ -17,6 +17,7 @@ from winsweep.study.web_file import UrlFile
 
 File = str | UrlFile
 Preset = Literal["as_run", "as_written"]
+MOST_CELLS = 20_000  # of a study that says nothing of it: more are a slip more often than a plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,4 +229,5 @@ class StudyFile:
     published: Mapping[str, tuple[float, ...]] | None = None
     analyses: Analyses | None = None  #: what is measured beside the table
     notes: str = ""  #: text that is shown under the table
+    max_cells: int = number(MOST_CELLS, 1)  #: models × arms × seeds × grid; a study of more is an error [cells]
     extends: str | None = None  #: another study file, over which this one is laid key by key; `KEY: null` takes one out

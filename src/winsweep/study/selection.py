@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from winsweep.study.arms import overrides, refuse_same
 from winsweep.study.cell import Choice, Comparison, Decoding, Generation, Judge, LocalFile, Model, Source, Training
 from winsweep.study.recipe import Recipe
 from winsweep.study.rules import Adapter
-from winsweep.study.sections import Choose
+from winsweep.study.sections import MOST_CELLS, Choose
 
 VALIDATION = ("grid", "instructions", "reference")  # what validation runs need
 
@@ -133,14 +134,19 @@ def outputs_of(node: Node) -> Node:
     return given["outputs"]
 
 
-def points(node: Node | None) -> list[dict[str, Node]]:
-    """Every combination of the listed recipe values; one empty point where there is no grid."""
+def points(node: Node | None, most: int = MOST_CELLS) -> list[dict[str, Node]]:
+    """Every combination of the listed recipe values; one empty point where there is no grid. BadStudy for more than
+    `most`.
+    """
     given = node.mapping() if node else {}
     if node:
         strict.refuse_unknown(given, ["preset", *(f.name for f in dataclasses.fields(Recipe))], node)
     for values in given.values():
         strict.not_empty(values, "list values, or take the key out")
         refuse_same([v.plain() for v in strict.items(values)], values, "value")
+    num = math.prod(len(strict.items(values)) for values in given.values())
+    if node and num > most:
+        raise node.error(f"found {num:,} combinations", f"{most:,} are legal", "take values out, or raise max_cells:")
     return [
         dict(zip(given, point, strict=True)) for point in itertools.product(*(strict.items(v) for v in given.values()))
     ]

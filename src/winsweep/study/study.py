@@ -77,13 +77,14 @@ class _Reader:
         judge, difficulty = seen.of(self.judge_of, compare), seen.of(self.difficulty, compare)
         seen.of(lambda: compare["reference"].mapping() if "reference" in compare else {})
         instructions, seeds = seen.of(self.instructions), seen.of(self.seeds)
-        models, points = seen.of(self.models), seen.of(selection.points, self.given.get("grid"))
+        models, points = seen.of(self.models), seen.of(self.points)
         arms = seen.of(self.read_arms, self.model_names())
         for layer in self.recipes.all():
             seen.of(self.recipes.read, layer)
         if seen.found:  # nothing more can be read of it, but files that are not there are known
             seen.found += self.parts.missing.values()
         seen.stop()
+        self.refuse_many(len(present(models)) * len(present(arms)) * len(present(seeds)) * len(present(points)))
         asked = Cells(self.root, self.parts, self.recipes, present(arms), present(instructions), present(judge))
         asked.selection = seen.of(self.read_selection, families(present(models), asked.arms), asked.judge)
         cells = seen.of(asked.read, seen, present(models), present(points), present(seeds)) or ()
@@ -101,6 +102,21 @@ class _Reader:
             present(analyses),
             self.parts.grammars,
         )
+
+    def points(self) -> list[dict[str, Node]]:
+        return selection.points(self.given.get("grid"), self.max_cells())
+
+    def max_cells(self) -> int:
+        most: int = strict.option(StudyFile, "max_cells", self.given)
+        return most
+
+    def refuse_many(self, num: int) -> None:
+        if num > self.max_cells():
+            raise self.root.error(
+                f"found {num:,} cells (models × arms × seeds × grid)",
+                f"{self.max_cells():,} are legal",
+                f"take some out, or add max_cells: {num}",
+            )
 
     def instructions(self) -> Source:
         return self.parts.source(self.need("instructions"), "instructions", "instructions")

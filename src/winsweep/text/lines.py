@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from winsweep import paths
 from winsweep.errors import BadData
 
 LEGAL = ".jsonl, .json, .csv, .tsv, .parquet, .txt and .pgn are legal, each also with .gz"
+MOST_BYTES = 1 << 28  # of a line
 MAGIC = {
     b"PK\x03\x04": "a zip file (as .xlsx is)",
     b"\x28\xb5\x2f\xfd": "a zstd file",
@@ -39,7 +41,7 @@ def opened(path: Path) -> Iterator[io.BufferedIOBase]:
     kind of file.
     """
     try:
-        with open(path, "rb") as raw:
+        with paths.opened(path, LEGAL) as raw:
             begins = raw.read(16)
             raw.seek(0)
             if begins[:2] == b"\x1f\x8b":
@@ -61,7 +63,9 @@ def lines(path: Path, keep_ends: bool = False) -> Iterator[tuple[int, str]]:
     """
     number = 0
     with opened(path) as f:
-        for i, raw in enumerate(f):
+        for i, raw in enumerate(iter(lambda: f.readline(MOST_BYTES + 1), b"")):
+            if len(raw) > MOST_BYTES:  # of an unpacked archive, or of what is no text
+                raise BadData(f"{path}:{number + 1}: found a line of more than {MOST_BYTES:,} bytes; {LEGAL}; cut it")
             text = _decoded(raw, i == 0, f"{path}:{number + 1}", path)
             for part in re.findall("[^\r\n]*(?:\r\n?|\n)|[^\r\n]+", text):
                 number += 1
