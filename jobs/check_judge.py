@@ -3,10 +3,10 @@
 import json
 from dataclasses import asdict, replace
 
-from winsweep import keys, plugins
 from winsweep.attempt.job import Job
 from winsweep.graph import Need, Want
 from winsweep.store.manifest import write_atomic
+from winsweep.study import jury
 from winsweep.study.uses import JudgeUse
 
 VERSION = 1
@@ -19,17 +19,17 @@ def want(ask: JudgeUse, need: Need) -> Want:
 def run(job: Job) -> None:
     from winsweep.check import judge
     from winsweep.check.finding import error_of
+    from winsweep.judge import asked
 
-    asked = job.params["judge"]
-    module = plugins.of_judge(asked, job.file)
-    options = keys.restore(module.Options, asked["options"])
-    weights = getattr(options, "weights", None)  # of a judge that is a model on this machine
-    options = replace(options, path=str(job.file(weights))) if weights and "sha256" in weights else options
-    findings = judge.look(module, options)
+    which = asked.restored(job.params["judge"], job.file, {})
+    findings = []
+    for one in jury.members(which):
+        name = f"{one.name}: " if one != which else ""
+        findings += [replace(f, what=name + f.what) for f in judge.look(asked.module_of(one), one.options)]
     for finding in findings:
         print(finding, flush=True)
     do = "Once that is mended, type the same command with --retry-failed"
-    if error := error_of(f"judge {asked['name']}", findings, do):
+    if error := error_of(f"judge {which.name}", findings, do):
         raise error
     write_atomic(job.out / "findings.json", json.dumps({"findings": [asdict(f) for f in findings]}, indent=1).encode())
 

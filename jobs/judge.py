@@ -2,38 +2,34 @@
 however this attempt ends.
 """
 
-import functools
 import json
-from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-from winsweep import keys, plugins
 from winsweep.attempt.job import Job
 from winsweep.errors import Stopped
 from winsweep.graph import Need, Want
-from winsweep.study.cell import Comparison, Data, Judge, LocalFile
+from winsweep.study.cell import Comparison, Data, LocalFile
 
 VERSION = 1
 
 
 def want(ask: Comparison, need: Need) -> Want:
+    from winsweep.judge import asked
+
     inputs = {
         "candidate": need("generate", ask.candidate),
         "instructions": need("prepare", Data("instructions", ask.candidate.instructions)),
     }
-    params = {"judge": ask.judge, "identity": _identity(ask.judge)}
+    params = {"judge": ask.judge, "identity": asked.identity_of(ask.judge)}
     if isinstance(ask.reference, LocalFile):
         params["reference"] = ask.reference
     else:
         inputs["reference"] = need("generate", ask.reference)
-    limits = getattr(ask.judge.options, "limits", None)
-    return Want(ask.name, params, inputs, vars(limits) if limits else {})
+    return Want(ask.name, params, inputs, asked.limits_of(ask.judge))
 
 
 def run(job: Job) -> None:
-    from winsweep.judge import ledger, pairs, questions
+    from winsweep.judge import asked, ledger, pairs, questions
 
     wanted, num_matched = pairs.read(
         job.inputs["instructions"] / "instructions.jsonl", job.inputs["candidate"] / "outputs.json", _reference(job)
@@ -44,8 +40,7 @@ def run(job: Job) -> None:
             flush=True,
         )
         job.notes["num_matched_by_white_space"] = num_matched
-    judge, judged = job.params["judge"], {}
-    module = plugins.of_judge(judge, job.file)
+    judge, judged = asked.restored(job.params["judge"], job.file, job.limits), {}
 
     def keep(rows: list[dict]) -> None:
         judged.update({row["instruction"]: row for row in rows})
@@ -53,8 +48,8 @@ def run(job: Job) -> None:
         if (reason := job.stopping()) and len(judged) < len(wanted):
             raise Stopped(reason)
 
-    paid = ledger.Ledger(*ledger.place(job.store, judge["name"], judge["version"], job.params["identity"]))
-    module.annotate(wanted, _options(module, job), keep, paid)
+    paid = ledger.Ledger(*ledger.place(job.store, judge.name, judge.version, job.params["identity"]))
+    asked.module_of(judge).annotate(wanted, judge.options, keep, paid)
     rows = [judged[p["instruction"]] for p in wanted]
     job.notes["served_models"] = questions.served_models(rows)
     if changed := questions.drift(rows):
@@ -62,21 +57,8 @@ def run(job: Job) -> None:
     (job.out / "annotations.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _options(module: ModuleType, job: Job) -> Any:
-    """The judge's own Options, with what this attempt adds to them: where weights lie, and limits."""
-    options = keys.restore(module.Options, job.params["judge"]["options"])
-    weights = getattr(options, "weights", None)  # of a judge that is a model on this machine
-    options = replace(options, path=str(job.file(weights))) if weights and "sha256" in weights else options
-    return replace(options, limits=type(options.limits)(**job.limits)) if job.limits else options
-
-
 def _reference(job: Job) -> Path:
     return job.file(job.params["reference"]) if "reference" in job.params else job.inputs["reference"] / "outputs.json"
-
-
-@functools.cache  # as it may read files, and all cells of a study have the same judge
-def _identity(judge: Judge) -> dict[str, str]:
-    return plugins.known(plugins.JUDGES, judge.name, judge.code).identity(judge.options)
 
 
 if __name__ == "__main__":

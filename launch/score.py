@@ -172,25 +172,20 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
     """The only place here that asks a judge: judgements are kept one by one in the store's ledger, whole files under a
     digest of judge and pairs.
     """
-    from winsweep import keys, named_judge, plugins
-    from winsweep.judge import prices
-    from winsweep.judge.ledger import Ledger, place
-    from winsweep.judge.questions import Order, ask_about
+    from winsweep import keys
+    from winsweep.judge import asked
     from winsweep.store.manifest import kept
+    from winsweep.study import jury
 
-    module = plugins.known(plugins.JUDGES, judge.name, judge.code)
-    identity = module.identity(judge.options)
+    module, identity = asked.module_of(judge), asked.identity_of(judge)
     path = (
         store
         / f"{judge.name}-{keys.digest({'judge': judge, 'identity': identity, 'pairs': pairs})}"
         / "annotations.json"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(*place(store, judge.name, judge.version, identity))
-    workload = prices.workload_of(judge)
-    order: Order = "both" if workload and workload.per_pair == 2 else "hash"
-    asked = {s.question for pair in pairs for s in ask_about(pair, order)} if workload else set()
-    told = "" if path.exists() else f" ({named_judge.ahead(judge, asked, len(pairs), ledger)})"
+    ledger = asked.ledger_of(judge, store)
+    told = "" if path.exists() else f" ({'; '.join(ahead(one, pairs, store) for one in jury.members(judge))})"
     print(f"{len(pairs) if told else 0} of {len(pairs)} pairs to judge{told}; kept in {path.parent}", file=sys.stderr)
 
     def ask() -> list[dict]:
@@ -201,6 +196,21 @@ def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list
         return [rows[pair["instruction"]] for pair in pairs]
 
     return path, kept(path, ask)
+
+
+def ahead(judge: "Judge", pairs: list[dict], store: Path) -> str:
+    """What judging will take, after what the ledger knows."""
+    from winsweep.costs import judge_cost
+    from winsweep.judge import asked, prices
+    from winsweep.judge.questions import ask_about
+
+    workload = prices.workload_of(judge)
+    if not workload:
+        return judge_cost.ahead(judge.name, None, {}, (), unseen=len(pairs))
+    questions = {s.question for pair in pairs for s in ask_about(pair, workload.order, workload.samples)}
+    known = asked.ledger_of(judge, store).find(questions)
+    limits = asked.limits_of(judge)
+    return judge_cost.ahead(judge.name, workload, limits, questions - known.keys(), len(known))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def judge_of(a: argparse.Namespace, workspace: "Workspace | None") -> "Judge":
 
     if a.judge or workspace is None:
         return named_judge.judge_of(a.judge, a.store)
-    return named_judge.with_path(workspace.study.table.cells[0].comparison.judge, workspace.study.files)
+    return named_judge.with_files(workspace.study.table.cells[0].comparison.judge, workspace.study.files)
 
 
 def pairs_of(
@@ -128,14 +128,17 @@ def pairs_of(
 def say_ahead(judge: "Judge", pairs: dict[str, list["Pair"]], sources: list[dict[str, str]], ledger: "Ledger") -> None:
     """Print what there is to ask and what it will take, before anything is spent."""
     from winsweep import named_judge
+    from winsweep.judge import prices
     from winsweep.validation.asking import questions_of
 
     every = [pair for of in pairs.values() for pair in of]
+    workload = prices.workload_of(judge)
+    samples = workload.samples if workload else 1
     told = f"{len(pairs[CHECK])} pairs of the built-in check"
     if VOTES in pairs:
         told += f", {len(pairs[VOTES]):,} with {sum(len(p.votes) for p in pairs[VOTES]):,} votes of people"
     print(f"{told}; each in both orders", file=sys.stderr)
-    print(named_judge.ahead(judge, questions_of(every), 2 * len(every), ledger), file=sys.stderr)
+    print(named_judge.ahead(judge, questions_of(every, samples), 2 * len(every), ledger), file=sys.stderr)
     for source in sources:
         if note := source.get("note"):
             print(f"note: {source['name']}: {note}", file=sys.stderr)

@@ -148,7 +148,7 @@ def judges() -> str:
         [
             *parts,
             heading(HubModel, "`hf_id` and `revision`"),
-            "How `local` names a model of the hub.",
+            "How `local` and `reward_model` name a model of the hub.",
             table(HubModel, {}),
             heading(limits.Limits, "`limits`"),
             summary(limits.Limits),

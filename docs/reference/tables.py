@@ -13,7 +13,7 @@ from winsweep.field_docs import described
 from winsweep.study.cell import LocalFile
 
 WORDS = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", object: "any value"}
-WORDS_OF_MORE = {"PosixPath": "path", "Path": "path", "date": "date", "CharNgrams": "`ngrams`"}
+WORDS_OF_MORE = {"PosixPath": "path", "Path": "path", "date": "date", "CharNgrams": "`ngrams`", "Judge": "judge"}
 Presets = Mapping[type, Mapping[str, object]]
 HEADER = ("key", "value", "unit", "default", "meaning")
 
@@ -46,7 +46,8 @@ def table(kind: type, links: Mapping[type, str], presets: Presets | None = None)
         docs = described(part)
         for key, hint, field in _fields(part):
             doc = docs[field.name]
-            value = type_text(hint, links) + _bounds(field.metadata)
+            is_file = field.metadata.get("is_file")
+            value = "path" if is_file else type_text(hint, links) + _bounds(field.metadata)
             rows.append(
                 (f"`{key}`", value, doc.unit, default_text(field, (presets or {}).get(part)), sentence(doc.text))
             )
@@ -101,7 +102,7 @@ def yaml_text(value: object) -> str:
     if isinstance(value, float) and value and not 1e-3 <= abs(value) < 1e6:
         digits, power = f"{value:e}".split("e")
         return f"{float(digits)}e{int(power)}"
-    return "[]" if value == () else str(value)
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 
 def sentence(text: str) -> str:

@@ -121,9 +121,11 @@ def name_only(default: T) -> T:
     return dataclasses.field(default=default, metadata=NAME_ONLY)
 
 
-def added(default: T) -> T:
-    """A dataclass field that is younger than existing keys: left out of the key while it holds `default`."""
-    return dataclasses.field(default=default, metadata={"absent": default})
+def added(default: T, **bounds: float) -> T:
+    """A dataclass field that is younger than existing keys: left out of the key while it holds `default`; `bounds` are
+    low= and high=, as strict.number has them.
+    """
+    return dataclasses.field(default=default, metadata={"absent": default, **bounds})
 
 
 def worked_out_once(kind: type[T]) -> type[T]:

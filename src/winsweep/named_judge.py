@@ -1,9 +1,7 @@
 """A judge that a person names on the command line, as a study would, and what asking it will take."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from winsweep.errors import BadStudy
 from winsweep.judge.ledger import Ledger
@@ -29,7 +27,7 @@ def judge_of(words: str, store: Path) -> Judge:
     judge = parts.judge(_node(value, "judge"))
     for why in parts.missing.values():
         raise BadStudy(why)
-    return with_path(judge, parts.files)
+    return with_files(judge, parts.files)
 
 
 def _node(value: object, path: str) -> Node:
@@ -42,11 +40,12 @@ def _node(value: object, path: str) -> Node:
     return Node(inner, "--judge", 1, path)
 
 
-def with_path(judge: Judge, files: Mapping[str, Path]) -> Judge:
-    """The judge with the directory of its weights, where it is a model on this machine; `files` by sha256."""
-    options: Any = judge.options  # a dataclass of the judge's own module
-    path = files.get(getattr(getattr(options, "weights", None), "sha256", ""))
-    return dataclasses.replace(judge, options=dataclasses.replace(options, path=str(path))) if path else judge
+def with_files(judge: Judge, files: Mapping[str, Path]) -> Judge:
+    """The judge with the directories of its weights, where it is a model on this machine; `files` by sha256."""
+    from winsweep import keys
+    from winsweep.judge import asked
+
+    return asked.restored(keys.plain(judge), lambda file: files[file["sha256"]], asked.limits_of(judge))
 
 
 def ahead(judge: Judge, questions: set[Question], num_pairs: int, ledger: Ledger) -> str:

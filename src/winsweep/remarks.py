@@ -10,6 +10,8 @@ from winsweep import judge_card, screen
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
 from winsweep.store.store import RECORD
+from winsweep.study import jury
+from winsweep.study.cell import judge_of
 from winsweep.workspace import Workspace
 
 WORDS = {
@@ -45,7 +47,9 @@ def unanswerable(workspace: Workspace) -> list[str]:
     """A line for each instruction set whose rows are known by now and that the toy judge is asked about, if rows of it
     have no answer: there that judge lets no arm win.
     """
-    judged = [a for a in workspace.order if a.stage == "judge" and a.plain_params["judge"]["name"] == TOY_JUDGE]
+    judged = [
+        a for a in workspace.order if a.stage == "judge" and TOY_JUDGE in {j.name for j in jury.members(judge_of(a))}
+    ]
     told = []
     for asked in dict.fromkeys(a.inputs["instructions"] for a in judged):
         rows = _instruction_rows(workspace, asked)

@@ -17,7 +17,7 @@ MOST_NAMED, MOST_FOUND, MOST_PATH = 40, 1000, 300  # names in a message, letters
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def number(default: int | float, low: float, high: float = math.inf) -> typing.Any:
+def number(default: int | float | None, low: float, high: float = math.inf) -> typing.Any:
     """A dataclass field whose values in a file lie between `low` and `high`, both legal."""
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
 

@@ -146,3 +146,19 @@ def test_a_grammar_that_the_tokenizer_cannot_write_is_a_problem(tmp_path):
     assert said("[a-z]+") == ""
     wrong = said("[a-z]é")
     assert "grammar: no tokens of this tokenizer write a text of the regex '[a-z]é'; legal is a grammar" in wrong
+
+
+def test_a_chat_template_that_does_not_end_is_left(tmp_path, monkeypatch):
+    folder = toy(tmp_path / "m")
+    path = folder / "tokenizer_config.json"
+    loops = "{% for i in range(99999) %}{% for j in range(99999) %}{{ j }}{% endfor %}{% endfor %}"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"chat_template": loops}))
+    monkeypatch.setattr(model, "TEMPLATE_S", 0.2)
+    assert "the chat template of" in (said := problems(folder)) and "more than 0.2 s of processor time" in said
+
+
+def test_a_configuration_without_end_is_left(tmp_path, monkeypatch):
+    folder = toy(tmp_path / "m")
+    edit(folder, num_hidden_layers=100_000)
+    monkeypatch.setattr(model, "MODEL_S", 0.5)
+    assert "config.json without numbers takes more than 0.5 s" in problems(folder)

@@ -105,8 +105,8 @@ def test_limits_move_no_key_and_reach_the_job(tmp_path):
         (
             "judge: gpt5",
             (
-                "no file gpt5.py in judges/; legal: alpaca, alpaca_eval_2, chain_of_thought, gpt_6_luna, local, "
-                "reference_overlap"
+                "no file gpt5.py in judges/; legal: alpaca, alpaca_eval_2, chain_of_thought, gpt_6_luna, jury, "
+                "local, qwen_2_5_32b, reference_overlap, reward_model, rubric"
             ),
         ),
     ],
@@ -156,3 +156,19 @@ def test_the_table_of_prices_is_read_strictly_and_can_be_edited(tmp_path, monkey
             prices.table.__wrapped__()
     own.write_text("date: 2026-01-01\nmodels: {m: {input: 1, output: 2, shut_down: 2026-02-01}}")
     assert prices.table.__wrapped__()[1]["m"].dollars(10, 10) == 3e-5
+
+
+def test_a_jury_costs_what_its_judges_cost_together(tmp_path):
+    named = (
+        "judge: {from: jury, judges: [{from: alpaca, model: %s}, {from: alpaca, model: gpt-4.1}, reference_overlap]}"
+    )
+    workspace = opened(tmp_path, named % "gpt-4o")
+    assert "jury: 3 judges, 2 of them paid; what they cost together is not known yet" in said(workspace)
+    publish(workspace, "a.ins.s1", {f"Q{i}": "the reference" * 9000 for i in range(10)})
+    told = said(workspace)
+    each = [float(x) for x in re.findall(r"judge alpaca: 60 judgements; .*about \$([\d.]+) of", told)]
+    (whole,) = re.findall(r"jury: 3 judges, 2 of them paid: about \$([\d.]+) in all$", told, re.MULTILINE)
+    assert len(each) == 2 and sum(each) > 0.05 and float(whole) == pytest.approx(sum(each), abs=0.011)
+    assert "judge reference_overlap: 60 judgements; free" in told
+    told = said(opened(tmp_path, named % "my-own-model"))
+    assert "in all, without the 1 whose price is not known" in told

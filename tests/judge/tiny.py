@@ -10,7 +10,14 @@ from threading import Lock, Thread
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 PROMPT = (
     Path(util.find_spec("alpaca_eval").submodule_search_locations[0])
@@ -63,6 +70,30 @@ def make(folder: Path) -> Path:
             model.lm_head.weight[tokenizer.convert_tokens_to_ids(name)] *= 3
             model.lm_head.weight[tokenizer.convert_tokens_to_ids(name), 0] = 6.0  # … which speaks for both names
     model.save_pretrained(folder)
+    return folder
+
+
+def make_reward(folder: Path, tokenizer: Path) -> Path:
+    """A random Llama that gives one number for a conversation, with the tokenizer of a tiny judge at `tokenizer`; its
+    padding token is unsaid.
+    """
+    found = AutoTokenizer.from_pretrained(tokenizer)
+    found.save_pretrained(folder)
+    torch.manual_seed(1)
+    config = LlamaConfig(
+        vocab_size=len(found),
+        num_labels=1,
+        pad_token_id=None,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=512,
+        initializer_range=0.5,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    LlamaForSequenceClassification(config).save_pretrained(folder)
     return folder
 
 

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from launch import status
 from tests.local.conftest import ROOT, TINY, Bench
 from winsweep import arm_grid, failed, screen, table_view
 from winsweep.check import dry
 from winsweep.plan import Item
 from winsweep.screen import Detail
-from winsweep.stats import one_file
 from winsweep.stats.columns import header
 from winsweep.workspace import Workspace, open_workspace
 
@@ -234,29 +232,6 @@ def test_of_many_rows_the_means_are_shown(tmp_path):
     assert text.count("mean of 5") == 24 and "120 rows of single seeds. All columns:" in " ".join(text.split())
     alone = table_view.table_text(results(tmp_path / "u.csv", 1000, 1), "", 120)
     assert len(alone.splitlines()) < 50 and "960 rows" in alone
-
-
-def test_what_others_wrote_steers_no_terminal(tmp_path):
-    assert screen.printable(f"a{ESCAPE}b\u202e\n") == "a?[2J?b??" and screen.printable("ü – 字") == "ü – 字"
-    said = table_view.table_text(results(tmp_path / "t.csv", 1, 1), f"one{ESCAPE}\ntwo\u202e\n", 120)
-    assert said.splitlines()[-2:] == ["one?[2J?", "two?"]
-
-
-def test_why_a_cell_is_not_done_is_one_line_of_a_reason(many, monkeypatch):
-    workspace, items = many
-    reason = f"application: x{ESCAPE}\ndone     judge/m.t0.s0"
-    told = [replace(i, state="failed", why=reason) if i.artifact.label == "t0" else i for i in items]
-    lines = status.why(workspace, told, "m.t0.s0").splitlines()
-    assert next(line for line in lines if "application" in line).endswith("x?[2J??done     judge/m.t0.s0")
-    assert not any(line.startswith("done     judge") for line in lines)
-
-
-def test_a_name_looks_like_no_figure():
-    forged = f"me{ESCAPE}\n  lc_win_rate_pct              99"
-    said = one_file.Report(forged, "them", "paired", {"lc_win_rate_pct": 50.0}, (f"a{ESCAPE}\nb",)).text()
-    assert (
-        len(said.splitlines()) == 3 and "\x1b" not in said and "  lc_win_rate_pct            50" in said.splitlines()[1]
-    )
 
 
 def test_a_file_is_as_wide_as_said(monkeypatch):

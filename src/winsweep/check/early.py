@@ -17,6 +17,7 @@ from winsweep.check.finding import Finding
 from winsweep.judge import prices
 from winsweep.plan import Item
 from winsweep.store.manifest import write_atomic
+from winsweep.study import jury
 from winsweep.study.cell import HubModel, Judge, judge_of
 from winsweep.text import hub
 from winsweep.workspace import Workspace, chain
@@ -55,9 +56,12 @@ def quick(workspace: Workspace, items: Sequence[Item]) -> list[Row]:
 
 
 def _of_judge(judge: Judge) -> Iterator[Finding]:
-    if hasattr(judge.options, "limits") and (workload := prices.workload_of(judge)):
+    asked = [one for one in jury.members(judge) if hasattr(one.options, "limits")]
+    models = dict.fromkeys(workload.model for one in asked if (workload := prices.workload_of(one)))
+    if models:
         yield environment.key()
-        yield from environment.shut_down(workload.model)
+    for model in models:
+        yield from environment.shut_down(model)
 
 
 def _packages(todo: Iterable[Artifact]) -> list[str]:

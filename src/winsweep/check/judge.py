@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from winsweep.check import environment
 from winsweep.check.finding import Finding, problems
-from winsweep.errors import WinsweepError
+from winsweep.errors import Unreachable, WinsweepError
 from winsweep.judge.limits import Limits
 from winsweep.study.cell import HubModel, LocalFile
 
@@ -22,11 +22,26 @@ WAITS_S = (1.0, 2.0, 4.0)  # before an endpoint that cannot be reached is asked 
 
 def look(module: ModuleType, options: object) -> list[Finding]:
     """Every check of a judge (a file of judges/ with its options); one free request to a paid one's endpoint."""
-    if hasattr(options, "weights") and hasattr(options, "path"):
-        return list(_local(options.weights, options.path))
+    if hasattr(module, "faults"):
+        return list(_judged_by(module, options))
+    weights = getattr(options, "weights", None)
+    if isinstance(weights, HubModel) or (hasattr(options, "weights") and hasattr(options, "path")):
+        return list(_local(weights, getattr(options, "path", "")))
     if hasattr(options, "limits") and hasattr(module, "workload"):
         return list(_paid(module.workload(options).model, options.limits))
     return []
+
+
+def _judged_by(module: ModuleType, options: object) -> Iterator[Finding]:
+    """Of a judge whose own file says what is wrong with it."""
+    try:
+        found = module.faults(options)
+    except Unreachable as e:
+        yield Finding("problem", "weights", " ".join(str(e).split()), can_pass=True)
+        return
+    yield from (Finding("problem", "weights", " ".join(text.split())) for text in found)
+    if not found:
+        yield Finding("ok", "weights", "all there, for one number of each answer")
 
 
 def _paid(model: str, limits: Limits) -> Iterator[Finding]:

@@ -10,21 +10,24 @@ from typing import TypeVar
 
 import torch
 import transformers
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from winsweep.check.adapters import adapters
 from winsweep.check.finding import Finding, one_line
+from winsweep.check.time_limit import at_most
 from winsweep.check.tokenizer import added, ends, frames, grammars, ids_of, vocabulary
 from winsweep.errors import Unreachable
 from winsweep.study.cell import HubModel
 from winsweep.study.frame import Asked
 from winsweep.text import hub, weights
+from winsweep.text.chat import end_of_turn_ids
 from winsweep.text.context import context_of, unsaid
 from winsweep.text.model import load_tokenizer
 from winsweep.text.weights import Report
 from winsweep.train import memory
 
 T = TypeVar("T")
+MODEL_S, TEMPLATE_S = 60.0, 10.0  # of processor time, for what takes a few seconds and some thousandths of one
 STATE_BYTES = 12  # of a parameter in a checkpoint: fp32 and Adam's two moments
 
 
@@ -64,13 +67,13 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
         )
     found: list[Finding] = []
     facts: dict[str, int] = {}
-    report = _guarded("weights", found, lambda: weights.read_report(folder, config))
+    report = _guarded("weights", found, lambda: _report(folder, config))
     if report:
         found.append(weights_found(report))
         told, sizes = adapters(report.model, said.get("loras", ()))
         found += told
         facts = {"num_parameters": report.num_parameters, "num_bytes": report.num_bytes, **sizes, **token_bytes(config)}
-    tokenizer = _guarded("tokenizer", found, lambda: load_tokenizer(str(folder), None))
+    tokenizer = _guarded("tokenizer", found, lambda: _tokenizer(folder))
     given = (said.get("base") or said).get("context") if isinstance(said.get("base") or said, Mapping) else None
     read = ids_of(said, tokenizer, instructions or ()) if tokenizer else []
     if tokenizer:
@@ -81,6 +84,19 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
     found += context(config, given, said, read, bool(instructions))
     found += packages(said)
     return Looked(tuple(found), facts)
+
+
+def _report(folder: Path, config: PreTrainedConfig) -> Report:
+    with at_most(MODEL_S, f"building the model of {folder / 'config.json'} without numbers"):
+        return weights.read_report(folder, config)
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer, whose chat template ends."""
+    tokenizer = load_tokenizer(str(folder), None)
+    with at_most(TEMPLATE_S, f"the chat template of {folder}"):
+        end_of_turn_ids(tokenizer)
+    return tokenizer
 
 
 def token_bytes(config: PreTrainedConfig) -> dict[str, int]:

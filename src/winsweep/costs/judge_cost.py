@@ -5,13 +5,15 @@ at the limits.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from winsweep import amounts, layout
 from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
-from winsweep.judge import ledger, pairs, prices
-from winsweep.judge.questions import Order, Question, ask_about
-from winsweep.study.cell import judge_of
+from winsweep.judge import asked, pairs, prices
+from winsweep.judge.questions import Question, ask_about
+from winsweep.study import jury
+from winsweep.study.cell import Judge, judge_of
 from winsweep.workspace import Workspace
 
 # of a pair whose outputs are not there yet: the means of AlpacaEval's answers and instructions
@@ -23,8 +25,8 @@ CALL_S = 1.0  # how long a call takes, where nothing better is known
 class JudgeCost:
     """The work of one judge, over all comparisons that are still to be made."""
 
-    judge: str
-    artifact: Artifact  # one of its comparisons
+    judge: Judge
+    limits: Mapping[str, Any]
     workload: prices.Workload | None  # None for a judge that costs nothing
     questions: set[Question] = field(default_factory=set)  # of pairs whose outputs are there
     unseen: int = 0  # questions about outputs that are not there yet
@@ -32,15 +34,19 @@ class JudgeCost:
 
 
 def lines(workspace: Workspace, missing: Sequence[Artifact], num_rows: Mapping[Artifact, int | None]) -> list[str]:
-    """A line for each judge; `missing` are comparisons, `num_rows` counts sets of instructions."""
+    """A line for each judge, alone or in a jury, and one for a jury's sum; `missing` are comparisons, `num_rows` counts
+    sets of instructions.
+    """
     costs: dict[Path, JudgeCost] = {}
+    of_jury: dict[Path, JudgeCost] = {}
     for a in missing:
-        judge = judge_of(a)
-        folder, _ = ledger.place(workspace.store.root, judge.name, judge.version, a.plain_params["identity"])
-        if folder not in costs:
-            costs[folder] = JudgeCost(judge.name, a, prices.workload_of(judge))
-        add(costs[folder], workspace, a, num_rows[a.inputs["instructions"]])
-    return [told(cost, folder) for folder, cost in sorted(costs.items())]
+        for judge in jury.members(judge_of(a)):
+            folder = asked.ledger_of(judge, workspace.store.root).folder
+            cost = costs.setdefault(folder, JudgeCost(judge, asked.limits_of(judge), prices.workload_of(judge)))
+            add(cost, workspace, a, num_rows[a.inputs["instructions"]])
+            of_jury |= {folder: cost} if judge is not judge_of(a) else {}
+    found = [told(cost, workspace.store.root) for _, cost in sorted(costs.items())]
+    return found + ([_sum(list(of_jury.values()))] if of_jury else [])
 
 
 def add(cost: JudgeCost, workspace: Workspace, a: Artifact, num: int | None) -> None:
@@ -49,35 +55,40 @@ def add(cost: JudgeCost, workspace: Workspace, a: Artifact, num: int | None) -> 
     """
     workload = cost.workload
     if workload and (there := _pairs(workspace, a)) is not None:
-        order: Order = "both" if workload.per_pair == 2 else "hash"
-        cost.questions |= {s.question for pair in there for s in ask_about(pair, order)}
+        order, num_each = workload.order, workload.samples
+        cost.questions |= {s.question for pair in there for s in ask_about(pair, order, num_each)}
     elif num is None:
         cost.unknown += 1
     else:
         cost.unseen += num * (workload.per_pair if workload else 1)
 
 
-def told(cost: JudgeCost, folder: Path) -> str:
-    """A line of what judging costs, less the judgements that are in the ledger at `folder`."""
-    known = (
-        ledger.Ledger(
-            folder,
-            ledger.place(
-                folder.parents[1], cost.judge, judge_of(cost.artifact).version, cost.artifact.plain_params["identity"]
-            )[1],
-        ).find(cost.questions)
-        if cost.questions
-        else {}
-    )
-    return ahead(
-        cost.judge,
-        cost.workload,
-        cost.artifact.limits,
-        cost.questions - known.keys(),
-        len(known),
-        cost.unseen,
-        cost.unknown,
-    )
+def told(cost: JudgeCost, store: Path) -> str:
+    """A line of what judging costs, less the judgements that the store has already."""
+    known = asked.ledger_of(cost.judge, store).find(cost.questions) if cost.questions else {}
+    cost.questions -= known.keys()
+    return ahead(cost.judge.name, cost.workload, cost.limits, cost.questions, len(known), cost.unseen, cost.unknown)
+
+
+def _sum(costs: Sequence[JudgeCost]) -> str:
+    """What the judges of a jury cost together, after `told` of each."""
+    paid = [(cost, cost.workload) for cost in costs if cost.workload and cost.limits]
+    who = f"jury: {len(costs)} judges, {len(paid) or 'none'} of them paid"
+    if any(cost.unknown for cost, _ in paid):
+        return f"{who}; what they cost together is not known yet"
+    known = [(cost, work, price) for cost, work in paid if (price := prices.price_of(work.model))]
+    if not known:
+        return f"{who}; no price of {'them' if len(paid) > 1 else 'it'} is known" if paid else f"{who}; free"
+    dollars = sum(price.dollars(*tokens_of(work, cost.questions, cost.unseen)) for cost, work, price in known)
+    less = f", without the {len(paid) - len(known)} whose price is not known" if len(known) < len(paid) else ""
+    return f"{who}: about {amounts.dollars(dollars)} in all{less}"
+
+
+def tokens_of(workload: prices.Workload, asked: Collection[Question], unseen: int) -> tuple[int, int]:
+    """Tokens of prompts, about, and of replies, at most, for questions that are known and `unseen` others."""
+    num = len(asked) + unseen
+    chars = sum(len(q.instruction) + len(q.first) + len(q.second) for q in asked) + num * workload.prompt_chars
+    return prices.tokens_of(chars) + unseen * UNSEEN_TOKENS, num * workload.reply_tokens
 
 
 def ahead(
@@ -104,8 +115,7 @@ def ahead(
         budget = limits.get("dollars")
         cap = f"; budget {amounts.dollars(budget)}" if budget is not None else ""
         return f"{of}{reused}; what they cost is not known yet{cap}"
-    chars = sum(len(q.instruction) + len(q.first) + len(q.second) for q in asked) + num * workload.prompt_chars
-    tokens = prices.tokens_of(chars) + unseen * UNSEEN_TOKENS, num * workload.reply_tokens
+    tokens = tokens_of(workload, asked, unseen)
     return (
         f"{what}{uncounted}{reused}; about {amounts.tokens(tokens[0])} of "
         f"prompts{_cost(workload.model, tokens, limits)}"
@@ -157,7 +167,7 @@ def warnings(workspace: Workspace) -> list[str]:
     """
     published = workspace.store.published()
     open_ones = [a for a in workspace.order if a.stage == "judge" and a.key not in published]
-    judges = {judge_of(a) for a in open_ones}
+    judges = {judge for a in open_ones for judge in jury.members(judge_of(a))}
     models = {workload.model for judge in judges if (workload := prices.workload_of(judge))}
     return [
         f"warning: judge model {model}: OpenAI shut it down on {price.shut_down}; name another judge, or set "
@@ -168,7 +178,8 @@ def warnings(workspace: Workspace) -> list[str]:
 
 
 def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
-    capped = {(judge_of(a), a.limits["dollars"]) for a in open_ones if a.limits.get("dollars") is not None}
+    judges = [judge for a in open_ones for judge in jury.members(judge_of(a))]
+    capped = {(j, budget) for j in judges if (budget := asked.limits_of(j).get("dollars")) is not None}
     known = [(workload.model, budget) for judge, budget in capped if (workload := prices.workload_of(judge))]
     return {
         f"warning: judge model {model}: no price of it is known, so {_stopped(budget)}"

@@ -23,13 +23,13 @@ class ChatJudge:
     order: Order
     read: Callable[[dict[str, Any]], float]
     names: tuple[str, str] | None = None  # of first and second output, where the first token of the reply is weighed
+    samples: int = 1  # verdicts for each order of a pair
 
     @property
     def workload(self) -> Workload:
         most = self.request.get("max_completion_tokens", self.request.get("max_tokens", 0))
-        return Workload(
-            self.identity["model"], sum(len(text) for _, text in self.messages), most, 2 if self.order == "both" else 1
-        )
+        orders, chars = 2 if self.order == "both" else 1, sum(len(text) for _, text in self.messages)
+        return Workload(self.identity["model"], chars, most, orders * self.samples, self.samples)
 
 
 def messages_for(judge: ChatJudge, question: Question) -> list[dict[str, str]]:

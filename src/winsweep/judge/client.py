@@ -207,14 +207,13 @@ class _Calls:
             return said
         tokens = said.tokens or size
         try:
-            date = datetime.now(UTC).isoformat(timespec="seconds")
-            judgement = checked(Judgement(self.judge.read(said.choice), said.choice, said.served_model, date, tokens))
+            judgement = _judgement(self.judge, said, tokens)
         except Exception as error:  # a reply is whatever the server sent, so anything may come of reading it
             self.spending.waste(tokens)
             return Failure(
                 "unreadable",
                 str(error) if isinstance(error, Unreadable) else f"unreadable answer ({type(error).__name__})",
-                do=UNREADABLE,
+                do=getattr(error, "do", "") or UNREADABLE,
             )
         self.spending.count(tokens)
         self.in_a_row = 0
@@ -226,3 +225,8 @@ class _Calls:
         self.in_a_row += 1
         if self.in_a_row >= max(self.limits.in_flight, NUM_PROBES + 1):
             self.stop(f"not one of the last {self.in_a_row} questions got an answer")
+
+
+def _judgement(judge: ChatJudge, said: Reply, tokens: tuple[int, int]) -> Judgement:
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return checked(Judgement(judge.read(said.choice), said.choice, said.served_model, date, tokens, said.fingerprint))

@@ -18,17 +18,14 @@ from typing import Any
 
 import aiohttp
 
-from winsweep import paths
 from winsweep.errors import BadStudy
-from winsweep.judge import failure, replies
+from winsweep.judge import address, failure, replies
+from winsweep.judge.address import ACCOUNT, OWN
 from winsweep.judge.failure import PASSING, Failure
 from winsweep.judge.limits import Limits
 from winsweep.judge.prices import is_shut_down, price_of
 from winsweep.judge.replies import Reply
 
-OWN = "https://api.openai.com/"
-# who pays, where a key belongs to several
-ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
 LIST_S, LIST_BYTES = 10.0, 8 << 20  # of the list of models
 
 
@@ -37,53 +34,25 @@ def connect(model: str, limits: Limits) -> aiohttp.ClientSession:
 
     To be called, and used, in an event loop that runs.
     """
-    key, url = os.environ.get("OPENAI_API_KEY", "").strip(), os.environ.get("OPENAI_BASE_URL") or f"{OWN}v1"
-    if not key:
-        legal = "legal is your key, or any word where a local endpoint wants none"
-        raise BadStudy(f"OPENAI_API_KEY: not set; {legal}; type: export OPENAI_API_KEY=…")
-    if (price := price_of(model)) and is_shut_down(model) and url.startswith(OWN):
+    where = address.read(os.environ)
+    if (price := price_of(model)) and is_shut_down(model) and where.url.startswith(OWN):
         raise BadStudy(
             f"judge model {model}: OpenAI shut it down on {price.shut_down}; legal is a model that is served, such as "
             f"judge: gpt_6_luna or judge: {{from: alpaca, model: NAME}}, or an endpoint of your own in OPENAI_BASE_URL"
         )
-    _refuse_address(url)
-    account = {name: os.environ[v].strip() for name, v in ACCOUNT.items() if os.environ.get(v, "").strip()}
-    for name, value in [("OPENAI_API_KEY", key), *((ACCOUNT[name], value) for name, value in account.items())]:
-        if not value.isascii() or not value.isprintable():
-            raise BadStudy(
-                f"{name}: holds a line break or another character that no header may have; legal is one line of ASCII; "
-                f"set it again"
-            )
-    headers = {"Authorization": f"Bearer {key}", "Accept-Encoding": "identity", **account}
     return aiohttp.ClientSession(
-        f"{url.rstrip('/')}/",
-        headers=headers,
-        proxy=_proxy(url),
+        where.url,
+        headers={"Accept-Encoding": "identity", **where.headers},
+        proxy=_proxy(where.url),
         timeout=aiohttp.ClientTimeout(limits.timeout_s),
         connector=aiohttp.TCPConnector(limit=limits.in_flight),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 
 
-def _refuse_address(url: str) -> None:
-    """BadStudy for what is no address, or has a user and a password in it, which would be shown with it."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        found = f"scheme {parts.scheme!r}, host {parts.hostname!r}" + (" and a user" if "@" in parts.netloc else "")
-        fine = (
-            parts.scheme in ("http", "https")
-            and parts.hostname
-            and parts.port != 0
-            and "@" not in parts.netloc
-            and not paths.REFUSED.search(url)
-        )
-    except ValueError as error:
-        found, fine = type(error).__name__, False
-    if not fine:
-        raise BadStudy(
-            f"OPENAI_BASE_URL: found {found}; legal is https://HOST/v1 or http://HOST:PORT/v1, without a user; "
-            "what proves who asks is OPENAI_API_KEY"
-        )
+def path_of(name: str) -> str:
+    """What stands behind the address for an interface such as chat/completions: Azure's version with it."""
+    return name + address.read(os.environ).query
 
 
 def _proxy(url: str) -> str | None:
@@ -99,7 +68,7 @@ async def ask(session: aiohttp.ClientSession, request: Mapping[str, Any]) -> Rep
     body read without end.
     """
     try:
-        async with session.post("chat/completions", json=request, allow_redirects=False) as answer:
+        async with session.post(path_of("chat/completions"), json=request, allow_redirects=False) as answer:
             status, headers, body = answer.status, answer.headers, await _read(answer, replies.most_bytes(request))
     except (aiohttp.ClientError, TimeoutError) as error:
         return _unanswered(error)
@@ -150,7 +119,9 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
 def _secrets(session: aiohttp.ClientSession) -> list[str]:
     """What no log may have: the values of the headers that say who asks."""
     return [
-        session.headers[name].removeprefix("Bearer ") for name in ("Authorization", *ACCOUNT) if name in session.headers
+        session.headers[name].removeprefix("Bearer ")
+        for name in ("Authorization", "api-key", *ACCOUNT)
+        if name in session.headers
     ]
 
 
@@ -168,7 +139,9 @@ class Served:
 async def served(session: aiohttp.ClientSession, model: str) -> Served:
     """Ask the endpoint which models it serves, which costs nothing; one that has no such list is taken to answer."""
     try:
-        async with session.get("models", allow_redirects=False, timeout=aiohttp.ClientTimeout(LIST_S)) as answer:
+        async with session.get(
+            path_of("models"), allow_redirects=False, timeout=aiohttp.ClientTimeout(LIST_S)
+        ) as answer:
             status, body = answer.status, await _read(answer, LIST_BYTES)
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
         return Served(_unanswered(error), None)

@@ -2,14 +2,13 @@
 missing is named.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from winsweep.errors import JudgeFailed, JudgeRefused
-from winsweep.judge.chat import ChatJudge
 from winsweep.judge.ledger import Ledger
-from winsweep.judge.questions import Judgement, Question, Shown, ask_about, decide
+from winsweep.judge.questions import Judgement, Order, Question, Shown, ask_about, decide
 
 Row = dict[str, Any]
 NUM_NAMED, LONGEST = 5, 1200  # failures that an error spells out, and characters of them
@@ -28,6 +27,17 @@ class Unanswered:
     do: str = ""
 
 
+class Asked(Protocol):
+    """Who is asked: what stands in every row, and which output is shown first."""
+
+    @property
+    def identity(self) -> Mapping[str, str]: ...
+    @property
+    def order(self) -> Order: ...
+    @property
+    def samples(self) -> int: ...
+
+
 class Asker(Protocol):
     """Asks a judge: hands each judgement to `answered` as it comes, and returns why questions have none."""
 
@@ -40,7 +50,7 @@ class Asker(Protocol):
 
 
 def judge_all(
-    pairs: list[Row], judge: ChatJudge, keep: Callable[[list[Row]], None], ledger: Ledger | None, ask: Asker
+    pairs: list[Row], judge: Asked, keep: Callable[[list[Row]], None], ledger: Ledger | None, ask: Asker
 ) -> None:
     """Hand every pair with its preference to `keep`, first what the ledger knows, then one by one as judgements come,
     in any order.
@@ -68,10 +78,10 @@ class _Work:
     """Which questions decide which pairs, and what was said to them."""
 
     def __init__(
-        self, pairs: list[Row], judge: ChatJudge, keep: Callable[[list[Row]], None], ledger: Ledger | None
+        self, pairs: list[Row], judge: Asked, keep: Callable[[list[Row]], None], ledger: Ledger | None
     ) -> None:
         self.pairs, self.judge, self.keep, self.ledger = pairs, judge, keep, ledger
-        self.shown: list[list[Shown]] = [ask_about(pair, judge.order) for pair in pairs]
+        self.shown: list[list[Shown]] = [ask_about(pair, judge.order, judge.samples) for pair in pairs]
         users: dict[Question, list[int]] = {}
         for i, each in enumerate(self.shown):
             for s in each:

@@ -28,15 +28,16 @@ LINE = re.compile(
     rb'\{"key": "([0-9a-f]{64}|wasted)", "sum": "([0-9a-f]{16})", ("tokens": \[(\d{1,9}), (\d{1,9})\], "judgement": '
     rb"(.*))\}"
 )
+HOW_OFTEN = ("orders", "samples")  # of an identity: which questions are asked, and not who answers them
 DEEPEST = 64  # brackets within brackets, so that whatever reads a judgement can
 SYNC_S = 1.0  # what a power cut may lose; a kill loses nothing that was written
 
 
 def place(store: Path, judge: str, version: int, identity: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
-    """The folder of a judge in a store, and what makes it this judge; the order of the outputs is part of each question
-    instead.
+    """The folder of a judge in a store, and what makes it this judge; the order of the outputs and the number
+    of a sample are part of each question instead.
     """
-    known = {"judge": judge, "version": version, "identity": {k: v for k, v in identity.items() if k != "orders"}}
+    known = {"judge": judge, "version": version, "identity": {k: v for k, v in identity.items() if k not in HOW_OFTEN}}
     return store / ".judged" / f"{judge}-{keys.digest(known)}", known
 
 
@@ -50,6 +51,11 @@ class Ledger:
         self._read: dict[str, int] = {}  # bytes of each file
         self._own, self._synced = "", time.monotonic()
         self._file: int | None = None
+
+    @property
+    def store(self) -> Path:
+        """The store that `place` was given."""
+        return self.folder.parents[1]
 
     def find(self, questions: Iterable[Question]) -> dict[Question, Judgement]:
         """Those of `questions` that were answered already; asked once, before the first `add`."""
@@ -157,9 +163,14 @@ def checked(judgement: Judgement) -> Judgement:
 
 
 def _line(key: str, judgement: Judgement | None, tokens: tuple[int, int]) -> bytes:
-    said = '"none"' if judgement is None else json.dumps({k: v for k, v in vars(judgement).items() if k != "tokens"})
+    said = '"none"' if judgement is None else json.dumps(_said(judgement))
     told = f'"tokens": [{tokens[0]}, {tokens[1]}], "judgement": {said}'
     return f'{{"key": "{key}", "sum": "{_sum(key, told.encode())}", {told}}}'.encode()
+
+
+def _said(judgement: Judgement) -> dict[str, Any]:
+    """What a line holds of a judgement beside its tokens; an older winsweep reads those without a fingerprint."""
+    return {k: v for k, v in vars(judgement).items() if k != "tokens" and (k != "fingerprint" or v)}
 
 
 def _parsed(line: bytes) -> _Entry | None:
@@ -176,7 +187,8 @@ def _judgement(entry: _Entry) -> Judgement | None:
         found = Judgement(**json.loads(entry.said), tokens=entry.tokens)
         if b"\\ud" in entry.said:
             json.dumps(vars(found), ensure_ascii=False).encode()  # half of a pair of surrogates is no text
-        told = isinstance(found.raw, dict) and isinstance(found.served_model, str) and isinstance(found.date, str)
+        texts = (found.served_model, found.date, found.fingerprint)
+        told = isinstance(found.raw, dict) and all(isinstance(text, str) for text in texts)
         counts = type(found.preference) in (int, float) and 1 <= found.preference <= 2
         shallow = entry.said.count(b"[") + entry.said.count(b"{") <= DEEPEST or _depth(found.raw) <= DEEPEST
     except (ValueError, TypeError, RecursionError):

@@ -135,13 +135,13 @@ class _Local:
         return torch.tensor(rows, device=self.model.device)
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> list[int]:
+def encode(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], asks: bool = True) -> list[int]:
     """The ids of a conversation by the tokenizer's chat template, as a server makes them; but no text in it becomes a
-    special token.
+    special token. With `asks`, up to where the answer begins.
     """
     controls = controls_of(tokenizer)
     guarded = [m | {"content": controls.guard(m["content"])} for m in messages]
-    return controls.ids(render(tokenizer, guarded, asks=True), add_special_tokens=False)
+    return controls.ids(render(tokenizer, guarded, asks), add_special_tokens=False)
 
 
 def ids_of(name: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from winsweep import layout, plugins, strict
 from winsweep.study.cell import Judge
@@ -41,7 +42,13 @@ class Workload:
     model: str  # as the table of prices may know it
     prompt_chars: int  # of the prompt's own text
     reply_tokens: int  # at most
-    per_pair: int  # questions: 2 in both orders
+    per_pair: int  # questions: 2 in both orders, each as often as there are samples
+    samples: int = 1
+
+    @property
+    def order(self) -> Literal["hash", "both"]:
+        """How a pair's questions are ordered, as far as their number goes."""
+        return "both" if self.per_pair == 2 * self.samples else "hash"
 
 
 @cache

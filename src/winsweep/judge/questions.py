@@ -4,14 +4,17 @@ orders, ties.
 
 import hashlib
 import json
+import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
 Order = Literal["hash", "reference_first", "both"]
 TIE = 1.5
+NUM_NAMED = 5  # names that a note spells out
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,14 @@ class Question:
     instruction: str
     first: str
     second: str
+    sample: int = 0  # which of several verdicts on the same
 
     def key(self, judge: str) -> str:
         """sha256 that names this question to a judge (the digest of its identity), whoever asks it and whichever side
         is the candidate's.
         """
-        return hashlib.sha256(json.dumps([judge, self.instruction, self.first, self.second]).encode()).hexdigest()
+        what = [judge, self.instruction, self.first, self.second, *([self.sample] if self.sample else [])]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Judgement:
     served_model: str = ""  # as the endpoint calls it
     date: str = ""  # UTC, ISO 8601
     tokens: tuple[int, int] = (0, 0)  # of prompt and reply
+    fingerprint: str = ""  # of what runs behind the model's name, where the endpoint gives one
 
 
 class Shown(NamedTuple):
@@ -45,9 +51,9 @@ class Shown(NamedTuple):
     candidate_first: bool
 
 
-def ask_about(pair: dict[str, Any], order: Order) -> list[Shown]:
+def ask_about(pair: dict[str, Any], order: Order, samples: int = 1) -> list[Shown]:
     """The questions whose answers decide a pair (output_1 is the reference's): none for identical outputs, which tie;
-    both orders with the reference first; else one.
+    both orders with the reference first; else one. Each is there as often as there are `samples`.
     """
     instruction, reference, candidate = pair["instruction"], pair["output_1"], pair["output_2"]
     if reference == candidate:
@@ -56,7 +62,8 @@ def ask_about(pair: dict[str, Any], order: Order) -> list[Shown]:
         Shown(Question(instruction, reference, candidate), False),
         Shown(Question(instruction, candidate, reference), True),
     ]
-    return both if order == "both" else [both[order == "hash" and is_candidate_first(instruction)]]
+    found = both if order == "both" else [both[order == "hash" and is_candidate_first(instruction)]]
+    return [Shown(replace(s.question, sample=n), s.candidate_first) for s in found for n in range(samples)]
 
 
 def is_candidate_first(instruction: str) -> bool:
@@ -67,20 +74,32 @@ def is_candidate_first(instruction: str) -> bool:
 def decide(shown: list[Shown], said: list[Judgement]) -> dict[str, Any]:
     """The fields of an annotation row that judgements give, on AlpacaEval's scale (2: the candidate wins).
 
-    `raw_completion` is the reply, or None for a tie without a question. Asked in both orders, it is the list of both
-    replies, and `preferences_by_order` has the preference with the reference shown first and with the candidate shown
-    first; `preference` is their mean.
+    `raw_completion` is the reply, or None for a tie without a question; of several questions, the list of all. Asked
+    in both orders, `preferences_by_order` has the preference with the reference shown first and with the candidate
+    shown first; `preference` is their mean. Of several samples each is a mean, and
+    `preference_standard_error` says how far the preference may be off by that.
     """
     if not said:
         return {"preference": TIE, "raw_completion": None, "served_model": "", "date": ""}
     each = [3 - j.preference if s.candidate_first else j.preference for s, j in zip(shown, said, strict=True)]
-    last = {
+    groups = [[p for s, p in zip(shown, each) if s.candidate_first == side] for side in (False, True)]
+    orders = [fmean(group) for group in groups if group]
+    prints = dict.fromkeys(j.fingerprint for j in said if j.fingerprint)
+    return {
+        "preference": fmean(orders),
+        **({"preferences_by_order": orders} if len(orders) == 2 else {}),
+        **(_spread([group for group in groups if group]) if len(said) > len(orders) else {}),
+        "raw_completion": said[0].raw if len(said) == 1 else [j.raw for j in said],
         "served_model": " and ".join(dict.fromkeys(j.served_model for j in said)),
         "date": max(j.date for j in said),
+        **({"system_fingerprint": " and ".join(prints)} if prints else {}),
     }
-    if len(said) == 1:
-        return {"preference": each[0], "raw_completion": said[0].raw, **last}
-    return {"preference": sum(each) / 2, "preferences_by_order": each, "raw_completion": [j.raw for j in said], **last}
+
+
+def _spread(groups: list[list[float]]) -> dict[str, Any]:
+    """The standard error of the mean of the orders' means, by the verdicts of each order."""
+    errors = [stdev(group) ** 2 / len(group) for group in groups]
+    return {"preference_standard_error": math.sqrt(sum(errors)) / len(groups)}
 
 
 def served_models(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -92,7 +111,29 @@ def served_models(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def drift(rows: Iterable[Mapping[str, Any]]) -> str:
-    """A note where the model behind a name changed while it judged, or nothing."""
+    """A note where the model behind a name changed while it judged, by its name or its fingerprint, or nothing."""
+    rows = list(rows)
     found = served_models(rows)
-    told = ", ".join(f"{name} ({num} row{'s' if num > 1 else ''})" for name, num in found.items())
-    return f"the endpoint served {len(found)} models under one name: {told}" if len(found) > 1 else ""
+    prints = Counter(said for row in rows if isinstance(said := row.get("system_fingerprint"), str) and said)
+    notes = [f"the endpoint served {len(found)} models under one name: {_counted(found)}"] * (len(found) > 1)
+    several = f"the endpoint's fingerprint of the model changed while it judged: {_counted(prints)}"
+    return "; ".join([*notes, *([several] if len(prints) > 1 else [])])
+
+
+def _counted(found: Mapping[str, int]) -> str:
+    told = [f"{name} ({num} row{'s' if num > 1 else ''})" for name, num in sorted(found.items())]
+    return ", ".join(told[:NUM_NAMED]) + (f" and {len(told) - NUM_NAMED} more" if len(told) > NUM_NAMED else "")
+
+
+def sampled(rows: Iterable[Mapping[str, Any]]) -> str:
+    """A note where verdicts were sampled, or nothing."""
+    found = [
+        (str(row.get("samples", "")), e) for row in rows if (e := row.get("preference_standard_error")) is not None
+    ]
+    if not found:
+        return ""
+    num = " or ".join(sorted({num for num, _ in found}))
+    error = fmean(error for _, error in found)
+    return (
+        f"verdicts were sampled, {num} for each order of a pair: a preference is off by {error:.2f} on average by that"
+    )

@@ -29,6 +29,7 @@ class Reply:
     choice: dict[str, Any]
     served_model: str
     tokens: tuple[int, int] | None
+    fingerprint: str = ""
 
 
 def most_bytes(request: Mapping[str, Any]) -> int:
@@ -51,10 +52,12 @@ def reply(body: bytes) -> Reply:
         "message": message,
         "text": _text(message),
     }
-    served = found.get("model")
-    return Reply(
-        kept, words.clean(served, longest=NAME_CHARS) if isinstance(served, str) else "", _tokens(found.get("usage"))
-    )
+    served, behind = _name(found.get("model")), _name(found.get("system_fingerprint"))
+    return Reply(kept, served, _tokens(found.get("usage")), behind)
+
+
+def _name(said: Any) -> str:
+    return words.clean(said, longest=NAME_CHARS) if isinstance(said, str) else ""
 
 
 def _tokens(usage: Any) -> tuple[int, int] | None:

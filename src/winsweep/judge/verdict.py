@@ -12,8 +12,20 @@ UNLIKELY = -9999.0  # the protocol's log-probability of a token that is not amon
 BRACKETS = {"A": 1.0, "B": 2.0, "C": 1.5}
 
 
+NO_LOGPROBS = (
+    "type samples: 8 beside from: in judge: for the mean of 8 sampled verdicts, or name a judge that needs no "
+    "log-probabilities: judge: {from: chain_of_thought, model: NAME}"
+)
+
+
 class Unreadable(ValueError):
-    """A reply without a preference; its words are ours, as a server's could hold anything."""
+    """A reply without a preference; its words are ours, as a server's could hold anything. `do`: what to type, where
+    that is known.
+    """
+
+    def __init__(self, text: str, do: str = "") -> None:
+        super().__init__(text)
+        self.do = do
 
 
 def reader(entry: Mapping[str, Any]) -> Callable[[dict[str, Any]], float]:
@@ -54,7 +66,7 @@ def weigh(choice: Mapping[str, Any], first: str, second: str, position: int = 0)
         tops = (choice["logprobs"] or {})["content"][position]["top_logprobs"]
         found = {t["token"]: _log(t["logprob"]) for t in tops if t["token"] in (first, second)}
     except (LookupError, TypeError, AttributeError):
-        raise Unreadable("no log-probabilities in the reply") from None
+        raise Unreadable("no log-probabilities in the reply", NO_LOGPROBS) from None
     if not found:
         raise Unreadable(f"other tokens than {first} and {second} in the reply")
     if max(found.values()) <= UNLIKELY:

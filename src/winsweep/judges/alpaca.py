@@ -11,6 +11,7 @@ from winsweep.judge import configuration
 from winsweep.judge.chat import ChatJudge
 from winsweep.judge.limits import Limits
 from winsweep.judge.paid import over_http
+from winsweep.judge.sampling import sampled
 from winsweep.keys import added, name_only
 
 VERSION = 1
@@ -22,12 +23,14 @@ class Options:
     config: str = configuration.OFFICIAL
     model: str | None = None  #: replaces the configuration's model, so that another endpoint answers the same prompt
     both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
+    #: verdicts for each order of a pair, whose mean counts; needs no log-probabilities [verdicts]
+    samples: int | None = added(None, low=1)
     #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
 
 
 def judge(options: Options) -> ChatJudge:
-    return configuration.read(options.config, options.model, options.both_orders)
+    return sampled(configuration.read(options.config, options.model, options.both_orders), options.samples)
 
 
 identity, workload, annotate = over_http(judge)

@@ -10,6 +10,7 @@ from winsweep.judge import configuration
 from winsweep.judge.chat import ChatJudge
 from winsweep.judge.limits import Limits
 from winsweep.judge.paid import over_http
+from winsweep.judge.sampling import sampled
 from winsweep.keys import added, name_only
 
 VERSION = 1
@@ -18,12 +19,14 @@ VERSION = 1
 @dataclass(frozen=True)
 class Options:
     both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
+    #: verdicts for each order of a pair, whose mean counts; needs no log-probabilities [verdicts]
+    samples: int | None = added(None, low=1)
     #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
 
 
 def judge(options: Options) -> ChatJudge:
-    return configuration.read(configuration.OFFICIAL, None, options.both_orders)
+    return sampled(configuration.read(configuration.OFFICIAL, None, options.both_orders), options.samples)
 
 
 identity, workload, annotate = over_http(judge)

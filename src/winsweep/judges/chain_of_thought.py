@@ -12,6 +12,8 @@ from winsweep.judge.chat import ChatJudge
 from winsweep.judge.configuration import sha256
 from winsweep.judge.limits import Limits
 from winsweep.judge.paid import over_http
+from winsweep.judge.questions import Order
+from winsweep.judge.sampling import sampled
 from winsweep.judge.verdict import bracketed
 from winsweep.keys import added, name_only
 from winsweep.strict import number
@@ -49,6 +51,8 @@ class Options:
     #: what the request asks of a model that reasons; without it, nothing
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = added(None)
     both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
+    #: verdicts for each order of a pair, whose mean counts; needs no log-probabilities [verdicts]
+    samples: int | None = added(None, low=1)
     #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
 
@@ -65,9 +69,8 @@ def judge(options: Options) -> ChatJudge:
         "config_sha256": sha256(json.dumps(request)),
         **orders,
     }
-    return ChatJudge(
-        known, (("system", SYSTEM), ("user", USER)), request, "both" if options.both_orders else "hash", bracketed
-    )
+    order: Order = "both" if options.both_orders else "hash"
+    return sampled(ChatJudge(known, (("system", SYSTEM), ("user", USER)), request, order, bracketed), options.samples)
 
 
 identity, workload, annotate = over_http(judge)

@@ -10,6 +10,7 @@ from winsweep.judge import configuration
 from winsweep.judge.chat import ChatJudge
 from winsweep.judge.limits import Limits
 from winsweep.judge.paid import over_http
+from winsweep.judge.sampling import sampled
 from winsweep.keys import added, name_only
 
 VERSION = 1
@@ -26,13 +27,15 @@ REQUEST = {
 @dataclass(frozen=True)
 class Options:
     both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
+    #: verdicts for each order of a pair, whose mean counts; needs no log-probabilities [verdicts]
+    samples: int | None = added(None, low=1)
     #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
 
 
 def judge(options: Options) -> ChatJudge:
     theirs = configuration.read(configuration.OFFICIAL, MODEL, options.both_orders)
-    return replace(configuration.renamed(theirs, "gpt_6_luna"), request=REQUEST)
+    return sampled(replace(configuration.renamed(theirs, "gpt_6_luna"), request=REQUEST), options.samples)
 
 
 identity, workload, annotate = over_http(judge)

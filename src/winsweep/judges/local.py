@@ -8,18 +8,17 @@ key.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from winsweep.errors import BadStudy
-from winsweep.judge import configuration
+from winsweep.judge import configuration, own_weights, rubric
 from winsweep.judge.chat import ChatJudge
 from winsweep.judge.ledger import Ledger
 from winsweep.judge.prices import Workload
 from winsweep.keys import added, name_only
-from winsweep.store.fingerprint import fingerprint
 from winsweep.strict import number
 from winsweep.study.cell import HubModel, LocalFile
+from winsweep.study.judges import text_of_file
 
 VERSION = 1
 
@@ -33,11 +32,23 @@ class Options:
     precision: Literal["fp32", "bf16"] = "bf16"  #: arithmetic of the forward passes
     #: prompts in one forward pass; in bf16 its composition can change a last digit [prompts]
     batch: int = number(8, 1)
+    #: file with your own prompt, as for `rubric`, in place of `config`; its text is part of the key
+    prompt: str | None = text_of_file(default=None, absent=None)
+    names: tuple[str, ...] = added(("A", "B"))  #: what your own prompt calls the answers at {a} and {b}
     both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
+
+    def __post_init__(self) -> None:
+        if self.prompt is not None:
+            rubric.refuse(self.prompt, self.names, "logprobs")
 
 
 def judge(options: Options) -> ChatJudge:
-    theirs = configuration.read(options.config, _title(options), options.both_orders)
+    title = own_weights.title("local", options.weights, options.path)
+    if options.prompt is not None:
+        known = {"annotator": "local", "model": title, "precision": options.precision}
+        found = rubric.weighed(options.prompt, options.names, known, {"max_tokens": 1})
+        return configuration.in_both_orders(found) if options.both_orders else found
+    theirs = configuration.read(options.config, title, options.both_orders)
     if not theirs.names:
         raise BadStudy(
             f"judge local: config {options.config!r} does not weigh two names at the first token; legal is one that "
@@ -61,20 +72,5 @@ def annotate(
     """Give every pair its preference, handed to `keep` as it comes; see winsweep.judge.judging.judge_all."""
     from winsweep.judge.local import judge_here
 
-    weights = _plain(options.weights)
-    base, revision = (weights["hf_id"], weights["revision"]) if "hf_id" in weights else (options.path, None)
+    base, revision = own_weights.base(options.weights, options.path)
     judge_here(pairs, judge(options), base, revision, options.precision, options.batch, keep, ledger)
-
-
-def _title(options: Options) -> str:
-    weights = _plain(options.weights)
-    if "hf_id" in weights:
-        return f"{weights['hf_id']}@{weights['revision']}"
-    if not weights and not options.path:
-        raise BadStudy("judge local: no model; exactly one of path: and hf_id: with revision: is legal; add path: DIR")
-    return f"sha256:{weights.get('sha256') or fingerprint(Path(options.path))}"
-
-
-def _plain(weights: Any) -> dict[str, str]:
-    """As a study gives weights, or as a job's parameters have them."""
-    return dict(weights if isinstance(weights, dict) else vars(weights) if weights else {})

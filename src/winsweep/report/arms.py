@@ -23,6 +23,8 @@ NUMBERS = (
     "share_ties",
     "share_identical",
     "position_bias_pct",
+    "jury_agreement",
+    "jury_alpha",
 )
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
-from winsweep.judge import ledger, prices
-from winsweep.judge.questions import Order, ask_about
+from winsweep.judge import asked, prices
+from winsweep.judge.questions import ask_about
 from winsweep.placement import num_gpus
 from winsweep.store.store import RECORD
+from winsweep.study import jury
 from winsweep.study.cell import Judge, judge_of
 from winsweep.workspace import STAGES, Workspace
 
@@ -86,36 +87,35 @@ def _spent(workspace: Workspace, published: Mapping[str, Path]) -> list[dict[str
     `judgements` (different ones, which were paid for once), `tokens_in`, `tokens_out`, `dollars` by the table of prices
     of `prices_of` (None: no price is known).
     """
-    of: dict[tuple[str, Path], list[Artifact]] = {}
+    of: dict[Path, list[tuple[Judge, Artifact]]] = {}
     for a in workspace.order:
         if a.stage == "judge" and a.key in published:
-            judge = judge_of(a)
-            place, _ = ledger.place(workspace.store.root, judge.name, judge.version, a.plain_params["identity"])
-            of.setdefault((judge.name, place), []).append(a)
+            for judge in jury.members(judge_of(a)):
+                of.setdefault(asked.ledger_of(judge, workspace.store.root).folder, []).append((judge, a))
     return [told for made in of.values() if (told := _of_judge(workspace, made, published))]
 
 
-def _of_judge(workspace: Workspace, made: list[Artifact], published: Mapping[str, Path]) -> dict[str, Any] | None:
-    judge, identity = judge_of(made[0]), made[0].plain_params["identity"]
+def _of_judge(
+    workspace: Workspace, made: list[tuple[Judge, Artifact]], published: Mapping[str, Path]
+) -> dict[str, Any] | None:
+    judge = made[0][0]
     workload = _workload(judge)
     if workload is None:
         return None
-    order: Order = "both" if workload.per_pair == 2 else "hash"
-    asked = [
+    questions = [
         shown.question
-        for a in made
+        for _, a in made
         for row in json.loads((published[a.key] / "annotations.json").read_bytes())
-        for shown in ask_about(row, order)
+        for shown in ask_about(row, workload.order, workload.samples)
     ]
-    place = ledger.place(workspace.store.root, judge.name, judge.version, identity)
-    known = ledger.Ledger(*place).find(set(asked))
+    known = asked.ledger_of(judge, workspace.store.root).find(set(questions))
     tokens = [sum(j.tokens[side] for j in known.values()) for side in (0, 1)]
     price = prices.price_of(workload.model)
     return {
         "judge": judge.name,
         "model": workload.model,
         "comparisons": len(made),
-        "asked": len(asked),
+        "asked": len(questions),
         "judgements": len(known),
         "tokens_in": tokens[0],
         "tokens_out": tokens[1],

@@ -56,6 +56,8 @@ def words(raw: Any) -> list[dict[str, Any]]:
 
 def _reply(raw: Any) -> dict[str, Any]:
     text = _text(raw)
+    if isinstance(raw, Mapping) and isinstance(raw.get("judge"), str):  # of a jury, which says who
+        text = f"{raw['judge']}: {text}"
     found = {"text": text if len(text) <= LONGEST else f"{text[:LONGEST]}…"}
     tokens = _tokens(raw)
     return {**found, "tokens": tokens} if tokens else found

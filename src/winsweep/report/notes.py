@@ -26,6 +26,7 @@ def notes(
         *_of_state(workspace, table, items),
         *_of_training(curves),
         *_of_order(arms),
+        *_of_jury(table),
         *({"kind": "warning", "text": text, "of": []} for text in _remarks(workspace, items)),
         *_of_rows(table),
     ]
@@ -86,6 +87,21 @@ def _of_order(arms: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
         where = "first" if most > 0 else "second"
         text = f"the judge goes by the order: an answer wins up to {abs(most):.0f} points more when it is shown {where}"
         yield {"kind": "warning", "text": text, "of": [f"{arm['model']}.{arm['name']}" for arm in biased]}
+
+
+def _of_jury(table: ReportTable) -> Iterable[dict[str, Any]]:
+    """How far the judges of a jury agree, over all cells."""
+    rows = [row for row in table.rows if row.get("jury_agreement") and row["seed"] != MEAN]
+    if rows:
+        same = sorted(float(row["jury_agreement"]) for row in rows)
+        alphas = sorted(float(row["jury_alpha"]) for row in rows if row.get("jury_alpha"))
+        alpha = f"; Krippendorff's alpha is {_range(alphas, 1, 2)}" if alphas else ""
+        text = f"the judges of the jury give the same verdict to {_range(same, 100, 0)} % of the pairs of a cell{alpha}"
+        yield {"kind": "note", "text": text, "of": []}
+
+
+def _range(values: Sequence[float], times: float, digits: int) -> str:
+    return " to ".join(dict.fromkeys(f"{times * end:.{digits}f}" for end in (values[0], values[-1])))
 
 
 def _remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:

@@ -15,6 +15,8 @@ AVERAGED = (
     "share_ties",
     "share_identical",
     "position_bias_pct",
+    "jury_alpha",
+    "jury_agreement",
     "mean_chars",
     "mean_chars_reference",
     "share_truncated",

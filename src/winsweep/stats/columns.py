@@ -33,6 +33,9 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "share_identical": "fraction of rows whose two outputs are the same text: ties, for which no judge is asked",
         "position_bias_pct": "where both orders were judged: what the candidate wins shown first, less what it wins "
         "shown second, in points",
+        "jury_alpha": "where a jury judged: Krippendorff's alpha of its judges' preferences, 1 at best, 0 by chance",
+        "jury_agreement": "where a jury judged: fraction of pairs of judges and rows with the same verdict",
+        "jury_win_rates_pct": "where a jury judged: win rate by each judge alone, in the order of judge_model",
         "mean_chars": "mean length of the candidate's outputs in characters",
         "mean_chars_reference": "mean length of the reference's outputs in characters",
         "share_truncated": "fraction of the candidate's outputs that hit the limit of new tokens",

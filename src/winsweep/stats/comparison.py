@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from winsweep.errors import BadData, Incomplete
-from winsweep.judge.questions import drift
+from winsweep.judge.questions import drift, sampled
 from winsweep.stats.annotations import Judged, align, is_preference, judged
+from winsweep.stats.jury_agreement import jury_agreement, told
 from winsweep.stats.official import Table
 from winsweep.stats.paired import Paired, paired
 from winsweep.stats.winrate import LC, describe, disagreement, length_controlled, win_rate
@@ -48,7 +49,8 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         [r["output_2"] for r in rows], [r["output_1"] for r in rows], [bool(r.get("truncated")) for r in rows]
     )
     second = head_to_head.note if head_to_head.note != lc.note else ""
-    said = (lc.note, second, disagreement(lc, head_to_head), drift(rows), off_grammar(rows))
+    jury = jury_agreement(rows)
+    said = (lc.note, second, disagreement(lc, head_to_head), drift(rows), sampled(rows), off_grammar(rows), told(jury))
     note = "; ".join(text for text in said if text)
     columns = {
         "n": len(wins_N),
@@ -66,6 +68,9 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         "share_ties": float((wins_N == 0.5).mean()),
         "share_identical": sum(row["output_1"] == row["output_2"] for row in rows) / len(rows),
         "position_bias_pct": position_bias_pct(rows),
+        "jury_alpha": jury and jury.alpha,
+        "jury_agreement": jury and jury.share_same,
+        "jury_win_rates_pct": jury and " ".join(f"{rate:.1f}" for rate in jury.win_rates_pct),
         "mean_chars": sides.mean_chars,
         "mean_chars_reference": sides.mean_chars_reference,
         "share_truncated": sides.share_truncated,

@@ -12,6 +12,7 @@ from typing import Literal
 
 from winsweep import command_names, paths, plugins, strict
 from winsweep.strict import Node
+from winsweep.study import judges
 from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.row_options import take_row_options
@@ -188,17 +189,7 @@ class Parts:
 
     def judge(self, node: Node) -> Judge:
         """A judge by its name, or by from: and its options; BadStudy."""
-        given = dict(node.value) if isinstance(node.value, dict) else {"from": node}
-        at = given.pop("from", node)
-        name: str = strict.read(str, at)
-        module, code = self.plugin(plugins.JUDGES, name, at)
-        kind = next((k for k in ("hf_id", "path") if k in given), None)
-        if kind is None or "weights" not in module.Options.__dataclass_fields__:
-            return Judge(name, module.VERSION, strict.read_fields(module.Options, given, node), code)
-        weights = self.base(kind, given, node)  # of a judge that is a model on this machine
-        rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
-        options = replace(strict.read_fields(module.Options, rest, node), weights=weights)
-        return Judge(name, module.VERSION, options, code)
+        return judges.read(node, self)
 
     def plugin(self, kind: plugins.Kind, name: str, at: Node) -> tuple[ModuleType, LocalFile | None]:
         """The file `name` of a kind, and the user's own as what it contains; an unknown name is an error with the near

@@ -126,7 +126,9 @@ def judged_by(told: Told, judge: str) -> Told:
 def _says_all(name: str) -> bool:
     """Whether a judge's name alone says which judge it is: none of its options is missing, nor the model behind it."""
     options = dataclasses.fields(plugins.ours(plugins.JUDGES, name).Options)
-    return name != "alpaca" and not any(f.name == "weights" or f.default is dataclasses.MISSING for f in options)
+    return name != "alpaca" and not any(
+        (f.name == "weights" and f.default is None) or f.default is dataclasses.MISSING for f in options
+    )
 
 
 def cells(told: Told) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from winsweep.graph import Gates
 from winsweep.keys import NAME_ONLY, added, worked_out_once
+from winsweep.study import jury
 from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
 from winsweep.study.cell import (
     Comparison,
@@ -155,7 +156,8 @@ def _judges(comparisons: Iterable[Comparison]) -> dict[Hashable, tuple[JudgeUse,
     """The judges of what is made by each training, and of each untrained model's outputs."""
     found: dict[Hashable, dict[JudgeUse, None]] = {}
     for comparison in comparisons:
-        if not hasattr(comparison.judge.options, "limits") and not hasattr(comparison.judge.options, "weights"):
+        options = [judge.options for judge in jury.members(comparison.judge)]
+        if not any(hasattr(each, "limits") or hasattr(each, "weights") for each in options):
             continue  # it needs nothing but itself
         for side in _sides(comparison):
             own = [] if isinstance(side.model, Training) else [side]

@@ -54,9 +54,9 @@ def order_of(module: ModuleType, options: Any) -> str:
         return ""
 
 
-def questions_of(pairs: Sequence[Pair]) -> set[Question]:
-    """What a judge behind an endpoint or on this machine is asked: each pair in both orders."""
-    return {s.question for pair in pairs for s in ask_about(pair.asked(), "both")}
+def questions_of(pairs: Sequence[Pair], samples: int = 1) -> set[Question]:
+    """What a judge behind an endpoint or on this machine is asked: each pair in both orders, so many times."""
+    return {s.question for pair in pairs for s in ask_about(pair.asked(), "both", samples)}
 
 
 def ask(
@@ -69,7 +69,8 @@ def ask(
     """Ask a judge (a file of judges/ and its options) about every pair in both orders; `told` hears how many rows there
     are. Raises what its `annotate` raises; what was answered by then is kept.
     """
-    questions = questions_of(pairs)
+    samples = module.workload(options).samples if hasattr(module, "workload") else 1
+    questions = questions_of(pairs, samples)
     num_known = len(ledger.find(questions))
     began = time.monotonic()
     views = _views(pairs, _one_order(options), module, ledger, told)
