@@ -128,17 +128,19 @@ def pairs_of(
 def say_ahead(judge: "Judge", pairs: dict[str, list["Pair"]], sources: list[dict[str, str]], ledger: "Ledger") -> None:
     """Print what there is to ask and what it will take, before anything is spent."""
     from winsweep import named_judge
-    from winsweep.judge import prices
+    from winsweep.judge import asked, prices
+    from winsweep.study import jury
     from winsweep.validation.asking import questions_of
 
     every = [pair for of in pairs.values() for pair in of]
-    workload = prices.workload_of(judge)
-    samples = workload.samples if workload else 1
     told = f"{len(pairs[CHECK])} pairs of the built-in check"
     if VOTES in pairs:
         told += f", {len(pairs[VOTES]):,} with {sum(len(p.votes) for p in pairs[VOTES]):,} votes of people"
     print(f"{told}; each in both orders", file=sys.stderr)
-    print(named_judge.ahead(judge, questions_of(every, samples), 2 * len(every), ledger), file=sys.stderr)
+    for one in jury.members(judge):
+        workload, of = prices.workload_of(one), asked.ledger_of(one, ledger.folder.parents[1])
+        questions = questions_of(every, workload.samples if workload else 1)
+        print(named_judge.ahead(one, questions, 2 * len(every), of), file=sys.stderr)
     for source in sources:
         if note := source.get("note"):
             print(f"note: {source['name']}: {note}", file=sys.stderr)

@@ -138,7 +138,13 @@ def _took(
     tokens = [sum(j.tokens[side] for j in said.values()) for side in (0, 1)]
     per = 1000 / max(1, len(said))
     has_price = bool(price and said)
-    dollars = price.dollars(*tokens) * per if price and has_price else None if hasattr(options, "limits") else 0.0
+    dollars = (
+        price.dollars(*tokens) * per
+        if price and has_price
+        else None
+        if hasattr(options, "limits") or hasattr(options, "judges")
+        else 0.0
+    )
     return Took(
         num_all,
         num_new,
