@@ -154,3 +154,11 @@ def test_votes_of_the_web_are_fetched_once_and_known_by_their_content(tmp_path, 
         server.server_close()
     assert validate(monkeypatch, "reference_overlap", "--store", tmp_path / "s", "--votes", named) == 0
     assert card_of(tmp_path / "s")["votes"]["source"] == [{"name": url, "sha256": sha}]
+
+
+def test_a_jury_has_a_card_of_its_own(tmp_path, monkeypatch, capsys):
+    """Its members know a pair by its instruction, of which the check has several."""
+    words = "{from: jury, judges: [reference_overlap, {from: reference_overlap, margin: 0.2}]}"
+    assert validate(monkeypatch, words, "--store", tmp_path / "s") == 0
+    assert card_of(tmp_path / "s")["judge"] == "jury"
+    assert capsys.readouterr().err.count("judge reference_overlap: 192 judgements; free") == 2

@@ -116,9 +116,22 @@ def _judged(
         rows.update({_key(row): row for row in some})
         told(before + len(rows))
 
-    # a ledger of its own: one that has written counts nothing of what it wrote before
-    module.annotate(asked, options, keep, Ledger(ledger.folder, ledger.known))
+    for some in _rounds(asked):
+        # a ledger of its own: one that has written counts nothing of what it wrote before
+        module.annotate(some, options, keep, Ledger(ledger.folder, ledger.known))
     return [rows[_key(row)] for row in asked]
+
+
+def _rounds(asked: list[Row]) -> list[list[Row]]:
+    """The rows so that none of a list shares its instruction with another: judges know a pair by it."""
+    found: list[list[Row]] = []
+    times: dict[str, int] = {}
+    for row in asked:
+        nth = times[row["instruction"]] = times.get(row["instruction"], 0) + 1
+        if nth > len(found):
+            found.append([])
+        found[nth - 1].append(row)
+    return found
 
 
 def _key(row: Row) -> tuple[str, str, str]:
