@@ -17,6 +17,7 @@ def want(ask: Table, need: Need) -> Want:
     params |= {"published": ask.published} if ask.published else {}
     params |= {"control": ask.control} if ask.control != "length" else {}
     params |= {"bootstrap": ask.bootstrap} if ask.bootstrap else {}
+    params |= {"calibration": dict(ask.calibration)} if ask.calibration else {}
     inputs = judged | {
         _named(t.choice): need("choose", t.choice) for cell in ask.cells if (t := cell.training) and t.choice
     }

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
@@ -21,7 +21,6 @@ from winsweep.errors import BadStudy, Waiting, WinsweepError
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
     from winsweep.stats.official import Table
     from winsweep.stats.one_file import Report
-    from winsweep.strict import Node
     from winsweep.study.cell import Judge
 
 
@@ -151,6 +150,7 @@ def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, l
     """Annotations of outputs, kept in the store so that no pair is judged twice, and notes of how the two sides were
     matched.
     """
+    from winsweep import named_judge
     from winsweep.stats import alpaca_files
 
     if lacking := " ".join(
@@ -165,40 +165,7 @@ def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, l
         if num_spaced
         else []
     )
-    return *annotate(pairs, judge_of(a.judge, a.store), a.store), notes
-
-
-def judge_of(words: str, store: Path) -> "Judge":
-    """A judge as a study names it."""
-    import yaml
-
-    from winsweep import keys
-    from winsweep.judge import asked
-    from winsweep.store.fingerprint import Fingerprints
-    from winsweep.study.parts import Parts
-
-    try:
-        value = yaml.safe_load(words)
-    except yaml.YAMLError:
-        raise BadStudy(
-            f"--judge: {words!r} is not YAML; legal is a name or a mapping such as '{{from: alpaca, model: gpt-4.1}}'"
-        ) from None
-    parts = Parts(Path.cwd() / "study.yaml", Fingerprints(store / ".cache" / "digests.json"))
-    judge = parts.judge(_node(value, "judge"))
-    for why in parts.missing.values():
-        raise BadStudy(why)
-    return asked.restored(keys.plain(judge), lambda file: parts.files[file["sha256"]], asked.limits_of(judge))
-
-
-def _node(value: Any, path: str) -> "Node":
-    """A value of --judge as one of a study file."""
-    from winsweep.strict import Node
-
-    if isinstance(value, dict):
-        value = {str(k): _node(v, str(k)) for k, v in value.items()}
-    elif isinstance(value, list):
-        value = [_node(v, f"{path}[{i}]") for i, v in enumerate(value)]
-    return Node(value, "--judge", 1, path)
+    return *annotate(pairs, named_judge.judge_of(a.judge, a.store), a.store), notes
 
 
 def annotate(pairs: list[dict], judge: "Judge", store: Path) -> tuple[Path, list[dict]]:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src/winsweep"
-NUMERICS = ("text", "train", "generate", "judge", "stats", "analysis", "check")  # may import torch
+NUMERICS = ("text", "train", "generate", "judge", "stats", "analysis", "validation", "check")  # may import torch
 HEAVY = set(
     """
     torch transformers deepspeed accelerate peft datasets alpaca_eval sklearn aiohttp openai pandas numpy
@@ -189,7 +189,8 @@ def test_every_module_and_public_class_says_what_it_is():
 
 
 @pytest.mark.parametrize(
-    "command", ["sweep", "status", "prune", "logs", "doctor", "one", "score", "init", "report", "export", "track"]
+    "command",
+    ["sweep", "status", "prune", "logs", "doctor", "one", "score", "validate", "init", "report", "export", "track"],
 )
 def test_launch_commands_start_without_heavy_imports(command):
     done = subprocess.run(

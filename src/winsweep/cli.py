@@ -14,6 +14,7 @@ SAYS = {
     "logs": "the log of a cell",
     "report": "a page with what a study found",
     "score": "win rates of one file, without a study",
+    "validate": "whether a judge is any good",
     "doctor": "whether a cluster file fits its cluster",
     "prune": "remove results that no study needs",
     "init": "write a first study, or a cluster file",

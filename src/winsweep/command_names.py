@@ -13,6 +13,7 @@ SCRIPTS = {
     "logs": "logs",
     "report": "report",
     "score": "score",
+    "validate": "validate",
     "doctor": "doctor",
     "prune": "prune",
     "init": "init",

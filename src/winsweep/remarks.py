@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from winsweep import earlier_tables, results, screen
+from winsweep import earlier_tables, judge_card, results, screen
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
 from winsweep.store.manifest import write_atomic
@@ -41,8 +41,8 @@ def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     said = [
         f"note     {screen.few(list(of))}: {_percent(of.values())} {WORDS[name][1]}" for name, of in found.items() if of
     ]
-    said += [f"note     {line}" for line in (*undecided(workspace), *earlier_tables.lines(workspace))]
-    return said + [f"note     {line}" for line in unanswerable(workspace)] + not_looked_at(workspace)
+    told = (undecided, earlier_tables.lines, unanswerable, judge_card.against)
+    return [*said, *(f"note     {line}" for of in told for line in of(workspace)), *not_looked_at(workspace)]
 
 
 def undecided(workspace: Workspace) -> list[str]:

@@ -128,6 +128,7 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
         ("cut", lambda row: _percent(row.get("share_truncated", ""))),
         ("identical", lambda row: _percent(row.get("share_identical", ""))),
         *_official(rows),
+        *_calibrated(rows),
     ]
 
 
@@ -138,7 +139,7 @@ def _win_rates(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
         return [("win %", lambda row: _tenths(row.get("win_rate_pct", "")))]
     return [
         (figure.head, lambda row: _tenths(row.get(figure.rate, ""))),
-        (INTERVAL, lambda row: _interval(row, figure)),
+        (INTERVAL, lambda row: _interval(row, figure.low, figure.high)),
     ]
 
 
@@ -157,8 +158,19 @@ def _official(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
     ]
 
 
-def _interval(row: Row, figure: Figure) -> str:
-    ends = [_tenths(row.get(name, "")) for name in (figure.low, figure.high)]
+def _calibrated(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
+    """What people would say, where the judge's card tells; of the plain win rate."""
+    if not any(row.get("calibrated_win_rate_pct") for row in rows):
+        return []
+    return [
+        ("win %", lambda row: _tenths(row.get("win_rate_pct", ""))),
+        ("calibrated %", lambda row: _tenths(row.get("calibrated_win_rate_pct", ""))),
+        ("its 95 % interval", lambda row: _interval(row, "calibrated_low_pct", "calibrated_high_pct")),
+    ]
+
+
+def _interval(row: Row, low: str, high: str) -> str:
+    ends = [_tenths(row.get(name, "")) for name in (low, high)]
     return f"[{', '.join(ends)}]" if all(ends) else ""
 
 

@@ -16,9 +16,10 @@ from winsweep.plan import Facts, Item, plan
 from winsweep.store import damage, liveness
 from winsweep.store.fingerprint import Fingerprints
 from winsweep.store.store import Store
-from winsweep.study.cell import Cell
+from winsweep.study.cell import Cell, judge_of
 from winsweep.study.study import Study, read_study
 from winsweep.study.uses import gates_of
+from winsweep.validation import card
 from winsweep.yaml_nodes import read_yaml
 
 STAGES = (
@@ -159,7 +160,20 @@ def _open(study: Path, store: Path, lenient: bool) -> Workspace:
     _refuse_grammars(read, opened.root / ".cache" / "grammars.json")
     need = Need(discover(layout.JOBS, "winsweep.jobs"), gates_of(read.table, read.analyses))
     analyses = {label: need(a.stage, a.ask) for label, a in read.analyses.items()}
-    return Workspace(read, opened, need, {c.label: need("judge", c.comparison) for c in read.table.cells}, analyses)
+    judged = {c.label: need("judge", c.comparison) for c in read.table.cells}
+    return Workspace(_calibrated(read, opened.root, judged), opened, need, judged, analyses)
+
+
+def _calibrated(study: Study, store: Path, judged: Mapping[str, Artifact]) -> Study:
+    """The study with what its judge's card says of the judge's errors: then the table has calibrated columns, and
+    another key than without them.
+    """
+    if not judged:
+        return study
+    a = next(iter(judged.values()))
+    judge = judge_of(a)
+    by = card.calibration_of(card.read(card.place(store, judge, a.plain_params["identity"])), judge.options)
+    return replace(study, table=replace(study.table, calibration=tuple(sorted(by.plain().items())))) if by else study
 
 
 def _refuse_grammars(study: Study, cache: Path) -> None:

@@ -19,9 +19,9 @@ class Share:
     num: int
 
 
-def share_of(groups: Sequence[Sequence[bool]]) -> Share:
-    """The share of true cases over all groups, and its Wilson interval (1927) for as many independent cases as the
-    groups are worth.
+def share_of(groups: Sequence[Sequence[float]]) -> Share:
+    """The share of true cases over all groups (a tie may be half a case), and its Wilson interval (1927) for as many
+    independent cases as the groups are worth.
 
     Cases of one group tell less than as many from different ones. Their number is divided by the design effect, the
     variance of the share between groups (that of a ratio of totals) over the one that independent cases would have

@@ -5,7 +5,7 @@ models, judges and machines before anything runs.
 from collections import Counter
 from collections.abc import Sequence
 
-from winsweep import arm_grid, earlier_tables, failed, inspection, prefetch, remarks, screen
+from winsweep import arm_grid, earlier_tables, failed, inspection, judge_card, prefetch, remarks, screen
 from winsweep.check import early, room
 from winsweep.check.room import GpuGb
 from winsweep.costs import findable, forecast, judge_order, pairs_cost
@@ -38,16 +38,14 @@ def say_amounts(workspace: Workspace, items: Sequence[Item], detail: Detail) -> 
     """
     print(prefetch.not_there(workspace, items, detail.verbose), end="")
     looked = inspection.findings(workspace)
-    unfair = [f"note: {line}" for line in remarks.unanswerable(workspace)]
-    print("\n".join([*inspection.lines(looked), *unfair, *forecast.lines(workspace, items, detail.verbose)]))
-    looked_before = [f"note: {line}" for line in earlier_tables.lines(workspace)]
-    more = [
-        *looked_before,
-        *pairs_cost.lines(workspace, items),
-        *judge_order.lines(workspace, items),
-        *findable.lines(workspace),
+    notes = [
+        f"note: {line}"
+        for of in (remarks.unanswerable, judge_card.against, earlier_tables.lines)
+        for line in of(workspace)
     ]
-    print("".join(f"{line}\n" for line in more), end="")
+    amounts = [*forecast.lines(workspace, items, detail.verbose), *judge_card.figures(workspace)]
+    more = [*pairs_cost.lines(workspace, items), *judge_order.lines(workspace, items), *findable.lines(workspace)]
+    print("\n".join([*inspection.lines(looked), *notes, *amounts, *more]))
     return looked
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from winsweep import arm_ranking
 from winsweep.plan import Item
-from winsweep.report import analyses, cost, curves, groups, headline, notes, provenance, style
+from winsweep.report import analyses, cards, cost, curves, groups, headline, notes, provenance, style
 from winsweep.report.arms import arms
 from winsweep.report.table import ReportTable, Row, read_table
 from winsweep.stats import columns
@@ -31,8 +31,8 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
     * `format`: of this dictionary. `made`: when, in UTC. `study`: `name`, `file`, `notes`.
     * `state`: `cells`, `judged` (numbers), `is_whole`, `missing` (of each cell that is not judged: `cell`, `stage`,
       `state`, `why`), `table_key` (empty: worked out for this report), `table_note`.
-    * `question`, `answer`, `reference`, `judge`: texts. `columns`: column to meaning; `rows`, `differences` (of many
-      arms some), `choices`: the CSV files' rows, every value the CSV's text.
+    * `question`, `answer`, `reference`, `judge`: texts. `judge_card`: see `report.cards`. `columns`: column to
+      meaning; `rows`, `differences` (of many arms some), `choices`: the CSV files' rows, every value the CSV's text.
     * `control`: see `_control`.
     * `arms`: of each arm `id` (its place), `model`, `task`, `name` (with what varies), `row` (index in `rows` of the
       row that speaks for it: the mean, or the only seed), `cells` (indices in `rows`), `seeds` (of each `seed` and some
@@ -59,6 +59,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
         "control": _control(study.table.control, found),
         "reference": reference,
         "judge": judge,
+        "judge_card": cards.judge_part(workspace),
         "columns": _meanings(table.columns),
         "rows": list(table.rows),
         "differences": shown_differences(found, table.differences),
@@ -159,5 +160,6 @@ def _first_open(workspace: Workspace, label: str, by_key: dict[str, Item]) -> It
 
 
 def _meanings(names: Sequence[str]) -> dict[str, str]:
-    known = {**columns.NAMES, **columns.COLUMNS, **columns.MEAN_COLUMNS, **columns.PROVENANCE, **columns.BOOTSTRAP}
+    parts = (columns.NAMES, columns.COLUMNS, columns.CALIBRATED, columns.MEAN_COLUMNS, columns.PROVENANCE)
+    known = {name: what for part in (*parts, columns.BOOTSTRAP) for name, what in part.items()}
     return {name: known.get(name, "a field of the recipe that varies") for name in names}

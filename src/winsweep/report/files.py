@@ -9,6 +9,7 @@ from typing import Any
 from winsweep import keys
 from winsweep.errors import MissingInput
 from winsweep.report import page
+from winsweep.report.cards import digest
 from winsweep.report.chunks import LARGE_MB, files_of, remove_stale
 from winsweep.results import path_of
 from winsweep.store import links
@@ -99,6 +100,7 @@ def report_key(workspace: Workspace, with_texts: bool = True) -> str:
             "cells": [*workspace.judged],
             "published": sorted(asked & facts.present),
             "failed": dict(facts.failed),
+            "card": digest(workspace),
         }
     )
     return found if with_texts else f"{found}{WITHOUT}"

@@ -28,6 +28,7 @@ SCRIPTS = (  # in this order, main.js last
     "curves.js",
     "analyses.js",
     "about.js",
+    "judge.js",
     "reader_data.js",
     "reader_rows.js",
     "reader_diff.js",

@@ -58,6 +58,14 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "judge_model": "model that judged",
     }
 )
+CALIBRATED: Mapping[str, str] = MappingProxyType(
+    {
+        "calibrated_win_rate_pct": "only where the judge's card has people's votes: win_rate_pct corrected for the "
+        "judge's errors, as people's majorities would have it",
+        "calibrated_low_pct": "lower end of its 95 % interval, which holds the uncertainty of the card, too",
+        "calibrated_high_pct": "upper end",
+    }
+)
 MEAN_COLUMNS: Mapping[str, str] = MappingProxyType(
     {
         "num_seeds": "mean row: seeds in it",
@@ -150,9 +158,9 @@ RANKING: Mapping[str, str] = MappingProxyType(
 )
 
 
-def header(varying: Iterable[str]) -> list[str]:
+def header(varying: Iterable[str], is_calibrated: bool = False) -> list[str]:
     """The columns of results.csv; recipe fields that vary stand after the seed, by name."""
-    return [*NAMES, *sorted(varying), *COLUMNS, *MEAN_COLUMNS, *PROVENANCE]
+    return [*NAMES, *sorted(varying), *COLUMNS, *(CALIBRATED if is_calibrated else ()), *MEAN_COLUMNS, *PROVENANCE]
 
 
 def varying(names: Iterable[str]) -> list[str]:
@@ -166,7 +174,15 @@ def text() -> str:
     files = (
         (
             "results/STUDY.csv",
-            {**NAMES, "…": "the recipe fields that vary", **COLUMNS, **MEAN_COLUMNS, **PROVENANCE, **BOOTSTRAP},
+            {
+                **NAMES,
+                "…": "the recipe fields that vary",
+                **COLUMNS,
+                **CALIBRATED,
+                **MEAN_COLUMNS,
+                **PROVENANCE,
+                **BOOTSTRAP,
+            },
         ),
         ("results/STUDY.differences.csv", {**DIFFERENCES, **BOOTSTRAP}),
         ("results/STUDY.style.csv", {**NAMES, "…": "the recipe fields that vary", **STYLE}),

@@ -13,6 +13,7 @@ from winsweep.attempt.job import Job
 from winsweep.errors import Incomplete
 from winsweep.stats.arm_means import Family, arms_of, drawn_of, families, mean_row, with_draws
 from winsweep.stats.bootstrap import beside
+from winsweep.stats.calibrated import corrected
 from winsweep.stats.columns import BOOTSTRAP, DIFFERENCES, NAMES, STYLE, header
 from winsweep.stats.comparison import KEPT, Scored, score
 from winsweep.stats.control import Control, control_of
@@ -71,9 +72,17 @@ def _write_csv(
     if more:
         drawn = drawn_of(of, arms, job.params["bootstrap"], difficulty_N)
         told, tested = with_draws(rows, means, of, drawn), beside(tested, drawn)
-    write_atomic(job.out / "results.csv", to_csv([*header(varying), *more], told).encode())
+    if by := job.params.get("calibration"):
+        told = [{**row, **corrected(cells, by)} for row, cells in zip(told, _cells(rows, of), strict=True)]
+    write_atomic(job.out / "results.csv", to_csv([*header(varying, bool(by)), *more], told).encode())
     write_atomic(job.out / "differences.csv", to_csv([*DIFFERENCES, *more], tested).encode())
     write_atomic(job.out / "style.csv", to_csv([*NAMES, *varying, *STYLE], style_rows(of, varying)).encode())
+
+
+def _cells(rows: Sequence[Mapping[str, object]], of: Sequence[Family]) -> list[list[Scored]]:
+    """What each row of the table is worked out from: those of single cells, then the means."""
+    of_row = {id(row): cell for family in of for row, cell in family}
+    return [[of_row[id(row)]] for row in rows] + [[cell for _, cell in family] for family in of if len(family) > 1]
 
 
 def choices_csv(job: Job, names: list[str]) -> str:

@@ -23,7 +23,10 @@ from winsweep.study.web_file import UrlFile
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 # what names in results/ go on with
-RESERVED = re.compile(r"\.(differences|choices|instructions|plans|ranking|rank|drift|containment)(\.|$)", re.IGNORECASE)
+RESERVED = re.compile(
+    r"\.(differences|choices|instructions|plans|ranking|style|rank|drift|containment)(\.|$)", re.IGNORECASE
+)
+SHA256 = re.compile("[0-9a-f]{64}")
 MOST_LETTERS = 100  # of a name; file systems allow 255 for all that a file is called
 MOST_FILES = 20_000  # of a directory that a study names
 URL = re.compile(r"https?://[^\s/]+/\S+")
@@ -176,7 +179,7 @@ class Parts:
         file = strict.read_fields(UrlFile, node.mapping(), node)
         if not URL.fullmatch(file.url):
             raise node.mapping()["url"].error(f"found {file.url!r}", "http://… and https://… are legal")
-        if not re.fullmatch("[0-9a-f]{64}", file.sha256):
+        if not SHA256.fullmatch(file.sha256):
             raise node.mapping()["sha256"].error(
                 f"found {file.sha256!r}", "64 digits 0-9 and a-f are legal", "type what sha256sum says"
             )

@@ -18,6 +18,8 @@ class Table:
     published: tuple[tuple[str, float, float], ...] = ()  # MODEL.ARM, mean and standard deviation in percent
     control: Control = "length"  # of the win rate that is tested and shown first
     bootstrap: int | None = None  # draws of instructions and seeds
+    # what the judge's card says of its errors, by name; nothing without a card that has people's votes
+    calibration: tuple[tuple[str, float], ...] = ()
 
     def only(self, cells: tuple[Cell, ...]) -> "Table":
         """The table of some of its cells."""

@@ -17,13 +17,13 @@ from winsweep.study.cell import (
     Model,
     Rows,
     Source,
-    Table,
     Training,
 )
 from winsweep.study.frame import Frame
 from winsweep.study.lora import Lora
 from winsweep.study.origin import root_of, starts_of
 from winsweep.study.rules import Adapter, Grammar
+from winsweep.study.table import Table
 
 TRAIN, OUTPUTS, RANK = "finetune", "generate", "rank"
 

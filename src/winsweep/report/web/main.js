@@ -10,6 +10,7 @@ const SECTIONS = [
   ["categories", "By category", categories],
   ["instruction-length", "By length of the instruction", instructionLengths],
   ["answers", "Answers and judge", answers],
+  ["judge-card", "How good the judge is", judgeCard],
   ["reading", "Read the answers", reading],
   ["ranking", "Response ranking", ranking],
   ["drift", "Drift", drift],
@@ -24,7 +25,8 @@ const SECTIONS = [
 function start() {
   const { study, state, made } = CONTENTS;
   document.getElementById("kicker").append(el("b", {}, study.name), ` ${state.judged} of ${plural(state.cells, "cell")} judged · ${made.slice(0, 10)}`);
-  const told = warnings();
+  const told = warnings(), line = judgeLine();
+  if (line) document.getElementById("top").append(line);
   if (told) document.getElementById("top").append(told);
   const links = document.getElementById("sections"), main = document.getElementById("main");
   for (const [id, title, make] of SECTIONS) {
