@@ -34,13 +34,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
     * `question`, `answer`, `reference`, `judge`: texts. `judge_card`: see `report.cards`. `columns`: column to
       meaning; `rows`, `differences` (of many arms some), `choices`: the CSV files' rows, every value the CSV's text.
     * `control`: see `_control`.
-    * `arms`: of each arm `id` (its place), `model`, `task`, `name` (with what varies), `row` (index in `rows` of the
-      row that speaks for it: the mean, or the only seed), `cells` (indices in `rows`), `seeds` (of each `seed` and some
-      figures), figures as numbers or None under their columns' names, `headline_pct`, `headline_low_pct` and
-      `headline_high_pct` (by `control`), `lc_error_pct` (one seed), `n`, `note`, `published` ([mean, deviation] or
-      None), `is_reference` (compared with itself), `is_plain` (some seed's win rate at equal length is its plain one,
-      for a reason in the notes), `lora_rank` (None: no adapters are trained) and `has_grammar` (its answers are
-      constrained).
+    * `arms`: see `report.arms.arms`.
     * `ranking`: rows of arms that were compared with each other, the strongest first: see `arm_ranking.rows`.
     * `notes`, `style`, `curves`, `analyses`, `cost`, `provenance`: see the modules of these names. `categories`,
       `lengths`: see `report.groups`. `cite`: how to cite.
