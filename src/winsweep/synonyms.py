@@ -77,6 +77,7 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
         "eval_steps eval_dataset eval_strategy evaluation_strategy do_eval val_set val_data validation_data evaluation",
     ),
     (Ours("precision", "recipe", "bf16 or fp32"), "bf16 fp16 fp32 dtype torch_dtype mixed_precision half tf32"),
+    (Ours("tensor_parallel", "decoding", "under engine: vllm"), "tensor_parallel_size tp tp_size"),
     (Ours("precision", "decoding", "bf16 or fp32"), "bf16 fp16 fp32 dtype torch_dtype mixed_precision half tf32"),
     (Ours("engine", "decoding", "slots or vllm"), "vllm backend use_vllm inference_engine"),
     (

@@ -102,8 +102,8 @@ def test_a_model_is_named_by_its_data(data, responses_only, name, reader, tmp_pa
         (
             Asked("toy", judge="gpt 4"),
             (
-                r"JUDGE: found 'gpt 4'; alpaca_eval_2, gpt_6_luna, reference_overlap and the name of a model at "
-                r"OPENAI_BASE_URL are legal"
+                r"JUDGE: found 'gpt 4'; alpaca_eval_2, gpt_6_luna, qwen_2_5_32b, reference_overlap and the name of a "
+                r"model at OPENAI_BASE_URL are legal"
             ),
         ),
     ],

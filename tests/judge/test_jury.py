@@ -58,8 +58,8 @@ def test_the_mean_of_a_paid_judge_a_local_one_and_the_toy(server, folder, tmp_pa
     text = f"""judge:
   from: jury
   judges:
-  - {{from: alpaca, model: m, limits: {{in_flight: 2, timeout_s: 30}}}}
-  - {{from: local, path: {folder}, precision: fp32, batch: 4}}
+  - {{from: alpaca, model: m, both_orders: false, limits: {{in_flight: 2, timeout_s: 30}}}}
+  - {{from: local, both_orders: false, path: {folder}, precision: fp32, batch: 4}}
   - reference_overlap
 """
     judge, files = read(tmp_path, text)
@@ -104,7 +104,8 @@ def test_fingerprints_and_sampled_verdicts_of_its_judges_are_told():
 
 
 def test_one_that_fails_is_named_and_what_the_others_said_is_kept(server, tmp_path):
-    two = "judge: {from: jury, judges: [{from: alpaca, model: gone}, {from: alpaca, model: m}]}"
+    one = "{from: alpaca, model: %s, both_orders: false}"
+    two = f"judge: {{from: jury, judges: [{one % 'gone'}, {one % 'm'}]}}"
     judge, files = read(tmp_path, two)
     server.choose = lambda prompt, nth: "404" if server.requests[-1]["model"] == "gone" else "ok"
     job = job_of(tmp_path, make_pairs(6), judge, files)

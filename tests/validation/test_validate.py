@@ -12,7 +12,7 @@ from tests.validation.conftest import FIRST, LENGTH
 from tests.validation.voted import card_of, published, validate, write
 from winsweep.validation.leanings import TWICE
 
-STUB = "{from: alpaca, model: stub}"
+STUB = "{from: alpaca, model: stub, both_orders: false}"
 CHECKED = 24 * 3 * 2  # questions of the built-in check: identical answers are not asked about
 
 

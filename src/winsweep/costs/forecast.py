@@ -61,7 +61,8 @@ def num_rows(workspace: Workspace, instructions: Artifact) -> int | None:
     """How many instructions a set has: as prepared, as its reader knows, or as its file has lines."""
     made = workspace.store.published().get(instructions.key)
     if made:
-        return json.loads((made / RECORD).read_bytes())["notes"]["num_rows"]
+        notes = json.loads((made / RECORD).read_bytes()).get("notes", {})
+        return notes.get("num_rows")
     source = instructions.plain_params["source"]
     reader = plugins.of_source(source, lambda code: workspace.study.files[code["sha256"]])
     known = getattr(reader, "NUM_INSTRUCTIONS", None)

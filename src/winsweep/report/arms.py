@@ -38,12 +38,12 @@ NUMBERS = (
 def arms(workspace: Workspace, table: ReportTable) -> list[dict[str, Any]]:
     """An entry for each arm in the order of the table.
 
-    Keys: `id` (its place), `model`, `task`, `name` (with what varies), `row` (index in `rows` of the row that speaks for
-    it: the mean, or the only seed), `cells` (indices in `rows`), `seeds` (of each `seed` and some figures), figures as
-    numbers or None under their columns' names, `headline_pct`, `headline_low_pct` and `headline_high_pct` (by
-    `control`), `lc_error_pct` (one seed), `n`, `note`, `published` ([mean, deviation] or None), `is_reference` (compared
-    with itself), `is_plain` (some seed's win rate at equal length is its plain one, for a reason in the notes),
-    `lora_rank` (None: no adapters are trained) and `has_grammar` (its answers are constrained).
+    Keys: `id` (its place), `model`, `task`, `name` (with what varies), `row` (index in `rows` of the row that speaks
+    for it: the mean, or the only seed), `cells` (indices in `rows`), `seeds` (of each `seed` and some figures),
+    figures as numbers or None under their columns' names, `headline_pct`, `headline_low_pct` and `headline_high_pct`
+    (by `control`), `lc_error_pct` (one seed), `n`, `note`, `published` ([mean, deviation] or None), `is_reference`
+    (compared with itself), `is_plain` (some seed's win rate at equal length is its plain one, for a reason in the
+    notes), `lora_rank` (None: no adapters are trained) and `has_grammar` (its answers are constrained).
     """
     varying = columns.varying(table.columns)
     seeds: dict[tuple[str, ...], list[int]] = {}

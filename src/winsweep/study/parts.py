@@ -1,5 +1,6 @@
 """How one part of a study is read: a model, a source of rows, a judge; and where the local files that they name lie."""
 
+import errno
 import itertools
 import os
 import re
@@ -146,13 +147,7 @@ class Parts:
         told = Path(node.file).parent / os.path.expanduser(strict.read(str, node))
         # realpath: links in a circle lead nowhere, and raise nothing
         path = Path(os.path.realpath(paths.checked(told, f"{node.file}:{node.line}: {node.path}")))
-        try:
-            mode = path.stat().st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            mode = 0
-        except OSError as e:  # such as a name that is too long
-            raise node.error(f"found a path that cannot be read ({e.strerror})", "a path is legal", "correct it") from e
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # what is neither, a pipe say, can be read once at most
+        if not _can_be_read(path, node):
             why = node.error(
                 f"no file at {path}",
                 "a path is legal, relative to the file that names it",
@@ -213,6 +208,18 @@ class Parts:
         code = self.fingerprint(path)
         self.files[code.sha256] = path
         return plugins.read_own(kind, path, code.sha256), code
+
+
+def _can_be_read(path: Path, node: Node) -> bool:
+    """Whether a file or a directory is there; what is neither, a pipe say, can be read once at most."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as e:
+        if e.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        # such as a name that is too long
+        raise node.error(f"found a path that cannot be read ({e.strerror})", "a path is legal", "correct it") from e
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def _refuse_beside_from(key: str, given: Mapping[str, Node]) -> None:
