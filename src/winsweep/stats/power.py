@@ -42,8 +42,9 @@ PUBLISHED = Noise(
     0.7,
     0.37,
     0.5,
-    "a row's win varies by 41 points, two arms' wins on an instruction correlate by 0.37 (models that AlpacaEval "
-    "publishes); seeds by 0.7, and seeds differ by 0.5 points (as in Hewitt et al., 2024)",
+    "a row's win varies by 41 points (more where lengths differ much from the reference's), two arms' wins on an "
+    "instruction correlate by 0.37 (models that AlpacaEval publishes); seeds by 0.7, and seeds differ by 0.5 points "
+    "(chosen to give the spread of Hewitt et al., 2024)",
 )
 
 
