@@ -138,6 +138,7 @@ def test_prune_keeps_what_a_study_with_analyses_wants(analysed):
         "tiny.differences.csv",
         "tiny.instructions.json",
         "tiny.plans.json",
+        "tiny.style.csv",
         "tiny.rank.csv",
         "tiny.containment.csv",
         "tiny.drift.a.sum.s1.json",

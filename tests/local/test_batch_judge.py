@@ -25,7 +25,7 @@ def server(monkeypatch):
 
 
 def test_a_study_is_judged_in_batches(tmp_path, server, monkeypatch):
-    bench = Bench(tmp_path, STUDY.replace("local-judge}", "local-judge, limits: {batch: true}}"))
+    bench = Bench(tmp_path, STUDY.replace("local-judge,", "local-judge, limits: {batch: true},"))
     assert "2 of 2 cells" in bench.run("--verbose")
     assert len(server.batches) == 1 and set(server.asked.values()) == {1} and max(server.good.values()) == 1
     ends = [json.loads(p.read_bytes()) for p in bench.store.glob(".work/judge/*/ends/*.json")]
