@@ -26,7 +26,8 @@ def test_the_paper_is_180_finetunes_and_100_head_to_heads(tmp_path, monkeypatch)
         f"{100 * 805:,} judgements and those of 90 comparisons whose instructions cannot be counted yet; about " in said
     )
     assert re.search(
-        r"M tokens of prompts; about \$8\d\d\.\d\d of gpt-4-1106-preview by the prices of 20\d\d-\d\d-\d\d; about \d+ "
+        r"M tokens of prompts; about \$8\d\d\.\d\d of gpt-4-1106-preview by the prices of 20\d\d-\d\d-\d\d; "
+        r"\$4\d\d\.\d\d with batch: true in limits; about \d+ "
         r"min",
         said,
     )

@@ -71,7 +71,7 @@ def test_a_dry_run_of_the_paper_is_read_at_a_glance(tmp_path, monkeypatch):
     monkeypatch.setenv("WINSWEEP_CACHE", str(tmp_path / "cache"))
     study = ROOT / "launch/sweeps/paper.yaml"
     said = call("sweep", study, tmp_path / "runs", "--dry-run")
-    assert num_lines(said, 120) < 42, said
+    assert num_lines(said, 120) < 48, said
     for told in (
         "804 results to make, 0 reused",
         "lima_rephrased.jsonl",
