@@ -169,7 +169,7 @@ def test_a_record_that_cannot_be_is_named_with_what_to_do(tmp_path, fields):
         batch_records.records(tmp_path)
 
 
-def test_the_words_of_a_status_are_shown_without_what_a_screen_obeys(tmp_path):
+def test_the_words_of_a_status_are_shown_without_what_a_screen_follows(tmp_path):
     record(tmp_path, status="\x1b[2Jdone")
     assert "\x1b" not in batch_records.told(batch_records.records(tmp_path)[0])
     assert "\x1b" not in batch_lines._told(batch_records.records(tmp_path)[0])
