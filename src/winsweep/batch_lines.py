@@ -24,7 +24,7 @@ def lines(workspace: Workspace) -> list[str]:
     for folder, name in folders.items():
         try:
             told += [f"batch    judge {name}: {_told(record)}" for record in batch_records.open_ones(folder)]
-        except WinsweepError as e:
+        except (WinsweepError, OSError) as e:
             told.append(f"batch    judge {name}: {e}")
     more = [f"batch    … and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
     return [screen.printable(line) for line in told[:SHOWN]] + more

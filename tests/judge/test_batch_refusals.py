@@ -91,10 +91,9 @@ def test_another_address_does_not_send_again_what_is_on_its_way(tmp_path, batche
     with pytest.raises(Waiting):
         judge(make_pairs(3), tmp_path)
     monkeypatch.setenv("OPENAI_BASE_URL", batcher.url.replace("127.0.0.1", "localhost"))
-    with pytest.raises(
-        JudgeRefused, match=r"batch_0000 was sent to http://127.*set OPENAI_BASE_URL to http://127.*again"
-    ):
+    with pytest.raises(JudgeRefused, match="batch_0000 was sent to another address than http://localhost") as told:
         judge(make_pairs(3), tmp_path)
+    assert "127.0.0.1" not in str(told.value)  # a record is no place to learn from where a key may go
 
 
 def test_a_damaged_record_is_named(tmp_path, batcher):

@@ -1,9 +1,10 @@
 """What the endpoint is asked about batches, in the protocol of OpenAI's Batch API, and what its answers say."""
 
 import io
+import itertools
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -14,6 +15,7 @@ from winsweep.judge.failure import Failure
 METADATA = "winsweep"  # under which a batch has its token
 PAGE, PAGES = 100, 100  # batches that one list has, and lists that are read at most
 CLOCK_S = 86400.0  # how far the endpoint's clock may be from ours
+UNLISTED = "the endpoint's list of batches cannot be read to its end"
 OVER = ("completed", "failed", "expired", "cancelled")
 API_DO = "name an endpoint with a Batch API in OPENAI_BASE_URL, or take batch: true out of limits"
 ENQUEUED = ("token_limit_exceeded", "enqueued token")  # more than the account may have waiting at once
@@ -71,24 +73,48 @@ async def cancel(session: Session, model: str, batch: str) -> Status | Failure:
     return await _status(session, model, "POST", f"batches/{batch}/cancel", {})
 
 
-async def find(session: Session, model: str, token: str, since: float) -> Status | Failure | None:
-    """The batch with this token, made after `since` (seconds since 1970); None if the endpoint has none."""
-    after = ""
+async def find(session: Session, model: str, token: str, input_file: str, since: float) -> str | Failure | None:
+    """The name of the batch with this token or of this file, made after `since` (seconds since 1970); None only if the
+    endpoint's list was read to its end, or to what is older, and has none.
+    """
+    after, times = "", list[Any]()
     for _ in range(PAGES):
         said = await endpoint.exchange(session, "GET", f"batches?limit={PAGE}{after}", model)
         found = _mapping(said, session, model)
         if isinstance(found, Failure):
             return found
-        listed = [b for b in found.get("data") or [] if isinstance(b, dict)]
-        for each in listed:
-            if isinstance(told := each.get("metadata"), dict) and told.get(METADATA) == token:
-                return _read(each, {})
-        oldest = listed[-1].get("created_at") if listed else None
-        is_older = isinstance(oldest, (int, float)) and oldest < since - CLOCK_S
-        if not listed or not found.get("has_more") or is_older:
+        listed, has_more = found.get("data"), found.get("has_more")
+        if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+            return Failure("passing", UNLISTED, do=API_DO)
+        if (mine := next((each for each in listed if _is_of(each, token, input_file)), None)) is not None:
+            return _listed_name(mine)
+        times += [each.get("created_at") for each in listed]
+        if has_more is False or _is_past(times, since - CLOCK_S):
             return None
-        after = f"&after={_name(listed[-1])}"
-    return None
+        last = _listed_name(listed[-1]) if has_more is True and listed else Failure("passing", UNLISTED, do=API_DO)
+        if isinstance(last, Failure):
+            return last
+        after = f"&after={last}"
+    return Failure("passing", f"the endpoint has more than {PAGES} pages of batches since then", do=API_DO)
+
+
+def _is_of(listed: Mapping[str, Any], token: str, input_file: str) -> bool:
+    """Whether a batch is ours; no other has its file, and some servers keep no metadata."""
+    told = listed.get("metadata")
+    is_named = isinstance(told, dict) and told.get(METADATA) == token
+    return is_named or bool(input_file and listed.get("input_file_id") == input_file)
+
+
+def _is_past(times: Sequence[Any], since: float) -> bool:
+    """Whether a list that is seen to begin with the newest has come to what is older than `since`."""
+    if len(times) < 2 or not all(type(at) in (int, float) for at in times):
+        return False
+    return times[0] > times[-1] and times[-1] < since and all(a >= b for a, b in itertools.pairwise(times))
+
+
+def _listed_name(listed: Mapping[str, Any]) -> str | Failure:
+    name = _name(listed)
+    return name if isinstance(name, str) else Failure("passing", UNLISTED, do=API_DO)
 
 
 async def download(session: Session, model: str, file: str, into: IO[bytes]) -> Failure | None:

@@ -14,7 +14,7 @@ from winsweep.judge import failure, replies, words
 from winsweep.judge.chat import ChatJudge, request_for
 from winsweep.judge.failure import Failure
 from winsweep.judge.ledger import checked
-from winsweep.judge.prices import tokens_of
+from winsweep.judge.prices import most_tokens_of
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.replies import Reply
 from winsweep.judge.verdict import Unreadable
@@ -47,9 +47,8 @@ def request(judge: ChatJudge, key: str, question: Question) -> Request:
     """A question as a line; `key` comes back with its answer."""
     body = request_for(judge, question)
     line = json.dumps({"custom_id": key, "method": "POST", "url": ENDPOINT, "body": body}).encode()
-    return Request(
-        key, line, (tokens_of(sum(len(m["content"]) for m in body["messages"])), judge.workload.reply_tokens)
-    )
+    tokens = most_tokens_of("".join(m["content"] for m in body["messages"])), judge.workload.reply_tokens
+    return Request(key, line, tokens)
 
 
 def pieces(requests: Iterable[Request], sizes: Sizes, most_tokens: float) -> Iterator[list[Request]]:

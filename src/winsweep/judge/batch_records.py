@@ -8,16 +8,20 @@ changes; TOKEN.json is what is known of it.
 import json
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from winsweep import screen
 from winsweep.errors import BadData
 from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 
 FOLDER = "batches"
 TOKEN, NAME = re.compile(r"[0-9a-f]{32}"), re.compile(r"[A-Za-z0-9_-]{0,200}")
+MOST_COUNTED = 10**12  # of tokens; no batch has as many
+AWAY = "winsweep writes it whole; move it away, if the endpoint has no batch of that name in its metadata"
+LAST_S = 32503680000.0  # the year 3000
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def keys_of(folder: Path, token: str) -> list[str]:
     path = links.refuse(folder / f"{token}.keys")
     try:
         return path.read_text(encoding="ascii").split()
-    except (FileNotFoundError, UnicodeDecodeError) as e:
+    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as e:
         raise BadData(
             f"{path}: which questions the batch has cannot be read ({type(e).__name__}); winsweep writes it; move "
             f"{token}.json away, too, if what the batch was paid for may be asked again"
@@ -89,19 +93,42 @@ def told(record: Record) -> str:
     name = f"batch {record.batch}" if record.batch else "a batch without an answer yet"
     since = time.strftime("%a %H:%M", time.localtime(record.posted or record.written))
     failed = f", {record.failed} failed" if record.failed else ""
-    return f"{name}: {record.completed} of {record.num} answered{failed}, {record.status or 'asked for'}, since {since}"
+    status = screen.printable(record.status) or "asked for"
+    return f"{name}: {record.completed} of {record.num} answered{failed}, {status}, since {since}"
 
 
 def _read(path: Path) -> Record:
     try:
         found = Record(**json.loads(links.refuse(path).read_bytes()))
-    except (ValueError, TypeError, RecursionError) as e:
-        raise BadData(
-            f"{path}: found no batch in it ({type(e).__name__}); winsweep writes it whole; move it away, if the "
-            f"endpoint has no batch of that name in its metadata"
-        ) from None
-    ids = found.batch, found.input_file
-    if found.token != path.stem or not TOKEN.fullmatch(found.token) or not all(map(NAME.fullmatch, ids)):
-        raise BadData(f"{path}: found names in it that are not of a batch; winsweep writes it whole; move it away")
+    except (ValueError, TypeError, RecursionError, IsADirectoryError) as e:
+        raise BadData(f"{path}: found no batch in it ({type(e).__name__}); {AWAY}") from None
+    if odd := _odd(found, path.stem):
+        raise BadData(f"{path}: found {odd} in it that are not of a batch; {AWAY}")
     vain = {key: (kind, told) for key, (kind, told) in found.in_vain.items()}
-    return Record(**vars(found) | {"tokens": tuple(found.tokens), "in_vain": vain})
+    return replace(found, tokens=(found.tokens[0], found.tokens[1]), in_vain=vain)
+
+
+def _odd(found: Record, token: str) -> str:
+    """What of a record, whose fields are of any type so far, cannot be; "" if all can."""
+    texts = found.token, found.endpoint, found.input_file, found.batch, found.status, found.over
+    if not _are(str, texts) or found.token != token or not TOKEN.fullmatch(found.token):
+        return "names"
+    if not NAME.fullmatch(found.batch) or not NAME.fullmatch(found.input_file):
+        return "names"
+    tokens: object = found.tokens
+    if not isinstance(tokens, (list, tuple)) or len(tokens) != 2:
+        return "tokens"
+    counts = found.num, found.posts, found.completed, found.failed, *tokens
+    if not _are(int, counts) or found.num < 1 or not all(0 <= count <= MOST_COUNTED for count in counts):
+        return "counts"
+    times = found.written, found.posted, found.looked, found.late, found.ended
+    if not all(type(at) in (int, float) and 0 <= at <= LAST_S for at in times):  # NaN neither
+        return "times"
+    vain: object = found.in_vain
+    pairs = list(vain.values()) if isinstance(vain, dict) else [None]
+    are_pairs = all(isinstance(pair, (list, tuple)) and len(pair) == 2 and _are(str, pair) for pair in pairs)
+    return "" if are_pairs else "reasons (in_vain)"
+
+
+def _are(kind: type, values: Iterable[object]) -> bool:
+    return all(type(value) is kind for value in values)

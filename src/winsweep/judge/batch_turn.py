@@ -6,6 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
+from winsweep.errors import BadData
 from winsweep.store import claim, links, liveness
 
 OVER = ".over"
@@ -35,7 +36,8 @@ class Turn:
         self.number = last + 1
         self.stop = liveness.beat(self.heartbeat, held=self.is_held)
         for path in self.folder.iterdir():
-            if path.name.partition(".")[0].isdigit() and int(path.name.partition(".")[0]) < self.number - 1:
+            number = path.name.partition(".")[0]
+            if number.isascii() and number.isdigit() and int(number) < self.number - 1 and not path.is_dir():
                 path.unlink(missing_ok=True)
         return True
 
@@ -43,10 +45,16 @@ class Turn:
         return claim.newest(self.folder) == self.number or self.is_left  # in this order: it may be left meanwhile
 
     def _lives(self, number: int) -> bool:
+        path = self.folder / f"{number:06d}"
         try:
-            return liveness.alive((self.folder / f"{number:06d}").read_text(), self.heartbeat)
+            return liveness.alive(path.read_text(), self.heartbeat)
         except FileNotFoundError:  # it is long over
             return False
+        except (ValueError, OverflowError, IsADirectoryError) as e:  # whoever has it may be at work
+            raise BadData(
+                f"{path}: found nobody's name in it ({type(e).__name__}); legal is what winsweep writes; move it away, "
+                f"once no process asks this judge"
+            ) from None
 
     def __exit__(self, *_: object) -> None:
         if self.number:

@@ -24,11 +24,14 @@ UNSEEN_S = 60.0  # how long a batch that was asked for may be missing in the lis
 POSTS, DOWNLOADS = 5, 4  # times that a batch is asked for, and that files are fetched until they come whole
 SHORTEST_S, LONGEST_S, SHARE = 2.0, 1800.0, 4  # between looks at a batch: this share of its age
 LATE_S = 26 * 3600.0  # a day, and what an endpoint may need to say that it is over
+UNKNOWN_S = 3600.0  # how long a list that cannot be read is waited for, before a person is asked to look
 CANCEL_S = 3600.0  # how long cancelling may take
 PAUSE_S = 600.0  # after an account had too many tokens waiting, before more are sent
 LIMITED_S = 86400.0  # for which batches stay smaller after that
 LIMITED, REFUSED = "too many tokens waiting", "refused"
 EXPIRED = "not answered within 24 h"
+# Not the address itself: whoever can write a record could have a key sent anywhere.
+ADDRESS_DO = "set OPENAI_BASE_URL again to the endpoint that you sent it to; {} names one, to which your key would go"
 
 
 @dataclass
@@ -59,8 +62,8 @@ class Seen:
 async def visit(at: Place, record: Record) -> Seen:
     """Ask about a batch that is not over, and write down what was said."""
     if record.endpoint != at.address:
-        told = f"batch {record.batch or record.token} was sent to {record.endpoint}, and not to {at.address}"
-        return Seen(stop=Failure("refused", told, do=f"set OPENAI_BASE_URL to {record.endpoint} again"))
+        told = f"batch {record.batch or record.token} was sent to another address than {at.address}"
+        return Seen(stop=Failure("refused", told, do=ADDRESS_DO.format(at.folder / f"{record.token}.json")))
     if not record.batch:
         return await _find(at, record)
     said = await at.during(batch_api.look(at.session, at.model, record.batch))
@@ -113,19 +116,30 @@ def _unheard(at: Place, record: Record, said: Failure) -> Seen:
 async def _find(at: Place, record: Record) -> Seen:
     if not record.posts:
         return await post(at, record)
-    said = await at.during(batch_api.find(at.session, at.model, record.token, record.written))
+    said = await at.during(batch_api.find(at.session, at.model, record.token, record.input_file, record.written))
     if isinstance(said, Failure):
-        return Seen(max(said.retry_after_s, SHORTEST_S)) if said.kind == "passing" else Seen(stop=said)
+        return _unlisted(at, record, said)
     if said:
-        batch_records.update(at.folder, found := replace(record, batch=said.batch))
+        batch_records.update(at.folder, found := replace(record, batch=said))
         return await visit(at, found)
     if (left := record.posted + UNSEEN_S - time.time()) > 0:
-        return Seen(left)
+        return Seen(min(left, UNSEEN_S))
     if record.posts < POSTS:
         return await post(at, record)
     told = f"the endpoint made no batch, although it was asked {POSTS} times"
     _end(at, record, "never made")
     return Seen(stop=Failure("passing", told))
+
+
+def _unlisted(at: Place, record: Record, said: Failure) -> Seen:
+    """It is not asked for again while it may be there: a second one would be paid, too."""
+    if said.kind == "passing" and time.time() - record.posted < UNKNOWN_S:
+        return Seen(max(said.retry_after_s, _wait_s(record)))
+    told = (
+        f"whether the endpoint made a batch of file {record.input_file} is not known ({said.told}): look at its own "
+        f"page of batches; if there is none, move {at.folder / record.token}.json away, and it is asked for again"
+    )
+    return Seen(stop=replace(said, told=told))
 
 
 async def _collect(at: Place, record: Record, status: Status) -> Seen:
@@ -142,11 +156,10 @@ async def _collect(at: Place, record: Record, status: Status) -> Seen:
     missing = EXPIRED if is_late else f"batch {record.batch} has no line about it"
     unsaid = [key for key in keys if key not in answers.judgements and key not in answers.failures]
     answers.failures |= dict.fromkeys(unsaid, Failure("passing", failed.told if failed else missing))
-    at.ledger.add_batch(record.token, answers.judgements, answers.wasted)
-    lasting = next((f for f in answers.failures.values() if f.kind in ("refused", "quota")), None)
-    vain: dict[str, tuple[str, str]] = {
-        k: (f.kind, f.told) for k, f in answers.failures.items() if f.kind not in ("refused", "quota")
-    }
+    kept = at.ledger.add_batch(record.token, answers.judgements, answers.wasted)
+    failures = {key: f for key, f in answers.failures.items() if key not in kept}
+    lasting = next((f for f in failures.values() if f.kind in ("refused", "quota")), None)
+    vain = {k: (str(f.kind), f.told) for k, f in failures.items() if f.kind not in ("refused", "quota")}
     is_ours = status.status == "cancelled" and not record.late
     _end(at, record, status.status or "given up", {} if is_ours else vain)
     _say(record, status, answers)
@@ -199,10 +212,11 @@ def _limited(at: Place, record: Record) -> Seen:
 
 def most_waiting(found: Sequence[Record], now: float) -> tuple[float, float]:
     """How many tokens a batch may have, and for how long none may be sent, after batches that had too many."""
-    limited = [record for record in found if record.over == LIMITED and now - record.ended < LIMITED_S]
+    limited = [record for record in found if record.over == LIMITED and abs(now - record.ended) < LIMITED_S]
     if not limited:
         return math.inf, 0.0
-    return min(sum(r.tokens) for r in limited) // 2, max(0.0, max(r.ended for r in limited) + PAUSE_S - now)
+    pause_s = max(r.ended for r in limited) + PAUSE_S - now
+    return min(sum(r.tokens) for r in limited) // 2, min(PAUSE_S, max(0.0, pause_s))
 
 
 def _keys(at: Place, record: Record) -> list[str]:

@@ -23,6 +23,7 @@ CREDIT_DO = "add credit to the account of OPENAI_API_KEY, or set another key"
 RIGHT_DO = "set OPENAI_API_KEY to a key that may use the model, or name another model in judge:"
 MODEL_DO = "name a model in judge: that the endpoint serves, or correct OPENAI_BASE_URL"
 REQUEST_DO = "name a judge in judge: whose requests the endpoint takes, or take these instructions out of the study"
+MOST_REST_S = 86400.0  # a server that asks for more is asked again after a day
 ADDRESS_DO = "correct OPENAI_BASE_URL"
 PROXY_DO = "correct HTTPS_PROXY and HTTP_PROXY, or name the host in NO_PROXY"
 
@@ -81,7 +82,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
             seconds = float(said) * unit_s
         except ValueError:
             seconds = _until(said)
-        return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+        return min(MOST_REST_S, max(0.0, seconds)) if math.isfinite(seconds) else 0.0
     return 0.0
 
 

@@ -14,6 +14,7 @@ import re
 import secrets
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,15 +85,24 @@ class Ledger:
         """Record a reply that was paid for and could not be read: it is no judgement, but money."""
         self._append(_line("wasted", None, tokens), tokens)
 
-    def add_batch(self, token: str, answers: Mapping[str, Judgement], wasted: Iterable[tuple[int, int]]) -> None:
+    def add_batch(self, token: str, answers: Mapping[str, Judgement], wasted: Iterable[tuple[int, int]]) -> set[str]:
         """Record all that a batch was answered, by keys of questions (see Question.key), and replies that were no use.
 
-        All of it or nothing is on disk after any end; done again it changes nothing.
+        All of it or nothing is on disk after any end; done again it adds what is new, and takes nothing away. Returns
+        the keys of all that this batch has answered by now.
         """
-        lines = [_line(key, judgement, judgement.tokens) for key, judgement in answers.items()]
-        lines += [_line("wasted", None, tokens) for tokens in wasted]
+        path = self.folder / f"{BATCH}{token}.jsonl"
         self.make_folder()
-        write_atomic(self.folder / f"{BATCH}{token}.jsonl", b"".join(line + b"\n" for line in lines))
+        before = links.refuse(path).read_bytes() if path.exists() else b""
+        known = [entry for line in before.split(b"\n") if (entry := _parsed(line))]
+        kept = {entry.key for entry in known} - {"wasted"}
+        lines = [_line(key, judgement, judgement.tokens) for key, judgement in answers.items() if key not in kept]
+        new = Counter(wasted) - Counter(entry.tokens for entry in known if entry.key == "wasted")
+        lines += [_line("wasted", None, tokens) for tokens in new.elements()]
+        if lines or not before:  # a reader goes on where it was, so that what is there stays where it is
+            whole = before if not before or before.endswith(b"\n") else before + b"\n"
+            write_atomic(path, whole + b"".join(line + b"\n" for line in lines))
+        return kept | answers.keys()
 
     def beside(self, name: str) -> Path:
         """Where a file lies that all judges of the store share."""

@@ -89,6 +89,14 @@ def tokens_of(num_chars: float) -> int:
     return round(num_chars / CHARS_PER_TOKEN)
 
 
+def most_tokens_of(text: str) -> int:
+    """How many tokens a text has at most, about, for money that is set aside: other scripts than English's, such as
+    Chinese, have up to a token a character.
+    """
+    num_ascii = len(text.encode("ascii", "ignore"))
+    return tokens_of(num_ascii) + len(text) - num_ascii
+
+
 def _price(node: strict.Node) -> Price:
     given = dict(node.mapping())
     ends = given.pop("shut_down", None)

@@ -76,7 +76,7 @@ def _discard(path: Path) -> None:
 def newest(claims: Path) -> int:
     """The highest number of a claim; 0 if there is none."""
     try:
-        return max((int(n) for n in os.listdir(claims) if n.isdigit()), default=0)
+        return max((int(n) for n in os.listdir(claims) if n.isascii() and n.isdigit()), default=0)
     except FileNotFoundError:
         return 0
 
