@@ -15,7 +15,7 @@ from winsweep.judge.judging import Unanswered
 from winsweep.judge.ledger import Ledger, place
 from winsweep.judge.questions import Judgement
 from winsweep.named_judge import judge_of
-from winsweep.validation import asking, making, votes
+from winsweep.validation import asking, card, making, votes
 from winsweep.validation.asking import Views
 from winsweep.validation.leanings import leanings
 from winsweep.validation.pair import Pair
@@ -74,11 +74,25 @@ def test_rows_that_a_judge_leaves_out_are_named(tmp_path):
         asking.ask(PAIRS, module, SimpleOptions(), Ledger(tmp_path, {}))
 
 
-def put(card: dict, path: str, value: object) -> None:
+@pytest.mark.parametrize("row", [{"preference": 1.0}, {"instruction": "q0", "preference": 1.0}, {}])
+def test_rows_without_their_pair_are_named(tmp_path, row):
+    module = ModuleType("own")
+    module.annotate = lambda pairs, options, keep, ledger: keep([row for _ in pairs])
+    with pytest.raises(BadData, match=r"judge own: found a row without its pair, with "):
+        asking.ask(PAIRS, module, SimpleOptions(), Ledger(tmp_path, {}))
+
+
+def test_orders_that_are_no_preferences_are_refused(tmp_path):
+    for orders in (5, [1.0], [1.0, float("nan")]):
+        with pytest.raises(BadData, match=r"judge own: found the preference"):
+            asking.ask(PAIRS, own(1.0, preferences_by_order=orders), SimpleOptions(), Ledger(tmp_path, {}))
+
+
+def put(inside: dict, path: str, value: object) -> None:
     *parents, last = path.split(".")
     for name in parents:
-        card = card[name]
-    card[last] = value
+        inside = inside[name]
+    inside[last] = value
 
 
 @pytest.mark.parametrize(
@@ -110,6 +124,14 @@ def test_a_card_that_is_not_this_judges_or_not_in_range_calibrates_nothing_and_i
     assert not now.study.table.calibration
     (line,) = judge_card.against(now)
     assert "has no card that can be used (" in line and line.isprintable()
+
+
+def test_what_a_card_has_beside_its_parts_is_not_read(study):  # noqa: F811
+    made_card(study, right=0.8)
+    (at,) = study.store.root.glob(".judged/*/card-*.json")
+    at.write_text(at.read_text()[:1] + '"x": ' + '{"a":' * 700 + "1" + "}" * 700 + "," + at.read_text()[1:])
+    _, found, why = judge_card.of(again(study))
+    assert not why and "x" not in found and card.digest(found)
 
 
 def test_names_in_a_forged_card_do_not_steer_a_terminal(study):  # noqa: F811

@@ -105,7 +105,7 @@ def _views(
     one_way = _judged([pair.asked() for pair in pairs], module, options, ledger, told, 0)
     is_asked = [pair.output_1 != pair.output_2 for pair in pairs]
     # a judge that asks in both orders whatever its options say; of identical outputs none asks anything
-    if any(is_asked) and all("preferences_by_order" in row for row, x in zip(one_way, is_asked, strict=True) if x):
+    if any(is_asked) and all(row.get("preferences_by_order") for row, x in zip(one_way, is_asked, strict=True) if x):
         for row in one_way:
             first, second = row.get("preferences_by_order") or (row["preference"], row["preference"])
             wins.append((first - 1, second - 1))
@@ -126,7 +126,7 @@ def _judged(
     name = module.__name__.rpartition(".")[2]
 
     def keep(some: list[Row]) -> None:
-        rows.update({_key(row): _checked(row, name) for row in some})
+        rows.update({_key(row): row for row in [_checked(row, name) for row in some]})
         told(before + len(rows))
 
     for some in _rounds(asked):
@@ -147,7 +147,8 @@ def _checked(row: Row, judge: str) -> Row:
             f"judge {judge}: found a row without its pair, with {', '.join(map(str, row))[:120] or 'nothing'}; legal "
             "is the pair with a preference; correct what its file hands over"
         )
-    each = [row.get("preference"), *(row.get("preferences_by_order") or ())]
+    orders = row.get("preferences_by_order") or []
+    each = [row.get("preference"), *(orders if isinstance(orders, list) and len(orders) in (0, 2) else [orders])]
     if wrong := [value for value in each if type(value) not in (int, float) or not 1 <= value <= 2]:
         raise BadData(
             f"judge {judge}: found the preference {wrong[0]!r:.40} of {_told(row)}; legal is a number from 1 to 2; "

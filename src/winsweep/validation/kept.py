@@ -14,6 +14,7 @@ from winsweep.validation import card as cards
 from winsweep.validation import words
 
 MOST, MOST_DEEP = 1e9, 12
+PARTS = ("format", "judge", "version", "identity", "made", "check", "votes")  # whatever else there is, nobody reads
 SHARES = ("share", "q0", "q1")
 TRUTHS = ("beaten", "is_symmetric")
 
@@ -29,7 +30,9 @@ def find(store: Path, judge: Judge, identity: Mapping[str, Any]) -> tuple[dict[s
         why = next(_wrong(found, judge, identity), "")
     except (OSError, ValueError, RecursionError, LinkInStore) as error:
         found, why = None, str(error)[:200] or type(error).__name__
-    return (None, why) if why or not isinstance(found, dict) else (found, "")
+    if why or not isinstance(found, dict):
+        return None, why
+    return {name: found[name] for name in PARTS if name in found}, ""
 
 
 def _wrong(card: object, judge: Judge, identity: Mapping[str, Any]) -> Iterator[str]:
