@@ -162,9 +162,8 @@ def test_names_in_votes_and_models_do_not_steer_a_terminal(tmp_path, monkeypatch
 
 def test_one_instruction_alone_has_leanings():
     """The sandwich of one group is nothing, which rounding may make less."""
-    for n in range(1, 40):
-        pair = Pair("q", "- x\n" * (n % 7 + 1), "**b**" * n, (2.0,))
-        assert all(0 <= x.low <= x.share <= x.high <= 1 for x in leanings(Views([pair], [(1.0, 0.5)], "hash")).values())
+    pair = Pair("q", "- x\n", "**b**" * 3, (2.0,))
+    assert all(0 <= x.low <= x.share <= x.high <= 1 for x in leanings(Views([pair], [(0.0, 1.0)], "hash")).values())
 
 
 @pytest.mark.parametrize(
