@@ -70,7 +70,7 @@ def validate(a: argparse.Namespace) -> None:
     from winsweep import plugins
     from winsweep.judge.ledger import Ledger, place
     from winsweep.validation import card as cards
-    from winsweep.validation import words
+    from winsweep.validation import kept
 
     workspace = opened(a)
     judge = judge_of(a, workspace)
@@ -82,8 +82,10 @@ def validate(a: argparse.Namespace) -> None:
     if a.dry_run:
         return
     at = cards.place(a.store, judge, identity)
-    known = cards.read(at) or {}
-    known = known if known and words.is_readable(known, judge.options) else {}
+    found, why = kept.find(a.store, judge, identity)
+    known = found or {}
+    if why:
+        print(f"note: {at}: no card of this judge ({screen.printable(why)}); it is made anew", file=sys.stderr)
     made = made_of(module, judge, pairs, sources, ledger)
     card = {"format": cards.FORMAT, "judge": judge.name, "version": judge.version, "identity": identity}
     card |= {"made": now(), CHECK: made[CHECK], VOTES: made.get(VOTES, known.get(VOTES))}
@@ -140,10 +142,10 @@ def say_ahead(judge: "Judge", pairs: dict[str, list["Pair"]], sources: list[dict
     for one in jury.members(judge):
         workload, of = prices.workload_of(one), asked.ledger_of(one, ledger.folder.parents[1])
         questions = questions_of(every, workload.samples if workload else 1)
-        print(named_judge.ahead(one, questions, 2 * len(every), of), file=sys.stderr)
+        print(screen.printable(named_judge.ahead(one, questions, 2 * len(every), of)), file=sys.stderr)
     for source in sources:
         if note := source.get("note"):
-            print(f"note: {source['name']}: {note}", file=sys.stderr)
+            print(screen.printable(f"note: {source['name']}: {note}"), file=sys.stderr)
 
 
 def made_of(
@@ -178,7 +180,7 @@ def text(card: dict[str, Any], judge: "Judge", at: Path) -> str:
         against.append(
             "no people's votes yet: --votes FILE says how far it agrees with people, and calibrates win rates"
         )
-    shown = [f"  {name:{widest}s}  {screen.printable(says)}" for name, says in rows]
+    shown = [screen.printable(f"  {name:{widest}s}  {says}") for name, says in rows]
     return "\n".join([f"judge {judge.name}", *shown, *map(screen.printable, against), f"card: {at}"])
 
 

@@ -19,7 +19,7 @@ from winsweep.store.store import Store
 from winsweep.study.cell import Cell, judge_of
 from winsweep.study.study import Study, read_study
 from winsweep.study.uses import gates_of
-from winsweep.validation import card
+from winsweep.validation import card, kept
 from winsweep.yaml_nodes import read_yaml
 
 STAGES = (
@@ -172,7 +172,8 @@ def _calibrated(study: Study, store: Path, judged: Mapping[str, Artifact]) -> St
         return study
     a = next(iter(judged.values()))
     judge = judge_of(a)
-    by = card.calibration_of(card.read(card.place(store, judge, a.plain_params["identity"])), judge.options)
+    known, _ = kept.find(store, judge, a.plain_params["identity"])
+    by = card.calibration_of(known, judge.options)
     return replace(study, table=replace(study.table, calibration=tuple(sorted(by.plain().items())))) if by else study
 
 

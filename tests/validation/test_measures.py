@@ -8,7 +8,11 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from tests.validation.voted import pairs, text
+from winsweep.stats.annotations import align, judged
+from winsweep.stats.calibrated import corrected
 from winsweep.stats.calibration import Calibration, calibrated_pct, of_plain
+from winsweep.stats.comparison import Scored
+from winsweep.stats.comparison import of as scored
 from winsweep.validation import measures
 from winsweep.validation.asking import Views
 from winsweep.validation.leanings import TWICE, leanings
@@ -190,3 +194,43 @@ def test_the_calibrated_interval_covers_what_people_would_say(theta, is_symmetri
         covered += low <= 100 * theta <= high
         widths.append(high - low)
     assert 0.935 <= covered / num <= 0.985 and np.mean(widths) < 40
+
+
+def outputs(same: int, wins: int, num: int = 100) -> Scored:
+    """A comparison with so many identical outputs and so many wins among the others."""
+    rows = [
+        {
+            "instruction": f"i{i}",
+            "output_1": f"a{i}",
+            "output_2": f"a{i}" if i < same else f"b{i}",
+            "preference": 1.5 if i < same else 2 if i < same + wins else 1,
+        }
+        for i in range(num)
+    ]
+    return scored(align(rows, [r["instruction"] for r in rows]), judged(rows, [r["instruction"] for r in rows]), None)
+
+
+@pytest.mark.parametrize(("same", "wins"), [(0, 50), (50, 25), (90, 5)])
+def test_what_no_judge_was_asked_about_stays_a_tie(same, wins):
+    by = Calibration(0.9, 0.6, 200.0, 200.0, False)
+    value, low, high = corrected([outputs(same, wins)], by.plain()).values()
+    asked, error = 1 - same / 100, 50 / math.sqrt(100 - same - 1)
+    alone = calibrated_pct(50, error, 100 - same, by)
+    assert value == pytest.approx(50 + asked * (100 * (0.5 + 0.9 - 1) / 0.5 - 50))
+    assert low <= 50 + asked * (alone[1] - 50) + 0.5 and high >= min(50 + asked * (alone[2] - 50), 100) - 0.5
+    assert low >= 50 - 50 * asked - 1e-9 and high <= 50 + 50 * asked + 1e-9
+
+
+def test_the_seeds_of_an_arm_are_corrected_over_all_that_was_asked():
+    by = Calibration(0.8, 0.8, 400.0, 400.0, True)
+    found = corrected([outputs(20, 40), outputs(60, 30)], by.plain())
+    each = [corrected([outputs(*x)], by.plain())["calibrated_win_rate_pct"] for x in ((20, 40), (60, 30))]
+    assert found["calibrated_win_rate_pct"] == pytest.approx(np.mean(each))
+
+
+@pytest.mark.parametrize(("share", "end"), [(5, 0), (95, 100)])
+def test_an_interval_at_the_end_of_the_scale_has_a_width(share, end):
+    value, low, high = calibrated_pct(share, 0.8, 805, Calibration(0.8, 0.8, 1e4, 1e4, True))
+    assert value == end and low <= value <= high and high - low > 1
+    value, low, high = corrected([outputs(32, 0)], Calibration(0.7, 0.7, 200.0, 200.0, True).plain()).values()
+    assert value == pytest.approx(16) and low == pytest.approx(16) and high > 17

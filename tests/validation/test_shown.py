@@ -35,14 +35,16 @@ def made_card(workspace: Workspace, right: float, num: int = 150) -> dict:
     checked = known.pairs(known.rows())
     beaten = Views(checked, [(p.majority,) * 2 for p in checked], "hash")
     wins = [tuple(p.majority if rng.random() < right else 1 - p.majority for _ in (0, 1)) for p in voted]
+    a = next(iter(workspace.judged.values()))
     found = {
         "format": card.FORMAT,
         "judge": "reference_overlap",
+        "version": judge_of(a).version,
+        "identity": a.plain_params["identity"],
         "made": "2026-11-29T00:00:00+00:00",
         "check": making.of_check(beaten, TOOK),
         "votes": making.of_votes(Views(voted, wins, "hash"), TOOK, [{"name": "people <b>.json"}]),
     }
-    a = next(iter(workspace.judged.values()))
     card.write(card.place(workspace.store.root, judge_of(a), a.plain_params["identity"]), found)
     return json.loads(json.dumps(found))
 
@@ -116,7 +118,7 @@ def test_the_card_is_in_the_report(study):
     assert found["judge_card"]["line"].startswith("The judge: agrees with the majority of people on ")
     assert "one person does so with the others on" in found["judge_card"]["line"]
     figures = dict(found["judge_card"]["figures"])
-    assert figures["people's votes"].startswith("450 on 150 pairs of 150 instructions; contradicting in ")
+    assert figures["people's votes"].startswith("450 on 150 pairs of 150 instructions; they contradict in ")
     assert figures["Cohen's kappa"] and figures["1,000 judgements"] == "$0.50, 800 tokens, 12 s"
     assert "people <b>.json" not in page(found).split("<script")[0]
     assert not [n for n in found["notes"] if "has no card" in n["text"]]

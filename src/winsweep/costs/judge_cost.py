@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from winsweep import amounts, layout
+from winsweep import amounts, layout, screen
 from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
 from winsweep.judge import asked, pairs, prices
@@ -116,7 +116,7 @@ def ahead(
         cap = f"; budget {amounts.dollars(budget)}" if budget is not None else ""
         return f"{of}{reused}; what they cost is not known yet{cap}"
     tokens = tokens_of(workload, asked, unseen)
-    return (
+    return screen.printable(
         f"{what}{uncounted}{reused}; about {amounts.tokens(tokens[0])} of "
         f"prompts{_cost(workload.model, tokens, limits)}"
         f"{_time(num, sum(tokens), limits)}; what is judged already is not paid again"
@@ -186,8 +186,8 @@ def warnings(workspace: Workspace) -> list[str]:
     judges = {judge for a in open_ones for judge in jury.members(judge_of(a))}
     models = {workload.model for judge in judges if (workload := prices.workload_of(judge))}
     return [
-        f"warning: judge model {model}: OpenAI shut it down on {price.shut_down}; name another judge, or set "
-        f"OPENAI_BASE_URL to an endpoint of your own that serves it; nothing is judged otherwise"
+        f"warning: judge model {screen.printable(model)}: OpenAI shut it down on {price.shut_down}; name another "
+        f"judge, or set OPENAI_BASE_URL to an endpoint of your own that serves it; nothing is judged otherwise"
         for model in sorted(models)
         if prices.is_shut_down(model) and (price := prices.price_of(model))
     ] + sorted(_without_price(open_ones) | _without_batch_price(open_ones))
@@ -198,7 +198,7 @@ def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
     capped = {(j, budget) for j in judges if (budget := asked.limits_of(j).get("dollars")) is not None}
     known = [(workload.model, budget) for judge, budget in capped if (workload := prices.workload_of(judge))]
     return {
-        f"warning: judge model {model}: no price of it is known, so {_stopped(budget)}"
+        f"warning: judge model {screen.printable(model)}: no price of it is known, so {_stopped(budget)}"
         for model, budget in known
         if prices.price_of(model) is None
     }
@@ -209,8 +209,8 @@ def _without_batch_price(open_ones: Sequence[Artifact]) -> set[str]:
     batched = {judge for judge in judges if asked.limits_of(judge).get("batch")}
     known = [(w.model, prices.price_of(w.model)) for judge in batched if (w := prices.workload_of(judge))]
     return {
-        f"warning: judge model {model}: {_prices_file()} has no batch price of it, so the full price is counted "
-        f"against a budget; legal is a share of its prices, 0 to 1; add batch: 0.5 to its line"
+        f"warning: judge model {screen.printable(model)}: {_prices_file()} has no batch price of it, so the full price "
+        f"is counted against a budget; legal is a share of its prices, 0 to 1; add batch: 0.5 to its line"
         for model, price in known
         if price and price.batch is None and price.dollars(1, 1)
     }

@@ -18,7 +18,7 @@ def judge_part(workspace: Workspace) -> dict[str, Any] | None:
     found = judge_card.of(workspace)
     if found is None:
         return None
-    judge, known = found
+    judge, known, _ = found
     told: dict[str, Any] = {"name": judge.name, "has_card": known is not None, "line": NONE, "against": []}
     if known is None:
         return told | {"figures": [], "made": "", "sources": [], "calibrates": False}

@@ -68,7 +68,10 @@ def calibrated_pct(win_rate_pct: float, standard_error_pct: float, num: int, by:
     theta = (p + by.q0 - 1) / by.gain
     worth = p * (1 - p) / error**2 if error and 0 < p < 1 else float(num)
     low, high = _interval(p, worth, by)
-    return tuple(100 * min(1.0, max(0.0, x)) for x in (theta, low, high))
+    within = min(1.0, max(0.0, theta))
+    # where the formula gives less than 0 or more than 1, the interval moves with it: its ends alone would have no width
+    low, high = min(low, theta) + within - theta, max(high, theta) + within - theta
+    return tuple(100 * min(1.0, max(0.0, x)) for x in (within, low, high))
 
 
 def _interval(p: float, num: float, by: Calibration) -> tuple[float, float]:

@@ -25,8 +25,8 @@ KEPT = ("dataset", "preference", "preferences_by_order", "truncated")
 
 @dataclass(frozen=True)
 class Scored:
-    """A comparison: what is KEPT of its rows in the order of the instructions, its head-to-head win rates (at equal
-    length, at equal style, plain) and its columns.
+    """A comparison: what is KEPT of its rows in the order of the instructions and whether their outputs are the same
+    (`is_identical`), its head-to-head win rates (at equal length, at equal style, plain) and its columns.
     """
 
     kept: Sequence[Row]
@@ -59,6 +59,7 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
     plain = raw(wins_N, "")
     sides = describe(*texts, [bool(r.get("truncated")) for r in rows])
     second = head_to_head.note if head_to_head.note != lc.note else ""
+    kept = [_kept(row) for row in rows]
     jury = jury_agreement(rows)
     third = style.figure.note if style.figure.note not in (lc.note, second) else ""
     judging = (drift(rows), sampled(rows), off_grammar(rows), told(jury))
@@ -77,7 +78,7 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         "low_pct": plain.low_pct,
         "high_pct": plain.high_pct,
         "share_ties": float((wins_N == 0.5).mean()),
-        "share_identical": sum(row["output_1"] == row["output_2"] for row in rows) / len(rows),
+        "share_identical": sum(row["is_identical"] for row in kept) / len(rows),
         "position_bias_pct": position_bias_pct(rows),
         "share_disagree": share_disagree(rows),
         "jury_alpha": jury and jury.alpha,
@@ -95,8 +96,11 @@ def of(rows: Sequence[Row], arrays: Judged, table: Table | None, lc: LC | None =
         "judge_model": one(rows, "model"),
         "note": note,
     }
-    kept = [{name: row.get(name) for name in KEPT} for row in rows]
     return Scored(kept, arrays, head_to_head, style, plain, lc, columns)
+
+
+def _kept(row: Row) -> Row:
+    return {name: row.get(name) for name in KEPT} | {"is_identical": row["output_1"] == row["output_2"]}
 
 
 def _head_to_head(name: str, figure: Paired, formula: str) -> dict[str, object]:

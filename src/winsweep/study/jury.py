@@ -17,6 +17,13 @@ def members(judge: Judge) -> tuple[Judge, ...]:
     return options.judges if judge.name == JURY else (judge,)
 
 
+def options_of(options: Any) -> tuple[Any, ...]:
+    """The options of each judge that is asked where these are a judge's: those of a jury's members, or themselves."""
+    judges = getattr(options, "judges", None)
+    is_jury = isinstance(judges, tuple) and bool(judges) and all(isinstance(j, Judge) for j in judges)
+    return tuple(j.options for j in judges) if is_jury and judges else (options,)
+
+
 def read(given: Mapping[str, Node], at: Node, one: Callable[[Node], Judge]) -> tuple[Judge, ...]:
     """The judges that a jury's keys name, each read by `one`; BadStudy for what is no jury, all errors at once."""
     strict.refuse_unknown(given, ("judges",), at)

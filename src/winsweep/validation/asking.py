@@ -8,9 +8,12 @@ from dataclasses import dataclass, fields, replace
 from types import ModuleType
 from typing import Any
 
+from winsweep.errors import BadData
+from winsweep.judge.asked import module_of
 from winsweep.judge.ledger import Ledger
 from winsweep.judge.prices import price_of
 from winsweep.judge.questions import Judgement, Question, ask_about, is_candidate_first
+from winsweep.study import jury
 from winsweep.validation.pair import Pair
 
 Row = dict[str, Any]
@@ -47,8 +50,13 @@ class Took:
 
 
 def order_of(module: ModuleType, options: Any) -> str:
-    """Which answer the judge is shown first: hash, reference_first or both; "" where it does not say."""
+    """Which answer the judge is shown first: hash, reference_first or both; "" where it does not say. Of a jury, what
+    all its judges say.
+    """
     try:
+        if len(jury.options_of(options)) > 1:
+            each = {order_of(module_of(judge), judge.options) for judge in options.judges}
+            return each.pop() if len(each) == 1 else ""
         return str(module.judge(options).order)
     except Exception:  # a judge of a person's own may do anything; most that ask no model have no order
         return ""
@@ -82,7 +90,9 @@ def ask(
 
 
 def _one_order(options: Any) -> Any:
-    """The same judge, asked once about a pair: then it is asked about the swapped pair, too."""
+    """The same judge, asked once about a pair: then it is asked about the swapped pair, too. So is each of a jury."""
+    if len(jury.options_of(options)) > 1:
+        return replace(options, judges=tuple(replace(j, options=_one_order(j.options)) for j in options.judges))
     has = any(f.name == "both_orders" for f in fields(options))
     return replace(options, both_orders=False) if has else options
 
@@ -93,7 +103,9 @@ def _views(
     order = order_of(module, options)
     wins: list[tuple[float, float]] = []
     one_way = _judged([pair.asked() for pair in pairs], module, options, ledger, told, 0)
-    if all("preferences_by_order" in row or row.get("raw_completion", "") is None for row in one_way):
+    is_asked = [pair.output_1 != pair.output_2 for pair in pairs]
+    # a judge that asks in both orders whatever its options say; of identical outputs none asks anything
+    if any(is_asked) and all(row.get("preferences_by_order") for row, x in zip(one_way, is_asked, strict=True) if x):
         for row in one_way:
             first, second = row.get("preferences_by_order") or (row["preference"], row["preference"])
             wins.append((first - 1, second - 1))
@@ -111,15 +123,42 @@ def _judged(
 ) -> list[Row]:
     """The judged rows in the order of what was asked."""
     rows: dict[tuple[str, str, str], Row] = {}
+    name = module.__name__.rpartition(".")[2]
 
     def keep(some: list[Row]) -> None:
-        rows.update({_key(row): row for row in some})
+        rows.update({_key(row): row for row in [_checked(row, name) for row in some]})
         told(before + len(rows))
 
     for some in _rounds(asked):
         # a ledger of its own: one that has written counts nothing of what it wrote before
         module.annotate(some, options, keep, Ledger(ledger.folder, ledger.known))
+    if lacking := [row for row in asked if _key(row) not in rows]:
+        raise BadData(
+            f"judge {name}: no verdict on {len(lacking)} of {len(asked)} pairs, such as {_told(lacking[0])}; legal is "
+            "a row for each pair, with its instruction, output_1 and output_2; correct what its file hands over"
+        )
     return [rows[_key(row)] for row in asked]
+
+
+def _checked(row: Row, judge: str) -> Row:
+    """The row of a judge; BadData for one without a preference or without its pair, as a person's own may give."""
+    if not all(isinstance(row.get(text), str) for text in ("instruction", "output_1", "output_2")):
+        raise BadData(
+            f"judge {judge}: found a row without its pair, with {', '.join(map(str, row))[:120] or 'nothing'}; legal "
+            "is the pair with a preference; correct what its file hands over"
+        )
+    orders = row.get("preferences_by_order") or []
+    each = [row.get("preference"), *(orders if isinstance(orders, list) and len(orders) in (0, 2) else [orders])]
+    if wrong := [value for value in each if type(value) not in (int, float) or not 1 <= value <= 2]:
+        raise BadData(
+            f"judge {judge}: found the preference {wrong[0]!r:.40} of {_told(row)}; legal is a number from 1 to 2; "
+            "correct what its file hands over"
+        )
+    return row
+
+
+def _told(row: Row) -> str:
+    return repr(row["instruction"][:60])
 
 
 def _rounds(asked: list[Row]) -> list[list[Row]]:
@@ -155,7 +194,7 @@ def _took(
         price.dollars(*tokens) * per
         if price and has_price
         else None
-        if hasattr(options, "limits") or hasattr(options, "judges")
+        if any(hasattr(each, "limits") for each in jury.options_of(options))
         else 0.0
     )
     return Took(

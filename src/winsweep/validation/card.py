@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from winsweep import keys
-from winsweep.errors import LinkInStore
 from winsweep.judge import ledger
 from winsweep.stats import calibration
 from winsweep.store import links
 from winsweep.store.manifest import write_atomic
+from winsweep.study import jury
 from winsweep.study.cell import Judge
 
 FORMAT = 1
@@ -28,16 +28,18 @@ def place(store: Path, judge: Judge, identity: Mapping[str, Any]) -> Path:
     return folder / f"card-{keys.digest({'options': options, 'code': judge.code})}.json"
 
 
-def read(path: Path) -> dict[str, Any] | None:
-    """The card at `path`; None where there is none that can be read: then the judge has no card."""
+def read(path: Path) -> object:
+    """What lies at `path`, None for nothing, as anyone may have written it: `kept.find` checks it. ValueError, OSError,
+    RecursionError or LinkInStore for what cannot be read.
+    """
+    links.refuse(links.refuse(path.parent) / path.name)  # a link in a store is nobody's card
     try:
-        links.refuse(links.refuse(path.parent) / path.name)  # a link in a store is nobody's card
-        if path.stat().st_size > MOST_BYTES:
-            return None
-        found = json.loads(path.read_bytes())
-        return found if isinstance(found, dict) and found.get("format") == FORMAT and _is_whole(found) else None
-    except (OSError, ValueError, RecursionError, LinkInStore):
+        size = path.stat().st_size
+    except FileNotFoundError:
         return None
+    if size > MOST_BYTES:
+        raise ValueError(f"{size:,} bytes, more than {MOST_BYTES:,}")
+    return json.loads(path.read_bytes())
 
 
 def write(path: Path, card: Mapping[str, Any]) -> None:
@@ -49,7 +51,7 @@ def write(path: Path, card: Mapping[str, Any]) -> None:
 
 def mode(card: Mapping[str, Any], options: object) -> str:
     """Which of a card's figures are those of a judge with these options."""
-    wanted = BOTH if getattr(options, "both_orders", False) else ONE
+    wanted = BOTH if all(getattr(each, "both_orders", False) for each in jury.options_of(options)) else ONE
     has = card["votes"] if card.get("votes") else card["check"]
     return wanted if wanted in has else BOTH if wanted == ONE else ONE
 
@@ -80,10 +82,6 @@ def share(found: Any) -> tuple[float, float, float] | None:
 def digest(card: Mapping[str, Any] | None) -> str:
     """A short name of what a card says; "" without one."""
     return keys.digest(_finite(card)) if card else ""
-
-
-def _is_whole(card: Mapping[str, Any]) -> bool:
-    return isinstance(card.get("check"), dict) and isinstance(card.get("votes"), (dict, type(None)))
 
 
 def _finite(value: Any) -> Any:

@@ -56,7 +56,11 @@ def leanings(views: Views) -> dict[str, Leaning]:
     found = {}
     for place, k in enumerate(kept):
         if (name := names[k]) != "votes":
-            step, value, error = steps.get(name, 1.0), beta_K[place], math.sqrt(cov_KK[place, place])
+            step, value, error = (
+                steps.get(name, 1.0),
+                beta_K[place],
+                math.sqrt(max(0.0, cov_KK[place, place])),
+            )  # rounding
             share, low, high = (_expit(step * (value + z * error)) for z in (0, -Z95, Z95))
             found[name] = Leaning(share, low, high, int((x_NK[::2, k] != 0).sum()))
     return found

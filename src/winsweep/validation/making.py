@@ -70,7 +70,7 @@ def _of_category(views: Views, wins_NK: np.ndarray, name: str) -> dict[str, Any]
     some = [views.pairs[i] for i in places]
     people, judge = measures.beside_ceiling(some, wins_NK[places])
     return {
-        "num": len(places),
+        "num": sum(p.majority != 0.5 for p in some),
         "agreement": _agreement(views, wins_NK, places),
         "ceiling": _plain(people),
         "beside_ceiling": _plain(judge),

@@ -33,6 +33,9 @@ WORDS = {
     "0": TIE,  # as alpaca_eval writes a draw
     "0.0": TIE,
     "tie": TIE,
+    "tie (bothbad)": TIE,  # as arenas write it
+    "tie (both bad)": TIE,
+    "bothbad": TIE,
     "draw": TIE,
     "both": TIE,
     "neither": TIE,
@@ -128,20 +131,30 @@ def _text(row: Mapping[str, Any], name: str, names: tuple[str, ...]) -> str:
 
 
 def _votes(row: Mapping[str, Any]) -> Iterator[float]:
-    column = next((n for n in VOTES if n in row), None)
-    if column is None:
+    if not any(name in row for name in VOTES):
         raise ValueError(f"no votes; legal names of them are {', '.join(VOTES)}")
-    value = row[column]
-    if isinstance(value, str) and column == "votes":
-        value = value.replace(",", " ").replace(";", " ").split()
-    for vote in value if isinstance(value, list) else [value]:
-        if vote is not None and str(vote).strip().lower() not in ("", "nan", "none"):
-            yield _vote(vote, column)
+    said = {name: row[name] for name in VOTES if name in row and not _is_empty(row[name])}
+    if len(said) > 1:
+        told = " and ".join(f"{name} {value!r:.40}" for name, value in said.items())
+        raise ValueError(f"found {told}; legal is one of them, as each would count; remove the others")
+    for column, value in said.items():
+        several = _words(value) if isinstance(value, str) and column == "votes" else value
+        for vote in several if isinstance(several, list) else [several]:
+            if not _is_empty(vote):
+                yield _vote(vote, column)
+
+
+def _words(text: str) -> list[str]:
+    return [text] if text.strip().lower() in WORDS else text.replace(",", " ").replace(";", " ").split()
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == [] or str(value).strip().lower() in ("", "nan", "none")
 
 
 def _vote(value: Any, column: str) -> float:
     word = str(value).strip().lower() if not isinstance(value, bool) else "a truth value"
-    found = WORDS.get("tie" if word.startswith("tie") else word)
+    found = WORDS.get(word)
     if found is None:
         raise ValueError(f"{column} is {value!r:.60}; {LEGAL}; correct it")
     return found

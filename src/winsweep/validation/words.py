@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from winsweep import amounts
+from winsweep.study import jury
 from winsweep.validation import card as cards
 from winsweep.validation.card import share
 
@@ -22,6 +23,7 @@ LEANINGS = {
     "first": "shown first",
 }
 INCONSISTENT = 0.75  # share of pairs below which a judge is said to go by the order
+ADVICE = "; set both_orders: true"
 Card = Mapping[str, Any]
 
 
@@ -47,7 +49,8 @@ def _faults(card: Card, options: object) -> Iterator[str]:
         yield f"does not beat the built-in check: {', '.join(_below(of_mode)) or 'no figures'}"
     consistency = share((votes or card["check"]).get("position", {}).get("consistency"))
     if mode == cards.ONE and consistency and consistency[0] < INCONSISTENT:
-        yield f"changes its verdict with the order in {_pct(1 - consistency[0])} % of pairs; set both_orders: true"
+        can = any(hasattr(each, "both_orders") for each in jury.options_of(options))
+        yield f"changes its verdict with the order in {_pct(1 - consistency[0])} % of pairs{ADVICE if can else ''}"
     if votes and cards.calibration_of(card, options) is None:
         yield "is not better than chance by people's votes, so no win rate is calibrated"
 
@@ -108,7 +111,7 @@ def _of_votes(card: Card, options: object) -> Iterator[tuple[str, str]]:
         yield "people's votes", "none yet"
         return
     on = f"{votes['votes']:,} on {votes['pairs']:,} pairs of {votes['instructions']:,} instructions"
-    split = f"contradicting in {votes['contradicted']:,}, tied in {votes['tied']:,}, which count for no majority"
+    split = f"they contradict in {votes['contradicted']:,}; {votes['tied']:,} are tied and count for no majority"
     yield "people's votes", f"{on}; {split}"
     yield from _agreements(votes, of_mode)
     yield from _of_position(votes["position"], "")
@@ -117,7 +120,7 @@ def _of_votes(card: Card, options: object) -> Iterator[tuple[str, str]]:
             yield f"at equal votes, an answer {LEANINGS.get(name, name)} wins", _interval(found)
     for name, of in (of_mode.get("categories") or {}).items():
         if found := share(of.get("agreement")):
-            yield f"agreement, {name}", f"{_interval(found)} of {of['num']:,} pairs"
+            yield f"agreement, {name}", f"{_interval(found)} of {of['num']:,} pairs with a majority"
 
 
 def _agreements(votes: Mapping[str, Any], of_mode: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
