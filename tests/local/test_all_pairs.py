@@ -5,10 +5,12 @@ import json
 
 import pytest
 
+from winsweep import arm_ranking
 from winsweep.costs import pairs_cost
 from winsweep.errors import BadStudy
 from winsweep.report.contents import contents
 from winsweep.results import publish_analyses
+from winsweep.stats.bradley_terry import HALF, WINS
 from winsweep.stats.columns import RANKING
 from winsweep.study.cell import Comparison
 from winsweep.workspace import open_workspace
@@ -81,7 +83,7 @@ def test_from_the_study_to_the_ranking(tmp_path):
     with open(path, newline="") as f:
         rows = list(csv.DictReader(f))
     assert list(rows[0]) == list(RANKING)
-    assert {r["arm"] for r in rows} == {"base", "rules", "ins"} and [r["rank"] for r in rows] == list("123")
+    assert {r["arm"] for r in rows} == {"base", "rules", "ins"} and [r["rank"] for r in rows] == list("122")
     assert abs(sum(float(r["strength"]) for r in rows)) < 1e-9
     assert all(float(r["win_rate_low_pct"]) <= float(r["win_rate_pct"]) <= float(r["win_rate_high_pct"]) for r in rows)
     workspace = open_workspace(bench.study, bench.store)
@@ -93,3 +95,13 @@ def test_from_the_study_to_the_ranking(tmp_path):
     assert path.stat().st_mtime_ns == before
     one = next(bench.store.glob("judge/*against*/annotations.json"))
     assert len(json.loads(one.read_bytes())) == 60
+
+
+def test_the_terminal_says_what_is_only_a_bound():
+    ends = {"win_rate_pct": 98.0, "win_rate_low_pct": 80.0, "win_rate_high_pct": 100.0, "rank_low": 1, "rank_high": 1}
+    rows = [
+        {"rank": 1, "model": "m", "arm": "a", "note": WINS} | ends,
+        *({"rank": 2, "model": "m", "arm": arm, "note": HALF} | ends for arm in "bc"),
+    ]
+    told = " ".join(line.strip() for line in arm_ranking.lines(rows))
+    assert f"note: m a {WINS}" in told and told.count(f"note: {HALF}") == 1
