@@ -44,14 +44,11 @@ def _of_both(workspace: Workspace, judge: Judge, in_one: Sequence[Artifact]) -> 
 
 def _of_one(workspace: Workspace, judge: Judge, in_both: Sequence[Artifact]) -> list[str]:
     published = workspace.store.published()
-    missing = [a for a in in_both if a.key not in published]
-    return [
-        (
-            f"judge {judge.name}: each pair is asked in one order, so that a liking for the first or second place stays "
-            "unseen; type both_orders: true beside from: for both"
-        ),
-        *(f"in both orders: {line}" for line in forecast.judgements(workspace, missing)),
-    ]
+    told = forecast.judgements(workspace, [a for a in in_both if a.key not in published])
+    parts = [part for line in told for part in line.partition(": ")[2].split("; ")]
+    amounts = [p.partition(" of ")[0] for p in parts if p.startswith("about $") or "judgements" in p.split(" of ")[0]]
+    cost = ", ".join(amounts).replace(" and those", "") or "not known yet"
+    return [f"judge {judge.name}: asked in one order; in both (both_orders: true beside from:): {cost}"]
 
 
 def _comparisons(workspace: Workspace) -> Iterator[Comparison]:

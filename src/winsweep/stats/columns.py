@@ -145,8 +145,8 @@ RANKING: Mapping[str, str] = MappingProxyType(
         "rank": "its place by strength, of the arms that were compared with each other; 1 is the strongest",
         "rank_low": "first place that the tests of all pairs of arms leave to it (Holm, 0.05)",
         "rank_high": "last place",
-        "strength": "logit of Bradley and Terry's model, ties being half; the mean is 0, over the arms that did not win or "
-        "lose everything",
+        "strength": "logit of Bradley and Terry's model, ties being half; the mean is 0, over the arms that did not "
+        "win or lose everything",
         "standard_error": "its standard error over seeds and instructions",
         "low": "lower end of its 95 % interval",
         "high": "upper end",
