@@ -108,9 +108,17 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        if not a.dry_run:  # a run that nobody listens to is no quiet success
-            raise
-        return screen.nobody_reads()
+        screen.nobody_reads()
+        return 0 if a.dry_run else stopped_unread(a)
+
+
+def stopped_unread(a: argparse.Namespace) -> int:
+    """A run that nobody listens to is no quiet success."""
+    print(
+        f"error: nobody reads what the run says, so it ended early; what is made is kept. Type {again(a)}",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def opened(a: argparse.Namespace) -> Workspace:

@@ -11,7 +11,7 @@ from winsweep.study.cell import Cell
 from winsweep.workspace import Workspace
 
 Arm = tuple[str, str]  # of a model, by what it is called in differences.csv
-VERSION = 1  # of the numbers: with another, a ranking that is there is made again
+VERSION = 2  # of the numbers: with another, a ranking that is there is made again
 
 
 def key(workspace: Workspace) -> str:
@@ -53,8 +53,21 @@ def lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         for row in found
     ]
-    below = "wins %: expected against an arm of average strength, by all comparisons of arms with each other."
-    return ["", *screen.grid(heads, cells, 3), *screen.wrapped(below, screen.width())]
+    below = [
+        "wins %: expected against an arm of average strength, by all comparisons of arms with each other.",
+        *dict.fromkeys(_said(row) for row in found if row["note"]),
+    ]
+    return [
+        "",
+        *screen.grid(heads, cells, 3),
+        *(line for text in below for line in screen.wrapped(text, screen.width())),
+    ]
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    """The note of a row, which names the arm where it is of that one."""
+    who = f"{row['model']} {row['arm']} " if row["note"].startswith(("won everything", "lost everything")) else ""
+    return f"note: {who}{row['note']}"
 
 
 def _span(row: Mapping[str, Any]) -> str:
@@ -81,21 +94,34 @@ def _ranked(workspace: Workspace, of: Sequence[Pair]) -> list[dict[str, Any]]:
 
     arms = list(dict.fromkeys(_arm(cell) for pair in of for cell in (pair.first, pair.second)))
     seeds = list(dict.fromkeys(pair.first.seed for pair in of))
-    found, num = _wins(workspace, of, arms, seeds)
-    if num < 2 or not bradley_terry.is_connected(len(arms), found.pairs_C2):
+    found = _wins(workspace, of, arms, seeds)
+    if found.wins_CSN.shape[2] < 2 or not bradley_terry.is_connected(len(arms), found.pairs_C2):
         return []
     ranking = bradley_terry.rank(found)
-    order = sorted(range(len(arms)), key=lambda k: -ranking.strengths[k].value)
+    values = [e.value for e in ranking.strengths]
+    order = sorted(range(len(arms)), key=lambda k: (-round(values[k], 7), arms[k]))
     return [
-        _row(arms[k], place, ranking, k) | {"num_arms": len(arms), "num_seeds": len(seeds), "n": num}
-        for place, k in enumerate(order, 1)
+        _row(arms[k], 1 + sum(v > values[k] + bradley_terry.ALIKE for v in values), ranking, k)
+        | {"num_arms": len(arms), "num_seeds": len(seeds), "n": _num_of(found, k)}
+        for k in order
     ]
+
+
+def _num_of(found: Any, k: int) -> int:
+    """How many instructions count for an arm."""
+    import numpy as np
+
+    of_arm = found.wins_CSN[(found.pairs_C2 == k).any(axis=1)]
+    return int(np.isfinite(of_arm).any(axis=(0, 1)).sum())
 
 
 def _row(arm: Arm, place: int, ranking: Any, k: int) -> dict[str, Any]:
     from scipy.special import expit
 
-    found, (low, high) = ranking.strengths[k], ranking.ranks[k]
+    from winsweep.stats.bradley_terry import LOSES, WINS
+
+    found, (low, high), side = ranking.strengths[k], ranking.ranks[k], ranking.sides[k]
+    bound = {1: WINS, -1: LOSES}.get(side, "")
     return {
         "model": arm[0],
         "arm": arm[1],
@@ -107,14 +133,14 @@ def _row(arm: Arm, place: int, ranking: Any, k: int) -> dict[str, Any]:
         "low": found.low,
         "high": found.high,
         "win_rate_pct": 100 * float(expit(found.value)),
-        "win_rate_low_pct": 100 * float(expit(found.low)),
-        "win_rate_high_pct": 100 * float(expit(found.high)),
-        "note": ranking.note,
+        "win_rate_low_pct": 0.0 if side < 0 else 100 * float(expit(found.low)),
+        "win_rate_high_pct": 100.0 if side > 0 else 100 * float(expit(found.high)),
+        "note": bound or ranking.note,
     }
 
 
-def _wins(workspace: Workspace, of: Sequence[Pair], arms: Sequence[Arm], seeds: Sequence[int]) -> tuple[Any, int]:
-    """What the arms won against each other, by instruction, and how many instructions there are."""
+def _wins(workspace: Workspace, of: Sequence[Pair], arms: Sequence[Arm], seeds: Sequence[int]) -> Any:
+    """What the arms won against each other, by instruction: those that count in some comparison."""
     import numpy as np
 
     from winsweep.stats.bradley_terry import Wins
@@ -134,7 +160,7 @@ def _wins(workspace: Workspace, of: Sequence[Pair], arms: Sequence[Arm], seeds: 
             if dataset not in left_out:
                 wins_CSN[places[side], seeds.index(pair.first.seed), texts[text]] = won
     is_asked_N = np.isfinite(wins_CSN).any(axis=(0, 1))
-    return Wins(len(arms), np.array(list(places)), wins_CSN[:, :, is_asked_N]), int(is_asked_N.sum())
+    return Wins(len(arms), np.array(list(places)), wins_CSN[:, :, is_asked_N])
 
 
 def _annotations(folder: Path) -> list[tuple[str, str, float]]:

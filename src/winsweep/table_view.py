@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from winsweep import screen
-from winsweep.stats.columns import varying
+from winsweep.stats.columns import LITTLE, varying
 from winsweep.stats.control import FIGURES, Figure, changes, control_of
 
-BELOW = ("judge", "judge_model", "commit")  # said once under the table
 MOST_ROWS = 40
 INTERVAL = "95 % interval"
 SAYS = "{head}: wins{where}; 50 is as good as the reference. cut, identical: share of the answers, %."
@@ -34,7 +33,7 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
     lines = screen.grid([head for head, _ in kept], list(zip(*(values for _, values in kept))), num_left)
     left_out = [f"columns {', '.join(head for head, _ in found[len(kept) :])}"] if len(kept) < len(found) else []
     left_out += [f"{len(rows) - len(shown):,} rows{_of_seeds(shown)}"] if len(shown) < len(rows) else []
-    shared = [f"{name}: {', '.join(sorted({r[name] for r in rows}))}" for name in BELOW if any(r[name] for r in rows)]
+    shared = {"judge": judges(rows), "commit": ", ".join(sorted({r["commit"] for r in rows}))}
     rest = f"not shown: {'; '.join(left_out)}. " if left_out else ""
     below = [
         _says(rows, found),
@@ -42,7 +41,8 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
         _changes(shown),
         _starts(rows),
         f"{rest}All columns: {path}",
-        "; ".join(shared),
+        _jury(rows),
+        "; ".join(f"{name}: {said}" for name, said in shared.items() if said),
     ]
     return "\n".join(
         [
@@ -51,6 +51,27 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
             *(screen.printable(line) for line in notes.strip().splitlines()),
         ]
     )
+
+
+def judges(rows: Sequence[Row]) -> str:
+    """Who judged, with the model where there is one."""
+    return ", ".join(sorted(filter(None, {_judge(row.get("judge", ""), row.get("judge_model", "")) for row in rows})))
+
+
+def _judge(name: str, model: str) -> str:
+    """AlpacaEval's prompts bear the name of the model that they were made for, which another may answer."""
+    if model and "alpaca_eval" in name:
+        return f"{model} (prompt {name})"
+    return f"{name} ({model})" if model else name
+
+
+def _jury(rows: Sequence[Row]) -> str:
+    """That judges of a jury agree little, once for all cells."""
+    few = sorted(float(row["jury_alpha"]) for row in rows if row.get("jury_alpha") and LITTLE in row.get("note", ""))
+    if not few:
+        return ""
+    ends = " to ".join(dict.fromkeys(f"{alpha:.2f}" for alpha in (few[0], few[-1])))
+    return f"note: {LITTLE} ({ends}) in {len(few)} rows; their mean stands for none of them."
 
 
 def _says(rows: Sequence[Row], found: Sequence[tuple[str, list[str]]]) -> str:

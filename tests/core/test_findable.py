@@ -16,10 +16,10 @@ def test_the_dry_run_says_which_differences_are_found_and_what_it_assumes(tmp_pa
     publish(workspace, "a.ins.s1", {f"Q{i}": "the reference" for i in range(200)})
     told, assumed = findable.lines(workspace)
     parity = power.detectable(power.of_parity(power.PUBLISHED, 200, 2), 200, 2, 3)
-    apart = power.detectable(power.of_two_arms(power.PUBLISHED, 200, 2), 200, 2, 3)
+    apart = power.detectable(power.of_two_arms(power.PUBLISHED, 200, 2), 200, 2, 1)
     assert told == (
         f"200 instructions × 2 seeds: an arm {parity:.1f} points or more from 50 is found 4 times in 5, and so are two "
-        f"arms {apart:.1f} points or more apart (p < 0.05 after Holm's correction for 3 and 3 tests)"
+        f"arms {apart:.1f} points or more apart (p < 0.05 after Holm's correction for 3 and 1 tests)"
     )
     assert "41 points" in assumed
 

@@ -10,6 +10,7 @@ import pytest
 from winsweep import layout
 from winsweep.check import dry
 from winsweep.costs import judge_order
+from winsweep.errors import BadStudy
 from winsweep.screen import Detail
 from winsweep.store.store import RECORD
 from winsweep.study.cell import judge_of
@@ -58,9 +59,13 @@ def test_the_dry_run_says_what_both_orders_cost_and_what_one_would(tmp_path, cap
     assert re.search(r"in one order: judge gpt_6_luna: 60 judgements; .*about \$\d", told)
     assert "validate" in told
     one = opened(tmp_path, "judge: {from: gpt_6_luna, both_orders: false}")
-    assert not judge_order.lines(one, one.plan(one.facts()))
+    (said,) = judge_order.lines(one, one.plan(one.facts()))
+    assert said.startswith("judge gpt_6_luna: asked in one order; in both (both_orders: true")
+    assert re.search(r": 120 judgements, about \$\d\S+$", said)
     official = opened(tmp_path, "judge: alpaca_eval_2")
-    assert not judge_order.lines(official, official.plan(official.facts()))
+    assert "judge alpaca_eval_2: asked in one order" in judge_order.lines(official, official.plan(official.facts()))[0]
+    toy = opened(tmp_path, "judge: reference_overlap")
+    assert not judge_order.lines(toy, toy.plan(toy.facts()))
 
 
 def test_comparisons_of_before_are_named_not_forgotten(tmp_path):
@@ -75,3 +80,20 @@ def test_comparisons_of_before_are_named_not_forgotten(tmp_path):
 
 def test_the_papers_study_says_its_one_order():
     assert "both_orders: false" in (layout.ROOT / "launch/sweeps/paper.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        "{from: gpt_6_luna, samples: 101}",
+        "{from: rubric, model: m, samples: 101}",
+        "{from: alpaca, model: m, samples: 101}",
+        "{from: chain_of_thought, model: m, samples: 101}",
+        "{from: alpaca_eval_2, samples: 101}",
+        "{from: gpt_6_luna, limits: {dollars: -1}}",
+        "{from: reference_overlap, margin: -1}",
+    ],
+)
+def test_numbers_without_a_meaning_are_refused(tmp_path, judge):
+    with pytest.raises(BadStudy, match=r"found (101|-1)"):
+        opened(tmp_path, f"judge: {judge}")

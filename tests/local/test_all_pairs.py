@@ -5,10 +5,12 @@ import json
 
 import pytest
 
+from winsweep import arm_ranking
 from winsweep.costs import pairs_cost
 from winsweep.errors import BadStudy
 from winsweep.report.contents import contents
 from winsweep.results import publish_analyses
+from winsweep.stats.bradley_terry import HALF, LOSES, WINS
 from winsweep.stats.columns import RANKING
 from winsweep.study.cell import Comparison
 from winsweep.workspace import open_workspace
@@ -81,8 +83,9 @@ def test_from_the_study_to_the_ranking(tmp_path):
     with open(path, newline="") as f:
         rows = list(csv.DictReader(f))
     assert list(rows[0]) == list(RANKING)
-    assert {r["arm"] for r in rows} == {"base", "rules", "ins"} and [r["rank"] for r in rows] == list("123")
-    assert abs(sum(float(r["strength"]) for r in rows)) < 1e-9
+    assert {r["arm"] for r in rows} == {"base", "rules", "ins"} and [r["rank"] for r in rows] == list("122")
+    known = [float(r["strength"]) for r in rows if r["note"] not in (WINS, LOSES)]
+    assert len(known) == 2 and abs(sum(known)) < 1e-9  # base and rules: one set of outputs, the same rank
     assert all(float(r["win_rate_low_pct"]) <= float(r["win_rate_pct"]) <= float(r["win_rate_high_pct"]) for r in rows)
     workspace = open_workspace(bench.study, bench.store)
     assert [r["arm"] for r in contents(workspace)["ranking"]] == [r["arm"] for r in rows]
@@ -93,3 +96,23 @@ def test_from_the_study_to_the_ranking(tmp_path):
     assert path.stat().st_mtime_ns == before
     one = next(bench.store.glob("judge/*against*/annotations.json"))
     assert len(json.loads(one.read_bytes())) == 60
+
+
+def test_the_terminal_says_what_is_only_a_bound():
+    ends = {"win_rate_pct": 98.0, "win_rate_low_pct": 80.0, "win_rate_high_pct": 100.0, "rank_low": 1, "rank_high": 1}
+    rows = [
+        {"rank": 1, "model": "m", "arm": "a", "note": WINS} | ends,
+        *({"rank": 2, "model": "m", "arm": arm, "note": HALF} | ends for arm in "bc"),
+    ]
+    told = " ".join(line.strip() for line in arm_ranking.lines(rows))
+    assert f"note: m a {WINS}" in told and told.count(f"note: {HALF}") == 1
+
+
+def test_a_run_that_nobody_reads_ends_without_a_traceback(tmp_path):
+    bench = Bench(tmp_path, SMALL)
+    run = bench.start("--only", "a.base.s1")
+    run.stdout.close()
+    said = run.stderr.read()
+    run.stderr.close()
+    assert run.wait(timeout=120) == 1
+    assert "nobody reads what the run says" in said and "Traceback" not in said and "BrokenPipe" not in said

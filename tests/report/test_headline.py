@@ -47,8 +47,8 @@ def test_arms_above_below_and_not_told_apart():
 @pytest.mark.parametrize(
     ("p", "wanted"),
     [
-        ([0.2], "it cannot be told from the other arm of m."),
-        ([0.01], "it can be told from the other arm of m."),
+        ([0.2], "it cannot be told from b of m, the only other arm on the same instructions."),
+        ([0.01], "it can be told from b of m, the only other arm on the same instructions."),
         ([0.2, 0.3], "it cannot be told from any of the 2 other arms of m."),
         ([0.01, 0.02], "it can be told from each of the 2 other arms of m."),
     ],
@@ -91,3 +91,16 @@ def test_ties_alone_nothing_and_half_a_study():
     assert answer([C, REF], [], True).startswith("Every comparison of every arm is a tie")
     assert answer([], [], False) == "No cell is judged yet, so there is no answer."
     assert answer([A, B, C], PARITY, False).startswith("So far: Of 3 arms, ")
+
+
+def test_the_only_other_arm_is_not_named():
+    said = answer([A, B, REF], [*PARITY[:2], row("a", "b", 0.01)], True)
+    assert said.endswith("it can be told from the other arm of m.")
+
+
+def test_nothing_is_said_of_arms_on_other_instructions():
+    d = arm("d", 45, n=77)
+    pairs = [*PARITY, row("d", "parity", 0.2), row("a", "b", 0.01), row("c", "a", 0.01)]
+    assert answer([A, B, C, d, REF], pairs, True).endswith(
+        "it can be told from each of the 2 other arms of m on the same instructions."
+    )

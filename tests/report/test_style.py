@@ -1,5 +1,5 @@
 """A study whose judge likes lists, from its YAML to the page: which win rate is first, what the control changed, and
-what the judge likes.
+what goes with wins.
 """
 
 import math
@@ -61,7 +61,7 @@ def test_the_control_decides_what_is_first_and_says_what_it_changed(tmp_path):
     assert found[""]["control"]["changes"][1].startswith("Style control would move t1 of m by −")
     lists = [row for row in found["style"]["style"]["rows"] if row["covariate"] == "lists"]
     assert len(lists) == 3 and all(row["odds"] > 1 for row in lists)
-    assert any(text.startswith("The judge likes lists") for text in found["style"]["style"]["says"])
+    assert any(text.startswith("Answers with more lists won more often") for text in found["style"]["style"]["says"])
 
 
 def test_the_control_is_in_the_key_of_the_table_alone(tmp_path):
@@ -86,7 +86,7 @@ def test_the_page_shows_it(browser: Browser, tmp_path):
     browser.open(write_report(workspace))
     assert "Win rate at equal length and Markdown, %" in browser.one("#win-rates").text
     assert "Style control moves t1 of m" in browser.one("#changes").text
-    assert "The judge likes lists" in browser.one("#likes").text
+    assert "Answers with more lists won more often" in browser.one("#says").text
     shown = browser.run(
         "return [...document.querySelectorAll('#tastes tbody tr')].map(tr => "
         "[Number(tr.dataset.arm), tr.querySelector('[data-covariate=lists]').textContent])"

@@ -1,5 +1,7 @@
 """Strengths of arms beside a five-line reference, their errors beside a bootstrap, and what no likelihood ranks."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -70,7 +72,11 @@ def test_an_arm_that_wins_everything_has_a_strength_all_the_same():
     wins = made(30).wins_CSN.copy()
     wins[[0, 1], :, :], wins[2] = 1.0, 0.0  # arm 0 wins against all
     found = rank(Wins(4, PAIRS, wins))
-    assert found.note == HALF and np.isfinite([(e.value, e.error) for e in found.strengths]).all()
+    assert (
+        found.note.startswith(HALF)
+        and found.sides == (1, 0, 0, 0)
+        and np.isfinite([(e.value, e.error) for e in found.strengths]).all()
+    )
     assert found.strengths[0].value > max(e.value for e in found.strengths[1:])
     assert not rank(made(30)).note
 
@@ -78,3 +84,34 @@ def test_an_arm_that_wins_everything_has_a_strength_all_the_same():
 def test_arms_that_never_met_by_way_of_others_are_not_connected():
     assert is_connected(4, PAIRS) and is_connected(4, np.array([[0, 1], [2, 1], [2, 3]]))
     assert not is_connected(4, np.array([[0, 1], [2, 3]]))
+
+
+def test_what_never_varies_is_not_certain():
+    """A wins 40 of 40; the interval is that of half a win to the other."""
+    found = rank(Wins(2, np.array([[0, 1]]), np.ones((1, 1, 40))))
+    assert found.ranks == [(1, 1), (2, 2)] and found.sides == (1, -1) and all(e.error > 0.5 for e in found.strengths)
+    few = rank(Wins(2, np.array([[0, 1]]), np.ones((1, 1, 2))))
+    assert few.ranks == [(1, 2)] * 2
+
+
+def test_a_circle_of_equals_has_no_ranks_in_any_order():
+    for order in permutations(range(3)):
+        pairs = np.array([[order[0], order[1]], [order[1], order[2]], [order[2], order[0]]])
+        found = rank(Wins(3, pairs, np.full((3, 1, 20), 0.7)))
+        assert found.ranks == [(1, 3)] * 3 and [e.value for e in found.strengths] == pytest.approx([0] * 3, abs=1e-8)
+
+
+@pytest.mark.parametrize("num", [2, 3, 5])
+def test_equal_arms_are_rarely_told_apart(num):
+    rng = np.random.default_rng(num)
+    draws = [Wins(3, PAIRS[[0, 1, 3]], rng.integers(0, 2, (3, 1, num)).astype(float)) for _ in range(200)]
+    assert sum(rank(found).ranks != [(1, 3)] * 3 for found in draws) <= 14
+
+
+def test_an_arm_without_a_bound_above_does_not_move_the_others():
+    """Strengths of the others have the mean 0 among each other, with an arm that loses everything and without it."""
+    wins = np.stack([np.ones((1, 40)), np.ones((1, 40)), (np.arange(40) % 4 > 0)[None].astype(float)])
+    found = rank(Wins(3, np.array([[1, 0], [2, 0], [1, 2]]), wins))
+    assert found.sides == (-1, 0, 0)
+    assert found.strengths[1].value == pytest.approx(np.log(3) / 2, abs=0.05)
+    assert found.strengths[1].value == pytest.approx(-found.strengths[2].value)

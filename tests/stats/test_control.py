@@ -23,7 +23,7 @@ A, B = arm("a", 61.0, 60.0, 50.0), arm("b", 55.0, 55.5, 55.0)
 
 SWAPPED = "Style control would move a of m by −10.0 points, the most of 2 arms, and swap the ranks of a and b of m."
 BOTH_WAYS = (
-    "The judge goes, in some arms one way and in some the other, by lists in 2 of 3 arms: the odds of winning "
+    "Answers with more lists won, in some arms more and in some less often, in 2 of 3 arms, other things equal: odds "
     "× 0.50 to 2.00 for 10 to 12 more per 1,000 characters."
 )
 
@@ -79,12 +79,12 @@ def taste(name: str, value: float | None, error: float = 0.1, deviation: float =
     return row | {"odds": 2.0 if value > 0 else 0.5, "deviation": deviation, "unit": unit, "why": ""}
 
 
-def test_what_the_judge_likes_is_said():
+def test_what_goes_with_wins_is_said():
     rows = [taste("length", 0.7, deviation=340.4), taste("lists", -0.7), taste("bold", 0.1), taste("code", None)]
     assert tastes(rows) == [
-        "The judge likes long answers: the odds of winning × 2.00 for 340 characters more.",
-        "The judge dislikes lists: the odds of winning × 0.50 for 12 more per 1,000 characters.",
-        "Nothing tells whether it goes by bold text.",
+        "Longer answers won more often, other things equal: odds × 2.00 for 340 characters more.",
+        "Answers with more lists won less often, other things equal: odds × 0.50 for 12 more per 1,000 characters.",
+        "Nothing tells whether wins go with bold text.",
     ]
     assert tastes([taste("lists", 0.7), taste("lists", -0.7, deviation=9.7), taste("lists", 0.1)]) == [BOTH_WAYS]
     assert tastes([taste("code", None)]) == tastes([]) == []

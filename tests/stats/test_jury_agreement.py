@@ -5,7 +5,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from winsweep import table_view
 from winsweep.errors import BadData
+from winsweep.stats import arm_means
+from winsweep.stats.columns import LITTLE
 from winsweep.stats.jury_agreement import interval_alpha, jury_agreement, told
 
 
@@ -35,7 +38,7 @@ def test_pairs_that_nobody_was_asked_about_count_for_win_rates_alone():
     assert found.alpha == pytest.approx(reference_alpha([[1.9, 1.6, 1.2], [1.1, 1.5, 1.4]]))
     assert found.share_same == pytest.approx(2 / 6)  # of Q0 the first two, of Q1 the first and the last
     assert found.win_rates_pct == pytest.approx((50, 100 * 1.6 / 3, 100 * 1.1 / 3))
-    assert told(found).startswith("the judges of the jury agree little: alpha")
+    assert told(found).startswith("the judges of the jury agree little: Krippendorff's alpha")
     assert jury_agreement([{"instruction": "Q", "output_1": "a", "output_2": "b"}]) is None and told(None) == ""
 
 
@@ -48,3 +51,14 @@ def test_judges_that_always_agree_are_no_note():
 def test_rows_of_another_jury_are_refused(said):
     with pytest.raises(BadData, match=r"'Q1': preferences_by_judge is .*; legal are 2 numbers from 1 to 2"):
         jury_agreement([row(0, [1.2, 1.3]), row(1, said)])
+
+
+def test_a_jury_is_spoken_of_once():
+    """One note in the terminal for all cells, the mean row has the mean of each judge, and a prompt is no judge."""
+    rows = [{"jury_alpha": alpha, "note": LITTLE, "judge": "jury"} for alpha in ("0.31", "0.2", "0.25")]
+    assert table_view._jury(rows) == f"note: {LITTLE} (0.20 to 0.31) in 3 rows; their mean stands for none of them."
+    assert table_view._jury([{"jury_alpha": "0.9", "note": ""}]) == ""
+    assert arm_means._of_judges(["40.0 60.0", "50.0 61.0"]) == "45.0 60.5"
+    assert arm_means._of_judges([None, "50.0 61.0"]) is None
+    asked = [{"judge": "weighted_alpaca_eval_gpt4_turbo", "judge_model": "x"}, {"judge": "rubric", "judge_model": "y"}]
+    assert table_view.judges(asked) == "rubric (y), x (prompt weighted_alpaca_eval_gpt4_turbo)"

@@ -105,3 +105,8 @@ def test_noise_is_read_from_arms_as_it_was_put_in():
     assert found and (found.row, found.seed) == (pytest.approx(40, rel=0.05), pytest.approx(3, rel=0.3))
     assert (found.between_seeds, found.between_arms) == (pytest.approx(0.7, abs=0.03), pytest.approx(0.3, abs=0.05))
     assert power.noise_of(arms[:1], "") is None and power.noise_of([(v[:1], p[:1]) for v, p in arms], "") is None
+
+
+def test_one_instruction_finds_nothing():
+    assert math.isinf(detectable(of_parity(PUBLISHED, 1, 1), 1, 1))
+    assert math.isinf(detectable(of_two_arms(PUBLISHED, 1, 3), 1, 3))

@@ -14,7 +14,7 @@ from scipy.special import expit
 from winsweep.stats.annotations import Judged, judged
 from winsweep.stats.markdown import densities
 from winsweep.stats.paired import paired
-from winsweep.stats.style import COVARIATES, RIDGE, UNTOLD, Styled, styled
+from winsweep.stats.style import COVARIATES, FEW, RIDGE, UNTOLD, Styled, styled
 
 from .published import DATA
 from .test_paired import swapped
@@ -197,3 +197,13 @@ def test_rows_that_nobody_judged_do_not_count():
     part = found(of(of_kept, rows.wins_N[kept]), of_kept)
     rows.wins_N[::3] = np.nan
     assert found(rows, sides).figure.win_rate_pct == pytest.approx(part.figure.win_rate_pct, abs=1e-9)
+
+
+def test_ties_tell_of_no_taste():
+    """4 wins, no loss and 80 ties are 44 wins' worth, but no row favours the reference."""
+    sides = made(84, 0.5)
+    told = found(of(sides, np.r_[np.ones(4), np.full(80, 0.5)]), sides)
+    assert told.formula == "paired" and told.figure.note == FEW
+    assert all(taste.log_odds is None and taste.why for taste in told.tastes)
+    fitted = found(of(sides, np.r_[np.ones(5), np.full(74, 0.5), np.zeros(5)]), sides)
+    assert fitted.formula == "style"

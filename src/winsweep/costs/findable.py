@@ -33,7 +33,7 @@ def lines(workspace: Workspace) -> list[str]:
     num_seeds = len({cell.seed for cell in cells})
     noise = _seen(path_of(workspace).with_suffix(".instructions.json")) or power.PUBLISHED
     of_parity = power.detectable(power.of_parity(noise, num, num_seeds), num, num_seeds, len(arms))
-    num_pairs = sum(model == other for (model, *_), (other, *_) in combinations(arms, 2))
+    num_pairs = sum(a[0] == b[0] and a[-1] == b[-1] for a, b in combinations(arms, 2))
     found = f"an arm {of_parity:.1f} points or more from 50 is found 4 times in 5"
     tests = f"{len(arms):,}"
     if num_pairs:
@@ -46,9 +46,15 @@ def lines(workspace: Workspace) -> list[str]:
 
 
 def _tested(cells: Sequence[Cell]) -> list[tuple[object, ...]]:
-    """The arms of each model that are not their own reference."""
+    """The arms of each model that are not their own reference, each with what it leaves out: arms that leave out
+    something else have other instructions, and are not compared.
+    """
     return list(
-        dict.fromkeys((c.model, c.task, c.varying) for c in cells if c.comparison.candidate != c.comparison.reference)
+        dict.fromkeys(
+            (c.model, c.task, c.varying, frozenset(c.leave_out))
+            for c in cells
+            if c.comparison.candidate != c.comparison.reference
+        )
     )
 
 

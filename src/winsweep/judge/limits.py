@@ -19,6 +19,6 @@ class Limits:
     timeout_s: float = number(120.0, 0.01)  #: longest wait for the reply to one call [seconds]
     #: what this judge may have cost in this store, all studies together; a stage stops before it costs more
     #: [dollars]
-    dollars: float | None = None
+    dollars: float | None = number(None, 0)
     #: ask by the endpoint's batch API: about half the price, answers within a day; the stage waits without a node
     batch: bool = False

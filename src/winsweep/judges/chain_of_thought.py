@@ -52,7 +52,7 @@ class Options:
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = added(None)
     both_orders: bool = added(False)  #: ask each pair twice, either output first once, and take the mean
     #: verdicts for each order of a pair, whose mean counts; needs no log-probabilities [verdicts]
-    samples: int | None = added(None, low=1)
+    samples: int | None = added(None, low=1, high=100)
     #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
 

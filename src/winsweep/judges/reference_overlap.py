@@ -5,13 +5,15 @@ reference.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from winsweep.strict import number
+
 VERSION = 1
 CHUNK = 64
 
 
 @dataclass(frozen=True)
 class Options:
-    margin: float = 0.02  #: chrF difference within which two outputs tie
+    margin: float = number(0.02, 0, 1)  #: chrF difference within which two outputs tie
 
 
 def identity(options: Options) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Options:
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
     both_orders: bool = False  #: ask each pair twice, either output first once, and take the mean
     #: verdicts for each order of a pair, whose mean counts; needs no log-probabilities [verdicts]
-    samples: int | None = number(None, 1)
+    samples: int | None = number(None, 1, 100)
     #: bounds on the use of the endpoint; no part of any key
     limits: Limits = name_only(default=Limits())
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from winsweep import arm_ranking
+from winsweep import arm_ranking, table_view
 from winsweep.plan import Item
 from winsweep.report import analyses, cards, cost, curves, groups, headline, notes, provenance, style
 from winsweep.report.arms import arms
@@ -115,9 +115,8 @@ def reference_name(workspace: Workspace) -> str:
 
 def judge_name(table: ReportTable, workspace: Workspace) -> str:
     """The judge, with its model where it has one."""
-    named = {" ".join(filter(None, (r["judge"], r["judge_model"] and f"({r['judge_model']})"))) for r in table.rows}
-    named = named or {cell.comparison.judge.name for cell in workspace.study.table.cells}
-    return ", ".join(sorted(filter(None, named)))
+    named = {cell.comparison.judge.name for cell in workspace.study.table.cells}
+    return table_view.judges(table.rows) or ", ".join(sorted(filter(None, named)))
 
 
 def _reference(workspace: Workspace, cell: Cell, own: Mapping[Generation, str]) -> str:

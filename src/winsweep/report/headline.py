@@ -78,14 +78,23 @@ def _highest(tested: Sequence[Arm], differences: Sequence[Row], are_others_tied:
     head += f" (with {len(others)} other arms)" if others else ""
     if not pairs:
         return f"{head}."
+    # arms of other instructions are not compared with it, and nothing is said of them
+    num_beside = sum(arm["model"] == best["model"] for arm in tested) - 1
+    is_all = len(pairs) >= num_beside
     if len(pairs) == 1:
-        return f"{head}; it {'cannot' if near else 'can'} be told from the other arm of {best['model']}."
-    of_model = f"{len(pairs)} other arms of {best['model']}"
+        which = f"the other arm of {best['model']}" if is_all else _other(pairs[0], best)
+        return f"{head}; it {'cannot' if near else 'can'} be told from {which}."
+    of_model = f"{len(pairs)} other arms of {best['model']}{'' if is_all else ' on the same instructions'}"
     if not near:
         return f"{head}; it can be told from each of the {of_model}."
     if len(near) == len(pairs):
         return f"{head}; it cannot be told from any of the {of_model}."
     return f"{head}; {len(near)} of the {of_model} cannot be told from it."
+
+
+def _other(pair: Row, best: Arm) -> str:
+    name = pair["arm"] if pair["against"] == best["name"] else pair["against"]
+    return f"{name} of {best['model']}, the only other arm on the same instructions"
 
 
 def _ties(arms: Sequence[Arm], tested: Sequence[Arm]) -> str:

@@ -8,6 +8,7 @@ from winsweep.plan import Item
 from winsweep.remarks import remarks
 from winsweep.report.table import ReportTable
 from winsweep.stats.arm_means import MEAN
+from winsweep.stats.columns import LEAST_ALPHA, LITTLE
 from winsweep.workspace import Workspace
 
 MOST_FAILURES = 20
@@ -101,9 +102,11 @@ def _of_jury(table: ReportTable) -> Iterable[dict[str, Any]]:
     if rows:
         same = sorted(float(row["jury_agreement"]) for row in rows)
         alphas = sorted(float(row["jury_alpha"]) for row in rows if row.get("jury_alpha"))
+        is_little = any(LITTLE in row.get("note", "") for row in rows)
         alpha = f"; Krippendorff's alpha is {_range(alphas, 1, 2)}" if alphas else ""
+        alpha += f": little, below {LEAST_ALPHA}" if is_little else ""
         text = f"the judges of the jury give the same verdict to {_range(same, 100, 0)} % of the pairs of a cell{alpha}"
-        yield {"kind": "note", "text": text, "of": []}
+        yield {"kind": "warning" if is_little else "note", "text": text, "of": []}
 
 
 def _range(values: Sequence[float], times: float, digits: int) -> str:
@@ -119,6 +122,8 @@ def _of_rows(table: ReportTable) -> list[dict[str, Any]]:
     said: dict[str, list[str]] = {}
     for i, row in enumerate(table.rows):
         for text in filter(None, row.get("note", "").split("; ")):
+            if text == LITTLE:  # said with its figures, see _of_jury
+                continue
             said.setdefault(text, []).append(
                 f"{row['model']}.{row['task']}" if row["seed"] == MEAN else table.labels[i]
             )

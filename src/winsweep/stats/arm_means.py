@@ -78,6 +78,7 @@ def mean_row(of: Family, varying: Sequence[str], published: Mapping[str, tuple[f
         found = arm_of("", "", [r["seed"] for r in rows], cells, control).mean()
         low, high = interval_pct(found.value, found.error, found.freedom)
         row |= {figure.rate: found.value, figure.error: found.error, figure.low: low, figure.high: high}
+    row["jury_win_rates_pct"] = _of_judges([r.get("jury_win_rates_pct") for r in rows])
     row["note"] = _note(rows)
     row |= {deviation: stdev(r[rate] for r in rows) for deviation, rate in DEVIATIONS.items()}
     theirs = published.get(f"{first['model']}.{first['task']}")
@@ -119,6 +120,14 @@ def _name(row: Row, varying: Sequence[str]) -> str:
 
 def _unzip(of: Family) -> tuple[list[Row], list[Scored]]:
     return [row for row, _ in of], [cell for _, cell in of]
+
+
+def _of_judges(rates: Sequence[Any]) -> str | None:
+    """The mean over seeds of each judge of a jury, where all seeds have as many."""
+    each = [[float(rate) for rate in str(of).split()] for of in rates if of]
+    if not each or len(each) < len(rates) or len({len(of) for of in each}) > 1:
+        return None
+    return " ".join(f"{fmean(of):.1f}" for of in zip(*each))
 
 
 def _note(rows: Sequence[Row]) -> str:

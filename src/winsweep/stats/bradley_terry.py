@@ -1,7 +1,7 @@
 """How strong arms are by their comparisons with each other: Bradley and Terry's model (1952), a tie being half a win.
 
 Shapes: K arms, C comparisons of two arms, S seeds, N instructions. Strengths are logits: an arm wins against another
-with the chance expit(its strength - the other's). Their mean is 0.
+with the chance expit(its strength - the other's). Their mean is 0, over the arms whose strength is known.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,10 @@ from winsweep.stats.uncertainty import Estimate, holm, over_seeds_of_many
 
 MAX_STEPS, TOLERANCE = 100, 1e-10
 HALF = "no arm may win or lose everything: half a win to each side is added to every comparison of two arms"
+AMONG = "an arm's strength has only a bound; strengths of the others hold among each other"
+WINS = "won everything against the others: its strength is not known, only that it is above theirs"
+LOSES = "lost everything against the others: its strength is not known, only that it is below theirs"
+ALIKE = 1e-8  # logits; less apart are rounding
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,14 @@ class Wins:
 class Ranking:
     """Strengths [K] with their intervals, and the ranks that the tests of all pairs of arms leave to each: from 1 more
     than those that are told to be above it, to those that are told to be below it.
+
+    `sides` [K]: 1 for an arm that won everything against those whose strength is known, -1 for one that lost it, and 0.
     """
 
     strengths: list[Estimate]
     ranks: list[tuple[int, int]]
     note: str = ""
+    sides: tuple[int, ...] = ()
 
 
 def is_connected(num_arms: int, pairs_C2: np.ndarray) -> bool:
@@ -49,20 +56,39 @@ def rank(found: Wins) -> Ranking:
     `uncertainty.over_seeds_of_many`), and Holm's correction over all pairs of arms.
 
     The likelihood has a maximum only where no group of arms wins everything against the others (Ford, 1957); there
-    half a win is added to either side of each pair, and the note says so. The comparisons must be connected, and there
-    must be two instructions or more.
+    half a win is added to either side of each pair, and the note says so. No variance is below that of such half wins
+    (`_least`), so none is 0. The comparisons must be connected, and there must be two instructions or more. The order
+    of arms and of comparisons decides nothing.
     """
     wins_C, num_C = np.nansum(found.wins_CSN, axis=(1, 2)), np.isfinite(found.wins_CSN).sum(axis=(1, 2)).astype(float)
     won_by = [
         *(tuple(pair) for pair, won in zip(found.pairs_C2.tolist(), wins_C) if won > 0),
         *(tuple(pair[::-1]) for pair, won, num in zip(found.pairs_C2.tolist(), wins_C, num_C) if won < num),
     ]
-    is_open = not _reach(found.num_arms, np.array(won_by)).all()
-    more = 0.5 if is_open else 0.0
+    reach_KK = _reach(found.num_arms, np.array(won_by))
+    more = 0.0 if reach_KK.all() else 0.5
     strengths_K, inverse_KK = _fit(found, wins_C + more, num_C + 2 * more)
-    psi_KSN = _influence(found, strengths_K, inverse_KK)
-    estimates = _estimates(strengths_K, psi_KSN)
-    return Ranking(estimates, _ranks(strengths_K, psi_KSN), HALF if is_open else "")
+    sides = _sides(reach_KK)
+    known_K = sides == 0 if (sides == 0).sum() > 1 else np.ones(len(sides), dtype=bool)
+    centre_KK = np.eye(found.num_arms) - known_K / known_K.sum()
+    psi_KSN, least_KK = _influence(found, strengths_K, inverse_KK), _least(found, strengths_K, inverse_KK)
+    estimates = _contrasts(centre_KK, strengths_K, psi_KSN, least_KK)
+    note = "" if not more else f"{HALF}; {AMONG}" if sides.any() else HALF
+    return Ranking(estimates, _ranks(strengths_K, psi_KSN, least_KK), note, tuple(sides.tolist()))
+
+
+def _sides(reach_KK: np.ndarray) -> np.ndarray:
+    """Ranking.sides: known is the largest group of arms each of which won and lost, by way of others, against each.
+    Where there is no such group, an arm that won (lost) against all and never the other way is not known.
+    """
+    alike_KK = reach_KK & reach_KK.T
+    sizes_K = alike_KK.sum(axis=1)
+    in_largest_K = sizes_K == sizes_K.max()
+    if sizes_K.max() == 1 or in_largest_K.sum() != sizes_K.max():
+        alone_K = sizes_K == 1
+        return (alone_K & reach_KK.all(axis=1)).astype(int) - (alone_K & reach_KK.all(axis=0)).astype(int)
+    one = int(in_largest_K.argmax())
+    return np.where(in_largest_K, 0, reach_KK[:, one].astype(int) - reach_KK[one].astype(int))
 
 
 def _fit(found: Wins, wins_C: np.ndarray, num_C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,19 +119,37 @@ def _influence(found: Wins, strengths_K: np.ndarray, inverse_KK: np.ndarray) -> 
     return psi_KSN - psi_KSN.mean(axis=(1, 2), keepdims=True)
 
 
-def _estimates(values_M: np.ndarray, psi_MSN: np.ndarray) -> list[Estimate]:
-    return over_seeds_of_many(values_M[:, None] + psi_MSN.mean(axis=2), psi_MSN, np.zeros(len(values_M)))
+def _least(found: Wins, strengths_K: np.ndarray, inverse_KK: np.ndarray) -> np.ndarray:
+    """The covariance [K, K] that half a win and half a loss more in each comparison would make: what is left to doubt
+    where no row differs from another.
+    """
+    score_KK = np.zeros((found.num_arms, found.num_arms))
+    for a, b in found.pairs_C2.tolist():
+        p = expit(strengths_K[a] - strengths_K[b])
+        side_K = np.zeros(found.num_arms)
+        side_K[a], side_K[b] = 1.0, -1.0
+        score_KK += np.outer(side_K, side_K) * (p**2 + (1 - p) ** 2) / 2
+    return inverse_KK @ score_KK @ inverse_KK
 
 
-def _ranks(strengths_K: np.ndarray, psi_KSN: np.ndarray) -> list[tuple[int, int]]:
+def _contrasts(
+    weights_MK: np.ndarray, strengths_K: np.ndarray, psi_KSN: np.ndarray, least_KK: np.ndarray
+) -> list[Estimate]:
+    """Sums of strengths by weights, the spread of which is at least that of `least_KK`."""
+    psi_MSN = np.tensordot(weights_MK, psi_KSN, axes=1)
+    values_M = weights_MK @ strengths_K
+    least_M = np.sqrt(np.maximum(0.0, np.einsum("mk,kl,ml->m", weights_MK, least_KK, weights_MK)))
+    return over_seeds_of_many(values_M[:, None] + psi_MSN.mean(axis=2), psi_MSN, least_M)
+
+
+def _ranks(strengths_K: np.ndarray, psi_KSN: np.ndarray, least_KK: np.ndarray) -> list[tuple[int, int]]:
     pairs = list(combinations(range(len(strengths_K)), 2))
-    apart = [
-        _estimates(np.array([strengths_K[a] - strengths_K[b]]), (psi_KSN[a] - psi_KSN[b])[None])[0] for a, b in pairs
-    ]
+    one_K = np.eye(len(strengths_K))
+    apart = [_contrasts((one_K[a] - one_K[b])[None], strengths_K, psi_KSN, least_KK)[0] for a, b in pairs]
     told = [p < LEVEL for p in holm([e.p_of(0.0) for e in apart])]
     above, below = [0] * len(strengths_K), [0] * len(strengths_K)
     for (a, b), e, is_told in zip(pairs, apart, told, strict=True):
-        if is_told:
+        if is_told and abs(e.value) > ALIKE:
             best, worst = (a, b) if e.value > 0 else (b, a)
             above[worst] += 1
             below[best] += 1

@@ -5,6 +5,9 @@ keep name and meaning.
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+# what Krippendorff (2004, "Content Analysis", section 11.4.2) asks of data that tentative conclusions are drawn from
+LEAST_ALPHA = 0.667
+LITTLE = f"the judges of the jury agree little: Krippendorff's alpha is below {LEAST_ALPHA}"  # one text for all cells
 NAMES: Mapping[str, str] = MappingProxyType(
     {
         "model": "base model, as the study names it",
@@ -121,8 +124,8 @@ DIFFERENCES: Mapping[str, str] = MappingProxyType(
 STYLE: Mapping[str, str] = MappingProxyType(
     {
         "covariate": "length, headers, lists, bold or code",
-        "log_odds": "what one deviation more of it adds to the log odds of the candidate's win; above 0 the judge "
-        "likes it; in a mean row the mean over seeds; empty for the reason in why",
+        "log_odds": "what one deviation more of it adds to the log odds of the candidate's win; above 0 answers "
+        "with more won more often, other things equal; in a mean row the mean over seeds; empty for the reason in why",
         "standard_error": "its standard error over instructions; in a mean row over seeds and instructions",
         "low": "lower end of its 95 % interval",
         "high": "upper end",
@@ -142,17 +145,18 @@ RANKING: Mapping[str, str] = MappingProxyType(
         "rank": "its place by strength, of the arms that were compared with each other; 1 is the strongest",
         "rank_low": "first place that the tests of all pairs of arms leave to it (Holm, 0.05)",
         "rank_high": "last place",
-        "strength": "logit of Bradley and Terry's model, ties being half; the mean of the arms is 0",
+        "strength": "logit of Bradley and Terry's model, ties being half; the mean is 0, over the arms that did not "
+        "win or lose everything",
         "standard_error": "its standard error over seeds and instructions",
         "low": "lower end of its 95 % interval",
         "high": "upper end",
         "win_rate_pct": "what it wins of an arm of average strength, expected; not corrected for length",
         "win_rate_low_pct": "lower end of its 95 % interval",
         "win_rate_high_pct": "upper end",
-        "note": "what a reader must know of the ranking",
+        "note": "what a reader must know of the arm (one that won or lost everything has only a bound) or the ranking",
         "num_arms": "arms in the ranking",
         "num_seeds": "seeds in it",
-        "n": "instructions in it",
+        "n": "instructions that count for the arm",
         "ranking_key": "digest of the comparisons that it is made from",
     }
 )

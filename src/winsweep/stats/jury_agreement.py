@@ -9,10 +9,9 @@ import numpy as np
 
 from winsweep.errors import BadData
 from winsweep.stats.annotations import is_preference
+from winsweep.stats.columns import LEAST_ALPHA, LITTLE
 
 Row = Mapping[str, Any]
-# what Krippendorff (2004, "Content Analysis", section 11.4.2) asks of data that tentative conclusions are drawn from
-LEAST_ALPHA = 0.667
 
 
 @dataclass(frozen=True)
@@ -60,4 +59,4 @@ def told(found: JuryAgreement | None) -> str:
     """A note where the judges agree too little for their mean to stand for each of them, or nothing."""
     if found is None or found.alpha is None or found.alpha >= LEAST_ALPHA:
         return ""
-    return f"the judges of the jury agree little: alpha {found.alpha:.2f}, below {LEAST_ALPHA}"
+    return LITTLE

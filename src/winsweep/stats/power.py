@@ -98,8 +98,10 @@ def power(difference: float, parts: Parts, num: int, num_seeds: int, level: floa
 
 def detectable(parts: Parts, num: int, num_seeds: int, num_tests: int = 1) -> float:
     """The smallest difference that is found with POWER where it is one of `num_tests`: at LEVEL / num_tests, which is
-    what Holm asks of the first. Percentage points.
+    what Holm asks of the first. Percentage points; infinite with one instruction, which tells nothing.
     """
+    if num < 2:
+        return math.inf
     level, low, high = LEVEL / num_tests, 0.0, 1.0
     while power(high, parts, num, num_seeds, level) < POWER:
         low, high = high, 2 * high

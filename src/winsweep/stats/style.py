@@ -17,13 +17,14 @@ from scipy.special import expit, stdtrit
 
 from winsweep.stats.annotations import Judged
 from winsweep.stats.markdown import CHARS_PER_TOKEN, ELEMENTS, densities
-from winsweep.stats.paired import MAX_ERROR, Paired, difficulty_of
+from winsweep.stats.paired import MAX_ERROR, MIN_OUTCOMES, Paired, difficulty_of
 from winsweep.stats.uncertainty import interval_pct
 
 COVARIATES = ("length", *ELEMENTS)
 UNITS = {"length": "characters"} | dict.fromkeys(ELEMENTS, "per 1,000 characters")
 PRIOR = 2.5  # deviation of the normal prior on a covariate's weight, in logits per its deviation (rstanarm's default)
 RIDGE = 1 / PRIOR**2
+FEW = f"fewer than {MIN_OUTCOMES} rows favour one side; style_win_rate_pct is the paired one"
 UNTOLD = "style cannot be told from merit; style_win_rate_pct is the paired one"
 
 
@@ -66,7 +67,8 @@ def styled(
 
     Every covariate has a normal prior of deviation PRIOR in units of its own deviation, the merit none: a covariate
     that few answers have, or that separates wins from losses, keeps a finite weight. One that does not vary is left
-    out. Where no Markdown varies, where the paired model allows no fit, and where style cannot be told from merit, the
+    out. Where no Markdown varies, where the paired model allows no fit, where fewer than MIN_OUTCOMES rows favour a
+    side, and where style cannot be told from merit, the
     figure is the paired one.
     """
     is_judged_N = np.isfinite(judged.wins_N)
@@ -77,6 +79,9 @@ def styled(
     if head_to_head.formula == "raw" or not varies_F[1:].any():
         why = head_to_head.note or "no Markdown to control for"
         return Styled(head_to_head, head_to_head.formula, tuple(t if t.why else replace(t, why=why) for t in tastes))
+    favoured = int((judged.wins_N[is_judged_N] > 0.5).sum()), int((judged.wins_N[is_judged_N] < 0.5).sum())
+    if min(favoured) < MIN_OUTCOMES:  # ties are half a win each, and tell of no taste
+        return _unfitted(head_to_head, tastes, FEW)
     used_FN = x_FN[varies_F] / x_FN[varies_F].std(axis=1, ddof=1, keepdims=True)
     others = [np.ones(len(used_FN.T)), *difficulty_of(judged, is_judged_N, difficulty_N)]
     return _fitted(np.vstack([*others, used_FN]), len(others), judged.wins_N[is_judged_N], head_to_head, tastes)
@@ -125,8 +130,7 @@ def _fitted(x_FN: np.ndarray, num_others: int, wins_N: np.ndarray, fallback: Pai
     weights_F, hessian_FF = _minimum(x_FN, wins_N, RIDGE * is_style_F)
     inverse_FF = np.linalg.pinv(hessian_FF)
     if inverse_FF[0, 0] > MAX_ERROR**2 or np.linalg.cond(hessian_FF) > 1e10:
-        untold = tuple(t if t.why else replace(t, why=UNTOLD) for t in tastes)
-        return Styled(replace(fallback, note=UNTOLD), fallback.formula, untold)
+        return _unfitted(fallback, tastes, UNTOLD)
     score_NF = (x_FN * (wins_N - expit(weights_F @ x_FN))).T
     # the penalty's slope is no row's; a deviation of n - F degrees of freedom, as n rows fit F weights
     own_NF = num * (score_NF - score_NF.mean(axis=0)) @ inverse_FF * math.sqrt(num / (num - num_features))
@@ -138,6 +142,11 @@ def _fitted(x_FN: np.ndarray, num_others: int, wins_N: np.ndarray, fallback: Pai
     places = iter(range(num_others, num_features))
     told = (t if t.why else _told(t, weights_F[f := next(places)], own_NF[:, f], num - num_features) for t in tastes)
     return Styled(Paired(value, error, *ends, "paired", psi_N), "style", tuple(told))
+
+
+def _unfitted(fallback: Paired, tastes: Sequence[Taste], why: str) -> Styled:
+    untold = tuple(t if t.why else replace(t, why=why) for t in tastes)
+    return Styled(replace(fallback, note=why), fallback.formula, untold)
 
 
 def _told(taste: Taste, weight: float, psi_N: np.ndarray, freedom: int) -> Taste:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import expit, logit, stdtr, stdtrit
 
 Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
+ROUNDING = 1e-9  # less is what sums of a table's numbers lose
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Estimate:
     parts: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def p_of(self, null: float) -> float:
-        """Two-sided p of the value being `null`; 1 where it is exactly that, without any spread."""
-        if self.error == 0:
-            return float(self.value == null)
+        """Two-sided p of the value being `null`; without any spread 1 where it is that, to rounding, else 0."""
+        if self.error < ROUNDING:
+            return float(abs(self.value - null) < ROUNDING)
         return float(2 * stdtr(self.freedom, -abs(self.value - null) / self.error))
 
 

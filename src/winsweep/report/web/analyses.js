@@ -12,7 +12,7 @@ function ranking() {
 function armRanking() {
   const rows = CONTENTS.ranking;
   if (!rows.length) return null;
-  const notes = [...new Set(rows.map((r) => r.note).filter(Boolean))];
+  const notes = [...new Set(rows.map((r) => (/^(won|lost) everything/.test(r.note) ? `${r.model} ${r.arm} ${r.note}.` : r.note)).filter(Boolean))];
   return [plainTable("arm-ranks", [["rank", "number"], ["may be", "number"], ["model"], ["arm"], ["wins, %", "number"], ["95 % interval", "number"], ["strength", "number"]],
     rows.map((r) => [String(r.rank), r.rank_low === r.rank_high ? String(r.rank_low) : `${r.rank_low} to ${r.rank_high}`, r.model, r.arm, fixed(r.win_rate_pct),
       `${fixed(r.win_rate_low_pct)} to ${fixed(r.win_rate_high_pct)}`, fixed(r.strength, 2)])),

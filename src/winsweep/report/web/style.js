@@ -13,10 +13,10 @@ function style() {
       el("tbody", {}, arms.map((arm) => el("tr", { "data-arm": arm.id }, armCells(arm),
         Object.keys(COVARIATES).map((name) => taste(of.get(`${arm.id} ${name}`)))))))), more];
   });
-  return [el("p", { id: "likes" }, CONTENTS.style.says.join(" ")), node,
+  return [el("p", { id: "says" }, CONTENTS.style.says.join(" ")), node,
     el("p", { class: "caption" }, el("b", {}, "Factor on the odds of winning"), " for one sample deviation more of it than the reference's answer has, with its 95 % interval; ",
-      el("span", { class: "chip more-than" }, "×"), " the judge likes it, ", el("span", { class: "chip less-than" }, "×"),
-      ` dislikes it, others cannot be told. On hover: how much answers have. ${CONTENTS.control.name === "style" ? "The win rates above are what is left when none of it differs." : "The win rate at equal style is what is left when none of it differs; compare: {control: style} shows that one first."}`)];
+      el("span", { class: "chip more-than" }, "×"), " answers with more of it won more often, other things equal, ", el("span", { class: "chip less-than" }, "×"),
+      ` less often, others cannot be told. On hover: how much answers have. ${CONTENTS.control.name === "style" ? "The win rates above are what is left when none of it differs." : "The win rate at equal style is what is left when none of it differs; compare: {control: style} shows that one first."}`)];
 }
 
 function taste(row) {
