@@ -89,7 +89,7 @@ def test_a_study_names_a_file_whose_text_is_the_judge(tmp_path):
         ("{instruction} {a} {b} A B", ", verdict: text", r"it does not say \[\[A\]\]"),
         ("{instruction} {a} {b} A B", ", names: [A, A]", r"names: found \['A', 'A'\]; two different words are legal"),
         ("{instruction} {a} {b} A B", ", names: [A, B, C]", r"two different words are legal"),
-        ("{instruction} {a} {b} A B", ", samples: 0", r"samples: found 0; at least 1 is legal"),
+        ("{instruction} {a} {b} A B", ", samples: 0", r"samples: found 0; 1 to 100 is legal"),
         ("{instruction} {a} {b} A B", ", verdict: score", r"legal: logprobs, text"),
     ],
 )
