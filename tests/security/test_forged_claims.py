@@ -136,7 +136,7 @@ def test_a_claim_far_ahead_costs_no_more_than_one_more_file(store):
 def test_a_claim_beyond_all_numbers_is_told(store):
     forge(store, "claims/999999", b"nobody")
     looked_at(store)
-    with pytest.raises(BadData, match=r"found claim 999999; no artifact has so many attempts; .*remove it"):
+    with pytest.raises(BadData, match=r"found claim 999999, which no attempt of ours has made; .*remove it"):
         made(store)
     (store.work(KEY) / "claims/999999").unlink()
     assert made(store) == 1

@@ -9,6 +9,7 @@ import pytest
 
 from tests.judge.asking import judge, ledger_of, options
 from tests.judge.pairs import expected, make_pairs
+from winsweep.errors import LinkInStore
 from winsweep.judge import ledger
 from winsweep.judge.ledger import Ledger
 from winsweep.judge.questions import Judgement
@@ -72,8 +73,12 @@ def test_what_is_no_file_of_lines_is_passed_over(kind, name, tmp_path):
     mine = opened(tmp_path)
     assert mine.find([QUESTION]).keys() == {QUESTION} and mine.tokens == [1, 1]
     assert mine.news() == {}
-    mine.add(QUESTION, TOLD)
-    mine.close()
+    if name == "judge.json" and kind in ("a link to itself", "a link to nothing"):
+        with pytest.raises(LinkInStore, match="remove the link"):
+            mine.add(QUESTION, TOLD)
+    else:
+        mine.add(QUESTION, TOLD)
+        mine.close()
 
 
 def test_a_line_without_end_is_read_once_and_in_pieces(tmp_path, monkeypatch):

@@ -114,8 +114,8 @@ def explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> Non
     if before < 1:
         return
     owner, told = owner_of(claim.root / "claims", before), store.end_of(key, before)
-    if told is None and store.is_over(key, before):
-        return  # it said how it ended, and was forgiven
+    if (told is None and store.is_over(key, before)) or (told and told.get("is_damaged")):
+        return  # it said how it ended, and was forgiven, or that is damaged, which stands
     requeued = liveness.same_task(owner, token)  # by SLURM itself: it was preempted, or its node went away
     node = RankRegistry(claim.root, owner.rpartition("@")[2]).lost_node()  # by now all that could have signed out
     if told and told["kind"] in GONE and not told.get("node"):
