@@ -98,7 +98,9 @@ def _is_closed(folder: Path) -> bool:
 
 def make_own(folder: Path) -> Path:
     """`folder`, made for this user alone where it is not there; NotOwn where others can put files into its place."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in (*reversed(folder.parents), folder):
+        if not each.exists():
+            each.mkdir(mode=0o700 if each == folder else 0o755, exist_ok=True)
     if not is_private(folder):
         raise NotOwn(
             f"{folder}: others can write it, or a folder above it, and your jobs would run what they put there; legal "

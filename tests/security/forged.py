@@ -160,7 +160,9 @@ def ledger_lines(judge: str) -> dict[str, bytes]:
         "reply of a text": of(raw="m"),
         "reply of a list": of(raw=["m"]),
         "reply too deep": raw('{"preference": 1.0, "raw": {"a": ' + "[" * 5000 + "]" * 5000 + "}}"),
-        "reply of half a letter": raw('{"preference": 1.0, "raw": {"text": "\\ud800"}, "served_model": "", "date": ""}'),
+        "reply of half a letter": raw(
+            '{"preference": 1.0, "raw": {"text": "\\ud800"}, "served_model": "", "date": ""}'
+        ),
         "model of a list": of(served_model=["m"]),
         "date of a number": of(date=20261126),
         "fingerprint of a mapping": of(fingerprint={}),

@@ -115,7 +115,7 @@ def _read(folder: Path) -> Submitted | None:
         return None
     try:
         job = heard(folder / "job.json")["job"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotOwn):  # it is found in the queue by its name
         job = None
     return Submitted(folder, tuple(map(tuple, told["keys"])), job, told["at"])
 

@@ -60,13 +60,15 @@ def load(folder: Path, precision: str, base: Path | None = None) -> "tuple[PreTr
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    model = AutoModelForCausalLM.from_pretrained(base or folder, dtype=dtype)
+    model = AutoModelForCausalLM.from_pretrained(base or folder, dtype=dtype, trust_remote_code=False)
     if base:
         from winsweep.train.lora import wear
 
         wear(model, folder)
         model.generation_config = GenerationConfig.from_pretrained(folder)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), AutoTokenizer.from_pretrained(folder)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), AutoTokenizer.from_pretrained(
+        folder, trust_remote_code=False
+    )
 
 
 def answer(

@@ -54,7 +54,9 @@ class VllmRules(LogitsProcessor):
 
     def __init__(self, vllm_config: "VllmConfig", device: torch.device, is_pin_memory: bool) -> None:
         model = vllm_config.model_config
-        self.tokenizer = AutoTokenizer.from_pretrained(model.tokenizer, revision=model.tokenizer_revision)
+        self.tokenizer = AutoTokenizer.from_pretrained(
+            model.tokenizer, revision=model.tokenizer_revision, trust_remote_code=False
+        )
         self.vocab, self.num, self.device = model.get_vocab_size(), vllm_config.scheduler_config.max_num_seqs, device
         self.groups: dict[tuple[Adapter, Frame], Slots] = {}
         self.requests: dict[int, Request] = {}  # by row of the batch

@@ -108,8 +108,9 @@ class Store:
         except OSError as e:
             if e.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
                 raise
-            if _record(dest).get("owner") != claim.owner:  # ours after all if a lost reply hid a success
-                raise Busy(f"{name}: published by {_record(dest).get('owner')} already") from e
+            made_by = (small_files.mapping(dest / RECORD) or {}).get("owner")
+            if made_by != claim.owner:  # ours after all if a lost reply hid a success
+                raise Busy(f"{name}: published by {made_by} already") from e
         manifest.sync_directory(dest.parent)
         return dest
 
@@ -245,7 +246,3 @@ def _folders(path: Path) -> list[str]:
             return [e.name for e in found if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
     except FileNotFoundError:
         return []
-
-
-def _record(published: Path) -> dict:
-    return small_files.mapping(published / RECORD) or {}

@@ -30,7 +30,7 @@ def refuse_unfit(rows: Sequence[Sequence[int]], base: str, revision: str | None)
     """BadData where examples (token ids) do not fit into the model's context or its vocabulary; looked at before
     training.
     """
-    config = AutoConfig.from_pretrained(base, revision=revision)
+    config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
     refuse_long([len(ids) for ids in rows], context_of(config), base)
     refuse_rowless(rows, config, base)
 

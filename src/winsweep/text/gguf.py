@@ -83,7 +83,7 @@ def _look(file: Path) -> None:
 def _write(file: Path, folder: Path, dtype: torch.dtype) -> None:
     """A model of the plain class is filled, as one that was quantized is not saved by transformers."""
     named = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
-    read = AutoModelForCausalLM.from_pretrained(**named, dtype=torch.float32)
+    read = AutoModelForCausalLM.from_pretrained(**named, dtype=torch.float32, trust_remote_code=False)
     config = read.config
     for of_the_file in ("quantization_config", "_model_name_or_path"):
         if hasattr(config, of_the_file):
@@ -91,7 +91,7 @@ def _write(file: Path, folder: Path, dtype: torch.dtype) -> None:
     made = AutoModelForCausalLM.from_config(config, dtype=dtype)
     made.load_state_dict(read.state_dict())
     made.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(**named).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(**named, trust_remote_code=False).save_pretrained(folder)
     for saved in folder.iterdir():
         saved.chmod(0o644)  # safetensors writes for its owner alone
 

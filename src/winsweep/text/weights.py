@@ -44,7 +44,13 @@ def load_whole(
     """
     try:
         model, report = kind.from_pretrained(
-            base, revision=revision, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **how
+            base,
+            trust_remote_code=False,
+            revision=revision,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **how,
         )
     except OSError as e:
         if revision is None or e.errno is not None:
