@@ -109,6 +109,20 @@ def make_own(folder: Path) -> Path:
     return folder
 
 
+def told_once(store: Path) -> str:
+    """What it means that others may write a store, the first time that this user works there; else ""."""
+    found, mark = fault(store.stat()), store / ".cache" / f"told-{os.geteuid()}"
+    if not found or mark.exists():
+        return ""
+    mark.parent.mkdir(exist_ok=True)
+    os.close(os.open(mark, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o644))
+    return (
+        f"{store}: {found}. Others may change, make up or remove results, judgements and records in it, which are "
+        f"read as data: share it only with people you trust with those. Your jobs run your own code alone. "
+        f"docs/explanation/security.md says more; to keep it for yourself type: chmod -R go-w {store}\n"
+    )
+
+
 def _door(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
 

@@ -115,6 +115,16 @@ def test_jobs_of_one_user_are_not_seen_as_the_others(shared):
     assert "owned by user" in str(as_another(lambda: len(arrays.specs_of(folder, 0))))
 
 
+def test_that_a_store_is_shared_is_told_once_to_each(shared):
+    Store(shared).open()
+    said = ownership.told_once(shared)
+    assert "can write it. Others may change" in said and f"chmod -R go-w {shared}" in said
+    assert ownership.told_once(shared) == "" and "can write it" in str(as_another(lambda: ownership.told_once(shared)))
+    shared.chmod(0o755)
+    (shared / ".cache/told-0").unlink()
+    assert ownership.told_once(shared) == ""
+
+
 def test_a_file_that_another_user_changed_in_a_result_is_found(shared):
     publish(shared)
     made = Store(shared).find(KEY)

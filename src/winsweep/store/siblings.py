@@ -1,12 +1,12 @@
 """Why an artifact is not the one that is there already: the fields in which two asks differ."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from winsweep.artifact import Artifact
+from winsweep.store import small_files
 from winsweep.store.store import RECORD, Store
 
 STARTS = "starts from"  # how a path ends whose values are labels: of what a result is made from, of different stages
@@ -45,17 +45,21 @@ def earlier_files(store: Store, key: str) -> dict[str, Path]:
         if (key := left.pop()) not in seen:
             seen.add(key)
             told = _told(store, key)
-            found |= {sha256: Path(path) for sha256, path in told.get("files", {}).items()}
-            left += told.get("inputs", {}).values()
+            found |= {sha256: Path(path) for sha256, path in _texts(told, "files").items()}
+            left += _texts(told, "inputs").values()
     return found
 
 
 def _told(store: Store, key: str) -> dict:
     """What the attempts at a key were told last, which stays when its result has gone."""
-    try:
-        return json.loads((store.work(key) / "spec.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
+    return small_files.mapping(store.work(key) / "spec.json") or {}
+
+
+def _texts(told: Mapping, field: str) -> dict[str, str]:
+    """A field of what anybody may have written, where it is a mapping of texts that can be paths and keys."""
+    found = told.get(field)
+    texts = found.values() if isinstance(found, dict) else [None]
+    return found if all(isinstance(text, str) and text.isprintable() for text in texts) else {}
 
 
 class _Records:
@@ -68,7 +72,10 @@ class _Records:
     def of(self, key: str) -> dict:
         if key not in self.known:
             made = self.published.get(key)
-            self.known[key] = json.loads((made / RECORD).read_bytes()) if made else _told(self.store, key)
+            found = (small_files.mapping(made / RECORD) or {}) if made else _told(self.store, key)
+            params = found["params"] if isinstance(found.get("params"), dict) else {}
+            said = {"version": found.get("version"), "params": params, "inputs": _texts(found, "inputs")}
+            self.known[key] = said if found else {}
         return self.known[key]
 
 
@@ -76,7 +83,7 @@ def nearest(a: Artifact, store: Store) -> tuple[str, list[Difference]] | None:
     """The published artifact of the same stage that differs from `a` in the fewest fields, and those fields."""
     records = _Records(store)
     best: tuple[str, list[Difference]] | None = None
-    keys = [key for key in records.published if key.startswith(f"{a.stage}/") and key != a.key]
+    keys = [k for k in records.published if k.startswith(f"{a.stage}/") and k != a.key and records.of(k)]
     least = {key: _least(a, records.of(key)) for key in keys}
     for key in sorted(keys, key=lambda key: (least[key], records.published[key].name)):
         if best is not None and least[key] >= len(best[1]):
