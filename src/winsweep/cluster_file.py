@@ -44,7 +44,6 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
     the type's own.
 
     BadStudy says file, line and what is legal; a value that could be more than a word to SLURM's shell is refused.
-    NotOwn where another user could have written a file for SLURM.
     """
     root, seen = read_yaml(file), strict.Findings()
     given = root.mapping()
@@ -71,8 +70,7 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         seen.of(_refuse_without_kind, root, written)
     elif kind == "local":
         seen.of(_refuse_on_local, written)
-    if kind == "slurm":
-        ownership.refuse_others(file, "its setup lines and options run as yours")
+    _refuse_of_others(kind, file)
     by_stage = {stage: placed(stage) for stage in stages}
     by_label = [
         (pattern, stage, placed(stage, node))
@@ -91,6 +89,12 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         track,
         strict.present(notify),
     )
+
+
+def _refuse_of_others(kind: str | None, file: Path) -> None:
+    """NotOwn where another user could have written a file for SLURM."""
+    if kind == "slurm":
+        ownership.refuse_others(file, "its setup lines and options run as yours")
 
 
 def _variable(given: Mapping[str, strict.Node]) -> str:

@@ -132,8 +132,8 @@ def ledger_lines(judge: str) -> dict[str, bytes]:
     def of(tokens: str = "[1, 1]", **changed: object) -> bytes:
         return line(key, f'"tokens": {tokens}, "judgement": {json.dumps(said | changed)}')
 
-    def raw(judgement: str, tokens: str = "[1, 1]") -> bytes:
-        return line(key, f'"tokens": {tokens}, "judgement": {judgement}')
+    def raw(judgement: str) -> bytes:
+        return line(key, f'"tokens": [1, 1], "judgement": {judgement}')
 
     whole = of()
     return {
@@ -168,6 +168,14 @@ def ledger_lines(judge: str) -> dict[str, bytes]:
         "fingerprint of a mapping": of(fingerprint={}),
         "a field more": of(extra=1),
         "tokens twice": raw('{"preference": 1.0, "raw": {}, "tokens": [9, 9]}'),
+    } | _of_no_form(key, whole)
+
+
+def _of_no_form(key: str, whole: bytes) -> dict[str, bytes]:
+    def raw(judgement: str) -> bytes:
+        return line(key, f'"tokens": [1, 1], "judgement": {judgement}')
+
+    return {
         "no reply": raw('{"preference": 1.0}'),
         "judgement of a list": raw("[]"),
         "judgement of none": raw("null"),
