@@ -24,6 +24,7 @@ from winsweep.workspace import Workspace, chain
 
 LOOK_S = 600.0  # for headers and tokenizers of all models at hand
 INSTALL = {
+    "bitsandbytes": "type pip install bitsandbytes, or take quantize: out of recipe.lora",
     "vllm": "type engine: slots, or install it as docs/how_to/vllm.md says",
     "sentence_transformers": "type pip install -e '.[analysis]' in the checkout",
     "matplotlib": "type pip install -e '.[analysis]' in the checkout",
@@ -69,6 +70,8 @@ def _packages(todo: Iterable[Artifact]) -> list[str]:
     for a in todo:
         if a.stage == "generate" and a.plain_params["decoding"].get("engine") == "vllm":
             needed["vllm"] = None
+        if a.stage == "finetune" and (a.plain_params["recipe"].get("lora") or {}).get("quantize"):
+            needed["bitsandbytes"] = None
         if a.stage == "drift":
             needed["matplotlib"] = None
         if a.stage in ("drift", "containment") and "num_features" not in a.plain_params.get(
