@@ -72,7 +72,7 @@ def modules(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
 
 @torch.no_grad()
 def give_numbers(quantized: PreTrainedModel, model: PreTrainedModel) -> None:
-    """Make the weights of `model`, which is the same without 4 bits, the numbers that those of `quantized` stand for."""
+    """Make the weights of `model`, the same without 4 bits, the numbers that those of `quantized` stand for."""
     from bitsandbytes.functional import dequantize_4bit
 
     for name, module in modules(quantized):
