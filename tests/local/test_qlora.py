@@ -1,5 +1,5 @@
-"""Adapters on a base in 4 bits from YAML to the table, on the CPU: trained, worn by the same base, merged, exported; and
-what is said where bitsandbytes is not installed.
+"""Adapters on a base in 4 bits from YAML to the table, on the CPU: trained, worn by the same base, merged, exported;
+and what is said where bitsandbytes is not installed.
 """
 
 import importlib.util

@@ -1,5 +1,5 @@
-"""Adapters on a base in 4 bits (bitsandbytes): packed exactly, trained as peft trains them, gone on with bit for bit, and
-merged into the numbers that the 4 bits stand for.
+"""Adapters on a base in 4 bits (bitsandbytes): packed exactly, trained as peft trains them, gone on with bit for bit,
+and merged into the numbers that the 4 bits stand for.
 """
 
 from dataclasses import replace
