@@ -47,6 +47,7 @@ DOORS = {
     "shtab": {"completion.py"},
     "llguidance": {"generate/grammar.py"},
     "bitsandbytes": {"train/quantization.py"},
+    "gguf": {"text/gguf_header.py"},
 }
 PURE = (
     "amounts",

@@ -183,10 +183,7 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     (Ours("alpha", "recipe.lora"), "lora_alpha"),
     (Ours("dropout", "recipe.lora"), "lora_dropout"),
     (Ours("targets", "recipe.lora"), "target_modules lora_target_modules"),
-    (
-        Ours("quantize", "recipe.lora", "nf4: a base in 4 bits under adapters"),
-        "qlora load_in_4bit quantization quantization_config quantization_bit quantize_base bnb_4bit_quant_type nf4",
-    ),
+    (Ours("quantize", "recipe.lora", "nf4: 4 bits"), "qlora load_in_4bit quantization quantization_config nf4"),
     (WHOLE, "load_in_8bit int8 gptq awq"),
     (
         "epochs: says how long a run is; it has that many times rows / global_batch steps",

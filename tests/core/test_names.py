@@ -41,7 +41,7 @@ def refused(folder, text: str) -> list[str]:
         ("num_train_epochs", "did you mean epochs?"),
         ("peft", "did you mean lora? (a mapping: {rank: 64})"),
         ("lora_r", "type rank: … under recipe.lora"),
-        ("quantize", "type quantize: … under recipe.lora (nf4: a base in 4 bits under adapters)"),
+        ("quantize", "type quantize: … under recipe.lora (nf4: 4 bits)"),
         ("load_in_4bit", "type quantize: … under recipe.lora"),
         ("load_in_8bit", "there is none: weights are in 16 or 32 bits, or in 4 under adapters"),
         ("max_new_tokens", "type max_new_tokens: … under decoding:"),

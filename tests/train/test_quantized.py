@@ -47,7 +47,7 @@ def plain(base: Path, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
     return AutoModelForCausalLM.from_pretrained(base, dtype=dtype, quantization_config=how)
 
 
-def frozen(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+def base_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items() if "lora_" not in name}
 
 
@@ -69,10 +69,10 @@ def test_a_base_is_loaded_as_transformers_loads_it(base: Path, dtype: torch.dtyp
 def test_answers_leave_the_base_as_it_was(base: Path) -> None:
     """bitsandbytes lays the weights out anew on some CPUs where nothing is trained, and rounds their scales by that."""
     model = quantization.load(base, None, torch.float32)
-    before, trained = frozen(model), model.train()(input_ids=IDS).logits
+    before, trained = base_of(model), model.train()(input_ids=IDS).logits
     with torch.inference_mode():
         assert torch.equal(model.eval()(input_ids=IDS).logits, trained)
-    assert same(frozen(model), before)
+    assert same(base_of(model), before)
 
 
 def test_the_gradient_of_a_packed_step_is_that_of_one_by_one(base: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_gradient_of_a_packed_step_is_that_of_one_by_one(base: Path) -> None
 
     examples, one, packed = make_examples(16, seed=4), adapted(), adapted()
     assert all("lora_" in name for name in lora.trained(one))
-    before = frozen(packed)
+    before = base_of(packed)
     for row in examples:
         alone(one, row).backward()
     assert varlen.prepare(packed, packed, CPU) == ""
@@ -100,7 +100,7 @@ def test_the_gradient_of_a_packed_step_is_that_of_one_by_one(base: Path) -> None
         for batch in schedule.batches(step, rank):
             packed_loss(packed, batch).backward()
     assert (gradient(packed) - gradient(one)).norm() <= 2e-6 * gradient(one).norm()
-    assert same(frozen(packed), before)
+    assert same(base_of(packed), before)
 
 
 def plain_loop(base: Path, recipe: Recipe) -> tuple[list[float], dict]:
