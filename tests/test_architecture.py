@@ -15,7 +15,7 @@ HEAVY = set(
     """
     torch transformers deepspeed accelerate peft datasets alpaca_eval sklearn aiohttp openai pandas numpy
     pyarrow safetensors tokenizers huggingface_hub sacrebleu vllm matplotlib sentence_transformers wandb trackio
-    tensorboard mlflow sqlalchemy apprise
+    tensorboard mlflow sqlalchemy apprise bitsandbytes
     """.split()
 )
 DOORS = {
@@ -46,6 +46,8 @@ DOORS = {
     "apprise": {"messages/deliver.py"},
     "shtab": {"completion.py"},
     "llguidance": {"generate/grammar.py"},
+    "bitsandbytes": {"train/quantization.py"},
+    "gguf": {"text/gguf_header.py"},
 }
 PURE = (
     "amounts",

@@ -16,7 +16,7 @@ PACKAGES = (
     "peft",
     "deepspeed",
     "accelerate",
-    "peft",
+    "bitsandbytes",
     "datasets",
     "submitit",
     "alpaca-eval",
