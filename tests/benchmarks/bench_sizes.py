@@ -1,4 +1,4 @@
-"""What large inputs cost: python tests/benchmarks/bench_sizes.py [rows] [store] [ledger] [outputs] [studies] [--code DIR]
+"""What large inputs cost: python tests/benchmarks/bench_sizes.py [rows] [store] [ledger] … [--code DIR]
 
 Each line is a process of its own: wall and CPU seconds, peak of resident and of anonymous memory, and what it says of
 itself. `--code` names another checkout, whose version is measured instead: run both in turn on one machine.
@@ -27,7 +27,11 @@ class Desk:
 
     def __init__(self, folder: Path, code: Path) -> None:
         self.folder, self.code = folder, code
-        self.env = os.environ | {"PYTHONPATH": str(code / "src"), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        self.env = os.environ | {
+            "PYTHONPATH": str(code / "src"),
+            "OMP_NUM_THREADS": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
 
     def child(self, what: str, part: str, *words: object) -> str:
         """A part of large_inputs, in the checkout's version."""

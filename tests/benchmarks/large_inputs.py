@@ -146,7 +146,11 @@ def finetune(prepared: str, out: str, ranks: str = "1") -> None:
     study = write_study(Path(out).parent, Path(out).name)
     base = next(p for p in layout.SHIPPED.iterdir() if p.is_dir())
     inputs = {"base": base, "examples": Path(prepared)}
-    where = {"rank": rank, "num_ranks": num, "meeting": Path(out).with_name(f"meeting-{os.getppid() if rank else os.getpid()}")}
+    where = {
+        "rank": rank,
+        "num_ranks": num,
+        "meeting": Path(out).with_name(f"meeting-{os.getppid() if rank else os.getpid()}"),
+    }
     job, _ = _job(study, "finetune", Path(out), inputs=inputs, report=report, **where)
     _stage("finetune").run(job)
 
@@ -157,7 +161,9 @@ def publish(study: str, store: str) -> None:
 
     workspace = open_workspace(Path(study), Path(store))
     for a in workspace.order:
-        write_result(Path(store), a.stage, a.label, a.digest, a.version, a.plain_params, {n: i.key for n, i in a.inputs.items()})
+        write_result(
+            Path(store), a.stage, a.label, a.digest, a.version, a.plain_params, {n: i.key for n, i in a.inputs.items()}
+        )
     print(f"{len(workspace.order)} results")
 
 
@@ -209,7 +215,10 @@ def fill_store(store: Path, num: int) -> None:
 def _judgement(n: int):
     from winsweep.judge.questions import Judgement, Question
 
-    said = {"choices": [{"text": f"verdict {n}", "logprobs": {"m": -0.1 - n % 7, "M": -2.5 - n % 5}}], "model": "judge-1"}
+    said = {
+        "choices": [{"text": f"verdict {n}", "logprobs": {"m": -0.1 - n % 7, "M": -2.5 - n % 5}}],
+        "model": "judge-1",
+    }
     return Question(f"instruction {n}", "one", "other"), Judgement(
         1 + n % 11 / 10, said, "judge-1-2026", "2026-11-01T00:00:00Z", (900 + n % 100, 1)
     )
