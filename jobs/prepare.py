@@ -26,10 +26,8 @@ def run(job: Job) -> None:
     from winsweep.text import prepare
 
     purpose = job.params["purpose"]
-    if "mix" in job.params:
-        rows = prepare.mix(job)
-    else:
-        rows = prepare.examples(job) if purpose == "examples" else prepare.instructions(job)
+    is_mix = "mix" in job.params
+    rows = prepare.mix(job) if is_mix else prepare.rows_of(purpose, job.params["source"], job.file)
     job.notes["num_rows"] = 0
     with open(job.out / f"{purpose}.jsonl", "w", encoding="utf-8") as f:
         for row in rows:  # one at a time: there may be millions

@@ -44,7 +44,9 @@ class Desk:
     def run(self, what: str, *words: str, codes: tuple[int, ...] = (0,)) -> str:
         begun, anonymous = time.perf_counter(), [0]
         with tempfile.TemporaryFile() as out:
-            process = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=self.env)
+            process = subprocess.Popen(
+                words, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=self.env
+            )
             watcher = threading.Thread(target=watch, args=(process.pid, anonymous))
             watcher.start()
             _, status, used = os.wait4(process.pid, 0)

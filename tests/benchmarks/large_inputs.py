@@ -75,7 +75,7 @@ def imports(what: str) -> None:
         warm.import_for("finetune")
     elif what == "prepare":
         import winsweep.text.prepare
-        import winsweep.workspace  # noqa: F401
+        import winsweep.workspace
     else:
         import winsweep.judge.ledger  # noqa: F401
 

@@ -19,11 +19,6 @@ from winsweep.text.conversations import as_text, refuse_unanswerable, with_syste
 from winsweep.text.source import Rows, file_rows, hub_rows
 
 
-def examples(job: Job) -> Iterator[dict]:
-    """Rows {"messages": [...]}; BadData names the place of a row that has no response to learn from."""
-    return rows_of("examples", job.params["source"], job.file)
-
-
 def mix(job: Job) -> Iterator[dict]:
     """Rows of several prepared sources in their shares; how many of each is noted. BadData if one has too few."""
     told = job.params["mix"]
@@ -47,16 +42,12 @@ def _num_lines(path: Path) -> int:
         return sum(1 for _ in f)
 
 
-def instructions(job: Job) -> Iterator[dict]:
-    """Rows {"instruction", "dataset", maybe "answer" and, of more than a lone instruction, "messages"}; BadData names
-    an instruction that stands twice.
-    """
-    return rows_of("instructions", job.params["source"], job.file)
-
-
 def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
     """What a source (in plain types) gives for a purpose, row by row, so that a large file need not be held; BadData
     also if it holds no row.
+
+    Of examples: {"messages": [...]}, each with a response to learn from. Of instructions: {"instruction", "dataset",
+    maybe "answer" and, of more than a lone instruction, "messages"}, none of them twice.
     """
     has_any = False
     for row in draw.sample(_Source(purpose, source, file), source.get("sample")):
