@@ -108,7 +108,9 @@ class Workspace:
 
     def facts(self, queued: Mapping[str, str] = MappingProxyType({})) -> Facts:
         """What the store shows now, with what is in a queue (key to where)."""
-        present, begun = self.store.published().keys(), self.store.begun()
+        published, begun = self.store.published(), self.store.begun()
+        # what uses others before them: of what is there they are, too
+        present = frozenset(a.key for a in reversed(self.order) if a.key in published)
         idle = [a.key for a in self.order if a.key not in present and a.key in begun]
         running = {key: f"by {holder}" for key in idle if (holder := self.store.holder(key, self.alive(key)))}
         running |= queued
@@ -148,7 +150,7 @@ def open_workspace(study: Path, store: Path, lenient: bool = False, is_made: boo
         Store(store).refuse_absent()
     with warm.no_garbage():
         workspace = _open(study, store, lenient)
-        _ = workspace.order  # worked out here, as every command asks for it
+        workspace.store.expect(workspace.order)  # worked out here, as every command asks for it
     return workspace
 
 
