@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths, screen
+from winsweep import paths, results, screen
 from winsweep.command_names import command
 from winsweep.errors import BadData, WinsweepError
 from winsweep.store.store import Store
@@ -70,6 +70,9 @@ def reproduce(archive: Path, to: Path | None, store: Path | None, is_fresh: bool
             print("".join(f"note     {screen.printable(note)}\n" for note in brought.notes), end="")
         study = folder / "study.yaml"
         workspace = open_workspace(study, opened.root, lenient=True)
+        if not is_fresh:
+            results.publish_table(opened, found.study, workspace.table(set(results.judged(workspace))).key)
+            results.publish_analyses(workspace)
         held = comparison.compared(workspace.order, found.asked)
         earlier = {about["sha256"]: Path(name) for name, about in environment.local_files(found.told).items()}
         lines = [*environment.missing(workspace, found.told, folder), *held.lines(workspace.study.files, earlier)]

@@ -11,7 +11,7 @@ from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays, specs_of
 from winsweep.errors import WinsweepError
 from winsweep.results import TABLE
-from winsweep.store.store import RECORD
+from winsweep.store.provenance import record_of
 from winsweep.workspace import Workspace, open_workspace
 
 
@@ -86,7 +86,7 @@ def _below(keys: Iterable[str], published: Mapping[str, Path]) -> set[str]:
         if (key := left.pop()) not in seen:
             seen.add(key)
             if key in published:
-                left += json.loads((published[key] / RECORD).read_bytes())["inputs"].values()
+                left += record_of(published[key]).get("inputs", {}).values()
     return seen
 
 

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from winsweep import results
-from winsweep.attempt import spec
 from winsweep.artifact import Artifact
+from winsweep.attempt import spec
 from winsweep.judge import batch_records, ledger
 from winsweep.judge.batch_records import Record
 from winsweep.judge.questions import Judgement, Question

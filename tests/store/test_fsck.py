@@ -100,7 +100,7 @@ def test_the_command_says_what_to_type_and_its_code_tells(copy, made):
 
 
 def test_a_ledger_that_is_being_written_is_no_damage(copy):
-    path = sorted(copy.glob(".judged/*/*.jsonl"))[0]
+    path = min(copy.glob(".judged/*/*.jsonl"))
     assert f"-{os.getpid()}-" in path.name  # this process
     with open(path, "ab") as file:
         file.write(b'{"key": "')
@@ -155,5 +155,3 @@ def test_a_manifest_of_any_content_is_told(told, copy):
     (path,) = copy.glob("collect/a.own.s1-*")
     (path / manifest.NAME).write_text(json.dumps(told))
     assert [one.artifact for one in checked(copy)] == [f"collect/{path.name}"]
-
-

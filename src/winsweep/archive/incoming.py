@@ -24,7 +24,7 @@ from winsweep.study.parts import NAME
 
 MOST_LIST, MOST_KEYS, MOST_RECORD = 1 << 30, 1 << 30, 64 << 20
 SHA256 = re.compile("[0-9a-f]{64}")
-TOKEN = "import"  # noqa: S105  # of the attempt that publishes what an archive has
+TOKEN = "import"  # of the attempt that publishes what an archive has
 
 
 @dataclass(frozen=True)

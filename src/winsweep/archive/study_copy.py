@@ -48,9 +48,7 @@ def copy_of(workspace: Workspace) -> StudyCopy:
             place = f"{FILES}/{path.name}"
             local[f"{FILES}/{sha256[:8]}-{path.name}" if place in local else place] = path, sha256
     places = {path: place for place, (path, _) in local.items()}
-    text = yaml.safe_dump(
-        _values(read_extended(study.path), places), sort_keys=False, allow_unicode=True, width=100
-    )
+    text = yaml.safe_dump(_values(read_extended(study.path), places), sort_keys=False, allow_unicode=True, width=100)
     if found := SECRET.search(text) or USER_OF_URL.search(text):
         raise BadStudy(
             f"{study.path}: found what looks like a key of a service, {found[0][:6]}…; an archive is for others; keys "

@@ -66,7 +66,7 @@ def _of_file(root: Path, path: Path) -> Iterator[Finding]:
     wrong: list[int] = []
     num, is_torn = 0, False
     try:
-        for num, line, is_whole in _lines(path):  # noqa: B007
+        for num, line, is_whole in _lines(path):
             if not is_whole:
                 is_torn = not _is_being_written(path)
             elif not ledger.is_sound(line):

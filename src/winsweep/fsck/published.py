@@ -40,7 +40,9 @@ class Looked:
     num_bytes: int = 0
 
 
-def in_threads(act: Callable[[T], R], things: Iterator[T], pool: ThreadPoolExecutor, most: int) -> Iterator[tuple[T, R]]:
+def in_threads(
+    act: Callable[[T], R], things: Iterator[T], pool: ThreadPoolExecutor, most: int
+) -> Iterator[tuple[T, R]]:
     """Each of `things` with what `act` gives for it, in their order; at most so many are begun and not yet taken."""
     begun: deque[tuple[T, Future[R]]] = deque()
     for thing in things:

@@ -163,9 +163,7 @@ def _left_over(store: Store) -> Iterator[Finding]:
     """What is kept of what was set aside or taken away; prune.py offers the first, and nobody needs the rest."""
     for aside_of in sorted(damage.known(store).values()):
         found = f"was set aside once: {damage.found_in(aside_of)}"
-        yield Finding(
-            "left over", aside_of.relative_to(store.root).as_posix(), cut(found), "prune offers to remove it"
-        )
+        yield Finding("left over", aside_of.relative_to(store.root).as_posix(), cut(found), "prune offers to remove it")
     for trash in sorted((store.root / ".work").glob("retired-*")):
         act = f"rm -r {shlex.quote(str(trash))}"
         yield Finding("left over", trash.relative_to(store.root).as_posix(), "its removal was ended midway", act)
