@@ -26,11 +26,11 @@ def local_files(told: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def missing(workspace: Workspace, told: Mapping[str, Any], folder: Path) -> list[str]:
     """A line for each local file that the study names and that is not here: where to put which one."""
-    known = {(folder / name).resolve(): about for name, about in local_files(told).items()}
+    known = {(folder / name).resolve(): str(about["sha256"]) for name, about in local_files(told).items()}
     return [
         screen.printable(
-            f"missing  {path}: the archive's has sha256 {str(known.get(path, {}).get('sha256', '?'))[:DIGITS]}…; put it "
-            f"there, or ask for an archive with it"
+            f"missing  {path}: that of the archive has sha256 {known.get(path, '?')[:DIGITS]}…; put it there, or ask "
+            f"for an archive that has it"
         )
         for path in workspace.study.missing
     ]

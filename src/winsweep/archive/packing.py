@@ -56,8 +56,10 @@ def pack(
     try:
         with open(partial, "xb") as file:
             writer = Writer(file)
-            done = _fill(writer, workspace, copy, _Choice(with_weights, with_data), licence)
-            writer.close()
+            try:
+                done = _fill(writer, workspace, copy, _Choice(with_weights, with_data), licence)
+            finally:
+                writer.close()
             file.flush()
             os.fsync(file.fileno())
         os.link(partial, target)  # fails where somebody else was quicker
@@ -148,16 +150,19 @@ def _results(workspace: Workspace, private: Sequence[bytes]) -> Iterator[tuple[P
 
 
 def _report(workspace: Workspace, private: Sequence[bytes]) -> bytes:
-    """The report without texts as of the last result; nothing where nothing is judged."""
-    from winsweep.report import files, page
-    from winsweep.report.contents import contents
-
+    """The report without texts as of the last result; nothing where nothing is judged, or where it fails."""
     published = workspace.store.published()
     if not workspace.has_table or not any(a.key in published for a in workspace.judged.values()):
         return b""
     dates = [str(crate.published_on([_record(published[a.key])])) for a in workspace.order if a.key in published]
-    found = files.without_texts(contents(workspace)) | {"made": max(dates)}
-    text = page.page(found, None, "").encode()
+    try:
+        from winsweep.report import files, page
+        from winsweep.report.contents import contents
+
+        found = files.without_texts(contents(workspace)) | {"made": max(dates)}
+        text = page.page(found, None, "").encode()
+    except Exception:  # whatever it is: an archive without a page is one
+        return b""
     for folder in private:
         text = text.replace(folder, "…".encode())
     return text
