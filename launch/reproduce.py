@@ -16,10 +16,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import paths, results, screen
+from winsweep.archive.incoming import Archive
 from winsweep.command_names import command
 from winsweep.errors import BadData, WinsweepError
 from winsweep.store.store import Store
 from winsweep.workspace import Workspace, open_workspace
+
+MOST_TABLE = 256 << 20  # bytes
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,7 +79,7 @@ def reproduce(archive: Path, to: Path | None, store: Path | None, is_fresh: bool
         held = comparison.compared(workspace.order, found.asked)
         earlier = {about["sha256"]: Path(name) for name, about in environment.local_files(found.told).items()}
         lines = [*environment.missing(workspace, found.told, folder), *held.lines(workspace.study.files, earlier)]
-        lines += environment.lines(found)
+        lines += [*environment.lines(found), *table(found, opened)]
         print("".join(f"{line}\n" for line in lines), end="")
         print(f"keys     {held.num_same:,} of {held.num_same + held.num_differ:,} are those of the archive; ", end="")
         print(f"{held.num_differ:,} differ")
@@ -90,6 +93,17 @@ def refuse_code(archive: Path, code: list[str], trusts: bool) -> None:
             f"{archive}: found Python files of its authors' own, {screen.few(code)}, which run when the study is read; "
             f"look at them (unzip -p {shlex.quote(str(archive))} {shlex.quote(code[0])}), then add --trust-code"
         )
+
+
+def table(found: Archive, store: Store) -> list[str]:
+    """How the table that is here compares with the archive's, where there are both."""
+    from winsweep.archive import tables
+
+    ours, theirs = store.root / "results" / f"{found.study}.csv", f"results/{found.study}.csv"
+    if not ours.is_file() or theirs not in found.files:
+        return []
+    said = tables.compared(ours.read_bytes(), found.reader.read(theirs, MOST_TABLE))
+    return [f"table    {ours}: {screen.printable(said)}"]
 
 
 def planned(workspace: Workspace, store: Store, study: Path) -> str:

@@ -54,7 +54,9 @@ def test_the_same_store_gives_the_same_bytes_wherever_it_lies(made, bare, tmp_pa
 def test_nothing_of_this_machine_is_in_it(whole, made):
     with zipfile.ZipFile(whole) as archive:
         text = b"\n".join(archive.read(n) for n in archive.namelist()).decode(errors="replace")
-    record = member(whole, next(n for n in names(whole) if n.startswith("artifacts/judge/") and n.endswith("record.json")))
+    record = member(
+        whole, next(n for n in names(whole) if n.startswith("artifacts/judge/") and n.endswith("record.json"))
+    )
     assert {"host", "node", "owner", "pid"}.isdisjoint(record) and record["packages"] and record["commit"]
     assert {"account", "scratch", "env", "setup"}.isdisjoint(record["placement"]) and record["placement"]["ranks"] == 1
     for private in (made.study.path.parent, made.store.root, "/home/someone", "someone", f"{socket.gethostname()}@"):
@@ -138,7 +140,9 @@ def test_what_was_brought_is_whole_and_a_differing_result_stays(bare, made: Work
     (path / manifest.NAME).unlink()
     manifest.seal(path)
     with incoming.read(bare) as archive:
-        assert [path.name in note and "stays as it is" in note for note in incoming.bring(archive, store).notes] == [True]
+        assert [path.name in note and "stays as it is" in note for note in incoming.bring(archive, store).notes] == [
+            True
+        ]
     assert (path / "annotations.json").read_text() == "mine"
 
 

@@ -19,7 +19,9 @@ def test_a_checkout_elsewhere_plans_the_same_keys_and_makes_nothing(whole, elsew
     num = len(made.order)
     assert f"keys     {num} of {num} are those of the archive; 0 differ" in said
     assert "to make  nothing: all of it is here" in said and "differs  " not in said
-    assert (tmp_path / "here/runs/results/kept.csv").read_bytes() == made.store.root.joinpath("results/kept.csv").read_bytes()
+    assert (tmp_path / "here/runs/results/kept.csv").read_bytes() == made.store.root.joinpath(
+        "results/kept.csv"
+    ).read_bytes()
     line = [sys.executable, elsewhere / "launch/status.py", "here/study.yaml", "--store", "here/runs"]
     status = subprocess.run([*map(str, line)], capture_output=True, text=True, cwd=tmp_path, timeout=100)
     assert status.returncode == 0 and "4 of 4 cells done; table: " in status.stdout, status.stderr
@@ -52,7 +54,9 @@ def test_another_version_of_a_stage_is_said_to_be_what_differs(whole, elsewhere,
 
 def test_data_that_the_archive_left_out_is_asked_for(bare, reproduce, made, tmp_path):
     said = reproduce(bare, "--to", "here", code=1)
-    assert re.search(r"missing  .*here/files/rows.jsonl: that of the archive has sha256 [0-9a-f]{12}…; put it there", said)
+    assert re.search(
+        r"missing  .*here/files/rows.jsonl: that of the archive has sha256 [0-9a-f]{12}…; put it there", said
+    )
     (tmp_path / "here/files").mkdir()
     shutil.copy(made.study.path.parent / "rows.jsonl", tmp_path / "here/files/rows.jsonl")
     assert "0 differ" in reproduce(bare, "--to", "here")

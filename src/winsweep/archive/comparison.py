@@ -2,6 +2,7 @@
 Pure but for the names of files.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 
 from winsweep import screen
 from winsweep.artifact import Artifact
+from winsweep.keys import KEY_HEX
 from winsweep.store.siblings import Difference, flat
 
 MOST_NAMED = 3
 LONGEST = 200  # characters of a value
+DIGEST = re.compile(rf"(?<![0-9a-f])[0-9a-f]{{{KEY_HEX}}}(?![0-9a-f])")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def compared(ours: Iterable[Artifact], theirs: Sequence[Mapping[str, Any]]) -> C
     """
     ours = list(ours)
     keys, here = {t["key"] for t in theirs}, {a.key for a in ours}
+    names = {a.digest: a.label for a in ours} | {t["key"].partition("/")[2]: t["label"] for t in theirs}
     lacking = {(t["stage"], t["label"]): t for t in theirs if t["key"] not in here}
     other = [a for a in ours if a.key not in keys]
     why: dict[tuple[str, Difference], list[str]] = {}
@@ -56,16 +60,18 @@ def compared(ours: Iterable[Artifact], theirs: Sequence[Mapping[str, Any]]) -> C
         if told is None:
             only_here.append(f"{a.stage}/{a.label}")
             continue
-        for field in _fields(a, told):
+        for field in _fields(a, told, names):
             why.setdefault((a.stage, field), []).append(a.label)
     only_there = [f"{stage}/{label}" for stage, label in lacking]
     return Compared(len(ours) - len(other), len(other), why, only_here, only_there)
 
 
-def _fields(a: Artifact, told: Mapping[str, Any]) -> list[Difference]:
-    """The fields of their own in which two asks differ, and inputs that only one of them has."""
-    ours = {"version": a.version, **_told(a.plain_params)}
-    theirs = {"version": told["version"], **_told(told["params"])}
+def _fields(a: Artifact, told: Mapping[str, Any], names: Mapping[str, str]) -> list[Difference]:
+    """The fields of their own in which two asks differ, and inputs that only one of them has; `names` has labels by
+    digest.
+    """
+    ours = {"version": a.version, **_told(a.plain_params, names)}
+    theirs = {"version": told["version"], **_told(told["params"], names)}
     found = [
         Difference(name, ours.get(name), theirs.get(name))
         for name in sorted(ours.keys() | theirs.keys())
@@ -77,6 +83,11 @@ def _fields(a: Artifact, told: Mapping[str, Any]) -> list[Difference]:
     ]
 
 
-def _told(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted path to leaf, a list as its text."""
-    return {name: str(value) if isinstance(value, list) else value for name, value in flat(params).items()}
+def _told(params: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Dotted path to leaf, a list as its text; keys of other results, as tables have them, as their labels."""
+
+    def leaf(value: Any) -> Any:
+        text = str(value) if isinstance(value, list) else value
+        return DIGEST.sub(lambda found: names.get(found[0], found[0]), text) if isinstance(text, str) else text
+
+    return {name: leaf(value) for name, value in flat(params).items()}

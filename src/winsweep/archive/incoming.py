@@ -22,7 +22,7 @@ from winsweep.store.free_room import refuse_full
 from winsweep.store.store import RECORD, Store
 from winsweep.study.parts import NAME
 
-MOST_LIST, MOST_KEYS, MOST_RECORD = 1 << 30, 1 << 30, 64 << 20
+MOST_LIST, MOST_KEYS, MOST_RECORD = 256 << 20, 256 << 20, 64 << 20  # bytes
 SHA256 = re.compile("[0-9a-f]{64}")
 TOKEN = "import"  # of the attempt that publishes what an archive has
 

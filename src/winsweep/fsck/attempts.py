@@ -47,6 +47,11 @@ def _findings(store: Store, key: str, published: Path | None) -> Iterator[Findin
     for kind, path, why in _faults(store, work, key, published):
         act = (ANEW if kind == "claims" else REMOVE).format(shlex.quote(str(work if kind == "claims" else path)))
         yield Finding("damaged", path.relative_to(store.root).as_posix(), cut(why), act, artifact=key)
+    rest = sorted(p for pattern in ("out-*", "state-*") for p in work.glob(pattern)) if published else []
+    for path in rest if rest and not _is_live(store, key) else ():
+        act = ANEW.partition("    #")[0].format(shlex.quote(str(path)))
+        what = "of an attempt that ended before it tidied up; the result is there"
+        yield Finding("left over", path.relative_to(store.root).as_posix(), what, act, artifact=key)
 
 
 def _faults(store: Store, work: Path, key: str, published: Path | None) -> Iterator[tuple[str, Path, str]]:
@@ -142,7 +147,7 @@ def _wrong_spec(told: object, key: str) -> str:
     return "" if is_named else "has no label or no study"
 
 
-def live(store: Store, key: str) -> bool:
+def _is_live(store: Store, key: str) -> bool:
     """Whether an attempt at `key` is at work, as far as its claim can be read."""
     try:
         return store.holder(key, lambda name: liveness.alive(name, store.work(key) / "heartbeat")) is not None
