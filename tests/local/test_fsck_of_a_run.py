@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.local.conftest import ROOT, Bench
 from winsweep.fsck import whole
 from winsweep.store.store import Store
@@ -12,6 +14,7 @@ def test_a_store_that_a_study_ran_in_is_sound(finished: Bench):
     assert whole.check(Store(finished.store), 2).findings == []
 
 
+@pytest.mark.long
 def test_a_store_is_sound_at_any_moment_of_a_run(bench: Bench):
     running, looks = bench.start(), 0
     try:

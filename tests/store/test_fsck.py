@@ -127,6 +127,17 @@ def test_what_is_being_made_or_taken_away_is_no_damage(copy, made, monkeypatch):
     assert checked(copy) == []
 
 
+def test_what_a_person_keeps_beside_the_results_is_no_damage(copy):
+    (copy / "notes.txt").write_text("mine")
+    (copy / "plots").mkdir()
+    (copy / "plots/a.png").write_text("")
+    (copy / "elsewhere").symlink_to("/nowhere")
+    (copy / "empty").mkdir()
+    assert {one.kind for one in checked(copy)} == {"left over"}
+    (copy / "judge/notes.txt").write_text("mine")
+    assert [one.place for one in checked(copy) if one.kind == "damaged"] == ["judge/notes.txt"]
+
+
 def test_large_files_are_read_by_threads_of_their_own(copy, monkeypatch):
     monkeypatch.setattr(published, "LARGE", 1)
     assert checked(copy) == []

@@ -13,7 +13,7 @@ from winsweep.fsck import attempts, copies, ledgers, published
 from winsweep.fsck.finding import Finding, aside, cut, remake
 from winsweep.fsck.published import NAME, Looked, worded
 from winsweep.store import damage
-from winsweep.store.store import FOLDERS, Store
+from winsweep.store.store import FOLDERS, RECORD, Store
 
 STAGE = re.compile(r"[a-z][a-z0-9_]*")
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -72,12 +72,11 @@ def _listed(root: Path) -> tuple[list[Path], list[Finding]]:
     paths: list[Path] = []
     odd: list[Finding] = []
     for stage in sorted(p for p in root.iterdir() if p.name not in (*FOLDERS, "store.json")):
-        if stage.name.startswith("."):
+        inside = sorted(stage.iterdir()) if stage.is_dir() and not stage.is_symlink() else []
+        if not STAGE.fullmatch(stage.name) or not any(map(_is_ours, inside)):
+            odd.append(_foreign(root, stage))
             continue
-        if not STAGE.fullmatch(stage.name) or stage.is_symlink() or not stage.is_dir():
-            odd.append(_odd(root, stage))
-            continue
-        for path in sorted(stage.iterdir()):
+        for path in inside:
             if path.name.startswith(".pruned-"):
                 act = f"rm -r {shlex.quote(str(path))}"
                 odd.append(Finding("left over", path.relative_to(root).as_posix(), "a prune was ended midway", act))
@@ -85,14 +84,24 @@ def _listed(root: Path) -> tuple[list[Path], list[Finding]]:
                 paths.append(path)
             else:
                 odd.append(_odd(root, path))
-    return paths, odd
+    return paths, [one for one in odd if (root / one.place).exists() or (root / one.place).is_symlink()]
+
+
+def _is_ours(path: Path) -> bool:
+    return NAME.fullmatch(path.name) is not None or path.name.startswith(".pruned-") or (path / RECORD).exists()
+
+
+def _foreign(root: Path, path: Path) -> Finding:
+    """What lies beside the stages and is none: a person's own, or a result whose name was lost."""
+    found = _odd(root, path)
+    return replace(found, kind="left over", act="it is not winsweep's") if not found.artifact else found
 
 
 def _odd(root: Path, path: Path) -> Finding:
     """What lies where only results do: one under a wrong name, by its record, or something else."""
     name = path.relative_to(root).as_posix()
     try:
-        belongs = str(json.loads((path / "record.json").read_bytes())["name"]) if not path.is_symlink() else ""
+        belongs = str(json.loads((path / RECORD).read_bytes())["name"]) if not path.is_symlink() else ""
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         belongs = ""
     if belongs and STAGE.fullmatch(belongs.partition("/")[0]) and belongs.count("/") == 1:
