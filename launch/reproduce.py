@@ -27,7 +27,7 @@ MOST_TABLE = 256 << 20  # bytes
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("archive", type=paths.argument, metavar="FILE.zip", help="what archive.py wrote")
+    p.add_argument("archive", type=paths.argument, metavar="FILE.zip", help=f"what {command('archive')} wrote")
     p.add_argument(
         "--to", type=paths.argument, metavar="DIR", help="where the study goes (default: the name of the study)"
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.store import finished_store
+from tests.validation.test_shown import made_card
 from winsweep.archive import incoming, packing, public
 from winsweep.errors import BadStudy, Damaged
 from winsweep.fsck import whole as fsck
@@ -155,3 +156,19 @@ def test_what_was_left_out_is_made_where_it_is_needed(bare, made, tmp_path):
     shutil.rmtree(path)
     todo = {i.artifact.stage for i in there.plan(there.facts()) if i.state != "done"}
     assert {"generate", "collect", "finetune"} <= todo
+
+
+def test_the_card_of_a_judge_that_calibrates_a_table_goes_along(tmp_path):
+    made = finished_store.make(tmp_path)
+    made_card(made, right=0.8)
+    now = open_workspace(made.study.path, made.store.root)
+    assert now.study.table.calibration
+    finished_store.publish(now, now.table(set(now.judged)))
+    file = packing.pack(now, tmp_path / "a.zip", with_data=True).file
+    store = Store(tmp_path / "other").open()
+    with incoming.read(file) as archive:
+        incoming.lay_out(archive, tmp_path / "there")
+        incoming.bring(archive, store)
+    there = open_workspace(tmp_path / "there/study.yaml", store.root)
+    assert {a.key for a in there.order} == {a.key for a in now.order}
+    assert {i.state for i in there.plan(there.facts())} == {"done"} and fsck.check(store, 1).findings == []

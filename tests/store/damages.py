@@ -172,7 +172,7 @@ def forged_spec(store: Path, rng: random.Random) -> Expected:
     made = rng.choice(artifacts(store))
     path = store / ".work" / made.parent.name / made.name.rpartition("-")[2] / "spec.json"
     told = json.loads(path.read_bytes())
-    changed = rng.choice([told | {"params": {}}, told | {"version": 0}, told | {"label": "../x"}, []])
+    changed = rng.choice([told | {"params": {"forged": 1}}, told | {"version": 0}, told | {"label": "../x"}, []])
     path.write_text(json.dumps(changed))
     return {name(made, store)} if changed else {name(path, store), name(made, store)}
 

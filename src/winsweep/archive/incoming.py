@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from winsweep import keys
-from winsweep.archive.packing import FORMAT, KEYS, LIST, STUDY, WHOLE
+from winsweep.archive.packing import CARDS, FORMAT, KEYS, LIST, STUDY, WHOLE
 from winsweep.archive.zipped import LEGAL, Reader, opened
 from winsweep.attempt.spec import LABEL
 from winsweep.attempt.spec import STAGE as STAGE_NAME
@@ -23,6 +23,7 @@ from winsweep.store.store import RECORD, Store
 from winsweep.study.parts import NAME
 
 MOST_LIST, MOST_KEYS, MOST_RECORD = 256 << 20, 256 << 20, 64 << 20  # bytes
+CARD = re.compile(rf"{CARDS}/(?P<judge>[A-Za-z0-9][\w.-]*-[0-9a-f]{{12}})/(?P<card>card-[0-9a-f]{{12}}\.json)")
 SHA256 = re.compile("[0-9a-f]{64}")
 TOKEN = "import"  # of the attempt that publishes what an archive has
 
@@ -99,6 +100,7 @@ def bring(archive: Archive, store: Store) -> Brought:
     the archive says of it; what came before stays.
     """
     brought, there = Brought(), store.published()
+    _bring_cards(archive, store)
     whole = [a for a in archive.asked if str(a["folder"]).startswith(f"{WHOLE}/")]
     by_folder = _by_folder(archive)
     sizes = (archive.files[n]["size"] for a in whole if a["key"] not in there for n in by_folder.get(a["folder"], ()))
@@ -118,6 +120,16 @@ def bring(archive: Archive, store: Store) -> Brought:
             left_out.add(store.root, key, {"name": folder.partition("/")[2], "manifest": entries})
             brought.left_out += 1
     return brought
+
+
+def _bring_cards(archive: Archive, store: Store) -> None:
+    """Cards of judges, which whoever reads one checks; one that is there stays."""
+    for name in archive.files:
+        if match := CARD.fullmatch(name):
+            target = links.inside(store.root, store.root / ".judged" / match["judge"] / match["card"])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                _extract(archive, name, target)
 
 
 def _publish(archive: Archive, store: Store, a: Mapping[str, Any], entries: Mapping[str, dict], to: Brought) -> None:

@@ -1,7 +1,9 @@
 """An archive written: which results of a study go in whole, of which the record alone, and the list of all of it."""
 
 import json
+import mmap
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -10,17 +12,20 @@ from typing import Any
 
 from winsweep.archive import crate, public
 from winsweep.archive.study_copy import FILE, StudyCopy, copy_of
-from winsweep.archive.zipped import Writer
+from winsweep.archive.zipped import STORED, Writer
 from winsweep.artifact import Artifact
+from winsweep.command_names import command
 from winsweep.errors import BadStudy, Damaged, NotFound
 from winsweep.keys import plain
 from winsweep.store import links, manifest, provenance
 from winsweep.store.store import RECORD
+from winsweep.study.cell import judge_of
+from winsweep.validation import card
 from winsweep.workspace import Workspace
 
 FORMAT = 1
 LIST, KEYS = "archive.json", "keys.jsonl"
-WHOLE, RECORDS, STUDY, RESULTS = "artifacts", "records", "study", "results"
+WHOLE, RECORDS, STUDY, RESULTS, CARDS = "artifacts", "records", "study", "results", "cards"
 WEIGHTS = ("pretrain", "finetune", "collect")
 OF_A_MACHINE = ("check", "check_judge")  # what was looked at before anything was made; looked at anew elsewhere
 SHORTEST = 6  # letters of a folder's path that is looked for in files
@@ -95,6 +100,8 @@ def _fill(
     local = _study(writer, copy, choice)
     for source, name in _results(workspace, private):
         writer.add(name, source)
+    for path in _cards(workspace):
+        writer.add(f"{CARDS}/{path.parent.name}/{path.name}", path)
     there = {a.key: f"{WHOLE}/{a.name}" for a in workspace.order if a.key in published}
     for a in workspace.order:
         if a.key in published and (why := choice.why_left_out(a, published[a.key], private)):
@@ -138,6 +145,12 @@ def _study(writer: Writer, copy: StudyCopy, choice: _Choice) -> dict[str, dict[s
     return told
 
 
+def _cards(workspace: Workspace) -> Iterator[Path]:
+    """The card of the study's judge, where the table is made with it."""
+    for a in list(workspace.judged.values())[:1] if workspace.study.table.calibration else ():
+        yield card.place(workspace.store.root, judge_of(a), a.plain_params["identity"])
+
+
 def _results(workspace: Workspace, private: Sequence[bytes]) -> Iterator[tuple[Path | bytes, str]]:
     """The tables and figures that people read, and the report without texts."""
     folder, name = workspace.store.root / "results", workspace.study.name
@@ -174,7 +187,7 @@ def _artifact(writer: Writer, a: Artifact, made: Path, folder: str, is_whole: bo
     record = public.record(_record(made))
     for name, entry in sorted(entries.items()) if is_whole else ():
         if name != RECORD and writer.add(f"{folder}/{name}", links.inside(made, made / name)) != entry:
-            raise Damaged(f"{made / name}: differs from its manifest; fsck.py {made.parents[1]} says what to type")
+            raise Damaged(f"{made / name}: differs from its manifest; type: {_fsck(made)}")
     entries[RECORD] = writer.add(f"{folder}/{RECORD}", _json(record))
     writer.add(f"{folder}/{manifest.NAME}", _json(entries))
     return record
@@ -191,7 +204,11 @@ def _record(made: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((made / RECORD).read_bytes()))
     except (OSError, ValueError, TypeError) as e:
-        raise Damaged(f"{made / RECORD}: no record ({type(e).__name__}); fsck.py says what to type") from None
+        raise Damaged(f"{made / RECORD}: no record ({type(e).__name__}); type: {_fsck(made)}") from None
+
+
+def _fsck(made: Path) -> str:
+    return f"{command('fsck')} {shlex.quote(str(made.parents[1]))}"
 
 
 def _private(workspace: Workspace) -> list[bytes]:
@@ -203,12 +220,15 @@ def _private(workspace: Workspace) -> list[bytes]:
 
 
 def _small(made: Path) -> list[Path]:
-    return [p for p in manifest.files_of(made) if p.name != RECORD and p.suffix != ".safetensors"]
+    return [p for p in manifest.files_of(made) if p.name != RECORD and p.suffix not in STORED]
 
 
 def _has(path: Path, private: Sequence[bytes]) -> bool:
-    data = path.read_bytes()
-    return any(folder in data for folder in private)
+    """Whether a file has one of these texts; read by the system as it is needed."""
+    if not path.stat().st_size:
+        return False
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return any(data.find(folder) >= 0 for folder in private)
 
 
 def _json(value: object) -> bytes:

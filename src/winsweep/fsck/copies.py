@@ -1,6 +1,7 @@
 """Whether the files of results/ that are copies of published ones are the same as those."""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,15 +21,15 @@ def findings(root: Path, published: Mapping[str, Path], studies: Mapping[str, st
     for path in sorted((root / "results").glob("*")) if not (root / "results").is_symlink() else ():
         name = _source(path.name, made)
         if path.is_symlink():
-            yield Finding("damaged", f"results/{path.name}", "is a link", f"rm {path}")
+            yield Finding("damaged", f"results/{path.name}", "is a link", f"rm {shlex.quote(str(path))}")
         elif name and path.is_file() and not _is_copy(path, made[name]):
-            found = "is unlike every table of the store that it could be a copy of" if made[name] else ""
+            found = "is unlike every table of the store that it could be a copy of"
             act = f"{run(root, studies.get(name[0], ''))}    # writes it again"
             yield Finding("damaged", f"results/{path.name}", found, act, study=studies.get(name[0], ""))
 
 
 def _sources(published: Mapping[str, Path]) -> dict[tuple[str, str], list[Path]]:
-    """(study or study.drift.CELL, file of its artifact) to the published files of that name."""
+    """(study, file of its aggregate) to the published files of that name."""
     found: dict[tuple[str, str], list[Path]] = {}
     for key, made in published.items():
         if key.startswith("aggregate/"):

@@ -12,7 +12,7 @@ from winsweep.errors import Damaged
 from winsweep.fsck import attempts, copies, ledgers, published
 from winsweep.fsck.finding import Finding, aside, cut, remake
 from winsweep.fsck.published import NAME, Looked, worded
-from winsweep.store import damage
+from winsweep.store import damage, store_format
 from winsweep.store.store import FOLDERS, RECORD, Store
 
 STAGE = re.compile(r"[a-z][a-z0-9_]*")
@@ -43,8 +43,8 @@ def check(store: Store, num_threads: int, tell: Tell = lambda *_: None) -> Check
     try:
         store.open()
     except Damaged as e:
-        place, _, why = str(e).partition(": ")
-        checked.findings.append(Finding("damaged", Path(place).name, cut(why), ""))
+        why = str(e).removeprefix(f"{store.root / store_format.NAME}: ")
+        checked.findings.append(Finding("damaged", store_format.NAME, cut(why), ""))
     root, paths, odd = store.root, *_listed(store.root)
     checked.findings += odd
     by_key = {f"{path.parent.name}/{path.name.rpartition('-')[2]}": path for path in paths}
