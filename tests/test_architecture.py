@@ -62,6 +62,7 @@ PURE = (
     "placement",
     "gpu_memory",
     "errors",
+    "quoting",
     "escapes",
     "zero",
     "layout",

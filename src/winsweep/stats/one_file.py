@@ -11,6 +11,7 @@ import numpy as np
 from winsweep import screen
 from winsweep.errors import BadStudy, Incomplete
 from winsweep.judge.matching import renamed
+from winsweep.quoting import excerpt
 from winsweep.stats import comparison, official
 from winsweep.stats.agreement import Agreement
 from winsweep.stats.annotations import NUM_NAMED, Judged, align, judged
@@ -116,7 +117,7 @@ def _official(arrays: Judged, ask: Ask, table: official.Table | None) -> LC:
     foreign = [text for text, index in zip(arrays.instructions, arrays.indices_N) if index < 0]
     if foreign:
         raise BadStudy(
-            f"--mode official: {len(foreign)} instructions are not AlpacaEval's, such as {foreign[0][:60]!r}; "
+            f"--mode official: {len(foreign)} instructions are not AlpacaEval's, such as {excerpt(foreign[0])}; "
             f"legal are its {NUM_ALPACA_EVAL}; type --mode paired"
         )
     return official_lc(arrays, table, ask.c)
@@ -140,7 +141,7 @@ def _own_set(rows: Sequence[Row], ask: Ask) -> list[str]:
     if twice:
         raise Incomplete(
             f"rows: {len(twice)} of AlpacaEval's instructions stand there twice, once with other white space, such as "
-            f"{twice[0][:60]!r}; "
+            f"{excerpt(twice[0])}; "
             "legal is each once; remove one of the two rows"
         )
     if 2 * len(placed) <= len(once) or (ask.mode == "paired" and len(placed) < NUM_ALPACA_EVAL):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep.errors import BadData
+from winsweep.quoting import excerpt
 from winsweep.study.cell import HubData
 from winsweep.text import hub, tables
 from winsweep.text.lines import kind_of, lines
@@ -111,7 +112,7 @@ def _json_list(path: Path, first: tuple[int, str], rest: Iterator[tuple[int, str
 def _object(line: str, where: str) -> dict:
     row = parse(line, where)
     if not isinstance(row, dict):
-        raise BadData(f"{where}: found {line.strip()[:60]!r}; each line of a .jsonl file must be a JSON object")
+        raise BadData(f"{where}: found {excerpt(line.strip())}; each line of a .jsonl file must be a JSON object")
     return row
 
 
@@ -124,7 +125,7 @@ def parse(text: str, where: str) -> object:
     except (ValueError, RecursionError) as e:
         comma = " (without the comma behind the object)" if text.rstrip().endswith("},") else ""
         raise BadData(
-            f"{where}: not JSON ({e}); found {text.strip()[:60]!r}; legal is an object on each line, or one list of "
+            f"{where}: not JSON ({e}); found {excerpt(text.strip())}; legal is an object on each line, or one list of "
             f"objects; "
             f"fix or remove it{comma}"
         ) from None
@@ -141,9 +142,9 @@ def _once(pairs: list[tuple[str, object]]) -> dict:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+        raise ValueError(f"the name {excerpt(next(n for n in names if names.count(n) > 1))} stands twice in one object")
     return found
 
 
 def shown(value: object) -> str:
-    return repr(str(value)[:60])
+    return excerpt(value)
