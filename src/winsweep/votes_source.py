@@ -47,7 +47,10 @@ def located(words: str) -> tuple[Path, dict[str, str]]:
         path = paths.checked(words, "--votes")
         if not paths.is_file(path):
             raise BadData(f"--votes: no file at {path}; {LEGAL}; correct the path")
-        return path, {"name": path.name, "sha256": sha256_file(path)}
+        try:
+            return path, {"name": path.name, "sha256": sha256_file(path)}
+        except OSError as e:
+            raise BadData(f"--votes: {path} cannot be read ({e.strerror}); {LEGAL}; name another") from None
     given = _mapping(words)
     if set(given) == {"url", "sha256"}:
         return _of_web(UrlFile(given["url"], given["sha256"]))

@@ -114,26 +114,25 @@ def _composed(text: str, file: str) -> yaml.Node | None:
 
 
 def _graph(text: str, file: str, parser: type) -> yaml.Node | None:
+    loader = None
     try:
         loader = parser(text)
-    except yaml.YAMLError as e:  # a character that YAML does not take
-        raise BadStudy(_not_yaml(text, file, 1, e)) from None
-    try:
         return loader.get_single_node()
     except yaml.YAMLError as e:
         raise BadStudy(_not_yaml(text, file, getattr(loader, "line", 0) + 1, e)) from None
     except RecursionError:
         raise BadStudy(_too_deep(file, getattr(loader, "line", 0) + 1)) from None
-    except (ValueError, OverflowError):  # of "\\U00110000", which is no character
-        found = "found an escape that stands for no character"
+    except (ValueError, OverflowError):  # of half a character, and of "\\U00110000", which is none
+        found = "found half a character, or an escape that stands for none"
         raise BadStudy(f"{file}:{getattr(loader, 'line', 0) + 1}: {found}; {LEGAL}; correct it") from None
 
 
 def _not_yaml(text: str, file: str, line: int, error: yaml.YAMLError) -> str:
     """What the parser says, in one line with its place: PyYAML's own words have several, and a part of the file."""
     if isinstance(error, yaml.reader.ReaderError):
-        line = text.count("\n", 0, error.position) + 1
-        return f"{file}:{line}: not YAML: found the character U+{ord(text[error.position]):04X}; {LEGAL}; remove it"
+        char = chr(error.character) if isinstance(error.character, int) else str(error.character)
+        line = text.count("\n", 0, max(text.find(char), 0)) + 1
+        return f"{file}:{line}: not YAML: found the character U+{ord(char):04X}; {LEGAL}; remove it"
     mark, begun = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     said = " ".join(filter(None, [getattr(error, "problem", None), getattr(error, "note", None)])) or str(error)
     while_, line = getattr(error, "context", None), mark.line + 1 if mark else line

@@ -115,7 +115,12 @@ def test_a_section_that_is_missing_is_named(tmp_path):
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path.name)])
 def test_a_pipe_and_links_in_a_circle_are_no_files(tmp_path, make):
     make(tmp_path / "rows.jsonl")
-    refused(tmp_path, "ins: {from: toy}", "ins: {path: rows.jsonl}", r"tasks\.ins\.path: (no file at|found a pipe or a device,) .*rows\.jsonl")
+    refused(
+        tmp_path,
+        "ins: {from: toy}",
+        "ins: {path: rows.jsonl}",
+        r"tasks\.ins\.path: (no file at|found a pipe or a device,) .*rows\.jsonl",
+    )
 
 
 @pytest.mark.parametrize("wrong", ["a: {pretrain: {seed: 0}, colour: red}", "a: {pretrain: {sed: 0}}"])

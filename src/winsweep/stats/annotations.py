@@ -13,6 +13,12 @@ from winsweep.stats.instruction_index import index_of
 
 TEXTS = ("instruction", "output_1", "output_2")
 NUM_NAMED = 3  # rows that an error shows
+# What rows may have besides, by the types that figures are made of; None where a row has nothing there.
+OTHERS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("annotator", "model", "grammar", "fingerprint"), (str,)),
+    **dict.fromkeys(("chrf_candidate", "exact", "starts"), (int, float)),
+    "preferences_by_order": (list,),
+}
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,10 @@ def _refuse_shapes(rows: Sequence[Mapping[str, Any]]) -> None:
                 "number preference"
             )
             raise BadData(f"row {i}: {wrong[0]} is {excerpt(row.get(wrong[0]))}; {legal}; judge the outputs first")
+        for name, kinds in OTHERS.items():
+            if row.get(name) is not None and not isinstance(row[name], kinds):
+                what = " or ".join(kind.__name__ for kind in kinds)
+                raise BadData(f"row {i}: {name} is {excerpt(row[name])}; legal is {what}, or null; correct it")
 
 
 def _refuse(texts: Iterable[str], found: str, legal: str) -> None:

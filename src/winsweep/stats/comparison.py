@@ -168,6 +168,7 @@ def one(rows: Sequence[Row], name: str) -> str:
     values = {str(r.get(name, "")) for r in rows}
     if len(values) > 1:
         raise Incomplete(
-            f"{name}: a cell was judged by {' and '.join(sorted(values))}; one judge is legal; judge it again"
+            f"{name}: a cell was judged by {' and '.join(map(excerpt, sorted(values)[:3]))} ({len(values)} in all); "
+            "one judge is legal; judge it again"
         )
     return values.pop()

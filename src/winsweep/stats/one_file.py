@@ -11,7 +11,7 @@ import numpy as np
 from winsweep import screen
 from winsweep.errors import BadStudy, Incomplete
 from winsweep.judge.matching import renamed
-from winsweep.quoting import excerpt
+from winsweep.quoting import MOST_QUOTED, cut, excerpt
 from winsweep.stats import comparison, official
 from winsweep.stats.agreement import Agreement
 from winsweep.stats.annotations import NUM_NAMED, Judged, align, judged
@@ -183,8 +183,8 @@ def _notes(scored: comparison.Scored, arrays: Judged, table: official.Table | No
 
 def _line(text: object) -> str:
     """A name of others in one line: it may neither steer a terminal nor look like a figure of the next line."""
-    return screen.printable(show(text))
+    return screen.printable(show(cut(str(text), MOST_QUOTED)))
 
 
 def _short(value: object) -> str:
-    return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else show(value)
+    return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else _line(value)

@@ -23,8 +23,8 @@ class Rows:
     failed.
     """
 
-    def __init__(self, rows: Iterator[tuple[str, dict]]) -> None:
-        self._rows, self.where = rows, "before the first row"
+    def __init__(self, rows: Iterator[tuple[str, dict]], of: str) -> None:
+        self._rows, self.where = rows, f"{of}: before its first row"
 
     def __iter__(self) -> Iterator[dict]:
         try:
@@ -45,12 +45,12 @@ def file_rows(path: Path) -> Rows:
     """
     kind = kind_of(path)
     if kind in (".csv", ".tsv"):
-        return Rows(tables.table(path, "\t" if kind == ".tsv" else ","))
+        return Rows(tables.table(path, "\t" if kind == ".tsv" else ","), str(path))
     if kind == ".parquet":
-        return Rows(tables.parquet(path))
+        return Rows(tables.parquet(path), str(path))
     if kind in (".txt", ".pgn"):
-        return Rows((f"{path}:{number}", {"text": line}) for number, line in lines(path))
-    return Rows(_json(path))
+        return Rows(((f"{path}:{number}", {"text": line}) for number, line in lines(path)), str(path))
+    return Rows(_json(path), str(path))
 
 
 def hub_rows(hf_id: str, file: str, revision: str) -> Rows:
@@ -66,7 +66,7 @@ def hub_rows(hf_id: str, file: str, revision: str) -> Rows:
     if "*" not in file:
         return file_rows(hub.fetch_data(data))
     where = hub.fetch_data(data) if hub.is_offline() else f"hf://datasets/{hf_id}@{revision}"
-    return Rows(_streamed(data, f"{where}/{file}"))
+    return Rows(_streamed(data, f"{where}/{file}"), f"{hf_id} {file}")
 
 
 def _streamed(data: HubData, files: str) -> Iterator[tuple[str, dict]]:
