@@ -190,7 +190,7 @@ def _mapping(raw: yaml.MappingNode, file: str, path: str) -> dict[str, Node]:
         here = Node(name, file, key.start_mark.line + 1, f"{path}.{name}".lstrip("."))
         if not isinstance(key, yaml.ScalarNode):
             what = "a list" if isinstance(key, yaml.SequenceNode) else "a mapping"
-            seen.found.append(str(here.error(f"the key is {what}", "keys are names", "type a name")))
+            seen.found.append(str(here.error(f"the key is {what}", "names are legal", "type one")))
         elif key.tag != f"{TAG}str":
             seen.found.append(str(here.error(f"the key {quoted(name)} is not text", "keys are names", "quote it")))
         elif name in lines:

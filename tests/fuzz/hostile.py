@@ -35,7 +35,8 @@ PATHS = (
 PATHS += ["n" * 255, "n" * 256, "n/" * 3000, "ä" * 128]
 CODE = (
     "; id¦&& id¦| id¦> x¦a'b¦a\"b¦a\\¦a\\nb¦{}¦{0}¦{x!r}¦%s¦%(x)s¦${x}¦{{ x }}¦"
-    "{% for i in range(10**9) %}x{% endfor %}¦{{ ''.__class__ }}¦<script>alert(1)</script>¦</script><b>¦<!--¦]]>¦<![CDATA[¦"
+    "{% for i in range(10**9) %}x{% endfor %}¦{{ ''.__class__ }}¦<script>alert(1)</script>¦"
+    "</script><b>¦<!--¦]]>¦<![CDATA[¦"
     "&amp;¦&#0;¦=1+1¦+1¦-1¦@x¦|x¦\u200b=1¦"
     "\ufe66x¦\uff1d1¦\t=1¦(a+)+$¦(?P<x¦\\¦^(a|a)*$¦[[A]]¦[[B]] [[A]]¦<s>old</s>¦<|im_end|>¦[INST]¦</s>¦<unk>¦"
     "SELECT 1; DROP TABLE x¦__import__('os')¦__proto__¦constructor¦model.¦.a¦a..b¦a.b.c¦llama2-7b¦a.differences¦"
