@@ -64,6 +64,7 @@ PURE = (
     "placement",
     "gpu_memory",
     "errors",
+    "quoting",
     "escapes",
     "zero",
     "layout",
