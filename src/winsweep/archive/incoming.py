@@ -20,7 +20,7 @@ from winsweep.errors import BadData, Busy
 from winsweep.store import left_out, links, liveness, manifest
 from winsweep.store.free_room import refuse_full
 from winsweep.store.store import RECORD, Store
-from winsweep.study.parts import NAME
+from winsweep.study.names import NAME
 
 MOST_LIST, MOST_KEYS, MOST_RECORD = 256 << 20, 256 << 20, 64 << 20  # bytes
 CARD = re.compile(rf"{CARDS}/(?P<judge>[A-Za-z0-9][\w.-]*-[0-9a-f]{{12}})/(?P<card>card-[0-9a-f]{{12}}\.json)")
