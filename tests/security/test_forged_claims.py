@@ -164,7 +164,7 @@ def test_a_file_in_the_place_of_a_folder_is_told(at, store):
 def test_a_forged_mark_of_the_store_is_told(name, store):
     more = {"format of a text": b'{"format": "1"}', "format below 0": b'{"format": -1}'}
     (store.root / "store.json").write_bytes(BYTES[name] if name in BYTES else more[name])
-    with pytest.raises(Damaged, match=r"store\.json: found no format in it; .*remove it"):
+    with pytest.raises(Damaged, match=r"store\.json: does not say the format of the store; .*put that line"):
         Store(store.root).open()
 
 

@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import socket
-import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -152,7 +151,7 @@ class Ledger:
         """Lines of `path` that were finished since the last look; none of what is no file of lines."""
         begin = self._read.get(path.name, 0)
         # its own lines were counted as they were written
-        if path.name == self._own or (size := _size(path)) <= begin:
+        if path.name == self._own or (size := small_files.size(path)) <= begin:
             return
         with open(path, "rb", opener=small_files.door) as f:
             f.seek(begin)
@@ -175,15 +174,6 @@ class Ledger:
     @staticmethod
     def _count(tokens: tuple[int, int], total: list[int]) -> None:
         total[:] = [a + b for a, b in zip(total, tokens)]
-
-
-def _size(path: Path) -> int:
-    """Bytes of a regular file that this user can read; 0 for anything else, as a link, a pipe or a folder."""
-    try:
-        known = path.lstat()
-    except FileNotFoundError:
-        return 0
-    return known.st_size if stat.S_ISREG(known.st_mode) and os.access(path, os.R_OK) else 0
 
 
 class _Entry(NamedTuple):
@@ -214,6 +204,12 @@ def _line(key: str, judgement: Judgement | None, tokens: tuple[int, int]) -> byt
 def _said(judgement: Judgement) -> dict[str, Any]:
     """What a line holds of a judgement beside its tokens; an older winsweep reads those without a fingerprint."""
     return {k: v for k, v in vars(judgement).items() if k != "tokens" and (k != "fingerprint" or v)}
+
+
+def is_sound(line: bytes) -> bool:
+    """Whether a reader takes the line, without its end, as what was written."""
+    entry = _parsed(line)
+    return entry is not None and (entry.key == "wasted" or _judgement(entry) is not None)
 
 
 def _parsed(line: bytes) -> _Entry | None:

@@ -83,14 +83,15 @@ def nearest(a: Artifact, store: Store) -> tuple[str, list[Difference]] | None:
     """The published artifact of the same stage that differs from `a` in the fewest fields, and those fields."""
     records = _Records(store)
     best: tuple[str, list[Difference]] | None = None
-    keys = [k for k in records.published if k.startswith(f"{a.stage}/") and k != a.key and records.of(k)]
-    least = {key: _least(a, records.of(key)) for key in keys}
-    for key in sorted(keys, key=lambda key: (least[key], records.published[key].name)):
+    of_stage = records.published.of_stage(a.stage).items()
+    others = {key: path for key, path in of_stage if key != a.key and records.of(key)}
+    least = {key: _least(a, records.of(key)) for key in others}
+    for key in sorted(others, key=lambda key: (least[key], others[key].name)):
         if best is not None and least[key] >= len(best[1]):
             break
         found = differences(a, records.of(key), records)
         if best is None or len(found) < len(best[1]):
-            best = records.published[key].name, found
+            best = others[key].name, found
     return best
 
 

@@ -54,6 +54,15 @@ def text(path: Path) -> str:
     return said if said.isprintable() and said.isascii() and len(said) <= LONGEST else ""
 
 
+def size(path: Path) -> int:
+    """Bytes of a regular file that this user can read; 0 for anything else, as a link, a pipe or a folder."""
+    try:
+        known = path.lstat()
+    except FileNotFoundError:
+        return 0
+    return known.st_size if stat.S_ISREG(known.st_mode) and os.access(path, os.R_OK) else 0
+
+
 def is_count(value: object) -> bool:
     """Whether it is a whole number that something can have been counted to."""
     return type(value) is int and 0 <= value <= MOST_COUNT
