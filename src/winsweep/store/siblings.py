@@ -58,8 +58,9 @@ def _told(store: Store, key: str) -> dict:
 def _texts(told: Mapping, field: str) -> dict[str, str]:
     """A field of what anybody may have written, where it is a mapping of texts that can be paths and keys."""
     found = told.get(field)
-    texts = found.values() if isinstance(found, dict) else [None]
-    return found if all(isinstance(text, str) and text.isprintable() for text in texts) else {}
+    if not isinstance(found, dict) or not all(isinstance(t, str) and t.isprintable() for t in found.values()):
+        return {}
+    return found
 
 
 class _Records:
