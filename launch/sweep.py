@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, command_names, inspection, layout, paths, prefetch, screen, strict
+from winsweep import arguments, command_names, inspection, layout, ownership, paths, prefetch, screen, strict
 from winsweep.check import dry, early, room
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.costs import judge_cost
@@ -85,6 +85,7 @@ def main() -> int:
         workspace = workspace.models() if a.train_only else workspace
         if not a.dry_run:  # which says the same among its amounts and checks
             print("".join(f"{line}\n" for line in judge_cost.warnings(workspace)), end="", file=sys.stderr)
+            print(ownership.told_once(workspace.store.root), end="", file=sys.stderr)
         if a.prefetch:
             return prefetch.fetch(workspace)
         if not a.dry_run and a.cancel is None:

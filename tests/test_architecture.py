@@ -68,6 +68,7 @@ PURE = (
     "escapes",
     "zero",
     "layout",
+    "ownership",
     "plugins",
     "command_names",
     "study",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from winsweep import layout, node_environment, paths, strict
+from winsweep import layout, node_environment, ownership, paths, strict
 from winsweep.errors import BadStudy
 from winsweep.gpu_memory import AUTO
 from winsweep.placement import Cluster, ClusterFile, Placement, Placements
@@ -73,6 +73,7 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         seen.of(_refuse_without_kind, root, written)
     elif kind == "local":
         seen.of(_refuse_on_local, written)
+    _refuse_of_others(kind, file)
     by_stage = {stage: placed(stage) for stage in stages}
     by_label = [
         (pattern, stage, placed(stage, node))
@@ -91,6 +92,12 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         track,
         strict.present(notify),
     )
+
+
+def _refuse_of_others(kind: str | None, file: Path) -> None:
+    """NotOwn where another user could have written a file for SLURM."""
+    if kind == "slurm":
+        ownership.refuse_others(file, "its setup lines and options run as yours")
 
 
 def _variable(given: Mapping[str, strict.Node]) -> str:

@@ -52,7 +52,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
     try:
         folder = hub.folder_of(HubModel(base, revision)) if revision else Path(base)
         hub.refuse_outside_weights(str(folder), None)
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as e:  # of a file of others, whatever it holds
         return Looked(
             (

@@ -61,7 +61,7 @@ def load(folder: Path, precision: str, base: Path | None = None) -> "tuple[PreTr
 
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     if not base:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, trust_remote_code=False)
     else:
         from winsweep.text.weights import load_whole
         from winsweep.train import quantization
@@ -70,7 +70,9 @@ def load(folder: Path, precision: str, base: Path | None = None) -> "tuple[PreTr
         model = (quantization.load if quantization.is_noted(folder) else load_whole)(base, None, dtype)
         wear(model, folder)
         model.generation_config = GenerationConfig.from_pretrained(folder)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), AutoTokenizer.from_pretrained(folder)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), AutoTokenizer.from_pretrained(
+        folder, trust_remote_code=False
+    )
 
 
 def answer(

@@ -74,7 +74,8 @@ def answer_all(
         base, revision, decoding, sharding.rank, frame, adapter, note, context, lora, grammar
     )
     prompts = read_prompts(instructions, tokenizer, frame, decoding.max_new_tokens, window)
-    refuse_rowless([p.ids for p in prompts], AutoConfig.from_pretrained(base, revision=revision), base)
+    config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
+    refuse_rowless([p.ids for p in prompts], config, base)
     remark(special_tokens_in(instructions, tokenizer, frame) | {"ends": dict(ends.said)})
     order = sorted(prompts, key=lambda p: (-(expected[p.row] if expected else 0), -len(p.ids), p.row))
     with RowLog(work) as finished:

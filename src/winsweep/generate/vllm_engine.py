@@ -166,7 +166,11 @@ def _load(
     from winsweep.generate.vllm_rules import VllmRules
 
     folder = hub.folder_of(HubModel(base, revision)) if revision else Path(base)  # vLLM has a loader of its own
-    refuse(base, (found := read_report(folder, AutoConfig.from_pretrained(folder))).missing, found.wrong)
+    refuse(
+        base,
+        (found := read_report(folder, AutoConfig.from_pretrained(folder, trust_remote_code=False))).missing,
+        found.wrong,
+    )
     lora = {"enable_lora": True, "max_lora_rank": lora_rank, "max_loras": 1} if lora_rank else {}
     try:
         return LLM(

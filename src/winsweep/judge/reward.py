@@ -136,7 +136,7 @@ def config_of(base: str, revision: str | None) -> PreTrainedConfig:
     folder = hub.folder_of(HubModel(base, revision)) if revision else Path(base)
     hub.refuse_outside_weights(str(folder), None)
     try:
-        return AutoConfig.from_pretrained(folder)
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as e:  # also where it wants code of its own to be run
         said = " ".join(str(e).split())[:300]
         raise BadStudy(f"judge reward_model: {base} has no configuration that can be read ({said}); {DO_NAME}") from e

@@ -13,10 +13,12 @@ from typing import Any
 
 from submitit.slurm.slurm import _make_sbatch_string
 
+from winsweep import ownership
 from winsweep.errors import BadStudy
 from winsweep.placement import Placement
 from winsweep.slurm import task_script
 from winsweep.slurm.chain import Array
+from winsweep.store.manifest import write_atomic
 
 PLACE = "/@"  # stands for the folder in submitit's text, which knows nothing of SLURM's patterns
 
@@ -101,9 +103,11 @@ def command(placed: Placement, code: Path, module: str, folder: Path) -> str:
         return shlex.join(run)
     for line in placed.setup:
         _check_shell(line)
-    path = folder / task_script.SCRIPT
+    text, path = task_script.text(placed, folder, run), folder / task_script.SCRIPT
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(task_script.text(placed, folder, run), encoding="utf-8")
+    write_atomic(path, text.encode(), is_own=True)
+    if not ownership.is_private(path):  # what runs is beside the code, where only this user writes
+        write_atomic(path := code.with_name(f"{folder.name}.sh"), text.encode(), is_own=True)
     return shlex.join(["bash", str(path)])
 
 

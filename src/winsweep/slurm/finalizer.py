@@ -7,7 +7,6 @@ from winsweep.attempt import stopflag
 if __name__ == "__main__":
     stopflag.hold()  # before the imports, which take most of the first second
 
-import json
 import os
 import sys
 import time
@@ -15,7 +14,7 @@ import uuid
 from pathlib import Path
 
 from winsweep import layout
-from winsweep.attempt import attempt, endings, history
+from winsweep.attempt import arrays, attempt, endings, history
 from winsweep.attempt.retry import ChainProgress
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.cluster_file import read_cluster
@@ -48,14 +47,14 @@ def main(folder: Path) -> int:
     flag = StopFlag()
     try:
         flag.listen()
-        return close(json.loads((folder / FINALIZER_FILE).read_bytes()), flag)
+        return close(arrays.heard(folder / FINALIZER_FILE), flag)
     except (Stopped, Exception) as raised:
         if isinstance(e := flag.cause(raised), Stopped):
             print(e, file=sys.stderr, flush=True)
             requeue(f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
             return endings.STOPPED
         # the study's file may be gone, the disk full: nobody else would say so
-        told = json.loads((folder / FINALIZER_FILE).read_bytes())
+        told = arrays.heard(folder / FINALIZER_FILE)
         halt.note(Store(Path(told["store"])), told["name"], f"the finalizer could not go on: {type(e).__name__}: {e}")
         raise
 

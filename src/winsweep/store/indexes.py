@@ -8,17 +8,20 @@ from pathlib import Path
 
 from winsweep.errors import BadData
 from winsweep.paths import REFUSED
+from winsweep.store import model_files
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".h5", ".msgpack")
 
 
 def refuse_outside(folder: Path | str) -> None:
     """BadData where an index of weights (or an embedder's list of modules) below the directory `folder` names what is
-    not beside it.
+    not beside it, and as of model_files.refuse.
 
     Files may be links, as those of the hub's cache are: content is read through them. Names may not lead elsewhere.
     """
     folder = Path(folder)
+    if folder.is_dir():
+        model_files.refuse(folder)
     for index in sorted(folder.rglob("*.index*.json")) if folder.is_dir() else ():
         for name in names_in(index):
             if not is_name(name) or not name.endswith(WEIGHTS):

@@ -3,25 +3,32 @@
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TypeVar
 
 from winsweep.errors import Damaged, NotFound
-from winsweep.store import links
+from winsweep.store import links, small_files
 
 T = TypeVar("T")
 NAME = "manifest.json"
 DIGITS = 12  # of a digest, as people read it
+MOST_BYTES = 1 << 30  # of a manifest
 MOST_THREADS = 16
 WORTH_THREADS = 1 << 24  # bytes
 
 
 def sha256_file(path: Path) -> str:
-    """Hex sha256 of a file's bytes, read in pieces."""
-    with open(path, "rb", buffering=0) as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+    """Hex sha256 of a file's bytes, read in pieces; what no file has for a pipe or a device, which may never end."""
+    with open(path, "rb", buffering=0, opener=_without_waiting) as f:
+        is_file = stat.S_ISREG(os.fstat(f.fileno()).st_mode)
+        return hashlib.file_digest(f, "sha256").hexdigest() if is_file else "no file"
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def each(act: Callable[[Path], T], files: Sequence[Path]) -> Iterator[T]:
@@ -60,14 +67,17 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
+def write_atomic(path: Path, data: bytes, durable: bool = True, is_own: bool = False) -> None:
     """Put `data` at `path` whole or not at all: a temporary sibling, fsync (where it must outlive a power cut), rename.
 
-    LinkInStore where `path` is a link.
+    Where it `is_own`, no other user may write it, whatever the umask is (see winsweep.ownership). LinkInStore where
+    `path` is a link.
     """
     tmp = links.refuse(path).with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(tmp, "wb", opener=links.opener) as f:
+            if is_own:
+                os.fchmod(f.fileno(), os.fstat(f.fileno()).st_mode & 0o755)
             f.write(data)
             f.flush()
             if durable:
@@ -104,23 +114,33 @@ def read(root: Path, repair: str = "") -> dict[str, dict]:
     that names what is not below `root`.
     """
     try:
-        found = json.loads((root / NAME).read_bytes())
+        if (said := small_files.content(root / NAME, MOST_BYTES) if root.is_dir() else None) is None:
+            raise FileNotFoundError
+        found = json.loads(said)
         if not isinstance(found, dict):
             raise ValueError
-        outside = [name for name in found if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
+        outside = [name for name in found if not _is_below(name)]
         if outside:
             raise Damaged(
-                f"{root / NAME}: names {outside[0]!r}, which is not below it, so nothing in {root} can be trusted"
+                f"{root / NAME}: names {ascii(outside[0])[:200]}, which is not below it, so nothing in {root} can be "
+                f"trusted"
             )
         return found
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         if root.is_dir():
             raise Damaged(
                 f"{root}: no {NAME} there, so it was never finished, or was taken apart since{_tail(repair)}"
             ) from None
         raise NotFound(f"{root}: no such directory") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Damaged(f"{root / NAME}: not JSON, so nothing in {root} can be trusted{_tail(repair)}") from None
+
+
+def _is_below(name: str) -> bool:
+    """Whether it is a way down to a file, which a disk can have."""
+    parts = PurePosixPath(name).parts
+    is_plain = not {"\0", "\n"} & {*name} and all(len(part.encode("utf-8", "replace")) < 256 for part in parts)
+    return bool(parts) and is_plain and name.isprintable() and name[0] != "/" and ".." not in parts
 
 
 def verify(root: Path, repair: str = "") -> None:

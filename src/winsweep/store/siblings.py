@@ -1,14 +1,13 @@
 """Why an artifact is not the one that is there already: the fields in which two asks differ."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from winsweep.artifact import Artifact
-from winsweep.store.provenance import record_of
-from winsweep.store.store import Store
+from winsweep.store import small_files
+from winsweep.store.store import RECORD, Store
 
 STARTS = "starts from"  # how a path ends whose values are labels: of what a result is made from, of different stages
 
@@ -46,17 +45,22 @@ def earlier_files(store: Store, key: str) -> dict[str, Path]:
         if (key := left.pop()) not in seen:
             seen.add(key)
             told = _told(store, key)
-            found |= {sha256: Path(path) for sha256, path in told.get("files", {}).items()}
-            left += told.get("inputs", {}).values()
+            found |= {sha256: Path(path) for sha256, path in _texts(told, "files").items()}
+            left += _texts(told, "inputs").values()
     return found
 
 
 def _told(store: Store, key: str) -> dict:
     """What the attempts at a key were told last, which stays when its result has gone."""
-    try:
-        return json.loads((store.work(key) / "spec.json").read_bytes())
-    except (FileNotFoundError, ValueError):
+    return small_files.mapping(store.work(key) / "spec.json") or {}
+
+
+def _texts(told: Mapping, field: str) -> dict[str, str]:
+    """A field of what anybody may have written, where it is a mapping of texts that can be paths and keys."""
+    found = told.get(field)
+    if not isinstance(found, dict) or not all(isinstance(t, str) and t.isprintable() for t in found.values()):
         return {}
+    return found
 
 
 class _Records:
@@ -69,7 +73,10 @@ class _Records:
     def of(self, key: str) -> dict:
         if key not in self.known:
             made = self.published.get(key)
-            self.known[key] = record_of(made) if made else _told(self.store, key)
+            found = (small_files.mapping(made / RECORD) or {}) if made else _told(self.store, key)
+            params = found["params"] if isinstance(found.get("params"), dict) else {}
+            said = {"version": found.get("version"), "params": params, "inputs": _texts(found, "inputs")}
+            self.known[key] = said if found else {}
         return self.known[key]
 
 
@@ -77,7 +84,8 @@ def nearest(a: Artifact, store: Store) -> tuple[str, list[Difference]] | None:
     """The published artifact of the same stage that differs from `a` in the fewest fields, and those fields."""
     records = _Records(store)
     best: tuple[str, list[Difference]] | None = None
-    others = {key: path for key, path in records.published.of_stage(a.stage).items() if key != a.key}
+    of_stage = records.published.of_stage(a.stage).items()
+    others = {key: path for key, path in of_stage if key != a.key and records.of(key)}
     least = {key: _least(a, records.of(key)) for key in others}
     for key in sorted(others, key=lambda key: (least[key], others[key].name)):
         if best is not None and least[key] >= len(best[1]):

@@ -1,7 +1,6 @@
 """The directory of finished artifacts: what is published is whole; who may build what, and how attempts ended."""
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -11,8 +10,8 @@ from types import MappingProxyType
 from winsweep import paths
 from winsweep.artifact import Artifact
 from winsweep.errors import BadStudy, Busy, MissingInput, NotFound
-from winsweep.store import links, manifest, store_format
-from winsweep.store.claim import Claim, leave_end, link, newest
+from winsweep.store import links, manifest, small_files, store_format
+from winsweep.store.claim import Claim, leave_end, link, make_folder, newest, numbers, owner_of, read_end
 from winsweep.store.lookup import FOLDERS, LABEL, Begun, Published
 
 RECORD = "record.json"
@@ -96,8 +95,9 @@ class Store:
         except OSError as e:
             if e.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
                 raise
-            if _record(dest).get("owner") != claim.owner:  # ours after all if a lost reply hid a success
-                raise Busy(f"{name}: published by {_record(dest).get('owner')} already") from e
+            made_by = (small_files.mapping(dest / RECORD) or {}).get("owner")
+            if made_by != claim.owner:  # ours after all if a lost reply hid a success
+                raise Busy(f"{name}: published by {made_by} already") from e
         manifest.sync_directory(dest.parent)
         return dest
 
@@ -145,10 +145,10 @@ class Store:
         claims = self.work(key) / "claims"
         for path in (claims, self.work(key) / "heartbeat", self.root / key.partition("/")[0]):
             links.inside(self.root, path)
-        claims.mkdir(parents=True, exist_ok=True)
+        make_folder(claims)
         while True:
             last = newest(claims)
-            holder = (claims / f"{last:06d}").read_text() if last else None
+            holder = owner_of(claims, last) if last else None
             if holder == owner:
                 return Claim(self.work(key), last, owner)
             if holder and not self.is_over(key, last) and alive(holder):
@@ -165,14 +165,17 @@ class Store:
         last = newest(self.work(key) / "claims")
         if not last or self.is_over(key, last):
             return None
-        holder = (self.work(key) / "claims" / f"{last:06d}").read_text()
+        holder = owner_of(self.work(key) / "claims", last)
         return holder if alive(holder) else None
 
     def was_claimed(self, key: str, token: str) -> bool:
         """Whether an attempt on `key` had a token that is `token`, a dot, and anything."""
         claims = self.work(key) / "claims"
-        owners = [(claims / n).read_text() for n in (os.listdir(claims) if claims.exists() else ()) if n.isdigit()]
-        return any(owner.rpartition("@")[2].startswith(f"{token}.") for owner in owners)
+        return any(owner_of(claims, n).rpartition("@")[2].startswith(f"{token}.") for n in numbers(claims))
+
+    def claimed(self, key: str) -> list[int]:
+        """The numbers of all claims on `key`, in any order."""
+        return numbers(self.work(key) / "claims")
 
     def latest(self, key: str) -> int:
         """The number of the latest claim on `key`; 0 if there was none."""
@@ -184,14 +187,12 @@ class Store:
         return last if last and self.token_of(key, last) == token else 0
 
     def token_of(self, key: str, number: int) -> str:
-        """The token of the attempt that made claim `number` on `key`."""
-        return (self.work(key) / "claims" / f"{number:06d}").read_text().rpartition("@")[2]
+        """The token of the attempt that made claim `number` on `key`; "" where that cannot be read."""
+        return owner_of(self.work(key) / "claims", number).rpartition("@")[2]
 
     def end_of(self, key: str, number: int) -> dict | None:
-        try:
-            return json.loads((self.work(key) / "ends" / f"{number:06d}.json").read_bytes())
-        except FileNotFoundError:
-            return None
+        """See claim.read_end."""
+        return read_end(self.work(key) / "ends" / f"{number:06d}.json")
 
     def is_over(self, key: str, number: int) -> bool:
         """Whether attempt `number` on `key` has an end record, also one that is forgiven: its owner may live on, for
@@ -232,10 +233,3 @@ def _listed(folder: Path) -> list[str]:
         return os.listdir(folder)
     except FileNotFoundError:
         return []
-
-
-def _record(published: Path) -> dict:
-    try:
-        return json.loads((published / RECORD).read_bytes())
-    except FileNotFoundError:
-        return {}

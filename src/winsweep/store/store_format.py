@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from winsweep.errors import Damaged, NewerStore
-from winsweep.store import manifest
+from winsweep.store import manifest, small_files
 
 FORMAT = 1
 NAME = "store.json"
@@ -17,10 +17,7 @@ def agree(root: Path) -> None:
     mark = root / NAME
     if not mark.exists():
         manifest.write_atomic(mark, json.dumps({"format": FORMAT}).encode())
-    try:
-        found = json.loads(mark.read_bytes())["format"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        found = None
+    found = (small_files.mapping(mark) or {}).get("format")
     if type(found) is not int or found < 1:
         said = json.dumps({"format": FORMAT})
         raise Damaged(f"{mark}: does not say the format of the store; legal is {said}; put that line into the file")

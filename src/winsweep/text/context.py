@@ -30,7 +30,7 @@ def refuse_unfit(lengths: Sequence[int], tops: Sequence[int], base: str, revisio
     """BadData where examples, of so many tokens and with such a highest id each, do not fit into the model's context or
     its vocabulary; looked at before training.
     """
-    config = AutoConfig.from_pretrained(base, revision=revision)
+    config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
     refuse_long(lengths, context_of(config), base)
     refuse_rowless(([top] for top in tops), config, base)
 

@@ -101,7 +101,7 @@ def _generation_ids(base: str, revision: str | None) -> list[int]:
 
 
 def _config_ids(base: str, revision: str | None) -> list[int]:
-    config = AutoConfig.from_pretrained(base, revision=revision)
+    config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
     found = [
         id
         for of in (config, config.get_text_config())

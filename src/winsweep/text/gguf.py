@@ -114,7 +114,9 @@ def _write(file: Path, folder: Path, dtype: torch.dtype, header: Header) -> None
     """
     named = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
     with torch.device("meta"):
-        num = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(**named)).num_parameters()
+        num = AutoModelForCausalLM.from_config(
+            AutoConfig.from_pretrained(**named, trust_remote_code=False)
+        ).num_parameters()
     if num > 2 * header.num_parameters:
         raise BadData(
             f"{file}: its fields make a model of {num:,} numbers, and its tensors have {header.num_parameters:,}; "
@@ -131,7 +133,7 @@ def _write(file: Path, folder: Path, dtype: torch.dtype, header: Header) -> None
     made = AutoModelForCausalLM.from_config(config, dtype=dtype)
     made.load_state_dict(read.state_dict())
     made.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(**named).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(**named, trust_remote_code=False).save_pretrained(folder)
     for saved in folder.iterdir():
         saved.chmod(0o644)  # safetensors writes for its owner alone
 

@@ -21,7 +21,9 @@ def load_tokenizer(base: str, revision: str | None) -> PreTrainedTokenizerBase:
     refuse_outside_weights(base, revision)
     try:
         tokenizer = as_published(
-            AutoTokenizer.from_pretrained(base, revision=revision, padding_side="left"), base, revision
+            AutoTokenizer.from_pretrained(base, revision=revision, padding_side="left", trust_remote_code=False),
+            base,
+            revision,
         )
     except (OSError, ValueError) as e:
         if Path(base).is_dir():
@@ -46,7 +48,7 @@ def save_around(
     """Everything of a model directory but the weights: configuration, tokenizer, and a generation configuration with
     the EOS that training closes a response with, and the end of turn of a chat template where `frame` is that.
     """
-    config = AutoConfig.from_pretrained(base, revision=revision)
+    config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     ends = list(

@@ -3,7 +3,6 @@ as they are loaded.
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from winsweep.errors import BadData
+from winsweep.store.indexes import is_name, names_in
 from winsweep.study.cell import HubModel
 from winsweep.text import hub
 
@@ -44,7 +44,13 @@ def load_whole(
     """
     try:
         model, report = kind.from_pretrained(
-            base, revision=revision, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **how
+            base,
+            trust_remote_code=False,
+            revision=revision,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **how,
         )
     except OSError as e:
         if revision is None or e.errno is not None:
@@ -158,14 +164,10 @@ def _files(folder: Path, name: str) -> list[Path]:
     index = folder / f"{name}.index.json"
     if not index.exists():
         return []
-    try:
-        shards = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
-    except (ValueError, LookupError, AttributeError, TypeError) as e:
-        raise BadData(
-            f"{index}: cannot be read ({type(e).__name__}: {e}); legal is the index of the weights; fetch the model "
-            f"again"
-        ) from e
-    lost = [s for s in shards if not re.fullmatch(r"[\w.-]+", s) or not (folder / s).exists()]
+    shards = names_in(index)
+    if not shards:
+        raise BadData(f"{index}: names no file; legal is the index of the weights; fetch the model again")
+    lost = [s for s in shards if not is_name(s) or not (folder / s).exists()]
     if lost:
         raise BadData(
             f"{folder}: {_some(tuple(lost))} not there, which {index.name} names; legal are all {len(shards)} shards; "
@@ -196,7 +198,7 @@ def _whole(path: Path) -> int:
             size = int.from_bytes(file.read(8), "little")
             told = json.loads(file.read(min(size, MOST_HEADER)))
         return 8 + size + max(part["data_offsets"][1] for name, part in told.items() if name != "__metadata__")
-    except (ValueError, LookupError, AttributeError, TypeError, OSError):
+    except (ValueError, LookupError, AttributeError, TypeError, OSError, RecursionError):
         return 0
 
 

@@ -63,6 +63,6 @@ def _of_shards(finetune: Path, shards: list[str]) -> dict[str, Tensor]:
 def wanted(folder: Path, lora: Lora) -> dict[str, Tensor]:
     """The adapters that the configuration in `folder` makes, by their names in peft's files, without numbers."""
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))
     attach(model, lora, 0)
     return {file_name(name): p for name, p in trained(model).items()}

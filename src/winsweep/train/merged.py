@@ -102,5 +102,5 @@ def _save(model: PreTrainedModel, around: Path, out: Path) -> None:
     for name in ("config.json", "generation_config.json"):  # as they were saved beside the finetune
         shutil.copyfile(around / name, out / name)
     refuse_outside(out)
-    report = read_report(out, AutoConfig.from_pretrained(out))
+    report = read_report(out, AutoConfig.from_pretrained(out, trust_remote_code=False))
     refuse(out, report.missing, report.wrong)

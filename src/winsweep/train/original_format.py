@@ -43,7 +43,7 @@ def model_of(folder: Path, shapes: Mapping[str, Tensor]) -> PreTrainedModel:
     """
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(
-            AutoConfig.from_pretrained(folder), dtype=next(iter(shapes.values())).dtype
+            AutoConfig.from_pretrained(folder, trust_remote_code=False), dtype=next(iter(shapes.values())).dtype
         )
     wanted = model.state_dict()
     wrong = sorted(name for name in shapes if name in wanted and wanted[name].shape != shapes[name].shape)
@@ -80,7 +80,7 @@ def loaded(folder: Path, kind: type[PreTrainedModel], found: Mapping[str, Tensor
     missing, has another shape or is not asked for.
     """
     with _in_this_thread(), Recorder(found) as recorder:
-        model, report = load_shapes(kind, AutoConfig.from_pretrained(folder), found, dtype)
+        model, report = load_shapes(kind, AutoConfig.from_pretrained(folder, trust_remote_code=False), found, dtype)
     if wrong := {what: names for what, names in report.items() if names}:
         raise Incomplete(f"{folder}: does not load as a model: {wrong}")
     return Conversion(dict(model.named_parameters()), recorder)

@@ -54,7 +54,9 @@ def _refuse(base: str | Path, revision: str | None) -> None:
         importlib.import_module("bitsandbytes")
     except (ImportError, OSError) as e:
         raise BadStudy(f"recipe.lora.quantize: found nf4, which this Python cannot do ({e}); {LEGAL}") from e
-    if getattr(AutoConfig.from_pretrained(base, revision=revision), "quantization_config", None):
+    if getattr(
+        AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False), "quantization_config", None
+    ):
         raise BadStudy(
             f"recipe.lora.quantize: found nf4, and {base} is quantized already; legal is a base in 16 or 32 bits; name "
             "the one that it was made of"

@@ -37,7 +37,7 @@ def choose(
     if AUTO not in (placement.zero, placement.recompute):
         return placement
     num_bytes = min(group.gather(group.together(lambda: _gpu_bytes(group.rank))))
-    config = AutoConfig.from_pretrained(base, revision=revision)
+    config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
     choice = group.first(
         lambda: _choice(
             placement, model_of(config, recipe, max(longest, placement.micro_tokens)), zeros, group.num_ranks, num_bytes

@@ -37,7 +37,7 @@ def load(path: Path) -> PreTrainedTokenizerBase:
     BOS.
     """
     if path.is_dir():
-        return as_published(AutoTokenizer.from_pretrained(path), str(path), None)
+        return as_published(AutoTokenizer.from_pretrained(path, trust_remote_code=False), str(path), None)
     if not path.is_file():
         raise BadStudy(
             f"tokenizer: found {path}; legal is a Hugging Face directory or a SentencePiece .model file; type its path"

@@ -1,0 +1,97 @@
+"""An endpoint that floods, packs, puts off, redirects and asks for cookies: bounded bytes and time, and the key goes to
+nobody else.
+"""
+
+import email.utils
+import time
+
+import pytest
+
+from tests.judge.asking import judge, options
+from tests.judge.conftest import KEY
+from tests.judge.hostile import FLOODS, bomb, completion, sent, serving, top
+from tests.judge.pairs import make_pairs
+from winsweep.errors import JudgeFailed
+from winsweep.judge import client, failure
+from winsweep.judge import endpoint as door
+
+ANSWER = completion(top("-0.1", "-2.0"))
+
+
+def date_in(seconds: float) -> str:
+    return email.utils.formatdate(time.time() + seconds, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "most"),
+    [
+        ({"retry-after": "2"}, 2.0),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after-ms": "1500", "retry-after": "60"}, 1.5),
+        ({"retry-after": date_in(30)}, 30.0),
+        ({"retry-after": date_in(1e6)}, 86400.0),
+        ({"retry-after": date_in(-1e6)}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 9999 07:28:00 GMT"}, 86400.0),
+        ({"retry-after": "Wed, 21 Oct 99999999999 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "1e300"}, 86400.0),
+        ({"retry-after": "inf"}, 0.0),
+        ({"retry-after": "nan"}, 0.0),
+        ({"retry-after": "-5"}, 0.0),
+        ({"retry-after": "9" * 5000}, 0.0),
+        ({"retry-after": "soon"}, 0.0),
+        ({"retry-after": ""}, 0.0),
+        ({}, 0.0),
+    ],
+)
+def test_a_rest_is_understood_in_seconds_and_as_a_date_and_is_a_day_at_most(said, most):
+    found = failure.retry_after(said)
+    assert most - 5 <= found <= most and found >= 0
+
+
+@pytest.mark.parametrize("rest", ["1e300", "9999", "Wed, 21 Oct 9999 07:28:00 GMT"])
+def test_a_long_rest_ends_the_work_at_once_with_words(rest, endpoint, tmp_path):
+    _, heads = endpoint(sent(b"{}", "429 Later", f"Retry-After: {rest}\r\n"))
+    began = time.monotonic()
+    with pytest.raises(JudgeFailed, match=r"the endpoint asks for [\d,]+\.0 s of rest"):
+        judge(make_pairs(9), options(), tmp_path)
+    assert time.monotonic() - began < 60 and len(heads) <= 3
+
+
+@pytest.mark.parametrize("kind", ["endless", "headers", "header", "trailers", "members"])
+def test_a_flood_is_cut_off(kind, endpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(client, "PROBES", dict.fromkeys(client.PROBES, 1))
+    endpoint(FLOODS.get(kind) or bomb(kind))
+    with pytest.raises(JudgeFailed, match="3 of 3 pairs have no preference"):
+        judge(make_pairs(3), options(timeout_s=5.0), tmp_path)
+
+
+def test_the_key_does_not_follow_a_redirect(endpoint, tmp_path):
+    with serving(sent(ANSWER)) as (elsewhere, got):
+        endpoint(sent(b"{}", "307 Temporary", f"Location: {elsewhere}/chat/completions\r\n"))
+        with pytest.raises(JudgeFailed, match="a redirect to .*, which is not followed"):
+            judge(make_pairs(3), options(), tmp_path)
+    assert not got
+
+
+def test_cookies_are_not_kept_and_netrc_is_not_read(endpoint, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login mallory password stolen\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".netrc").write_text("default login mallory password stolen\n")
+    _, heads = endpoint(sent(ANSWER, headers="Set-Cookie: a=b; Path=/\r\n"))
+    judge(make_pairs(5), options(in_flight=1), tmp_path)
+    told = b"".join(heads)
+    assert b"cookie" not in told.lower() and f"Bearer {KEY}".encode() in told and b"Basic" not in told
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+def test_a_proxy_is_that_of_the_environment_for_the_address(name, monkeypatch):
+    for each in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(each, raising=False)
+    assert door._proxy("http://judge.example/v1/") is None
+    monkeypatch.setenv(name, "http://127.0.0.1:3128")
+    assert door._proxy("http://judge.example/v1/") == (None if name == "ALL_PROXY" else "http://127.0.0.1:3128")
+    assert door._proxy("https://judge.example/v1/") is None
+    monkeypatch.setenv("NO_PROXY", "judge.example")
+    assert door._proxy("http://judge.example/v1/") is None

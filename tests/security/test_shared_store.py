@@ -1,0 +1,152 @@
+"""A store that a group shares by intent: two users work in it, what one publishes serves the other, and what becomes
+code stays each one's own.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.judge.test_ledger import question, told
+from tests.store.test_store import ARTIFACT
+from winsweep import ownership
+from winsweep.attempt import arrays, history
+from winsweep.attempt import spec as specs
+from winsweep.errors import Damaged, NotOwn
+from winsweep.judge.ledger import Ledger
+from winsweep.placement import Placement
+from winsweep.store import manifest
+from winsweep.store.store import Store
+
+from .forged import NOBODY
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+KEY = ARTIFACT.key
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that the group may write, whose new files are the group's; where another user comes to it."""
+    above = Path(tempfile.mkdtemp(prefix="winsweep-shared-"))
+    above.chmod(0o755)
+    folder = above / "store"
+    folder.mkdir()
+    os.chown(folder, -1, NOBODY)
+    folder.chmod(0o2775)
+    before = os.umask(0o002)
+    yield folder
+    os.umask(before)
+    shutil.rmtree(above)
+
+
+def as_another(act: Callable[[], object]) -> object:
+    """What `act` returns (plain types) or raises (its words), done by a user of the group."""
+    read, write = os.pipe()
+    if not (pid := os.fork()):
+        try:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+            ownership._trusted.cache_clear()
+            ownership._is_own_group.cache_clear()
+            said = json.dumps(act())
+        except BaseException as e:
+            said = json.dumps(f"{type(e).__name__}: {e}")
+        os.write(write, said.encode())
+        os._exit(0)
+    os.close(write)
+    with open(read) as answer:
+        found = json.loads(answer.read())
+    os.waitpid(pid, 0)
+    return found
+
+
+def publish(root: Path) -> int:
+    store = Store(root).open()
+    claim = store.claim(KEY, "me", lambda _: False)
+    specs.write(specs.make(ARTIFACT, store.root, Path("s.yaml"), {}, Placement()), store.work(KEY) / "spec.json")
+    specs.read(store.work(KEY) / "spec.json")
+    (claim.out / "record.json").write_text(json.dumps({"owner": "me"}))
+    store.publish(ARTIFACT.name, claim)
+    claim.end({"kind": "done"})
+    return claim.number
+
+
+def test_what_one_user_began_another_goes_on_with_and_both_use_the_result(shared):
+    mine = Store(shared).open().claim(KEY, "mine", lambda _: False)
+    specs.write(specs.make(ARTIFACT, shared, Path("s.yaml"), {}, Placement()), mine.root / "spec.json")
+    assert as_another(lambda: publish(shared)) == 2 and not mine.still_held()
+    store = Store(shared).open()
+    assert store.has(KEY) and history.failures(store, [KEY]) == {}
+    manifest.verify(store.find(KEY))  # data is known by its manifest, whoever wrote it
+    with pytest.raises(NotOwn, match=f"owned by user .*{NOBODY}.*copy it to a file of your own"):
+        specs.read(store.work(KEY) / "spec.json")
+
+
+def test_judgements_of_one_user_serve_the_other(shared):
+    mine = Ledger(Store(shared).open().root / ".judged/j", {"judge": "j"})
+    mine.find([question(1), question(2)])
+    mine.add(question(1), told())
+    mine.close()
+
+    def other() -> list[int]:
+        theirs = Ledger(shared / ".judged/j", {"judge": "j"})
+        found = theirs.find([question(1), question(2)])
+        theirs.add(question(2), told(1.5))
+        theirs.close()
+        return [len(found), *theirs.tokens]
+
+    assert as_another(other) == [1, 200, 2]
+    assert mine.news() == {question(2): told(1.5)} and mine.tokens == [200, 2]
+
+
+def test_jobs_of_one_user_are_not_seen_as_the_others(shared):
+    root = Store(shared).open().root
+    told_to = [[specs.make(ARTIFACT, root, Path("s.yaml"), {}, Placement())]]
+    folder, _ = arrays.open_folder(root, "make", [[KEY]], told_to)
+    assert len(arrays.open_arrays(root)) == 1
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, 4321, NOBODY)
+    assert as_another(lambda: len(arrays.open_arrays(shared))) == 0
+    assert "owned by user" in str(as_another(lambda: len(arrays.specs_of(folder, 0))))
+
+
+def test_that_a_store_is_shared_is_told_once_to_each(shared):
+    Store(shared).open()
+    said = ownership.told_once(shared)
+    assert "can write it. Others may change" in said and f"chmod -R go-w {shared}" in said
+    assert ownership.told_once(shared) == "" and "can write it" in str(as_another(lambda: ownership.told_once(shared)))
+    shared.chmod(0o755)
+    (shared / ".cache/told-0").unlink()
+    assert ownership.told_once(shared) == ""
+
+
+def test_a_file_that_another_user_changed_in_a_result_is_found(shared):
+    publish(shared)
+    made = Store(shared).find(KEY)
+    assert as_another(lambda: (made / "record.json").write_text("{}")) == 2
+    with pytest.raises(Damaged, match=r"record\.json: found 2 bytes"):
+        manifest.verify(made)
+
+
+def test_a_result_that_another_user_made_up_whole_is_data_that_nothing_tells_from_yours(shared):
+    """What cannot be prevented where others may write: docs/explanation/security.md says so."""
+    publish(shared)
+
+    def replace() -> int:
+        made = Store(shared).find(KEY)
+        (made / "manifest.json").unlink()
+        (made / "record.json").write_text(json.dumps({"owner": "me", "forged": True}))
+        manifest.seal(made)
+        return 1
+
+    assert as_another(replace) == 1
+    manifest.verify(Store(shared).find(KEY))
+    shared.chmod(0o755)
+    for path in shared.rglob("*"):
+        path.chmod(path.stat().st_mode & ~0o022)
+    assert "PermissionError" in str(as_another(replace))  # after chmod -R go-w
