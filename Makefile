@@ -62,6 +62,11 @@ check: install
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 
+.PHONY: fuzz
+# Files of an enemy, on new cases for so many hours each; `make test` has a few hundred, always the same. A count of each is printed.
+fuzz: install
+	WINSWEEP_FUZZ_S=$$(( $(or $(HOURS),1) * 3600 )) $(BIN)/python -m pytest -s tests/fuzz $(if $(ONLY),-k $(ONLY))
+
 # All of tests/slurm on the SLURM of Debian 13, as root; half an hour. Debian 13 is downloaded once, to ~/.cache/winsweep/trixie (1 GB).
 # make slurm-24 TESTS=tests/slurm/test_study.py: only these. WINSWEEP_ACCOUNTING=1 make slurm-24: with slurmdbd behind all of them.
 slurm-24: install

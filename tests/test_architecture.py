@@ -64,6 +64,7 @@ PURE = (
     "placement",
     "gpu_memory",
     "errors",
+    "quoting",
     "escapes",
     "zero",
     "layout",
@@ -192,7 +193,7 @@ def test_every_module_and_public_class_says_what_it_is():
 
 @pytest.mark.parametrize(
     "command",
-    ["sweep", "status", "prune", "logs", "doctor", "one", "score", "validate", "init", "report", "export", "track"],
+    ("sweep status prune fsck logs doctor one score validate init report export archive reproduce track".split()),
 )
 def test_launch_commands_start_without_heavy_imports(command):
     done = subprocess.run(

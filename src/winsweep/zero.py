@@ -7,6 +7,7 @@ from pathlib import Path
 
 from winsweep import paths
 from winsweep.errors import BadData, BadStudy
+from winsweep.quoting import quoted
 from winsweep.study.recipe import Recipe
 
 AUTO = "auto"
@@ -60,7 +61,7 @@ def read_zero(path: Path) -> dict:
     except BadData as error:
         raise BadStudy(str(error)) from None
     if not isinstance(config, dict):
-        raise BadStudy(f"{path}: found {config!r}; a mapping is legal")
+        raise BadStudy(f"{path}: found {quoted(config)}; a mapping is legal")
     _check_top(path, config)
     _check_zero(path, config.get("zero_optimization"))
     return config

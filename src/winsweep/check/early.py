@@ -153,7 +153,17 @@ def _unseen(check: Artifact) -> list[dict]:
 
 def _published(workspace: Workspace, checks: Sequence[Artifact]) -> dict[str, dict]:
     there = workspace.store.published()
-    return {a.key: json.loads((there[a.key] / "findings.json").read_bytes()) for a in checks if a.key in there}
+    read = {a.key: _told(there[a.key] / "findings.json") for a in checks if a.key in there}
+    return {key: told for key, told in read.items() if told}  # a damaged one is as one that is not there
+
+
+def _told(path: Path) -> dict:
+    """What a check found; nothing where the file is not what a check writes."""
+    try:
+        told = json.loads(path.read_bytes())
+        return told if [Finding(**f) for f in told["findings"]] and isinstance(told["facts"], dict) else {}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}
 
 
 def _at_hand(workspace: Workspace, check: Artifact) -> str | None:
@@ -175,9 +185,10 @@ def _memory(workspace: Workspace) -> Path:
 
 def _remembered(workspace: Workspace) -> dict[str, dict]:
     try:
-        return json.loads(_memory(workspace).read_bytes())
-    except (FileNotFoundError, ValueError):
+        known = json.loads(_memory(workspace).read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _look(asked: dict[str, dict]) -> dict[str, dict]:

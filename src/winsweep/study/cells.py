@@ -19,6 +19,8 @@ from winsweep.study.selection import Selection
 from winsweep.study.starts import ModelEntry, Point, Start, read_starts
 from winsweep.study.trajectory import at_epoch, stopped
 
+MOST_LABEL = 200  # letters of a cell's name; its directories have some more, and file systems allow 255
+
 
 class Varying(NamedTuple):
     """What outputs hang on beside model and arm."""
@@ -71,6 +73,12 @@ class Cells:
         reference = self.reference(arm, entry.name)
         other = reference if isinstance(reference, LocalFile) else self.generation(entry, reference, seed, point)
         label, varies = self.label(entry, arm, seed, point), self.hangs_on(entry, arm).point
+        if len(label) > MOST_LABEL:
+            raise self.root.error(
+                f"found a cell whose name has {len(label)} letters, {label}",
+                f"{MOST_LABEL} at most are legal: it names files",
+                "shorten the names of its model or task, or take fields out of grid:",
+            )
         return Cell(
             label,
             entry.name,
