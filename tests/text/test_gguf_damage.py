@@ -109,6 +109,11 @@ MANY = 2**62
             b"output_norm.weight" + struct.pack("<I", 2**31),
             "has 2147483648 dimensions",
         ),
+        (
+            b"general.architecture\x08\0\0\0" + struct.pack("<Q", 5) + b"llama",
+            b"general.architecture\x08\0\0\0" + struct.pack("<Q", 5) + b"mummy",
+            r"cannot be read \(ValueError: GGUF model with architecture mummy .*type pip install gguf, or name another",
+        ),
         (b"general.architecture", b"general.architectura", "it names no general.architecture"),
     ],
 )
