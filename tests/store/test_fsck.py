@@ -138,6 +138,13 @@ def test_what_a_person_keeps_beside_the_results_is_no_damage(copy):
     assert [one.place for one in checked(copy) if one.kind == "damaged"] == ["judge/notes.txt"]
 
 
+@pytest.mark.parametrize("told", ["[]", "{", '{"/a|1|2|3": "not a digest"}'])
+def test_a_cache_that_is_none_is_told_and_stops_no_study(told, copy, made):
+    (copy / ".cache/digests.json").write_text(told)
+    assert [one.place for one in checked(copy)] == [".cache/digests.json"]
+    assert open_workspace(made.study.path, copy).wanted == made.wanted
+
+
 def test_large_files_are_read_by_threads_of_their_own(copy, monkeypatch):
     monkeypatch.setattr(published, "LARGE", 1)
     assert checked(copy) == []

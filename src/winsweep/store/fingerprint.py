@@ -18,9 +18,10 @@ class Fingerprints:
     def __init__(self, cache: Path) -> None:
         self.cache = cache
         try:
-            self.known: dict[str, str] = json.loads(cache.read_bytes())
-        except (FileNotFoundError, ValueError):
-            self.known = {}
+            found = json.loads(cache.read_bytes())
+        except (FileNotFoundError, ValueError, RecursionError):
+            found = {}
+        self.known: dict[str, str] = found if isinstance(found, dict) else {}
         self._before = dict(self.known)
 
     def __call__(self, path: Path) -> LocalFile:
