@@ -67,7 +67,8 @@ class Placement:
     #: `login`: on the machine of the launcher, for stages that need the internet. `with_input`: right after the
     #: finetune or model that it is made from and in the same task, if that is submitted at the same time (then only
     #: `ranks`, `threads` and `timeout_s` of this count); else in one task with what its stage makes of the same model,
-    #: so that this is loaded once for all of them
+    #: so that this is loaded once for all of them; a judgement is in the task of its answers, unless its reference is
+    #: yet to be made by another
     where: Literal["nodes", "login", "with_input"] = "nodes"
 
     @property

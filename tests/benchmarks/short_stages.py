@@ -5,6 +5,7 @@ What judges and makes the table is real; of a pretraining, finetune or generatio
 read.
 """
 
+import json
 import os
 import re
 import shutil
@@ -33,6 +34,12 @@ seeds: [0]
 instructions: {from: toy, part: dev}
 compare: {judge: reference_overlap, reference: {task: t0}}
 """
+# no cell waits for another
+APART = (
+    STUDY.replace("name: many", "name: apart")
+    .replace("{task: t0}", "{outputs: reference.json}")
+    .replace("{from: toy, part: dev}", "{from: jsonl, path: asked.jsonl}")
+)
 NUM_ROWS = 4  # of instructions and answers
 SHORT = {
     "prepare": """
@@ -166,10 +173,19 @@ def copy_checkout(folder: Path) -> Path:
     return folder
 
 
-def study_text(num_tasks: int, num_seeds: int) -> str:
+def study_text(num_tasks: int, num_seeds: int, text: str = STUDY) -> str:
     """A study of so many tasks, and as many cells as that times its seeds."""
     tasks = ", ".join(f"t{n}: {{from: toy, num_examples: {n + 1}}}" for n in range(num_tasks))
-    return STUDY % (tasks, ", ".join(map(str, range(num_seeds))))
+    return text % (tasks, ", ".join(map(str, range(num_seeds))))
+
+
+def write_apart(folder: Path, num_tasks: int, num_seeds: int) -> Path:
+    """The file of such a study whose cells are compared with a file of outputs, so that none waits for another."""
+    rows = [{"instruction": f"Which number is {n}?", "dataset": "toy"} for n in range(NUM_ROWS)]
+    (folder / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "reference.json").write_text(json.dumps([row | {"output": "1 it is"} for row in rows]))
+    (folder / "study.yaml").write_text(study_text(num_tasks, num_seeds, APART))
+    return folder / "study.yaml"
 
 
 def untrained_text(num_models: int, num_arms: int) -> str:

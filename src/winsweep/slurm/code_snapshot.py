@@ -1,10 +1,12 @@
 """A code snapshot for one submission: queued jobs run what was there when they were submitted."""
 
+import compileall
 import hashlib
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from winsweep import layout
 from winsweep.errors import BadStudy
@@ -39,6 +41,10 @@ def _copy(files: Mapping[Path, Path], target: Path, stamp: str) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, to)
     (tmp / "COMMIT").write_text(stamp)
+    # else each of a thousand tasks that begin at once does it, or every task where Python may not write what it compiled
+    compileall.compile_dir(
+        tmp, quiet=2, stripdir=tmp, prependdir=target, invalidation_mode=PycInvalidationMode.TIMESTAMP
+    )
     try:
         os.rename(tmp, target)
     except OSError:  # another launcher made the same copy first
