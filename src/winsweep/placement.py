@@ -50,6 +50,8 @@ class Placement:
     gpu_type: str | None = None
     #: memory of each GPU, where its type does not say it: a dry run compares it with what a model needs [GB]
     gpu_memory_gb: int | None = None
+    #: leave out cells whose models do not fit GPU, node or disk by an estimate; `false` runs them all the same
+    check_memory: bool = True
     #: which option of sbatch asks for GPUs
     gpus_by: Literal["gpus-per-node", "gres", "gpus-per-task"] = "gpus-per-node"
     #: shell lines that run on each node before a rank, such as `module load`; with pyxis on the first node alone,

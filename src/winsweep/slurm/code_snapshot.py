@@ -41,7 +41,7 @@ def _copy(files: Mapping[Path, Path], target: Path, stamp: str) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, to)
     (tmp / "COMMIT").write_text(stamp)
-    # else each of a thousand tasks that begin at once does it, or every task where Python may not write what it compiled
+    # else each of a thousand tasks that begin at once does, or every one where Python may not write what it compiled
     compileall.compile_dir(
         tmp, quiet=2, stripdir=tmp, prependdir=target, invalidation_mode=PycInvalidationMode.TIMESTAMP
     )

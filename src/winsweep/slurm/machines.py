@@ -33,14 +33,14 @@ def machine(placed: Placement, found: Mapping[str, Partition]) -> Machine:
     return Machine(said or least, most, sum(k.num for k, num in kinds if num == most))
 
 
-def gpu_gb(is_asked: bool) -> Callable[[Placement], float | None]:
-    """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked only if it
-    `is_asked` for any.
+def gpu_gb() -> Callable[[Placement], float | None]:
+    """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked once, and only
+    when that is.
     """
-    found = inventory.partitions() if is_asked else {}
+    found = cache(inventory.partitions)
 
     def of(placed: Placement) -> float | None:
-        return gpu_memory.by_name([word for k in gpu_kinds(placed, found) for word in names(k)])
+        return gpu_memory.by_name([word for k in gpu_kinds(placed, found()) for word in names(k)])
 
     return of
 

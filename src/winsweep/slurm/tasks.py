@@ -65,7 +65,7 @@ def tasks_of(todo: list[Artifact], placements: Placements) -> list[Task]:
     return [tuple(task) for task in tasks]
 
 
-def _followed(a: Artifact, made: Mapping[str, object]) -> list[str]:
+def _followed(a: Artifact, made: Mapping[object, object]) -> list[str]:
     """Keys of what may have a result in its task; `made`: the keys of what is made now to their tasks."""
     if a.stage != "judge":
         return [i.key for i in a.inputs.values() if i.stage in LINE]
