@@ -183,10 +183,11 @@ def told_first(workspace: Workspace, cluster: Cluster) -> Workspace:
     items = workspace.plan(workspace.facts())
     rows = early.quick(workspace, items)
     wrong = [f"{r.of}: {r.finding.what}: {r.finding.text}" for r in rows if r.finding.verdict == "problem"]
-    left, too_much = early.without(workspace, items, rows), []
+    left = early.without(workspace, items, rows)
     if cluster.kind == "slurm" or gpus.here():
-        left, too_much = too_large.without(left, items, cluster, gpu_gb(cluster))
-    print("".join(f"error: {line}\n" for line in (*wrong, *too_much)), end="", file=sys.stderr)
+        left, too_large_lines = too_large.without(left, items, cluster, gpu_gb(cluster))
+        wrong += too_large_lines
+    print("".join(f"error: {line}\n" for line in wrong), end="", file=sys.stderr)
     if out := [
         name
         for of, kept in ((workspace.judged, left.judged), (workspace.analyses, left.analyses))
