@@ -9,6 +9,7 @@ import pytest
 from winsweep import layout
 from winsweep.check import room, too_large
 from winsweep.cluster_file import read_cluster
+from winsweep.slurm import machines
 from winsweep.workspace import open_workspace
 
 STUDY = """\
@@ -75,6 +76,12 @@ def test_a_cluster_is_asked_only_of_what_the_file_does_not_say(tmp_path):
     )
     assert asked and all(placed.gpu_type == "fast" for placed in asked)
     assert any("it has 40 GB" in line for line in told[1])
+
+
+def test_where_slurm_does_not_answer_nothing_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    more = ", gpu_type: fast"
+    assert left(tmp_path, more, f", generate: {{gpus_per_rank: 1{more}}}", machines.gpu_gb())[1] == []
 
 
 def test_a_node_must_hold_what_is_kept_away_from_its_gpus_and_a_disk_what_is_written(tmp_path, monkeypatch):

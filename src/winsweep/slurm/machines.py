@@ -8,6 +8,7 @@ from functools import cache
 from winsweep import gpu_memory
 from winsweep.check import auto_placement
 from winsweep.check.auto_placement import Machine
+from winsweep.errors import ClusterDown
 from winsweep.placement import Cluster, Placement
 from winsweep.slurm import inventory, partition_check
 from winsweep.slurm.inventory import Kind, Partition
@@ -35,9 +36,15 @@ def machine(placed: Placement, found: Mapping[str, Partition]) -> Machine:
 
 def gpu_gb() -> Callable[[Placement], float | None]:
     """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked once, and only
-    when that is.
+    when that is. Not known where it does not answer.
     """
-    found = cache(inventory.partitions)
+
+    @cache
+    def found() -> Mapping[str, Partition]:
+        try:
+            return inventory.partitions()
+        except ClusterDown:
+            return {}
 
     def of(placed: Placement) -> float | None:
         return gpu_memory.by_name([word for k in gpu_kinds(placed, found()) for word in names(k)])
