@@ -3,7 +3,7 @@ what would fit, and left out before anything is spent.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 
 from winsweep import gpu_memory, screen
@@ -81,7 +81,7 @@ def _finding(
     placed: Placement,
     gpu_gb: Callable[[Placement], float | None],
     facts: Facts,
-    begun: set[str],
+    begun: Set[str],
 ) -> Finding:
     """The first problem of GPU, node and disk, or what is said of the GPU."""
     size, known = size_of(a, facts) or 0.0, facts_of(a, facts)
