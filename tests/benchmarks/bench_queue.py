@@ -33,6 +33,7 @@ all: {partition: main, time_min: 60, signal_s: 30, timeout_s: 600}
 stages: {collect: {where: with_input}, generate: {where: with_input}, judge: {where: with_input}}
 """
 STAGES = ("finetune", "collect", "generate", "judge")
+CLOCK = "SC_CLK_TCK"
 LOOK_S, STATUS_S, FINALIZER_S = 30.0, 600.0, 2.0
 
 
@@ -69,11 +70,11 @@ def processes(word: bytes, within: str) -> dict[str, dict[str, float]]:
             words = (at / "cmdline").read_bytes().split(b"\0")
             if (word not in words and not words[0].endswith(word)) or within.encode() not in b" ".join(words):
                 continue
-            ticks = (at / "stat").read_text().rpartition(")")[2].split()
+            spent = (at / "stat").read_text().rpartition(")")[2].split()
             memory = dict(re.findall(r"(VmHWM|VmRSS):\s+(\d+)", (at / "status").read_text()))
         except OSError:
             continue
-        cpu = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+        cpu = (int(spent[11]) + int(spent[12])) / os.sysconf(CLOCK)
         found[at.name] = {"cpu_s": cpu, "mb": int(memory["VmRSS"]) >> 10, "peak_mb": int(memory["VmHWM"]) >> 10}
     return found
 
