@@ -149,6 +149,12 @@ def _gradients(zero: Mapping[str, Any], model: Model, part: float, on_host: bool
     return buckets + 4 * ((model.trained if stage == 1 else part) + (0 if is_bf16 else part))
 
 
+def on_hosts(model: Model, zero: Mapping[str, Any]) -> float:
+    """What `model` needs in the memory of all nodes together with `zero`: what is kept away from the GPUs."""
+    optimizer = 16 * model.trained if _is_off(zero, "offload_optimizer") else 0.0  # with gradients, which it is fed
+    return optimizer + (model.num_bytes if _is_off(zero, "offload_param") else 0.0)
+
+
 def _is_off(zero: Mapping[str, Any], what: str) -> bool:
     return zero.get(what, {}).get("device", "none") != "none"
 

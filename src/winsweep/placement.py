@@ -50,6 +50,8 @@ class Placement:
     gpu_type: str | None = None
     #: memory of each GPU, where its type does not say it: a dry run compares it with what a model needs [GB]
     gpu_memory_gb: int | None = None
+    #: leave out cells whose models do not fit GPU, node or disk by an estimate; `false` runs them all the same
+    check_memory: bool = True
     #: which option of sbatch asks for GPUs
     gpus_by: Literal["gpus-per-node", "gres", "gpus-per-task"] = "gpus-per-node"
     #: shell lines that run on each node before a rank, such as `module load`; with pyxis on the first node alone,
@@ -67,7 +69,8 @@ class Placement:
     #: `login`: on the machine of the launcher, for stages that need the internet. `with_input`: right after the
     #: finetune or model that it is made from and in the same task, if that is submitted at the same time (then only
     #: `ranks`, `threads` and `timeout_s` of this count); else in one task with what its stage makes of the same model,
-    #: so that this is loaded once for all of them
+    #: so that this is loaded once for all of them; a judgement is in the task of its answers, unless its reference is
+    #: yet to be made by another
     where: Literal["nodes", "login", "with_input"] = "nodes"
 
     @property

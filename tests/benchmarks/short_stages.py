@@ -5,6 +5,7 @@ What judges and makes the table is real; of a pretraining, finetune or generatio
 read.
 """
 
+import json
 import os
 import re
 import shutil
@@ -33,6 +34,12 @@ seeds: [0]
 instructions: {from: toy, part: dev}
 compare: {judge: reference_overlap, reference: {task: t0}}
 """
+# no cell waits for another
+APART = (
+    STUDY.replace("name: many", "name: apart")
+    .replace("{task: t0}", "{outputs: reference.json}")
+    .replace("{from: toy, part: dev}", "{from: jsonl, path: asked.jsonl}")
+)
 NUM_ROWS = 4  # of instructions and answers
 SHORT = {
     "prepare": """
@@ -101,15 +108,15 @@ codes = [
 os.write(said, f"{len(codes)} made, {sum(map(bool, codes))} failed\\n".encode())
 """
 
-# Attempts make all but most answers and judgements, as many of these as serve as patterns; the others are written like
-# one of those, with the names that belong to them.
+# Attempts make as many finetunes, models, answers and judgements as serve as patterns; the others are written like one
+# of those, with the names that belong to them.
 COPY = (
     MAKE.split("present, said, flag")[0].replace("share = ", "num_left = ").replace("float(", "int(")
     + """\
 import json
 from winsweep.store import manifest
 said, flag, there = os.dup(1), StopFlag(), workspace.store.published()
-FILES = {"generate": "outputs.json", "judge": "annotations.json"}
+FILES = {"finetune": "log.jsonl", "collect": "made.txt", "generate": "outputs.json", "judge": "annotations.json"}
 OUTPUTS = {"generator_1": "reference", "generator_2": "candidate"}
 NUM_PATTERNS = 20
 
@@ -117,10 +124,12 @@ def names(a):
     used = {"generator": a.name.partition("/")[2]} if a.stage == "generate" else {}
     return used | {name: a.inputs[i].name.partition("/")[2] for name, i in OUTPUTS.items() if i in a.inputs}
 
-def write(a, record, rows):
+def write(a, record, text):
     inputs = {name: i.key for name, i in a.inputs.items()}
+    if a.stage in ("generate", "judge"):
+        text = json.dumps([row | names(a) for row in json.loads(text)]).encode()
     texts = {
-        FILES[a.stage]: json.dumps([row | names(a) for row in rows]).encode(),
+        FILES[a.stage]: text,
         "record.json": json.dumps(record | {"name": a.name, "params": a.plain_params, "inputs": inputs}).encode(),
     }
     texts["manifest.json"] = json.dumps({name: manifest.entry_of(text) for name, text in texts.items()}).encode()
@@ -140,8 +149,8 @@ for n, a in enumerate(todo):
     else:
         num_made += not make(spec_of(workspace, a, placed.of(a.stage, a.label)), 0, 1, f"slurm-1_{n}.0", flag)
         if own is not None and ".t0" not in a.label:
-            texts = [(store / a.name / name).read_bytes() for name in ("record.json", FILES[a.stage])]
-            own.append(tuple(map(json.loads, texts)))
+            record, text = [(store / a.name / name).read_bytes() for name in ("record.json", FILES[a.stage])]
+            own.append((json.loads(record), text))
 os.write(said, f"{num_made} made, {len(todo) - num_made} written, {len(left)} left\\n".encode())
 """
 )
@@ -166,10 +175,19 @@ def copy_checkout(folder: Path) -> Path:
     return folder
 
 
-def study_text(num_tasks: int, num_seeds: int) -> str:
+def study_text(num_tasks: int, num_seeds: int, text: str = STUDY) -> str:
     """A study of so many tasks, and as many cells as that times its seeds."""
     tasks = ", ".join(f"t{n}: {{from: toy, num_examples: {n + 1}}}" for n in range(num_tasks))
-    return STUDY % (tasks, ", ".join(map(str, range(num_seeds))))
+    return text % (tasks, ", ".join(map(str, range(num_seeds))))
+
+
+def write_apart(folder: Path, num_tasks: int, num_seeds: int) -> Path:
+    """The file of such a study whose cells are compared with a file of outputs, so that none waits for another."""
+    rows = [{"instruction": f"Which number is {n}?", "dataset": "toy"} for n in range(NUM_ROWS)]
+    (folder / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "reference.json").write_text(json.dumps([row | {"output": "1 it is"} for row in rows]))
+    (folder / "study.yaml").write_text(study_text(num_tasks, num_seeds, APART))
+    return folder / "study.yaml"
 
 
 def untrained_text(num_models: int, num_arms: int) -> str:
@@ -192,9 +210,8 @@ def make_results(checkout: Path, study: Path, store: Path, cluster: Path, share:
 
 
 def copy_results(checkout: Path, study: Path, store: Path, cluster: Path, num_left: int) -> str:
-    """Make what is missing of a study of `untrained_text` but answers and judgements of its last `num_left` cells. Most
-    answers and judgements are written like some that attempts made: to every command they are the same, and thousands
-    take seconds.
+    """Make what is missing of a study but answers and judgements of its last `num_left` cells. Most of it is written
+    like some that attempts made: to every command that is the same, and thousands take seconds.
     """
     env = os.environ | {"PYTHONPATH": str(checkout / "src"), "STAGE_S": "0", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", COPY, str(study), str(store), str(cluster), str(num_left)]

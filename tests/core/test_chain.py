@@ -3,7 +3,7 @@
 import pytest
 
 from tests.core.chains import BY_STAGE, cells, chain, seeds, sound, together
-from winsweep.artifact import Artifact
+from winsweep.artifact import Artifact, closure
 from winsweep.placement import Placement, Placements
 from winsweep.slurm.batch_script import ranges
 from winsweep.slurm.chain import After
@@ -49,6 +49,24 @@ def test_what_is_placed_with_its_input_shares_its_task():
     ]
     # also what the answers are made from
     assert set(next(a for a in found if a.stage == "finetune").after) == {After(0), After(1)}
+
+
+def test_a_judgement_placed_with_its_answers_waits_for_no_other_cell():
+    """With a reference that is there, or is the answers themselves, it is in their task, else in one of its own."""
+    wanted, placed = cells(3), together("collect", "generate", "judge")
+    found = chain(wanted, placed=placed)
+    assert sound(found) and sorted((a.title, len(a.tasks)) for a in found if a.stage in ("finetune", "judge")) == [
+        ("finetune+collect+generate", 2),
+        ("finetune+collect+generate+judge", 1),
+        ("judge", 2),
+    ]
+    reference = wanted[0].inputs["candidate"]
+    there = {a.key for a in closure([reference])}
+    found = chain(wanted, placed=placed, present=there)
+    assert sorted((a.title, len(a.tasks)) for a in found if a.stage in ("finetune", "judge")) == [
+        ("finetune+collect+generate+judge", 2),
+        ("judge", 1),
+    ]
 
 
 def test_what_is_placed_with_an_input_that_is_there_goes_alone():

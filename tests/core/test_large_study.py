@@ -122,6 +122,13 @@ def test_no_look_grows_faster_than_the_study(costs):
     assert not over, "calls for a study, and for one of twice as many cells"
 
 
+def test_why_tasks_wait_is_worded_once_for_all_of_them(costs):
+    """Else each of ten thousand reasons is held against sixty patterns, which is most of a status."""
+    small, large = costs["lines of a queue"]
+    num_waiting_more = NUM_MODELS * SMALL // 4
+    assert (large["calls"] - small["calls"]) / num_waiting_more < 200
+
+
 def test_between_two_looks_there_are_five_minutes_at_most(tmp_path):
     watcher = Watcher(waiting(tmp_path / "small", 4))
     assert [watcher.pause_s(took_s) for took_s in (0.0, 1.0, 30.0)] == [2.0, 50.0, 300.0]

@@ -1,5 +1,9 @@
 """The script of a rank when setup lines, variables or the store's name get in its way."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.core.test_node_environment import run_task
@@ -27,6 +31,15 @@ def test_no_setup_line_and_no_variable_hides_why_a_rank_did_not_begin(line, name
 def test_a_setup_line_that_takes_in_what_follows_is_refused_before_it_is_submitted(line, tmp_path):
     with pytest.raises(BadStudy, match="each line must be a whole command of bash"):
         run_task(Placement(setup=(line,)), tmp_path)
+
+
+def test_the_code_that_jobs_run_is_compiled_for_them(tmp_path):
+    code = take_snapshot(tmp_path)
+    words = [sys.executable, "-v", "-c", "import winsweep.errors; print(winsweep.errors.__cached__)"]
+    done = subprocess.run(words, env={"PYTHONPATH": str(code / "src")}, capture_output=True, text=True, timeout=60)
+    cached = Path(done.stdout.strip())
+    assert cached.is_file() and cached.is_relative_to(code)
+    assert f"matches {cached.parents[1]}/errors.py" in done.stderr, "it is read, not made again"
 
 
 def test_a_store_that_jobs_could_not_read_their_code_from_is_refused(tmp_path):

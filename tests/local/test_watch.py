@@ -39,7 +39,7 @@ FIELDS = {
     "left_s",
     "left_why",
 }
-FIELDS |= {"queue", "retry", "table"}
+FIELDS |= {"queue", "retry", "table", "whole", "states"}
 
 
 def status(bench: Bench, *words: str, code: int = 0, env: dict | None = None) -> str:
@@ -72,7 +72,7 @@ def running(tmp_path_factory):
 
 def test_json_of_a_finished_study_has_every_field_and_nothing_left(finished):
     told = json.loads(status(finished, "--json"))
-    assert told.keys() == FIELDS and told["format"] == 1
+    assert told.keys() == FIELDS and told["format"] == 2 and told["whole"] and told["states"] == {"done": 8}
     assert (told["num_done"], told["num_left"], told["queue"], told["left_s"]) == (8, 0, None, None)
     assert {r["state"] for r in told["results"]} == {c["state"] for c in told["cells"]} == {"done"}
     keys = {r["key"] for r in told["results"]}

@@ -115,8 +115,10 @@ def test_the_rest_of_ten_thousand_cells_goes_through_the_queue_to_the_table(smal
     small_arrays.run("sdiag", "--reset")
     wait_for(lambda: not small_arrays.run("squeue", "-h"), 4 * 3600 - 600)
     assert watch.wait(1200) == 0
-    last = json.loads((tmp_path / "watched").read_bytes().splitlines()[-1])
+    looks = (tmp_path / "watched").read_bytes().splitlines()
+    last = json.loads(looks[-1])
     assert last["num_left"] == 0 and last["num_done"] == num_cells
+    assert all(len(line) < 1e6 for line in looks[1:]), "a line has what changed"
     rows = list(csv.DictReader((study.store / "results/untrained.csv").read_text(encoding="utf-8").splitlines()))
     assert Counter(row["seed"] == "mean" for row in rows)[False] == num_cells
     assert (study.store / "results/untrained.html").stat().st_size < 30e6

@@ -140,14 +140,11 @@ def _finetune(a: Artifact, where: Placement, size: float, has: float | None, fac
     """Weights, gradients and optimizer cannot be less: where they do not fit it is a problem. A row of the longest
     length may never come: where that alone does not fit, it is said.
     """
-    item, tokens = ITEM.get(a.plain_params["recipe"].get("precision"), 4), longest(a, where)
-    model, zeros = model_of(a, size, facts, item, tokens), read_all(layout.DS_CONFIGS)
+    tokens, zeros = longest(a, where), read_all(layout.DS_CONFIGS)
+    model, choice, need = _run(a, where, size, has, facts)
     if where.zero in zeros and not gpu_memory.takes(model, zeros[where.zero]):
         told = f"{where.zero} for {a.label}, whose base is in 4 bits: its scales are not split over ranks"
         return Finding("problem", "ZeRO of finetune", told, "type zero: zero2")
-    choice, need = gpu_memory.least(model, zeros, where.ranks, where.zero, where.recompute)
-    if has and (fits := gpu_memory.fitting(model, zeros, where.ranks, has * GB, where.zero, where.recompute)):
-        choice, need = fits, gpu_memory.needed(model, zeros[fits.zero], where.ranks, fits.recompute)
     what = "GPU of finetune"
     told = f"{amount(need.state)} at least for {a.label}, {_on(where, choice)}"
     if need.activations:
@@ -161,6 +158,41 @@ def _finetune(a: Artifact, where: Placement, size: float, has: float | None, fac
         rows = f"rows of {tokens:,} tokens do not fit: {gpu_memory.advice(model, zeros, where.ranks, has * GB)}"
         return Finding("unknown", what, told, f"{rows}, or lower recipe.max_tokens")
     return Finding("ok", what, told)
+
+
+def _run(
+    a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]
+) -> tuple[gpu_memory.Model, gpu_memory.Choice, gpu_memory.Need]:
+    """How a finetune would be run: as its placement says, where that leaves a choice by the first that fits, else by
+    what needs least.
+    """
+    item = ITEM.get(a.plain_params["recipe"].get("precision"), 4)
+    model, zeros = model_of(a, size, facts, item, longest(a, where)), read_all(layout.DS_CONFIGS)
+    if has and (fits := gpu_memory.fitting(model, zeros, where.ranks, has * GB, where.zero, where.recompute)):
+        return model, fits, gpu_memory.needed(model, zeros[fits.zero], where.ranks, fits.recompute)
+    return model, *gpu_memory.least(model, zeros, where.ranks, where.zero, where.recompute)
+
+
+def node(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:
+    """Whether what a finetune keeps away from its GPUs, which have `has` GB, fits the memory of each node that is asked
+    for.
+    """
+    model, choice, _ = _run(a, where, size, has, facts)
+    least = gpu_memory.on_hosts(model, read_all(layout.DS_CONFIGS)[choice.zero]) / where.nodes
+    told = f"{amount(least)} at least for {a.label}, {_on(where, choice)}; mem_gb: {where.mem_gb}"
+    if where.mem_gb and least > where.mem_gb * 2**30:
+        more = f"type mem_gb: {math.ceil(least / 2**30)} or more, or more nodes"
+        return Finding("problem", "memory of each node of finetune", told, more)
+    return Finding("ok", "memory of each node of finetune", told)
+
+
+def own_disk(store: Path, a: Artifact, size: float, facts: Mapping[str, int]) -> Finding:
+    """Whether the disk has room for one finetune's checkpoint and model, whatever else is made."""
+    free, wanted = shutil.disk_usage(_there(store)).free, sum(state_bytes(a, size, facts))
+    told = f"{amount(wanted)} for checkpoint and model of {a.label}; {amount(free)} free at {store}"
+    if wanted > free:
+        return Finding("problem", "disk of finetune", told, "make room, or name a larger disk by --store")
+    return Finding("ok", "disk of finetune", told)
 
 
 def _on(where: Placement, choice: gpu_memory.Choice) -> str:

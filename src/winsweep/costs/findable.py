@@ -1,8 +1,9 @@
 """What a study will be able to find, in words, before it is run: from its numbers of instructions, seeds and arms."""
 
 import json
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from winsweep.workspace import Workspace
 if TYPE_CHECKING:
     from winsweep.stats.power import Noise
 
+MOST = 50.0  # points that a win rate can be from 50
 LARGEST = 100_000_000  # bytes of an earlier table's figures that are read
 
 
@@ -33,16 +35,25 @@ def lines(workspace: Workspace) -> list[str]:
     num_seeds = len({cell.seed for cell in cells})
     noise = _seen(path_of(workspace).with_suffix(".instructions.json")) or power.PUBLISHED
     of_parity = power.detectable(power.of_parity(noise, num, num_seeds), num, num_seeds, len(arms))
-    num_pairs = sum(a[0] == b[0] and a[-1] == b[-1] for a, b in combinations(arms, 2))
-    found = f"an arm {of_parity:.1f} points or more from 50 is found 4 times in 5"
+    num_pairs = sum(math.comb(num_arms, 2) for num_arms in Counter((a[0], a[-1]) for a in arms).values())
+    far = f"an arm {of_parity:.1f} points or more from 50" if of_parity <= MOST else "no arm, however far from 50,"
+    found = f"{far} is found 4 times in 5"
     tests = f"{len(arms):,}"
     if num_pairs:
         apart = power.detectable(power.of_two_arms(noise, num, num_seeds), num, num_seeds, num_pairs)
-        found += f", and so are two arms {apart:.1f} points or more apart"
+        found += _of_pairs(apart, of_parity <= MOST)
         tests += f" and {num_pairs:,}"
     seeds = f"{num_seeds} seeds" if num_seeds > 1 else "1 seed"
     corrected = "" if tests == "1" else f" after Holm's correction for {tests} tests"
     return [f"{num:,} instructions × {seeds}: {found} (p < 0.05{corrected})", f"    assumed: {noise.source}"]
+
+
+def _of_pairs(apart: float, is_parity_found: bool) -> str:
+    """What follows of two arms on what is said of one from 50; no two can be more than 100 points apart."""
+    if apart > 2 * MOST:
+        return "; no two arms are, however far apart"
+    far = f"{apart:.1f} points or more apart"
+    return f", and so are two arms {far}" if is_parity_found else f"; two arms are that are {far}"
 
 
 def _tested(cells: Sequence[Cell]) -> list[tuple[object, ...]]:

@@ -1,8 +1,8 @@
 """Where a report's numbers come from: the study as it was read, code, machines, judge, and digests of data."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -33,22 +33,34 @@ def provenance(workspace: Workspace) -> dict[str, Any]:
     each value with the number of results; `judge`: its name and options; `models`, `data`: of each `name` and `what`.
     No host, user or path is in it.
     """
-    published = workspace.store.published()
-    records = [read_record(published[a.key]) for a in workspace.order if a.key in published]
-    made = running.commit()
+    made, of_results = running.commit(), _of_results(workspace)
     return {
         "study_text": study_text(workspace),
         "version": metadata.version("winsweep"),
         "commit": running.commit_text(made),
-        "commits": _counted(running.commit_text(r) for r in records if "commit" in r),
-        "python": _counted(r["python"] for r in records if "python" in r),
-        "system": _counted(r["system"] for r in records if "system" in r),
-        "devices": _counted(r["device"] for r in records if "device" in r),
-        "packages": {name: found for name in VERSIONS if (found := _versions(records, name))},
+        **{name: dict(of_results[name].most_common()) for name in ("commits", "python", "system", "devices")},
+        "packages": {name: dict(of_results[name].most_common()) for name in VERSIONS if of_results[name]},
         "judge": _judges(workspace),
         "models": _models(workspace),
         "data": _data(workspace),
     }
+
+
+def _of_results(workspace: Workspace) -> dict[str, Counter[str]]:
+    """How many results have each commit, machine and version of a package; of forty thousand records one at a time is
+    held.
+    """
+    published, found = workspace.store.published(), defaultdict[str, Counter[str]](Counter)
+    for a in workspace.order:
+        record = read_record(published[a.key]) if a.key in published else {}
+        if "commit" in record:
+            found["commits"][running.commit_text(record)] += 1
+        for name, field in (("python", "python"), ("system", "system"), ("devices", "device")):
+            if field in record:
+                found[name][record[field]] += 1
+        for name, version in record.get("packages", {}).items():
+            found[name][version] += 1
+    return found
 
 
 def study_text(workspace: Workspace) -> str:
@@ -128,11 +140,3 @@ def _source(model: Model) -> str:
     if isinstance(model.source, LocalFile):
         return f"a directory, sha256 {model.source.sha256}"
     return f"starts from {starts_text(model)}" if isinstance(model.source, Training) else "pretrained by the study"
-
-
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(values).most_common())
-
-
-def _versions(records: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
-    return _counted(found for r in records if (found := r.get("packages", {}).get(name)))

@@ -93,8 +93,10 @@ def spec_of(workspace: Workspace, a: Artifact, placed: Placement) -> Spec:
 
 def excluded(workspace: Workspace) -> list[str]:
     """Nodes that this study's attempts died on twice within a day, but never more than a quarter of the cluster."""
-    begun = workspace.store.begun()
-    ends = [e for a in workspace.order if a.key in begun for e in history.ends(workspace.store, a.key)]
+    store, begun = workspace.store, workspace.store.begun()
+    there = store.published()  # by their first attempt: no node was lost with one
+    tried = [a.key for a in workspace.order if a.key in begun and (a.key not in there or store.latest(a.key) != 1)]
+    ends = [e for key in tried for e in history.ends(store, key)]
     now = time.time()
     if not bad_nodes(ends, now):
         return []

@@ -1,11 +1,13 @@
 """A code snapshot for one submission: queued jobs run what was there when they were submitted."""
 
+import compileall
 import hashlib
 import os
 import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from winsweep import layout, ownership
 from winsweep.errors import BadStudy
@@ -49,6 +51,10 @@ def _copy(files: Mapping[Path, Path], target: Path, stamp: str) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, to)
     (tmp / "COMMIT").write_text(stamp)
+    # else each of a thousand tasks that begin at once does, or every one where Python may not write what it compiled
+    compileall.compile_dir(
+        tmp, quiet=2, stripdir=tmp, prependdir=target, invalidation_mode=PycInvalidationMode.TIMESTAMP
+    )
     for path in (tmp, *tmp.rglob("*")):
         path.chmod(path.stat().st_mode & 0o755)
     try:

@@ -142,7 +142,7 @@ def dry_run(workspace: Workspace, cluster: Cluster, chosen: Sequence[str], comma
         cluster.placements,
         seen.items,
         None,
-        machines.gpu_gb(any(x.placement.gpus for x in todo)),
+        machines.gpu_gb(),
         looked,
         detail,
     )

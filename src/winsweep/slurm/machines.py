@@ -8,6 +8,7 @@ from functools import cache
 from winsweep import gpu_memory
 from winsweep.check import auto_placement
 from winsweep.check.auto_placement import Machine
+from winsweep.errors import ClusterDown
 from winsweep.placement import Cluster, Placement
 from winsweep.slurm import inventory, partition_check
 from winsweep.slurm.inventory import Kind, Partition
@@ -33,14 +34,20 @@ def machine(placed: Placement, found: Mapping[str, Partition]) -> Machine:
     return Machine(said or least, most, sum(k.num for k, num in kinds if num == most))
 
 
-def gpu_gb(is_asked: bool) -> Callable[[Placement], float | None]:
-    """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked only if it
-    `is_asked` for any.
+def gpu_gb() -> Callable[[Placement], float | None]:
+    """Memory of the GPUs that a placement may get, by the types that the cluster names; SLURM is asked once, and only
+    when that is. Not known where it does not answer.
     """
-    found = inventory.partitions() if is_asked else {}
+
+    @cache
+    def found() -> Mapping[str, Partition]:
+        try:
+            return inventory.partitions()
+        except ClusterDown:
+            return {}
 
     def of(placed: Placement) -> float | None:
-        return gpu_memory.by_name([word for k in gpu_kinds(placed, found) for word in names(k)])
+        return gpu_memory.by_name([word for k in gpu_kinds(placed, found()) for word in names(k)])
 
     return of
 

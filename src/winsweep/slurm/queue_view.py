@@ -4,7 +4,7 @@ left out.
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from winsweep import failed, screen
@@ -34,7 +34,10 @@ def lines(
     is_verbose: bool = False,
 ) -> list[str]:
     """Everything that is not done, most pressing first, then what is left and until when."""
-    running = [i for i in items if i.state == "running" and not is_waiting(i, queued)]
+    open_ones = {i.artifact.key for i in items if i.state != "done"}
+    begun = [i for i in items if i.state == "running" and not is_waiting(i, queued)]
+    # of a task that makes one result after the other, one runs
+    running = [i for i in begun if not any(need.key in open_ones for need in i.artifact.needs)]
     shares = {i.artifact.key: share_done(workspace, i.artifact.key)[0] for i in running}
     told = (
         [f"ended    {why}"]
@@ -49,6 +52,8 @@ def lines(
             f"         log: {workspace.store.log(i.artifact.key)}",
         ]
     told += [f"running  … and {len(running) - SHOWN} more"] if len(running) > SHOWN and not is_verbose else []
+    later = len(begun) - len(running)
+    told += [f"queued   {later} × come later in the tasks that run"] if later else []
     told += waiting_lines([queued[i.artifact.key] for i in items if i.state == "running" and is_waiting(i, queued)])
     told += [left_line(workspace, items, shares)] if any(i.state == "running" for i in items) else []
     return told + ([f"left out {', '.join(avoided)}: two attempts died there within a day"] if avoided else [])
@@ -68,10 +73,16 @@ def again_lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
 
 def waiting_lines(tasks: Sequence[Task | None]) -> list[str]:
     """A line for each reason, the most frequent first, with the jobs that have it."""
-    counts = Counter(queue.words(t) if t else "was submitted a moment ago" for t in tasks)
-    jobs = {why: sorted({t.job for t in tasks if t and queue.words(t) == why}, key=int) for why in counts}
-    named = {why: f" (job{'s' if len(of) > 1 else ''} {', '.join(of)})" if of else "" for why, of in jobs.items()}
+    said = [queue.words(t) if t else "was submitted a moment ago" for t in tasks]
+    counts, jobs = Counter(said), defaultdict[str, set[str]](set)
+    for why, task in zip(said, tasks, strict=True):
+        jobs[why] |= {task.job} if task else set()
+    named = {why: _jobs(sorted(of, key=int)) for why, of in jobs.items()}
     return [f"queued   {num} × {why}{named[why]}" for why, num in counts.most_common()]
+
+
+def _jobs(ids: Sequence[str]) -> str:
+    return f" (job{'s' if len(ids) > 1 else ''} {', '.join(ids)})" if ids else ""
 
 
 def left_line(workspace: Workspace, items: Sequence[Item], shares: Mapping[str, float]) -> str:

@@ -3,6 +3,7 @@ underscores.
 """
 
 import re
+from functools import lru_cache
 
 from winsweep.command_names import as_typed
 
@@ -91,6 +92,7 @@ COUNTED = (
 WHO = {"qos": "the QOS", "assoc": "your account", "part": "the partition"}
 
 
+@lru_cache(1000)  # of ten thousand tasks in the queue most wait for the same
 def words(said: str) -> str:
     """SLURM's reason in words; one that is not known is shown as it is and said to be unknown."""
     said = said.strip().removeprefix("(") if said.startswith("(") else said

@@ -1,7 +1,7 @@
 """Which results are made by one task, and what it is made from: pure."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from winsweep.artifact import Artifact
 from winsweep.placement import Placements
@@ -40,10 +40,11 @@ def on_nodes(items: Sequence[Item], placements: Placements) -> list[Item]:
 
 
 def tasks_of(todo: list[Artifact], placements: Placements) -> list[Task]:
-    """`todo` (inputs first) as tasks: what is placed with its input follows the trained model that it is made from, if
-    that is made now.
+    """`todo` (inputs first) as tasks: what is placed with its input follows the trained model that it is made from, and
+    a judgement its answers, if these are made now.
 
-    Else it shares a task with what its stage makes of the same model, so that one process loads that once.
+    Else it shares a task with what its stage makes of the same model, so that one process loads that once. A judgement
+    whose reference is yet to be made has a task of its own: no training waits for another cell.
     """
     tasks: list[list[Artifact]] = []
     of: dict[object, list[Artifact]] = {}
@@ -52,7 +53,7 @@ def tasks_of(todo: list[Artifact], placements: Placements) -> list[Task]:
         follows = placed.where == "with_input" and a.stage != "finetune"
         model = (a.stage, placed, _model(a))
         task = next(
-            (of[i.key] for i in a.inputs.values() if follows and i.stage in LINE and i.key in of),
+            (of[key] for key in (_followed(a, of) if follows else ()) if key in of),
             of.get(model) if model[2] else None,
         )
         if task is None:
@@ -62,6 +63,15 @@ def tasks_of(todo: list[Artifact], placements: Placements) -> list[Task]:
         task.append(a)
         of[a.key] = task
     return [tuple(task) for task in tasks]
+
+
+def _followed(a: Artifact, made: Mapping[object, object]) -> list[str]:
+    """Keys of what may have a result in its task; `made`: the keys of what is made now to their tasks."""
+    if a.stage != "judge":
+        return [i.key for i in a.inputs.values() if i.stage in LINE]
+    candidate = a.inputs["candidate"].key
+    reference = a.inputs["reference"].key if "reference" in a.inputs else candidate
+    return [candidate] if made.get(reference) in (None, made.get(candidate)) else []
 
 
 def _model(a: Artifact) -> str:

@@ -12,7 +12,7 @@ from winsweep.workspace import Workspace
 
 
 def say(workspace: Workspace, is_watch: bool) -> int:
-    """Print the study once; with `is_watch` again whenever it changed, until nothing is left that can be made."""
+    """Print the study once; with `is_watch` then what changed of it, whenever it did, until nothing is left to make."""
     watcher, before = Watcher(workspace), None
     while True:
         begun = time.monotonic()
@@ -24,7 +24,7 @@ def say(workspace: Workspace, is_watch: bool) -> int:
             print(e, file=sys.stderr, flush=True)
             seen = before
         if before is None or _core(seen) != _core(before):
-            print(json.dumps(plain(seen)), flush=True)
+            print(json.dumps(plain(seen, before)), flush=True)
         if not is_watch or not seen.num_left:
             return 0
         before = seen

@@ -1,10 +1,11 @@
 """What one look at a study shows, as the board draws it and scripts read it. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-FORMAT = 1  # of the JSON: raised when a field changes its meaning or goes; new ones may come
+FORMAT = 2  # of the JSON: raised when a field changes its meaning or goes; new ones may come
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,16 @@ class Seen:
         return sum(r.state in ("running", "queued", "ready", "waiting") for r in self.results)
 
 
-def plain(seen: Seen) -> dict[str, Any]:
-    """The look in JSON types."""
-    return {"format": FORMAT, "num_done": seen.num_done, "num_left": seen.num_left} | asdict(seen)
+def plain(seen: Seen, before: Seen | None = None) -> dict[str, Any]:
+    """The look in JSON types; after another one with just the results and cells that differ from what they were."""
+    counts = {"num_done": seen.num_done, "num_left": seen.num_left, "states": Counter(c.state for c in seen.cells)}
+    return {"format": FORMAT, "whole": before is None, **counts, **asdict(_changed(seen, before) if before else seen)}
+
+
+def _changed(seen: Seen, before: Seen) -> Seen:
+    results, cells = {r.key: r for r in before.results}, {c.label: c for c in before.cells}
+    return replace(
+        seen,
+        results=tuple(r for r in seen.results if results.get(r.key) != r),
+        cells=tuple(c for c in seen.cells if cells.get(c.label) != c),
+    )
