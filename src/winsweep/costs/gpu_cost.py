@@ -16,7 +16,7 @@ COUNTED = {"lima": (1030, 708_332), "lima_no_rephrase": (1029, 708_332), "gsm": 
 UNCOUNTED_ROWS, UNCOUNTED_ROW_TOKENS, FILE_BYTES_PER_TOKEN = 1000, 400, 4
 PEAK_FLOP_PER_S, SHARE_OF_PEAK = 989e12, 0.4  # an H100's in bf16; trainers of 7B models are published at 35 to 60 %
 ANSWER_TOKENS, ANSWER_TOKENS_PER_S = 359, 2000  # of AlpacaEval's answers the mean; a speed for 7 B parameters
-SLOWER_IN_4_BITS = 1.4  # assumed: the hours of adapters on a base in 4 bits, beside those on one in 16 bits; not measured
+SLOWER_IN_4_BITS = 1.4  # assumed, not measured: the hours beside those of a base in 16 bits
 START_H = 0.1  # to start, load and save: of one GPU
 SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([bm])(?![A-Za-z0-9])", re.IGNORECASE)
 
