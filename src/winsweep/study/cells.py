@@ -150,6 +150,16 @@ class Cells:
                     "type recipe: {lora: {merge: true}} for one model, or engine: slots",
                 )
             )
+        if arm.decoding.engine == "vllm" and _is_on_4_bits(answered):
+            raise (
+                self.root.mapping()
+                .get("decoding", self.root)
+                .error(
+                    f"engine: vllm with the adapters of {entry.name}.{arm.name}, whose base is in 4 bits",
+                    "vllm puts adapters on the base as it is, which is another model",
+                    "type recipe: {lora: {merge: true}} for one model, or engine: slots",
+                )
+            )
         hangs, name = self.hangs_on(entry, arm), self.label(entry, arm, seed, point)
         if arm.task is None and not hangs.seed and not (hangs.point and point):
             name = f"{entry.name}.{arm.name}"
@@ -204,3 +214,8 @@ def _adapter_rank(answered: Model | Training) -> int:
     """The rank of the adapters that answer beside their model; 0 where there are none."""
     lora = answered.recipe.lora if isinstance(answered, Training) else None
     return lora.rank if lora and not lora.merge else 0
+
+
+def _is_on_4_bits(answered: Model | Training) -> bool:
+    lora = answered.recipe.lora if isinstance(answered, Training) else None
+    return bool(lora and lora.quantize and not lora.merge)
