@@ -92,9 +92,8 @@ def read(kind: object, node: Node) -> typing.Any:
         kinds = [a for a in args if a is not type(None)]
         lists = [a for a in kinds if typing.get_origin(a) is tuple]  # Literal | tuple[Y, ...]: one word, or a list
         if lists and not isinstance(node.value, list) and node.value not in (words := typing.get_args(kinds[0])):
-            do = _near(node.value, words) or (
-                f"type [{cut(node.value, MOST_NAME)}]" if node.value and type(node.value) is str else ""
-            )
+            as_list = f"type [{cut(str(node.value), MOST_NAME)}]" if node.value and type(node.value) is str else ""
+            do = _near(node.value, words) or as_list
             raise node.error(f"found {show(node.value)}", f"legal: {', '.join(words)}, or a list", do)
         return read(lists[0] if lists and isinstance(node.value, list) else kinds[0], node)
     if origin is typing.Literal:
@@ -175,8 +174,7 @@ def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None
     our name for it.
     """
     seen, legal = Findings(), list(legal)
-    unknown = [name for name in given if name not in legal]
-    for name in unknown[:MOST_NAMED]:
+    for name in (unknown := [name for name in given if name not in legal])[:MOST_NAMED]:
         where, hint = at.mapping().get(name, at), synonyms.hint(name[:MOST_PATH], legal)
         seen.found.append(str(where.error(f"unknown key {quoted(name)}", f"legal: {', '.join(legal)}", hint)))
     if (more := len(unknown) - MOST_NAMED) > 0:

@@ -29,6 +29,8 @@ NOUNS = {
 }
 TAB, TABS = "'\\t'", " (indent with spaces, as YAML takes no tabs there)"
 LEGAL = "a YAML file is legal"
+# what yaml.safe_load raises of a text that others wrote: !!int abc, !!timestamp x, "\\U00110000", [[[[…
+ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError, RecursionError)
 
 
 def read_yaml(path: Path) -> Node:
@@ -50,9 +52,16 @@ def read_yaml(path: Path) -> Node:
 
 
 def parse(text: str, file: str, path: str = "") -> Node:
-    """A text of YAML as Nodes of `file`, below `path`; BadStudy, with the line, for text that is not YAML, a value that
-    YAML cannot read as what it seems, a tag, a key that is not text or given twice, and for more entries or depth than
-    is legal.
+    """A text of YAML as Nodes of `file`, below `path`; BadStudy, with the line, as of `graph`, and for a value that
+    YAML cannot read as what it seems, a tag, and a key that is not text or given twice.
+    """
+    root = graph(text, file)
+    return _node(root, file, path) if root else Node(None, file, 1, path)
+
+
+def graph(text: str, file: str) -> yaml.Node | None:
+    """The nodes of PyYAML of a text; BadStudy, with the line, for text that is not YAML, and for more entries, each
+    alias counted as what it stands for, or depth than is legal.
     """
     if (most := text.count(",") + text.count("\n")) > MOST_ENTRIES:  # before they are objects in memory
         raise BadStudy(f"{file}: found {most:,} lines and commas; {MOST_ENTRIES:,} are legal; remove some")
@@ -66,7 +75,7 @@ def parse(text: str, file: str, path: str = "") -> Node:
             f"{file}: found {num:,} entries, each alias (*) counted as what it stands for; {MOST_ENTRIES:,} are "
             f"legal; remove some"
         )
-    return _node(root, file, path) if root else Node(None, file, 1, path)
+    return root
 
 
 def _num_entries(raw: yaml.Node | None, known: dict[int, int], file: str, depth: int) -> int:
@@ -172,7 +181,7 @@ def _scalar(raw: yaml.Node, at: Node) -> object:
         why = f" of {len(raw.value):,} letters"
     except ValueError as e:  # a date of month 13
         why = f" ({e})"
-    except (yaml.YAMLError, LookupError, AttributeError, OverflowError):  # =, !!bool abc, !!timestamp abc
+    except ERRORS:  # =, !!bool abc, !!timestamp abc
         pass
     raise at.error(
         f"found {quoted(raw.value)}, which YAML takes for {NOUNS[kind]}{why}",

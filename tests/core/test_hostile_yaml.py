@@ -93,6 +93,29 @@ def test_values_that_were_tracebacks_or_endless(tmp_path, old, new, match):
     refused(tmp_path, old, new, match)
 
 
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ("a: {fn_completions: !!int abc}", r"not YAML \(ValueError\); legal is a configuration"),
+        (LAUGHS, r"found [\d,]+ entries"),
+        ("a: [", r"c\.yaml:\d: not YAML"),
+        ("a: {x: 2026-01-01}", "found a date or the like"),
+        ("a: {completions_kwargs: [1]}", r"completions_kwargs is \[1\]; legal is a mapping"),
+        ("a: {fn_completions: openai_completions, prompt_template: /dev/zero}", "cannot be read .*a pipe or a device"),
+        ("a: {fn_completions: openai_completions, prompt_template: x}", r"/x: cannot be read \(No such file"),
+    ],
+)
+def test_a_configuration_of_a_judge_is_looked_at_before_it_is_used(tmp_path, content, match):
+    from winsweep.judge.configuration import read as read_configuration
+
+    (tmp_path / "c.yaml").write_text(content)
+    with pytest.raises(BadStudy, match=match):
+        read_configuration(str(tmp_path / "c.yaml"), "m")
+    for name in ("a\0b", "n" * 300):
+        with pytest.raises(BadStudy, match="no such configuration"):
+            read_configuration(name, "m")
+
+
 def test_many_unknown_keys_are_counted_and_not_each_compared(tmp_path):
     with pytest.raises(BadStudy, match=r"study\.yaml:1: the file: 29,960 more unknown keys; legal: name, ") as caught:
         read(tmp_path, STUDY + "".join(f"k{i}: 1\n" for i in range(30_000)))

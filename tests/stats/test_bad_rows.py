@@ -142,7 +142,7 @@ def test_names_are_safe_in_a_spreadsheet(text, safe):
 def test_two_judges_in_one_cell_are_refused():
     rows, texts = made(0.4)
     rows[3]["annotator"] = "other"
-    with pytest.raises(Incomplete, match="annotator: a cell was judged by j and other"):
+    with pytest.raises(Incomplete, match="annotator: a cell was judged by 'j' and 'other'"):
         score(rows, texts, None)
 
 

@@ -39,7 +39,7 @@ from .score_files import named, outputs, put
             ["outputs.json", "--reference", "outputs.json", "--judge", "reference_overlp"],
             "did you mean reference_overlap",
         ),
-        (["outputs.json", "--reference", "outputs.json", "--judge", "{margin"], "is not YAML"),
+        (["outputs.json", "--reference", "outputs.json", "--judge", "{margin"], "--judge:1: not YAML: "),
         (["rows.json", "--mode", "official"], "--mode official: its table of difficulty is not at hand"),
         (["rows.json", "--mode", "official", "--c", "-1"], "--c: found -1.0; legal is a number above 0"),
         (["rows.json", "--c", "1"], "--c: the paired model has no penalty"),

@@ -109,7 +109,7 @@ GOOD = '{"a": "b"}\n'
             r"a\.jsonl:2: found '\\ud83d' alone, half of a character; .*remove the half",
         ),
         ("a.json", '[{"a": "b"},\n\n{"a": "c"},]', r"a\.json:3: not JSON"),
-        ("a.json", '[{"a": "b"}, 3]', r"a\.json row 1: found '3'; .*must be a JSON object"),
+        ("a.json", '[{"a": "b"}, 3]', r"a\.json row 1: found 3; .*must be a JSON object"),
         (
             "a.jsonl",
             GOOD.encode() + "é".encode("latin1"),

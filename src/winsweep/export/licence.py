@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from winsweep import yaml_nodes
+
 KEYS = ("license", "license_name", "license_link")
 FRONT = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 TEXTS = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")  # that go along with a model
@@ -34,7 +36,7 @@ def licence_in(folder: Path | None) -> Licence | None:
     found = FRONT.match(text)
     try:
         card = yaml.safe_load(found[1]) if found else {}
-    except yaml.YAMLError:
+    except yaml_nodes.ERRORS:
         return None
     said = {key: card[key] for key in KEYS if _is_name(card.get(key))} if isinstance(card, dict) else {}
     return Licence(said) if "license" in said else None

@@ -12,12 +12,14 @@ from typing import Any, Literal
 
 import yaml
 
-from winsweep import keys
-from winsweep.errors import BadStudy
+from winsweep import keys, paths, yaml_nodes
+from winsweep.errors import BadData, BadStudy
 from winsweep.judge.chat import ChatJudge
 from winsweep.judge.questions import Order
 from winsweep.judge.verdict import reader, weighed_names
+from winsweep.quoting import quoted
 
+MOST_BYTES = 1 << 20  # of a configuration, and of its prompt
 OFFICIAL = "weighted_alpaca_eval_gpt4_turbo"  # AlpacaEval 2's judge
 # What goes to the endpoint as it stands in a configuration; the first three with the defaults that alpaca_eval sends.
 DEFAULTS = {"max_tokens": 2048, "temperature": 0.7, "top_p": 1.0}
@@ -104,12 +106,12 @@ def _names(entry: dict[str, Any]) -> tuple[str, str] | None:
 def _find(config: str) -> Path:
     home = _package() / "evaluators_configs"
     root = home / config  # an absolute path stays what it is
-    path = root / "configs.yaml" if root.is_dir() else root
-    if path.is_file():
+    path = root / "configs.yaml" if paths.is_dir(root) else root
+    if paths.is_file(path):
         return path
     known = ", ".join(sorted(p.name for p in home.iterdir() if p.name.startswith("weighted_")))
     raise BadStudy(
-        f"judge {config!r}: no such configuration; legal is an absolute path or a name in {home}, such as {known}"
+        f"judge {quoted(config)}: no such configuration; legal is an absolute path or a name in {home}, such as {known}"
     )
 
 
@@ -121,19 +123,33 @@ def _package() -> Path:
 
 
 def _entry(path: Path) -> tuple[str, dict[str, Any]]:
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        text = _text(path)
+        yaml_nodes.graph(text, str(path))  # before aliases are written out
+        found = yaml.safe_load(text)
+        json.dumps(found)  # which its identity is made of
+    except yaml_nodes.ERRORS as error:
+        raise BadStudy(f"{path}: not YAML ({type(error).__name__}); legal is a configuration of alpaca_eval") from None
+    except TypeError:
+        raise BadStudy(
+            f"{path}: found a date or the like; legal are texts, numbers, true and false; quote it"
+        ) from None
     if not isinstance(found, dict) or len(found) != 1 or not all(isinstance(v, dict) for v in found.values()):
         raise BadStudy(
             f"{path}: not exactly one annotator; legal is `NAME: {{prompt_template: …}}`; a pool cannot be one judge"
         )
     name, entry = next(iter(found.items()))
+    for part in ("completions_kwargs", "completion_parser_kwargs"):
+        if not isinstance(entry.get(part) or {}, dict):
+            raise BadStudy(f"{path}: {part} is {quoted(entry[part])}; legal is a mapping")
     if entry.get("fn_completions") != "openai_completions":
         raise BadStudy(
-            f"{path}: fn_completions is {entry.get('fn_completions')!r}; legal is openai_completions (any compatible "
+            f"{path}: fn_completions is {quoted(entry.get('fn_completions'))}; legal is openai_completions (any "
+            f"compatible "
             f"endpoint)"
         )
     if entry.get("batch_size", 1) != 1:
-        raise BadStudy(f"{path}: batch_size is {entry['batch_size']!r}; legal is 1: one pair in a prompt")
+        raise BadStudy(f"{path}: batch_size is {quoted(entry['batch_size'])}; legal is 1: one pair in a prompt")
     return name, entry
 
 
@@ -141,11 +157,18 @@ def _template(path: Path, entry: dict[str, Any]) -> str:
     # alpaca_eval resolves it against the directory that holds the configuration's own directory
     file = path.parents[1] / str(entry.get("prompt_template"))
     try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadStudy(
-            f"{path}: prompt_template {file} cannot be read ({error.strerror}); legal is a text file"
-        ) from None
+        return _text(file)
+    except ValueError:
+        raise BadStudy(f"{path}: prompt_template {file} is not UTF-8; legal is a text file") from None
+
+
+def _text(path: Path) -> str:
+    """The text of a file that a configuration is, or names; BadStudy where it cannot be read."""
+    try:
+        return paths.read_text(path, MOST_BYTES, "a text file is legal")
+    except (OSError, BadData) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadStudy(f"{path}: cannot be read ({why}); legal is a text file") from None
 
 
 def _messages(template: str, path: Path) -> tuple[tuple[str, str], ...]:
@@ -165,7 +188,9 @@ def _messages(template: str, path: Path) -> tuple[tuple[str, str], ...]:
 def _request(kwargs: dict[str, Any], path: Path) -> dict[str, Any]:
     unknown = kwargs.keys() - SENT - TRANSPORT
     if unknown:
-        raise BadStudy(f"{path}: completions_kwargs has {min(unknown)!r}; legal are {', '.join(sorted(SENT))}")
+        raise BadStudy(
+            f"{path}: completions_kwargs has {quoted(min(map(str, unknown)))}; legal are {', '.join(sorted(SENT))}"
+        )
     request = DEFAULTS | {k: v for k, v in kwargs.items() if k in SENT}
     if "max_completion_tokens" in request and "max_tokens" not in kwargs:
         del request["max_tokens"]

@@ -1,0 +1,51 @@
+"""What the fuzzers found, each case as small as it became."""
+
+import json
+
+import pytest
+
+from tests.fuzz.held import folder, refused, shown  # noqa: F401 - a fixture
+from tests.fuzz.test_scored_files import ANNOTATED, score  # noqa: F401 - a fixture
+from winsweep.errors import BadData, WinsweepError
+from winsweep.text.source import file_rows
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"preferences_by_order": True}, r"a\.json: row 2: preferences_by_order is True; legal is list, or null"),
+        ({"chrf_candidate": "x"}, r"a\.json: row 2: chrf_candidate is 'x'; legal is int or float, or null"),
+        ({"grammar": ["x"]}, r"a\.json: row 2: grammar is \['x'\]; legal is str, or null"),
+        ({"annotator": None}, r"a\.json: annotator: a cell was judged by 'None' and 'a' \(2 in all\)"),
+    ],
+)
+def test_annotations_of_other_types_are_named_with_their_file(folder, score, changed, match):  # noqa: F811
+    from tests.conftest import ROOT
+    from winsweep.graph import load
+
+    module = load(ROOT / "launch/score.py", "tests.launched")
+    rows = [row | (changed if i == 2 else {}) for i, row in enumerate(ANNOTATED)]
+    (folder / "a.json").write_text(json.dumps(rows))
+    with pytest.raises(WinsweepError, match=match):
+        module.told(module.parser().parse_args(["a.json"]))
+
+
+def test_a_name_of_any_length_is_no_line_of_any_length(folder, score):  # noqa: F811
+    (folder / "a.json").write_text(json.dumps([row | {"annotator": "k" * 100_000} for row in ANNOTATED]))
+    score(["a.json"])
+
+
+def test_what_is_wrong_before_the_first_row_names_the_file(folder):  # noqa: F811
+    (folder / "rows.csv").write_text("\r\n\r\n")
+    rows = file_rows(folder / "rows.csv")
+    assert not list(rows) and rows.where == f"{folder / 'rows.csv'}: before its first row"
+
+
+def test_the_property_itself_sees_what_it_is_for():
+    for text in ("x.csv:1: \x1b[31m", "x.csv:1: " + "k" * 5000):
+        with pytest.raises(AssertionError):
+            shown(text)
+    for error in (BadData("no file is named"), BadData("")):
+        with pytest.raises(AssertionError):
+            refused(error, ("x.csv",), "")
+    refused(BadData("x.csv:1: \x1b[31m" + "k" * 5000), ("x.csv",), r":\d+: ")
