@@ -13,11 +13,10 @@ from winsweep.artifact import Artifact
 from winsweep.errors import BadStudy, Busy, MissingInput, NewerStore, NotFound
 from winsweep.store import links, manifest
 from winsweep.store.claim import Claim, leave_end, link, newest
-from winsweep.store.lookup import FOLDERS, LABEL, Begun, Published
+from winsweep.store.lookup import FOLDERS, LABEL, STAYS, Begun, Published
 
 FORMAT = 1
 RECORD = "record.json"
-STAYS = ("claims", "ends", "logs", "spec.json", LABEL)  # of a work directory
 
 
 class Store:
@@ -137,11 +136,6 @@ class Store:
         """Keys that an attempt was ever made at, looked up as they are asked for."""
         return Begun(self.root, self.called)
 
-    def untidy(self) -> dict[str, list[str]]:
-        """Keys whose attempts left more than `tidy` lets stay, of the whole store, with the names of that."""
-        left = {key: [n for n in _listed(self.work(key)) if n not in STAYS] for key in self.begun()}
-        return {key: found for key, found in left.items() if found}
-
     def work(self, key: str) -> Path:
         return self.root / ".work" / key
 
@@ -234,13 +228,6 @@ class Store:
                 shutil.rmtree(child, ignore_errors=True) if child.is_dir() and not child.is_symlink() else child.unlink(
                     missing_ok=True
                 )
-
-
-def _listed(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except FileNotFoundError:
-        return []
 
 
 def _record(published: Path) -> dict:
