@@ -14,7 +14,7 @@ from winsweep.store import links
 FOLDERS = (".work", ".cache", ".judged", "results", "studies")  # beside those of the stages
 LABEL = "label"  # a file of a work directory: what its result is called
 STAYS = ("claims", "ends", "logs", "spec.json", LABEL)  # of the work directory of what was made
-FEW, EACH = 1000, 16  # as many names are listed, or so many for each that will be looked for
+FEW, EACH = 250, 16  # as many names are listed, or so many for each that will be looked for
 
 
 class Folders:
