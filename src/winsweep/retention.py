@@ -12,7 +12,7 @@ from winsweep.attempt.arrays import open_arrays, specs_of
 from winsweep.errors import WinsweepError
 from winsweep.results import TABLE
 from winsweep.store.lookup import Published, untidy
-from winsweep.store.store import RECORD
+from winsweep.store.provenance import record_of
 from winsweep.workspace import Workspace, open_workspace
 
 
@@ -82,7 +82,7 @@ def _below(keys: Iterable[str], published: Mapping[str, Path]) -> set[str]:
         if (key := left.pop()) not in seen:
             seen.add(key)
             if key in published:
-                left += json.loads((published[key] / RECORD).read_bytes())["inputs"].values()
+                left += record_of(published[key]).get("inputs", {}).values()
     return seen
 
 

@@ -13,7 +13,7 @@ from winsweep.attempt.history import failures, waits
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
 from winsweep.plan import Facts, Item, plan
-from winsweep.store import damage, liveness
+from winsweep.store import damage, left_out, liveness
 from winsweep.store.fingerprint import Fingerprints
 from winsweep.store.store import Store
 from winsweep.study.cell import Cell, judge_of
@@ -117,7 +117,8 @@ class Workspace:
         known = failures(self.store, [k for k in idle if k not in running])
         transient = frozenset(n for n, m in self.need.stages.items() if getattr(m, "TRANSIENT", False))
         waiting = waits(self.store, [k for k in idle if k not in running])
-        return Facts(present, running, known, transient, damage.known(self.store).keys(), waiting)
+        elsewhere = damage.known(self.store).keys() | left_out.known(self.store.root)
+        return Facts(present, running, known, transient, elsewhere, waiting)
 
     def damaged(self) -> str:
         """A line for each artifact of the study that was found damaged and set aside, and what was found."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from winsweep.artifact import Artifact
-from winsweep.store.store import RECORD, Store
+from winsweep.store.provenance import record_of
+from winsweep.store.store import Store
 
 STARTS = "starts from"  # how a path ends whose values are labels: of what a result is made from, of different stages
 
@@ -68,7 +69,7 @@ class _Records:
     def of(self, key: str) -> dict:
         if key not in self.known:
             made = self.published.get(key)
-            self.known[key] = json.loads((made / RECORD).read_bytes()) if made else _told(self.store, key)
+            self.known[key] = record_of(made) if made else _told(self.store, key)
         return self.known[key]
 
 

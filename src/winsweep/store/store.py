@@ -10,12 +10,11 @@ from types import MappingProxyType
 
 from winsweep import paths
 from winsweep.artifact import Artifact
-from winsweep.errors import BadStudy, Busy, MissingInput, NewerStore, NotFound
-from winsweep.store import links, manifest
+from winsweep.errors import BadStudy, Busy, MissingInput, NotFound
+from winsweep.store import links, manifest, store_format
 from winsweep.store.claim import Claim, leave_end, link, newest
 from winsweep.store.lookup import FOLDERS, LABEL, STAYS, Begun, Published
 
-FORMAT = 1
 RECORD = "record.json"
 
 
@@ -45,8 +44,8 @@ class Store:
             )
 
     def open(self) -> "Store":
-        """Create the root if need be; NewerStore if a later winsweep wrote it, LinkInStore if a folder of ours in it is
-        a link.
+        """Create the root if need be; NewerStore if a later winsweep wrote it, Damaged where its store.json is none,
+        LinkInStore if a folder of ours in it is a link.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -57,15 +56,7 @@ class Store:
             raise BadStudy(f"{self.root}: {said}") from None
         for name in FOLDERS:
             links.refuse(self.root / name)
-        mark = self.root / "store.json"
-        if not mark.exists():
-            manifest.write_atomic(mark, json.dumps({"format": FORMAT}).encode())
-        found = json.loads(mark.read_bytes())["format"]
-        if found > FORMAT:
-            raise NewerStore(
-                f"{mark}: found store format {found}; this winsweep reads up to {FORMAT}; update winsweep or name "
-                f"another --store"
-            )
+        store_format.agree(self.root)
         return self
 
     # -- published artifacts

@@ -143,7 +143,7 @@ def _open(source: Mapping, file: File) -> tuple[ModuleType, object, Rows]:
 
 def _rows(data: Mapping | None, file: File) -> Rows:
     if data is None:
-        return Rows(iter(()))
+        return Rows(iter(()), "a reader without data")
     return file_rows(file(data)) if "sha256" in data else hub_rows(**data)
 
 
