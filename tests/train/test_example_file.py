@@ -17,7 +17,7 @@ from winsweep.train.example_file import ExampleFile, digest_of, lengths_of, shar
 from winsweep.train.rank_group import join
 from winsweep.train.tokenizer import learn
 
-RECIPE = Recipe(max_tokens=24, global_batch=4, epochs=2)
+RECIPE = Recipe(max_tokens=36, global_batch=4, epochs=2)
 ROWS = [
     [{"role": "user", "content": f"Who{'?' * (n % 5)}"}, {"role": "assistant", "content": "Me. " * (n % 7 + 1)}]
     for n in range(21)
@@ -51,7 +51,7 @@ def in_ranks(num: int, root: Path, tokenizer, recipe: Recipe, check) -> list[int
 def test_every_rank_reads_what_encoding_in_memory_gives(num, tmp_path, tokenizer, monkeypatch):
     monkeypatch.setattr(example_file, "PIECE_S", 0.0)  # a piece for each row
     right = encode_all(ROWS, tokenizer, Frame(), RECIPE)
-    assert right.num_truncated and right.num_dropped == 0
+    assert 0 < right.num_truncated < len(ROWS)
 
     def check(rank, found, tops):
         assert found.counts() == right.counts() and found.summary() == right.summary()
