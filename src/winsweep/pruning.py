@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from winsweep.artifact import closure
 from winsweep.store import damage, links
+from winsweep.store.lookup import untidy
 from winsweep.workspace import Workspace
 
 
@@ -40,7 +41,7 @@ def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProx
         elif key.partition("/")[0] in transient and key not in needed:
             found.append(Waste(path, size(path), "its model is collected"))
     found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
-    for key, left in sorted(store.untidy().items()):
+    for key, left in sorted(untidy(store.root).items()):
         states = [links.inside(store.root, store.work(key) / n) for n in sorted(left) if n.startswith("state-")]
         if states and key not in wanted and key not in kept and store.holder(key, workspaces[0].alive(key)) is None:
             found += [Waste(at, size(at), "state of an attempt at what no study named here asks for") for at in states]

@@ -11,7 +11,7 @@ from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays, specs_of
 from winsweep.errors import WinsweepError
 from winsweep.results import TABLE
-from winsweep.store.lookup import Published
+from winsweep.store.lookup import Published, untidy
 from winsweep.store.provenance import record_of
 from winsweep.workspace import Workspace, open_workspace
 
@@ -92,7 +92,7 @@ def _under_way(workspace: Workspace) -> dict[Path, list[str]]:
     found: dict[Path, list[str]] = {}
     specs = [
         json.loads((store.work(key) / "spec.json").read_bytes())
-        for key in sorted(store.untidy())  # as the work directory of a live attempt is
+        for key in sorted(untidy(store.root))  # as the work directory of a live attempt is
         if (store.work(key) / "spec.json").is_file() and store.holder(key, workspace.alive(key)) is not None
     ]
     specs += [

@@ -1,7 +1,7 @@
-"""What large inputs cost: python tests/benchmarks/bench_sizes.py [rows] [store] [ledger] … [--code DIR]
+"""What large inputs cost: python tests/benchmarks/bench_sizes.py [rows] [training] [store] [ledger]
 
 Each line is a process of its own: wall and CPU seconds, peak of resident and of anonymous memory, and what it says of
-itself. `--code` names another checkout, whose version is measured instead: run both in turn on one machine.
+itself. `--code DIR DIR` measures the versions of several checkouts in turn, on the same inputs.
 """
 
 import argparse
@@ -17,9 +17,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve()
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "src"))
 from tests.benchmarks import large_inputs  # noqa: E402
+from winsweep.store import manifest  # noqa: E402
 
-PARTS = ("rows", "store", "ledger", "outputs", "studies")
+PARTS = ("rows", "training", "store", "ledger")
 
 
 class Desk:
@@ -27,6 +29,7 @@ class Desk:
 
     def __init__(self, folder: Path, code: Path) -> None:
         self.folder, self.code = folder, code
+        folder.mkdir(parents=True, exist_ok=True)
         self.env = os.environ | {
             "PYTHONPATH": str(code / "src"),
             "OMP_NUM_THREADS": "1",
@@ -59,7 +62,7 @@ class Desk:
         last = said.strip().splitlines()[-1][:60] if said.strip() else ""
         cpu_s = used.ru_utime + used.ru_stime
         memory = f"{used.ru_maxrss * 1024 / 1e6:6.0f} MB ({anonymous[0] / 1e6:.0f} anonymous)"
-        print(f"| {what} | {wall_s:.1f} s | {cpu_s:.1f} s | {memory} | {last} |", flush=True)
+        print(f"| {what} | {self.folder.name} | {wall_s:.1f} s | {cpu_s:.1f} s | {memory} | {last} |", flush=True)
         return said
 
 
@@ -76,45 +79,60 @@ def watch(pid: int, anonymous: list[int]) -> None:
         return
 
 
-def rows(desk: Desk, a: argparse.Namespace) -> None:
+def rows(desks: list[Desk], a: argparse.Namespace) -> None:
     """A file of rows, prepared, and to the first step of training."""
-    source = desk.folder / "rows.jsonl"
+    source = a.folder / "rows.jsonl"
     large_inputs.write_rows(source, a.rows)
     print(f"{a.rows:,} rows, {source.stat().st_size / 1e6:.0f} MB", flush=True)
-    desk.child("imports of prepare alone", "imports", "prepare")
-    desk.child("prepare", "prepare", source, desk.folder / "prepared")
-    desk.child("prepare, sample of a tenth", "prepare", source, desk.folder / "sampled", a.rows // 10)
-    desk.child("prepare, mix of both", "mix", desk.folder / "mixed", desk.folder / "prepared", desk.folder / "sampled")
-    desk.child("imports of finetune alone", "imports", "finetune")
-    desk.child("finetune to its first step", "finetune", desk.folder / "prepared", desk.folder / "trained")
-    desk.child("2 ranks to their first step", "finetune", desk.folder / "prepared", desk.folder / "trained2", 2)
+    for desk in desks:
+        made = desk.folder
+        desk.child("imports of prepare alone", "imports", "prepare")
+        desk.child("prepare", "prepare", source, made / "prepared")
+        desk.child("prepare, sample of a tenth", "prepare", source, made / "sampled", a.rows // 10)
+        desk.child("prepare, mix of both", "mix", made / "mixed", made / "prepared", made / "sampled")
+    names = ("prepared", "sampled", "mixed")
+    same = {name: len({manifest.sha256_file(d.folder / name / "examples.jsonl") for d in desks}) == 1 for name in names}
+    print(f"the same bytes of every version: {same}")
 
 
-def store(desk: Desk, a: argparse.Namespace) -> None:
+def training(desks: list[Desk], a: argparse.Namespace) -> None:
+    """To the first step of training, on rows that are prepared already, alone and in two ranks."""
+    large_inputs.write_prepared(a.folder / "examples.jsonl", a.training_rows)
+    print(f"{a.training_rows:,} rows", flush=True)
+    for desk in desks:
+        desk.child("imports of finetune alone", "imports", "finetune")
+        desk.child("finetune to its first step", "finetune", a.folder, desk.folder / "trained")
+        desk.child("2 ranks to their first step", "finetune", a.folder, desk.folder / "trained2", 2)
+
+
+def store(desks: list[Desk], a: argparse.Namespace) -> None:
     """A store of many results, and a small study in it."""
-    at, study = desk.folder / "store", large_inputs.write_study(desk.folder, "small", seeds=2)
-    desk.command("the study alone: sweep --dry-run", "sweep", study, "--store", desk.folder / "alone", "--dry-run")
+    at, study = a.folder / "store", large_inputs.write_study(a.folder, "small", seeds=2)
     if not at.exists():
         large_inputs.fill_store(at, a.artifacts)
-    print(f"a store of {a.artifacts:,} results")
+    print(f"a store of {a.artifacts:,} results", flush=True)
     for when in ("nothing made", "made"):
-        desk.command(f"{when}: sweep --dry-run", "sweep", study, "--store", at, "--dry-run")
-        desk.command(f"{when}: status", "status", study, "--store", at)
-        desk.command(f"{when}: status --why", "status", study, "--store", at, "--why", "m.chess.s0", codes=(0, 1, 2))
-        desk.command(f"{when}: prune", "prune", study, "--store", at)
+        for desk in desks:
+            desk.command(f"{when}: sweep --dry-run", "sweep", study, "--store", at, "--dry-run")
+            desk.command(f"{when}: status", "status", study, "--store", at)
+            desk.command(
+                f"{when}: status --why", "status", study, "--store", at, "--why", "m.chess.s0", codes=(0, 1, 2)
+            )
+            desk.command(f"{when}: prune", "prune", study, "--store", at)
         if when == "nothing made":
-            desk.child("publish what the study asks for", "publish", study, at)
+            desks[-1].child("publish what the study asks for", "publish", study, at)
 
 
-def ledger(desk: Desk, a: argparse.Namespace) -> None:
+def ledger(desks: list[Desk], a: argparse.Namespace) -> None:
     """A ledger of many judgements."""
-    at = desk.folder / "ledger"
+    at = a.folder / "ledger"
     if not at.exists():
         large_inputs.write_ledger(at, a.judgements)
     size = sum(p.stat().st_size for p in at.rglob("*.jsonl"))
     print(f"a ledger of {a.judgements:,} judgements, {size / 1e6:.0f} MB", flush=True)
-    desk.child("imports alone", "imports", "ledger")
-    desk.child("find 805 of them, add one", "ledger", at, a.judgements)
+    for desk in desks:
+        desk.child("imports alone", "imports", "ledger")
+        desk.child("find 805 of them, add one", "ledger", at, a.judgements)
 
 
 def main() -> None:
@@ -123,20 +141,19 @@ def main() -> None:
     p.add_argument("--rows", type=int, default=1_000_000)
     p.add_argument("--artifacts", type=int, default=100_000)
     p.add_argument("--judgements", type=int, default=1_000_000)
-    p.add_argument("--characters", type=int, default=100_000, help="of each of 805 outputs")
-    p.add_argument("--studies", type=int, default=50)
-    p.add_argument("--code", type=Path, default=ROOT, help="the checkout that is measured")
+    p.add_argument("--training-rows", type=int, default=100_000)
+    p.add_argument("--code", type=Path, nargs="+", default=[ROOT], help="the checkouts that are measured")
     p.add_argument("--keep", type=Path, help="a folder for what is made, which stays, and is taken from there again")
     a = p.parse_args()
-    folder = a.keep or Path(tempfile.mkdtemp(prefix="sizes-"))
-    folder.mkdir(parents=True, exist_ok=True)
+    a.folder = a.keep or Path(tempfile.mkdtemp(prefix="sizes-"))
     try:
+        desks = [Desk(a.folder / f"version{n}", code.resolve()) for n, code in enumerate(a.code, 1)]
         for part in a.parts or PARTS:
-            print(f"## {part}\n\n| what | wall | CPU | peak | said |\n|---|---|---|---|---|", flush=True)
-            globals()[part](Desk(folder, a.code.resolve()), a)
+            print(f"## {part}\n\n| what | version | wall | CPU | peak | said |\n|---|---|---|---|---|---|", flush=True)
+            globals()[part](desks, a)
     finally:
         if not a.keep:
-            shutil.rmtree(folder)
+            shutil.rmtree(a.folder)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import yaml
 
 NAMES = "Natalia Weng Betty Julie James Albert Ken Alexis Tina Toula Mark Randy Jasper Joy Lisa Maila".split()
 THINGS = "clips apples pages letters flowers boxes coins tickets eggs candles marbles cookies pencils stamps".split()
+ROLES = {"user": "instruction", "assistant": "output"}
 RECIPE = {
     "lr": 3e-4,
     "epochs": 1,
@@ -46,6 +47,15 @@ def write_rows(path: Path, num: int) -> None:
     if not path.exists():
         with open(path, "w", encoding="utf-8") as f:
             f.writelines(json.dumps(row(n)) + "\n" for n in range(num))
+
+
+def write_prepared(path: Path, num: int) -> None:
+    """The same rows as the stage prepare leaves them."""
+    if not path.exists():
+        with open(path, "w", encoding="utf-8") as f:
+            for told in map(row, range(num)):
+                turns = [{"role": role, "content": told[name]} for role, name in ROLES.items()]
+                f.write(json.dumps({"messages": turns}) + "\n")
 
 
 def write_study(folder: Path, name: str, seeds: int = 1, **task: object) -> Path:
@@ -161,9 +171,16 @@ def publish(study: str, store: str) -> None:
 
     workspace = open_workspace(Path(study), Path(store))
     for a in workspace.order:
-        write_result(
-            Path(store), a.stage, a.label, a.digest, a.version, a.plain_params, {n: i.key for n, i in a.inputs.items()}
-        )
+        if a.key not in workspace.store.published():
+            write_result(
+                Path(store),
+                a.stage,
+                a.label,
+                a.digest,
+                a.version,
+                a.plain_params,
+                {n: i.key for n, i in a.inputs.items()},
+            )
     print(f"{len(workspace.order)} results")
 
 

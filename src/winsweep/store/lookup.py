@@ -9,9 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import islice
 from pathlib import Path
 
+from winsweep.store import links
+
 FOLDERS = (".work", ".cache", ".judged", "results", "studies")  # beside those of the stages
 LABEL = "label"  # a file of a work directory: what its result is called
-FEW, EACH = 1000, 16  # as many names are listed, or so many for each that will be looked for
+STAYS = ("claims", "ends", "logs", "spec.json", LABEL)  # of the work directory of what was made
+FEW, EACH = 250, 16  # as many names are listed, or so many for each that will be looked for
 
 
 class Folders:
@@ -138,6 +141,23 @@ def labels(work: Path) -> Iterator[str]:
             continue
         if label and "/" not in label and "\0" not in label and not label.startswith("."):
             yield label
+
+
+def untidy(root: Path) -> dict[str, list[str]]:
+    """Keys whose attempts left more than what STAYS, of the whole store, with the names of that: also each that a live
+    attempt works at. LinkInStore where a work directory is a link.
+    """
+    work = root / ".work"
+    keys = [f"{stage}/{name}" for stage in names(work) for name in _listed(work / stage)]
+    left = {key: [n for n in _listed(links.refuse(work / key)) if n not in STAYS] for key in keys}
+    return {key: found for key, found in left.items() if found}
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def names(folder: Path) -> Iterator[str]:

@@ -12,10 +12,9 @@ from winsweep.artifact import Artifact
 from winsweep.errors import BadStudy, Busy, MissingInput, NotFound
 from winsweep.store import links, manifest, small_files, store_format
 from winsweep.store.claim import Claim, leave_end, link, make_folder, newest, numbers, owner_of, read_end
-from winsweep.store.lookup import FOLDERS, LABEL, Begun, Published
+from winsweep.store.lookup import FOLDERS, LABEL, STAYS, Begun, Published
 
 RECORD = "record.json"
-STAYS = ("claims", "ends", "logs", "spec.json", LABEL)  # of a work directory
 
 
 class Store:
@@ -128,11 +127,6 @@ class Store:
         """Keys that an attempt was ever made at, looked up as they are asked for."""
         return Begun(self.root, self.called)
 
-    def untidy(self) -> dict[str, list[str]]:
-        """Keys whose attempts left more than `tidy` lets stay, of the whole store, with the names of that."""
-        left = {key: [n for n in _listed(self.work(key)) if n not in STAYS] for key in self.begun()}
-        return {key: found for key, found in left.items() if found}
-
     def work(self, key: str) -> Path:
         return self.root / ".work" / key
 
@@ -226,10 +220,3 @@ class Store:
                 shutil.rmtree(child, ignore_errors=True) if child.is_dir() and not child.is_symlink() else child.unlink(
                     missing_ok=True
                 )
-
-
-def _listed(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except FileNotFoundError:
-        return []
