@@ -90,7 +90,7 @@ def test_no_canary_is_anywhere_after_a_run_that_failed_and_went_on(tmp_path, mon
         told.append(bench.run(code=1))
         server.choose = lambda prompt, nth: "ok"
         told.append(bench.run("--retry-failed"))
-        told += [called("status", bench), called("status", bench, "--why"), called("report", bench)]
+        told += [called("status", bench), called("status", bench, "--why", "m.a.s1"), called("report", bench)]
         told.append(called("track", bench, "--to", "tensorboard"))
     assert list(bench.store.glob(".trackers/tensorboard/**/events*"))
     heads = "".join(server.heads)

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-MOST_BYTES = 1 << 20
+MOST_BYTES, PIECE = 1 << 20, 1 << 20
 LONGEST = 1000  # characters of a line
 MOST_COUNT = 10**15
 LAST_S = 32503680000.0  # the year 3000
@@ -23,11 +23,14 @@ def content(path: Path, most_bytes: int = MOST_BYTES) -> bytes | None:
     a larger one. OSError as of a disk that is away.
     """
     try:
-        with open(path, "rb", opener=door) as file:
-            known = os.fstat(file.fileno())
+        file = door(str(path), os.O_RDONLY)
+        try:
+            known = os.fstat(file)
             if not stat.S_ISREG(known.st_mode) or known.st_size > most_bytes:
                 return b""
-            return file.read(most_bytes)
+            return b"".join(iter(lambda: os.read(file, PIECE), b""))[:most_bytes]
+        finally:
+            os.close(file)
     except FileNotFoundError:
         return None
     except OSError as e:
