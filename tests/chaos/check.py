@@ -1,8 +1,8 @@
 """What must hold when the faults are over and the study is through."""
 
 import json
-import os
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from tests.chaos.study import IN_FLIGHT, differences, results
@@ -12,6 +12,7 @@ from winsweep.errors import Damaged, NotFound
 from winsweep.store import liveness, manifest
 from winsweep.store.store import Store
 
+AT_ONCE_S = 1.0  # cells that have the same pair of texts may ask of it side by side
 A_POWER_CUT = 40  # answers that a judge may lose at it: those of a second
 
 
@@ -41,12 +42,20 @@ def problems(world: World, want: dict[str, str]) -> list[str]:
 
 def overpaid(world: World) -> list[str]:
     """Questions that were paid for more than once, beyond what was in flight where a judge or its server ended."""
-    asked = Counter(world.asked.read_text().split()) if world.asked.exists() else Counter()
-    twice = sum(n - 1 for n in asked.values())
+    lines = [line.split() for line in world.asked.read_text().splitlines()] if world.asked.exists() else []
+    times: dict[str, list[float]] = {}
+    for asked, at in lines:
+        times.setdefault(asked, []).append(float(at))
+    gaps = [b - a for of in times.values() for a, b in pairwise(sorted(of))]
+    twice, at_once = sum(gap > AT_ONCE_S for gap in gaps), sum(gap <= AT_ONCE_S for gap in gaps)
     ends = {p: ends_of(p) for p in world.study.store.glob(".work/*judge/*")}
     num_cut = sum(len([e for e in of if e["kind"] not in ("done", "already", "blocked")]) for of in ends.values())
     may = IN_FLIGHT * num_cut + sum(A_POWER_CUT if why == "power cut" else IN_FLIGHT * n for n, why in world.losses)
-    world.paid = f"{sum(asked.values())} answers paid, {twice} of them again; {may} may be"
+    world.paid = (
+        f"{len(lines)} answers paid for {len(times)} questions: {twice} again, {may} were in flight when something "
+        f"ended; "
+        f"{at_once} by two judges at the same moment"
+    )
     return [f"{twice} answers were paid again, {may} were in flight"] if twice > may else []
 
 
@@ -58,14 +67,16 @@ def ends_of(work: Path) -> list[dict]:
         paths = [work / "ends" / f"{n:06d}{suffix}" for suffix in (".json", ".forgiven")]
         said = next((p.read_bytes() for p in paths if p.exists()), b"")
         is_forgiven = paths[1].exists()
-        told.append({"kind": "killed", "reason": "silent", **(json.loads(said) if said else {}), "forgiven": is_forgiven})
+        told.append(
+            {"kind": "killed", "reason": "silent", **(json.loads(said) if said else {}), "forgiven": is_forgiven}
+        )
     return told
 
 
 def left_over(world: World) -> list[str]:
     store = Store(world.study.store)
     queue = world.queue()
-    running = world.processes()
+    running = {pid: of for pid, of in world.processes().items() if "tests.chaos.judge" not in of[1]}
     locked = [key for key in sorted(store.begun()) if (who := store.holder(key, liveness.alive)) and who]
     return [
         *([f"in the queue: {queue}"] if queue != [] else []),
@@ -82,9 +93,11 @@ def over_budget(store: Path) -> list[str]:
     for work in sorted(store.glob(".work/[a-z]*/*")):
         ends = [e for e in ends_of(work) if not e["forgiven"]]
         told = [End(e["kind"], e["reason"], e.get("progress", 0), is_resolved=e["kind"] == "blocked") for e in ends]
-        for n in range(1, len(told)):
-            if told[n].kind not in HARMLESS and failed(told[:n]) and not put_back(work, n + 1):
-                found.append(f"{work.parent.name}/{work.name}: attempt {n + 1} after {failed(told[:n])}")
+        found += [
+            f"{work.parent.name}/{work.name}: attempt {n + 1} after {failed(told[:n])}"
+            for n in range(1, len(told))
+            if told[n].kind not in HARMLESS and failed(told[:n]) and not put_back(work, n + 1)
+        ]
     return found
 
 
@@ -96,7 +109,9 @@ def put_back(work: Path, number: int) -> bool:
 
 def kinds(store: Path) -> Counter[str]:
     """How all attempts of a store ended."""
-    return Counter(e["kind"] for work in store.glob(".work/[a-z]*/*") if (work / "claims").is_dir() for e in ends_of(work))
+    return Counter(
+        e["kind"] for work in store.glob(".work/[a-z]*/*") if (work / "claims").is_dir() for e in ends_of(work)
+    )
 
 
 def unexpected(store: Path) -> list[str]:
@@ -109,7 +124,3 @@ def unexpected(store: Path) -> list[str]:
             if e["kind"] in ("application", "config", "data", "missing", "setup")
         ]
     return found
-
-
-def is_mounted(path: Path) -> bool:
-    return os.path.ismount(path)

@@ -1,4 +1,4 @@
-"""Faults of the disk and of what lies on it: full, read-only, failing, torn, damaged, moved; a checkout that is edited."""
+"""Faults of the disk and of what lies on it: full, read-only, failing, torn, damaged, moved; an edited checkout."""
 
 import contextlib
 import errno
@@ -23,8 +23,7 @@ def full(world: World, fault: Fault) -> str:
     filler = world.study.disk / "filler"
     free = shutil.disk_usage(world.study.disk).free
     with contextlib.suppress(OSError), open(filler, "ab") as f:
-        for _ in range(free // 65536 + 2):
-            f.write(bytes(65536))
+        f.writelines(bytes(65536) for _ in range(free // 65536 + 2))
     world.later(fault.lasts_s, "disk has room", lambda: filler.unlink(missing_ok=True))
     return f"{free >> 20} MB taken"
 

@@ -11,6 +11,7 @@ from tests.chaos.world import World
 
 ROLES = ("rank", "launcher", "finalizer", "watchdog", "slurmd", "slurmctld", "judge server")
 DAEMONS = ("slurmd", "slurmctld")
+WAIT_S = 5.0  # for somebody who plays a role
 FAKETIME = [*Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), *Path("/usr/lib/faketime").glob("libfaketime.so.1")]
 T = TypeVar("T")
 Hurt = Callable[[World, Fault], str]
@@ -26,8 +27,12 @@ def signalled(role: str, signum: signal.Signals) -> Hurt:
         if role == "launcher" and not world.targets(role) and not world.away:
             launch(world, {}, ())
             time.sleep(0.2 + fault.how * 1.5)
-        names = {pid: name for name, pid in world.testbed.pids().items()} if role in DAEMONS else {}
-        if (pid := choose(world.targets(role), fault.which)) is None:
+        limit = time.monotonic() + WAIT_S
+        while not (found := world.targets(role)) and time.monotonic() < limit:
+            world.put_right()
+            time.sleep(0.2)
+        names = {pid: name for name, pid in world.pids().items()} if role in DAEMONS else {}
+        if (pid := choose(found, fault.which)) is None:
             return "none there"
         world.lost(role == "judge server", role)
         said = world.signal(pid, signum)

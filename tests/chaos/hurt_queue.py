@@ -48,7 +48,9 @@ def node(state: str) -> Hurt:
         name = choose(NODES, fault.which)
         said = world.tell("scontrol", "update", f"nodename={name}", f"state={state}", "reason=chaos")
         world.later(
-            fault.lasts_s, f"{name} resumed", lambda: world.tell("scontrol", "update", f"nodename={name}", "state=resume")
+            fault.lasts_s,
+            f"{name} resumed",
+            lambda: world.tell("scontrol", "update", f"nodename={name}", "state=resume"),
         )
         return f"{name}: {said}"
 

@@ -1,5 +1,5 @@
-"""The judge as a process of its own, which may be killed: `python -m tests.chaos.judge PORT FILE SEED`. Each answer that
-costs something is a line of FILE before it leaves. One question in ten gets another answer than it should.
+"""The judge as a process of its own, which may be killed: `python -m tests.chaos.judge PORT FILE SEED`. Each answer
+that costs something is a line of FILE, with its time, before it leaves. One question in ten gets none that is any use.
 """
 
 import hashlib
@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,8 @@ class Counting(JudgeServer):
     def take(self, body: dict) -> str:
         kind = super().take(body)
         if kind == "ok":
-            os.write(self.file, hashlib.sha256(body["messages"][-1]["content"].encode()).hexdigest().encode() + b"\n")
+            asked = hashlib.sha256(body["messages"][-1]["content"].encode()).hexdigest()
+            os.write(self.file, f"{asked} {time.time():.3f}\n".encode())
         return kind
 
 

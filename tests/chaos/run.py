@@ -45,7 +45,8 @@ def quiet(folder: Path, seeds: list[int], models: str) -> dict[str, str]:
     """The results of the same study that nothing happens to, on this machine; kept by what they are made by."""
     text = [p.read_bytes() for name in CODE for p in sorted((ROOT / name).rglob("*.py"))]
     told = [Path(__file__).with_name("study.py").read_bytes(), str((seeds, models)).encode(), *text]
-    kept = Path(tempfile.gettempdir()) / f"winsweep-chaos-{os.getuid()}" / f"{hashlib.sha256(b''.join(told)).hexdigest()[:16]}.json"
+    digest = hashlib.sha256(b"".join(told)).hexdigest()[:16]
+    kept = Path(tempfile.gettempdir()) / f"winsweep-chaos-{os.getuid()}" / f"{digest}.json"
     if kept.exists():
         return json.loads(kept.read_bytes())
     with serving(0, folder / "quiet.asked") as url:
@@ -85,7 +86,7 @@ def type_if_idle(world: World, run: Run) -> None:
 
 
 def calm(world: World, run: Run, num_cells: int) -> str:
-    """The same command until it says that all is done; what it last said. It is called again when the queue is empty."""
+    """The same command, whenever the queue is empty, until it says that all is done; what it last said."""
     limit, said, words = time.monotonic() + CALM_S, "", ()
     for _ in range(MOST_CALLS):
         while world.queue() != []:
@@ -125,7 +126,9 @@ def remove_as_told(world: World, said: str, run: Run) -> None:
             run.removed.append(path.name)
 
 
-def once(folder: Path, testbed: Testbed, port: int, seed: int, faults: list[Fault], seeds: list[int], models: str) -> Run:
+def once(
+    folder: Path, testbed: Testbed, port: int, seed: int, faults: list[Fault], seeds: list[int], models: str
+) -> Run:
     """A study through these faults; the testbed, the judge and the mounts of it are gone afterwards."""
     run = Run()
     outputs = write_outputs(folder / "outputs.json")

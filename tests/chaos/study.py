@@ -1,5 +1,5 @@
-"""The study that chance may hurt: two tiny models, four tasks, three seeds, a choice, an analysis, a judge that is paid;
-and what is left of it when it is through.
+"""The study that chance may hurt: two tiny models, four tasks, three seeds, a choice, an analysis, a judge that is
+paid; and what is left of it when it is through.
 """
 
 import contextlib
@@ -36,7 +36,9 @@ choose:
   picks: {picks}
 instructions: {{from: toy, part: dev}}
 decoding: {{max_new_tokens: 16, batch: 20}}
-compare: {{judge: {{from: alpaca, model: local-judge, both_orders: false, limits: {{in_flight: {in_flight}}}}}, reference: {{task: ins}}}}
+compare:
+  judge: {{from: alpaca, model: local-judge, both_orders: false, limits: {{in_flight: {in_flight}}}}}
+  reference: {{task: ins}}
 analyses:
   rank: {{data: sum, draws: 3, draw_seed: 5, arms: [sum], models: [a]}}
 """
@@ -117,14 +119,27 @@ def picks(models: str) -> str:
 
 
 def results(store: Path) -> dict[str, str]:
-    """The sha256 of every model, output, annotation and choice, and each row of each table but its commit."""
-    names = ("collect/*/model.safetensors", "generate/*/outputs.json", "judge/*/annotations.json", "choose/*/value.json")
+    """The sha256 of every model, output, annotation and choice, and each row of each table."""
+    names = (
+        "collect/*/model.safetensors",
+        "generate/*/outputs.json",
+        "judge/*/annotations.json",
+        "choose/*/value.json",
+    )
     files = sorted(p for pattern in names for p in store.glob(pattern))
-    found = {str(p.relative_to(store)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    found = {str(p.relative_to(store)): hashlib.sha256(content(p)).hexdigest() for p in files}
     for path in sorted((store / "results").glob("*.csv")):
         with open(path, newline="", encoding="utf-8") as f:
             found |= {f"{path.name} {n}": json.dumps(row) for n, row in enumerate(csv.DictReader(f))}
     return found
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file, of annotations without the moments at which they were asked."""
+    if path.name != "annotations.json":
+        return path.read_bytes()
+    rows = json.loads(path.read_bytes())
+    return json.dumps([{name: value for name, value in row.items() if name != "date"} for row in rows]).encode()
 
 
 def differences(want: dict[str, str], have: dict[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is hurt: a testbed, a study on it, its judge, its disk; who runs there, and how each thing is put right again."""
+"""What is hurt: a testbed, a study on it, its judge, its disk; who runs there; how each thing is put right again."""
 
 import contextlib
 import heapq
@@ -66,7 +66,9 @@ class World:
         found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                env, words = ((entry / n).read_bytes().decode(errors="replace").split("\0") for n in ("environ", "cmdline"))
+                env, words = (
+                    (entry / n).read_bytes().decode(errors="replace").split("\0") for n in ("environ", "cmdline")
+                )
             except OSError:
                 continue
             if f"SLURM_CONF={self.testbed.folder}/slurm.conf" in env and str(self.study.folder) in " ".join(words):
@@ -85,8 +87,17 @@ class World:
                 for pid, (_, words) in self.processes().items()
                 if f"-m {ROLES[role]}" in words and "srun" not in words.split()[0] and "bash" not in words.split()[0]
             )
-        pids = self.testbed.pids()
-        return sorted(pid for n, pid in pids.items() if (n == "slurmctld") == (role == "slurmctld") and n != "job")
+        return sorted(pid for n, pid in self.pids().items() if (n == "slurmctld") == (role == "slurmctld"))
+
+    def pids(self) -> dict[str, int]:
+        """slurmctld and the name of each node to the PID of its daemon."""
+        found, conf = {}, f"{self.testbed.folder}/slurm.conf"
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                if conf in words and Path(words[0]).name in ("slurmctld", "slurmd"):
+                    found[words[words.index("-N") + 1] if "-N" in words else "slurmctld"] = int(entry.name)
+        return found
 
     def tell(self, *words: str) -> str:
         """What a SLURM command says in the end, "done" if nothing; it may fail."""
@@ -94,7 +105,11 @@ class World:
             done = subprocess.run(words, env=self.testbed.env, capture_output=True, text=True, timeout=ASK_S)
         except subprocess.TimeoutExpired:
             return "no answer"
-        return (done.stderr or done.stdout).strip().splitlines()[-1][-90:] if done.returncode else done.stdout.strip() or "done"
+        return (
+            (done.stderr or done.stdout).strip().splitlines()[-1][-90:]
+            if done.returncode
+            else done.stdout.strip() or "done"
+        )
 
     def queue(self, *states: str) -> list[tuple[str, str, str, str]] | None:
         """(task, name, state, raw job id) of each task; None where SLURM does not answer."""
@@ -128,7 +143,11 @@ class World:
             self.losses.append((len(self.judging()), why))
 
     def judging(self) -> list[int]:
-        return [pid for pid in self.targets("rank") if ".judge." in self.processes().get(pid, ({}, ""))[0].get("SLURM_JOB_NAME", "")]
+        return [
+            pid
+            for pid in self.targets("rank")
+            if ".judge." in self.processes().get(pid, ({}, ""))[0].get("SLURM_JOB_NAME", "")
+        ]
 
     def signal(self, pid: int, signum: int) -> str:
         try:
@@ -148,13 +167,20 @@ class World:
 
     def start_daemon(self, name: str) -> None:
         """slurmctld, or the slurmd of a node, unless it runs."""
-        if name in self.testbed.pids():
+        if name in self.pids():
             return
         conf = f"{self.testbed.folder}/slurm.conf"
         words = ["slurmctld", "-D", "-f", conf] if name == "slurmctld" else ["slurmd", "-D", "-N", name, "-f", conf]
         with open(self.testbed.folder / "log" / f"{name}.out", "ab") as out:
             self.daemons.append(
-                subprocess.Popen(words, env=self.testbed.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+                subprocess.Popen(
+                    words,
+                    env=self.testbed.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    start_new_session=True,
+                )
             )
 
     def resume_nodes(self) -> None:
@@ -174,7 +200,9 @@ class World:
     def tracebacks(self) -> list[str]:
         """The last lines of what launchers printed that ended in one."""
         found = [p.read_text(errors="replace") for p in sorted((self.study.folder / "typed").glob("*"))]
-        return [f"a launcher ended with: {text.strip().splitlines()[-1][-200:]}" for text in found if "Traceback" in text]
+        return [
+            f"a launcher ended with: {text.strip().splitlines()[-1][-200:]}" for text in found if "Traceback" in text
+        ]
 
     def close(self) -> None:
         """Nothing of this is left."""
@@ -205,6 +233,8 @@ def build_shim(folder: Path) -> bool:
         return False
     source = Path(__file__).with_name("shim.c")
     subprocess.run(
-        [gcc, "-O2", "-shared", "-fPIC", "-o", str(folder / "shim.so"), str(source), "-ldl"], check=True, capture_output=True
+        [gcc, "-O2", "-shared", "-fPIC", "-o", str(folder / "shim.so"), str(source), "-ldl"],
+        check=True,
+        capture_output=True,
     )
     return True

@@ -2,12 +2,16 @@
 reason is told.
 """
 
+import errno
+
 import pytest
 
 from tests.core.faulty import FAULTS, check, checkout, every, rotated, use, workspace_of
 from tests.local.conftest import ROOT
 from winsweep import layout
-from winsweep.attempt import history
+from winsweep.attempt import endings, history
+from winsweep.attempt.ranks import RankRegistry
+from winsweep.attempt.retry import PASSING
 from winsweep.cluster_file import read_cluster
 from winsweep.local.controller import drive
 
@@ -70,3 +74,22 @@ def test_an_attempt_that_a_person_ends_does_not_count_although_it_had_to_be_kill
     use(monkeypatch, checkout(tmp_path / "mended"))
     _, items = drive(workspace, placements, 1, False, lambda run, items: None)
     assert [i.state for i in items] == ["failed"] and "application: KeyError" in items[0].why
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OSError(code, "what a disk says") for code in endings.DISK),
+        RuntimeError("Error while serializing: I/O error: Read-only file system (os error 30)"),
+    ],
+    ids=str,
+)
+def test_what_a_disk_says_that_is_full_or_fails_or_is_away_is_tried_again(tmp_path, error):
+    kind = endings.reason_of(error, tmp_path, RankRegistry(tmp_path, "t"))["kind"]
+    assert kind == "disk" and kind in PASSING
+
+
+def test_what_no_disk_says_is_not(tmp_path):
+    errors = (FileNotFoundError(errno.ENOENT, "no such file"), RuntimeError("not found (os error 2)"))
+    kinds = [endings.reason_of(e, tmp_path, RankRegistry(tmp_path, "t"))["kind"] for e in errors]
+    assert kinds == ["application", "application"]

@@ -1,5 +1,6 @@
 """The store: whole directories, one winner, takeover after death, damage named before use."""
 
+import errno
 import hashlib
 import json
 import os
@@ -241,3 +242,12 @@ def test_a_manifest_that_is_none_is_damage(text, store):
     (path / "manifest.json").write_text(text)
     with pytest.raises(Damaged):
         manifest.verify(path)
+
+
+def test_a_store_that_is_moved_or_not_mounted_is_not_made_anew_by_whoever_works_in_it(tmp_path):
+    for root in (tmp_path / "gone", tmp_path):  # an empty folder is what a disk is mounted on
+        with pytest.raises(OSError, match="not mounted") as raised:
+            Store(root).open(is_made=True)
+        assert raised.value.errno == errno.ESTALE and not list(tmp_path.iterdir())
+    Store(tmp_path).open()
+    Store(tmp_path).open(is_made=True)

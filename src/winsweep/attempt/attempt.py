@@ -42,7 +42,7 @@ def run(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> in
     """One rank of the attempt `token`; the exit code is OK, FAILED, BUSY, BLOCKED or STOPPED (by a signal, which `flag`
     hears).
     """
-    store = Store(Path(spec.store)).open()
+    store = Store(Path(spec.store)).open(is_made=True)
     _set_threads(spec.placement.threads)
     if store.has(spec.key, spec.name):
         print(f"{spec.name}: published already")

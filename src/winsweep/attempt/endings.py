@@ -2,8 +2,10 @@
 know of it.
 """
 
+import errno
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -31,6 +33,9 @@ CODES = {
 # how long a rank that fails leaves it to its leader to say why, and one that lost another to the rest to say so
 WORD_S = 2.0
 GONE = ("killed", "hang")  # how a rank names the loss of another
+# what a disk says that is full, over quota, read-only, failing or away for a while
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT)
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
 GiveUp = Callable[[str], NoReturn]
 
 
@@ -165,7 +170,9 @@ def _kind_of(e: BaseException) -> str:
         or type(e).__name__ in ("DistNetworkError", "DistStoreError", "DistBackendError")
     ):
         return "hang" if "timed out" in text or "timeout" in text else "killed"  # a peer is gone
-    if isinstance(e, OSError) and e.errno in (28, 122):  # ENOSPC, EDQUOT
+    if isinstance(e, OSError) and e.errno in DISK:
+        return "disk"
+    if (said := OS_ERROR.search(text)) and int(said[1]) in DISK:  # as safetensors and tokenizers say it
         return "disk"
     if isinstance(e, MemoryError):
         return "host OOM"

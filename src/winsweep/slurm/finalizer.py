@@ -48,7 +48,7 @@ def main(folder: Path) -> int:
     flag = StopFlag()
     try:
         flag.listen()
-        return close(json.loads((folder / FINALIZER_FILE).read_bytes()), flag)
+        return close_once_the_disk_is_there(folder, flag)
     except (Stopped, Exception) as raised:
         if isinstance(e := flag.cause(raised), Stopped):
             print(e, file=sys.stderr, flush=True)
@@ -58,6 +58,21 @@ def main(folder: Path) -> int:
         told = json.loads((folder / FINALIZER_FILE).read_bytes())
         halt.note(Store(Path(told["store"])), told["name"], f"the finalizer could not go on: {type(e).__name__}: {e}")
         raise
+
+
+def close_once_the_disk_is_there(folder: Path, flag: StopFlag) -> int:
+    """A disk that is full, read-only or away may be well again soon, and nobody else goes on with the study."""
+    limit = time.monotonic() + DOWN_S
+    while True:
+        try:
+            told = json.loads((folder / FINALIZER_FILE).read_bytes())
+            Store(Path(told["store"])).open(is_made=True)
+            return close(told, flag)
+        except OSError as e:
+            if e.errno not in endings.DISK or time.monotonic() > limit:
+                raise
+            print(f"the disk: {e}", file=sys.stderr, flush=True)
+            time.sleep(POLL_S)
 
 
 def close(told: dict, flag: StopFlag) -> int:

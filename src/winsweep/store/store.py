@@ -39,10 +39,13 @@ class Store:
                 f"--store DIR, or run the study first"
             )
 
-    def open(self) -> "Store":
+    def open(self, is_made: bool = False) -> "Store":
         """Create the root if need be; NewerStore if a later winsweep wrote it, LinkInStore if a folder of ours in it is
-        a link.
+        a link. OSError (stale) where it `is_made`, as for whoever works in it, and its disk is not there now.
         """
+        if is_made and not (self.root / "store.json").is_file():
+            said = "the store is not there now: was it moved, or is its disk not mounted?"
+            raise OSError(errno.ESTALE, said, str(self.root))
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as e:
