@@ -21,10 +21,11 @@ from tests.chaos.judge import serving
 from tests.chaos.plan import Fault, plan
 from tests.chaos.study import CODE, LOCAL, ROOT, SLURM, Study, environment, results, write_outputs
 from tests.chaos.world import World
-from tests.slurm.conftest import Testbed
+from tests.slurm.conftest import Testbed, free_ports
 
 FAULTS = hurt_processes.table() | hurt_queue.table() | hurt_disk.table()
 TICK_S, LOOK_S = 0.25, 4.0
+VAIN = ("none there", "no ", "not ")
 MOST_CALLS = 40  # of the launcher, once the faults are over
 CALM_S = 1500.0
 
@@ -36,6 +37,7 @@ class Run:
     rows: list[tuple[str, float, str]] = field(default_factory=list)
     typed: int = 0
     retried: int = 0
+    in_vain: int = 0  # faults that found nobody to hurt
     removed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -52,7 +54,11 @@ def quiet(folder: Path, seeds: list[int], models: str) -> dict[str, str]:
     with serving(0, folder / "quiet.asked") as url:
         study = Study(folder / "quiet", environment(url), seeds, models)
         study.write(folder / "outputs.json", LOCAL)
-        said = study.start().communicate(timeout=900)[0]
+        launcher = study.start()
+        try:
+            said = launcher.communicate(timeout=900)[0]
+        finally:
+            launcher.kill()
     found = results(study.store)
     assert f"{len(seeds) * 4 * len(models)} of {len(seeds) * 4 * len(models)} cells judged" in said, said
     kept.parent.mkdir(exist_ok=True)
@@ -75,6 +81,7 @@ def disturbed(world: World, faults: list[Fault], run: Run) -> None:
         at = time.monotonic() - began
         said = FAULTS[fault.name](world, fault)
         run.rows.append((fault.name, at, said))
+        run.in_vain += said.startswith(VAIN)
         print(f"{at:7.1f} s  {fault.name:26s} {said}", flush=True)
 
 
@@ -93,7 +100,6 @@ def calm(world: World, run: Run, num_cells: int) -> str:
             if time.monotonic() > limit:
                 run.problems.append(f"after {CALM_S:.0f} s still in the queue: {world.queue()}")
                 return said
-            release_as_told(world, run)
             time.sleep(1)
         process = world.study.start(*words)
         said, words = process.communicate(timeout=300)[0], ()
@@ -110,11 +116,6 @@ def calm(world: World, run: Run, num_cells: int) -> str:
             remove_as_told(world, said, run)
     run.problems.append(f"not through after {MOST_CALLS} calls: {said[-1500:]}")
     return said
-
-
-def release_as_told(world: World, run: Run) -> None:
-    """Nothing is held by a person any more: each hold had its release."""
-    world.put_right()
 
 
 def remove_as_told(world: World, said: str, run: Run) -> None:
@@ -137,7 +138,7 @@ def once(
     study.write(outputs, SLURM)
     world = World(testbed, study, port, seed)
     try:
-        world.start_judge()
+        world.begin()
         hurt_processes.launch(world, {}, ())
         run.typed += 1
         world.typed[0].wait(timeout=300)
@@ -161,29 +162,39 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--seed", type=int, required=True)
     p.add_argument("--faults", type=int, default=200)
-    p.add_argument("--port", type=int, default=29400, help="the first of 200 free ports")
-    p.add_argument("--dir", type=Path, help="where it happens (default: a temporary folder)")
+    p.add_argument("--port", type=int, help="the first of 200 free ports (default: looked for)")
+    p.add_argument("--dir", type=Path, help="where its folder is made (default: that of temporary files)")
+    p.add_argument("--hours", type=float, default=0, help="go on with the next seeds for so long")
     p.add_argument("--only", help="names of kinds of faults, joined by commas")
     a = p.parse_args()
-    names = a.only.split(",") if a.only else list(FAULTS)
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda *_: sys.exit(143))
-    folder = (a.dir or Path(tempfile.mkdtemp(prefix="winsweep-chaos-"))).resolve()
-    folder.mkdir(exist_ok=True)
+    a.port = a.port or free_ports()
+    names = a.only.split(",") if a.only else list(FAULTS)
+    limit, seed = time.monotonic() + 3600 * a.hours, a.seed
+    code = one_seed(a, seed, names)
+    while time.monotonic() < limit:
+        seed += 1
+        code = one_seed(a, seed, names) or code
+    return code
+
+
+def one_seed(a: argparse.Namespace, seed: int, names: list[str]) -> int:
+    """1 if anything does not hold."""
+    folder = Path(tempfile.mkdtemp(prefix="winsweep-chaos-", dir=a.dir)).resolve()
     try:
-        subprocess.run(
-            [str(ROOT / "slurm/testbed/up"), "--fresh", "--dir", f"{folder}/tb", "--port", str(a.port)], check=True
-        )
-        run = once(folder, Testbed(folder / "tb"), a.port + 150, a.seed, plan(a.seed, a.faults, names), [1, 2, 3], "ab")
+        subprocess.run([str(ROOT / "slurm/testbed/up"), "--dir", f"{folder}/tb", "--port", str(a.port)], check=True)
+        run = once(folder, Testbed(folder / "tb"), a.port + 150, seed, plan(seed, a.faults, names), [1, 2, 3], "ab")
     finally:
         subprocess.run([str(ROOT / "slurm/testbed/down"), "--dir", f"{folder}/tb"], check=False)
         with contextlib.suppress(OSError):
             shutil.rmtree(folder)
     print("\n".join(["", *run.notes, *(f"PROBLEM {x}" for x in run.problems)]))
     print(
-        f"seed {a.seed}: {len(run.rows)} faults of {len({r[0] for r in run.rows})} kinds; typed {run.typed} times, "
-        f"{run.retried} with --retry-failed; {len(run.removed)} damaged and unused results removed; "
-        f"{len(run.problems)} problems"
+        f"seed {seed}: {len(run.rows)} faults of {len({r[0] for r in run.rows})} kinds, {run.in_vain} in vain; "
+        f"typed {run.typed} times, {run.retried} with --retry-failed; {len(run.removed)} damaged and unused results "
+        f"removed; {len(run.problems)} problems",
+        flush=True,
     )
     return bool(run.problems)
 

@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from winsweep.tasks import toy
+
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("src", "launch", "jobs", "slurm", "ds_configs")
 IN_FLIGHT = 4
@@ -152,16 +154,9 @@ def differences(want: dict[str, str], have: dict[str, str]) -> list[str]:
 
 def write_outputs(path: Path) -> Path:
     """Answers to the toy's instructions, for the choice to compare with."""
-    sys.path.insert(0, str(ROOT / "src"))
-    from winsweep.tasks import toy
-
-    rows = [{"instruction": q, "output": "One, two."} for q in questions(toy)]
-    path.write_text(json.dumps(rows))
+    rows = toy.instructions((), toy.Options(part="dev"))
+    path.write_text(json.dumps([{"instruction": row["instruction"], "output": "One, two."} for row in rows]))
     return path
-
-
-def questions(toy: object) -> list[str]:
-    return [row["instruction"] for row in toy.instructions((), toy.Options(part="dev"))]
 
 
 def environment(url: str) -> dict[str, str]:

@@ -57,7 +57,10 @@ class World:
             if self.has_shim
             else {}
         )
+
+    def begin(self) -> None:
         mount("-t", "tmpfs", "-o", f"size={DISK_MB}m", "chaos", str(self.study.disk))
+        self.start_judge()
 
     # -- who runs
 

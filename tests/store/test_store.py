@@ -13,7 +13,7 @@ from winsweep.artifact import Artifact
 from winsweep.attempt.spec import make
 from winsweep.errors import Busy, Damaged, MissingInput, NewerStore
 from winsweep.placement import Placement
-from winsweep.store import liveness, manifest
+from winsweep.store import disk, liveness, manifest
 from winsweep.store.fingerprint import fingerprint
 from winsweep.store.store import Store
 
@@ -251,3 +251,10 @@ def test_a_store_that_is_moved_or_not_mounted_is_not_made_anew_by_whoever_works_
         assert raised.value.errno == errno.ESTALE and not list(tmp_path.iterdir())
     Store(tmp_path).open()
     Store(tmp_path).open(is_made=True)
+
+
+def test_what_a_disk_says_is_told_with_what_to_do_and_any_other_error_is_raised():
+    said = disk.words(OSError(errno.EROFS, "Read-only file system", "/runs/store.json"))
+    assert said.startswith("/runs/store.json: found Read-only file system; ") and "type the same again" in said
+    with pytest.raises(FileNotFoundError):
+        disk.words(FileNotFoundError(errno.ENOENT, "No such file", "study.yaml"))

@@ -2,10 +2,8 @@
 know of it.
 """
 
-import errno
 import json
 import os
-import re
 import resource
 import sys
 import time
@@ -16,7 +14,7 @@ from typing import NoReturn
 
 from winsweep.attempt.ranks import RankRegistry
 from winsweep.errors import Stopped, Waiting, WinsweepError
-from winsweep.store import liveness
+from winsweep.store import disk, liveness
 from winsweep.store.claim import Claim
 from winsweep.store.liveness import BUSY
 from winsweep.store.store import Store
@@ -33,14 +31,11 @@ CODES = {
 # how long a rank that fails leaves it to its leader to say why, and one that lost another to the rest to say so
 WORD_S = 2.0
 GONE = ("killed", "hang")  # how a rank names the loss of another
-# what a disk says that is full, over quota, read-only, failing or away for a while
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT)
-OS_ERROR = re.compile(r"\(os error (\d+)\)")
 GiveUp = Callable[[str], NoReturn]
 
 
 def reason_of(e: BaseException, work: Path, registry: RankRegistry) -> dict:
-    kind = _kind_of(e)
+    kind = _kind_of(e, work.parents[2])
     # no launcher is there that could have asked
     kind = "killed" if kind == "stopped" and "SLURM_ARRAY_TASK_ID" in os.environ else kind
     blamed = {"node": registry.lost_node(WORD_S)} if kind in GONE else {}
@@ -49,15 +44,15 @@ def reason_of(e: BaseException, work: Path, registry: RankRegistry) -> dict:
     return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
 
 
-def say_why(e: BaseException) -> None:
+def say_why(e: BaseException, store: Path) -> None:
     """The reason as the last line of a log: alone for an error of ours, which says where and what to do; below its
     traceback for any other.
     """
     if isinstance(e, (WinsweepError, Stopped)):
-        print(f"{_kind_of(e)}: {e}", file=sys.stderr, flush=True)
+        print(f"{_kind_of(e, store)}: {e}", file=sys.stderr, flush=True)
     else:
         traceback.print_exception(e)
-        print(f"{_kind_of(e)}: {type(e).__name__}: {e}", file=sys.stderr, flush=True)
+        print(f"{_kind_of(e, store)}: {type(e).__name__}: {e}", file=sys.stderr, flush=True)
 
 
 def say_end(store: Store, key: str, number: int, record: dict) -> str:
@@ -159,8 +154,8 @@ def progress_of(work: Path) -> int:
         return 0
 
 
-def _kind_of(e: BaseException) -> str:
-    """The class of a failure, as an end record shows it."""
+def _kind_of(e: BaseException, store: Path | None = None) -> str:
+    """The class of a failure in a store, as an end record shows it."""
     if isinstance(e, (WinsweepError, Stopped)):
         return e.kind
     text = str(e).lower()
@@ -170,9 +165,7 @@ def _kind_of(e: BaseException) -> str:
         or type(e).__name__ in ("DistNetworkError", "DistStoreError", "DistBackendError")
     ):
         return "hang" if "timed out" in text or "timeout" in text else "killed"  # a peer is gone
-    if isinstance(e, OSError) and e.errno in DISK:
-        return "disk"
-    if (said := OS_ERROR.search(text)) and int(said[1]) in DISK:  # as safetensors and tokenizers say it
+    if disk.is_its(e, store):
         return "disk"
     if isinstance(e, MemoryError):
         return "host OOM"

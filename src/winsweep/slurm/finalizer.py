@@ -28,6 +28,7 @@ from winsweep.slurm.array_folders import spec_of
 from winsweep.slurm.node import requeue
 from winsweep.slurm.pending_finalizers import FINALIZER_FILE, asked
 from winsweep.slurm.reconcile import Look, judged_cells, look, reconcile
+from winsweep.store import disk
 from winsweep.store.store import Store
 from winsweep.trackers import tracking
 from winsweep.workspace import Workspace, open_workspace
@@ -69,7 +70,7 @@ def close_once_the_disk_is_there(folder: Path, flag: StopFlag) -> int:
             Store(Path(told["store"])).open(is_made=True)
             return close(told, flag)
         except OSError as e:
-            if e.errno not in endings.DISK or time.monotonic() > limit:
+            if not disk.is_its(e, folder.parents[2]) or time.monotonic() > limit:
                 raise
             print(f"the disk: {e}", file=sys.stderr, flush=True)
             time.sleep(POLL_S)

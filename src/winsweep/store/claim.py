@@ -39,7 +39,7 @@ class Claim:
 
 def leave_end(work: Path, number: int, record: dict) -> None:
     folder = links.refuse(work / "ends")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)  # not its parents: a store that was moved is not made anew
     manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
 

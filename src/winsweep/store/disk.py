@@ -1,0 +1,42 @@
+"""Which errors are a disk's that is full, read-only, failing or away: all is well again once the disk is."""
+
+import errno
+import re
+from pathlib import Path
+
+PASSING = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENODEV,
+    errno.ENOTCONN,
+    errno.ETIMEDOUT,
+)
+SAID = re.compile(r"\(os error (\d+)\)")  # by safetensors and tokenizers, which raise errors of their own
+
+
+def is_its(error: BaseException, store: Path | None = None) -> bool:
+    """Whether a disk says this of itself, or a part of `store` or of our own code, which lies there, is gone while it
+    is used: it was moved, or its disk cannot be read.
+    """
+    if isinstance(error, OSError) and error.errno in PASSING:
+        return True
+    if isinstance(error, ImportError):
+        return (error.name or "").partition(".")[0] == "winsweep"
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return bool(store) and str(error.filename or "").startswith(f"{store}/")
+    said = SAID.search(str(error))
+    return bool(said) and int(said[1]) in PASSING
+
+
+def words(error: OSError) -> str:
+    """What a person is told of it; any other error is raised."""
+    if not is_its(error):
+        raise error
+    where = f"{error.filename}: " if error.filename else ""
+    return (
+        f"{where}found {error.strerror}; a disk that has room and can be written is legal; what is made is kept, so "
+        f"type the same again once it is well"
+    )
