@@ -62,11 +62,15 @@ def write(path: Path, text: str) -> Path:
     refuse_existing(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "x", encoding="utf-8") as f:
+        with open(path, "x", encoding="utf-8", opener=_own) as f:  # a cluster file is refused if others can write it
             f.write(text)
     except OSError as e:
         raise BadStudy(f"{path}: cannot be written: {e.strerror}; name another folder") from None
     return path
+
+
+def _own(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o644)
 
 
 def refuse_existing(path: Path) -> None:

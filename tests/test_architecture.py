@@ -65,6 +65,7 @@ PURE = (
     "escapes",
     "zero",
     "layout",
+    "ownership",
     "plugins",
     "command_names",
     "study",

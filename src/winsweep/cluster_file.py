@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from winsweep import layout, node_environment, strict
+from winsweep import layout, node_environment, ownership, strict
 from winsweep.errors import BadStudy
 from winsweep.gpu_memory import AUTO
 from winsweep.placement import Cluster, ClusterFile, Placement, Placements
@@ -44,6 +44,7 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
     the type's own.
 
     BadStudy says file, line and what is legal; a value that could be more than a word to SLURM's shell is refused.
+    NotOwn where another user could have written a file for SLURM.
     """
     root, seen = read_yaml(file), strict.Findings()
     given = root.mapping()
@@ -70,6 +71,8 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
         seen.of(_refuse_without_kind, root, written)
     elif kind == "local":
         seen.of(_refuse_on_local, written)
+    if kind == "slurm":
+        ownership.refuse_others(file, "its setup lines and options run as yours")
     by_stage = {stage: placed(stage) for stage in stages}
     by_label = [
         (pattern, stage, placed(stage, node))

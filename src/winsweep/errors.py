@@ -11,6 +11,7 @@ is made again)
 ├── Damaged       a published file differs from its manifest
 ├── Busy          another live attempt owns this artifact
 ├── LinkInStore   a link stands where a store has its own files; nothing is read, written or removed through it
+├── NotOwn        another user could have written what would run, or name what runs
 ├── NewerStore    the store was written by a later winsweep
 ├── NotFinite     training or weights hold NaN or infinity
 ├── Incomplete    a result has fewer steps, rows or shards than were asked for
@@ -92,6 +93,12 @@ class Busy(WinsweepError):
 
 class LinkInStore(WinsweepError):
     """A link stands where a store has its own files."""
+
+    kind = "config"
+
+
+class NotOwn(WinsweepError):
+    """Another user could have written what would run."""
 
     kind = "config"
 

@@ -1,5 +1,6 @@
 """How an ask becomes artifacts: stages are the files of jobs/, and each says what it wants from the others."""
 
+import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable, Hashable, Mapping
@@ -7,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
+from winsweep import ownership
 from winsweep.artifact import Artifact
-from winsweep.errors import BadStudy
+from winsweep.errors import BadStudy, NotOwn
 
 
 class Want(NamedTuple):
@@ -28,8 +30,11 @@ def discover(folder: Path, package: str) -> dict[str, ModuleType]:
     return {p.stem: load(p, package) for p in sorted(folder.glob("*.py")) if not p.stem.startswith("_")}
 
 
-def load(path: Path, package: str) -> ModuleType:
-    """One file as a module; a file that does not load is an error that names it."""
+def load(path: Path, package: str, sha256: str = "") -> ModuleType:
+    """One file as a module; a file that does not load is an error that names it.
+
+    Of a file that is known by its sha256 exactly that content runs, and nothing that was compiled before.
+    """
     name = f"{package}.{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
@@ -39,13 +44,23 @@ def load(path: Path, package: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # before execution, as dataclasses look their module up
     try:
-        spec.loader.exec_module(module)
+        if sha256:
+            exec(compile(_content(path, sha256), str(path), "exec", dont_inherit=True), module.__dict__)
+        else:
+            spec.loader.exec_module(module)
     except BaseException as e:
         del sys.modules[name]
-        if not isinstance(e, Exception | SystemExit):  # a signal is no fault of the file
+        if isinstance(e, NotOwn) or not isinstance(e, Exception | SystemExit):  # a signal is no fault of the file
             raise
         raise BadStudy(f"{path}: cannot be loaded: {type(e).__name__}: {e}") from e
     return module
+
+
+def _content(path: Path, sha256: str) -> bytes:
+    content = ownership.read_own(path.resolve(), "it is code, which would run as yours")
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise BadStudy(f"{path}: changed since the study was read; type the same command again")
+    return content
 
 
 Gates = Callable[[str, Hashable], Mapping[str, tuple[str, Hashable]]]

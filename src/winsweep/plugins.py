@@ -63,11 +63,12 @@ def ours(kind: Kind, name: str) -> ModuleType:
 
 
 def read_own(kind: Kind, path: Path, sha256: str) -> ModuleType:
-    """A person's own file, whose content has this sha256; BadStudy if it lacks what such a file must define.
+    """A person's own file, whose content has this sha256; BadStudy if it lacks what such a file must define, NotOwn
+    where another user could have written it.
 
     Where it does not say them, VERSION is 1, DATA None, and a path is needed.
     """
-    module = _loaded(kind, sha256) or load(path, _package(kind, sha256))
+    module = _loaded(kind, sha256) or load(path, _package(kind, sha256), sha256)
     lacking = [f"{name} ({what})" for name, what in kind.needs.items() if not _has(module, name)]
     if lacking:
         raise BadStudy(f"{path}: it does not define {', '.join(lacking)}; docs/how_to/own_task.md has a whole file")

@@ -1,10 +1,17 @@
 """Faults of the queue: what SLURM, its administrator or a hasty colleague does to tasks and nodes."""
 
+from collections.abc import Sequence
+
 from tests.chaos.hurt_processes import Hurt, choose
 from tests.chaos.plan import Fault
 from tests.chaos.world import World
 
 NODES = ["n1", "n2", "n3", "n4"]
+
+
+def stage_of(task: Sequence[str]) -> str:
+    """The stage of a task of ours; the name of any other job."""
+    return task[1].split(".")[1] if task[1].startswith("winsweep.") else task[1]
 
 
 def to_task(verb: str, back: str = "", *states: str) -> Hurt:
@@ -16,7 +23,7 @@ def to_task(verb: str, back: str = "", *states: str) -> Hurt:
         said = world.tell("scontrol", verb, task[0])
         if back:
             world.later(fault.lasts_s, f"{back} {task[0]}", lambda: world.tell("scontrol", back, task[0]))
-        return f"{task[0]} {task[1].split('.')[1]} {task[2]}: {said}"
+        return f"{task[0]} {stage_of(task)} {task[2]}: {said}"
 
     return hurt
 
@@ -32,7 +39,7 @@ def cancel(what: str) -> Hurt:
         if (task := choose(found, fault.which)) is None:
             return "none there"
         aim = task[0].partition("_")[0] if what == "array" else task[0]
-        return f"{aim} {task[1].split('.')[1]} {task[2]}: {world.tell('scancel', aim)}"
+        return f"{aim} {stage_of(task)} {task[2]}: {world.tell('scancel', aim)}"
 
     return hurt
 
@@ -40,7 +47,7 @@ def cancel(what: str) -> Hurt:
 def time_limit(world: World, fault: Fault) -> str:
     if (task := choose(world.queue("RUNNING") or [], fault.which)) is None:
         return "none there"
-    return f"{task[0]} {task[1].split('.')[1]}: {world.tell('scontrol', 'update', f'jobid={task[0]}', 'TimeLimit=1')}"
+    return f"{task[0]} {stage_of(task)}: {world.tell('scontrol', 'update', f'jobid={task[0]}', 'TimeLimit=1')}"
 
 
 def node(state: str) -> Hurt:

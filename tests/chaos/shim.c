@@ -63,8 +63,8 @@ static int chance(void) { /* of a failure now: its errno, or 0 */
     return rand_r(&state) % 1000 < control[1] ? control[0] : 0;
 }
 
-static int failing(const char *path) {
-    int code = control && control[0] && inside(path) ? chance() : 0;
+static int failing(const char *path, int writes) {
+    int code = control && control[0] && (writes || control[0] != ENOSPC) && inside(path) ? chance() : 0;
     if (code) errno = code;
     return code;
 }
@@ -97,7 +97,7 @@ static void written(int fd) {
         va_list rest; va_start(rest, flags); \
         mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
         va_end(rest); \
-        if (failing(path)) return -1; \
+        if (failing(path, flags & O_CREAT)) return -1; \
         int fd = real(path, flags, mode); \
         if (fd >= 0 && fd < (int)sizeof dirty) dirty[fd] = 0; \
         return fd; \
@@ -111,7 +111,7 @@ OPEN(open64)
         va_list rest; va_start(rest, flags); \
         mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
         va_end(rest); \
-        if (failing(path)) return -1; \
+        if (failing(path, flags & O_CREAT)) return -1; \
         int fd = real(at, path, flags, mode); \
         if (fd >= 0 && fd < (int)sizeof dirty) dirty[fd] = 0; \
         return fd; \
@@ -155,20 +155,20 @@ SYNC(fdatasync)
 
 int rename(const char *from, const char *to) {
     REAL(int, "rename", const char *, const char *);
-    return failing(to) ? -1 : real(from, to);
+    return failing(to, 1) ? -1 : real(from, to);
 }
 
 int link(const char *from, const char *to) {
     REAL(int, "link", const char *, const char *);
-    return failing(to) ? -1 : real(from, to);
+    return failing(to, 1) ? -1 : real(from, to);
 }
 
 int mkdir(const char *path, mode_t mode) {
     REAL(int, "mkdir", const char *, mode_t);
-    return failing(path) ? -1 : real(path, mode);
+    return failing(path, 1) ? -1 : real(path, mode);
 }
 
 DIR *opendir(const char *path) {
     REAL(DIR *, "opendir", const char *);
-    return failing(path) ? NULL : real(path);
+    return failing(path, 0) ? NULL : real(path);
 }

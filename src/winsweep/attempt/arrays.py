@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from winsweep import ownership
 from winsweep.attempt import spec as specs
 from winsweep.attempt.spec import Spec
+from winsweep.errors import NotOwn
 from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 
 PREFIX = "winsweep"
+WHY = "it says which code your jobs run, and which of them are called off"
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,22 @@ def open_folder(
     """
     folder = links.inside(root, root / ".work" / "arrays") / uuid.uuid4().hex[:12]
     folder.mkdir(parents=True)
+    folder.chmod(folder.stat().st_mode & 0o755)
     lines = [json.dumps([specs.plain(s) for s in task]) + "\n" for task in told]
-    write_atomic(folder / "specs.jsonl", "".join(lines).encode())
+    write_atomic(folder / "specs.jsonl", "".join(lines).encode(), is_own=True)
     # from now on it is one
-    write_atomic(folder / "map.json", json.dumps({"stage": stage, "keys": tasks, "at": time.time()}).encode())
+    tell(folder / "map.json", {"stage": stage, "keys": tasks, "at": time.time()})
     return folder, f"{PREFIX}.{stage}.{folder.name}"
+
+
+def tell(path: Path, told: Mapping[str, object]) -> None:
+    """Leave a file in an array's folder, for `heard`."""
+    write_atomic(path, json.dumps(told).encode(), is_own=True)
+
+
+def heard(path: Path) -> dict:
+    """What a file in an array's folder says; NotOwn where another user could have written it."""
+    return json.loads(ownership.read_own(path, WHY))
 
 
 def specs_of(folder: Path, index: int) -> list[Spec]:
@@ -62,13 +76,19 @@ def parse(line: str) -> list[Spec]:
     return [specs.restore(raw) for raw in json.loads(line)]
 
 
+def all_told(folder: Path) -> list[list[dict]]:
+    """The same of all tasks."""
+    with ownership.opened(folder / "specs.jsonl", WHY) as lines:
+        return [json.loads(line) for line in lines]
+
+
 def _line(folder: Path, index: int) -> str:
-    with open(folder / "specs.jsonl", encoding="utf-8") as lines:
-        return next(islice(lines, index, None))
+    with ownership.opened(folder / "specs.jsonl", WHY) as lines:
+        return next(islice(lines, index, None)).decode()
 
 
 def know(folder: Path, job: str) -> None:
-    write_atomic(folder / "job.json", json.dumps({"job": job}).encode())
+    tell(folder / "job.json", {"job": job})
 
 
 def close(folder: Path) -> bool:
@@ -83,15 +103,18 @@ def close(folder: Path) -> bool:
 
 
 def open_arrays(root: Path) -> list[Submitted]:
-    """Every array that may still be in the queue."""
+    """Every array of this user's that may still be in the queue; others' are their own affair."""
     folders = [p.parent for p in (root / ".work" / "arrays").glob("*/map.json") if not (p.parent / "over").exists()]
-    return [_read(f) for f in sorted(folders)]
+    return [array for f in sorted(folders) if (array := _read(f))]
 
 
-def _read(folder: Path) -> Submitted:
-    told: Mapping = json.loads((folder / "map.json").read_bytes())
+def _read(folder: Path) -> Submitted | None:
     try:
-        job = json.loads((folder / "job.json").read_bytes())["job"]
+        told = heard(folder / "map.json")
+    except NotOwn:
+        return None
+    try:
+        job = heard(folder / "job.json")["job"]
     except FileNotFoundError:
         job = None
     return Submitted(folder, tuple(map(tuple, told["keys"])), job, told["at"])

@@ -2,7 +2,6 @@
 know of it.
 """
 
-import json
 import os
 import resource
 import sys
@@ -14,8 +13,8 @@ from typing import NoReturn
 
 from winsweep.attempt.ranks import RankRegistry
 from winsweep.errors import Stopped, Waiting, WinsweepError
-from winsweep.store import disk, liveness
-from winsweep.store.claim import Claim
+from winsweep.store import disk, liveness, small_files
+from winsweep.store.claim import Claim, owner_of
 from winsweep.store.liveness import BUSY
 from winsweep.store.store import Store
 
@@ -114,9 +113,9 @@ def explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> Non
     before = claim.number - 1
     if before < 1:
         return
-    owner, told = (claim.root / "claims" / f"{before:06d}").read_text(), store.end_of(key, before)
-    if told is None and store.is_over(key, before):
-        return  # it said how it ended, and was forgiven
+    owner, told = owner_of(claim.root / "claims", before), store.end_of(key, before)
+    if (told is None and store.is_over(key, before)) or (told and told.get("is_damaged")):
+        return  # it said how it ended, and was forgiven, or that is damaged, which stands
     requeued = liveness.same_task(owner, token)  # by SLURM itself: it was preempted, or its node went away
     node = RankRegistry(claim.root, owner.rpartition("@")[2]).lost_node()  # by now all that could have signed out
     if told and told["kind"] in GONE and not told.get("node"):
@@ -140,18 +139,14 @@ def explain_predecessor(store: Store, key: str, claim: Claim, token: str) -> Non
 
 
 def _last_word(heartbeat: Path) -> str:
-    try:
-        return heartbeat.read_text()
-    except FileNotFoundError:
-        return ""
+    word = small_files.text(heartbeat)
+    return word if word in CODES else ""
 
 
 def progress_of(work: Path) -> int:
     """How far the attempts at an artifact have come, by their own count."""
-    try:
-        return json.loads((work / "progress.json").read_bytes())["done"]
-    except (FileNotFoundError, ValueError):
-        return 0
+    done = (small_files.mapping(work / "progress.json") or {}).get("done")
+    return done if isinstance(done, int) and small_files.is_count(done) else 0
 
 
 def _kind_of(e: BaseException, store: Path | None = None) -> str:

@@ -1,6 +1,5 @@
 """How the attempts at each artifact ended, read from the store, the missing words put in: the input of retry."""
 
-import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Set
@@ -11,11 +10,13 @@ from winsweep.attempt.arrays import Submitted
 from winsweep.attempt.endings import progress_of
 from winsweep.attempt.retry import End, against, failed
 from winsweep.errors import Busy
-from winsweep.store import links, liveness
+from winsweep.store import links, liveness, small_files
+from winsweep.store.claim import make_folder, number_in
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 
 SILENT = {"kind": "killed", "reason": "no end record: killed, or its node died"}
+LONGEST_WAIT_S = 2 * 86400.0  # no batch takes longer; who says so has not waited for one
 SHOWN = 500  # characters of a log's last line
 # behind an attempt's token, in the name of a file with the number of the first attempt that is meant
 CALLED_OFF = ".cancelled"
@@ -27,8 +28,9 @@ def ends(store: Store, key: str) -> list[End]:
 
     One that left no record and was followed by another was killed.
     """
-    told, latest = _told(store, key), store.latest(key)
-    return [_end(store, record) for n in sorted(told.keys() | set(range(1, latest))) if (record := told.get(n, SILENT))]
+    told, claimed = _told(store, key), store.claimed(key)
+    before = {n for n in claimed if n < max(claimed)}
+    return [_end(store, record) for n in sorted(told.keys() | before) if (record := told.get(n, SILENT))]
 
 
 def over(store: Store, key: str) -> list[End]:
@@ -56,17 +58,21 @@ def waits(store: Store, keys: Iterable[str]) -> dict[str, tuple[float, str]]:
     for what.
     """
     told = {key: store.end_of(key, latest) for key in keys if (latest := store.latest(key))}
-    return {key: (end["until"], end["reason"]) for key, end in told.items() if end and end["kind"] == "waiting"}
+    latest_s = time.time() + LONGEST_WAIT_S
+    return {
+        key: (end["until"], end["reason"])
+        for key, end in told.items()
+        if end and end["kind"] == "waiting" and end["until"] < latest_s
+    }
 
 
 def forgive(store: Store, keys: Iterable[str]) -> None:
     """From now on nothing that happened to `keys` counts; the records stay under another name."""
     for key in keys:
-        folder = links.inside(store.root, store.work(key) / "ends")
+        folder = make_folder(links.inside(store.root, store.work(key) / "ends"))
         for path in folder.glob("[0-9]*.json"):
             path.rename(path.with_suffix(".forgiven"))
-        folder.mkdir(parents=True, exist_ok=True)
-        for number in range(1, store.latest(key)):  # what left no record has none to rename; the latest may live
+        for number in sorted(store.claimed(key))[:-1]:  # what left no record has none to rename; the latest may live
             (folder / f"{number:06d}.forgiven").touch()
 
 
@@ -81,8 +87,7 @@ def call_off(store: Store, key: str, token: str = "") -> None:
     if not token and (not latest or store.is_over(key, latest)):
         return
     first = latest + 1 if latest and store.is_over(key, latest) else max(1, latest)
-    folder = links.inside(store.root, store.work(key) / "ends")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(links.inside(store.root, store.work(key) / "ends"))
     write_atomic(folder / f"{token or store.token_of(key, latest)}{CALLED_OFF}", str(first).encode())
 
 
@@ -96,11 +101,10 @@ def note_lost(store: Store, over: Submitted) -> None:
     if over.job is None:  # it was never submitted
         return
     present = store.published().keys()
-    lines = (over.folder / "specs.jsonl").read_text(encoding="utf-8").splitlines()
-    for index, line in enumerate(lines):
+    for index, told in enumerate(arrays.all_told(over.folder)):
         task = f"{over.job}_{index}"
         broken = arrays.failure(over.folder, index)
-        for key in could_begin(json.loads(line), present) if not present >= set(over.keys[index]) else ():
+        for key in could_begin(told, present) if not present >= set(over.keys[index]) else ():
             if broken:
                 lose(store, key, task, f"could not begin: {printable(broken)}", "setup")
             elif not store.was_claimed(key, f"slurm-{task}"):
@@ -173,22 +177,24 @@ def _told(store: Store, key: str) -> dict[int, dict]:
     folder = store.work(key) / "ends"
     try:
         names = os.listdir(folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     called_off = _called_off(store, key, [folder / name for name in names if name.endswith(CALLED_OFF)])
-    forgiven: dict[int, dict] = {int(name.partition(".")[0]): {} for name in names if name.endswith(".forgiven")}
-    said = {
-        int(name.partition(".")[0]): json.loads((folder / name).read_bytes())
-        for name in names
-        if name.endswith(".json")
-    }
+    forgiven: dict[int, dict] = {n: {} for n in _numbered(names, ".forgiven")}
+    said = {n: told for n in _numbered(names, ".json") if (told := store.end_of(key, n))}
     return forgiven | said | called_off
+
+
+def _numbered(names: Iterable[str], suffix: str) -> list[int]:
+    numbers = [number_in(name.removesuffix(suffix)) for name in names if name.endswith(suffix)]
+    return [number for number in numbers if number]
 
 
 def _called_off(store: Store, key: str, marks: list[Path]) -> dict[int, dict]:
     """An empty record for each attempt that a person ended."""
-    meant = [(f"{path.name.removesuffix(CALLED_OFF)}.", int(path.read_text())) for path in marks]
-    numbers = range(min(first for _, first in meant), store.latest(key) + 1) if meant else ()
+    first_of = {path: number_in(small_files.text(path).rjust(6, "0")) for path in marks}
+    meant = [(f"{path.name.removesuffix(CALLED_OFF)}.", first) for path, first in first_of.items() if first]
+    numbers = [n for n in store.claimed(key) if n >= min(first for _, first in meant)] if meant else []
     tokens = {n: f"{store.token_of(key, n)}." for n in numbers}
     return {n: {} for n, token in tokens.items() if any(token.startswith(of) and n >= first for of, first in meant)}
 

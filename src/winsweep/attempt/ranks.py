@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from winsweep.errors import NotFound
-from winsweep.store import liveness
+from winsweep.store import liveness, small_files
 from winsweep.store.manifest import write_atomic
 
 CLAIM = "claim.json"
@@ -65,10 +65,10 @@ class RankRegistry:
         """The number of the leader's claim; NotFound if there is none after `timeout_s`."""
         limit = time.monotonic() + timeout_s
         while time.monotonic() < limit:
-            try:
-                return json.loads((self.folder / CLAIM).read_bytes())["number"]
-            except FileNotFoundError:
-                time.sleep(POLL_S)
+            number = (small_files.mapping(self.folder / CLAIM) or {}).get("number")
+            if isinstance(number, int) and small_files.is_count(number):
+                return number
+            time.sleep(POLL_S)
         raise NotFound(
             f"{self.folder}: rank 0 did not claim the artifact within {timeout_s:.0f} s; its log says why; where it "
             f"was still reading its "

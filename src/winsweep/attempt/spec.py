@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from winsweep import command_names, keys, placement
+from winsweep import command_names, keys, ownership, placement
 from winsweep.artifact import Artifact
 from winsweep.errors import BadData
 from winsweep.placement import Placement
@@ -16,6 +16,7 @@ from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 
 STAGE = re.compile(r"[a-z][a-z0-9_]*")
+WHY = "a spec names code that its attempt runs; sweep.py writes your own"
 LABEL = re.compile(r"[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*")
 
 
@@ -82,13 +83,16 @@ def write(spec: Spec, path: Path) -> None:
     links.inside(Path(spec.store), Path(spec.store) / spec.stage)
     links.inside(Path(spec.store), path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(plain(spec), indent=1, sort_keys=True).encode(), durable=False)  # made again if lost
+    said = json.dumps(plain(spec), indent=1, sort_keys=True).encode()
+    write_atomic(path, said, durable=False, is_own=True)  # made again if lost
 
 
 def read(path: Path) -> Spec:
-    """The spec in a file; BadData where it is none, or says something else than it did when it was written."""
+    """The spec in a file; BadData where it is none, or says something else than it did when it was written; NotOwn
+    where another user could have written it.
+    """
     try:
-        return restore(json.loads(path.read_bytes()))
+        return restore(json.loads(ownership.read_own(path, WHY)))
     except (ValueError, OSError, RecursionError) as e:
         raise BadData(
             f"{path}: cannot be read as a spec ({type(e).__name__}); sweep.py writes one for each attempt"

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from winsweep import screen
 from winsweep.errors import BadData
-from winsweep.store import links
+from winsweep.store import links, small_files
 from winsweep.store.manifest import write_atomic
 
 FOLDER = "batches"
+KEY, MOST_BYTES = re.compile(r"[0-9a-f]{64}"), 1 << 26
 TOKEN, NAME = re.compile(r"[0-9a-f]{32}"), re.compile(r"[A-Za-z0-9_-]{0,200}")
 MOST_COUNTED = 10**12  # of tokens; no batch has as many
 AWAY = "winsweep writes it whole; move it away, if the endpoint has no batch of that name in its metadata"
@@ -53,8 +54,8 @@ def folder_of(judge: Path) -> Path:
 
 
 def records(folder: Path) -> list[Record]:
-    """All batches, oldest first; BadData names a file that is none."""
-    found = [_read(path) for path in folder.glob("*.json") if not path.name.startswith(".")]
+    """All batches, oldest first; BadData names a file that is none. Files with other names are not looked at."""
+    found = [_read(path) for path in folder.glob("*.json") if TOKEN.fullmatch(path.stem)]
     return sorted(found, key=lambda record: (record.written, record.token))
 
 
@@ -66,13 +67,13 @@ def open_ones(folder: Path) -> list[Record]:
 def keys_of(folder: Path, token: str) -> list[str]:
     """Keys of the questions of a batch that is not over, in the order of its input."""
     path = links.refuse(folder / f"{token}.keys")
-    try:
-        return path.read_text(encoding="ascii").split()
-    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as e:
+    keys = (small_files.content(path, MOST_BYTES) or b"").decode("ascii", "replace").split()
+    if not keys or not all(map(KEY.fullmatch, keys)):
         raise BadData(
-            f"{path}: which questions the batch has cannot be read ({type(e).__name__}); winsweep writes it; move "
-            f"{token}.json away, too, if what the batch was paid for may be asked again"
-        ) from None
+            f"{path}: which questions the batch has cannot be read; winsweep writes it; move {token}.json away, too, "
+            f"if what the batch was paid for may be asked again"
+        )
+    return keys
 
 
 def begin(folder: Path, record: Record, keys: list[str]) -> None:
@@ -99,8 +100,8 @@ def told(record: Record) -> str:
 
 def _read(path: Path) -> Record:
     try:
-        found = Record(**json.loads(links.refuse(path).read_bytes()))
-    except (ValueError, TypeError, RecursionError, IsADirectoryError) as e:
+        found = Record(**json.loads(small_files.content(links.refuse(path), MOST_BYTES) or b""))
+    except (ValueError, TypeError, RecursionError) as e:
         raise BadData(f"{path}: found no batch in it ({type(e).__name__}); {AWAY}") from None
     if odd := _odd(found, path.stem):
         raise BadData(f"{path}: found {odd} in it that are not of a batch; {AWAY}")

@@ -24,7 +24,7 @@ class Turn:
         self.heartbeat, self.is_left = folder / "heartbeat", False
 
     def __enter__(self) -> bool:
-        links.refuse(self.folder).mkdir(parents=True, exist_ok=True)
+        claim.make_folder(links.refuse(self.folder))
         last = claim.newest(self.folder)
         if last and not (self.folder / f"{last:06d}{OVER}").exists() and self._lives(last):
             return False
@@ -46,15 +46,15 @@ class Turn:
 
     def _lives(self, number: int) -> bool:
         path = self.folder / f"{number:06d}"
-        try:
-            return liveness.alive(path.read_text(), self.heartbeat)
-        except FileNotFoundError:  # it is long over
+        if not os.path.lexists(path):  # it is long over
             return False
-        except (ValueError, OverflowError, IsADirectoryError) as e:  # whoever has it may be at work
+        name = claim.owner_of(self.folder, number)
+        if not liveness.NAME.fullmatch(name):  # whoever has it may be at work
             raise BadData(
-                f"{path}: found nobody's name in it ({type(e).__name__}); legal is what winsweep writes; move it away, "
-                f"once no process asks this judge"
-            ) from None
+                f"{path}: found nobody's name in it; legal is what winsweep writes; move it away, once no process asks "
+                f"this judge"
+            )
+        return liveness.alive(name, self.heartbeat)
 
     def __exit__(self, *_: object) -> None:
         if self.number:

@@ -13,16 +13,17 @@ import os
 import re
 import secrets
 import socket
+import stat
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from winsweep import keys
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import Unreadable
-from winsweep.store import links
+from winsweep.store import links, small_files
 from winsweep.store.manifest import write_atomic
 
 LINE = re.compile(
@@ -31,6 +32,9 @@ LINE = re.compile(
 )
 BATCH = "batch-"  # begins the name of a file that holds what one batch was answered, written at once
 HOW_OFTEN = ("orders", "samples")  # of an identity: which questions are asked, and not who answers them
+MOST_TOKENS = 10**7  # of one call; no model has room for as many
+MOST_BYTES = 1 << 32  # of the file of one batch
+LONGEST_LINE = 1 << 26  # bytes; a longer one is no line of ours
 DEEPEST = 64  # brackets within brackets, so that whatever reads a judgement can
 SYNC_S = 1.0  # what a power cut may lose; a kill loses nothing that was written
 
@@ -93,7 +97,7 @@ class Ledger:
         """
         path = self.folder / f"{BATCH}{token}.jsonl"
         self.make_folder()
-        before = links.refuse(path).read_bytes() if path.exists() else b""
+        before = small_files.content(links.refuse(path), MOST_BYTES) or b""
         known = [entry for line in before.split(b"\n") if (entry := _parsed(line))]
         kept = {entry.key for entry in known} - {"wasted"}
         lines = [_line(key, judgement, judgement.tokens) for key, judgement in answers.items() if key not in kept]
@@ -144,16 +148,19 @@ class Ledger:
             self._own = path.name
         return self._file
 
-    def _new_lines(self, path: Path) -> list[bytes]:
-        """Lines of `path` that were finished since the last look."""
+    def _new_lines(self, path: Path) -> Iterator[bytes]:
+        """Lines of `path` that were finished since the last look; none of what is no file of lines."""
         begin = self._read.get(path.name, 0)
-        if path.name == self._own or path.stat().st_size <= begin:  # its own lines were counted as they were written
-            return []
-        with open(path, "rb") as f:
+        # its own lines were counted as they were written
+        if path.name == self._own or (size := _size(path)) <= begin:
+            return
+        with open(path, "rb", opener=small_files.door) as f:
             f.seek(begin)
-            whole = f.read().rpartition(b"\n")[0]
-        self._read[path.name] = begin + len(whole) + 1 if whole else begin
-        return whole.split(b"\n") if whole else []
+            while (line := f.readline(LONGEST_LINE)).endswith(b"\n"):
+                self._read[path.name] = f.tell()
+                yield line[:-1]
+        if len(line) == LONGEST_LINE:  # what is no line has no end either
+            self._read[path.name] = size
 
     def _take(self, line: bytes, found: dict[Question, Judgement], is_batch: bool) -> None:
         """Count a line's tokens, and read it if it answers one of the questions; most lines are other studies'."""
@@ -168,6 +175,15 @@ class Ledger:
     @staticmethod
     def _count(tokens: tuple[int, int], total: list[int]) -> None:
         total[:] = [a + b for a, b in zip(total, tokens)]
+
+
+def _size(path: Path) -> int:
+    """Bytes of a regular file that this user can read; 0 for anything else, as a link, a pipe or a folder."""
+    try:
+        known = path.lstat()
+    except FileNotFoundError:
+        return 0
+    return known.st_size if stat.S_ISREG(known.st_mode) and os.access(path, os.R_OK) else 0
 
 
 class _Entry(NamedTuple):
@@ -201,11 +217,12 @@ def _said(judgement: Judgement) -> dict[str, Any]:
 
 
 def _parsed(line: bytes) -> _Entry | None:
-    """A whole line whose checksum is right."""
+    """A whole line whose checksum is right, of a call that can have been made."""
     match = LINE.fullmatch(line)
     if not match or _sum(match[1].decode(), match[3]) != match[2].decode():
         return None
-    return _Entry(match[1].decode(), (int(match[4]), int(match[5])), match[6])
+    tokens = int(match[4]), int(match[5])
+    return _Entry(match[1].decode(), tokens, match[6]) if max(tokens) <= MOST_TOKENS else None
 
 
 def _judgement(entry: _Entry) -> Judgement | None:

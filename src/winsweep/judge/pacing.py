@@ -5,10 +5,12 @@ alone.
 import asyncio
 import fcntl
 import os
+import stat
 import time
 from pathlib import Path
 
 from winsweep.judge.limits import Limits
+from winsweep.store import small_files
 
 LOCK_S = 2.0  # a process that was stopped while it held the lock must not stop all others
 FARTHEST_S = 60.0  # a turn later than this was written by a clock that is wrong
@@ -59,8 +61,11 @@ class Pacing:
         if self.shared is None:
             return None
         try:
-            file, end = os.open(self.shared, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), time.monotonic() + LOCK_S
+            file, end = small_files.door(str(self.shared), os.O_RDWR | os.O_CREAT), time.monotonic() + LOCK_S
         except OSError:  # another user's, say, or a link
+            return None
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
             return None
         while time.monotonic() < end:
             try:

@@ -12,7 +12,7 @@ from winsweep.judge import words
 from winsweep.judge.verdict import UNLIKELY
 
 DIGITS = 20  # of a whole number; more is no count, and no logarithm of a probability
-MOST_TOKENS = 10**9 - 1
+MOST_TOKENS = 10**7  # of one call; no model has room for as many
 NAME_CHARS = 200
 # How long a body may be: for the frame, and for each token of the reply and each alternative to it (a text, its bytes
 # and its logarithm).

@@ -1,5 +1,6 @@
 """What a study cost: GPU-hours by stage from the records of its results, and dollars by the judges' ledgers."""
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from winsweep.errors import WinsweepError
 from winsweep.judge import asked, prices
 from winsweep.judge.questions import ask_about
 from winsweep.placement import num_gpus
+from winsweep.store import small_files
+from winsweep.store.claim import read_end
 from winsweep.store.store import RECORD
 from winsweep.study import jury
 from winsweep.study.cell import Judge, judge_of
@@ -72,13 +75,10 @@ def _failed(workspace: Workspace, key: str) -> list[tuple[float, int]]:
     """Seconds and GPUs of each attempt at `key` that ended without a result."""
     work, found = workspace.store.work(key), []
     for path in sorted((work / "ends").glob("*.json")):
-        try:
-            end = json.loads(path.read_bytes())
-            if end.get("kind") != "done":
-                placed = json.loads((work / "spec.json").read_bytes()).get("placement", {})
-                found.append((float(end.get("seconds", 0.0)), num_gpus(placed)))
-        except (OSError, ValueError, AttributeError):
-            continue
+        end, placed = read_end(path) or {}, (small_files.mapping(work / "spec.json") or {}).get("placement", {})
+        if end.get("kind") != "done" and small_files.is_time(seconds := end.get("seconds", 0.0)):
+            with contextlib.suppress(ValueError, TypeError, AttributeError, KeyError):  # of a placement that is none
+                found.append((float(seconds), num_gpus(placed)))
     return found
 
 

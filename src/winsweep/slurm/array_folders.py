@@ -2,7 +2,6 @@
 what it sees to.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from winsweep.slurm import batch_script, chain, pending_finalizers, queue, task_
 from winsweep.slurm.chain import Array
 from winsweep.slurm.pending_finalizers import FINALIZER, FINALIZER_FILE, Waiting
 from winsweep.slurm.queue import Task
-from winsweep.store.manifest import write_atomic
 from winsweep.workspace import Workspace
 
 # A finalizer is submitted first, to begin so late, and is told afterwards what it waits for; so it looks also where its
@@ -76,7 +74,7 @@ def finalizer_request(workspace: Workspace, cluster: Cluster, code: Path, now: C
 def open_finalizer(workspace: Workspace, array: Array, told: Mapping[str, object], code: Path) -> tuple[Path, str, str]:
     """Write that down; see open_array."""
     folder, name = arrays.open_folder(workspace.store.root, FINALIZER, [[pending_finalizers.key_of(workspace)]])
-    write_atomic(folder / FINALIZER_FILE, json.dumps(told).encode())
+    arrays.tell(folder / FINALIZER_FILE, told)
     return folder, name, batch_script.command(array.placement, code, "winsweep.slurm.finalizer", folder)
 
 
@@ -86,7 +84,7 @@ def leave_out(workspace: Workspace, label: str) -> None:
         if opened.keys == ((pending_finalizers.key_of(workspace),),):
             told = pending_finalizers.told_to(opened)
             left = [c for c in told["cells"] if c != label]
-            write_atomic(opened.folder / FINALIZER_FILE, json.dumps(told | {"cells": left}).encode())
+            arrays.tell(opened.folder / FINALIZER_FILE, told | {"cells": left})
 
 
 def spec_of(workspace: Workspace, a: Artifact, placed: Placement) -> Spec:

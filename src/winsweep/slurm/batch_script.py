@@ -13,6 +13,7 @@ from typing import Any
 
 from submitit.slurm.slurm import _make_sbatch_string
 
+from winsweep import ownership
 from winsweep.errors import BadStudy
 from winsweep.placement import Placement
 from winsweep.slurm import task_script
@@ -101,9 +102,13 @@ def command(placed: Placement, code: Path, module: str, folder: Path) -> str:
         return shlex.join(run)
     for line in placed.setup:
         _check_shell(line)
-    path = folder / task_script.SCRIPT
+    text, path = task_script.text(placed, folder, run), folder / task_script.SCRIPT
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(task_script.text(placed, folder, run), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    path.chmod(path.stat().st_mode & 0o755)
+    if not ownership.is_private(path):  # what runs is beside the code, where only this user writes
+        path = code.with_name(f"{folder.name}.sh")
+        path.write_text(text, encoding="utf-8")
     return shlex.join(["bash", str(path)])
 
 

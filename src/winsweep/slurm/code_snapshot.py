@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from winsweep import layout
+from winsweep import layout, ownership
 from winsweep.errors import BadStudy
 from winsweep.store import links, provenance
+from winsweep.study.web_file import cache
 
 
 def take_snapshot(store: Path) -> Path:
@@ -26,10 +28,18 @@ def take_snapshot(store: Path) -> Path:
     told = provenance.commit()
     stamp = f"{told['commit']}{' changed' if told['dirty'] else ''}\n"
     digest.update(stamp.encode())
-    target = links.inside(store, store / ".work" / "code") / digest.hexdigest()[:12]
+    target = folder_of(store) / digest.hexdigest()[:12]
     if not target.exists():
         _copy(files, target, stamp)
+    for path in (target, *target.rglob("*")):
+        ownership.refuse_others(path, f"your jobs would run what is there, so type: rm -r {shlex.quote(str(target))}")
     return target
+
+
+def folder_of(store: Path) -> Path:
+    """Where code that jobs run may lie: in the store; where others may write there, in a folder of this user's own."""
+    inside = links.inside(store, store / ".work" / "code")
+    return inside if ownership.is_private(inside) else ownership.make_own(cache() / "code")
 
 
 def _copy(files: Mapping[Path, Path], target: Path, stamp: str) -> None:
@@ -39,6 +49,8 @@ def _copy(files: Mapping[Path, Path], target: Path, stamp: str) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, to)
     (tmp / "COMMIT").write_text(stamp)
+    for path in (tmp, *tmp.rglob("*")):
+        path.chmod(path.stat().st_mode & 0o755)
     try:
         os.rename(tmp, target)
     except OSError:  # another launcher made the same copy first

@@ -52,6 +52,7 @@ submit() {{
         job=${{job%%;*}}
         [ -n "$job" ] || {{ echo "sbatch printed no job id for $1" >&2; return 1; }}
         printf '{{"job": "%s"}}' "$job" > "$2/job.json.new"
+        chmod go-w -- "$2/job.json.new"
         mv -- "$2/job.json.new" "$2/job.json"
         rm -f -- "$2/over"  # from now on it is looked for in the queue
         echo "job $job: $1${{3:+ $3}}" >&2

@@ -7,7 +7,6 @@ from winsweep.attempt import stopflag
 if __name__ == "__main__":
     stopflag.hold()  # before the imports, which take most of the first second
 
-import json
 import os
 import sys
 import time
@@ -15,7 +14,7 @@ import uuid
 from pathlib import Path
 
 from winsweep import layout
-from winsweep.attempt import attempt, endings, history
+from winsweep.attempt import arrays, attempt, endings, history
 from winsweep.attempt.retry import ChainProgress
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.cluster_file import read_cluster
@@ -56,7 +55,7 @@ def main(folder: Path) -> int:
             requeue(f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
             return endings.STOPPED
         # the study's file may be gone, the disk full: nobody else would say so
-        told = json.loads((folder / FINALIZER_FILE).read_bytes())
+        told = arrays.heard(folder / FINALIZER_FILE)
         halt.note(Store(Path(told["store"])), told["name"], f"the finalizer could not go on: {type(e).__name__}: {e}")
         raise
 
@@ -66,7 +65,7 @@ def close_once_the_disk_is_there(folder: Path, flag: StopFlag) -> int:
     limit = time.monotonic() + DOWN_S
     while True:
         try:
-            told = json.loads((folder / FINALIZER_FILE).read_bytes())
+            told = arrays.heard(folder / FINALIZER_FILE)
             Store(Path(told["store"])).open(is_made=True)
             return close(told, flag)
         except OSError as e:

@@ -2,7 +2,6 @@
 one beside it.
 """
 
-import json
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
 from winsweep.slurm import queue, watchdog
 from winsweep.slurm.queue import Task
-from winsweep.store.manifest import write_atomic
 from winsweep.workspace import Workspace
 
 FINALIZER = "finalizer"  # the array of one task that comes after all others: it looks again and makes the table
@@ -38,7 +36,7 @@ def asked(workspace: Workspace) -> dict[str, dict[str, str]]:
 
 def told_to(array: Submitted) -> dict:
     """What the finalizer was submitted with, as JSON has it."""
-    return json.loads((array.folder / FINALIZER_FILE).read_bytes())
+    return arrays.heard(array.folder / FINALIZER_FILE)
 
 
 def covers(array: Submitted, workspace: Workspace) -> bool:
@@ -88,7 +86,7 @@ def same(told: Mapping[str, object], waiting: Waiting) -> tuple[Submitted, Task]
         (x for x in waiting if told_to(x[0]) | {"chain_progress": None} == {**told, "chain_progress": None}), None
     )
     if found:
-        write_atomic(found[0].folder / FINALIZER_FILE, json.dumps(told).encode())
+        arrays.tell(found[0].folder / FINALIZER_FILE, told)
     return found
 
 

@@ -41,7 +41,7 @@ def main(folder: Path) -> int:
     told = {
         **circumstances(),
         "node": liveness.node(),
-        **node_facts.facts(folder, json.loads((folder / ASKED).read_bytes())["scratch"]),
+        **node_facts.facts(folder, arrays.heard(folder / ASKED)["scratch"]),
         "finds_letter": "letter" in os.listdir(folder),
         "ahead_s": ahead_s(folder / "clock"),
     }
@@ -69,7 +69,7 @@ def send(store: Store, placed: Placement, limit_s: float) -> Probed:
     folder.mkdir(parents=True)
     try:
         (folder / "letter").touch()
-        (folder / ASKED).write_text(json.dumps({"scratch": placed.scratch}))
+        arrays.tell(folder / ASKED, {"scratch": placed.scratch})
         small = replace(placed, ranks=1, nodes=1, time_min=min(placed.time_min, 5), throttle=1)
         array = Array(small, ((Artifact("probe", 1, "probe", {}, {}),),), ())
         run = batch_script.command(small, take_snapshot(store.root), "winsweep.slurm.probe", folder)

@@ -4,7 +4,6 @@ that it waits for nobody.
 It releases what SLURM holds and submits the next one as long as anything of the store is in the queue.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -21,7 +20,6 @@ from winsweep.placement import Placement
 from winsweep.slurm import batch_script, held, queue, sbatch, task_script
 from winsweep.slurm.chain import Array
 from winsweep.slurm.queue import Task
-from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 
 WATCHDOG = "watchdog"
@@ -33,7 +31,7 @@ DOWN_S, POLL_S = 1800.0, 10.0  # how long SLURM may be away, and how often it is
 def main(folder: Path) -> None:
     """One look; a watchdog that has a successor already (it was requeued) does nothing."""
     task_script.mark_begun(folder)
-    told, own = json.loads((folder / FILE).read_bytes()), os.environ["SLURM_ARRAY_JOB_ID"]
+    told, own = arrays.heard(folder / FILE), os.environ["SLURM_ARRAY_JOB_ID"]
     store, limit = Store(Path(told["store"])).open(is_made=True), time.monotonic() + DOWN_S
     while True:
         try:
@@ -104,7 +102,7 @@ def opened(root: Path, placed: Placement, code: Path, before: Path | None = None
     """Write down what a watchdog must know; its folder, its job name and its command, run from `code`."""
     folder, name = arrays.open_folder(root, WATCHDOG, KEYS)
     told = {"store": str(root), "placement": placement.plain(placed), "before": str(before) if before else ""}
-    write_atomic(folder / FILE, json.dumps(told).encode())
+    arrays.tell(folder / FILE, told)
     return folder, name, batch_script.command(task_script.outside(placed), code, "winsweep.slurm.watchdog", folder)
 
 

@@ -5,11 +5,20 @@ attempts ended.
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from winsweep.store import links, manifest
+from winsweep.errors import BadData
+from winsweep.store import links, manifest, small_files
+
+MOST = 999_999  # claims on one artifact; more are no attempts of ours
+STATE = re.compile(r"state-\d{6,}")
+KIND, KEY = re.compile(r"[A-Za-z][A-Za-z ]{0,39}"), re.compile(r"[\w.-]{1,200}/[\w. -]{1,200}")
+LONGEST = 2000  # characters of a reason
+DAMAGED = {"kind": "killed", "reason": "its end record cannot be read", "is_damaged": True}
 
 
 class Claim:
@@ -38,9 +47,48 @@ class Claim:
 
 
 def leave_end(work: Path, number: int, record: dict) -> None:
-    folder = links.refuse(work / "ends")
-    folder.mkdir(exist_ok=True)  # not its parents: a store that was moved is not made anew
+    folder = make_folder(links.refuse(work / "ends"), is_deep=False)  # a store that was moved is not made anew
     manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+
+def make_folder(folder: Path, is_deep: bool = True) -> Path:
+    """A folder of the store; BadData where something else has its name."""
+    try:
+        folder.mkdir(parents=is_deep, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise BadData(
+            f"{folder}: found a file, or one above it; legal is a folder that winsweep makes; move it away"
+        ) from None
+    return folder
+
+
+def read_end(path: Path) -> dict[str, Any] | None:
+    """The end record at `path`; None where there is none, and that of an attempt that was killed where it is damaged:
+    `kind` and `reason` are texts, the others are what they should be or are not there.
+    """
+    found = small_files.mapping(path)
+    if found is None or _is_end(found):
+        return found and found | {"reason": str(found.get("reason", ""))[:LONGEST]}
+    return dict(DAMAGED)
+
+
+def _is_end(found: dict[str, Any]) -> bool:
+    get = found.get
+    texts = get("reason", ""), get("node", ""), get("owner", ""), get("lacked", "")
+    counts, times = (get("progress", 0), get("tried", 0)), (get("begun", 0.0), get("until", 0.0))
+    kind, lacked = get("kind"), get("lacked") or "a/b"
+    return (
+        isinstance(kind, str)
+        and KIND.fullmatch(kind) is not None
+        and all(isinstance(text, str) for text in texts)
+        and KEY.fullmatch(lacked) is not None
+        and ".." not in lacked
+        and all(map(small_files.is_count, counts))
+        and all(map(small_files.is_time, times))
+        and isinstance(get("was_made", False), bool)
+        and (kind != "waiting" or "until" in found)
+        and ("lacked" not in found or {"tried", "was_made"} <= found.keys())
+    )
 
 
 def attempt_paths(work: Path, number: int) -> tuple[Path, Path]:
@@ -53,7 +101,10 @@ def _inherit(mine: Path) -> None:
     was quicker.
     """
     while not links.refuse(mine).is_dir():
-        left = max((links.refuse(p) for p in mine.parent.glob("state-*") if p < mine), default=None)
+        if mine.exists():
+            raise BadData(f"{mine}: found a file; legal is a folder that winsweep makes; move it away")
+        before = (p for p in mine.parent.glob("state-*") if p < mine and STATE.fullmatch(p.name))
+        left = max((links.refuse(p) for p in before), default=None)
         with contextlib.suppress(FileNotFoundError):
             os.rename(left, mine) if left else mine.mkdir()
 
@@ -75,16 +126,41 @@ def _discard(path: Path) -> None:
 
 def newest(claims: Path) -> int:
     """The highest number of a claim; 0 if there is none."""
+    return max(numbers(claims), default=0)
+
+
+def numbers(claims: Path) -> list[int]:
+    """The numbers of all claims, in any order; other names are no claims."""
     try:
-        return max((int(n) for n in os.listdir(claims) if n.isascii() and n.isdigit()), default=0)
-    except FileNotFoundError:
-        return 0
+        return [number for name in os.listdir(claims) if (number := number_in(name))]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def number_in(name: str) -> int:
+    """The number that the name of a claim, or of an end record without its suffix, says; 0 where it is none."""
+    number = int(name) if name.isascii() and name.isdigit() and len(name) <= len(str(MOST)) else 0
+    return number if f"{number:06d}" == name else 0
+
+
+def owner_of(claims: Path, number: int) -> str:
+    """Who made claim `number`; "" where nobody's name can be read in it."""
+    said = small_files.text(claims / f"{number:06d}")
+    return said if "/" not in said else ""
 
 
 def link(claims: Path, number: int, owner: str) -> bool:
     """Whether claim `number` is now ours: a hard link either appears whole or fails."""
+    if number > MOST:
+        raise BadData(
+            f"{claims}: found claim {number - 1}, which no attempt of ours has made; look who did, and remove it"
+        )
     mine = claims / f".{owner}"
-    mine.write_text(owner)
+    mine.unlink(missing_ok=True)
+    with open(mine, "x", opener=small_files.door) as file:  # nobody else's, which could be written over later
+        file.write(owner)
+        file.flush()
+        os.fsync(file.fileno())  # a claim that a power cut emptied would be nobody's
     try:
         os.link(mine, claims / f"{number:06d}")
         return True

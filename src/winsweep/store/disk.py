@@ -17,6 +17,13 @@ PASSING = (
 SAID = re.compile(r"\(os error (\d+)\)")  # by safetensors and tokenizers, which raise errors of their own
 
 
+def refuse_gone(mark: Path) -> None:
+    """OSError (stale) where a file that is in every store is not there: whoever works in a store makes no other one."""
+    if not mark.is_file():
+        said = "the store is not there now: was it moved, or is its disk not mounted?"
+        raise OSError(errno.ESTALE, said, str(mark.parent))
+
+
 def is_its(error: BaseException, store: Path | None = None) -> bool:
     """Whether a disk says this of itself, or a part of `store` or of our own code, which lies there, is gone while it
     is used: it was moved, or its disk cannot be read.

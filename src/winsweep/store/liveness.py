@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import threading
 import time
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import psutil
 
-from winsweep.store import links
+from winsweep.store import small_files
 
 BUSY = 75  # exit code of an attempt whose artifact somebody else builds
 HEARTBEAT_S = 5.0
 STALE_S = 60.0  # a shared disk may show a file this late
+AHEAD_S = 86400.0  # a clock may be wrong; a heartbeat further in the future is none
+NAME = re.compile(r"(?P<host>[^@/]+)@(?P<pid>\d{1,9})@(?P<started>\d{1,12}\.\d{2})@[^/]*")
 
 
 def owner(token: str) -> str:
@@ -41,11 +44,12 @@ def alive(name: str, heartbeat: Path | None = None, token: str = "") -> bool:
     """
     if same_task(name, token):
         return False
-    host, pid, started, _ = name.split("@", 3)
-    if host == socket.gethostname():
-        return abs(_started(int(pid)) - float(started)) < 0.02
+    if (named := NAME.fullmatch(name)) is None:  # nobody's
+        return False
+    if named["host"] == socket.gethostname():
+        return abs(_started(int(named["pid"])) - float(named["started"])) < 0.02
     try:
-        return time.time() - heartbeat.stat().st_mtime < STALE_S if heartbeat else True
+        return -AHEAD_S < time.time() - heartbeat.stat().st_mtime < STALE_S if heartbeat else True
     except FileNotFoundError:
         return False
 
@@ -61,7 +65,7 @@ def beat(
 
     def once() -> None:
         _leave_unless(held)
-        with open(path, "w", opener=links.opener) as file:
+        with open(path, "w", opener=small_files.door) as file:
             file.write(word() or "")
 
     return _repeat(once)

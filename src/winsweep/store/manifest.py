@@ -60,14 +60,17 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
+def write_atomic(path: Path, data: bytes, durable: bool = True, is_own: bool = False) -> None:
     """Put `data` at `path` whole or not at all: a temporary sibling, fsync (where it must outlive a power cut), rename.
 
-    LinkInStore where `path` is a link.
+    Where it `is_own`, no other user may write it, whatever the umask is (see winsweep.ownership). LinkInStore where
+    `path` is a link.
     """
     tmp = links.refuse(path).with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(tmp, "wb", opener=links.opener) as f:
+            if is_own:
+                os.fchmod(f.fileno(), os.fstat(f.fileno()).st_mode & 0o755)
             f.write(data)
             f.flush()
             if durable:

@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from winsweep import paths
 from winsweep.artifact import Artifact
-from winsweep.errors import BadStudy, Busy, MissingInput, NewerStore, NotFound
-from winsweep.store import links, manifest
-from winsweep.store.claim import Claim, leave_end, link, newest
+from winsweep.errors import BadStudy, Busy, Damaged, MissingInput, NewerStore, NotFound
+from winsweep.store import disk, links, manifest, small_files
+from winsweep.store.claim import Claim, leave_end, link, make_folder, newest, numbers, owner_of, read_end
 
 FORMAT = 1
 RECORD = "record.json"
@@ -40,12 +40,12 @@ class Store:
             )
 
     def open(self, is_made: bool = False) -> "Store":
-        """Create the root if need be; NewerStore if a later winsweep wrote it, LinkInStore if a folder of ours in it is
-        a link. OSError (stale) where it `is_made`, as for whoever works in it, and its disk is not there now.
+        """Create the root if need be, unless it `is_made` (see disk.refuse_gone); NewerStore if a later winsweep wrote
+        it, LinkInStore if a folder of ours in it is a link.
         """
-        if is_made and not (self.root / "store.json").is_file():
-            said = "the store is not there now: was it moved, or is its disk not mounted?"
-            raise OSError(errno.ESTALE, said, str(self.root))
+        mark = self.root / "store.json"
+        if is_made:
+            disk.refuse_gone(mark)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as e:
@@ -55,10 +55,13 @@ class Store:
             raise BadStudy(f"{self.root}: {said}") from None
         for name in FOLDERS:
             links.refuse(self.root / name)
-        mark = self.root / "store.json"
         if not mark.exists():
             manifest.write_atomic(mark, json.dumps({"format": FORMAT}).encode())
-        found = json.loads(mark.read_bytes())["format"]
+        found = (small_files.mapping(mark) or {}).get("format")
+        if not isinstance(found, int) or not small_files.is_count(found):
+            raise Damaged(
+                f"{mark}: found no format in it; legal is what winsweep writes; remove it, and it is written again"
+            )
         if found > FORMAT:
             raise NewerStore(
                 f"{mark}: found store format {found}; this winsweep reads up to {FORMAT}; update winsweep or name "
@@ -154,10 +157,10 @@ class Store:
         claims = self.work(key) / "claims"
         for path in (claims, self.work(key) / "heartbeat", self.root / key.partition("/")[0]):
             links.inside(self.root, path)
-        claims.mkdir(parents=True, exist_ok=True)
+        make_folder(claims)
         while True:
             last = newest(claims)
-            holder = (claims / f"{last:06d}").read_text() if last else None
+            holder = owner_of(claims, last) if last else None
             if holder == owner:
                 return Claim(self.work(key), last, owner)
             if holder and not self.is_over(key, last) and alive(holder):
@@ -174,14 +177,17 @@ class Store:
         last = newest(self.work(key) / "claims")
         if not last or self.is_over(key, last):
             return None
-        holder = (self.work(key) / "claims" / f"{last:06d}").read_text()
+        holder = owner_of(self.work(key) / "claims", last)
         return holder if alive(holder) else None
 
     def was_claimed(self, key: str, token: str) -> bool:
         """Whether an attempt on `key` had a token that is `token`, a dot, and anything."""
         claims = self.work(key) / "claims"
-        owners = [(claims / n).read_text() for n in (os.listdir(claims) if claims.exists() else ()) if n.isdigit()]
-        return any(owner.rpartition("@")[2].startswith(f"{token}.") for owner in owners)
+        return any(owner_of(claims, n).rpartition("@")[2].startswith(f"{token}.") for n in numbers(claims))
+
+    def claimed(self, key: str) -> list[int]:
+        """The numbers of all claims on `key`, in any order."""
+        return numbers(self.work(key) / "claims")
 
     def latest(self, key: str) -> int:
         """The number of the latest claim on `key`; 0 if there was none."""
@@ -193,14 +199,12 @@ class Store:
         return last if last and self.token_of(key, last) == token else 0
 
     def token_of(self, key: str, number: int) -> str:
-        """The token of the attempt that made claim `number` on `key`."""
-        return (self.work(key) / "claims" / f"{number:06d}").read_text().rpartition("@")[2]
+        """The token of the attempt that made claim `number` on `key`; "" where that cannot be read."""
+        return owner_of(self.work(key) / "claims", number).rpartition("@")[2]
 
     def end_of(self, key: str, number: int) -> dict | None:
-        try:
-            return json.loads((self.work(key) / "ends" / f"{number:06d}.json").read_bytes())
-        except FileNotFoundError:
-            return None
+        """See claim.read_end."""
+        return read_end(self.work(key) / "ends" / f"{number:06d}.json")
 
     def is_over(self, key: str, number: int) -> bool:
         """Whether attempt `number` on `key` has an end record, also one that is forgiven: its owner may live on, for
@@ -246,7 +250,4 @@ def _folders(path: Path) -> list[str]:
 
 
 def _record(published: Path) -> dict:
-    try:
-        return json.loads((published / RECORD).read_bytes())
-    except FileNotFoundError:
-        return {}
+    return small_files.mapping(published / RECORD) or {}

@@ -15,6 +15,7 @@ import torch.distributed as dist
 import torch.distributed.distributed_c10d as c10d
 
 import winsweep.errors
+from winsweep import ownership
 from winsweep.errors import Incomplete, WinsweepError
 from winsweep.store.manifest import write_atomic
 from winsweep.train.rank_heartbeat import LOCAL, RankHeartbeat, end_process, links, open_door
@@ -140,7 +141,7 @@ def _listen(host: str, num_ranks: int, limit: timedelta) -> dist.TCPStore:
 
 def _post(meeting: Path, host: str, port: int) -> None:
     meeting.mkdir(parents=True, exist_ok=True)
-    write_atomic(meeting / ADDRESS, json.dumps({"host": host, "port": port}).encode())
+    write_atomic(meeting / ADDRESS, json.dumps({"host": host, "port": port}).encode(), is_own=True)
 
 
 def _find(meeting: Path, rank: int, deadline: float, timeout_s: float) -> tuple[str, int]:
@@ -149,7 +150,7 @@ def _find(meeting: Path, rank: int, deadline: float, timeout_s: float) -> tuple[
         if time.monotonic() > deadline:
             raise Absent(f"{meeting}: rank {rank} waited {timeout_s:g} s and rank 0 did not come; see rank 0's log")
         time.sleep(POLL_S)
-    address = json.loads((meeting / ADDRESS).read_bytes())
+    address = json.loads(ownership.read_own(meeting / ADDRESS, "the ranks run what comes from there"))
     return address["host"], address["port"]
 
 
