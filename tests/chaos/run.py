@@ -24,7 +24,7 @@ from tests.chaos.world import World
 from tests.slurm.conftest import Testbed, free_ports
 
 FAULTS = hurt_processes.table() | hurt_queue.table() | hurt_disk.table()
-TICK_S, LOOK_S = 0.25, 4.0
+STEP_S, LOOK_S = 0.25, 4.0
 VAIN = ("none there", "no ", "not ")
 MOST_CALLS = 40  # of the launcher, once the faults are over
 CALM_S = 1500.0
@@ -77,7 +77,7 @@ def disturbed(world: World, faults: list[Fault], run: Run) -> None:
             if time.monotonic() - looked > LOOK_S:
                 looked = time.monotonic()
                 type_if_idle(world, run)
-            time.sleep(TICK_S)
+            time.sleep(STEP_S)
         at = time.monotonic() - began
         said = FAULTS[fault.name](world, fault)
         run.rows.append((fault.name, at, said))

@@ -1,6 +1,5 @@
 """The store: whole directories, one winner, takeover after death, damage named before use."""
 
-import errno
 import hashlib
 import json
 import os
@@ -13,7 +12,7 @@ from winsweep.artifact import Artifact
 from winsweep.attempt.spec import make
 from winsweep.errors import Busy, Damaged, MissingInput, NewerStore
 from winsweep.placement import Placement
-from winsweep.store import disk, liveness, manifest
+from winsweep.store import liveness, manifest
 from winsweep.store.fingerprint import fingerprint
 from winsweep.store.store import Store
 
@@ -104,9 +103,9 @@ def test_the_second_publisher_loses_and_the_first_result_stays(store):
 def test_an_attempt_that_ended_is_followed_although_its_process_lives_on(store):
     store.claim(ARTIFACT.key, "one", alive=lambda _: True).end({"kind": "application", "reason": "x"})
     assert store.holder(ARTIFACT.key, lambda _: True) is None
-    assert store.ended(ARTIFACT.key) and store.end_of(ARTIFACT.key, 1)["kind"] == "application"
+    assert store.end_of(ARTIFACT.key, 1)["kind"] == "application"
     assert store.claim(ARTIFACT.key, "two", alive=lambda _: True).number == 2
-    assert not store.ended(ARTIFACT.key)  # the second has not
+    assert store.end_of(ARTIFACT.key, 2) is None  # the second has not
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove", "add"])
@@ -242,19 +241,3 @@ def test_a_manifest_that_is_none_is_damage(text, store):
     (path / "manifest.json").write_text(text)
     with pytest.raises(Damaged):
         manifest.verify(path)
-
-
-def test_a_store_that_is_moved_or_not_mounted_is_not_made_anew_by_whoever_works_in_it(tmp_path):
-    for root in (tmp_path / "gone", tmp_path):  # an empty folder is what a disk is mounted on
-        with pytest.raises(OSError, match="not mounted") as raised:
-            Store(root).open(is_made=True)
-        assert raised.value.errno == errno.ESTALE and not list(tmp_path.iterdir())
-    Store(tmp_path).open()
-    Store(tmp_path).open(is_made=True)
-
-
-def test_what_a_disk_says_is_told_with_what_to_do_and_any_other_error_is_raised():
-    said = disk.words(OSError(errno.EROFS, "Read-only file system", "/runs/store.json"))
-    assert said.startswith("/runs/store.json: found Read-only file system; ") and "type the same again" in said
-    with pytest.raises(FileNotFoundError):
-        disk.words(FileNotFoundError(errno.ENOENT, "No such file", "study.yaml"))

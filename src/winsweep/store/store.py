@@ -212,11 +212,6 @@ class Store:
         """
         return any((self.work(key) / "ends" / f"{number:06d}{suffix}").exists() for suffix in (".json", ".forgiven"))
 
-    def ended(self, key: str) -> bool:
-        """Whether the latest attempt on `key` left its end record."""
-        last = newest(self.work(key) / "claims")
-        return bool(last) and self.end_of(key, last) is not None
-
     def explain(self, key: str, record: dict) -> None:
         """Give the latest attempt on `key` the end record that it could not write."""
         self.end(key, max(1, newest(self.work(key) / "claims")), record)
