@@ -52,7 +52,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as e:
-        print(f"error: {disk.words(e)}", file=sys.stderr)
+        print(f"error: {disk.words(e, a.store)}", file=sys.stderr)
         return 2
     print(", ".join(f"{verdicts.count(v)} {v}" for v in ("ok", "problem", "unknown")))
     return 1 if "problem" in verdicts else 0

@@ -52,7 +52,7 @@ def main() -> int:
     except (KeyboardInterrupt, BrokenPipeError):
         return 130
     except OSError as e:
-        print(f"error: {disk.words(e)}", file=sys.stderr)
+        print(f"error: {disk.words(e, a.store)}", file=sys.stderr)
         return 2
     return 0
 

@@ -50,7 +50,7 @@ def main() -> int:
         screen.nobody_reads()
         return 130
     except OSError as e:
-        print(f"error: {disk.words(e)}", file=sys.stderr)
+        print(f"error: {disk.words(e, a.store)}", file=sys.stderr)
         return 2
     if found and (a.yes or agreed()):
         remove(found)

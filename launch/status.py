@@ -71,7 +71,7 @@ def main() -> int:
     except BrokenPipeError:
         return screen.nobody_reads()
     except OSError as e:
-        print(f"error: {disk.words(e)}", file=sys.stderr)
+        print(f"error: {disk.words(e, a.store)}", file=sys.stderr)
         return 2
     return 0
 

@@ -112,7 +112,7 @@ def main() -> int:
         screen.nobody_reads()
         return 0 if a.dry_run else stopped_unread(a)
     except OSError as e:
-        print(f"error: {disk.words(e)}", file=sys.stderr)
+        print(f"error: {disk.words(e, a.store)}", file=sys.stderr)
         return 2
 
 

@@ -76,6 +76,7 @@ def disturbed(world: World, faults: list[Fault], run: Run) -> None:
             world.put_right()
             if time.monotonic() - looked > LOOK_S:
                 looked = time.monotonic()
+                world.revive()
                 type_if_idle(world, run)
             time.sleep(STEP_S)
         at = time.monotonic() - began
@@ -100,6 +101,7 @@ def calm(world: World, run: Run, num_cells: int) -> str:
             if time.monotonic() > limit:
                 run.problems.append(f"after {CALM_S:.0f} s still in the queue: {world.queue()}")
                 return said
+            world.revive()
             time.sleep(1)
         process = world.study.start(*words)
         said, words = process.communicate(timeout=300)[0], ()

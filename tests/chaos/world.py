@@ -190,6 +190,15 @@ class World:
         for node in ("n1", "n2", "n3", "n4"):
             self.tell("scontrol", "update", f"nodename={node}", "state=resume")
 
+    def revive(self) -> None:
+        """Whoever ended unforeseen (it was stopped, and asked to end meanwhile) is back."""
+        awaited = " ".join(name for _, _, name, _ in self.undo)
+        if "judge server" not in awaited:
+            self.start_judge()
+        for name in ("slurmctld", "n1", "n2", "n3", "n4"):
+            if name not in awaited and "slurmd goes on" not in awaited and "slurmctld goes on" not in awaited:
+                self.start_daemon(name)
+
     def heal(self) -> None:
         """Everything is put right: what a person who looks after this cluster would do."""
         self.put_right(everything=True)

@@ -35,11 +35,13 @@ def test_a_store_that_is_moved_or_not_mounted_is_not_made_anew_by_whoever_works_
     Store(tmp_path).open(is_made=True)
 
 
-def test_what_a_disk_says_is_told_with_what_to_do_and_any_other_error_is_raised():
-    said = disk.words(OSError(errno.EROFS, "Read-only file system", "/runs/store.json"))
+def test_what_a_disk_says_is_told_with_what_to_do_and_any_other_error_is_raised(tmp_path):
+    said = disk.words(OSError(errno.EROFS, "Read-only file system", "/runs/store.json"), tmp_path)
     assert said.startswith("/runs/store.json: found Read-only file system; ") and "type the same again" in said
     with pytest.raises(FileNotFoundError):
-        disk.words(FileNotFoundError(errno.ENOENT, "No such file", "study.yaml"))
+        disk.words(FileNotFoundError(errno.ENOENT, "No such file", "study.yaml"), tmp_path)
+    gone = FileNotFoundError(errno.ENOENT, "No such file", f"{tmp_path}/.work/arrays/x/map.json")
+    assert "type the same again" in disk.words(gone, tmp_path)
 
 
 def test_a_power_cut_takes_nothing_of_a_claim_a_result_and_an_end_record(tmp_path):

@@ -38,9 +38,9 @@ def is_its(error: BaseException, store: Path | None = None) -> bool:
     return bool(said) and int(said[1]) in PASSING
 
 
-def words(error: OSError) -> str:
+def words(error: OSError, store: Path) -> str:
     """What a person is told of it; any other error is raised."""
-    if not is_its(error):
+    if not is_its(error, store.resolve()):
         raise error
     where = f"{error.filename}: " if error.filename else ""
     return (
