@@ -36,7 +36,7 @@ def problems(world: World, want: dict[str, str]) -> list[str]:
         *overpaid(world),
         *left_over(world),
         *over_budget(store),
-        *(f"launcher: {said}" for said in world.study.said),
+        *(f"stray: {said}" for said in world.study.strays),
     ]
 
 

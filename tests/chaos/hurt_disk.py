@@ -127,7 +127,7 @@ def moved(world: World, fault: Fault) -> str:
 
     def back() -> None:
         if store.exists():
-            world.study.said.append(f"something made {store} while the store was moved: {sorted(os.listdir(store))}")
+            world.study.strays.append(f"something made {store} while the store was moved: {sorted(os.listdir(store))}")
             store.rename(store.with_name(f"stray-{os.urandom(4).hex()}"))
         away.rename(store)
         world.away.discard("the store is moved")

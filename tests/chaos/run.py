@@ -37,6 +37,7 @@ class Run:
     rows: list[tuple[str, float, str]] = field(default_factory=list)
     typed: int = 0
     retried: int = 0
+    rounds: int = 1
     in_vain: int = 0  # faults that found nobody to hurt
     removed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -87,13 +88,25 @@ def disturbed(world: World, faults: list[Fault], run: Run) -> None:
 
 
 def type_if_idle(world: World, run: Run) -> None:
+    """The command, if nothing is in the queue; a study that is through before the faults are is deleted, and begins
+    anew.
+    """
     if world.away or world.targets("launcher") or world.queue() != []:
         return
+    if is_through(world.study.last_said(), world.study):
+        for stage in ("pretrain", "prepare", "finetune", "collect", "generate", "judge", "choose", "rank", "aggregate"):
+            shutil.rmtree(world.study.store / stage, ignore_errors=True)
+        run.rounds += 1
     hurt_processes.launch(world, {}, ())
     run.typed += 1
 
 
-def calm(world: World, run: Run, num_cells: int) -> str:
+def is_through(said: str, study: Study) -> bool:
+    num = 4 * len(study.seeds) * len(study.models)
+    return f"0 arrays submitted; {num} of {num} cells judged; table" in said and "; 1 of 1 analyses" in said
+
+
+def calm(world: World, run: Run) -> str:
     """The same command, whenever the queue is empty, until it says that all is done; what it last said."""
     limit, said, words = time.monotonic() + CALM_S, "", ()
     for _ in range(MOST_CALLS):
@@ -106,7 +119,7 @@ def calm(world: World, run: Run, num_cells: int) -> str:
         process = world.study.start(*words)
         said, words = process.communicate(timeout=300)[0], ()
         run.typed += 1
-        if f"0 arrays submitted; {num_cells} of {num_cells} cells judged; table" in said and "1 of 1 analyses" in said:
+        if is_through(said, world.study):
             if not (damaged := check.unused_damage(world.study.store)):
                 return said
             for path in damaged:  # nothing has looked at them since; a result that is not there is made again
@@ -149,7 +162,7 @@ def once(
         for process in world.typed:
             process.wait(timeout=400)
         world.resume_nodes()
-        calm(world, run, 4 * len(seeds) * len(models))
+        calm(world, run)
         run.problems += check.problems(world, want)
         run.notes += [world.paid, f"ends: {dict(check.kinds(study.store))}", *check.unexpected(study.store)]
         run.notes += world.tracebacks()
@@ -193,7 +206,8 @@ def one_seed(a: argparse.Namespace, seed: int, names: list[str]) -> int:
             shutil.rmtree(folder)
     print("\n".join(["", *run.notes, *(f"PROBLEM {x}" for x in run.problems)]))
     print(
-        f"seed {seed}: {len(run.rows)} faults of {len({r[0] for r in run.rows})} kinds, {run.in_vain} in vain; "
+        f"seed {seed}: {len(run.rows)} faults of {len({r[0] for r in run.rows})} kinds, {run.in_vain} in vain, "
+        f"in {run.rounds} rounds; "
         f"typed {run.typed} times, {run.retried} with --retry-failed; {len(run.removed)} damaged and unused results "
         f"removed; {len(run.problems)} problems",
         flush=True,

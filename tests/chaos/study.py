@@ -68,7 +68,7 @@ class Study:
     env: dict[str, str]
     seeds: list[int]
     models: str = "ab"
-    said: list[str] = field(default_factory=list)  # what launchers said that must not be said
+    strays: list[str] = field(default_factory=list)  # what was made where the store was moved away from
 
     def __post_init__(self) -> None:
         self.disk, self.checkout = self.folder / "disk", self.folder / "checkout"
@@ -113,6 +113,11 @@ class Study:
                 errors="replace",
                 cwd=self.folder,
             )
+
+    def last_said(self) -> str:
+        """What the last launcher said that has its stdout in a file."""
+        found = sorted((self.folder / "typed").glob("*"))
+        return found[-1].read_text(errors="replace") if found else ""
 
 
 def picks(models: str) -> str:
