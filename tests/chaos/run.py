@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.chaos import check, hurt_disk, hurt_processes, hurt_queue
 from tests.chaos.judge import serving
 from tests.chaos.plan import Fault, plan
-from tests.chaos.study import CODE, LOCAL, ROOT, SLURM, Study, environment, results, write_outputs
+from tests.chaos.study import CODE, LOCAL, ROOT, SLURM, Size, Study, environment, results, write_outputs
 from tests.chaos.world import World
 from tests.slurm.conftest import Testbed, free_ports
 
@@ -44,16 +44,16 @@ class Run:
     notes: list[str] = field(default_factory=list)
 
 
-def quiet(folder: Path, seeds: list[int], models: str) -> dict[str, str]:
+def quiet(folder: Path, size: Size) -> dict[str, str]:
     """The results of the same study that nothing happens to, on this machine; kept by what they are made by."""
     text = [p.read_bytes() for name in CODE for p in sorted((ROOT / name).rglob("*.py"))]
-    told = [Path(__file__).with_name("study.py").read_bytes(), str((seeds, models)).encode(), *text]
+    told = [Path(__file__).with_name("study.py").read_bytes(), repr(size).encode(), *text]
     digest = hashlib.sha256(b"".join(told)).hexdigest()[:16]
     kept = Path(tempfile.gettempdir()) / f"winsweep-chaos-{os.getuid()}" / f"{digest}.json"
     if kept.exists():
         return json.loads(kept.read_bytes())
     with serving(0, folder / "quiet.asked") as url:
-        study = Study(folder / "quiet", environment(url), seeds, models)
+        study = Study(folder / "quiet", environment(url), size)
         study.write(folder / "outputs.json", LOCAL)
         launcher = study.start()
         try:
@@ -61,7 +61,7 @@ def quiet(folder: Path, seeds: list[int], models: str) -> dict[str, str]:
         finally:
             launcher.kill()
     found = results(study.store)
-    assert f"{len(seeds) * 4 * len(models)} of {len(seeds) * 4 * len(models)} cells judged" in said, said
+    assert f"{size.num_cells} of {size.num_cells} cells judged" in said, said
     kept.parent.mkdir(exist_ok=True)
     kept.write_text(json.dumps(found))
     shutil.rmtree(folder / "quiet")
@@ -102,7 +102,7 @@ def type_if_idle(world: World, run: Run) -> None:
 
 
 def is_through(said: str, study: Study) -> bool:
-    num = 4 * len(study.seeds) * len(study.models)
+    num = study.size.num_cells
     return f"0 arrays submitted; {num} of {num} cells judged; table" in said and "; 1 of 1 analyses" in said
 
 
@@ -142,14 +142,12 @@ def remove_as_told(world: World, said: str, run: Run) -> None:
             run.removed.append(path.name)
 
 
-def once(
-    folder: Path, testbed: Testbed, port: int, seed: int, faults: list[Fault], seeds: list[int], models: str
-) -> Run:
+def once(folder: Path, testbed: Testbed, port: int, seed: int, faults: list[Fault], size: Size) -> Run:
     """A study through these faults; the testbed, the judge and the mounts of it are gone afterwards."""
     run = Run()
     outputs = write_outputs(folder / "outputs.json")
-    want = quiet(folder, seeds, models)
-    study = Study(folder / "study", environment(f"http://127.0.0.1:{port}/v1"), seeds, models)
+    want = quiet(folder, size)
+    study = Study(folder / "study", environment(f"http://127.0.0.1:{port}/v1"), size)
     study.write(outputs, SLURM)
     world = World(testbed, study, port, seed)
     try:
@@ -199,7 +197,7 @@ def one_seed(a: argparse.Namespace, seed: int, names: list[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="winsweep-chaos-", dir=a.dir)).resolve()
     try:
         subprocess.run([str(ROOT / "slurm/testbed/up"), "--dir", f"{folder}/tb", "--port", str(a.port)], check=True)
-        run = once(folder, Testbed(folder / "tb"), a.port + 150, seed, plan(seed, a.faults, names), [1, 2, 3], "ab")
+        run = once(folder, Testbed(folder / "tb"), a.port + 150, seed, plan(seed, a.faults, names), Size())
     finally:
         subprocess.run([str(ROOT / "slurm/testbed/down"), "--dir", f"{folder}/tb"], check=False)
         with contextlib.suppress(OSError):

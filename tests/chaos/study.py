@@ -60,14 +60,34 @@ labels: {"b.*": {finetune: {zero: zero3}}}
 """
 
 
+@dataclass(frozen=True)
+class Size:
+    """Which models, tasks and seeds a study has."""
+
+    models: str = "ab"
+    tasks: tuple[str, ...] = TASKS
+    seeds: tuple[int, ...] = (1, 2, 3)
+
+    @property
+    def num_cells(self) -> int:
+        return len(self.models) * len(self.tasks) * len(self.seeds)
+
+    def text(self, outputs: Path) -> str:
+        """The study file; its choice is compared with `outputs`, and made by hand for all families but one."""
+        families = [f"{m}.{t}" for m in self.models for t in self.tasks]
+        picks = json.dumps({family: {"epochs": 8} for family in families if family != CHOSEN})
+        text = STUDY.format(seeds=list(self.seeds), outputs=outputs, in_flight=IN_FLIGHT, picks=picks)
+        left_out = tuple(f"  {name}: " for name in {"a", "b", *TASKS} - {*self.models, *self.tasks})
+        return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(left_out))
+
+
 @dataclass
 class Study:
     """A folder with a copy of the checkout, the study, and a store in `disk`; the launcher as a person types it."""
 
     folder: Path
     env: dict[str, str]
-    seeds: list[int]
-    models: str = "ab"
+    size: Size
     strays: list[str] = field(default_factory=list)  # what was made where the store was moved away from
 
     def __post_init__(self) -> None:
@@ -79,9 +99,7 @@ class Study:
             shutil.copytree(ROOT / name, self.checkout / name, ignore=ignored, dirs_exist_ok=True)
 
     def write(self, outputs: Path, cluster: str) -> None:
-        text = STUDY.format(seeds=self.seeds, outputs=outputs, in_flight=IN_FLIGHT, picks=picks(self.models))
-        lines = [x for x in text.splitlines(keepends=True) if self.models == "ab" or not x.startswith("  b: ")]
-        (self.folder / "study.yaml").write_text("".join(lines))
+        (self.folder / "study.yaml").write_text(self.size.text(outputs))
         (self.folder / "cluster.yaml").write_text(cluster)
 
     def command(self, *words: str) -> list[str]:
@@ -118,11 +136,6 @@ class Study:
         """What the last launcher said that has its stdout in a file."""
         found = sorted((self.folder / "typed").glob("*"))
         return found[-1].read_text(errors="replace") if found else ""
-
-
-def picks(models: str) -> str:
-    """The choices that are made by hand: all families but one."""
-    return json.dumps({f"{m}.{t}": {"epochs": 8} for m in models for t in TASKS if f"{m}.{t}" != CHOSEN})
 
 
 def results(store: Path) -> dict[str, str]:
