@@ -35,7 +35,7 @@ def is_its(error: BaseException, store: Path | None = None) -> bool:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return bool(store) and str(error.filename or "").startswith(f"{store}/")
     said = SAID.search(str(error))
-    return bool(said) and int(said[1]) in PASSING
+    return said is not None and int(said[1]) in PASSING
 
 
 def words(error: OSError, store: Path) -> str:
