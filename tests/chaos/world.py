@@ -3,7 +3,6 @@
 import contextlib
 import heapq
 import os
-import shutil
 import signal
 import struct
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos.shim import build_shim
 from tests.chaos.study import ROOT, Study
 from tests.slurm.conftest import Testbed
 
@@ -237,16 +237,3 @@ class World:
 
 def mount(*words: str) -> None:
     subprocess.run(["mount", *words], check=True, capture_output=True)
-
-
-def build_shim(folder: Path) -> bool:
-    """Whether a disk that fails can be played here: it takes a C compiler."""
-    if not (gcc := shutil.which("gcc") or shutil.which("cc")):
-        return False
-    source = Path(__file__).with_name("shim.c")
-    subprocess.run(
-        [gcc, "-O2", "-shared", "-fPIC", "-o", str(folder / "shim.so"), str(source), "-ldl"],
-        check=True,
-        capture_output=True,
-    )
-    return True

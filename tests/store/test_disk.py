@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.hurt_disk import unsynced
-from tests.chaos.world import build_shim
+from tests.chaos.shim import build_shim
 from tests.conftest import ROOT
 from winsweep.store import disk
 from winsweep.store.store import Store
