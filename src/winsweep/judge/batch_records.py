@@ -55,7 +55,7 @@ def folder_of(judge: Path) -> Path:
 
 def records(folder: Path) -> list[Record]:
     """All batches, oldest first; BadData names a file that is none. Files with other names are not looked at."""
-    found = [_read(path) for path in folder.glob("*.json") if TOKEN.fullmatch(path.stem)]
+    found = [read(path) for path in folder.glob("*.json") if TOKEN.fullmatch(path.stem)]
     return sorted(found, key=lambda record: (record.written, record.token))
 
 
@@ -98,7 +98,8 @@ def told(record: Record) -> str:
     return f"{name}: {record.completed} of {record.num} answered{failed}, {status}, since {since}"
 
 
-def _read(path: Path) -> Record:
+def read(path: Path) -> Record:
+    """The batch of one file; BadData where it is none."""
     try:
         found = Record(**json.loads(small_files.content(links.refuse(path), MOST_BYTES) or b""))
     except (ValueError, TypeError, RecursionError) as e:
