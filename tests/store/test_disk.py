@@ -32,8 +32,11 @@ def test_a_store_that_is_moved_or_not_mounted_is_not_made_anew_by_whoever_works_
         with pytest.raises(OSError, match="not mounted") as raised:
             Store(root).open(is_made=True)
         assert raised.value.errno == errno.ESTALE and not list(tmp_path.iterdir())
-    Store(tmp_path).open()
-    Store(tmp_path).open(is_made=True)
+    moved = Store(tmp_path / "runs").open()
+    moved.root.rename(tmp_path / "moved")
+    with pytest.raises(OSError, match="not mounted"):
+        moved.claim("submit/study", "a@1@1.00@t", lambda name: True)
+    assert not moved.root.exists() and Store(tmp_path / "moved").open(is_made=True)
 
 
 def test_what_a_disk_says_is_told_with_what_to_do_and_any_other_error_is_raised(tmp_path):

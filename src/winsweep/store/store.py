@@ -146,6 +146,7 @@ class Store:
         claims = self.work(key) / "claims"
         for path in (claims, self.work(key) / "heartbeat", self.root / key.partition("/")[0]):
             links.inside(self.root, path)
+        disk.refuse_gone(self.root / "store.json")  # a store that was moved is not made anew
         make_folder(claims)
         while True:
             last = newest(claims)
@@ -200,6 +201,11 @@ class Store:
         other work.
         """
         return any((self.work(key) / "ends" / f"{number:06d}{suffix}").exists() for suffix in (".json", ".forgiven"))
+
+    def ended(self, key: str) -> bool:
+        """Whether the latest attempt on `key` left its end record."""
+        last = newest(self.work(key) / "claims")
+        return bool(last) and self.end_of(key, last) is not None
 
     def explain(self, key: str, record: dict) -> None:
         """Give the latest attempt on `key` the end record that it could not write."""
