@@ -17,6 +17,7 @@ from winsweep.check.finding import Finding
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.errors import WinsweepError
 from winsweep.graph import discover
+from winsweep.store import disk
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,6 +51,9 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except OSError as e:
+        print(f"error: {disk.words(e, a.store)}", file=sys.stderr)
+        return 2
     print(", ".join(f"{verdicts.count(v)} {v}" for v in ("ok", "problem", "unknown")))
     return 1 if "problem" in verdicts else 0
 

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from winsweep import arguments, logs
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
+from winsweep.store import disk
 from winsweep.workspace import open_workspace
 
 
@@ -50,6 +51,9 @@ def main() -> int:
         return 2
     except (KeyboardInterrupt, BrokenPipeError):
         return 130
+    except OSError as e:
+        print(f"error: {disk.words(e, a.store)}", file=sys.stderr)
+        return 2
     return 0
 
 

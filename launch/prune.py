@@ -16,6 +16,7 @@ from winsweep import arguments, paths, screen
 from winsweep.errors import WinsweepError
 from winsweep.pruning import Waste, remove, spared, waste
 from winsweep.retention import kept
+from winsweep.store import disk
 from winsweep.workspace import Workspace, open_workspace
 
 MOST_LINES = 40
@@ -48,6 +49,9 @@ def main() -> int:
     except BrokenPipeError:  # nobody saw what would go, so nothing goes
         screen.nobody_reads()
         return 130
+    except OSError as e:
+        print(f"error: {disk.words(e, a.store)}", file=sys.stderr)
+        return 2
     if found and (a.yes or agreed()):
         remove(found)
         print("removed")

@@ -27,6 +27,7 @@ from winsweep.results import where_text
 from winsweep.screen import Detail
 from winsweep.slurm import queue_view
 from winsweep.slurm.queue import Task
+from winsweep.store import disk
 from winsweep.store.siblings import earlier_files, nearest
 from winsweep.workspace import Workspace, chain, columns, open_workspace
 
@@ -69,6 +70,9 @@ def main() -> int:
         return 130
     except BrokenPipeError:
         return screen.nobody_reads()
+    except OSError as e:
+        print(f"error: {disk.words(e, a.store)}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -26,6 +26,7 @@ from winsweep.local import gpus
 from winsweep.local.controller import default_jobs, drive
 from winsweep.placement import Cluster
 from winsweep.screen import Detail
+from winsweep.store import disk
 from winsweep.workspace import Workspace, open_workspace
 
 MOST_NAMED = 20  # cells and analyses that are left alone
@@ -114,6 +115,9 @@ def main() -> int:
     except BrokenPipeError:
         screen.nobody_reads()
         return 0 if a.dry_run else stopped_unread(a)
+    except OSError as e:
+        print(f"error: {disk.words(e, a.store)}", file=sys.stderr)
+        return 2
 
 
 def stopped_unread(a: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ import pytest
 from winsweep.attempt import arrays
 from winsweep.slurm import queue
 from winsweep.slurm.queue import Task, parse
+from winsweep.store.store import Store
 
 
 def task(name: str, index: int, job: str = "9", state: str = "RUNNING") -> Task:
@@ -31,6 +32,7 @@ def test_a_state_that_is_not_known_is_not_gone(tmp_path, monkeypatch, state, is_
 
 
 def test_an_array_whose_id_was_never_written_is_found_by_its_token(tmp_path):
+    Store(tmp_path).open()
     _folder, name = arrays.open_folder(tmp_path, "finetune", [["finetune/a"], ["finetune/b", "collect/b"]])
     queued, over = queue.match(arrays.open_arrays(tmp_path), [task(name, 1)], time.time())
     assert queued.keys() == {"finetune/b", "collect/b"} and not over
@@ -38,6 +40,7 @@ def test_an_array_whose_id_was_never_written_is_found_by_its_token(tmp_path):
 
 
 def test_a_fresh_array_that_is_not_to_be_seen_yet_is_not_submitted_again_until_it_is_old(tmp_path):
+    Store(tmp_path).open()
     arrays.open_folder(tmp_path, "finetune", [["finetune/a"]])
     opened = arrays.open_arrays(tmp_path)
     assert queue.match(opened, [], time.time()) == ({"finetune/a": None}, [])
@@ -45,6 +48,7 @@ def test_a_fresh_array_that_is_not_to_be_seen_yet_is_not_submitted_again_until_i
 
 
 def test_an_array_that_left_the_queue_is_over(tmp_path):
+    Store(tmp_path).open()
     folder, _name = arrays.open_folder(tmp_path, "judge", [["judge/a"]])
     arrays.know(folder, "9")
     assert (

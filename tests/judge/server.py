@@ -43,8 +43,10 @@ class JudgeServer:
     what happens to the n-th request of a prompt.
     """
 
-    def __init__(self, latency_s: float = 0.0, choose: Callable[[str, int], str] = lambda prompt, nth: "ok") -> None:
-        self.latency_s, self.choose = latency_s, choose
+    def __init__(
+        self, latency_s: float = 0.0, choose: Callable[[str, int], str] = lambda prompt, nth: "ok", port: int = 0
+    ) -> None:
+        self.latency_s, self.choose, self.port = latency_s, choose, port
         self.requests: list[dict] = []
         self.heads: list[str] = []
         self.arrivals: list[tuple[str, float]] = []
@@ -64,7 +66,7 @@ class JudgeServer:
     def __enter__(self) -> "JudgeServer":
         self.thread.start()
         self.server = asyncio.run_coroutine_threadsafe(
-            asyncio.start_server(self.serve, "127.0.0.1", 0, limit=1 << 22), self.loop
+            asyncio.start_server(self.serve, "127.0.0.1", self.port, limit=1 << 22), self.loop
         ).result()
         self.port = self.server.sockets[0].getsockname()[1]
         return self
@@ -98,7 +100,7 @@ class JudgeServer:
             while not reader.at_eof():
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
-                body = json.loads(await reader.readexactly(int(headers["content-length"])))
+                body = json.loads(await reader.readexactly(int(headers.get("content-length", 0))) or "{}")
                 self.heads.append(head)
                 kind = (
                     self.take(body)

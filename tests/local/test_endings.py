@@ -2,14 +2,19 @@
 reason is told.
 """
 
+import errno
+
 import pytest
 
 from tests.core.faulty import FAULTS, check, checkout, every, rotated, use, workspace_of
 from tests.local.conftest import ROOT
 from winsweep import layout
-from winsweep.attempt import history
+from winsweep.attempt import endings, history
+from winsweep.attempt.ranks import RankRegistry
+from winsweep.attempt.retry import PASSING
 from winsweep.cluster_file import read_cluster
 from winsweep.local.controller import drive
+from winsweep.store import disk
 
 
 def run_to_the_end(tmp_path, monkeypatch, pairs):
@@ -70,3 +75,34 @@ def test_an_attempt_that_a_person_ends_does_not_count_although_it_had_to_be_kill
     use(monkeypatch, checkout(tmp_path / "mended"))
     _, items = drive(workspace, placements, 1, False, lambda run, items: None)
     assert [i.state for i in items] == ["failed"] and "application: KeyError" in items[0].why
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OSError(code, "what a disk says") for code in disk.PASSING),
+        RuntimeError("Error while serializing: I/O error: Read-only file system (os error 30)"),
+        ImportError("cannot import name 'zero' from 'winsweep'", name="winsweep"),
+        ModuleNotFoundError("No module named 'winsweep.zero'", name="winsweep.zero"),
+        FileNotFoundError(errno.ENOENT, "no such file", "STORE/.work/finetune/x/log.jsonl"),
+    ],
+    ids=str,
+)
+def test_what_a_disk_says_that_is_full_or_fails_or_is_away_is_tried_again(tmp_path, error):
+    if isinstance(error, FileNotFoundError):
+        error.filename = error.filename.replace("STORE", str(tmp_path))
+    kind = endings.reason_of(error, tmp_path / ".work/finetune/x", RankRegistry(tmp_path, "t"))["kind"]
+    assert kind == "disk" and kind in PASSING
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "no such file", "/elsewhere/rows.jsonl"),
+        RuntimeError("not found (os error 2)"),
+        ImportError("no", name="a_package_that_nobody_has"),
+    ],
+    ids=str,
+)
+def test_what_no_disk_says_is_not(tmp_path, error):
+    assert endings.reason_of(error, tmp_path / ".work/finetune/x", RankRegistry(tmp_path, "t"))["kind"] == "application"

@@ -103,9 +103,9 @@ def test_the_second_publisher_loses_and_the_first_result_stays(store):
 def test_an_attempt_that_ended_is_followed_although_its_process_lives_on(store):
     store.claim(ARTIFACT.key, "one", alive=lambda _: True).end({"kind": "application", "reason": "x"})
     assert store.holder(ARTIFACT.key, lambda _: True) is None
-    assert store.ended(ARTIFACT.key) and store.end_of(ARTIFACT.key, 1)["kind"] == "application"
+    assert store.end_of(ARTIFACT.key, 1)["kind"] == "application"
     assert store.claim(ARTIFACT.key, "two", alive=lambda _: True).number == 2
-    assert not store.ended(ARTIFACT.key)  # the second has not
+    assert store.end_of(ARTIFACT.key, 2) is None  # the second has not
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove", "add"])

@@ -14,7 +14,7 @@ from winsweep import ownership
 from winsweep.attempt import spec as specs
 from winsweep.attempt.spec import Spec
 from winsweep.errors import NotOwn
-from winsweep.store import links
+from winsweep.store import disk, links
 from winsweep.store.manifest import write_atomic
 
 PREFIX = "winsweep"
@@ -41,6 +41,7 @@ def open_folder(
     """A new array's folder with the keys and specs of each task in it, and the job name by which the array can be found
     again.
     """
+    disk.refuse_gone(root / "store.json")  # a store that was moved is not made anew
     folder = links.inside(root, root / ".work" / "arrays") / uuid.uuid4().hex[:12]
     folder.mkdir(parents=True)
     folder.chmod(folder.stat().st_mode & 0o755)

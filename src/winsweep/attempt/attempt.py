@@ -42,7 +42,7 @@ def run(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> in
     """One rank of the attempt `token`; the exit code is OK, FAILED, BUSY, BLOCKED or STOPPED (by a signal, which `flag`
     hears).
     """
-    store = Store(Path(spec.store)).open()
+    store = Store(Path(spec.store)).open(is_made=True)
     _set_threads(spec.placement.threads)
     if store.has(spec.key, spec.name):
         print(f"{spec.name}: published already")
@@ -112,7 +112,7 @@ def _lead(spec: Spec, store: Store, claim: Claim, num_ranks: int, token: str, fl
         return OK
     except BaseException as raised:
         flag.polled()
-        say_why(e := flag.cause(raised))
+        say_why(e := flag.cause(raised), store.root)
         lacked = history.lacking(store, e.key) if isinstance(e, MissingInput) else {}
         code = CODES.get(
             say_end(store, spec.key, claim.number, record | reason_of(e, claim.root, registry) | lacked | usage(begun)),
@@ -169,7 +169,7 @@ def _follow(spec: Spec, store: Store, rank: int, num_ranks: int, token: str, fla
         return OK
     except BaseException as raised:
         flag.polled()
-        say_why(e := flag.cause(raised))
+        say_why(e := flag.cause(raised), store.root)
         return CODES.get(speak_for_leader(store, spec.key, number, record | reason_of(e, work, registry)), FAILED)
     finally:
         stop.set()

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from winsweep.attempt.ranks import RankRegistry
 from winsweep.errors import Stopped, Waiting, WinsweepError
-from winsweep.store import liveness, small_files
+from winsweep.store import disk, liveness, small_files
 from winsweep.store.claim import Claim, owner_of
 from winsweep.store.liveness import BUSY
 from winsweep.store.store import Store
@@ -34,7 +34,7 @@ GiveUp = Callable[[str], NoReturn]
 
 
 def reason_of(e: BaseException, work: Path, registry: RankRegistry) -> dict:
-    kind = _kind_of(e)
+    kind = _kind_of(e, work.parents[2])
     # no launcher is there that could have asked
     kind = "killed" if kind == "stopped" and "SLURM_ARRAY_TASK_ID" in os.environ else kind
     blamed = {"node": registry.lost_node(WORD_S)} if kind in GONE else {}
@@ -43,15 +43,15 @@ def reason_of(e: BaseException, work: Path, registry: RankRegistry) -> dict:
     return {"kind": kind, "reason": f"{type(e).__name__}: {e}"[:2000], "progress": progress_of(work), **blamed}
 
 
-def say_why(e: BaseException) -> None:
+def say_why(e: BaseException, store: Path) -> None:
     """The reason as the last line of a log: alone for an error of ours, which says where and what to do; below its
     traceback for any other.
     """
     if isinstance(e, (WinsweepError, Stopped)):
-        print(f"{_kind_of(e)}: {e}", file=sys.stderr, flush=True)
+        print(f"{_kind_of(e, store)}: {e}", file=sys.stderr, flush=True)
     else:
         traceback.print_exception(e)
-        print(f"{_kind_of(e)}: {type(e).__name__}: {e}", file=sys.stderr, flush=True)
+        print(f"{_kind_of(e, store)}: {type(e).__name__}: {e}", file=sys.stderr, flush=True)
 
 
 def say_end(store: Store, key: str, number: int, record: dict) -> str:
@@ -149,8 +149,8 @@ def progress_of(work: Path) -> int:
     return done if isinstance(done, int) and small_files.is_count(done) else 0
 
 
-def _kind_of(e: BaseException) -> str:
-    """The class of a failure, as an end record shows it."""
+def _kind_of(e: BaseException, store: Path | None = None) -> str:
+    """The class of a failure in a store, as an end record shows it."""
     if isinstance(e, (WinsweepError, Stopped)):
         return e.kind
     text = str(e).lower()
@@ -160,7 +160,7 @@ def _kind_of(e: BaseException) -> str:
         or type(e).__name__ in ("DistNetworkError", "DistStoreError", "DistBackendError")
     ):
         return "hang" if "timed out" in text or "timeout" in text else "killed"  # a peer is gone
-    if isinstance(e, OSError) and e.errno in (28, 122):  # ENOSPC, EDQUOT
+    if disk.is_its(e, store):
         return "disk"
     if isinstance(e, MemoryError):
         return "host OOM"

@@ -27,6 +27,7 @@ from winsweep.slurm.array_folders import spec_of
 from winsweep.slurm.node import requeue
 from winsweep.slurm.pending_finalizers import FINALIZER_FILE, asked
 from winsweep.slurm.reconcile import Look, judged_cells, look, reconcile
+from winsweep.store import disk
 from winsweep.store.store import Store
 from winsweep.trackers import tracking
 from winsweep.workspace import Workspace, open_workspace
@@ -47,7 +48,7 @@ def main(folder: Path) -> int:
     flag = StopFlag()
     try:
         flag.listen()
-        return close(arrays.heard(folder / FINALIZER_FILE), flag)
+        return close_once_the_disk_is_there(folder, flag)
     except (Stopped, Exception) as raised:
         if isinstance(e := flag.cause(raised), Stopped):
             print(e, file=sys.stderr, flush=True)
@@ -57,6 +58,21 @@ def main(folder: Path) -> int:
         told = arrays.heard(folder / FINALIZER_FILE)
         halt.note(Store(Path(told["store"])), told["name"], f"the finalizer could not go on: {type(e).__name__}: {e}")
         raise
+
+
+def close_once_the_disk_is_there(folder: Path, flag: StopFlag) -> int:
+    """A disk that is full, read-only or away may be well again soon, and nobody else goes on with the study."""
+    limit = time.monotonic() + DOWN_S
+    while True:
+        try:
+            told = arrays.heard(folder / FINALIZER_FILE)
+            Store(Path(told["store"])).open(is_made=True)
+            return close(told, flag)
+        except OSError as e:
+            if not disk.is_its(e, folder.parents[2]) or time.monotonic() > limit:
+                raise
+            print(f"the disk: {e}", file=sys.stderr, flush=True)
+            time.sleep(POLL_S)
 
 
 def close(told: dict, flag: StopFlag) -> int:

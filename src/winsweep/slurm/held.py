@@ -96,7 +96,7 @@ def look_at_times(root: Path) -> None:
     if time.time() - _noted(root, "looked") < wait_s(root):
         return
     try:
-        look(Store(root).open())
+        look(Store(root).open(is_made=True))
     except (ClusterDown, OSError) as e:
         print(f"no look at the queue: {e}", file=sys.stderr, flush=True)
 

@@ -22,6 +22,7 @@ from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
 from winsweep.slurm import held, queue, task_script
 from winsweep.store import links
+from winsweep.store.store import Store
 
 SIGNALING_S = 0.2
 # how long slurmctld may be away while a stopped attempt asks for another turn; after that the finalizer sees to it
@@ -57,6 +58,7 @@ def make(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> i
     """One attempt, with its log and (for people, and for an attempt by hand) its spec in the work directory of its
     result.
     """
+    Store(Path(spec.store)).open(is_made=True)
     work = Path(spec.store) / ".work" / spec.key
     log = links.inside(Path(spec.store), work / "logs" / f"{token}.log")
     redirect(log if rank == 0 else log.with_suffix(f".r{rank}.log"))

@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
     """One look; a watchdog that has a successor already (it was requeued) does nothing."""
     task_script.mark_begun(folder)
     told, own = arrays.heard(folder / FILE), os.environ["SLURM_ARRAY_JOB_ID"]
-    store, limit = Store(Path(told["store"])).open(), time.monotonic() + DOWN_S
+    store, limit = Store(Path(told["store"])).open(is_made=True), time.monotonic() + DOWN_S
     while True:
         try:
             found = held.look(store)

@@ -47,14 +47,14 @@ class Claim:
 
 
 def leave_end(work: Path, number: int, record: dict) -> None:
-    folder = make_folder(links.refuse(work / "ends"))
+    folder = make_folder(links.refuse(work / "ends"), is_deep=False)  # a store that was moved is not made anew
     manifest.write_atomic(folder / f"{number:06d}.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
 
-def make_folder(folder: Path) -> Path:
+def make_folder(folder: Path, is_deep: bool = True) -> Path:
     """A folder of the store; BadData where something else has its name."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=is_deep, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise BadData(
             f"{folder}: found a file, or one above it; legal is a folder that winsweep makes; move it away"
@@ -159,6 +159,8 @@ def link(claims: Path, number: int, owner: str) -> bool:
     mine.unlink(missing_ok=True)
     with open(mine, "x", opener=small_files.door) as file:  # nobody else's, which could be written over later
         file.write(owner)
+        file.flush()
+        os.fsync(file.fileno())  # a claim that a power cut emptied would be nobody's
     try:
         os.link(mine, claims / f"{number:06d}")
         return True

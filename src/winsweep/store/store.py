@@ -10,7 +10,7 @@ from types import MappingProxyType
 from winsweep import paths
 from winsweep.artifact import Artifact
 from winsweep.errors import BadStudy, Busy, MissingInput, NotFound
-from winsweep.store import links, manifest, small_files, store_format
+from winsweep.store import disk, links, manifest, small_files, store_format
 from winsweep.store.claim import Claim, leave_end, link, make_folder, newest, numbers, owner_of, read_end
 from winsweep.store.lookup import FOLDERS, LABEL, STAYS, Begun, Published
 
@@ -42,10 +42,12 @@ class Store:
                 f"--store DIR, or run the study first"
             )
 
-    def open(self) -> "Store":
-        """Create the root if need be; NewerStore if a later winsweep wrote it, Damaged where its store.json is none,
-        LinkInStore if a folder of ours in it is a link.
+    def open(self, is_made: bool = False) -> "Store":
+        """Create the root if need be, unless it `is_made` (see disk.refuse_gone); NewerStore if a later winsweep wrote
+        it, Damaged where its store.json is none, LinkInStore if a folder of ours in it is a link.
         """
+        if is_made:
+            disk.refuse_gone(self.root / "store.json")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as e:
@@ -139,6 +141,7 @@ class Store:
         claims = self.work(key) / "claims"
         for path in (claims, self.work(key) / "heartbeat", self.root / key.partition("/")[0]):
             links.inside(self.root, path)
+        disk.refuse_gone(self.root / "store.json")  # a store that was moved is not made anew
         make_folder(claims)
         while True:
             last = newest(claims)
