@@ -1,0 +1,259 @@
+"""A study on a pretended cluster: winsweep's own launchers, tasks and finalizers on a real store, what can happen to
+them, and what must hold whatever happened.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+
+from tests.histories import actors, studies
+from tests.histories.actors import Actor, Machine
+from tests.histories.cluster import Job, Queue, Task, commands
+from tests.histories.rules import Rules
+from winsweep import pruning
+from winsweep.attempt import arrays, attempt, warm
+from winsweep.slurm import cancel, finalizer, node, queue, sbatch, submission, watchdog
+from winsweep.slurm import commands as launcher
+from winsweep.store import provenance
+from winsweep.store.store import Store
+from winsweep.workspace import Workspace
+
+MAINS: dict[str, Callable] = {
+    "winsweep.slurm.node": node.main,
+    "winsweep.slurm.finalizer": finalizer.main,
+    "winsweep.slurm.watchdog": watchdog.main,
+}
+HOSTS = ("n1", "n2", "n3")
+MOST_STARTS = 1500  # of tasks until the queue must be empty
+MEMORY = Path("/dev/shm")
+
+
+class World:
+    """One history. Each method is something that happens; `rules` says what was broken."""
+
+    def __init__(self, root: Path, workspaces: dict[str, Workspace], study: str = "two") -> None:
+        self.root, self.workspaces = root, workspaces
+        self.machine = Machine(root / "runs")
+        self.queue = Queue(self.machine)
+        self.store = Store(root / "runs").open()
+        self.rules = Rules(self.machine, self.store, {a.key: a for w in workspaces.values() for a in w.order})
+        self.machine.on_rename, self.machine.on_end = self.rules.renamed, self.ended
+        self.num_ids = 0
+        self.tasks: dict[Actor, Task] = {}
+        self.edit(study)
+
+    # -- the study and its commands
+
+    def edit(self, study: str) -> None:
+        self.asked = study
+        (self.root / "study.yaml").write_text(studies.TEXTS[study])
+
+    def opened(self, *_: object) -> Workspace:
+        """In the place of open_workspace: what it gave for this text before."""
+        text = (self.root / "study.yaml").read_text()
+        self.store.open()
+        return self.workspaces[text]
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.workspaces[studies.TEXTS[self.asked]]
+
+    def launch(self, host: str = "login1", retry: bool = False, watch: bool = False, cancels: str | None = None) -> Actor:
+        """A person types sweep.py; its first door is not yet passed."""
+        words = {"cancel": cancels, "dry_run": False, "emit": None, "retry_failed": retry, "watch": watch}
+        told = argparse.Namespace(**words, jobs=1, verbose=False, cells=False)
+        told.study, told.store = self.root / "study.yaml", self.root / "runs"
+        asked = self.workspaces[studies.TEXTS[self.asked]]
+
+        def body() -> int:
+            self.store.open()
+            return launcher.act(asked, studies.cluster(self.root), told, "sweep.py")
+
+        if cancels is None:
+            self.rules.asked(retry)
+        return self.machine.start("cancel" if cancels is not None else "sweep", host, body)
+
+    def prune(self, host: str = "login1") -> Actor:
+        def body() -> int:
+            found = pruning.waste([self.opened()])
+            pruning.remove(found)
+            return 0
+
+        return self.machine.start("prune", host, body)
+
+    # -- tasks
+
+    def begin(self, task: Task) -> Actor:
+        """SLURM starts a task."""
+        assert task.state == "PENDING"
+        host = HOSTS[len(self.machine.actors) % len(HOSTS)]
+        told = {"ARRAY_JOB_ID": task.job.id, "ARRAY_TASK_ID": task.index, "PROCID": 0, "NTASKS": 1}
+        told |= {"JOB_ID": task.job.id, "RESTART_COUNT": task.restarts}
+        env = {f"SLURM_{k}": str(v) for k, v in told.items()} | {"SLURMD_NODENAME": host}
+        main, folder = MAINS[task.job.module], Path(task.job.folder)
+        actor = self.machine.start(f"{task.job.kind} {task.id}.{task.restarts}", host, lambda: main(folder), env)
+        task.actor, task.state = actor, "RUNNING"
+        self.tasks[actor] = task
+        return actor
+
+    def ended(self, actor: Actor) -> None:
+        task = self.tasks.get(actor)
+        if task is not None and task.actor is actor and task.state == "RUNNING":
+            is_well = actor.raised is None and not actor.code
+            self.queue.finish(task, "COMPLETED" if is_well else "FAILED")
+        self.rules.ended(actor, task)
+
+    def kill(self, actor: Actor, state: str = "FAILED") -> None:
+        """SIGKILL; of a task, SLURM sees it end."""
+        self.machine.kill(actor)
+        task = self.tasks.get(actor)
+        if task is not None and task.actor is actor and task.state == "RUNNING":
+            self.queue.finish(task, state)
+            self.rules.hit(task)
+
+    def lose_node(self, task: Task, requeue: bool = True) -> None:
+        """SLURM has lost sight of a node: the task is put back or over, and its process lives on."""
+        self.rules.strays.add(task.actor)
+        if requeue:
+            self.queue.put_back(task)
+        else:
+            self.queue.finish(task, "NODE_FAIL")
+            self.rules.hit(task)
+
+    def preempt(self, task: Task, grace: int) -> None:
+        """SIGTERM, then (after so many doors) SIGKILL; the task is put back, whatever it did."""
+        actor = task.actor
+        assert actor
+        actor.signals.append(15)
+        self.machine.run(actor, grace)
+        self.machine.kill(actor)
+        if task.actor is actor and task.state == "RUNNING":
+            self.queue.put_back(task)
+
+    def time_out(self, task: Task, grace: int) -> None:
+        actor = task.actor
+        assert actor
+        actor.signals.append(12)
+        self.machine.run(actor, grace)
+        if actor.lives:
+            self.kill(actor, "TIMEOUT")
+
+    def scancel(self, name: str) -> None:
+        """A person types scancel."""
+        for task in self.queue.named(name):
+            self.rules.hit(task)
+            if task.actor:
+                self.rules.strays.add(task.actor)
+        self.queue.cancel(name)
+
+    # -- what is over
+
+    def drain(self) -> int:
+        """Everything goes on, without faults, until the queue is empty; how many tasks began."""
+        begun = 0
+        while begun < MOST_STARTS:
+            for actor in [a for a in self.machine.actors if a.lives]:
+                self.machine.run(actor)
+            for task in self.queue.ready():
+                self.machine.run(self.begin(task))
+                begun += 1
+            if not any(a.lives and a.wake_at <= self.machine.now for a in self.machine.actors) and not self.queue.ready():
+                waits = [a.wake_at for a in self.machine.actors if a.lives]
+                waits += [t.begin for t in self.queue.live() if t.state == "PENDING" and not t.after and not t.held]
+                if not waits:
+                    return begun
+                self.machine.advance(max(0.0, min(waits) - self.machine.now) + 0.01)
+        self.rules.broken.append(f"endless: {begun} tasks began, and the queue is not empty")
+        return begun
+
+    def heal(self) -> None:
+        """No more faults: what is frozen goes on, SLURM answers, has room, and holds nothing."""
+        self.queue.is_away, self.queue.lost_answers, self.queue.most_submitted = False, 0, 1000
+        self.rules.to_raise.clear()
+        for actor in self.machine.actors:
+            actor.is_frozen = False
+        for task in self.queue.live():
+            task.held = ""
+
+    # -- stages
+
+    def stage(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(run=lambda job: self.make(name, job))
+
+    def make(self, stage: str, job: object) -> None:
+        """A stage's work: what it writes hangs on what it is asked for alone."""
+        key = f"{stage}/{job.name.rpartition('-')[2]}"  # type: ignore[attr-defined]
+        with self.rules.working(key, self.machine.current):
+            saved = job.work / "saved"  # type: ignore[attr-defined]
+            done = int(saved.read_text() or 0) if saved.exists() else 0
+            for step in range(done + 1, 3):
+                self.rules.raise_next()
+                if stage == "finetune" and (why := job.stopping()):  # type: ignore[attr-defined]
+                    raise actors_stopped(why)
+                saved.write_text(str(step))
+                job.progress(step, 2)  # type: ignore[attr-defined]
+            made = job.out / ("results.csv" if stage == "aggregate" else "made.txt")  # type: ignore[attr-defined]
+            made.write_text(hashlib.sha256(key.encode()).hexdigest())
+
+    # -- doors
+
+    def new_id(self) -> SimpleNamespace:
+        self.num_ids += 1
+        return SimpleNamespace(hex=hashlib.sha256(str(self.num_ids).encode()).hexdigest()[:32])
+
+    def sbatch(self, words: list[str]) -> tuple[int, str, str]:
+        self.machine.door()
+        return self.queue.sbatch(Path(words[-1]).read_text())
+
+    def write_log(self, log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+
+
+def actors_stopped(kind: str) -> BaseException:
+    from winsweep.errors import Stopped
+
+    return Stopped(kind)
+
+
+@contextmanager
+def history(root: Path, workspaces: dict[str, Workspace], study: str = "two") -> Iterator[World]:
+    """A new world at `root`, its doors in place."""
+    shutil.rmtree(root / "runs", ignore_errors=True)
+    world = World(root, workspaces, study)
+    ids = SimpleNamespace(uuid4=world.new_id)
+    modules = [m for name, m in [*sys.modules.items()] if name.startswith("winsweep.")]
+    asked = commands(world.queue, world.machine)
+    with ExitStack() as stack:
+        for of, name, value in (
+            (queue, "subprocess", asked),
+            (node, "subprocess", asked),
+            (sbatch, "_sbatch", world.sbatch),
+            (arrays, "uuid", ids),
+            (finalizer, "uuid", ids),
+            (finalizer, "open_workspace", world.opened),
+            (finalizer, "leave_report", lambda _: None),
+            (finalizer, "tell", lambda *_: None),
+            (submission, "take_snapshot", lambda store: store / ".work/code/0"),
+            (node, "redirect", world.write_log),
+            (attempt, "stage", world.stage),
+            (attempt, "_set_threads", lambda _: None),
+            (warm, "import_for", lambda *_: None),
+            (provenance, "circumstances", lambda: {"commit": "0", "dirty": False}),
+        ):
+            stack.enter_context(mock.patch.object(of, name, value))
+        stack.enter_context(actors.pretended(world.machine, modules))
+        yield world
+
+
+def folder() -> Path:
+    """A new directory in memory, if there is such, as a history writes thousands of small files."""
+    return Path(tempfile.mkdtemp(prefix="winsweep-histories-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
