@@ -2,6 +2,7 @@
 looks at or changes a store, asks SLURM, or sleeps (a door), by a clock of their own.
 """
 
+import importlib.util
 import io
 import os
 import sys
@@ -17,8 +18,9 @@ from typing import Any
 from winsweep.attempt import stopflag
 from winsweep.store import links, liveness
 
+greenlet = importlib.import_module("greenlet") if importlib.util.find_spec("greenlet") else None
 BEGINNING = 1_800_000_000.0
-HANDS_S = 120.0  # of real time; a thread that is silent for so long hangs
+HANDS_S = 20.0  # of real time; a thread that is silent for so long hangs
 CHANGES = ("rename", "replace", "link", "mkdir", "rmdir", "unlink", "remove", "utime")
 LOOKS = ("listdir", "scandir")
 REAL = {name: getattr(os, name) for name in (*CHANGES, *LOOKS, "getpid", "_exit")} | {"open": io.open}
@@ -28,8 +30,39 @@ class Killed(BaseException):
     """A process that is gone; nothing that it does while this is raised reaches the disk."""
 
 
-class Exited(BaseException):
-    """What os._exit is to a process."""
+class ThreadTurn:
+    """The hand-over between who lets a process go on and the thread that is it."""
+
+    def __init__(self, body: Callable[[], None]) -> None:
+        self.mine, self.theirs = threading.Semaphore(0), threading.Semaphore(0)
+
+        def live() -> None:
+            self.mine.acquire()
+            body()
+            self.theirs.release()
+
+        threading.Thread(target=live, daemon=True).start()
+
+    def go(self) -> None:
+        self.mine.release()
+        assert self.theirs.acquire(timeout=HANDS_S), "a process hangs"
+
+    def back(self) -> None:
+        self.theirs.release()
+        self.mine.acquire()
+
+
+class GreenletTurn:
+    """The same without threads, which is quicker on a machine that is busy; where the package is installed."""
+
+    def __init__(self, body: Callable[[], None]) -> None:
+        self.greenlet = greenlet.greenlet(body)
+
+    def go(self) -> None:
+        self.greenlet.switch()
+
+    def back(self) -> None:
+        self.greenlet.parent.switch()
 
 
 @dataclass(eq=False)
@@ -44,6 +77,7 @@ class Actor:
     begun: float
     is_dead: bool = False
     is_over: bool = False
+    has_exited: bool = False  # by os._exit: dead, and its parent is told
     is_frozen: bool = False  # SIGSTOP: neither it nor its heartbeat goes on
     is_deaf: bool = True  # signals wait
     left: int | None = None  # doors until it hands back; None: until it sleeps or ends
@@ -53,8 +87,7 @@ class Actor:
     beats: list[tuple[threading.Event, Path, Callable, Callable]] = field(default_factory=list)
     code: Any = None
     raised: BaseException | None = None
-    turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    thread: threading.Thread | None = None
+    turn: ThreadTurn | GreenletTurn | None = None
 
     @property
     def lives(self) -> bool:
@@ -69,7 +102,6 @@ class Machine:
         self.now = BEGINNING
         self.actors: list[Actor] = []
         self.current: Actor | None = None
-        self.back = threading.Semaphore(0)
         self.on_rename: Callable[[str, str], None] = lambda old, new: None
         self.on_end: Callable[[Actor], None] = lambda actor: None
 
@@ -87,26 +119,24 @@ class Machine:
         if not actor.is_dead and actor.wake_at > self.now and (actor.is_deaf or not actor.signals):
             return
         actor.left = doors
-        if actor.thread is None:
-            actor.thread = threading.Thread(target=self._live, args=(actor,), daemon=True)
-            actor.thread.start()
+        if actor.turn is None:
+            actor.turn = (GreenletTurn if greenlet else ThreadTurn)(lambda: self._live(actor))
         before = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("SLURM")}
         os.environ.update(actor.env)
         self.current = actor
-        actor.turn.release()
-        assert self.back.acquire(timeout=HANDS_S), f"{actor.name} hangs"
+        actor.turn.go()
         self.current = None
         for name in actor.env:
             os.environ.pop(name, None)
         os.environ.update(before)
-        if actor.is_over and not actor.is_dead:
+        if actor.is_over and (actor.has_exited or not actor.is_dead):
             self.on_end(actor)
 
     def kill(self, actor: Actor) -> None:
         """SIGKILL: nothing of it goes on."""
         if actor.lives:
             actor.is_dead = True
-            if actor.thread is None:
+            if actor.turn is None:
                 actor.is_over = True
             else:
                 self.run(actor)
@@ -124,7 +154,7 @@ class Machine:
             if stop.is_set() or not actor.lives:
                 continue
             if not held():
-                self.kill(actor)
+                self.exit(liveness.BUSY, actor)
             elif path.parent.is_dir():
                 with REAL["open"](path, "w", opener=links.opener) as file:
                     file.write(word() or "")
@@ -137,21 +167,19 @@ class Machine:
     # -- what a process meets
 
     def _live(self, actor: Actor) -> None:
-        actor.turn.acquire()
         try:
             self.door()
             actor.code = actor.body()
-        except (Killed, Exited):
-            actor.is_dead = True
+        except Killed:
+            pass
         except BaseException as e:
             actor.raised = e
         actor.is_over = True
-        self.back.release()
 
     def door(self) -> None:
         """A call that another process, or a kill, may come before."""
         actor = self.current
-        if actor is None or threading.current_thread() is not actor.thread:
+        if actor is None:
             return
         if actor.is_dead:
             raise Killed
@@ -162,8 +190,8 @@ class Machine:
             actor.left = actor.left if actor.left is None else actor.left - 1
 
     def _hand_back(self, actor: Actor) -> None:
-        self.back.release()
-        actor.turn.acquire()
+        assert actor.turn
+        actor.turn.back()
         if actor.is_dead:
             raise Killed
         self._hear(actor)
@@ -190,10 +218,15 @@ class Machine:
     def pid(self) -> int:
         return self.current.pid if self.current else REAL["getpid"]()
 
-    def exit(self, code: int) -> None:
-        if self.current is None:
-            REAL["_exit"](code)
-        raise Exited(code)
+    def exit(self, code: int, actor: Actor | None = None) -> None:
+        """os._exit, by any thread of a process."""
+        actor = actor or self.current
+        assert actor
+        actor.has_exited, actor.code = True, code
+        if actor is not self.current:
+            return self.kill(actor)
+        actor.is_dead = True
+        raise Killed
 
     def started(self, pid: int) -> float:
         return next((a.begun for a in self.actors if a.pid == pid and a.lives), 0.0)

@@ -7,14 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.histories.actors import Actor, Machine
-from tests.histories.cluster import Task
+from tests.histories.cluster import Queue, Task
 from winsweep.artifact import Artifact
 from winsweep.attempt import history, retry
-from winsweep.errors import ClusterDown
+from winsweep.errors import ClusterDown, WinsweepError
+from winsweep.results import is_current
+from winsweep.slurm.reconcile import judged_cells, table_failure
 from winsweep.store import damage
 from winsweep.store.store import Store
+from winsweep.workspace import Workspace
 
-HIDDEN = (".work", ".cache", ".judged", "results", "studies")
+HIDDEN = (".work/", ".cache/", ".judged/", "results/", "studies/")
 EXPECTED = (ClusterDown,)
 
 
@@ -30,18 +33,24 @@ class Rules:
         self.strays: set[Actor | None] = set()  # whose end nobody is told of: they may live beside their successors
         self.to_raise: list[BaseException] = []
         self.raised: list[BaseException] = []
+        self.num_hits = 0  # what has befallen finalizers, or has changed what they are for
         self.is_finalizer_hit = False
+        self.hits_before: dict[Actor, int] = {}
         self.num_published = 0
 
     # -- what happens
 
-    def asked(self, retry: bool) -> None:
-        self.is_finalizer_hit = False
+    def asked(self, actor: Actor) -> None:
+        """A person has typed sweep.py."""
+        self.hits_before[actor] = self.num_hits
 
-    def hit(self, task: Task) -> None:
-        self.is_finalizer_hit = self.is_finalizer_hit or task.job.kind == "finalizer"
+    def hit(self, task: Task | None = None) -> None:
+        if task is None or task.job.kind == "finalizer":
+            self.num_hits, self.is_finalizer_hit = self.num_hits + 1, True
 
     def ended(self, actor: Actor, task: Task | None) -> None:
+        if self.hits_before.get(actor) == self.num_hits and actor.raised is None:
+            self.is_finalizer_hit = False
         if actor.raised is not None and not isinstance(actor.raised, EXPECTED):
             self.broken.append(f"{actor.name} ended with {type(actor.raised).__name__}: {actor.raised}")
         if actor.raised is not None and task is not None:
@@ -77,6 +86,33 @@ class Rules:
         elif self._is_result(old) and "/.work/damaged-" in new and self._key(old) not in self.hurt:
             self.broken.append(f"lost: {self._key(old)} was set aside and is whole")
 
+    def now(self, workspace: Workspace, queue: Queue) -> None:
+        """After each step: whoever waits in the queue for a study has a finalizer behind it."""
+        wanted = {a.key for a in workspace.order} - self.store.published().keys()
+        live = queue.live()
+        work = [t for t in live if t.job.kind not in ("finalizer", "watchdog")]
+        if work and wanted and not self.is_finalizer_hit and not any(t.job.kind == "finalizer" for t in live):
+            if not any(a.lives and a.name == "sweep" for a in self.machine.actors):
+                self.broken.append(f"no finalizer behind {', '.join(t.id for t in work)}")
+
+    def at_rest(self, workspace: Workspace, queue: Queue) -> None:
+        """Nobody works, nothing is queued, and what is wanted is there, or is told to have failed."""
+        if left := [f"{t.id} {t.job.kind} {t.state}" for t in queue.live()]:
+            self.broken.append(f"left in the queue: {', '.join(left)}")
+        if left := [a.name for a in self.machine.actors if a.lives]:
+            self.broken.append(f"still there: {', '.join(left)}")
+        items = workspace.plan(workspace.facts())
+        told = {type(e).kind for e in self.raised if isinstance(e, WinsweepError)}
+        for i in items:
+            kind = i.why.partition(":")[0]
+            if i.state == "failed" and kind not in (*retry.PASSING, *told) and not self.raised:
+                self.broken.append(f"{i.artifact.name} failed of itself: {i.why}")
+            if i.state in ("ready", "waiting", "running") and i.artifact.stage != "aggregate":
+                self.broken.append(f"orphan: {i.artifact.name} is {i.state}: {i.why}")
+        done = judged_cells(workspace, items)
+        if done and not is_current(workspace, done) and not table_failure(workspace, items):
+            self.broken.append("orphan: the table of what is judged is not there")
+
     def _published(self, path: Path) -> None:
         key, content = self._key(str(path)), "".join(p.read_text() for p in sorted(path.glob("[mr]*[tv]")))
         self.num_published += 1
@@ -95,9 +131,8 @@ class Rules:
         self.broken.append(f"lost: {a.name} was taken away, and all that it was made from is there")
 
     def _is_result(self, path: str) -> bool:
-        parts = Path(path).parts
-        root = self.store.root.parts
-        return len(parts) == len(root) + 2 and parts[: len(root)] == root and parts[len(root)] not in HIDDEN
+        inside = path.removeprefix(f"{self.machine.root}/")
+        return inside.count("/") == 1 and not inside.startswith(HIDDEN)
 
     @staticmethod
     def _key(path: str) -> str:

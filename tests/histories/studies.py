@@ -17,7 +17,12 @@ instructions: {from: toy}
 compare: {judge: reference_overlap, reference: {task: ins}}
 """
 INS, SUM = "ins: {from: toy, num_examples: 24}", "sum: {from: toy, kinds: [sum], num_examples: 24}"
-TEXTS = {"one": STUDY % (INS, 1), "two": STUDY % (f"{INS}, {SUM}", 1), "three": STUDY % (INS, "1, 2, 3")}
+TEXTS = {
+    "one": STUDY % (INS, 1),
+    "two": STUDY % (f"{INS}, {SUM}", 1),
+    "three": STUDY % (INS, "1, 2, 3"),
+    "changed": STUDY % (f"{INS}, {SUM.replace('24', '25')}", 1),
+}
 
 
 def opened(root: Path) -> dict[str, Workspace]:

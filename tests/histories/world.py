@@ -20,18 +20,36 @@ from tests.histories.cluster import Job, Queue, Task, commands
 from tests.histories.rules import Rules
 from winsweep import pruning
 from winsweep.attempt import arrays, attempt, warm
-from winsweep.slurm import cancel, finalizer, node, queue, sbatch, submission, watchdog
+from winsweep.errors import BadData, JudgeFailed, JudgeRefused, Stopped, Unreachable, Waiting
+from winsweep.slurm import finalizer, node, queue, sbatch, submission, watchdog
 from winsweep.slurm import commands as launcher
 from winsweep.store import provenance
 from winsweep.store.store import Store
 from winsweep.workspace import Workspace
 
+class HardExit(BaseException):
+    """A library ends the process."""
+
+
+FAULTS: dict[str, Callable[[], BaseException]] = {
+    "application": lambda: RuntimeError("a fault"),
+    "data": lambda: BadData("a fault"),
+    "memory": lambda: MemoryError("a fault"),
+    "disk": lambda: OSError(28, "no space left"),
+    "judge": lambda: JudgeFailed("a fault"),
+    "refused": lambda: JudgeRefused("a fault"),
+    "network": lambda: Unreachable("a fault"),
+    "exit": lambda: SystemExit(3),
+    "hard exit": lambda: HardExit(),
+    "waiting": lambda: Waiting("a batch", actors.BEGINNING + 500),
+}
 MAINS: dict[str, Callable] = {
     "winsweep.slurm.node": node.main,
     "winsweep.slurm.finalizer": finalizer.main,
     "winsweep.slurm.watchdog": watchdog.main,
 }
 HOSTS = ("n1", "n2", "n3")
+MOST_ROUNDS = 4  # of sweep.py, without faults, after which nothing changes
 MOST_STARTS = 1500  # of tasks until the queue must be empty
 MEMORY = Path("/dev/shm")
 
@@ -66,20 +84,28 @@ class World:
     def workspace(self) -> Workspace:
         return self.workspaces[studies.TEXTS[self.asked]]
 
-    def launch(self, host: str = "login1", retry: bool = False, watch: bool = False, cancels: str | None = None) -> Actor:
+    def launch(
+        self,
+        host: str = "login1",
+        retry: bool = False,
+        watch: bool = False,
+        cancels: str | None = None,
+        only: str = "",
+    ) -> Actor:
         """A person types sweep.py; its first door is not yet passed."""
         words = {"cancel": cancels, "dry_run": False, "emit": None, "retry_failed": retry, "watch": watch}
         told = argparse.Namespace(**words, jobs=1, verbose=False, cells=False)
         told.study, told.store = self.root / "study.yaml", self.root / "runs"
-        asked = self.workspaces[studies.TEXTS[self.asked]]
+        asked = self.workspace.only([only]) if only else self.workspace
 
         def body() -> int:
             self.store.open()
             return launcher.act(asked, studies.cluster(self.root), told, "sweep.py")
 
+        actor = self.machine.start("sweep" if cancels is None else "cancel", host, body)
         if cancels is None:
-            self.rules.asked(retry)
-        return self.machine.start("cancel" if cancels is not None else "sweep", host, body)
+            self.rules.asked(actor)
+        return actor
 
     def prune(self, host: str = "login1") -> Actor:
         def body() -> int:
@@ -154,6 +180,26 @@ class World:
                 self.rules.strays.add(task.actor)
         self.queue.cancel(name)
 
+    def forget(self, job: Job) -> None:
+        """SLURM knows nothing of a job any more."""
+        for task in job.tasks.values():
+            self.rules.hit(task)
+            self.rules.strays.add(task.actor)
+        del self.queue.jobs[job.id]
+
+    def damage(self, n: int, how: str) -> None:
+        """Something published is changed, cut, or taken away."""
+        found = sorted(self.store.published().items())
+        if not found:
+            return
+        key, path = found[n % len(found)]
+        self.rules.hurt.add(key)
+        if how == "gone":
+            shutil.rmtree(path)
+            return
+        file = next(p for p in sorted(path.iterdir()) if p.name in ("made.txt", "results.csv"))
+        file.write_text("other" if how == "changed" else "")
+
     # -- what is over
 
     def drain(self) -> int:
@@ -162,9 +208,7 @@ class World:
         while begun < MOST_STARTS:
             for actor in [a for a in self.machine.actors if a.lives]:
                 self.machine.run(actor)
-            for task in self.queue.ready():
-                self.machine.run(self.begin(task))
-                begun += 1
+            begun += self.begin_all()
             if not any(a.lives and a.wake_at <= self.machine.now for a in self.machine.actors) and not self.queue.ready():
                 waits = [a.wake_at for a in self.machine.actors if a.lives]
                 waits += [t.begin for t in self.queue.live() if t.state == "PENDING" and not t.after and not t.held]
@@ -174,6 +218,14 @@ class World:
         self.rules.broken.append(f"endless: {begun} tasks began, and the queue is not empty")
         return begun
 
+    def begin_all(self) -> int:
+        """Every task that may begin does; how many."""
+        ready = self.queue.ready()
+        for task in ready:
+            if task.state == "PENDING":  # and no finalizer before it has cancelled it
+                self.machine.run(self.begin(task))
+        return len(ready)
+
     def heal(self) -> None:
         """No more faults: what is frozen goes on, SLURM answers, has room, and holds nothing."""
         self.queue.is_away, self.queue.lost_answers, self.queue.most_submitted = False, 0, 1000
@@ -182,6 +234,26 @@ class World:
             actor.is_frozen = False
         for task in self.queue.live():
             task.held = ""
+
+    def is_finished(self) -> bool:
+        """Whether all that is wanted is there, and the table."""
+        return all(i.state == "done" for i in self.workspace.plan(self.workspace.facts()))
+
+    def finish(self) -> int:
+        """The same sweep.py until nothing changes; how many times."""
+        self.heal()
+        self.drain()
+        for number in range(1, MOST_ROUNDS + 1):
+            before = self.queue.num_submitted, self.rules.num_published
+            sweep = self.launch()
+            self.machine.run(sweep)
+            self.drain()
+            if sweep.is_over and (self.queue.num_submitted, self.rules.num_published) == before:
+                break
+        else:
+            self.rules.broken.append(f"sweep.py was typed {number} times, and still changes something")
+        self.rules.at_rest(self.workspace, self.queue)
+        return number
 
     # -- stages
 
@@ -195,9 +267,12 @@ class World:
             saved = job.work / "saved"  # type: ignore[attr-defined]
             done = int(saved.read_text() or 0) if saved.exists() else 0
             for step in range(done + 1, 3):
-                self.rules.raise_next()
+                try:
+                    self.rules.raise_next()
+                except HardExit:
+                    self.machine.exit(3)
                 if stage == "finetune" and (why := job.stopping()):  # type: ignore[attr-defined]
-                    raise actors_stopped(why)
+                    raise Stopped(why)
                 saved.write_text(str(step))
                 job.progress(step, 2)  # type: ignore[attr-defined]
             made = job.out / ("results.csv" if stage == "aggregate" else "made.txt")  # type: ignore[attr-defined]
@@ -216,12 +291,6 @@ class World:
     def write_log(self, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.touch()
-
-
-def actors_stopped(kind: str) -> BaseException:
-    from winsweep.errors import Stopped
-
-    return Stopped(kind)
 
 
 @contextmanager
@@ -247,6 +316,7 @@ def history(root: Path, workspaces: dict[str, Workspace], study: str = "two") ->
             (attempt, "stage", world.stage),
             (attempt, "_set_threads", lambda _: None),
             (warm, "import_for", lambda *_: None),
+            (attempt, "usage", lambda _: {}),
             (provenance, "circumstances", lambda: {"commit": "0", "dirty": False}),
         ):
             stack.enter_context(mock.patch.object(of, name, value))

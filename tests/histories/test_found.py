@@ -1,0 +1,43 @@
+"""Histories that broke a rule once, each found by chance or by trying every call; they hold now."""
+
+import json
+
+import pytest
+
+from tests.histories import studies
+from winsweep.slurm import halt, pending_finalizers
+
+EDITS = [("three", "one"), ("two", "one"), ("two", "changed"), ("two", "three", "two"), ("one", "two", "one")]
+
+
+@pytest.mark.parametrize("asked", EDITS)
+def test_a_study_that_was_edited_and_typed_again_is_finished_though_its_finalizer_waited_for_more(begin, asked):
+    """The finalizer of the study before found that its cells were not asked for any more, and left the rest to a
+    person, who had typed sweep.py again and was told that nothing was missing.
+    """
+    with begin(asked[0]) as world:
+        world.machine.run(world.launch())
+        world.begin_all()
+        for study in asked[1:]:
+            world.edit(study)
+            world.machine.run(world.launch())
+        world.drain()
+        assert world.is_finished() and not world.rules.broken
+        assert halt.reason(world.store, "histories") == ""
+
+
+def test_a_cell_that_was_edited_is_not_taken_over_by_a_finalizer_of_the_others(begin):
+    """Asked for one cell with --only, the new finalizer would have waited for the other as it was, and have ended."""
+    with begin("two") as world:
+        world.machine.run(world.launch())
+        world.edit("changed")
+        world.machine.run(world.launch(only="a.ins.s1"))
+        told = [
+            json.loads(path.read_bytes())["cells"]
+            for path in sorted((world.root / "runs/.work/arrays").glob(f"*/{pending_finalizers.FINALIZER_FILE}"))
+            if not (path.parent / "over").exists()
+        ]
+        assert ["a.ins.s1"] in told
+        world.drain()
+        cell = world.workspaces[studies.TEXTS["changed"]].only(["a.ins.s1"])
+        assert all(i.state == "done" for i in cell.plan(cell.facts())) and not world.rules.broken
