@@ -1,68 +1,26 @@
-"""Processes that are pretended: real code in threads of which one runs at a time, stopped or killed at any call that
+"""Processes that are pretended: real code of which one part runs at a time, stopped or killed at any call that
 looks at or changes a store, asks SLURM, or sleeps (a door), by a clock of their own.
 """
 
-import importlib.util
 import io
 import os
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from winsweep.attempt import stopflag
+from tests.histories import turns
 from winsweep.store import links, liveness
 
-greenlet = importlib.import_module("greenlet") if importlib.util.find_spec("greenlet") else None
 BEGINNING = 1_800_000_000.0
-HANDS_S = 20.0  # of real time; a thread that is silent for so long hangs
 CHANGES = ("rename", "replace", "link", "mkdir", "rmdir", "unlink", "remove", "utime")
 LOOKS = ("listdir", "scandir")
-REAL = {name: getattr(os, name) for name in (*CHANGES, *LOOKS, "getpid", "_exit")} | {"open": io.open}
+REAL = {name: getattr(os, name) for name in (*CHANGES, *LOOKS, "getpid")} | {"open": io.open}
 
 
 class Killed(BaseException):
     """A process that is gone; nothing that it does while this is raised reaches the disk."""
-
-
-class ThreadTurn:
-    """The hand-over between who lets a process go on and the thread that is it."""
-
-    def __init__(self, body: Callable[[], None]) -> None:
-        self.mine, self.theirs = threading.Semaphore(0), threading.Semaphore(0)
-
-        def live() -> None:
-            self.mine.acquire()
-            body()
-            self.theirs.release()
-
-        threading.Thread(target=live, daemon=True).start()
-
-    def go(self) -> None:
-        self.mine.release()
-        assert self.theirs.acquire(timeout=HANDS_S), "a process hangs"
-
-    def back(self) -> None:
-        self.theirs.release()
-        self.mine.acquire()
-
-
-class GreenletTurn:
-    """The same without threads, which is quicker on a machine that is busy; where the package is installed."""
-
-    def __init__(self, body: Callable[[], None]) -> None:
-        self.greenlet = greenlet.greenlet(body)
-
-    def go(self) -> None:
-        self.greenlet.switch()
-
-    def back(self) -> None:
-        self.greenlet.parent.switch()
 
 
 @dataclass(eq=False)
@@ -87,7 +45,7 @@ class Actor:
     beats: list[tuple[threading.Event, Path, Callable, Callable]] = field(default_factory=list)
     code: Any = None
     raised: BaseException | None = None
-    turn: ThreadTurn | GreenletTurn | None = None
+    turn: turns.Turn | None = None
 
     @property
     def lives(self) -> bool:
@@ -120,7 +78,7 @@ class Machine:
             return
         actor.left = doors
         if actor.turn is None:
-            actor.turn = (GreenletTurn if greenlet else ThreadTurn)(lambda: self._live(actor))
+            actor.turn = turns.turn(lambda: self._live(actor))
         before = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("SLURM")}
         os.environ.update(actor.env)
         self.current = actor
@@ -255,72 +213,3 @@ class Machine:
         if self.current:
             self.current.is_deaf = False
             self._hear(self.current)
-
-
-@contextmanager
-def pretended(machine: Machine, modules: list[ModuleType]) -> Iterator[None]:
-    """Inside, code of `modules` sees the machine's clock, processes and signals, and each of its calls is a door."""
-    clock = SimpleNamespace(time=machine.tick, monotonic=machine.tick, sleep=machine.sleep)
-    clock.strftime, clock.localtime, clock.mktime = time.strftime, time.localtime, time.mktime
-    real_signal = stopflag.signal
-    signals = SimpleNamespace(signal=machine.listen, pthread_sigmask=machine.mask)
-    for name in ("SIGTERM", "SIGUSR2", "SIG_BLOCK", "SIG_UNBLOCK"):
-        setattr(signals, name, getattr(real_signal, name))
-    swaps: list[tuple[Any, str, Any]] = [
-        *((module, "time", clock) for module in modules if getattr(module, "time", None) is time),
-        (stopflag, "signal", signals),
-        (liveness, "socket", SimpleNamespace(gethostname=machine.host)),
-        (liveness, "_started", machine.started),
-        (liveness, "beat", machine.beats),
-        (os, "getpid", machine.pid),
-        (os, "_exit", machine.exit),
-        *((os, name, _door(machine, name)) for name in (*CHANGES, *LOOKS)),
-        (io, "open", _open(machine)),
-        (sys.modules["builtins"], "open", _open(machine)),
-        (sys, "stdout", io.StringIO()),
-        (sys, "stderr", io.StringIO()),
-    ]
-    kept = [(of, name, getattr(of, name)) for of, name, _ in swaps]
-    try:
-        for of, name, value in swaps:
-            setattr(of, name, value)
-        yield
-    finally:
-        machine.end()
-        for of, name, value in kept:
-            setattr(of, name, value)
-
-
-def _door(machine: Machine, name: str) -> Callable:
-    act = REAL[name]
-
-    def door(*args: Any, **named: Any) -> Any:
-        if machine.current and (_is_inside(machine, args) or any(v is not None for v in named.values())):
-            machine.door()
-        found = act(*args, **named)
-        if name in ("rename", "replace") and machine.current:
-            machine.on_rename(os.fspath(args[0]), os.fspath(args[1]))
-        return found
-
-    return door
-
-
-def _open(machine: Machine) -> Callable:
-    def opened(file: Any, mode: str = "r", *args: Any, **named: Any) -> Any:
-        if not machine.current or not _is_inside(machine, (file,)):
-            return REAL["open"](file, mode, *args, **named)
-        machine.door()
-        found = REAL["open"](file, mode, *args, **named)
-        if "r" not in mode:
-            try:
-                machine.door()  # it is there, and empty
-            except BaseException:
-                found.close()
-                raise
-        return found
-
-    return opened
-
-
-def _is_inside(machine: Machine, args: tuple) -> bool:
-    return bool(args) and not isinstance(args[0], int) and os.fspath(args[0]).startswith(machine.root)

@@ -111,20 +111,15 @@ class Queue:
     def ready(self) -> list[Task]:
         """Tasks that may begin now."""
         self.settle()
-        return [
-            t for t in self.live() if t.state == "PENDING" and not t.held and not t.after and t.begin <= self.clock.now
-        ]
+        pending = [t for t in self.live() if t.state == "PENDING" and not t.held and not t.after]
+        return [t for t in pending if t.begin <= self.clock.now]
 
     def finish(self, task: Task, state: str) -> None:
         task.state, task.over_at = state, self.clock.now
 
     def put_back(self, task: Task) -> None:
-        task.state, task.restarts, task.begin, task.actor = (
-            "PENDING",
-            task.restarts + 1,
-            self.clock.now + REQUEUED_S,
-            None,
-        )
+        task.state, task.restarts, task.actor = "PENDING", task.restarts + 1, None
+        task.begin = self.clock.now + REQUEUED_S
 
     def task(self, name: str) -> Task | None:
         job, _, index = name.partition("_")
@@ -164,7 +159,9 @@ class Queue:
     def depend(self, job: Job, words: str) -> None:
         """As --dependency says it."""
         job.is_any = "?" in words
-        asked = [(kind, on) for word in re.split("[,?]", words) if word for kind, *ons in [word.split(":")] for on in ons]
+        asked = [
+            (kind, on) for word in re.split("[,?]", words) if word for kind, *ons in [word.split(":")] for on in ons
+        ]
         for task in job.tasks.values():
             task.after = [
                 (kind, on.partition("_")[0], int(on.partition("_")[2]) if "_" in on else self._own(kind, on, task))
@@ -233,7 +230,7 @@ class Queue:
         return (0, "", "")
 
     def _update(self, words: list[str]) -> Said:
-        said = dict((name, value) for name, _, value in (word.partition("=") for word in words))
+        said = {name: value for name, _, value in (word.partition("=") for word in words)}
         tasks = [t for t in self.named(said["JobId"]) if t.state == "PENDING"]
         if not tasks:
             return (1, "", "slurm_update error: Job is no longer pending execution")

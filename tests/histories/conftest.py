@@ -7,13 +7,13 @@ from functools import partial
 
 import pytest
 
-from tests.histories import studies, world
+from tests.histories import doors, studies
 from tests.histories.world import World
 
 
 @pytest.fixture(scope="session")
 def begin() -> Iterator[Callable[..., AbstractContextManager[World]]]:
     """Begins a history: `with begin("one") as world`."""
-    root = world.folder()
-    yield partial(world.history, root, studies.opened(root))
+    root = doors.folder()
+    yield partial(doors.history, root, studies.opened(root))
     shutil.rmtree(root)

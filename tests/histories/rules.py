@@ -65,11 +65,12 @@ class Rules:
     def working(self, key: str, actor: Actor | None) -> Iterator[None]:
         """While `actor` does a stage's work."""
         assert actor
-        if others := [a.name for a in self.at_work.get(key, ()) if a.lives and a not in self.strays and not a.is_frozen]:
+        if others := [
+            a.name for a in self.at_work.get(key, ()) if a.lives and a not in self.strays and not a.is_frozen
+        ]:
             self.broken.append(f"doubled: {actor.name} and {', '.join(others)} make {key}")
-        latest = self.store.latest(key)
-        before = [end for end in history.ends(self.store, key)]
-        if why := retry.failed(before):
+        if why := retry.failed(history.ends(self.store, key)):
+            latest = self.store.latest(key)
             self.broken.append(f"beyond its budget: attempt {latest} at {key} by {actor.name}: {why}")
         self.at_work.setdefault(key, []).append(actor)
         try:
@@ -90,10 +91,11 @@ class Rules:
         """After each step: whoever waits in the queue for a study has a finalizer behind it."""
         wanted = {a.key for a in workspace.order} - self.store.published().keys()
         live = queue.live()
-        work = [t for t in live if t.job.kind not in ("finalizer", "watchdog")]
-        if work and wanted and not self.is_finalizer_hit and not any(t.job.kind == "finalizer" for t in live):
-            if not any(a.lives and a.name == "sweep" for a in self.machine.actors):
-                self.broken.append(f"no finalizer behind {', '.join(t.id for t in work)}")
+        work = [t.id for t in live if t.job.kind not in ("finalizer", "watchdog")]
+        has_finalizer = any(t.job.kind == "finalizer" for t in live)
+        is_typed = any(a.lives and a.name == "sweep" for a in self.machine.actors)
+        if work and wanted and not has_finalizer and not self.is_finalizer_hit and not is_typed:
+            self.broken.append(f"no finalizer behind {', '.join(work)}")
 
     def at_rest(self, workspace: Workspace, queue: Queue) -> None:
         """Nobody works, nothing is queued, and what is wanted is there, or is told to have failed."""

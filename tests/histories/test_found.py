@@ -5,7 +5,9 @@ import json
 import pytest
 
 from tests.histories import studies
+from tests.histories.test_doors import lose_node, task_and
 from winsweep.slurm import halt, pending_finalizers
+from winsweep.store.claim import Claim
 
 EDITS = [("three", "one"), ("two", "one"), ("two", "changed"), ("two", "three", "two"), ("one", "two", "one")]
 
@@ -41,3 +43,20 @@ def test_a_cell_that_was_edited_is_not_taken_over_by_a_finalizer_of_the_others(b
         world.drain()
         cell = world.workspaces[studies.TEXTS["changed"]].only(["a.ins.s1"])
         assert all(i.state == "done" for i in cell.plan(cell.facts())) and not world.rules.broken
+
+
+def test_an_attempt_that_was_taken_over_while_it_claimed_leaves_its_successor_alone(tmp_path):
+    """A node was lost between an attempt's claim and its first look at what earlier ones had left; the process lived
+    on, and threw away the directory that the next attempt was filling, which then failed for good.
+    """
+    later = Claim(tmp_path, 2, "the next")
+    (later.work / "saved").touch()
+    Claim(tmp_path, 1, "the one before")
+    assert later.out.is_dir() and (later.work / "saved").exists()
+
+
+@pytest.mark.parametrize("doors", range(96, 130, 3))
+def test_a_task_that_slurm_put_back_is_made_although_the_old_process_claims_meanwhile(begin, doors):
+    with begin("one") as world:
+        task_and(world, "finetune+collect", lose_node(40), doors)
+        assert world.is_finished() and not world.rules.broken

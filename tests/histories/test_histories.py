@@ -1,24 +1,24 @@
 """Histories by chance: whatever happens to launchers, tasks, finalizers, SLURM and the store, the rules hold."""
 
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.histories import studies, world
-from tests.histories.world import FAULTS, World
+from tests.histories import studies
+from tests.histories.work import FAULTS
+from tests.histories.world import World
 
 STEPS = 30
+NUM = 150  # about a minute on one core
 DOORS = st.one_of(st.none(), st.integers(1, 12), st.integers(1, 150))
 ANY = st.integers(0, 99)
 SECONDS = st.sampled_from([7.0, 35.0, 70.0, 200.0, 1000.0])
-AT: list[Path] = []
+BEGIN: list[Callable[[str], AbstractContextManager[World]]] = []  # hypothesis makes the machine, without arguments
 
 
 class Histories(RuleBasedStateMachine):
@@ -27,11 +27,11 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.rounds = 0
 
-    @initialize(study=st.sampled_from(["one", "two"]))
-    def begin(self, study: str) -> None:
-        self.world: World = self.stack.enter_context(world.history(AT[0], WORKSPACES, study))
+    @initialize(study=st.sampled_from(["one", "two"]), doors=DOORS)
+    def begin(self, study, doors) -> None:
+        self.world: World = self.stack.enter_context(BEGIN[0](study))
+        self.world.machine.run(self.world.launch(), doors)
 
     # -- what people do
 
@@ -74,8 +74,9 @@ class Histories(RuleBasedStateMachine):
         if actor := pick(self.lives, n):
             self.world.machine.run(actor, doors)
 
-    @rule()
-    def all_go_on(self) -> None:
+    @rule(seconds=st.sampled_from([0.0, 7.0]))
+    def all_go_on(self, seconds) -> None:
+        self.world.machine.advance(seconds)
         for actor in self.lives:
             self.world.machine.run(actor)
         self.world.begin_all()
@@ -157,29 +158,14 @@ class Histories(RuleBasedStateMachine):
                 assert not self.world.rules.broken
         finally:
             self.stack.close()
-            if "LOG" in os.environ and hasattr(self, "world"):
-                import time
-                with open(os.environ["LOG"], "a") as f:
-                    print(f"{time.process_time():.2f} actors {len(self.world.machine.actors)} sub {self.world.queue.num_submitted} broken {self.world.rules.broken} clock {self.world.machine.now - 1.8e9:.0f} {[a.name for a in self.world.machine.actors]}", file=f)
 
 
 def pick(found: list, n: int):
     return found[n % len(found)] if found else None
 
 
-WORKSPACES: dict = {}
-
-
-@pytest.fixture(scope="module")
-def root() -> Iterator[Path]:
-    folder = world.folder()
-    WORKSPACES.update(studies.opened(folder))
-    AT[:] = [folder]
-    yield folder
-    shutil.rmtree(folder)
-
-
-def run(num: int, derandomize: bool) -> None:
+def run(begin, num: int, derandomize: bool) -> None:
+    BEGIN[:] = [begin]
     run_state_machine_as_test(
         Histories,
         settings=settings(
@@ -195,12 +181,12 @@ def run(num: int, derandomize: bool) -> None:
 
 
 @pytest.mark.slow
-def test_rules_hold_in_a_fixed_choice_of_histories(root):
-    run(int(os.environ.get("NUM", "100")), derandomize=True)
+def test_rules_hold_in_a_fixed_choice_of_histories(begin):
+    run(begin, NUM, derandomize=True)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(0)
-def test_rules_hold_in_ten_thousand_histories(root):
+def test_rules_hold_in_ten_thousand_histories(begin):
     """WINSWEEP_HISTORIES: how many; --hypothesis-seed=N chooses others."""
-    run(int(os.environ.get("WINSWEEP_HISTORIES", "10000")), derandomize=False)
+    run(begin, int(os.environ.get("WINSWEEP_HISTORIES", "10000")), derandomize=False)

@@ -4,45 +4,21 @@ them, and what must hold whatever happened.
 
 import argparse
 import hashlib
-import os
 import shutil
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from unittest import mock
 
-from tests.histories import actors, studies
+from tests.histories import studies, work
 from tests.histories.actors import Actor, Machine
-from tests.histories.cluster import Job, Queue, Task, commands
+from tests.histories.cluster import Job, Queue, Task
 from tests.histories.rules import Rules
 from winsweep import pruning
-from winsweep.attempt import arrays, attempt, warm
-from winsweep.errors import BadData, JudgeFailed, JudgeRefused, Stopped, Unreachable, Waiting
-from winsweep.slurm import finalizer, node, queue, sbatch, submission, watchdog
 from winsweep.slurm import commands as launcher
-from winsweep.store import provenance
+from winsweep.slurm import finalizer, node, watchdog
 from winsweep.store.store import Store
 from winsweep.workspace import Workspace
 
-class HardExit(BaseException):
-    """A library ends the process."""
-
-
-FAULTS: dict[str, Callable[[], BaseException]] = {
-    "application": lambda: RuntimeError("a fault"),
-    "data": lambda: BadData("a fault"),
-    "memory": lambda: MemoryError("a fault"),
-    "disk": lambda: OSError(28, "no space left"),
-    "judge": lambda: JudgeFailed("a fault"),
-    "refused": lambda: JudgeRefused("a fault"),
-    "network": lambda: Unreachable("a fault"),
-    "exit": lambda: SystemExit(3),
-    "hard exit": lambda: HardExit(),
-    "waiting": lambda: Waiting("a batch", actors.BEGINNING + 500),
-}
 MAINS: dict[str, Callable] = {
     "winsweep.slurm.node": node.main,
     "winsweep.slurm.finalizer": finalizer.main,
@@ -209,7 +185,10 @@ class World:
             for actor in [a for a in self.machine.actors if a.lives]:
                 self.machine.run(actor)
             begun += self.begin_all()
-            if not any(a.lives and a.wake_at <= self.machine.now for a in self.machine.actors) and not self.queue.ready():
+            if (
+                not any(a.lives and a.wake_at <= self.machine.now for a in self.machine.actors)
+                and not self.queue.ready()
+            ):
                 waits = [a.wake_at for a in self.machine.actors if a.lives]
                 waits += [t.begin for t in self.queue.live() if t.state == "PENDING" and not t.after and not t.held]
                 if not waits:
@@ -243,7 +222,9 @@ class World:
         """The same sweep.py until nothing changes; how many times."""
         self.heal()
         self.drain()
-        for number in range(1, MOST_ROUNDS + 1):
+        number = 0
+        while number < MOST_ROUNDS:
+            number += 1
             before = self.queue.num_submitted, self.rules.num_published
             sweep = self.launch()
             self.machine.run(sweep)
@@ -258,25 +239,7 @@ class World:
     # -- stages
 
     def stage(self, name: str) -> SimpleNamespace:
-        return SimpleNamespace(run=lambda job: self.make(name, job))
-
-    def make(self, stage: str, job: object) -> None:
-        """A stage's work: what it writes hangs on what it is asked for alone."""
-        key = f"{stage}/{job.name.rpartition('-')[2]}"  # type: ignore[attr-defined]
-        with self.rules.working(key, self.machine.current):
-            saved = job.work / "saved"  # type: ignore[attr-defined]
-            done = int(saved.read_text() or 0) if saved.exists() else 0
-            for step in range(done + 1, 3):
-                try:
-                    self.rules.raise_next()
-                except HardExit:
-                    self.machine.exit(3)
-                if stage == "finetune" and (why := job.stopping()):  # type: ignore[attr-defined]
-                    raise Stopped(why)
-                saved.write_text(str(step))
-                job.progress(step, 2)  # type: ignore[attr-defined]
-            made = job.out / ("results.csv" if stage == "aggregate" else "made.txt")  # type: ignore[attr-defined]
-            made.write_text(hashlib.sha256(key.encode()).hexdigest())
+        return SimpleNamespace(run=lambda job: work.make(name, job, self.machine, self.rules))
 
     # -- doors
 
@@ -291,39 +254,3 @@ class World:
     def write_log(self, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.touch()
-
-
-@contextmanager
-def history(root: Path, workspaces: dict[str, Workspace], study: str = "two") -> Iterator[World]:
-    """A new world at `root`, its doors in place."""
-    shutil.rmtree(root / "runs", ignore_errors=True)
-    world = World(root, workspaces, study)
-    ids = SimpleNamespace(uuid4=world.new_id)
-    modules = [m for name, m in [*sys.modules.items()] if name.startswith("winsweep.")]
-    asked = commands(world.queue, world.machine)
-    with ExitStack() as stack:
-        for of, name, value in (
-            (queue, "subprocess", asked),
-            (node, "subprocess", asked),
-            (sbatch, "_sbatch", world.sbatch),
-            (arrays, "uuid", ids),
-            (finalizer, "uuid", ids),
-            (finalizer, "open_workspace", world.opened),
-            (finalizer, "leave_report", lambda _: None),
-            (finalizer, "tell", lambda *_: None),
-            (submission, "take_snapshot", lambda store: store / ".work/code/0"),
-            (node, "redirect", world.write_log),
-            (attempt, "stage", world.stage),
-            (attempt, "_set_threads", lambda _: None),
-            (warm, "import_for", lambda *_: None),
-            (attempt, "usage", lambda _: {}),
-            (provenance, "circumstances", lambda: {"commit": "0", "dirty": False}),
-        ):
-            stack.enter_context(mock.patch.object(of, name, value))
-        stack.enter_context(actors.pretended(world.machine, modules))
-        yield world
-
-
-def folder() -> Path:
-    """A new directory in memory, if there is such, as a history writes thousands of small files."""
-    return Path(tempfile.mkdtemp(prefix="winsweep-histories-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))

@@ -42,7 +42,7 @@ def told_to(array: Submitted) -> dict:
 
 
 def covers(array: Submitted, workspace: Workspace) -> bool:
-    """Whether an array is a finalizer of this study that sees to all cells of `workspace`, and whose cells are all asked
+    """Whether an array is a finalizer of this study that sees to all cells of `workspace`, and whose own are all asked
     for as they were: else it will leave everything to a person.
     """
     if array.keys != ((key_of(workspace),),):
