@@ -62,6 +62,11 @@ check: install
 faults: install
 	$(BIN)/python -m pytest -m faults tests/slurm
 
+.PHONY: fuzz
+# Files of an enemy, on new cases for so many hours each; `make test` has a few hundred, always the same. A count of each is printed.
+fuzz: install
+	WINSWEEP_FUZZ_S=$$(( $(or $(HOURS),1) * 3600 )) $(BIN)/python -m pytest -s tests/fuzz $(if $(ONLY),-k $(ONLY))
+
 # All of tests/slurm on the SLURM of Debian 13, as root; half an hour. Debian 13 is downloaded once, to ~/.cache/winsweep/trixie (1 GB).
 # make slurm-24 TESTS=tests/slurm/test_study.py: only these. WINSWEEP_ACCOUNTING=1 make slurm-24: with slurmdbd behind all of them.
 slurm-24: install
@@ -112,6 +117,15 @@ lock:
 vllm: .venv-vllm/installed
 	.venv-vllm/bin/python -m pytest -m 'not long' tests/generate/test_vllm_engine.py tests/generate/test_vllm_rules.py tests/generate/test_greedy.py
 
+.PHONY: qlora
+# QLoRA on the CPU: the tests that need bitsandbytes, which is installed into a folder of its own (43 MB to load).
+qlora: .venv-qlora/installed
+	PYTHONPATH=.venv-qlora $(BIN)/python -m pytest tests/train/test_quantized.py tests/local/test_qlora.py
+
+.venv-qlora/installed: .venv/installed
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv-qlora bitsandbytes==0.50.2
+	touch $@
+
 # The environment .venv, with all that the tests need.
 install: .venv/installed
 
@@ -153,4 +167,4 @@ bench: install
 
 # Remove the environments and what was built; results stay.
 clean:
-	rm -rf .venv .venv-low .venv-high .venv-lock .venv-vllm build docs/_build src/*.egg-info
+	rm -rf .venv .venv-low .venv-high .venv-lock .venv-vllm .venv-qlora build docs/_build src/*.egg-info

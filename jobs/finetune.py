@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from winsweep.study.recipe import Recipe
+    from winsweep.text.encode import Encoding
     from winsweep.train.held_out import HeldOut
+    from winsweep.train.rank_group import RankGroup
 
 VERSION = 2
 TRANSIENT = True  # its output may go once collect has made a model of it
+EXAMPLES = "examples.i32"  # what is encoded, for all ranks, in the work directory
 
 
 def want(ask: Training, need: Need) -> Want:
@@ -49,23 +53,8 @@ def _looked_at(evaluation: Evaluation, need: Need) -> dict[str, object]:
 
 def run(job: Job) -> None:
     from winsweep.study.recipe import restore
-    from winsweep.text import encode, model
-    from winsweep.text.context import refuse_unfit
-    from winsweep.train import room
-    from winsweep.train.finetune import finetune
     from winsweep.train.rank_group import join
-    from winsweep.zero import read_all, read_zero
 
-    recipe, frame = restore(job.params["recipe"]), Frame(**job.params["frame"])
-    base, revision = job.base()
-    tokenizer = model.load_tokenizer(base, revision)
-    encoded = encode.encode_all(_conversations(job.inputs["examples"]), tokenizer, frame, recipe)
-    print(encoded.summary(), flush=True)
-    job.notes.update(encoded.counts())
-    looked_at = _held_out(job, tokenizer, frame, recipe)
-    refuse_unfit([e.ids for e in (*encoded.examples, *(looked_at.examples if looked_at else ()))], base, revision)
-    if job.rank == 0:
-        _save_around(job, tokenizer, frame, base, revision)
     group = join(
         rank=job.rank,
         num_ranks=job.num_ranks,
@@ -75,28 +64,48 @@ def run(job: Job) -> None:
         lost=job.give_up,
     )
     try:
-        longest = max((len(e.ids) for e in encoded.examples), default=0)
-        placement = room.choose(job.placement, base, revision, recipe, longest, read_all(layout.DS_CONFIGS), group)
-        job.notes.update(
-            finetune(
-                encoded.examples,
-                base,
-                revision,
-                recipe,
-                job.params["seed"],
-                placement=placement,
-                zero_config=read_zero(layout.DS_CONFIGS / f"{placement.zero}.json"),
-                group=group,
-                out=job.out,
-                work=job.work,
-                progress=job.progress,
-                stopping=job.stopping,
-                stop_after_epochs=job.params.get("stop_after_epochs"),
-                held_out=looked_at,
-            )
-        )
+        _train(job, restore(job.params["recipe"]), Frame(**job.params["frame"]), group)
     finally:
         group.leave()
+
+
+def _train(job: Job, recipe: "Recipe", frame: Frame, group: "RankGroup") -> None:
+    from winsweep.text import encode, model
+    from winsweep.text.context import refuse_unfit
+    from winsweep.train import example_file, room
+    from winsweep.train.finetune import finetune
+    from winsweep.zero import read_all, read_zero
+
+    base, revision = job.base()
+    tokenizer = group.together(lambda: model.load_tokenizer(base, revision))
+    group.first(lambda: job.work.mkdir(parents=True, exist_ok=True))
+    rows, encoding = _conversations(job.inputs["examples"]), encode.Encoding(tokenizer, frame, recipe)
+    encoded, tops = example_file.share(job.work / EXAMPLES, rows, encoding, group)
+    print(encoded.summary(), flush=True)
+    job.notes.update(encoded.counts())
+    lengths = example_file.lengths_of(encoded.examples)
+    looked_at, lengths_too, tops_too = _held_out(job, encode.Encoding(tokenizer, frame, recipe), group)
+    group.first(lambda: refuse_unfit([*lengths, *lengths_too], [*tops, *tops_too], base, revision))
+    group.first(lambda: _save_around(job, tokenizer, frame, base, revision))
+    placement = room.choose(job.placement, base, revision, recipe, max(lengths), read_all(layout.DS_CONFIGS), group)
+    job.notes.update(
+        finetune(
+            encoded.examples,
+            base,
+            revision,
+            recipe,
+            job.params["seed"],
+            placement=placement,
+            zero_config=read_zero(layout.DS_CONFIGS / f"{placement.zero}.json"),
+            group=group,
+            out=job.out,
+            work=job.work,
+            progress=job.progress,
+            stopping=job.stopping,
+            stop_after_epochs=job.params.get("stop_after_epochs"),
+            held_out=looked_at,
+        )
+    )
 
 
 def _save_around(job: Job, tokenizer: "PreTrainedTokenizerBase", frame: Frame, base: str, revision: str | None) -> None:
@@ -114,27 +123,37 @@ def _save_around(job: Job, tokenizer: "PreTrainedTokenizerBase", frame: Frame, b
     write_atomic(job.out / "hf" / BASE_NAMES, json.dumps(tensors).encode())
 
 
-def _held_out(job: Job, tokenizer: "PreTrainedTokenizerBase", frame: Frame, recipe: "Recipe") -> "HeldOut | None":
-    """The rows whose loss is looked at, encoded as the examples are; BadData that says so where they do not fit."""
-    from winsweep.text import encode
+def _held_out(
+    job: Job, encoding: "Encoding", group: "RankGroup"
+) -> tuple["HeldOut | None", Sequence[int], Sequence[int]]:
+    """The rows whose loss is looked at, encoded as the examples are, how long each is and its highest id; BadData that
+    says so where they do not fit.
+    """
+    from winsweep.train import example_file
     from winsweep.train.held_out import HeldOut
 
     if not (told := job.limits.get("eval")):
-        return None
-    made = Store(job.store).find(told["rows"])
-    manifest.verify(made)
+        return None, (), ()
+    made = group.first(lambda: _verified(job.store, told["rows"]))
     try:
-        encoded = encode.encode_all(_conversations(made), tokenizer, frame, recipe)
+        encoded, tops = example_file.share(job.work / f"held_out-{EXAMPLES}", _conversations(made), encoding, group)
     except BadData as e:
         raise BadData(f"recipe.eval: {e}") from e
     print(f"held out: {encoded.summary()}", flush=True)
     job.notes["held_out"] = {"rows": told["rows"], "every": told["every"], "num_examples": len(encoded.examples)}
-    return HeldOut(encoded.examples, told["every"])
+    return HeldOut(encoded.examples, told["every"]), example_file.lengths_of(encoded.examples), tops
 
 
-def _conversations(made: Path) -> list[list[Message]]:
+def _verified(store: Path, key: str) -> Path:
+    made = Store(store).find(key)
+    manifest.verify(made)
+    return made
+
+
+def _conversations(made: Path) -> Iterator[list[Message]]:
     with open(made / "examples.jsonl", encoding="utf-8") as f:
-        return [json.loads(line)["messages"] for line in f]
+        for line in f:
+            yield json.loads(line)["messages"]
 
 
 if __name__ == "__main__":

@@ -26,13 +26,13 @@ def run(job: Job) -> None:
     from winsweep.text import prepare
 
     purpose = job.params["purpose"]
-    if "mix" in job.params:
-        rows = prepare.mix(job)
-    else:
-        rows = prepare.examples(job) if purpose == "examples" else prepare.instructions(job)
-    job.notes["num_rows"] = len(rows)
+    is_mix = "mix" in job.params
+    rows = prepare.mix(job) if is_mix else prepare.rows_of(purpose, job.params["source"], job.file)
+    job.notes["num_rows"] = 0
     with open(job.out / f"{purpose}.jsonl", "w", encoding="utf-8") as f:
-        f.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        for row in rows:  # one at a time: there may be millions
+            f.write(json.dumps(row, ensure_ascii=False) + "\n")
+            job.notes["num_rows"] += 1
 
 
 if __name__ == "__main__":

@@ -10,13 +10,15 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import command_names, paths, screen
-from winsweep.errors import BadStudy, Waiting, WinsweepError
+from winsweep.errors import BadData, BadStudy, Incomplete, Waiting, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
     from winsweep.stats.official import Table
@@ -133,9 +135,21 @@ def make(a: argparse.Namespace) -> "Report":
     rows, notes = alpaca_files.annotations(path, rows)
     asked = [str(row.get("instruction")) for row in alpaca_files.read(a.instructions)[1]] if a.instructions else None
     ask = one_file.Ask(a.mode, a.c, a.join, a.allow_missing)
-    made = one_file.report(rows, ask, asked, table(a.difficulty), (*spaced, *notes))
-    both = agreement.agreement(rows, alpaca_files.annotations(*alpaca_files.read(a.second))[0]) if a.second else None
+    with of_file(path):
+        made = one_file.report(rows, ask, asked, table(a.difficulty), (*spaced, *notes))
+    second = alpaca_files.annotations(*alpaca_files.read(a.second))[0] if a.second else None
+    with of_file(a.second or path):
+        both = agreement.agreement(rows, second) if second else None
     return dataclasses.replace(made, agreement=both)
+
+
+@contextmanager
+def of_file(path: Path) -> Iterator[None]:
+    """What is wrong with rows is said with the file that has them."""
+    try:
+        yield
+    except (BadData, Incomplete) as e:
+        raise e if str(path) in str(e) else type(e)(f"{path}: {e}") from None
 
 
 def table(path: Path | None) -> "Table | None":

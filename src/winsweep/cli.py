@@ -17,9 +17,12 @@ SAYS = {
     "validate": "whether a judge is any good",
     "doctor": "whether a cluster file fits its cluster",
     "prune": "remove results that no study needs",
+    "fsck": "whether a store holds what was put there",
     "init": "write a first study, or a cluster file",
     "one": "train or evaluate one model",
     "export": "a trained cell as a model directory for others",
+    "archive": "a study's results as one file for others",
+    "reproduce": "such a file brought here, and whether the same would be made",
     "track": "write a study to an experiment tracker",
     "completion": "what your shell needs to complete these words",
 }

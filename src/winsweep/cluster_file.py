@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from winsweep import layout, node_environment, strict
+from winsweep import layout, node_environment, paths, strict
 from winsweep.errors import BadStudy
 from winsweep.gpu_memory import AUTO
 from winsweep.placement import Cluster, ClusterFile, Placement, Placements
+from winsweep.quoting import quoted
 from winsweep.yaml_nodes import overlay, read_yaml
 
 LOCAL = "local"  # this machine: always the example of that name
@@ -33,10 +34,12 @@ def cluster_file(name: str, word: str = "--cluster", study: Path | None = None) 
     if name.endswith(".yaml"):
         return Path(name)
     for folder in folders:
-        if (file := folder / f"{name}.yaml").is_file() and "/" not in name:
+        if "/" not in name and paths.is_file(file := folder / f"{name}.yaml"):
             return file
     names = sorted({p.stem for folder in [*own, layout.CLUSTERS] for p in folder.glob("*.yaml")})
-    raise BadStudy(f"{word}: found {name!r}; {strict.near(name, names)}; the path of a cluster file is legal, too")
+    raise BadStudy(
+        f"{word}: found {quoted(name)}; {strict.near(name, names)}; the path of a cluster file is legal, too"
+    )
 
 
 def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster:
@@ -119,7 +122,7 @@ def _refuse_on_local(nodes: Iterable[strict.Node | None]) -> None:
             why = "legal with kind: slurm; attempts on this machine have the environment of sweep.py"
             seen.found.append(str(given[name].error(f"found {name} with kind: local", why, "leave it out")))
         if "nodes" in given and given["nodes"].value not in (1, None):
-            found = f"found {given['nodes'].value!r} with kind: local"
+            found = f"found {strict.show(given['nodes'].value)} with kind: local"
             seen.found.append(str(given["nodes"].error(found, "1 is legal, which is this machine", "leave it out")))
     seen.stop()
 
@@ -139,7 +142,7 @@ def _placement(stage: str, layers: list[strict.Node | None], root: strict.Node) 
     for name, node in fields.items():
         if name not in node_environment.FREE and isinstance(node.value, str) and not WORD.fullmatch(node.value):
             why = "one word without spaces, quotes or line breaks, neither - nor . before it, is legal in a script"
-            seen.found.append(str(node.error(f"found {node.value!r}", why)))
+            seen.found.append(str(node.error(f"found {quoted(node.value)}", why)))
     if "zero" in fields:
         seen.of(_check_zero, fields["zero"])
     seen.stop()
@@ -164,7 +167,7 @@ def _with_options(fields: dict[str, strict.Node]) -> dict[str, strict.Node]:
 def _check_zero(node: strict.Node) -> None:
     names = [AUTO, *sorted(path.stem for path in layout.DS_CONFIGS.glob("*.json"))]
     if isinstance(node.value, str) and node.value not in names:
-        raise node.error(f"found {node.value!r}", strict.near(node.value, names))
+        raise node.error(f"found {quoted(node.value)}", strict.near(node.value, names))
 
 
 def _left_to_us(

@@ -16,9 +16,12 @@ SCRIPTS = {
     "validate": "validate",
     "doctor": "doctor",
     "prune": "prune",
+    "fsck": "fsck",
     "init": "init",
     "one": "one",
     "export": "export",
+    "archive": "archive",
+    "reproduce": "reproduce",
     "track": "track",
 }
 NAMES = {script: name for name, script in SCRIPTS.items()}

@@ -27,11 +27,18 @@ Stopped (a signal asked the attempt to end) is no error, so that code which catc
 lets it through.
 """
 
+from winsweep.quoting import in_sight
+
 
 class WinsweepError(Exception):
-    """Base of all; `kind` is the class that an end record shows."""
+    """Base of all; `kind` is the class that an end record shows. Whatever it quotes, its text can be printed
+    (`quoting.in_sight`).
+    """
 
     kind = "application"
+
+    def __init__(self, *said: object) -> None:
+        super().__init__(*(in_sight(text) if isinstance(text, str) else text for text in said))
 
 
 class BadStudy(WinsweepError):
@@ -40,8 +47,8 @@ class BadStudy(WinsweepError):
     kind = "config"
 
     def __init__(self, *each: str) -> None:
-        super().__init__("\n".join(each))
-        self.each = each
+        self.each = tuple(map(in_sight, each))
+        super().__init__("\n".join(self.each))
 
 
 class BadData(WinsweepError):

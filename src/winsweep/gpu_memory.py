@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 GB = 1e9
 ITEM = {"fp32": 4, "bf16": 2}
+# bytes of a weight in NF4 with double quantization: a scale of 8 bits for 64, and one of 32 bits for 256 of those
+ITEM_4_BITS = 0.5 + 1 / 64 + 4 / (64 * 256)
 AUTO: Literal["auto"] = "auto"
 Level = Literal["none", "cheap", "full", "auto"]
 BUCKET = 500_000_000  # DeepSpeed's own reduce_bucket_size [elements]
@@ -54,6 +56,7 @@ class Model:
     item: int = 2
     #: of one micro-batch, by the level of recomputation; none: not known
     activations: Mapping[str, float] = field(default_factory=dict)
+    quantized: float = 0.0  # parts of `untrained` that are in 4 bits; ZeRO stage 3 is not for them
 
     @property
     def trained_item(self) -> int:
@@ -63,7 +66,8 @@ class Model:
     @property
     def num_bytes(self) -> float:
         """Of all weights in forward passes."""
-        return self.item * self.untrained + self.trained_item * self.trained
+        whole = self.item * (self.untrained - self.quantized) + self.trained_item * self.trained
+        return whole + ITEM_4_BITS * self.quantized
 
 
 @dataclass(frozen=True)
@@ -172,9 +176,15 @@ def fitting(
 ) -> Choice | None:
     """The first choice whose peak fits into `num_bytes` of a GPU, less what is not usable; None if none does."""
     for choice in choices(zero, recompute, [*zeros]):
-        if needed(model, zeros[choice.zero], num_ranks, choice.recompute).peak <= USABLE * num_bytes:
+        peak = needed(model, zeros[choice.zero], num_ranks, choice.recompute).peak
+        if takes(model, zeros[choice.zero]) and peak <= USABLE * num_bytes:
             return choice
     return None
+
+
+def takes(model: Model, zero: Mapping[str, Any]) -> bool:
+    """Whether a ZeRO stage is legal for a model at all."""
+    return zero["stage"] < 3 or not model.quantized
 
 
 def least(
@@ -182,7 +192,8 @@ def least(
 ) -> tuple[Choice, Need]:
     """The choice that needs least of a GPU."""
     found = [(c, needed(model, zeros[c.zero], num_ranks, c.recompute)) for c in choices(zero, recompute, [*zeros])]
-    return min(found, key=lambda pair: pair[1].peak)
+    legal = [(c, need) for c, need in found if takes(model, zeros[c.zero])]
+    return min(legal or found, key=lambda pair: pair[1].peak)
 
 
 def advice(model: Model, zeros: Mapping[str, Mapping[str, Any]], num_ranks: int, num_bytes: float) -> str:

@@ -6,38 +6,26 @@ from pathlib import Path
 from winsweep.errors import BadStudy
 from winsweep.judge.ledger import Ledger
 from winsweep.judge.questions import Question
-from winsweep.strict import Node
 from winsweep.study.cell import Judge
 
 
 def judge_of(words: str, store: Path) -> Judge:
     """A judge as a study names it; BadStudy."""
-    import yaml
-
     from winsweep.store.fingerprint import Fingerprints
     from winsweep.study.parts import Parts
+    from winsweep.yaml_nodes import parse
 
     try:
-        value = yaml.safe_load(words)
-    except yaml.YAMLError:
+        named = parse(words, "--judge", "judge")
+    except BadStudy as e:
         raise BadStudy(
-            f"--judge: {words!r} is not YAML; legal is a name or a mapping such as '{{from: alpaca, model: gpt-4.1}}'"
+            *e.each, "--judge: legal is a name or a mapping such as '{from: alpaca, model: gpt-4.1}'"
         ) from None
     parts = Parts(Path.cwd() / "study.yaml", Fingerprints(store / ".cache" / "digests.json"))
-    judge = parts.judge(_node(value, "judge"))
+    judge = parts.judge(named)
     for why in parts.missing.values():
         raise BadStudy(why)
     return with_files(judge, parts.files)
-
-
-def _node(value: object, path: str) -> Node:
-    """A value as one of a study file, so that what is wrong with it is said in the same words."""
-    inner: object = value
-    if isinstance(value, dict):
-        inner = {str(k): _node(v, str(k)) for k, v in value.items()}
-    elif isinstance(value, list):
-        inner = [_node(v, path) for v in value]
-    return Node(inner, "--judge", 1, path)
 
 
 def with_files(judge: Judge, files: Mapping[str, Path]) -> Judge:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from winsweep import strict
+from winsweep.quoting import quoted
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OPTION = re.compile(r"[a-z][a-z0-9-]+")
@@ -99,7 +100,7 @@ def checked(name: str, node: strict.Node) -> strict.Node:
     if name == "container":
         seen.of(_check_container, node.mapping())
     if name == "gpu_type" and isinstance(node.value, str) and re.search("[:,]", node.value):
-        raise node.error(f"found {node.value!r}", "the kind alone is legal", "a100 where sinfo has gpu:a100:4")
+        raise node.error(f"found {quoted(node.value)}", "the kind alone is legal", "a100 where sinfo has gpu:a100:4")
     if name in OF_LISTS:
         for item in strict.items(node):
             seen.of(OF_LISTS[name], item)
@@ -109,7 +110,7 @@ def checked(name: str, node: strict.Node) -> strict.Node:
 
 def _check_variable(name: str, node: strict.Node) -> None:
     if not NAME.fullmatch(name):
-        raise node.error(f"found the variable {name!r}", "letters, digits and _ are legal in a name")
+        raise node.error(f"found the variable {quoted(name)}", "letters, digits and _ are legal in a name")
     if SECRET.search(name):
         why = "a secret is never written to disk, and this file and the job scripts are"
         raise node.error(
@@ -128,7 +129,7 @@ def _check_variable(name: str, node: strict.Node) -> None:
 
 def _check_option(name: str, node: strict.Node) -> None:
     if not OPTION.fullmatch(name):
-        raise node.error(f"found the option {name!r}", "long options are legal, without --", "see man sbatch")
+        raise node.error(f"found the option {quoted(name)}", "long options are legal, without --", "see man sbatch")
     _refuse_own(name, node, OWN_SBATCH)
     _refuse_assigned(node)
     value = node.value

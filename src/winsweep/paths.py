@@ -10,6 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from winsweep.errors import BadData, BadStudy
+from winsweep.quoting import quoted
 
 # Control characters, line and paragraph separators, what turns the direction of text, and bytes that are no UTF-8
 # (surrogates, PEP 383).
@@ -51,6 +52,22 @@ def read_text(path: Path, most_bytes: int, legal: str) -> str:
     return data.decode()
 
 
+def is_file(path: Path) -> bool:
+    """Whether a regular file is there; False also where the name is such that none can be."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
+def is_dir(path: Path) -> bool:
+    """Whether a directory is there; False also where the name is such that none can be."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def argument(text: str) -> Path:
     """A path of a command line, for argparse, which names the option."""
     return Path(word(text))
@@ -67,7 +84,7 @@ def _fault(text: str) -> str:
     for whole in (text, os.path.abspath(text) if "\0" not in text else text, _resolved(text)):
         if found := REFUSED.search(whole):
             return (
-                f"found {whole!a}, with the character U+{ord(found[0]):04X}; legal are paths without line breaks "
+                f"found {quoted(whole)}, with the character U+{ord(found[0]):04X}; legal are paths without line breaks "
                 f"and other control "
                 f"characters; rename the file or directory, or name another"
             )
@@ -84,6 +101,6 @@ def _resolved(text: str) -> str:
 
 def at_least_one(text: str) -> int:
     """A whole number from 1 on; ArgumentTypeError for anything else."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}; a whole number from 1 on is legal")
+    if not (text.isascii() and text.isdecimal() and len(text) < 10) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {quoted(text)}; a whole number from 1 on is legal")
     return int(text)

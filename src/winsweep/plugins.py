@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from winsweep import layout
+from winsweep import layout, paths
 from winsweep.errors import BadStudy
 from winsweep.graph import load
 
@@ -47,7 +47,7 @@ def own(kind: Kind, name: str, beside: Path) -> Path | None:
     BadStudy if winsweep has one of that name too.
     """
     path = beside / kind.folder.name / f"{name}.py"
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or not path.is_file():
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or not paths.is_file(path):
         return None
     ours = kind.folder / path.name
     if ours.is_file() and ours.samefile(path):

@@ -2,6 +2,7 @@
 collected.
 """
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProx
     needed = {i.artifact.key for h in workspaces for i in h.plan(h.facts())}
     transient = {name for name, module in workspaces[0].need.stages.items() if getattr(module, "TRANSIENT", False)}
     found = []
-    for key, path in store.published().items():
+    for key, path in store.published().whole().items():
         if key in kept and key not in wanted:
             continue
         if key not in wanted:
@@ -39,10 +40,10 @@ def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProx
         elif key.partition("/")[0] in transient and key not in needed:
             found.append(Waste(path, size(path), "its model is collected"))
     found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
-    for state in sorted(store.root.glob(".work/*/*/state-*")):
-        key = links.inside(store.root, state).parent.relative_to(store.root / ".work").as_posix()
-        if key not in wanted and key not in kept and store.holder(key, workspaces[0].alive(key)) is None:
-            found.append(Waste(state, size(state), "state of an attempt at what no study named here asks for"))
+    for key, left in sorted(store.untidy().items()):
+        states = [links.inside(store.root, store.work(key) / n) for n in sorted(left) if n.startswith("state-")]
+        if states and key not in wanted and key not in kept and store.holder(key, workspaces[0].alive(key)) is None:
+            found += [Waste(at, size(at), "state of an attempt at what no study named here asks for") for at in states]
     return found
 
 
@@ -50,7 +51,7 @@ def spared(workspaces: Sequence[Workspace], kept: Mapping[str, str]) -> dict[str
     """For whom something is left alone that these studies do not want: how many directories, and their bytes."""
     wanted = {a.key for h in workspaces for a in closure(h.wanted)}
     found: dict[str, tuple[int, int]] = {}
-    for key, path in workspaces[0].store.published().items():
+    for key, path in workspaces[0].store.published().whole().items():
         if key in kept and key not in wanted:
             num, num_bytes = found.get(kept[key], (0, 0))
             found[kept[key]] = (num + 1, num_bytes + size(path))
@@ -66,5 +67,5 @@ def remove(found: Sequence[Waste]) -> None:
 
 
 def size(path: Path) -> int:
-    """Bytes of all files below `path`."""
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    """Bytes of all files below `path`, through no link to a directory."""
+    return sum(os.lstat(f"{folder}/{name}").st_size for folder, _, files in os.walk(path) for name in files)

@@ -10,8 +10,8 @@ from winsweep import arm_ranking
 from winsweep.attempt.history import failures
 from winsweep.store import links
 from winsweep.store.manifest import write_atomic
-from winsweep.store.provenance import commit_text
-from winsweep.store.store import RECORD, Store
+from winsweep.store.provenance import commit_text, record_of
+from winsweep.store.store import Store
 from winsweep.study.analysis import Analysis
 from winsweep.workspace import Workspace
 
@@ -172,7 +172,7 @@ def pct(name: str, share: dict[str, float] | None) -> dict[str, str]:
 def origin(stage: str, made: Path) -> dict[str, str]:
     return {
         f"{stage}_key": made.name.rpartition("-")[2],
-        "commit": commit_text(json.loads((made / RECORD).read_bytes())),
+        "commit": commit_text(record_of(made)),
     }
 
 

@@ -11,7 +11,8 @@ from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays, specs_of
 from winsweep.errors import WinsweepError
 from winsweep.results import TABLE
-from winsweep.store.store import RECORD
+from winsweep.store.lookup import Published
+from winsweep.store.provenance import record_of
 from winsweep.workspace import Workspace, open_workspace
 
 
@@ -38,17 +39,14 @@ def kept(workspaces: Collection[Workspace]) -> dict[str, str]:
     return found
 
 
-def _tables(root: Path, published: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
+def _tables(root: Path, published: Published) -> Iterator[tuple[str, str]]:
     """Name of a study, and the key of what a file of results/ was copied from or names: of its table, the latest where
     none is the same.
     """
+    tables, drifts = published.of_stage("aggregate"), published.of_stage("drift")
     for file in sorted((root / "results").glob("*.csv")):
         name = file.name.removesuffix(".csv")
-        made = {
-            key: path
-            for key, path in published.items()
-            if key.startswith("aggregate/") and path.name.rpartition("-")[0] == name
-        }
+        made = {key: path for key, path in tables.items() if path.name.rpartition("-")[0] == name}
         same = [
             key
             for key, path in made.items()
@@ -59,10 +57,8 @@ def _tables(root: Path, published: Mapping[str, Path]) -> Iterator[tuple[str, st
     for file in sorted((root / "results").glob("*.drift.*.json")):
         copies = [
             key
-            for key, path in published.items()
-            if key.startswith("drift/")
-            and (path / "drift.json").is_file()
-            and (path / "drift.json").read_bytes() == file.read_bytes()
+            for key, path in drifts.items()
+            if (path / "drift.json").is_file() and (path / "drift.json").read_bytes() == file.read_bytes()
         ]
         yield from ((file.name.partition(".")[0], key) for key in copies)
 
@@ -86,7 +82,7 @@ def _below(keys: Iterable[str], published: Mapping[str, Path]) -> set[str]:
         if (key := left.pop()) not in seen:
             seen.add(key)
             if key in published:
-                left += json.loads((published[key] / RECORD).read_bytes())["inputs"].values()
+                left += record_of(published[key]).get("inputs", {}).values()
     return seen
 
 
@@ -96,7 +92,7 @@ def _under_way(workspace: Workspace) -> dict[Path, list[str]]:
     found: dict[Path, list[str]] = {}
     specs = [
         json.loads((store.work(key) / "spec.json").read_bytes())
-        for key in sorted(store.begun())
+        for key in sorted(store.untidy())  # as the work directory of a live attempt is
         if (store.work(key) / "spec.json").is_file() and store.holder(key, workspace.alive(key)) is not None
     ]
     specs += [

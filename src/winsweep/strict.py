@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from winsweep import synonyms
 from winsweep.errors import BadStudy
 from winsweep.escapes import visible
+from winsweep.quoting import cut, quoted
 
 T = typing.TypeVar("T")
-MOST_NAMED, MOST_FOUND, MOST_PATH = 40, 1000, 300  # names in a message, letters of what was found and of its keys
+MOST_NAMED, MOST_NAME, MOST_PATH = 40, 60, 200  # names in a message, letters of each, and of the keys of a place
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -62,8 +63,7 @@ class Node:
 
     def error(self, found: str, legal: str, do: str = "") -> BadStudy:
         """What is wrong at this place, worded as every error is."""
-        where = f"{self.file}:{self.line}: {visible(self.path[:MOST_PATH]) or 'the file'}"
-        found = found if len(found) <= MOST_FOUND else f"{found[:MOST_FOUND]}…"
+        where = f"{self.file}:{self.line}: {visible(cut(self.path, MOST_PATH)) or 'the file'}"
         return BadStudy(f"{where}: {found}; {legal}" + (f"; {do}" if do else ""))
 
     def plain(self) -> typing.Any:
@@ -92,7 +92,9 @@ def read(kind: object, node: Node) -> typing.Any:
         kinds = [a for a in args if a is not type(None)]
         lists = [a for a in kinds if typing.get_origin(a) is tuple]  # Literal | tuple[Y, ...]: one word, or a list
         if lists and not isinstance(node.value, list) and node.value not in (words := typing.get_args(kinds[0])):
-            do = _near(node.value, words) or (f"type [{node.value}]" if node.value and type(node.value) is str else "")
+            do = _near(node.value, words) or (
+                f"type [{cut(node.value, MOST_NAME)}]" if node.value and type(node.value) is str else ""
+            )
             raise node.error(f"found {show(node.value)}", f"legal: {', '.join(words)}, or a list", do)
         return read(lists[0] if lists and isinstance(node.value, list) else kinds[0], node)
     if origin is typing.Literal:
@@ -173,12 +175,12 @@ def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None
     our name for it.
     """
     seen, legal = Findings(), list(legal)
-    for name in given:
-        if name not in legal:
-            where = at.mapping().get(name, at)
-            seen.found.append(
-                str(where.error(f"unknown key {name!r}", f"legal: {', '.join(legal)}", synonyms.hint(name, legal)))
-            )
+    unknown = [name for name in given if name not in legal]
+    for name in unknown[:MOST_NAMED]:
+        where, hint = at.mapping().get(name, at), synonyms.hint(name[:MOST_PATH], legal)
+        seen.found.append(str(where.error(f"unknown key {quoted(name)}", f"legal: {', '.join(legal)}", hint)))
+    if (more := len(unknown) - MOST_NAMED) > 0:
+        seen.found.append(str(at.error(f"{more:,} more unknown keys", f"legal: {', '.join(legal)}")))
     seen.stop()
 
 
@@ -213,7 +215,7 @@ def _advice(kind: type, value: object) -> str:
     if value is None:
         return "type one, or take the key out"
     if kind is str and not isinstance(value, (dict, list)):
-        return f'quote it: "{str(value).lower()}"'
+        return f'quote it: "{cut(str(value).lower(), MOST_NAME)}"'
     if not isinstance(value, (str, int, float)):
         return ""
     try:
@@ -226,7 +228,7 @@ def _advice(kind: type, value: object) -> str:
 
 
 def _near(name: object, legal: Iterable[str]) -> str:
-    close = synonyms.closest(str(name), legal)
+    close = synonyms.closest(str(name)[:MOST_PATH], legal)
     return f"did you mean {close}?" if close else ""
 
 
@@ -235,7 +237,7 @@ def near(name: str, legal: Iterable[str]) -> str:
     legal = list(legal)
     hint, more = _near(name, legal), len(legal) - MOST_NAMED
     return (
-        f"legal: {', '.join(legal[:MOST_NAMED])}"
+        f"legal: {', '.join(cut(one, MOST_NAME) for one in legal[:MOST_NAMED])}"
         + (f" and {more} more" if more > 0 else "")
         + (f"; {hint}" if hint else "")
     )
@@ -244,7 +246,7 @@ def near(name: str, legal: Iterable[str]) -> str:
 def show(value: object) -> str:
     """A value of YAML as a person knows it."""
     if isinstance(value, str):
-        return f"the text {value!r}"
+        return f"the text {quoted(value)}"
     if isinstance(value, (dict, list)):
         return "a mapping" if isinstance(value, dict) else "a list"
     return "nothing" if value is None else str(value).lower()

@@ -23,7 +23,7 @@ STEP = (
     "cluster file"
 )
 GREEDY = "decoding is greedy, so that an answer can be repeated"
-WHOLE = "weights keep their 16 or 32 bits; recipe: {lora: {rank: 64}} trains few of them"
+WHOLE = "weights are in 16 or 32 bits, or in 4 under adapters; recipe: {lora: {quantize: nf4}} trains few of them"
 SECRET = "secrets stand in the environment only, as OPENAI_API_KEY and HF_TOKEN"
 WHERE = "--store DIR says where results go"
 SILENT = "nothing is reported to a service; status.py and logs.py show a run"
@@ -183,7 +183,8 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     (Ours("alpha", "recipe.lora"), "lora_alpha"),
     (Ours("dropout", "recipe.lora"), "lora_dropout"),
     (Ours("targets", "recipe.lora"), "target_modules lora_target_modules"),
-    (WHOLE, "qlora load_in_4bit load_in_8bit quantization quantize quantization_config bnb_4bit_quant_type"),
+    (Ours("quantize", "recipe.lora", "nf4: 4 bits"), "qlora load_in_4bit quantization quantization_config nf4"),
+    (WHOLE, "load_in_8bit int8 gptq awq"),
     (
         "epochs: says how long a run is; it has that many times rows / global_batch steps",
         "max_steps num_steps steps total_steps train_steps",

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from winsweep import paths
+from winsweep import paths, yaml_nodes
 from winsweep.errors import BadData, BadStudy
+from winsweep.quoting import quoted
 from winsweep.store.manifest import sha256_file
 from winsweep.study.cell import HubData
 from winsweep.study.web_file import UrlFile
@@ -44,9 +45,12 @@ def located(words: str) -> tuple[Path, dict[str, str]]:
     """Where a file of votes lies, fetched if it must be, and what names it: its address or name, and its sha256."""
     if not words.lstrip().startswith("{"):
         path = paths.checked(words, "--votes")
-        if not path.is_file():
+        if not paths.is_file(path):
             raise BadData(f"--votes: no file at {path}; {LEGAL}; correct the path")
-        return path, {"name": path.name, "sha256": sha256_file(path)}
+        try:
+            return path, {"name": path.name, "sha256": sha256_file(path)}
+        except OSError as e:
+            raise BadData(f"--votes: {path} cannot be read ({e.strerror}); {LEGAL}; name another") from None
     given = _mapping(words)
     if set(given) == {"url", "sha256"}:
         return _of_web(UrlFile(given["url"], given["sha256"]))
@@ -59,14 +63,12 @@ def located(words: str) -> tuple[Path, dict[str, str]]:
 
 
 def _mapping(words: str) -> dict[str, str]:
-    import yaml
-
     try:
-        found = yaml.safe_load(words)
-    except yaml.YAMLError:
+        found = yaml_nodes.parse(words, "--votes").plain()
+    except BadStudy:
         found = None
     if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        raise BadStudy(f"--votes: {words[:80]!r} is no mapping of texts; {LEGAL}; put quotes around digits")
+        raise BadStudy(f"--votes: {quoted(words)} is no mapping of texts; {LEGAL}; put quotes around digits")
     return {str(k): v for k, v in found.items()}
 
 
@@ -76,7 +78,7 @@ def _of_web(file: UrlFile) -> tuple[Path, dict[str, str]]:
 
     if not URL.fullmatch(file.url) or not SHA256.fullmatch(file.sha256):
         raise BadStudy(
-            f"--votes: found url {file.url[:80]!r} and sha256 {file.sha256[:80]!r}; legal are http://… or https://… "
+            f"--votes: found url {quoted(file.url)} and sha256 {quoted(file.sha256)}; legal are http://… or https://… "
             "and the 64 digits 0-9 and a-f that sha256sum says"
         )
     if not file.path.exists() or sha256_file(file.path) != file.sha256:
@@ -99,7 +101,7 @@ def _readers(path: Path) -> dict[str, Any] | None:
         return None
     if found.get("version") != 1 or not isinstance(found.get("votes"), list):
         raise BadData(
-            f"{path}: votes of version {found.get('version')!r:.20}; legal is version 1; save the votes again"
+            f"{path}: votes of version {quoted(found.get('version'))}; legal is version 1; save the votes again"
         )
     return found
 

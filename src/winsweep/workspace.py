@@ -13,7 +13,7 @@ from winsweep.attempt.history import failures, waits
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
 from winsweep.plan import Facts, Item, plan
-from winsweep.store import damage, liveness
+from winsweep.store import damage, left_out, liveness
 from winsweep.store.fingerprint import Fingerprints
 from winsweep.store.store import Store
 from winsweep.study.cell import Cell, judge_of
@@ -108,14 +108,17 @@ class Workspace:
 
     def facts(self, queued: Mapping[str, str] = MappingProxyType({})) -> Facts:
         """What the store shows now, with what is in a queue (key to where)."""
-        present, begun = self.store.published().keys(), self.store.begun()
+        published, begun = self.store.published(), self.store.begun()
+        # what uses others before them: of what is there they are, too
+        present = frozenset(a.key for a in reversed(self.order) if a.key in published)
         idle = [a.key for a in self.order if a.key not in present and a.key in begun]
         running = {key: f"by {holder}" for key in idle if (holder := self.store.holder(key, self.alive(key)))}
         running |= queued
         known = failures(self.store, [k for k in idle if k not in running])
         transient = frozenset(n for n, m in self.need.stages.items() if getattr(m, "TRANSIENT", False))
         waiting = waits(self.store, [k for k in idle if k not in running])
-        return Facts(present, running, known, transient, damage.known(self.store).keys(), waiting)
+        elsewhere = damage.known(self.store).keys() | left_out.known(self.store.root)
+        return Facts(present, running, known, transient, elsewhere, waiting)
 
     def damaged(self) -> str:
         """A line for each artifact of the study that was found damaged and set aside, and what was found."""
@@ -148,7 +151,7 @@ def open_workspace(study: Path, store: Path, lenient: bool = False, is_made: boo
         Store(store).refuse_absent()
     with warm.no_garbage():
         workspace = _open(study, store, lenient)
-        _ = workspace.order  # worked out here, as every command asks for it
+        workspace.store.expect(workspace.order)  # worked out here, as every command asks for it
     return workspace
 
 

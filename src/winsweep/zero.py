@@ -7,6 +7,7 @@ from pathlib import Path
 
 from winsweep import paths
 from winsweep.errors import BadData, BadStudy
+from winsweep.quoting import quoted
 from winsweep.study.recipe import Recipe
 
 AUTO = "auto"
@@ -60,7 +61,7 @@ def read_zero(path: Path) -> dict:
     except BadData as error:
         raise BadStudy(str(error)) from None
     if not isinstance(config, dict):
-        raise BadStudy(f"{path}: found {config!r}; a mapping is legal")
+        raise BadStudy(f"{path}: found {quoted(config)}; a mapping is legal")
     _check_top(path, config)
     _check_zero(path, config.get("zero_optimization"))
     return config
@@ -75,13 +76,18 @@ def resolve(config: Mapping, recipe: Recipe, num_ranks: int) -> dict:
     """The whole DeepSpeed configuration: `config` with every "auto" filled and every number of the recipe set.
 
     Adapters are trained in fp32, whatever the model is in. BadStudy for stage 0 with bf16: DeepSpeed then adds
-    gradients up in bf16, so a placement would change the numbers.
+    gradients up in bf16, so a placement would change the numbers; and for stage 3 with a base in 4 bits.
     """
     stage, bf16 = config["zero_optimization"]["stage"], recipe.precision == "bf16" and not recipe.lora
     if stage == 0 and bf16:
         raise BadStudy(
             "placement.zero: found ZeRO stage 0 with recipe.precision bf16; stage 0 cannot add gradients up in fp32; "
             "use zero1"
+        )
+    if stage == 3 and recipe.lora and recipe.lora.quantize:
+        raise BadStudy(
+            "placement.zero: found ZeRO stage 3 with recipe.lora.quantize; stages 0 to 2 are legal with it, as the "
+            "scales of 4 bits are not split over ranks; type zero: zero2"
         )
     accumulation = math.ceil(recipe.global_batch / num_ranks)
     return {key: value for key, value in config.items() if key in FREE} | {

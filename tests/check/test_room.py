@@ -94,14 +94,14 @@ def test_a_judge_is_checked_where_it_is_placed(tmp_path):
         assert read_cluster(layout.STAGES, tmp_path / "c.yaml", stages).placements.of("check_judge", "x").where == where
 
 
-def of_finetune(tmp_path, gb, facts=None, **placed) -> tuple[str, str]:
+def of_finetune(tmp_path, gb, facts=None, lora=None, **placed) -> tuple[str, str]:
     """What is found of the GPU of a finetune of 7e9 parameters in bf16 with rows of 2,048 tokens."""
     check = Artifact("check", 1, "m", {})
-    recipe = {"precision": "bf16", "max_tokens": 2048}
+    recipe = {"precision": "bf16", "max_tokens": 2048} | ({"lora": lora} if lora else {})
     a = Artifact("finetune", 1, "m.ins.s1", {"base": BASE, "recipe": recipe}, gates={"check": check})
     placements = Placements({"finetune": Placement(gpus_per_rank=1, **placed)})
     found = room.rows(tmp_path, placements, [Item(a, "ready", "")], 1, lambda placed: gb, {check.key: facts or {}})
-    return next((r.finding.verdict, r.finding.text) for r in found if r.finding.what == "GPU of finetune")
+    return next((r.finding.verdict, r.finding.text) for r in found if "of finetune" in r.finding.what)
 
 
 def test_what_does_not_fit_is_said_with_what_would(tmp_path):
@@ -115,6 +115,19 @@ def test_what_does_not_fit_is_said_with_what_would(tmp_path):
     assert verdict == "unknown" and "weights 14.0 GB, optimizer 10.5 GB, gradients 28.0 GB" in text
     assert "rows of 2,048 tokens do not fit: type zero: zero1, recompute: cheap" in text
     assert of_finetune(tmp_path, 80.0, facts, ranks=8, zero="zero1", recompute="cheap")[0] == "ok"
+
+
+def test_a_base_in_4_bits_is_counted_so_and_not_split(tmp_path):
+    lora = {"rank": 64, "quantize": "nf4"}
+    verdict, text = of_finetune(tmp_path, 24.0, lora=lora, ranks=1, zero="zero1")
+    assert verdict == "ok" and "10.3 GB at least" in text
+    assert of_finetune(tmp_path, 24.0, lora=lora | {"quantize": None}, ranks=1, zero="zero1")[1].startswith("20.3 GB")
+    verdict, text = of_finetune(tmp_path, 24.0, lora=lora, ranks=2, zero="zero3")
+    assert (
+        verdict == "problem"
+        and text.startswith("zero3 for m.ins.s1, whose base is in 4 bits")
+        and "type zero: zero2" in text
+    )
 
 
 def test_what_auto_will_choose_is_said(tmp_path):

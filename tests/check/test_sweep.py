@@ -12,10 +12,14 @@ import pytest
 
 from tests.check.made import STUDY, toy, without
 from tests.judge.server import JudgeServer
-from tests.local.conftest import Bench
+from tests.local.conftest import TINY, Bench
 from winsweep.check.early import Row
 from winsweep.check.finding import Finding
 from winsweep.check.table import table_text
+from winsweep.errors import BadStudy
+from winsweep.generate.rule_tokens import table_of
+from winsweep.study.rules import Adapter
+from winsweep.text.model import load_tokenizer
 
 pytestmark = pytest.mark.slow  # each test runs a study
 
@@ -125,6 +129,20 @@ def test_an_engine_that_is_not_installed_is_told_first(bench):
         assert "error: packages: package vllm: not installed here; type engine: slots" in bench.run(
             code=2
         ) and not begun(bench)
+
+
+def test_rules_that_a_toy_cannot_spell_are_told_before_it_is_made(tmp_path):
+    """Its tokenizer is not there yet; the shipped ones, learnt on the same corpus, refuse the same table."""
+    bench = Bench(tmp_path, TINY.replace(', uniform: {"!": 1.0, "<": -4.0}', ""))
+    said = " ".join(bench.run("--dry-run", code=1).split())
+    assert "problem model a: rules the rule uniform with the paper's table" in said
+    assert "give the arm a table of its own, uniform: {PIECE: SCORE}" in said
+    bench.write(TINY)
+    assert "problem" not in bench.run("--dry-run")
+    toy_s = load_tokenizer(str(toy(tmp_path / "toy")), None)
+    assert not {" ##", "Ġ##", "   ", "ĠĠĠ"} & toy_s.get_vocab().keys()
+    with pytest.raises(BadStudy, match="the tokenizer has no token ' <'"):
+        table_of(Adapter(rules=("uniform",)), toy_s)
 
 
 def test_a_package_that_does_not_import_is_told_before_anything_runs(bench, monkeypatch, tmp_path):

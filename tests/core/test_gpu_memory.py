@@ -35,6 +35,17 @@ def test_fp32_has_no_copy_at_stage_0_and_what_is_beneath_adapters_has_weights_al
     assert adapter.passing == 0
 
 
+def test_what_is_in_4_bits_takes_half_a_byte_and_its_scales_and_no_stage_3():
+    model = Model(1e8, N, activations=SEVEN.activations, quantized=0.96 * N)
+    need = needed(model, ZEROS["zero1"], 1, "none")
+    weights = 0.96 * N * (0.5 + 1 / 64 + 4 / 16384) + 2 * 0.04 * N + 4 * 1e8  # 4.4 GB in place of 14.4
+    assert need.weights == pytest.approx(weights) and weights < 4.5e9
+    assert fitting(model, ZEROS, 8, 16e9) == Choice("zero1", "full")
+    assert fitting(model, ZEROS, 8, 16e9, "zero3", "full") is None and fitting(model, ZEROS, 8, 4e9) is None
+    assert "zero3" not in least(model, ZEROS, 8, "auto", "auto")[0].zero
+    assert least(model, ZEROS, 8, "zero3", "full")[0].zero == "zero3"  # there is no other; it is refused elsewhere
+
+
 @pytest.mark.parametrize(
     ("gb", "ranks", "found"),
     [

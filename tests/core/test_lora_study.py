@@ -6,11 +6,13 @@ import pytest
 
 from tests.core.small_study import STUDY, keys, read, refused
 from winsweep import layout
+from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
 from winsweep.keys import plain
 from winsweep.study.lora import Lora
 from winsweep.study.recipe import Recipe, restore
 from winsweep.study.uses import gates_of
+from winsweep.zero import resolve
 
 RECIPE = "recipe: {lr: 1.0e-5, epochs: 5, global_batch: 64}"
 SUM = "sum: {from: toy, kinds: [sum], recipe: {epochs: 7}}"
@@ -92,7 +94,9 @@ def test_a_recipe_comes_back_from_its_plain_form() -> None:
         ("{targets: most}", "recipe.lora.targets: found the text 'most'; legal: all-linear"),
         ("{r: 8}", "recipe.lora.r: unknown key 'r'; legal: rank, .*did you mean rank"),
         ("yes", "recipe.lora: found true; a mapping"),
-        ("{quantize: 4}", "recipe.lora.quantize: unknown key 'quantize'; .*weights keep their 16 or 32 bits"),
+        ("{quantize: int8}", "recipe.lora.quantize: found the text 'int8'; legal: nf4"),
+        ("{load_in_4bit: true}", r"unknown key 'load_in_4bit'; .*did you mean quantize"),
+        ("{load_in_8bit: true}", "there is none: weights are in 16 or 32 bits, or in 4 under adapters"),
     ],
 )
 def test_bad_adapters_are_refused(said: str, told: str, tmp_path: Path) -> None:
@@ -107,6 +111,45 @@ def test_vllm_takes_adapters_up_to_its_rank(tmp_path: Path) -> None:
         read(tmp_path, text.replace(RECIPE, "recipe: {lora: {rank: 513}}"))
     for said in ("{}", "{rank: 512}", "{rank: 513, merge: true}"):
         assert keys(read(tmp_path, text.replace(RECIPE, f"recipe: {{lora: {said}}}")))
+
+
+def test_a_base_in_4_bits_is_another_finetune_and_a_recipe_without_keeps_its_key(tmp_path: Path) -> None:
+    assert "quantize" not in plain(Lora(rank=8)) and plain(Lora(quantize="nf4"))["quantize"] == "nf4"
+    recipe = Recipe(lora=Lora(rank=8, quantize="nf4"))
+    assert restore(plain(recipe)) == recipe
+    found = [
+        read(tmp_path, STUDY.replace(RECIPE, f"recipe: {{lora: {said}}}"))
+        for said in ("{rank: 8}", "{rank: 8, quantize: nf4}", "{rank: 8, quantize: nf4, merge: true}")
+    ]
+    one, other, merged = (study.table.cells[2].training.recipe for study in found)
+    assert one.lora and other.lora == Lora(rank=8, quantize="nf4") and plain(one) != plain(other) == plain(merged)
+
+
+def test_vllm_takes_no_adapters_of_a_base_in_4_bits(tmp_path: Path) -> None:
+    text = STUDY.replace("decoding: {max_new_tokens: 48}", "decoding: {engine: vllm}")
+    with pytest.raises(
+        Exception, match=r"engine: vllm with the adapters of a.ins, whose base is in 4 bits; .*merge: true"
+    ):
+        read(tmp_path, text.replace(RECIPE, "recipe: {lora: {quantize: nf4}}"))
+    assert keys(read(tmp_path, text.replace(RECIPE, "recipe: {lora: {quantize: nf4, merge: true}}")))
+
+
+def test_a_base_in_4_bits_is_for_adapters_alone(tmp_path: Path) -> None:
+    refused(
+        tmp_path,
+        RECIPE,
+        "recipe: {quantize: nf4}",
+        r"recipe.quantize: unknown key .*type quantize: … under recipe.lora",
+    )
+
+
+def test_stage_3_is_not_for_a_base_in_4_bits() -> None:
+    config = {"zero_optimization": {"stage": 3}}
+    with pytest.raises(BadStudy, match=r"found ZeRO stage 3 with recipe.lora.quantize; .*type zero: zero2"):
+        resolve(config, Recipe(lora=Lora(quantize="nf4")), 2)
+    assert resolve(config, Recipe(lora=Lora()), 2) and resolve(
+        {"zero_optimization": {"stage": 2}}, Recipe(lora=Lora()), 2
+    )
 
 
 def test_adapters_are_not_chosen_between(tmp_path: Path) -> None:

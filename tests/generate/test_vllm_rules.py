@@ -4,6 +4,7 @@ own rules and grammar.
 
 import enum
 import importlib
+import json
 import sys
 import types
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ import pytest
 import torch
 
 import winsweep.generate
+from winsweep.errors import BadData
 from winsweep.generate.adapter import Rules
 from winsweep.generate.grammar import Mask
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter, Grammar
 from winsweep.text.ends import Ends
+from winsweep.text.model import load_tokenizer
 from winsweep.train.tokenizer import learn
 
 VOCAB, FRAME = 300, Frame()
@@ -107,6 +110,21 @@ def test_rows_get_what_transformers_would_give_them_through_every_change_of_the_
     step(Update(added=[added(2, "Hello", BOTH[1]), added(0, "again", BOTH[1])]))
     for _ in range(3):
         step(None)
+
+
+def test_the_tokenizer_is_the_one_that_all_others_use(door, config, tokenizer, tmp_path):
+    """That of the model's own tokenizer.json, whatever transformers makes of its class; refused without an EOS."""
+    own = json.loads((tmp_path / "tokenizer.json").read_text())
+    own["normalizer"] = {"type": "Prepend", "prepend": "x"}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(own))
+    about = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(about | {"tokenizer_class": "LlamaTokenizer"}))
+    ours = door.VllmRules(config, torch.device("cpu"), False).tokenizer
+    assert ours("you")["input_ids"] == load_tokenizer(str(tmp_path), None)("you")["input_ids"]
+    assert json.loads(ours.backend_tokenizer.to_str())["normalizer"] == own["normalizer"]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(about | {"eos_token": None}))
+    with pytest.raises(BadData, match="its tokenizer has no EOS token"):
+        door.VllmRules(config, torch.device("cpu"), False)
 
 
 def test_a_request_that_comes_back_with_output_goes_on(engine, door, tokenizer):

@@ -4,10 +4,10 @@ import csv
 import json
 from pathlib import Path
 
+from tests.text.prepared import examples
 from tests.text.test_prepare import job
 from winsweep import keys, layout
 from winsweep.graph import load
-from winsweep.text.prepare import examples
 
 
 def turns(*texts: str) -> dict:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.tasks.read_rows import jsonl, read, table, turns
+from tests.text.prepared import instructions
 from tests.text.test_prepare import job
 from winsweep.errors import BadData
 from winsweep.study.frame import Frame
-from winsweep.text.prepare import instructions
 
 
 def test_mbpp_and_gsm(tmp_path):

@@ -4,6 +4,7 @@ rows of instructions are refused.
 
 import pytest
 
+from tests.text.prepared import examples, instructions
 from tests.text.test_chat import CHAT, PLAIN, tokenizer
 from tests.text.test_prepare import job, written
 from winsweep.check.tokenizer import frames
@@ -13,7 +14,6 @@ from winsweep.study.frame import Frame
 from winsweep.study.recipe import Recipe
 from winsweep.text.conversations import as_text
 from winsweep.text.encode import MASKED, encode, encode_all, prompt_ids
-from winsweep.text.prepare import examples, instructions
 
 TAGS = Frame()
 NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + PLAIN

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winsweep.errors import BadData
@@ -76,7 +76,33 @@ def test_a_source_with_too_few_rows_is_named_with_the_largest_total():
 
 
 def test_a_mix_spreads_its_sources_evenly_and_uses_no_row_twice():
-    mixed = draw.mixed([[f"a{n}" for n in range(90)], [f"b{n}" for n in range(40)]], [30, 10], 3)
+    sources = [[f"a{n}" for n in range(90)], [f"b{n}" for n in range(40)]]
+    mixed = list(draw.mixed(sources, [90, 40], [30, 10], 3))
     assert len(set(mixed)) == 40
     assert all(sum(row[0] == "b" for row in mixed[start : start + 4]) == 1 for start in range(0, 40, 4))
-    assert mixed != draw.mixed([[f"a{n}" for n in range(90)], [f"b{n}" for n in range(40)]], [30, 10], 4)
+    assert mixed != list(draw.mixed(sources, [90, 40], [30, 10], 4))
+
+
+def whole_mix(sources, num_of, seed):
+    """The same mix by holding every row."""
+    placed = []
+    for i, (rows, num) in enumerate(zip(sources, num_of)):
+        ranked = sorted(range(len(rows)), key=lambda n: hashlib.sha256(f"{seed} {n}".encode()).digest())
+        placed += [((n + 0.5) / num, i, rows[place]) for n, place in enumerate(sorted(ranked[:num]))]
+    return [row for *_, row in sorted(placed, key=lambda entry: entry[:2])]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 9), st.data())
+def test_a_mix_read_row_by_row_is_that_of_rows_which_are_held(have, seed, data):
+    sources = [[f"{i} {n}" for n in range(num)] for i, num in enumerate(have)]
+    num_of = [data.draw(st.integers(1, num)) for num in have]
+    once = [iter(rows) for rows in sources]
+    assert list(draw.mixed(once, have, num_of, seed)) == whole_mix(sources, num_of, seed)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.integers(0, 9))
+def test_places_are_shuffled_by_their_digests(num, seed):
+    right = sorted(range(num), key=lambda n: hashlib.sha256(f"{seed}/{n}".encode()).digest())
+    assert draw.shuffled(num, lambda n: f"{seed}/{n}").tolist() == right

@@ -6,11 +6,11 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from tests.text.prepared import examples, instructions
 from winsweep.attempt.job import Job
 from winsweep.errors import BadData
 from winsweep.placement import Placement
 from winsweep.store.fingerprint import fingerprint
-from winsweep.text.prepare import examples, instructions
 
 
 def job(path: Path, reader: str = "jsonl", **source: object) -> Job:

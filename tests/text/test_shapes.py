@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.text.prepared import examples, instructions
 from tests.text.test_prepare import job, written
 from winsweep import strict
 from winsweep.errors import BadData, BadStudy
@@ -17,7 +18,6 @@ from winsweep.study.frame import Frame
 from winsweep.study.parts import Parts
 from winsweep.tasks.jsonl import Options
 from winsweep.text.encode import MASKED, encode
-from winsweep.text.prepare import examples, instructions
 from winsweep.train.tokenizer import learn
 from winsweep.yaml_nodes import read_yaml
 

@@ -100,7 +100,7 @@ def note_lost(store: Store, over: Submitted) -> None:
     for index, line in enumerate(lines):
         task = f"{over.job}_{index}"
         broken = arrays.failure(over.folder, index)
-        for key in could_begin(json.loads(line), present) if not present >= set(over.keys[index]) else ():
+        for key in could_begin(json.loads(line), present) if not all(k in present for k in over.keys[index]) else ():
             if broken:
                 lose(store, key, task, f"could not begin: {printable(broken)}", "setup")
             elif not store.was_claimed(key, f"slurm-{task}"):
@@ -116,7 +116,7 @@ def could_begin(told: Iterable[Mapping], present: Set[str]) -> list[str]:
     needs = {
         f"{raw['stage']}/{raw['digest']}": {*raw["inputs"].values(), *raw.get("gates", {}).values()} for raw in told
     }
-    return [key for key, needed in needs.items() if key not in present and present >= needed]
+    return [key for key, needed in needs.items() if key not in present and all(k in present for k in needed)]
 
 
 def lose(store: Store, key: str, task: str, why: str, kind: str = "lost") -> None:

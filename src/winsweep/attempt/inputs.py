@@ -25,10 +25,10 @@ def verified_inputs(spec: Spec, store: Store, attempt: str) -> dict[str, Path]:
 
 
 def found(store: Store, keys: Collection[str]) -> dict[str, Path]:
-    """Key to published directory, from one listing of each stage (a table is made from thousands of judgements); or
-    MissingInput with the first that is not there.
+    """Key to published directory, where they are many from one listing of each stage (a table is made from thousands of
+    judgements); or MissingInput with the first that is not there.
     """
-    there = store.published({key.partition("/")[0] for key in keys}) if keys else {}
+    there = store.published(keys)
     return {key: there[key] if key in there else store.find(key) for key in keys}
 
 

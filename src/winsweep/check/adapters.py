@@ -6,7 +6,7 @@ from transformers import PreTrainedModel
 
 from winsweep.check.finding import Finding
 from winsweep.keys import restore
-from winsweep.study.lora import ALL_LINEAR, Lora, fact
+from winsweep.study.lora import ALL_LINEAR, LINEAR, Lora, fact
 from winsweep.train.lora import linear, names, num_adapted, targeted, token_bytes
 
 
@@ -16,7 +16,8 @@ def adapters(model: PreTrainedModel, said: Sequence[Mapping]) -> tuple[list[Find
     found = [finding for lora in asked for finding in _of(model, lora)]
     sizes = {fact(plain): num_adapted(model, lora) for plain, lora in zip(said, asked)}
     kept = {fact(plain, "bytes"): token_bytes(model, lora) for plain, lora in zip(said, asked)}
-    return found, sizes | kept
+    whole = {LINEAR: sum(one * other for one, other in linear(model).values())} if sizes else {}
+    return found, sizes | kept | whole
 
 
 def _of(model: PreTrainedModel, lora: Lora) -> Iterator[Finding]:

@@ -100,7 +100,7 @@ class _Chooser:
             )
         facts, tokens = facts_of(a, self.facts), longest(a, placed)
         model = model_of(a, size, facts, ITEM.get(a.plain_params["recipe"].get("precision"), 4), tokens)
-        key = (placed, size, model.trained, model.untrained, model.item, *model.activations.items())
+        key = (placed, size, model.trained, model.untrained, model.quantized, model.item, *model.activations.items())
         if key not in self.known:
             self.known[key] = chosen(model, self.zeros, placed, machine, at)
         return self.known[key]

@@ -24,6 +24,7 @@ from winsweep.workspace import Workspace, chain
 
 LOOK_S = 600.0  # for headers and tokenizers of all models at hand
 INSTALL = {
+    "bitsandbytes": "type pip install bitsandbytes, or take quantize: out of recipe.lora",
     "vllm": "type engine: slots, or install it as docs/how_to/vllm.md says",
     "sentence_transformers": "type pip install -e '.[analysis]' in the checkout",
     "matplotlib": "type pip install -e '.[analysis]' in the checkout",
@@ -33,6 +34,12 @@ ABSENT = {
     "verdict": "unknown",
     "what": "files",
     "found": "not on this machine: looked at on a node before anything is made with it",
+}
+UNSPELT = {
+    "verdict": "problem",
+    "what": "rules",
+    "found": "the rule uniform with the paper's table: no tokenizer learnt on the toy corpus has ' ##' as one token",
+    "do": "give the arm a table of its own, uniform: {PIECE: SCORE}, as launch/sweeps/demo.yaml has one",
 }
 TO_MAKE = ABSENT | {"found": "not made yet: looked at once the model is there, before anything is made with it"}
 
@@ -69,6 +76,8 @@ def _packages(todo: Iterable[Artifact]) -> list[str]:
     for a in todo:
         if a.stage == "generate" and a.plain_params["decoding"].get("engine") == "vllm":
             needed["vllm"] = None
+        if a.stage == "finetune" and (a.plain_params["recipe"].get("lora") or {}).get("quantize"):
+            needed["bitsandbytes"] = None
         if a.stage == "drift":
             needed["matplotlib"] = None
         if a.stage in ("drift", "containment") and "num_features" not in a.plain_params.get(
@@ -127,14 +136,34 @@ def models(workspace: Workspace, items: Sequence[Item]) -> tuple[list[Row], dict
     rows = [
         Row(f"model {a.label}", Finding(**f))
         for a in checks
-        for f in known.get(a.key, {"findings": [TO_MAKE if "base" in a.inputs else ABSENT]})["findings"]
+        for f in (known[a.key]["findings"] if a.key in known else _unseen(a))
     ]
     return rows, {key: told["facts"] for key, told in known.items() if told["facts"]}
 
 
+def _unseen(check: Artifact) -> list[dict]:
+    """What can be said of a model that is not here: where it will be made, which rules its tokenizer cannot spell."""
+    if "base" not in check.inputs:
+        return [ABSENT]
+    made = check.inputs["base"].plain_params
+    asked = [adapter for adapter, _ in check.plain_params["adapters"]]
+    by_paper = any("uniform" in adapter["rules"] and not adapter["uniform"] for adapter in asked)
+    return [TO_MAKE, *([UNSPELT] if by_paper and "pretrain" in made and "tokenizer" not in made else [])]
+
+
 def _published(workspace: Workspace, checks: Sequence[Artifact]) -> dict[str, dict]:
     there = workspace.store.published()
-    return {a.key: json.loads((there[a.key] / "findings.json").read_bytes()) for a in checks if a.key in there}
+    read = {a.key: _told(there[a.key] / "findings.json") for a in checks if a.key in there}
+    return {key: told for key, told in read.items() if told}  # a damaged one is as one that is not there
+
+
+def _told(path: Path) -> dict:
+    """What a check found; nothing where the file is not what a check writes."""
+    try:
+        told = json.loads(path.read_bytes())
+        return told if [Finding(**f) for f in told["findings"]] and isinstance(told["facts"], dict) else {}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}
 
 
 def _at_hand(workspace: Workspace, check: Artifact) -> str | None:
@@ -156,9 +185,10 @@ def _memory(workspace: Workspace) -> Path:
 
 def _remembered(workspace: Workspace) -> dict[str, dict]:
     try:
-        return json.loads(_memory(workspace).read_bytes())
-    except (FileNotFoundError, ValueError):
+        known = json.loads(_memory(workspace).read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _look(asked: dict[str, dict]) -> dict[str, dict]:

@@ -188,7 +188,14 @@ def longest(prompts: Sequence[Sequence[int]], window: int) -> Finding:
 
 
 def packages(said: Mapping, config: PreTrainedConfig) -> Iterator[Finding]:
-    """What the engine of a decoding needs, and whether it puts adapters on this model where it is to."""
+    """What 4 bits and the engine of a decoding need, and whether it puts adapters on this model where it is to."""
+    if any(lora.get("quantize") for lora in said.get("loras", ())) and importlib.util.find_spec("bitsandbytes") is None:
+        yield Finding(
+            "problem",
+            "bitsandbytes",
+            "recipe.lora.quantize is nf4, and bitsandbytes is not installed here",
+            "type pip install bitsandbytes, or take quantize: out of the recipe",
+        )
     if not any(d.get("engine") == "vllm" for d in said["decodings"]):
         return
     if importlib.util.find_spec("vllm") is None:

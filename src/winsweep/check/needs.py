@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from winsweep.artifact import Artifact
 from winsweep.costs.gpu_cost import num_parameters
-from winsweep.gpu_memory import ITEM, Model
+from winsweep.gpu_memory import ITEM, ITEM_4_BITS, Model
 from winsweep.placement import Placement
-from winsweep.study.lora import fact, trained_parameters
+from winsweep.study.lora import fact, quantized_parameters, trained_parameters
 
 PER_TOKEN = "token_bytes_"  # names of facts: bytes of activations a token, by the level of recomputation
 Facts = Mapping[str, Mapping[str, int]]  # what checks of models found, by the keys of these checks
@@ -32,7 +32,8 @@ def model_of(a: Artifact, size: float, facts: Mapping[str, int], item: int, toke
         return Model(size, 0, item, levels)
     if levels and item == 2:
         levels["none"] += tokens * facts.get(fact(lora, "bytes"), 0)
-    return Model(trained_parameters(lora, size, facts), size, item, levels)
+    quantized = quantized_parameters(lora, size, facts)
+    return Model(trained_parameters(lora, size, facts), size, item, levels, quantized)
 
 
 def state_bytes(a: Artifact, size: float, facts: Mapping[str, int]) -> tuple[float, float]:
@@ -43,6 +44,14 @@ def state_bytes(a: Artifact, size: float, facts: Mapping[str, int]) -> tuple[flo
         return 12 * num, 4 * num
     item = ITEM.get(recipe.get("precision"), 4)
     return (12 + item) * size, item * size
+
+
+def answering_bytes(a: Artifact, size: float, facts: Mapping[str, int]) -> float:
+    """Of the weights of a model that answers: in 4 bits where its adapters were trained on it so."""
+    item, lora = ITEM.get(a.plain_params["decoding"]["precision"], 4), a.inputs.get("lora")
+    recipe = lora.inputs["finetune"].plain_params["recipe"] if lora else {}
+    quantized = quantized_parameters(recipe.get("lora") or {}, size, facts)
+    return item * (size - quantized) + ITEM_4_BITS * quantized
 
 
 def longest(a: Artifact, where: Placement) -> int:

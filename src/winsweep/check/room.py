@@ -13,7 +13,7 @@ from winsweep import gpu_memory, layout
 from winsweep.artifact import Artifact
 from winsweep.check.early import Row
 from winsweep.check.finding import Finding
-from winsweep.check.needs import facts_of, longest, model_of, size_of, state_bytes
+from winsweep.check.needs import answering_bytes, facts_of, longest, model_of, size_of, state_bytes
 from winsweep.errors import BadStudy
 from winsweep.gpu_memory import GB, ITEM
 from winsweep.placement import Placement, Placements, too_few
@@ -118,7 +118,7 @@ def fits(a: Artifact, where: Placement, size: float, has: float | None, facts: M
 def _answers(a: Artifact, where: Placement, size: float, has: float | None, facts: Mapping[str, int]) -> Finding:
     decoding = a.plain_params["decoding"]
     shared = decoding.get("tensor_parallel", 1)
-    least = ITEM.get(decoding["precision"], 4) * size / shared
+    least = answering_bytes(a, size, facts) / shared
     told = f"{amount(least)} at least for {a.label}{f' on each of {shared} GPUs' * (shared > 1)}"
     what = "GPU of generate"
     if why := too_few(where, shared):
@@ -142,6 +142,9 @@ def _finetune(a: Artifact, where: Placement, size: float, has: float | None, fac
     """
     item, tokens = ITEM.get(a.plain_params["recipe"].get("precision"), 4), longest(a, where)
     model, zeros = model_of(a, size, facts, item, tokens), read_all(layout.DS_CONFIGS)
+    if where.zero in zeros and not gpu_memory.takes(model, zeros[where.zero]):
+        told = f"{where.zero} for {a.label}, whose base is in 4 bits: its scales are not split over ranks"
+        return Finding("problem", "ZeRO of finetune", told, "type zero: zero2")
     choice, need = gpu_memory.least(model, zeros, where.ranks, where.zero, where.recompute)
     if has and (fits := gpu_memory.fitting(model, zeros, where.ranks, has * GB, where.zero, where.recompute)):
         choice, need = fits, gpu_memory.needed(model, zeros[fits.zero], where.ranks, fits.recompute)

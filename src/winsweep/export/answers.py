@@ -60,10 +60,14 @@ def load(folder: Path, precision: str, base: Path | None = None) -> "tuple[PreTr
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    model = AutoModelForCausalLM.from_pretrained(base or folder, dtype=dtype)
-    if base:
+    if not base:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    else:
+        from winsweep.text.weights import load_whole
+        from winsweep.train import quantization
         from winsweep.train.lora import wear
 
+        model = (quantization.load if quantization.is_noted(folder) else load_whole)(base, None, dtype)
         wear(model, folder)
         model.generation_config = GenerationConfig.from_pretrained(folder)
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), AutoTokenizer.from_pretrained(folder)

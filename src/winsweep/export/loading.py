@@ -12,14 +12,19 @@ tokenizer = AutoTokenizer.from_pretrained(name)
 model = AutoModelForCausalLM.from_pretrained(name, dtype="{precision}")"""
 ADAPTED = """\
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, {also}GenerationConfig
 
 name = {name}  # on the hub, or a directory
 base = {base}
 tokenizer = AutoTokenizer.from_pretrained(name)
-model = AutoModelForCausalLM.from_pretrained({where}, dtype="{precision}")
+{how}model = AutoModelForCausalLM.from_pretrained({where}, dtype="{precision}"{quantized})
 model.generation_config = GenerationConfig.from_pretrained(name)
 model = PeftModel.from_pretrained(model, name).eval()"""
+IN_4_BITS = """\
+how = BitsAndBytesConfig(
+    load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype="{precision}"
+)  # as the base was when the adapters were trained
+"""
 
 
 def is_on_hub(told: Facts) -> bool:
@@ -34,4 +39,13 @@ def loading(told: Facts, name: str, precision: str) -> str:
     hub = is_on_hub(told)
     base = json.dumps(told.base.hf_id) if hub else '"DIRECTORY"  # of the model that the adapters belong to'
     where = f"base, revision={json.dumps(told.base.revision)}" if hub else "base"
-    return ADAPTED.format(name=json.dumps(name), base=base, where=where, precision=precision)
+    in_4_bits = bool((told.recipe.get("lora") or {}).get("quantize"))
+    return ADAPTED.format(
+        name=json.dumps(name),
+        base=base,
+        where=where,
+        precision=precision,
+        also="BitsAndBytesConfig, " if in_4_bits else "",
+        how=IN_4_BITS.format(precision=precision) if in_4_bits else "",
+        quantized=", quantization_config=how" if in_4_bits else "",
+    )

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import AutoTokenizer
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 
 from winsweep import keys
@@ -22,6 +21,7 @@ from winsweep.generate.rule_tokens import resolve
 from winsweep.generate.slots import Slots
 from winsweep.study.frame import Frame
 from winsweep.study.rules import Adapter
+from winsweep.text.model import load_tokenizer
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -54,7 +54,7 @@ class VllmRules(LogitsProcessor):
 
     def __init__(self, vllm_config: "VllmConfig", device: torch.device, is_pin_memory: bool) -> None:
         model = vllm_config.model_config
-        self.tokenizer = AutoTokenizer.from_pretrained(model.tokenizer, revision=model.tokenizer_revision)
+        self.tokenizer = load_tokenizer(model.tokenizer, model.tokenizer_revision)
         self.vocab, self.num, self.device = model.get_vocab_size(), vllm_config.scheduler_config.max_num_seqs, device
         self.groups: dict[tuple[Adapter, Frame], Slots] = {}
         self.requests: dict[int, Request] = {}  # by row of the batch

@@ -54,7 +54,7 @@ def folder_of(judge: Path) -> Path:
 
 def records(folder: Path) -> list[Record]:
     """All batches, oldest first; BadData names a file that is none."""
-    found = [_read(path) for path in folder.glob("*.json") if not path.name.startswith(".")]
+    found = [read(path) for path in folder.glob("*.json") if not path.name.startswith(".")]
     return sorted(found, key=lambda record: (record.written, record.token))
 
 
@@ -97,7 +97,8 @@ def told(record: Record) -> str:
     return f"{name}: {record.completed} of {record.num} answered{failed}, {status}, since {since}"
 
 
-def _read(path: Path) -> Record:
+def read(path: Path) -> Record:
+    """The batch of one file; BadData where it is none."""
     try:
         found = Record(**json.loads(links.refuse(path).read_bytes()))
     except (ValueError, TypeError, RecursionError, IsADirectoryError) as e:

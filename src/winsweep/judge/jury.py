@@ -9,6 +9,7 @@ from winsweep.errors import BadData, BadStudy, JudgeFailed, JudgeRefused, Unreac
 from winsweep.judge import asked
 from winsweep.judge.judging import Row
 from winsweep.judge.ledger import Ledger
+from winsweep.quoting import excerpt
 from winsweep.study.cell import Judge
 
 LASTING = (JudgeRefused, BadStudy, BadData)  # what a person must mend
@@ -49,7 +50,8 @@ def _checked(judge: Judge, row: Row) -> Row:
     value: Any = row.get("preference")
     if type(value) not in (int, float) or not 1 <= value <= 2:
         raise BadData(
-            f"judge {judge.name}: found the preference {value!r:.40} of {row['instruction'][:60]!r}; legal is a number "
+            f"judge {judge.name}: found the preference {excerpt(value)} of {excerpt(row['instruction'])}; legal is a "
+            f"number "
             f"from 1 to 2; correct what its file hands over"
         )
     return row

@@ -200,6 +200,12 @@ def _said(judgement: Judgement) -> dict[str, Any]:
     return {k: v for k, v in vars(judgement).items() if k != "tokens" and (k != "fingerprint" or v)}
 
 
+def is_sound(line: bytes) -> bool:
+    """Whether a reader takes the line, without its end, as what was written."""
+    entry = _parsed(line)
+    return entry is not None and (entry.key == "wasted" or _judgement(entry) is not None)
+
+
 def _parsed(line: bytes) -> _Entry | None:
     """A whole line whose checksum is right."""
     match = LINE.fullmatch(line)

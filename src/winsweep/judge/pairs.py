@@ -6,6 +6,7 @@ from pathlib import Path
 
 from winsweep.errors import BadData, Incomplete
 from winsweep.judge.matching import renamed
+from winsweep.quoting import excerpt
 from winsweep.text.source import file_rows
 
 NUM_NAMED = 3  # instructions that an error spells out
@@ -26,7 +27,7 @@ def read(instructions: Path, candidate: Path, reference: Path) -> tuple[list[dic
         if missing:
             raise Incomplete(
                 f"{where}: no output for {len(missing)} of {len(asked)} instructions, the first being "
-                f"{missing[0][:60]!r}; "
+                f"{excerpt(missing[0])}; "
                 "outputs are joined by the instruction's text; complete the file"
             )
     pairs = [_pair(row, theirs[row["instruction"]], ours[row["instruction"]]) for row in asked]
@@ -57,7 +58,8 @@ def by_instruction(path: Path, rows: Sequence[Mapping]) -> dict[str, Mapping]:
         wrong = [name for name in ("instruction", "output") if not isinstance(row.get(name), str)]
         if wrong:
             raise BadData(
-                f"{path} row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; legal are the texts instruction and output; "
+                f"{path} row {i}: {wrong[0]} is {excerpt(row.get(wrong[0]))}; legal are the texts instruction and "
+                f"output; "
                 f"the row has {', '.join(map(str, row)) or 'nothing'}; rename its keys or columns"
             )
     twice = [text for text, num in Counter(row["instruction"] for row in rows).items() if num > 1]
@@ -69,4 +71,4 @@ def by_instruction(path: Path, rows: Sequence[Mapping]) -> dict[str, Mapping]:
 def shown(texts: Iterable[str]) -> str:
     """Instructions as an error names them."""
     texts = sorted(texts)
-    return f"{', '.join(repr(text[:60]) for text in texts[:NUM_NAMED])} ({len(texts)} in all)"
+    return f"{', '.join(excerpt(text) for text in texts[:NUM_NAMED])} ({len(texts)} in all)"

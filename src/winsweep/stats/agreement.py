@@ -8,6 +8,7 @@ import numpy as np
 
 from winsweep.errors import Incomplete
 from winsweep.judge.matching import renamed
+from winsweep.quoting import excerpt
 from winsweep.stats.annotations import NUM_NAMED, judged
 
 Row = Mapping[str, Any]
@@ -41,7 +42,7 @@ def agreement(first: Sequence[Row], second: Sequence[Row]) -> Agreement:
     other = {row["instruction"]: (row["output_1"], row["output_2"]) for row in second}
     differ = [row["instruction"] for row in first if (row["output_1"], row["output_2"]) != other[row["instruction"]]]
     if differ:
-        shown = ", ".join(repr(text[:60]) for text in sorted(differ)[:NUM_NAMED])
+        shown = ", ".join(excerpt(text) for text in sorted(differ)[:NUM_NAMED])
         raise Incomplete(
             f"rows: judged of other outputs: {shown} ({len(differ)} in all); legal are the same two outputs in both "
             f"files"

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from winsweep import paths
 from winsweep.errors import BadData, Incomplete, NotFound
 from winsweep.judge.matching import renamed
 from winsweep.judge.pairs import by_instruction, shown
+from winsweep.quoting import excerpt
 from winsweep.stats.annotations import NUM_NAMED
 from winsweep.text.source import file_rows
 
@@ -19,14 +21,14 @@ def read(path: Path) -> tuple[Path, list[Row]]:
     """The rows of a file, or of the first of NAMES in a directory, and where they were; NotFound or BadData says what
     to type.
     """
-    if path.is_dir():
+    if paths.is_dir(path):
         found = next((path / name for name in NAMES if (path / name).is_file()), None)
         if found is None:
             raise NotFound(
                 f"{path}: a directory without {', '.join(NAMES)}; legal is one that has any of them, or a file"
             )
         path = found
-    if not path.is_file():
+    if not paths.is_file(path):
         raise NotFound(
             f"{path}: no such file; legal is a JSON list of outputs or of annotations in AlpacaEval's format"
         )
@@ -65,7 +67,8 @@ def annotations(path: Path, rows: list[Row]) -> tuple[list[Row], list[str]]:
     notes += [f"{num_zero} preferences of 0 are taken for ties, as AlpacaEval 1 wrote them"] if num_zero else []
     if "generator_1" in rows[0] and rows[0].get("generator_1") == rows[0].get("generator_2"):
         notes.append(
-            f"both sides are called {rows[0]['generator_1']!r}: alpaca_eval would report 50 whatever the rows say"
+            f"both sides are called {excerpt(rows[0]['generator_1'])}: alpaca_eval would report 50 whatever the rows "
+            f"say"
         )
     return [
         row | {"preference": 1.5} if row.get("preference") == 0 and row["preference"] is not False else row
@@ -93,7 +96,8 @@ def _with_numbers(path: Path, rows: list[Row]) -> tuple[list[Row], int]:
         number = _number(said)
         if number is None:
             raise BadData(
-                f"{path} row {i}: preference is the text {said!r:.60}; legal is a number of 1 (output_1 is better) to "
+                f"{path} row {i}: preference is the text {excerpt(said)}; legal is a number of 1 (output_1 is better) "
+                f"to "
                 "2 (output_2 is), or null for a row that was not judged; write that"
             )
         found.append(row | {"preference": number})

@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 
 from winsweep.errors import BadData, Incomplete
+from winsweep.quoting import excerpt
 from winsweep.stats.instruction_index import index_of
 
 TEXTS = ("instruction", "output_1", "output_2")
 NUM_NAMED = 3  # rows that an error shows
+# What rows may have besides, by the types that figures are made of; None where a row has nothing there.
+OTHERS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("annotator", "model", "grammar", "fingerprint"), (str,)),
+    **dict.fromkeys(("chrf_candidate", "exact", "starts"), (int, float)),
+    "preferences_by_order": (list,),
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def refuse_preferences(preferences: Sequence[object], texts: Sequence[str], can_
     """Incomplete, naming instructions, unless every preference is a number in [1, 2] (or, with `can_lack`, None)."""
     bad = [i for i, p in enumerate(preferences) if not (is_preference(p) or (can_lack and p is None))]
     if bad:
-        shown = ", ".join(f"#{i} {texts[i][:60]!r} {preferences[i]!r:.40}" for i in bad[:NUM_NAMED])
+        shown = ", ".join(f"#{i} {excerpt(texts[i])} {excerpt(preferences[i])}" for i in bad[:NUM_NAMED])
         raise Incomplete(
             f"win rate: {len(bad)} of {len(preferences)} preferences are none ({shown}); legal is 1 to 2; judge those "
             f"pairs again"
@@ -115,10 +122,14 @@ def _refuse_shapes(rows: Sequence[Mapping[str, Any]]) -> None:
                 "legal are the texts instruction, output_1 (the reference's), output_2 (the candidate's) and the "
                 "number preference"
             )
-            raise BadData(f"row {i}: {wrong[0]} is {row.get(wrong[0])!r:.60}; {legal}; judge the outputs first")
+            raise BadData(f"row {i}: {wrong[0]} is {excerpt(row.get(wrong[0]))}; {legal}; judge the outputs first")
+        for name, kinds in OTHERS.items():
+            if row.get(name) is not None and not isinstance(row[name], kinds):
+                what = " or ".join(kind.__name__ for kind in kinds)
+                raise BadData(f"row {i}: {name} is {excerpt(row[name])}; legal is {what}, or null; correct it")
 
 
 def _refuse(texts: Iterable[str], found: str, legal: str) -> None:
     if texts := sorted(texts):
-        shown = ", ".join(repr(text[:60]) for text in texts[:NUM_NAMED])
+        shown = ", ".join(excerpt(text) for text in texts[:NUM_NAMED])
         raise Incomplete(f"{found}: {shown} ({len(texts)} in all); legal is {legal}; judge the whole set again")

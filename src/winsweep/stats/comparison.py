@@ -10,6 +10,7 @@ import numpy as np
 
 from winsweep.errors import BadData, Incomplete
 from winsweep.judge.questions import TIE, drift, sampled
+from winsweep.quoting import excerpt
 from winsweep.stats.annotations import Judged, align, is_preference, judged
 from winsweep.stats.control import Control
 from winsweep.stats.jury_agreement import jury_agreement, told
@@ -132,7 +133,8 @@ def position_bias_pct(rows: Sequence[Row]) -> float | None:
             or not math.isclose(sum(orders) / 2, preference, abs_tol=1e-6)
         ):
             raise BadData(
-                f"{text[:60]!r}: preferences_by_order is {orders!r:.80} beside the preference {preference!r}; legal "
+                f"{excerpt(text)}: preferences_by_order is {excerpt(orders)} beside the preference "
+                f"{excerpt(preference)}; legal "
                 f"are two of 1 to 2 "
                 "whose mean it is; judge that pair again"
             )
@@ -166,6 +168,7 @@ def one(rows: Sequence[Row], name: str) -> str:
     values = {str(r.get(name, "")) for r in rows}
     if len(values) > 1:
         raise Incomplete(
-            f"{name}: a cell was judged by {' and '.join(sorted(values))}; one judge is legal; judge it again"
+            f"{name}: a cell was judged by {' and '.join(map(excerpt, sorted(values)[:3]))} ({len(values)} in all); "
+            "one judge is legal; judge it again"
         )
     return values.pop()

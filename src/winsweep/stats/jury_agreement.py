@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from winsweep.errors import BadData
+from winsweep.quoting import excerpt
 from winsweep.stats.annotations import is_preference
 from winsweep.stats.columns import LEAST_ALPHA, LITTLE
 
@@ -32,7 +33,8 @@ def jury_agreement(rows: Sequence[Row]) -> JuryAgreement | None:
     for row, said in zip(rows, each):
         if not isinstance(said, list) or len(said) != num or num < 2 or not all(map(is_preference, said)):
             raise BadData(
-                f"{row['instruction'][:60]!r}: preferences_by_judge is {said!r:.80}; legal are {max(num, 2)} numbers "
+                f"{excerpt(row['instruction'])}: preferences_by_judge is {excerpt(said)}; legal are {max(num, 2)} "
+                f"numbers "
                 f"from 1 to 2, as in the first row; judge that pair again"
             )
     all_NJ = np.array(each, dtype=float)

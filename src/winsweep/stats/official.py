@@ -17,6 +17,7 @@ from scipy.special import expit
 from winsweep import paths
 from winsweep.errors import BadData, NotFound
 from winsweep.judge import alpaca
+from winsweep.quoting import excerpt
 from winsweep.stats import glm
 from winsweep.stats.annotations import Judged
 from winsweep.stats.instruction_index import NUM_ALPACA_EVAL
@@ -71,7 +72,8 @@ def _numbers(path: Path, rows: Sequence[GamedRow], column: str) -> np.ndarray:
     for n, row in enumerate(rows, 1):
         if (number := _number(row.get(column))) is None:
             raise BadData(
-                f"{path}: row {n}: {column}: found {row.get(column)!r}; a number is legal; fetch df_gamed.csv of the "
+                f"{path}: row {n}: {column}: found {excerpt(row.get(column))}; a number is legal; fetch df_gamed.csv "
+                f"of the "
                 f"data set "
                 "tatsu-lab/alpaca_eval again"
             )

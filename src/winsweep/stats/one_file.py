@@ -11,6 +11,7 @@ import numpy as np
 from winsweep import screen
 from winsweep.errors import BadStudy, Incomplete
 from winsweep.judge.matching import renamed
+from winsweep.quoting import MOST_QUOTED, cut, excerpt
 from winsweep.stats import comparison, official
 from winsweep.stats.agreement import Agreement
 from winsweep.stats.annotations import NUM_NAMED, Judged, align, judged
@@ -116,7 +117,7 @@ def _official(arrays: Judged, ask: Ask, table: official.Table | None) -> LC:
     foreign = [text for text, index in zip(arrays.instructions, arrays.indices_N) if index < 0]
     if foreign:
         raise BadStudy(
-            f"--mode official: {len(foreign)} instructions are not AlpacaEval's, such as {foreign[0][:60]!r}; "
+            f"--mode official: {len(foreign)} instructions are not AlpacaEval's, such as {excerpt(foreign[0])}; "
             f"legal are its {NUM_ALPACA_EVAL}; type --mode paired"
         )
     return official_lc(arrays, table, ask.c)
@@ -140,7 +141,7 @@ def _own_set(rows: Sequence[Row], ask: Ask) -> list[str]:
     if twice:
         raise Incomplete(
             f"rows: {len(twice)} of AlpacaEval's instructions stand there twice, once with other white space, such as "
-            f"{twice[0][:60]!r}; "
+            f"{excerpt(twice[0])}; "
             "legal is each once; remove one of the two rows"
         )
     if 2 * len(placed) <= len(once) or (ask.mode == "paired" and len(placed) < NUM_ALPACA_EVAL):
@@ -182,8 +183,8 @@ def _notes(scored: comparison.Scored, arrays: Judged, table: official.Table | No
 
 def _line(text: object) -> str:
     """A name of others in one line: it may neither steer a terminal nor look like a figure of the next line."""
-    return screen.printable(show(text))
+    return screen.printable(show(cut(str(text), MOST_QUOTED)))
 
 
 def _short(value: object) -> str:
-    return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else show(value)
+    return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else _line(value)

@@ -1,13 +1,20 @@
-"""Under what circumstances a result was made: commit, package versions, host, device."""
+"""Under what circumstances a result was made: commit, package versions, host, device; and the record that says so."""
 
+import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from winsweep import layout
+from winsweep.command_names import command
+from winsweep.errors import Damaged
+from winsweep.store.store import RECORD
 
 PACKAGES = (
     "torch",
@@ -16,7 +23,7 @@ PACKAGES = (
     "peft",
     "deepspeed",
     "accelerate",
-    "peft",
+    "bitsandbytes",
     "datasets",
     "submitit",
     "alpaca-eval",
@@ -47,6 +54,21 @@ def commit() -> dict:
 def commit_text(record: Mapping) -> str:
     """The commit of a record as a table shows it."""
     return record["commit"] + ("+changes" if record["dirty"] else "")
+
+
+def record_of(made: Path) -> dict[str, Any]:
+    """The record of a published directory; Damaged where it has none that can be read."""
+    try:
+        told = json.loads((made / RECORD).read_bytes())
+        if isinstance(told, dict) and isinstance(told.get("inputs", {}), dict):
+            return told
+        why = "says not what it was made from"
+    except (OSError, ValueError, RecursionError) as e:
+        why = f"cannot be read ({type(e).__name__})"
+    store = made.parents[1]
+    raise Damaged(
+        f"{made / RECORD}: {why}; winsweep writes it whole; type: {command('fsck')} {shlex.quote(str(store))}"
+    )
 
 
 def circumstances() -> dict:

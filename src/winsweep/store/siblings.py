@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from winsweep.artifact import Artifact
-from winsweep.store.store import RECORD, Store
+from winsweep.store.provenance import record_of
+from winsweep.store.store import Store
 
 STARTS = "starts from"  # how a path ends whose values are labels: of what a result is made from, of different stages
 
@@ -68,7 +69,7 @@ class _Records:
     def of(self, key: str) -> dict:
         if key not in self.known:
             made = self.published.get(key)
-            self.known[key] = json.loads((made / RECORD).read_bytes()) if made else _told(self.store, key)
+            self.known[key] = record_of(made) if made else _told(self.store, key)
         return self.known[key]
 
 
@@ -76,14 +77,14 @@ def nearest(a: Artifact, store: Store) -> tuple[str, list[Difference]] | None:
     """The published artifact of the same stage that differs from `a` in the fewest fields, and those fields."""
     records = _Records(store)
     best: tuple[str, list[Difference]] | None = None
-    keys = [key for key in records.published if key.startswith(f"{a.stage}/") and key != a.key]
-    least = {key: _least(a, records.of(key)) for key in keys}
-    for key in sorted(keys, key=lambda key: (least[key], records.published[key].name)):
+    others = {key: path for key, path in records.published.of_stage(a.stage).items() if key != a.key}
+    least = {key: _least(a, records.of(key)) for key in others}
+    for key in sorted(others, key=lambda key: (least[key], others[key].name)):
         if best is not None and least[key] >= len(best[1]):
             break
         found = differences(a, records.of(key), records)
         if best is None or len(found) < len(best[1]):
-            best = records.published[key].name, found
+            best = others[key].name, found
     return best
 
 

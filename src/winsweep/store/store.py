@@ -4,19 +4,19 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from winsweep import paths
 from winsweep.artifact import Artifact
-from winsweep.errors import BadStudy, Busy, MissingInput, NewerStore, NotFound
-from winsweep.store import links, manifest
+from winsweep.errors import BadStudy, Busy, MissingInput, NotFound
+from winsweep.store import links, manifest, store_format
 from winsweep.store.claim import Claim, leave_end, link, newest
+from winsweep.store.lookup import FOLDERS, LABEL, Begun, Published
 
-FORMAT = 1
 RECORD = "record.json"
-FOLDERS = (".work", ".cache", ".judged", "results", "studies")  # beside those of the stages
+STAYS = ("claims", "ends", "logs", "spec.json", LABEL)  # of a work directory
 
 
 class Store:
@@ -27,6 +27,11 @@ class Store:
     def __init__(self, root: Path) -> None:
         """BadStudy for a root with a character that no path may have (see winsweep.paths)."""
         self.root = paths.checked(root, "the store").resolve()
+        self.called: dict[str, str] = {}  # key to STAGE/LABEL-DIGEST of what is likely to be looked for
+
+    def expect(self, artifacts: Iterable[Artifact]) -> None:
+        """From now on these are looked for by the names that a study gives them."""
+        self.called |= {a.key: a.name for a in artifacts}
 
     def refuse_absent(self) -> None:
         """NotFound where nothing was ever made: a name that is mistyped makes no store."""
@@ -40,8 +45,8 @@ class Store:
             )
 
     def open(self) -> "Store":
-        """Create the root if need be; NewerStore if a later winsweep wrote it, LinkInStore if a folder of ours in it is
-        a link.
+        """Create the root if need be; NewerStore if a later winsweep wrote it, Damaged where its store.json is none,
+        LinkInStore if a folder of ours in it is a link.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -52,28 +57,14 @@ class Store:
             raise BadStudy(f"{self.root}: {said}") from None
         for name in FOLDERS:
             links.refuse(self.root / name)
-        mark = self.root / "store.json"
-        if not mark.exists():
-            manifest.write_atomic(mark, json.dumps({"format": FORMAT}).encode())
-        found = json.loads(mark.read_bytes())["format"]
-        if found > FORMAT:
-            raise NewerStore(
-                f"{mark}: found store format {found}; this winsweep reads up to {FORMAT}; update winsweep or name "
-                f"another --store"
-            )
+        store_format.agree(self.root)
         return self
 
     # -- published artifacts
 
-    def published(self, stages: Collection[str] = ()) -> dict[str, Path]:
-        """Key to directory of everything published (of some stages), read from one listing per stage."""
-        return {
-            f"{stage}/{name.rpartition('-')[2]}": folder / name
-            for stage in stages or _folders(self.root)
-            if stage not in FOLDERS  # a report's folders are no results
-            for folder in (self.root / stage,)
-            for name in sorted(_folders(folder), reverse=True)
-        }
+    def published(self, asked: Collection[str] = ()) -> Published:
+        """Key to directory of what is published, looked up as it is asked for; of the keys `asked` many may be."""
+        return Published(self.root, self.called, [*asked, *self.called])
 
     def find(self, key: str) -> Path:
         """The published directory of `key`, or MissingInput."""
@@ -86,9 +77,8 @@ class Store:
         return (bool(name) and links.inside(self.root, self.root / name).is_dir()) or self._published(key) is not None
 
     def _published(self, key: str) -> Path | None:
-        stage, _, digest = key.partition("/")
-        folder = links.inside(self.root, self.root / stage)
-        return min((folder / n for n in _folders(folder) if n.endswith(f"-{digest}")), default=None)
+        links.inside(self.root, self.root / key.partition("/")[0])
+        return self.published().find(key)
 
     def publish(self, name: str, claim: "Claim", known: Mapping[str, dict] = MappingProxyType({})) -> Path:
         """Seal `claim.out` (see manifest.seal for `known`) and move it into place whole; Busy if the claim was taken
@@ -99,6 +89,8 @@ class Store:
         if not claim.still_held():
             raise Busy(f"{name}: attempt {claim.number} was taken over, so its result is dropped")
         dest.parent.mkdir(parents=True, exist_ok=True)
+        label = dest.name.rpartition("-")[0]
+        manifest.write_atomic(claim.root / LABEL, label.encode(), durable=False)  # first, so that it can be found
         try:
             os.rename(claim.out, dest)
         except OSError as e:
@@ -111,7 +103,7 @@ class Store:
 
     def retire(self, artifact: Artifact, seen: str) -> None:
         """Take a stale published directory away, unless it changed since `seen` (the stamp of its manifest)."""
-        dest = links.inside(self.root, self.published().get(artifact.key, self.root / artifact.name))
+        dest = links.inside(self.root, self._published(artifact.key) or self.root / artifact.name)
         trash = self.root / ".work" / f"retired-{artifact.digest}-{os.getpid()}"
         if self.stamp(dest) != seen:
             return
@@ -132,12 +124,14 @@ class Store:
 
     # -- work in progress
 
-    def begun(self) -> set[str]:
-        """Keys that an attempt was ever made at, from one listing per stage: of the others nothing is known, and
-        nothing need be looked up.
-        """
-        work = self.root / ".work"
-        return {f"{stage}/{digest}" for stage in _folders(work) for digest in _folders(work / stage)}
+    def begun(self) -> Begun:
+        """Keys that an attempt was ever made at, looked up as they are asked for."""
+        return Begun(self.root, self.called)
+
+    def untidy(self) -> dict[str, list[str]]:
+        """Keys whose attempts left more than `tidy` lets stay, of the whole store, with the names of that."""
+        left = {key: [n for n in _listed(self.work(key)) if n not in STAYS] for key in self.begun()}
+        return {key: found for key, found in left.items() if found}
 
     def work(self, key: str) -> Path:
         return self.root / ".work" / key
@@ -227,17 +221,15 @@ class Store:
         """Drop what only an unfinished attempt needs; claims, end records, logs and the spec stay."""
         # the other ranks may be removing things too
         for child in list(links.inside(self.root, self.work(key)).iterdir()):
-            if child.name not in ("claims", "ends", "logs", "spec.json"):
+            if child.name not in STAYS:
                 shutil.rmtree(child, ignore_errors=True) if child.is_dir() and not child.is_symlink() else child.unlink(
                     missing_ok=True
                 )
 
 
-def _folders(path: Path) -> list[str]:
-    """The names of the directories in `path`, of which there may be tens of thousands; none where it is not there."""
+def _listed(folder: Path) -> list[str]:
     try:
-        with os.scandir(path) as found:
-            return [e.name for e in found if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+        return os.listdir(folder)
     except FileNotFoundError:
         return []
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from winsweep import strict
+from winsweep.quoting import quoted
 from winsweep.strict import Node
 from winsweep.study import sections
 from winsweep.study.analysis import Analysis, Containment, Drift, RankingTest
@@ -145,7 +146,9 @@ def _templates(node: Node, arms: Collection[str]) -> dict[str, str]:
         try:
             re.compile(found[name])
         except re.error as e:
-            raise pattern.error(f"found {pattern.value!r}, {e}", "a regular expression of Python is legal") from None
+            raise pattern.error(
+                f"found {quoted(pattern.value)}, {e}", "a regular expression of Python is legal"
+            ) from None
     return found
 
 
@@ -173,7 +176,7 @@ def _chosen(node: Node, cells: Sequence[Cell], arms: Mapping[str, Arm], fits: Ca
 
 def _known(value: T, legal: Collection[T], at: Node, what: str) -> T:
     if value not in legal:
-        raise at.error(f"no {what} {value!r} in this study", strict.near(str(value), [str(x) for x in legal]))
+        raise at.error(f"no {what} {quoted(value)} in this study", strict.near(str(value), [str(x) for x in legal]))
     return value
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from winsweep import strict
 from winsweep.keys import canonical
+from winsweep.quoting import quoted
 from winsweep.strict import Node
 from winsweep.study import mixes
 from winsweep.study.cell import Decoding, Rows
 from winsweep.study.frame import Frame
 from winsweep.study.grammar import read_grammar
-from winsweep.study.parts import Parts, check_name
+from winsweep.study.names import check_name
+from winsweep.study.parts import Parts
 from winsweep.study.rules import PRESETS, Adapter, Grammar
 from winsweep.study.sections import AdapterEntry
 
@@ -118,7 +120,7 @@ def _adapted(node: Node, tasks: Mapping[str, Arm]) -> Arm:
     """The task that an adapter is of."""
     name = strict.read(str, node)
     if name not in tasks:
-        raise node.error(f"no task {name!r} in this study", strict.near(name, tasks))
+        raise node.error(f"no task {quoted(name)} in this study", strict.near(name, tasks))
     return tasks[name]
 
 
@@ -156,7 +158,7 @@ def _model_names(node: Node, common: Common) -> tuple[str, ...]:
     )
     for n in names:
         if common.models is not None and n not in common.models:
-            raise node.error(f"no model {n!r} in this study", strict.near(n, common.models))
+            raise node.error(f"no model {quoted(n)} in this study", strict.near(n, common.models))
     return names
 
 
@@ -204,6 +206,7 @@ def one_of(names: Mapping[str, Arm], name: str, at: Node, fits: Callable[[Arm], 
     """The arm called `name`; BadStudy, with the near miss, if there is none that fits."""
     if name not in names or not fits(names[name]):
         raise at.error(
-            f"no task or adapter {name!r} in this study", strict.near(name, [n for n, a in names.items() if fits(a)])
+            f"no task or adapter {quoted(name)} in this study",
+            strict.near(name, [n for n, a in names.items() if fits(a)]),
         )
     return names[name]

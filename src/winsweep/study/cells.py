@@ -19,6 +19,8 @@ from winsweep.study.selection import Selection
 from winsweep.study.starts import ModelEntry, Point, Start, read_starts
 from winsweep.study.trajectory import at_epoch, stopped
 
+MOST_LABEL = 200  # letters of a cell's name; its directories have some more, and file systems allow 255
+
 
 class Varying(NamedTuple):
     """What outputs hang on beside model and arm."""
@@ -71,6 +73,12 @@ class Cells:
         reference = self.reference(arm, entry.name)
         other = reference if isinstance(reference, LocalFile) else self.generation(entry, reference, seed, point)
         label, varies = self.label(entry, arm, seed, point), self.hangs_on(entry, arm).point
+        if len(label) > MOST_LABEL:
+            raise self.root.error(
+                f"found a cell whose name has {len(label)} letters, {label}",
+                f"{MOST_LABEL} at most are legal: it names files",
+                "shorten the names of its model or task, or take fields out of grid:",
+            )
         return Cell(
             label,
             entry.name,
@@ -142,6 +150,16 @@ class Cells:
                     "type recipe: {lora: {merge: true}} for one model, or engine: slots",
                 )
             )
+        if arm.decoding.engine == "vllm" and _is_on_4_bits(answered):
+            raise (
+                self.root.mapping()
+                .get("decoding", self.root)
+                .error(
+                    f"engine: vllm with the adapters of {entry.name}.{arm.name}, whose base is in 4 bits",
+                    "vllm puts adapters on the base as it is, which is another model",
+                    "type recipe: {lora: {merge: true}} for one model, or engine: slots",
+                )
+            )
         hangs, name = self.hangs_on(entry, arm), self.label(entry, arm, seed, point)
         if arm.task is None and not hangs.seed and not (hangs.point and point):
             name = f"{entry.name}.{arm.name}"
@@ -196,3 +214,8 @@ def _adapter_rank(answered: Model | Training) -> int:
     """The rank of the adapters that answer beside their model; 0 where there are none."""
     lora = answered.recipe.lora if isinstance(answered, Training) else None
     return lora.rank if lora and not lora.merge else 0
+
+
+def _is_on_4_bits(answered: Model | Training) -> bool:
+    lora = answered.recipe.lora if isinstance(answered, Training) else None
+    return bool(lora and lora.quantize and not lora.merge)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 from winsweep import strict
+from winsweep.quoting import quoted
 from winsweep.strict import Node
 from winsweep.study.arms import Arm
 from winsweep.study.cell import Rows
@@ -39,6 +40,7 @@ def _source(node: Node, arms: Mapping[str, Arm], parts: Parts) -> Rows:
         return found
     if os.sep not in node.value and not os.path.splitext(node.value)[1]:
         raise node.error(
-            f"no task {node.value!r} in this study", f"{strict.near(node.value, tasks)}; a file of rows is legal too"
+            f"no task {quoted(node.value)} in this study",
+            f"{strict.near(node.value, tasks)}; a file of rows is legal too",
         )
     return parts.source(Node({"path": node}, node.file, node.line, node.path), NAME, "examples")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from winsweep import strict
+from winsweep.quoting import quoted
 from winsweep.strict import Node
 from winsweep.study.parts import Parts
 from winsweep.study.rules import Grammar
@@ -67,7 +68,9 @@ def _plain(node: Node) -> Any:
 def _from_file(node: Node, parts: Parts) -> Grammar:
     kind = ENDINGS.get(Path(strict.read(str, node)).suffix)
     if kind is None:
-        raise node.error(f"found {node.value!r}", f"a file that ends in {', '.join(ENDINGS)} is legal", "rename it")
+        raise node.error(
+            f"found {quoted(node.value)}", f"a file that ends in {', '.join(ENDINGS)} is legal", "rename it"
+        )
     file = parts.on_disk(node, MOST_BYTES)
     if file.sha256 not in parts.files:  # it is one of the missing, which are said with the others
         return Grammar(kind, file.sha256)

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from winsweep import plugins, strict
+from winsweep.quoting import quoted
 from winsweep.strict import Node
 from winsweep.study import jury
 from winsweep.study.cell import Judge, LocalFile
@@ -73,7 +74,7 @@ def _text(node: Node, parts: Reads) -> Node:
         return node
     path = parts.files.get(parts.on_disk(node, MOST_TEXT).sha256)
     if path is None:
-        raise node.error(f"no file {node.value!r} there", "a file of text is legal, relative to this one")
+        raise node.error(f"no file {quoted(node.value)} there", "a file of text is legal, relative to this one")
     try:
         return Node(path.read_text(encoding="utf-8"), node.file, node.line, node.path)
     except UnicodeDecodeError as e:

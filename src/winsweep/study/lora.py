@@ -1,11 +1,13 @@
-"""Low-rank adapters as a finetune may have them in place of all weights: Hu et al. 2021, arXiv 2106.09685."""
+"""Low-rank adapters as a finetune may have them in place of all weights: Hu et al. 2021, arXiv 2106.09685; on a base
+in 4 bits: Dettmers et al. 2023, arXiv 2305.14314.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from winsweep.errors import BadStudy
-from winsweep.keys import digest, name_only, worked_out_once
+from winsweep.keys import added, digest, name_only, worked_out_once
 from winsweep.strict import number
 
 ALL_LINEAR = "all-linear"
@@ -30,6 +32,8 @@ class Lora:
     #: whether the collected model is one model, the adapters added to its weights, and not adapters alone; the finetune
     #: is the same
     merge: bool = name_only(False)
+    #: the base model's linear modules in 4 bits (QLoRA), in training and in answers; none: as they are
+    quantize: Literal["nf4"] | None = added(None)
 
     def __post_init__(self) -> None:
         if found := _wrong(self.targets):
@@ -67,3 +71,12 @@ def trained_parameters(lora: Mapping[str, object], size: float, facts: Mapping[s
     """Parameters of adapters of a model of so many: as its check found, or by SHARE."""
     rank = lora["rank"]
     return facts.get(fact(lora)) or SHARE * size * (rank if isinstance(rank, int) else 0)
+
+
+LINEAR = "linear_parameters"  # the name under which the check of a model says how many 4 bits can be of
+LINEAR_SHARE = 0.96  # of a model's parameters, where nobody has looked at the model: Llama-2-7B's
+
+
+def quantized_parameters(lora: Mapping[str, object], size: float, facts: Mapping[str, int]) -> float:
+    """Parameters of the base that are in 4 bits, of a model of so many."""
+    return (facts.get(LINEAR) or LINEAR_SHARE * size) if lora.get("quantize") else 0.0

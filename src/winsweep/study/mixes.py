@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from winsweep import plugins, strict
+from winsweep.quoting import quoted
 from winsweep.strict import Node
 from winsweep.study.cell import Mix, Rows, Source
 from winsweep.study.parts import Parts
@@ -58,7 +59,7 @@ def _part(name: str, at: Node, entries: Mapping[str, Node], parts: Parts) -> Sou
     """One source of a mix: a task of the study, or a reader that has data of its own."""
     legal = [*entries, *plugins.names(plugins.TASKS, Path(at.file).resolve().parent)]
     if name not in legal:
-        raise at.error(f"no task {name!r} in this study, and no reader of that name", strict.near(name, legal))
+        raise at.error(f"no task {quoted(name)} in this study, and no reader of that name", strict.near(name, legal))
     reader = Node({"from": Node(name, at.file, at.line, at.path)}, at.file, at.line, at.path)
     entry = entries.get(name, reader)
     if "mix" in entry.mapping():

@@ -13,22 +13,19 @@ from types import ModuleType
 from typing import Literal
 
 from winsweep import command_names, paths, plugins, strict
+from winsweep.escapes import visible
+from winsweep.quoting import cut, quoted
 from winsweep.strict import Node
 from winsweep.study import judges
 from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
+from winsweep.study.names import MOST_LETTERS, check_name
 from winsweep.study.pretrain import Pretrain
 from winsweep.study.row_options import take_row_options
 from winsweep.study.rules import Grammar
 from winsweep.study.sections import ModelSection, RowsEntry
 from winsweep.study.web_file import UrlFile
 
-NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
-# what names in results/ go on with
-RESERVED = re.compile(
-    r"\.(differences|choices|instructions|plans|ranking|style|rank|drift|containment)(\.|$)", re.IGNORECASE
-)
 SHA256 = re.compile("[0-9a-f]{64}")
-MOST_LETTERS = 100  # of a name; file systems allow 255 for all that a file is called
 MOST_FILES = 20_000  # of a directory that a study names
 URL = re.compile(r"https?://[^\s/]+/\S+")
 Fingerprint = Callable[[Path], LocalFile]
@@ -93,10 +90,19 @@ class Parts:
     def base(self, kind: str, given: dict[str, Node], node: Node) -> Base:
         """Where a model comes from: `kind` is the one of hf_id, path and pretrain that is given."""
         if kind == "path":
-            return self.on_disk(given["path"])
+            return self.folder(given["path"])
         if kind == "pretrain":
             return strict.read(Pretrain, given["pretrain"])
         return strict.read_fields(HubModel, {k: given[k] for k in ("hf_id", "revision") if k in given}, node)
+
+    def folder(self, node: Node) -> LocalFile:
+        """What `node` names by a path, which is a directory."""
+        found = self.on_disk(node)
+        if found.sha256 in self.files and self.files[found.sha256].is_file():
+            raise node.error(
+                f"found a file, {self.files[found.sha256]}", "the directory of a model is legal", "name it"
+            )
+        return found
 
     def source(
         self, node: Node, name: str, purpose: Literal["examples", "instructions"], others: tuple[str, ...] = ()
@@ -144,7 +150,9 @@ class Parts:
         """The file or directory that a path names, relative to the file that says so; else it is `missing`. BadStudy
         for a directory or a file of more than `most_bytes`, before it is read.
         """
-        told = Path(node.file).parent / os.path.expanduser(strict.read(str, node))
+        if not (named := strict.read(str, node)).strip():
+            raise node.error("found an empty path", "a path is legal, relative to the file that names it", "type one")
+        told = Path(node.file).parent / os.path.expanduser(named)
         # realpath: links in a circle lead nowhere, and raise nothing
         path = Path(os.path.realpath(paths.checked(told, f"{node.file}:{node.line}: {node.path}")))
         if not _can_be_read(path, node):
@@ -165,18 +173,29 @@ class Parts:
                 "a file is legal, or the directory of a model: all of it is read",
                 "name that one",
             )
-        found = self.fingerprint(path)
+        found = self.known(path, node)
         self.files[found.sha256] = path
         return found
+
+    def known(self, path: Path, node: Node) -> LocalFile:
+        """What is at `path`, by its content; BadStudy where that cannot be read."""
+        try:
+            return self.fingerprint(path)
+        except OSError as e:
+            raise node.error(
+                f"found a file that cannot be read ({e.strerror or e}): {e.filename or path}",
+                "files that you may read are legal",
+                "correct it, or its permissions",
+            ) from None
 
     def from_web(self, node: Node) -> LocalFile:
         """The file of the web that {url, sha256} names, by its copy here; else it is one of the `missing`."""
         file = strict.read_fields(UrlFile, node.mapping(), node)
         if not URL.fullmatch(file.url):
-            raise node.mapping()["url"].error(f"found {file.url!r}", "http://… and https://… are legal")
+            raise node.mapping()["url"].error(f"found {quoted(file.url)}", "http://… and https://… are legal")
         if not SHA256.fullmatch(file.sha256):
             raise node.mapping()["sha256"].error(
-                f"found {file.sha256!r}", "64 digits 0-9 and a-f are legal", "type what sha256sum says"
+                f"found {quoted(file.sha256)}", "64 digits 0-9 and a-f are legal", "type what sha256sum says"
             )
         self.files[file.sha256], self.urls[file.path] = file.path, file
         if not file.path.exists() or self.fingerprint(file.path).sha256 != file.sha256:
@@ -200,18 +219,18 @@ class Parts:
         if path is None and name not in plugins.names(kind):
             folder = kind.folder.name
             raise at.error(
-                f"no file {name}.py in {folder}/",
+                f"no file {visible(cut(name, MOST_LETTERS))}.py in {folder}/",
                 f"{strict.near(name, plugins.names(kind, beside))}; your own are found in {beside / folder}",
             )
         if path is None:
             return plugins.ours(kind, name), None
-        code = self.fingerprint(path)
+        code = self.known(path, at)
         self.files[code.sha256] = path
         return plugins.read_own(kind, path, code.sha256), code
 
 
 def _can_be_read(path: Path, node: Node) -> bool:
-    """Whether a file or a directory is there; what is neither, a pipe say, can be read once at most."""
+    """Whether a file or a directory is there; BadStudy for what is neither, such as a pipe, read once at most."""
     try:
         mode = path.stat().st_mode
     except OSError as e:
@@ -219,31 +238,13 @@ def _can_be_read(path: Path, node: Node) -> bool:
             return False
         # such as a name that is too long
         raise node.error(f"found a path that cannot be read ({e.strerror})", "a path is legal", "correct it") from e
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise node.error(f"found a pipe or a device, {path}", "a file or a directory is legal", "name one")
+    return True
 
 
 def _refuse_beside_from(key: str, given: Mapping[str, Node]) -> None:
     if key in given:
         raise given[key].error(
             "found it beside from:", "it is that of the cell that the model starts from", "remove it"
-        )
-
-
-def check_name(name: str, at: Node) -> None:
-    """BadStudy for a name that could not be part of a file's."""
-    if not NAME.fullmatch(name):
-        raise at.error(
-            f"found {name!r}",
-            "letters, digits, - and _ are legal, a letter or digit first, and . between them: it names files",
-        )
-    if len(name) > MOST_LETTERS:
-        raise at.error(f"found {len(name):,} letters", f"{MOST_LETTERS} at most are legal: it names files")
-
-
-def check_study_name(name: str, at: Node) -> None:
-    """A study's name, whose table and what lies beside it are told apart by what follows the name."""
-    check_name(name, at)
-    if found := RESERVED.search(name):
-        raise at.error(
-            f"found {name!r}", f"a name without {found[0]!r} is legal: another study's files in results/ end so"
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from winsweep import strict
+from winsweep.quoting import quoted
 from winsweep.strict import Node
 
 
@@ -22,7 +23,7 @@ def read_published(section: Node, families: Sequence[str], study: Path) -> tuple
 
 def _figures(family: str, node: Node, names: Sequence[str]) -> tuple[float, float]:
     if family not in names:
-        raise node.error(f"no family {family!r} in this study", strict.near(family, names))
+        raise node.error(f"no family {quoted(family)} in this study", strict.near(family, names))
     if len(strict.items(node)) != 2:
         raise node.error(
             f"found {len(strict.items(node))} numbers", "a mean and a standard deviation are legal", "type [43.3, 1.1]"

@@ -29,7 +29,7 @@ class RecipeLayers:
                     yield own.value
         grid = self.given["grid"].value if "grid" in self.given else None
         for name, values in grid.items() if isinstance(grid, dict) else ():
-            yield from ({name: value} for value in values.value or ())
+            yield from ({name: value} for value in (values.value if isinstance(values.value, list) else ()))
 
     def of(self, model: str, owns: Sequence[Mapping[str, Node]], arm: Arm, point: Mapping[str, Node]) -> Recipe:
         """The recipe of an arm of a model at a point of the grid; BadStudy as of `read`. `owns`: what the study says of

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from winsweep import strict
+from winsweep.quoting import quoted
 from winsweep.strict import Node
 from winsweep.study.arms import overrides, refuse_same
 from winsweep.study.cell import Choice, Comparison, Decoding, Generation, Judge, LocalFile, Model, Source, Training
@@ -112,7 +113,7 @@ def read_picks(node: Node, families: Sequence[str]) -> dict[str, dict[str, Any]]
     seen = strict.Findings()
     picks = {family: seen.of(_pick, of) for family, of in node.mapping().items()}
     seen.found += [
-        str(node.error(f"no family {wrong!r}", strict.near(wrong, families)))
+        str(node.error(f"no family {quoted(wrong)}", strict.near(wrong, families)))
         for wrong in picks
         if wrong not in families
     ]

@@ -14,7 +14,8 @@ import yaml
 
 from winsweep import command_names, plugins, strict, synonyms
 from winsweep.errors import BadStudy
-from winsweep.study.parts import NAME
+from winsweep.quoting import quoted
+from winsweep.study.names import NAME
 from winsweep.study.recipe import PRESETS
 from winsweep.yaml_nodes import read_yaml
 
@@ -45,7 +46,7 @@ def training(asked: Asked, known: Mapping[str, Told], responses_only: bool) -> T
     """
     if asked.model not in known:
         like = synonyms.closest(asked.model, known) or next(iter(known))
-        raise BadStudy(f"MODEL: found {asked.model!r}; {strict.near(asked.model, known)}; type MODEL={like}")
+        raise BadStudy(f"MODEL: found {quoted(asked.model)}; {strict.near(asked.model, known)}; type MODEL={like}")
     base = _entry(asked.model, known[asked.model])
     usual, usual_rows = _sibling(asked.model, base)
     data, rows = _rows(asked.data) if asked.data else (usual, usual_rows)
@@ -114,7 +115,8 @@ def judged_by(told: Told, judge: str) -> Told:
     named = [name for name in plugins.names(plugins.JUDGES) if _says_all(name)]
     if not re.fullmatch(r"[\w./:-]+", judge):
         raise BadStudy(
-            f"JUDGE: found {judge!r}; {', '.join(named)} and the name of a model at OPENAI_BASE_URL are legal; type "
+            f"JUDGE: found {quoted(judge)}; {', '.join(named)} and the name of a model at OPENAI_BASE_URL are legal; "
+            f"type "
             f"JUDGE=gpt_6_luna"
         )
     return told | {
@@ -150,7 +152,7 @@ def find(name: str, folder: Path) -> Path:
             if names
             else f"{folder} has none; type"
         )
-        raise BadStudy(f"MODEL: no {name!r} was trained here; {hint} make train_resp MODEL=llama2-7b first")
+        raise BadStudy(f"MODEL: no {quoted(name)} was trained here; {hint} make train_resp MODEL=llama2-7b first")
     return folder / f"{name}.yaml"
 
 
@@ -193,7 +195,8 @@ def _rows(data: str) -> tuple[str, Told]:
         return _one_name(path.name.removesuffix(".gz").rpartition(".")[0], "DATA"), {"path": str(path)}
     if data not in _readers():
         raise BadStudy(
-            f"DATA: found {data!r}; {strict.near(data, _readers())}; or a file of rows ({', '.join(FILES)}, each also "
+            f"DATA: found {quoted(data)}; {strict.near(data, _readers())}; or a file of rows ({', '.join(FILES)}, "
+            f"each also "
             f"with .gz)"
         )
     return data, {"from": data}
@@ -208,7 +211,8 @@ def _readers() -> list[str]:
 def _one_name(stem: str, where: str) -> str:
     if not NAME.fullmatch(stem):
         raise BadStudy(
-            f"{where}: found a file called {stem!r}; letters, digits, - and _ are legal, and . between them, as it "
+            f"{where}: found a file called {quoted(stem)}; letters, digits, - and _ are legal, and . between them, as "
+            f"it "
             f"names the model; rename it"
         )
     return stem
@@ -222,7 +226,7 @@ def _number(what: str, value: str, kind: type) -> int | float:
         number = 0
     if not 0 < number < float("inf"):
         raise BadStudy(
-            f"{what}: found {value!r}; {strict.NOUNS[kind]} above 0 is legal; type "
+            f"{what}: found {quoted(value)}; {strict.NOUNS[kind]} above 0 is legal; type "
             f"{what}={'1e-5' if kind is float else 5}"
         )
     return number

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from winsweep import strict
+from winsweep.quoting import quoted
 from winsweep.strict import Node
 from winsweep.study import selection
 from winsweep.study.arms import Arm
@@ -78,7 +79,7 @@ def _start(model: str, node: Node, names: Mapping[str, Sequence[Name]], arms: Ma
     cells = names.get(said[: epoch.start()] if epoch and epoch.end() == len(said) else said, ())
     others = [name for name, (of, *_) in names.items() if of[0] != model and arms[of[1]].section == "tasks"]
     if not cells:
-        raise node.error(f"no cell {said!r} to start from", _legal(said, others))
+        raise node.error(f"no cell {quoted(said)} to start from", _legal(said, others))
     below, arm, seed, point = cells[0]
     if len(cells) > 1:
         what = " or ".join(f"the arm {a} of {m}" for m, a, _, _ in cells)

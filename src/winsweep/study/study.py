@@ -18,7 +18,8 @@ from winsweep.study.cell import Cell, Decoding, Judge, LocalFile, Source
 from winsweep.study.cells import Cells, families
 from winsweep.study.frame import Frame
 from winsweep.study.inheritance import read_extended
-from winsweep.study.parts import Fingerprint, Parts, check_study_name
+from winsweep.study.names import check_study_name
+from winsweep.study.parts import Fingerprint, Parts
 from winsweep.study.published import read_published
 from winsweep.study.recipe_layers import RecipeLayers
 from winsweep.study.rules import Grammar

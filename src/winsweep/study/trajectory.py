@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from winsweep import strict
+from winsweep.quoting import quoted
 from winsweep.strict import Node
 from winsweep.study.cell import Cell, Training
 
@@ -50,7 +51,7 @@ def stopped(run: Training, epoch: tuple[int, int], trajectory: Sequence[int], at
     legal = [_point(run, n) for n in trajectory]
     if "@epoch{}of{}".format(*epoch) not in legal:
         raise at.error(
-            f"no cell {at.value!r} to start from",
+            f"no cell {quoted(at.value)} to start from",
             f"legal: {', '.join(run.name + end for end in ['', *legal])}",
             "type one of these, or give the task that trajectory",
         )

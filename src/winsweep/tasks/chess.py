@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from winsweep.errors import BadData
+from winsweep.quoting import excerpt
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
 from winsweep.text.shapes import conversation, text
@@ -45,7 +46,8 @@ def games(lines: Iterable[str]) -> Iterator[list[Message]]:
         elif line.startswith("1. "):
             if len(white) != 1 or len(black) != 1:
                 raise BadData(
-                    f"{len(white)} lines with WhiteElo and {len(black)} with BlackElo before the moves {line[:40]!r}; "
+                    f"{len(white)} lines with WhiteElo and {len(black)} with BlackElo before the moves "
+                    f"{excerpt(line)}; "
                     f"one of each is legal"
                 )
             yield conversation(f"{white.pop()}\n{black.pop()}", line)

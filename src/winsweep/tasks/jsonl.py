@@ -16,6 +16,7 @@ from pathlib import Path
 
 from winsweep.errors import BadStudy
 from winsweep.keys import added
+from winsweep.quoting import quoted
 from winsweep.study.frame import Message
 from winsweep.text.asked import asked_of
 from winsweep.text.conversations import as_text
@@ -41,7 +42,7 @@ class Options:
         unknown = [ours for ours, _ in self.columns if ours not in (*NAMES, "answer", "dataset")]
         if unknown:
             raise BadStudy(
-                f"columns: found {unknown[0]!r}; our name comes first, as in {{instruction: question}}: "
+                f"columns: found {quoted(unknown[0])}; our name comes first, as in {{instruction: question}}: "
                 f"{', '.join(NAMES)}, and answer and "
                 "dataset of instructions, are legal"
             )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from winsweep.errors import BadData
+from winsweep.quoting import excerpt
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
 from winsweep.text.shapes import conversation, text
@@ -36,8 +37,10 @@ def ingredients(written: str) -> list[str]:
     """The strings of a Python list of strings, read one by one; BadData for anything else, as the text is anybody's."""
     found = STRING.findall(written)
     if "".join(STRING.sub("", written).split()) != f"[{',' * (len(found) - 1)}]":
-        raise BadData(f"Cleaned_Ingredients: found {written[:60]!r}; a list of quoted strings is legal")
+        raise BadData(f"Cleaned_Ingredients: found {excerpt(written)}; a list of quoted strings is legal")
     try:
         return [ast.literal_eval(string) for string in found]
     except (SyntaxError, ValueError) as e:
-        raise BadData(f"Cleaned_Ingredients: found {written[:60]!r}, a string of which cannot be read ({e})") from None
+        raise BadData(
+            f"Cleaned_Ingredients: found {excerpt(written)}, a string of which cannot be read ({e})"
+        ) from None

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from winsweep.errors import BadStudy
+from winsweep.quoting import quoted
 from winsweep.study.frame import Message
 from winsweep.toy.facts import KINDS
 from winsweep.toy.rng import Rng
@@ -62,7 +63,8 @@ def _known(options: Options) -> tuple[str, ...]:
     unknown = sorted(set(options.kinds) - set(KINDS))
     if unknown:
         raise BadStudy(
-            f"kinds: found {unknown[0]!r}; legal are {', '.join(KINDS)}, or {CHESS} alone to finetune on; type one of "
+            f"kinds: found {quoted(unknown[0])}; legal are {', '.join(KINDS)}, or {CHESS} alone to finetune on; type "
+            f"one of "
             f"these"
         )
     return tuple(kind for kind in KINDS if kind in options.kinds or not options.kinds)

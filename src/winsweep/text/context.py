@@ -26,13 +26,13 @@ def context_of(config: PreTrainedConfig) -> int | None:
     return min((n for n in said if isinstance(n, int) and n > 0), default=None)
 
 
-def refuse_unfit(rows: Sequence[Sequence[int]], base: str, revision: str | None) -> None:
-    """BadData where examples (token ids) do not fit into the model's context or its vocabulary; looked at before
-    training.
+def refuse_unfit(lengths: Sequence[int], tops: Sequence[int], base: str, revision: str | None) -> None:
+    """BadData where examples, of so many tokens and with such a highest id each, do not fit into the model's context or
+    its vocabulary; looked at before training.
     """
     config = AutoConfig.from_pretrained(base, revision=revision)
-    refuse_long([len(ids) for ids in rows], context_of(config), base)
-    refuse_rowless(rows, config, base)
+    refuse_long(lengths, context_of(config), base)
+    refuse_rowless(([top] for top in tops), config, base)
 
 
 def known_context(config: PreTrainedConfig, base: str, given: int | None) -> int:

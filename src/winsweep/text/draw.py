@@ -1,35 +1,57 @@
-"""Which rows of a source are drawn with a seed, and how sources are mixed."""
+"""Which rows of a source are drawn with a seed, and how sources are mixed, whatever their number: of rows only places
+are held.
+"""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import compress
+from typing import TYPE_CHECKING, TypeVar
 
 from winsweep.errors import BadData
+
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T")
 
 
-def drawn(num: int, of: int, seed: int) -> set[int]:
-    """`num` of the places 0 … `of` - 1: those with the smallest sha256 of "SEED PLACE", so that more of the same draw
-    hold all of the fewer.
+def shuffled(num: int, name: Callable[[int], str]) -> "np.ndarray":
+    """The places 0 … `num` - 1 by the sha256 of what `name` calls each: the same on every platform and library version.
+    (num,), int32.
     """
-    ranked = sorted(range(of), key=lambda place: hashlib.sha256(f"{seed} {place}".encode()).digest())
-    return set(ranked[:num])
+    import numpy as np  # slow to import, and most studies draw nothing
+
+    digests = bytearray()
+    for place in range(num):
+        digests += hashlib.sha256(name(place).encode()).digest()
+    words = np.frombuffer(digests, ">u8").reshape(num, 4)
+    return np.lexsort([words[:, at] for at in (3, 2, 1, 0)]).astype(np.int32)  # the last key is the first to count
+
+
+def drawn(num: int, of: int, seed: int) -> bytearray:
+    """1 at `num` of the places 0 … `of` - 1, else 0: at those with the smallest sha256 of "SEED PLACE", so that more of
+    the same draw hold all of the fewer.
+    """
+    found = bytearray(of)
+    for place in shuffled(of, lambda place: f"{seed} {place}")[:num].tolist():
+        found[place] = 1
+    return found
 
 
 def sample(rows: Iterable[T], asked: Mapping | None) -> Iterator[T]:
     """The rows that a sample in plain types keeps, in their order; all of them without one. BadData if there are too
-    few.
+    few. `rows` is gone through twice for a sample, so that none is held.
     """
-    return iter(rows) if asked is None else _sample(list(rows), asked)
+    return iter(rows) if asked is None else _sample(rows, asked)
 
 
-def _sample(rows: Sequence[T], asked: Mapping) -> Iterator[T]:
-    least = asked["rows"] + (asked["keep"] == "rest")
-    if len(rows) < least:
-        raise BadData(f"sample: found {len(rows)} rows, and {asked['rows']} are to be drawn; type a smaller rows: N")
-    chosen = drawn(asked["rows"], len(rows), asked["seed"])
-    return (row for place, row in enumerate(rows) if (place in chosen) == (asked["keep"] == "sample"))
+def _sample(rows: Iterable[T], asked: Mapping) -> Iterator[T]:
+    least, num = asked["rows"] + (asked["keep"] == "rest"), sum(1 for _ in rows)
+    if num < least:
+        raise BadData(f"sample: found {num} rows, and {asked['rows']} are to be drawn; type a smaller rows: N")
+    chosen = drawn(asked["rows"], num, asked["seed"])
+    return (row for place, row in enumerate(rows) if chosen[place] == (asked["keep"] == "sample"))
 
 
 def sizes(shares: Sequence[float], num_rows: Sequence[int], total: int | None) -> list[int]:
@@ -54,10 +76,16 @@ def sizes(shares: Sequence[float], num_rows: Sequence[int], total: int | None) -
     return found
 
 
-def mixed(sources: Sequence[Sequence[T]], num_of: Sequence[int], seed: int) -> list[T]:
-    """So many rows of each source, drawn with the seed, the sources spread evenly over the list."""
-    placed: list[tuple[float, int, T]] = []
-    for i, (rows, num) in enumerate(zip(sources, num_of)):
-        chosen = sorted(drawn(num, len(rows), seed))
-        placed += [((n + 0.5) / num, i, rows[place]) for n, place in enumerate(chosen)]
-    return [row for *_, row in sorted(placed, key=lambda entry: entry[:2])]
+def mixed(sources: Sequence[Iterable[T]], have: Sequence[int], num_of: Sequence[int], seed: int) -> Iterator[T]:
+    """`num_of` rows of each source, drawn with the seed of the rows that it has, the sources spread evenly over what is
+    given; each source is gone through once.
+    """
+    placed = [
+        _placed(i, rows, drawn(num, of, seed), num) for i, (rows, of, num) in enumerate(zip(sources, have, num_of))
+    ]
+    return (row for *_, row in heapq.merge(*placed, key=lambda entry: entry[:2]))
+
+
+def _placed(i: int, rows: Iterable[T], chosen: bytearray, num: int) -> Iterator[tuple[float, int, T]]:
+    for n, row in enumerate(compress(rows, chosen)):
+        yield (n + 0.5) / num, i, row

@@ -2,6 +2,7 @@
 repository).
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ class Spelling:
 class Encoded:
     """The rows that can be learned from, and how many were cut short or left nothing to learn."""
 
-    examples: list[Example]
+    examples: Sequence[Example]
     num_truncated: int
     num_dropped: int
     spelling: Spelling = Spelling()
@@ -73,30 +74,57 @@ class Encoded:
         return "; ".join([said, *self.spelling.said()])
 
 
-def encode_all(rows: list[list[Message]], tokenizer: PreTrainedTokenizerBase, frame: Frame, recipe: Recipe) -> Encoded:
-    """Every row as an Example, in order; rows over recipe.max_tokens are cut and counted, or refused where the recipe
-    says so.
+class Encoding:
+    """Rows become Examples one after the other, none of which is held, and what is to be said of them all is counted.
 
-    BadData if nothing is left, or if a row is too long and recipe.long_examples is "refuse".
+    Rows over recipe.max_tokens are cut and counted, or refused where the recipe says so.
     """
-    full = [_encoded(i, messages, tokenizer, frame) for i, messages in enumerate(rows, start=1)]
-    long = [i for i, e in enumerate(full) if len(e.ids) > recipe.max_tokens]
-    if long and recipe.long_examples == "refuse":
-        raise BadData(
-            f"example {long[0] + 1}: {len(full[long[0]].ids)} tokens, and {len(long) - 1} more over the limit; the "
-            f"recipe allows "
-            f"{recipe.max_tokens}; raise recipe.max_tokens, or type long_examples: truncate"
-        )
-    cut = [Example(e.ids[: recipe.max_tokens], e.labels[: recipe.max_tokens]) for e in full]
-    kept = [e for e in cut if any(label != MASKED for label in e.labels[1:])]
-    if not kept:
-        raise BadData(
-            f"none of the {len(rows)} examples has a response token within {recipe.max_tokens} tokens; raise "
-            f"recipe.max_tokens"
-        )
-    return Encoded(
-        kept, len(long), len(cut) - len(kept), spelling([[m["content"] for m in row] for row in rows], tokenizer, frame)
-    )
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: Frame, recipe: Recipe) -> None:
+        self.tokenizer, self.frame, self.recipe = tokenizer, frame, recipe
+        self.num_rows = self.num_long = self.num_kept = self.num_spelled = 0
+        self.first_long = ""
+
+    def kept(self, rows: Iterable[list[Message]]) -> Iterator[Example]:
+        """The examples that can be learned from, in order."""
+        form = form_of(self.frame, self.tokenizer)
+        controls, most = controls_in(form, self.tokenizer), self.recipe.max_tokens
+        for number, messages in enumerate(rows, start=1):
+            self.num_rows = number
+            self.num_spelled += controls.in_any(m["content"] for m in messages)
+            full = _encoded(number, messages, self.tokenizer, self.frame)
+            if len(full.ids) > most:
+                self.first_long = self.first_long or f"example {number}: {len(full.ids)} tokens"
+                self.num_long += 1
+            cut = Example(full.ids[:most], full.labels[:most])
+            if any(label != MASKED for label in cut.labels[1:]):
+                self.num_kept += 1
+                yield cut
+
+    def whole(self, examples: Sequence[Example]) -> Encoded:
+        """What is to be said once all rows are encoded. BadData if nothing is left, or if a row is too long and
+        recipe.long_examples is "refuse".
+        """
+        if self.num_long and self.recipe.long_examples == "refuse":
+            raise BadData(
+                f"{self.first_long}, and {self.num_long - 1} more over the limit; the recipe allows "
+                f"{self.recipe.max_tokens}; raise recipe.max_tokens, or type long_examples: truncate"
+            )
+        if not self.num_kept:
+            raise BadData(
+                f"none of the {self.num_rows} examples has a response token within {self.recipe.max_tokens} tokens; "
+                f"raise recipe.max_tokens"
+            )
+        said = Spelling(self.num_spelled, _left_off(self.tokenizer, self.frame))
+        return Encoded(examples, self.num_long, self.num_rows - self.num_kept, said)
+
+
+def encode_all(
+    rows: Iterable[list[Message]], tokenizer: PreTrainedTokenizerBase, frame: Frame, recipe: Recipe
+) -> Encoded:
+    """Every row as an Example, in order, all of them held; see Encoding."""
+    encoding = Encoding(tokenizer, frame, recipe)
+    return encoding.whole(list(encoding.kept(rows)))
 
 
 def _encoded(number: int, messages: list[Message], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Example:
@@ -142,12 +170,16 @@ def prompt_ids(asked: Asked, tokenizer: PreTrainedTokenizerBase, frame: Frame) -
     return controls.ids(form.prompt(guarded, tokenizer.eos_token), form.adds_special_tokens)
 
 
-def spelling(rows: list[list[str]], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Spelling:
+def spelling(rows: Iterable[list[str]], tokenizer: PreTrainedTokenizerBase, frame: Frame) -> Spelling:
     """What is to be said of the texts of each row."""
+    controls = controls_in(form_of(frame, tokenizer), tokenizer)
+    return Spelling(sum(controls.in_any(texts) for texts in rows), _left_off(tokenizer, frame))
+
+
+def _left_off(tokenizer: PreTrainedTokenizerBase, frame: Frame) -> str:
     form = form_of(frame, tokenizer)
-    controls = controls_in(form, tokenizer)
-    left_off = "".join(tokenizer.convert_ids_to_tokens(controls.appended)) if form.adds_special_tokens else ""
-    return Spelling(sum(controls.in_any(texts) for texts in rows), left_off)
+    appended = controls_in(form, tokenizer).appended
+    return "".join(tokenizer.convert_ids_to_tokens(appended)) if form.adds_special_tokens else ""
 
 
 def controls_in(form: Frame | ChatTemplate, tokenizer: PreTrainedTokenizerBase) -> Controls:

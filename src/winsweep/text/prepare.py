@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -18,52 +19,60 @@ from winsweep.text.conversations import as_text, refuse_unanswerable, with_syste
 from winsweep.text.source import Rows, file_rows, hub_rows
 
 
-def examples(job: Job) -> list[dict]:
-    """Rows {"messages": [...]}; BadData names the place of a row that has no response to learn from."""
-    return list(rows_of("examples", job.params["source"], job.file))
-
-
-def mix(job: Job) -> list[dict]:
+def mix(job: Job) -> Iterator[dict]:
     """Rows of several prepared sources in their shares; how many of each is noted. BadData if one has too few."""
     told = job.params["mix"]
-    sources = [_prepared(job.inputs[part["input"]] / "examples.jsonl") for part in told]
-    num_of = draw.sizes([part["share"] for part in told], list(map(len, sources)), job.params["rows"])
+    files = [job.inputs[part["input"]] / "examples.jsonl" for part in told]
+    have = list(map(_num_lines, files))
+    num_of = draw.sizes([part["share"] for part in told], have, job.params["rows"])
     if not all(num_of):
-        raise BadData(f"mix: its sources have {', '.join(map(str, map(len, sources)))} rows, too few for a row of each")
+        raise BadData(f"mix: its sources have {', '.join(map(str, have))} rows, too few for a row of each")
     names = [job.inputs[part["input"]].name.rpartition("-")[0] for part in told]
     job.notes["mix"] = ", ".join(f"{num} rows of {name}" for num, name in zip(num_of, names))
-    return draw.mixed(sources, num_of, job.params["seed"])
+    return draw.mixed(list(map(_prepared, files)), have, num_of, job.params["seed"])
 
 
-def _prepared(path: Path) -> list[dict]:
+def _prepared(path: Path) -> Iterator[dict]:
     with open(path, encoding="utf-8") as f:
-        return [json.loads(line) for line in f]
+        yield from map(json.loads, f)
 
 
-def instructions(job: Job) -> list[dict]:
-    """Rows {"instruction", "dataset", maybe "answer" and, of more than a lone instruction, "messages"}; BadData names
-    an instruction that stands twice.
-    """
-    return list(rows_of("instructions", job.params["source"], job.file))
+def _num_lines(path: Path) -> int:
+    with open(path, encoding="utf-8") as f:
+        return sum(1 for _ in f)
 
 
 def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
     """What a source (in plain types) gives for a purpose, row by row, so that a large file need not be held; BadData
     also if it holds no row.
+
+    Of examples: {"messages": [...]}, each with a response to learn from. Of instructions: {"instruction", "dataset",
+    maybe "answer" and, of more than a lone instruction, "messages"}, none of them twice.
     """
-    reader, options, rows = _open(source, file)
-    given = (
-        _examples(reader, options, rows, source.get("empty_instructions", False), source.get("system", ""))
-        if purpose == "examples"
-        else _instructions(reader, options, rows, source.get("system", ""))
-    )
-    given = draw.sample(islice(given, source.get("first")), source.get("sample"))
     has_any = False
-    for row in given:
+    for row in draw.sample(_Source(purpose, source, file), source.get("sample")):
         has_any = True
         yield row
     if not has_any:
         raise BadData(f"{_named(source, file)}: the source holds no row at all")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The rows of a source before a sample is drawn, read anew each time."""
+
+    purpose: str
+    told: Mapping
+    file: File
+
+    def __iter__(self) -> Iterator[dict]:
+        reader, options, rows = _open(self.told, self.file)
+        given = (
+            _examples(reader, options, rows, self.told.get("empty_instructions", False), self.told.get("system", ""))
+            if self.purpose == "examples"
+            else _instructions(reader, options, rows, self.told.get("system", ""))
+        )
+        return islice(given, self.told.get("first"))
 
 
 def _named(source: Mapping, file: File) -> str:
@@ -134,7 +143,7 @@ def _open(source: Mapping, file: File) -> tuple[ModuleType, object, Rows]:
 
 def _rows(data: Mapping | None, file: File) -> Rows:
     if data is None:
-        return Rows(iter(()))
+        return Rows(iter(()), "a reader without data")
     return file_rows(file(data)) if "sha256" in data else hub_rows(**data)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from winsweep import synonyms
 from winsweep.errors import BadData
+from winsweep.quoting import excerpt
 from winsweep.study.frame import Message
 from winsweep.text.conversations import with_system
 
@@ -55,7 +56,7 @@ def text(row: Mapping, name: str) -> str:
     """The text under `name`; BadData where there is none."""
     if has(row, name) and not isinstance(row[name], str):
         raise BadData(
-            f"no text under {name!r}: found {repr(row[name])[:MOST_SHOWN]}; text is legal; write it in quotes, or "
+            f"no text under {excerpt(name)}: found {excerpt(row[name])}; text is legal; write it in quotes, or "
             f"remove the row"
         )
     if not isinstance(row.get(name), str):
@@ -65,7 +66,7 @@ def text(row: Mapping, name: str) -> str:
             if like
             else ""
         )
-        raise BadData(f"no text under {name!r}; the row has {_names(row)}{do}")
+        raise BadData(f"no text under {excerpt(name)}; the row has {_names(row)}{do}")
     return row[name]
 
 
@@ -124,10 +125,11 @@ def renamed(row: Mapping, columns: Iterable[tuple[str, str]], ignore: Collection
     rest = {name: value for name, value in row.items() if name not in ignore and name not in theirs_of.values()}
     for ours, theirs in theirs_of.items():
         if theirs not in row:
-            raise BadData(f"no {theirs!r}, which columns: names; the row has {_names(row)}")
+            raise BadData(f"no {excerpt(theirs)}, which columns: names; the row has {_names(row)}")
         if has(rest, ours):
             raise BadData(
-                f"columns: reads {theirs!r} as {ours}, and the row has {ours!r}, too; one is legal; type ignore: "
+                f"columns: reads {excerpt(theirs)} as {ours}, and the row has {excerpt(ours)}, too; one is legal; "
+                f"type ignore: "
                 f"[{ours}]"
             )
     return rest | {ours: row[theirs] for ours, theirs in theirs_of.items()}
@@ -139,7 +141,8 @@ def refuse_unknown(row: Mapping, known: Collection[str]) -> None:
         is_read = name in known or name in PASSED_OVER or (str(name).endswith("_id") and name not in CALLS)
         if has(row, name) and not is_read:
             raise BadData(
-                f"the row has {name!r} ({str(row[name])[:40]!r}), which would not be read; legal are {SHAPES}; to read "
+                f"the row has {excerpt(name)} ({excerpt(row[name])}), which would not be read; legal are {SHAPES}; to "
+                f"read "
                 f"it, type "
                 f"columns: {{instruction: {name}}} or the like beside path:; to pass it over, ignore: [{name}]"
             )
@@ -153,20 +156,18 @@ def message(given: object) -> Message:
     if not isinstance(given, Mapping) or not ({"role", "content"} <= given.keys() or {"from", "value"} <= given.keys()):
         raise BadData(
             "messages is not a list of {role, content}"
-            + ("; from: lima reads a list of texts" if isinstance(given, str) else f"; found {str(given)[:60]!r}")
+            + ("; from: lima reads a list of texts" if isinstance(given, str) else f"; found {excerpt(given)}")
         )
     said, content = ("role", "content") if {"role", "content"} <= given.keys() else ("from", "value")
     for name in given:
         if has(given, name) and name not in (said, content, "weight", "train", "id"):
             raise BadData(
-                f"a message has {name!r} ({str(given[name])[:40]!r}), which would not be read; legal are role, "
+                f"a message has {excerpt(name)} ({excerpt(given[name])}), which would not be read; legal are role, "
                 f"content, and weight or "
                 "train; take it out of the message, or remove the row"
             )
     if not isinstance(given[said], str) or given[said] not in ROLES:
-        raise BadData(
-            f"a message has the role {repr(given[said])[:MOST_SHOWN]}; {', '.join(ROLES)} are legal; remove the row"
-        )
+        raise BadData(f"a message has the role {excerpt(given[said])}; {', '.join(ROLES)} are legal; remove the row")
     read: Message = {"role": ROLES[given[said]], "content": _content(given[content])}
     return read if _is_learned(given) or read["role"] != "assistant" else read | {"weight": 0}
 
@@ -204,7 +205,7 @@ def listed(row: Mapping, name: str) -> list:
     """The list under `name`; BadData for anything else."""
     if not isinstance(row[name], list):
         table = "; a field of a table is text, so save these rows as .jsonl" if isinstance(row[name], str) else ""
-        raise BadData(f"{name} is not a list of {{role, content}}; found {str(row[name])[:MOST_SHOWN]!r}{table}")
+        raise BadData(f"{name} is not a list of {{role, content}}; found {excerpt(row[name])}{table}")
     return row[name]
 
 
@@ -212,7 +213,7 @@ def earlier(row: Mapping) -> list[Message]:
     """The turns of `history` before the row's own."""
     turns = listed(row, "history") if has(row, "history") else []
     if not all(isinstance(t, (list, tuple)) and len(t) == 2 and all(isinstance(x, str) for x in t) for t in turns):
-        raise BadData(f"history: found {str(turns)[:60]!r}; a list of [instruction, response] is legal")
+        raise BadData(f"history: found {excerpt(turns)}; a list of [instruction, response] is legal")
     return [m for asked, said in turns for m in conversation(asked, said)]
 
 
@@ -226,8 +227,7 @@ def _content(given: object) -> str:
         return "".join(text(part, "text") for part in given)
     if not isinstance(given, str):
         raise BadData(
-            f"messages is not a list of {{role, content}} with text as content; found {str(given)[:60]!r}; remove the "
-            f"row"
+            f"messages is not a list of {{role, content}} with text as content; found {excerpt(given)}; remove the row"
         )
     return given
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep.errors import BadData
+from winsweep.quoting import excerpt
 from winsweep.study.cell import HubData
 from winsweep.text import hub, tables
 from winsweep.text.lines import kind_of, lines
@@ -22,8 +23,8 @@ class Rows:
     failed.
     """
 
-    def __init__(self, rows: Iterator[tuple[str, dict]]) -> None:
-        self._rows, self.where = rows, "before the first row"
+    def __init__(self, rows: Iterator[tuple[str, dict]], of: str) -> None:
+        self._rows, self.where = rows, f"{of}: before its first row"
 
     def __iter__(self) -> Iterator[dict]:
         try:
@@ -44,12 +45,12 @@ def file_rows(path: Path) -> Rows:
     """
     kind = kind_of(path)
     if kind in (".csv", ".tsv"):
-        return Rows(tables.table(path, "\t" if kind == ".tsv" else ","))
+        return Rows(tables.table(path, "\t" if kind == ".tsv" else ","), str(path))
     if kind == ".parquet":
-        return Rows(tables.parquet(path))
+        return Rows(tables.parquet(path), str(path))
     if kind in (".txt", ".pgn"):
-        return Rows((f"{path}:{number}", {"text": line}) for number, line in lines(path))
-    return Rows(_json(path))
+        return Rows(((f"{path}:{number}", {"text": line}) for number, line in lines(path)), str(path))
+    return Rows(_json(path), str(path))
 
 
 def hub_rows(hf_id: str, file: str, revision: str) -> Rows:
@@ -65,7 +66,7 @@ def hub_rows(hf_id: str, file: str, revision: str) -> Rows:
     if "*" not in file:
         return file_rows(hub.fetch_data(data))
     where = hub.fetch_data(data) if hub.is_offline() else f"hf://datasets/{hf_id}@{revision}"
-    return Rows(_streamed(data, f"{where}/{file}"))
+    return Rows(_streamed(data, f"{where}/{file}"), f"{hf_id} {file}")
 
 
 def _streamed(data: HubData, files: str) -> Iterator[tuple[str, dict]]:
@@ -111,7 +112,7 @@ def _json_list(path: Path, first: tuple[int, str], rest: Iterator[tuple[int, str
 def _object(line: str, where: str) -> dict:
     row = parse(line, where)
     if not isinstance(row, dict):
-        raise BadData(f"{where}: found {line.strip()[:60]!r}; each line of a .jsonl file must be a JSON object")
+        raise BadData(f"{where}: found {excerpt(line.strip())}; each line of a .jsonl file must be a JSON object")
     return row
 
 
@@ -124,7 +125,7 @@ def parse(text: str, where: str) -> object:
     except (ValueError, RecursionError) as e:
         comma = " (without the comma behind the object)" if text.rstrip().endswith("},") else ""
         raise BadData(
-            f"{where}: not JSON ({e}); found {text.strip()[:60]!r}; legal is an object on each line, or one list of "
+            f"{where}: not JSON ({e}); found {excerpt(text.strip())}; legal is an object on each line, or one list of "
             f"objects; "
             f"fix or remove it{comma}"
         ) from None
@@ -141,9 +142,9 @@ def _once(pairs: list[tuple[str, object]]) -> dict:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+        raise ValueError(f"the name {excerpt(next(n for n in names if names.count(n) > 1))} stands twice in one object")
     return found
 
 
 def shown(value: object) -> str:
-    return repr(str(value)[:60])
+    return excerpt(value)

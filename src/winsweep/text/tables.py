@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from winsweep.errors import BadData
+from winsweep.quoting import excerpt
 from winsweep.text.lines import lines, opened
 
 Numbered = Iterator[tuple[str, dict]]
@@ -61,7 +62,7 @@ def _with_end(path: Path, end: str) -> Iterator[str]:
 def _names(header: list[str], where: str) -> list[str]:
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
-        raise BadData(f"{where}: the column {twice!r} stands twice in the header; rename one")
+        raise BadData(f"{where}: the column {excerpt(twice)} stands twice in the header; rename one")
     return header
 
 

@@ -14,12 +14,13 @@ from winsweep.keys import restore
 from winsweep.store.indexes import is_name
 from winsweep.study.lora import Lora
 from winsweep.text.weights import BASE_NAMES
+from winsweep.train import quantization
 from winsweep.train.lora import WEIGHTS, attach, config_of, file_name, refuse_other, trained, write_config
 
 
 def collect_adapters(finetune: Path, out: Path) -> dict:
     """Fill `out` with the adapters of `finetune`, whose manifest was verified before, and with the tokenizer and
-    configuration of their model.
+    configuration of their model; `quantization.FILE` says so where that was in 4 bits.
 
     Their names and shapes are those that the model's configuration makes. Incomplete if steps, shards or parameters are
     missing; NotFinite names a parameter with NaN or infinity. Gives counts.
@@ -32,6 +33,8 @@ def collect_adapters(finetune: Path, out: Path) -> dict:
     save_file(adapters, out / WEIGHTS, metadata={"format": "pt"})
     modules = {name.removesuffix(".weight").rpartition(".")[0].rpartition(".")[2] for name in adapters}
     write_config(out, config_of(lora, tuple(sorted(modules)), done["base"]))
+    if lora.quantize:
+        quantization.note(out)
     return {"steps": done["steps"], "num_parameters": sum(tensor.numel() for tensor in adapters.values())}
 
 

@@ -7,6 +7,7 @@ from winsweep.errors import BadData
 from winsweep.study.recipe import Recipe
 from winsweep.text.encode import Example
 from winsweep.train import pack
+from winsweep.train.example_file import ExampleFile
 from winsweep.train.loss import Batch, Packed, collate
 from winsweep.train.loss import pack as pack_examples
 from winsweep.train.order import step_rows
@@ -67,7 +68,8 @@ def check(examples: Sequence[Example], recipe: Recipe) -> None:
             f"{recipe.global_batch}, and with accumulate: "
             f"across_epochs no step is short; type recipe: {{accumulate: within_epochs}}, or a smaller global_batch"
         )
-    for row, example in enumerate(examples):
+    # a file has as many labels as ids, and none of its examples is empty
+    for row, example in enumerate(() if isinstance(examples, ExampleFile) else examples):
         if not example.ids or len(example.ids) != len(example.labels):
             found = f"{len(example.ids)} ids and {len(example.labels)} labels"
             raise BadData(

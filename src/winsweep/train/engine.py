@@ -35,7 +35,7 @@ from winsweep.errors import BadStudy, Damaged
 from winsweep.study.recipe import Recipe
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.weights import load_whole
-from winsweep.train import lora, memory, muon, varlen  # noqa: F401  muon before DeepSpeed imports it with its compiler
+from winsweep.train import lora, memory, muon, quantization, varlen  # noqa: F401  muon before DeepSpeed compiles it
 from winsweep.train.lora import trained, without_base
 from winsweep.train.loss import Batch, Packed, summed_loss
 from winsweep.train.rank_group import RankGroup
@@ -124,10 +124,11 @@ def _device_index(rank: int) -> int:
 
 def _load(base: str | Path, revision: str | None, recipe: Recipe, config: dict) -> PreTrainedModel:
     refuse_outside_weights(str(base), revision)
+    load = quantization.load if recipe.lora and recipe.lora.quantize else load_whole
     # While this object lives, transformers splits the weights over the ranks as it reads them.
     hold = HfDeepSpeedConfig(config) if config["zero_optimization"]["stage"] == 3 else None
     try:
-        model = load_whole(base, revision, DTYPES[recipe.precision])
+        model = load(base, revision, DTYPES[recipe.precision])
     finally:
         del hold
         unset_hf_deepspeed_config()
@@ -232,9 +233,7 @@ def dtype_of(recipe: Recipe) -> torch.dtype:
 
 
 def write_torch(state: object, path: Path) -> None:
-    """torch.save, synced to disk, that says OSError when the disk does (torch itself hides it behind a
-    RuntimeError).
-    """
+    """torch.save, synced to disk, that says OSError when the disk does: torch itself hides it in a RuntimeError."""
     with open(path, "wb") as file:
         try:
             torch.save(state, file)

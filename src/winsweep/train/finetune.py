@@ -27,6 +27,7 @@ from winsweep.train.attention_kernels import EACH
 from winsweep.train.batch_schedule import BatchSchedule, check
 from winsweep.train.checkpoint import LOG, steps_of
 from winsweep.train.engine import Engine
+from winsweep.train.example_file import digest_of, lengths_of
 from winsweep.train.held_out import HeldOut, evaluate
 from winsweep.train.publish import notes, publish
 from winsweep.train.randomness import set_seeds
@@ -166,7 +167,7 @@ def _micro_tokens(
     """
     if placement.micro_tokens:
         return placement.micro_tokens
-    longest = max(len(example.ids) for example in examples)
+    longest = max(lengths_of(examples))
     here = group.together(lambda: room(engine, placement.recompute, longest))
     least = min(group.gather(here))
     layout = json.dumps([group.num_ranks, config["zero_optimization"], placement.recompute], sort_keys=True)
@@ -178,13 +179,12 @@ def _fit(schedule: BatchSchedule, base: str | Path, revision: str | None, config
     """What a checkpoint was made with: of this only the layout and the libraries may differ. The state does not depend
     on how a step is split.
     """
-    digest = hashlib.sha256(json.dumps([list(example) for example in schedule.examples]).encode()).hexdigest()
     recipe = schedule.recipe
     run = {
         "base": str(base),
         "revision": revision,
         "seed": schedule.seed,
-        "examples": digest,
+        "examples": digest_of(schedule.examples),
         "recipe": keys.given(recipe) | ({"lora": keys.plain(recipe.lora)} if recipe.lora else {}),
     }
     return run | {

@@ -62,12 +62,14 @@ def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
 
 def without_base(state: dict, module: torch.nn.Module) -> dict:
     """What is saved, without weights that are not trained: DeepSpeed leaves one in by its second name where it is
-    tied.
+    tied, and the scales of those in 4 bits, whose names begin with the weight's.
     """
-    untrained = {name for name, p in module.named_parameters(remove_duplicate=False) if not p.requires_grad}
+    named = dict(module.named_parameters(remove_duplicate=False))
+    untrained = tuple(name for name, p in named.items() if not p.requires_grad)
     if not untrained or not state.get("module"):
         return state
-    return state | {"module": {name: tensor for name, tensor in state["module"].items() if name not in untrained}}
+    of_base = {*untrained, *(key for key in state["module"] if key.startswith(tuple(f"{name}." for name in untrained)))}
+    return state | {"module": {name: tensor for name, tensor in state["module"].items() if name not in of_base}}
 
 
 def file_name(name: str) -> str:
@@ -79,11 +81,18 @@ def linear(model: PreTrainedModel) -> dict[str, tuple[int, int]]:
     """Inputs and outputs of every module that adapters may have, by name: linear ones but the output layer."""
     last = model.get_output_embeddings()
     shapes = {
-        name: tuple(module.weight.shape)
+        name: _shape(module)
         for name, module in model.named_modules()
         if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not last
     }
     return {name: (shape[0], shape[1]) for name, shape in shapes.items()}
+
+
+def _shape(module: torch.nn.Module) -> tuple[int, ...]:
+    """Of a weight, also where 4 bits hide it; outputs first in linear modules."""
+    return (
+        (module.out_features, module.in_features) if isinstance(module, torch.nn.Linear) else tuple(module.weight.shape)
+    )
 
 
 def targeted(model: PreTrainedModel, lora: Lora) -> dict[str, tuple[int, int]]:

@@ -12,10 +12,11 @@ from winsweep.store.indexes import refuse_outside
 from winsweep.study.lora import Lora
 from winsweep.text.encode import MASKED, Example
 from winsweep.text.weights import BASE_NAMES, load_whole, read_report, refuse
+from winsweep.train import quantization
 from winsweep.train.adapter_folder import read_adapters
 from winsweep.train.collect import against_base
 from winsweep.train.engine import DTYPES
-from winsweep.train.lora import config_of, merge, put_on
+from winsweep.train.lora import config_of, merge, put_on, take_off
 
 NUM_ASKED, NUM_TOKENS = 8, 32  # beginnings of examples, and how many tokens each is gone on with
 
@@ -29,26 +30,44 @@ def collect_merged(
     examples: Sequence[Example],
 ) -> dict:
     """Fill `out` with the Hugging Face directory of `base` with the adapters of `finetune` in its weights, which are in
-    the dtype that the base was in: each sum is made in fp32 and rounded once.
+    the dtype that the base was in: each sum is made in fp32 and rounded once. Under adapters that were trained on 4
+    bits lie the numbers which those stand for.
 
-    Gives counts, and how many greedy answers change by merging, of those to the first halves of `examples`. Incomplete
-    and NotFinite as of `collect_adapters`, BadData for a base that lacks a weight.
+    Gives counts, and how many greedy answers change by merging, of those to the first halves of `examples`; for 4 bits
+    also how many change with the adapters on the base as it is. Incomplete and NotFinite as of `collect_adapters`,
+    BadData for a base that lacks a weight, BadStudy as of `quantization.load`.
     """
     done, adapters = read_adapters(finetune)
-    model = load_whole(base, revision, DTYPES[done["precision"]]).eval()
-    put_on(model, config_of(restore(Lora, done["lora"])), adapters, finetune)
+    lora, dtype = restore(Lora, done["lora"]), DTYPES[done["precision"]]
     prompts = [prompt for example in examples[:NUM_ASKED] if (prompt := first_half(example))]
-    apart = answers(model, tokenizer, prompts)
+    model = load_whole(base, revision, dtype).eval()
+    put_on(model, config_of(lora), adapters, finetune)
+    apart = full = answers(model, tokenizer, prompts)
+    if lora.quantize:
+        quantized = quantization.load(base, revision, dtype).eval()
+        put_on(quantized, config_of(lora), adapters, finetune)
+        apart = answers(quantized, tokenizer, prompts)
+        take_off(quantized)
+        take_off(model)
+        quantization.give_numbers(quantized, model)
+        put_on(model, config_of(lora), adapters, finetune)
     merge(model)
-    different = sum(one != other for one, other in zip(apart, answers(model, tokenizer, prompts)))
+    notes = {"merged": _told("merging the adapters", apart, answers(model, tokenizer, prompts))}
+    notes |= {"full_base": _told("the base as it was before 4 bits", apart, full)} if lora.quantize else {}
     _save(model, finetune / "hf", out)
-    print(f"merging the adapters changes {different} of {len(prompts)} greedy answers", flush=True)
     return {
         "steps": done["steps"],
         "num_parameters": model.num_parameters(),
-        "merged": {"answers": len(prompts), "different": different, "tokens": NUM_TOKENS},
+        **notes,
         **against_base(out, finetune / "hf" / BASE_NAMES),
     }
+
+
+def _told(what: str, one: Sequence[Sequence[int]], other: Sequence[Sequence[int]]) -> dict[str, int]:
+    """How many answers differ, which is also printed."""
+    different = sum(a != b for a, b in zip(one, other))
+    print(f"{what} changes {different} of {len(one)} greedy answers", flush=True)
+    return {"answers": len(one), "different": different, "tokens": NUM_TOKENS}
 
 
 def first_half(example: Example) -> list[int]:
@@ -70,7 +89,7 @@ def answers(
     )
     found = []
     for prompt in prompts:
-        ids = torch.tensor([prompt])
+        ids = torch.tensor([prompt], device=model.device)
         made = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=how, use_cache=True)
         found.append(made[0, len(prompt) :].tolist())
     return found

@@ -55,7 +55,10 @@ def model_of(config: PreTrainedConfig, recipe: Recipe, tokens: int) -> Model:
     trained, untrained = (lora.num_adapted(model, recipe.lora), num) if recipe.lora else (num, 0)
     if recipe.lora and dtype == torch.bfloat16:
         levels = levels | {"none": levels["none"] + lora.token_bytes(model, recipe.lora)}
-    return Model(trained, untrained, dtype.itemsize, {level: tokens * of_one for level, of_one in levels.items()})
+    is_in_4_bits = bool(recipe.lora and recipe.lora.quantize)
+    quantized = sum(one * other for one, other in lora.linear(model).values()) if is_in_4_bits else 0
+    kept = {level: tokens * of_one for level, of_one in levels.items()}
+    return Model(trained, untrained, dtype.itemsize, kept, quantized)
 
 
 def _choice(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep.errors import BadData
+from winsweep.quoting import excerpt
 from winsweep.text.source import Rows, file_rows
 from winsweep.validation.pair import TIE, Pair
 
@@ -126,7 +127,7 @@ def _text(row: Mapping[str, Any], name: str, names: tuple[str, ...]) -> str:
     if value is None and name != "instruction":  # an empty field of a CSV: an answer may be empty
         return ""
     if not isinstance(value, str) or (name == "instruction" and not value.strip()):
-        raise ValueError(f"{column} is {value!r:.60}; legal is a text; correct it")
+        raise ValueError(f"{column} is {excerpt(value)}; legal is a text; correct it")
     return value
 
 
@@ -135,7 +136,7 @@ def _votes(row: Mapping[str, Any]) -> Iterator[float]:
         raise ValueError(f"no votes; legal names of them are {', '.join(VOTES)}")
     said = {name: row[name] for name in VOTES if name in row and not _is_empty(row[name])}
     if len(said) > 1:
-        told = " and ".join(f"{name} {value!r:.40}" for name, value in said.items())
+        told = " and ".join(f"{name} {excerpt(value)}" for name, value in said.items())
         raise ValueError(f"found {told}; legal is one of them, as each would count; remove the others")
     for column, value in said.items():
         several = _words(value) if isinstance(value, str) and column == "votes" else value
@@ -156,5 +157,5 @@ def _vote(value: Any, column: str) -> float:
     word = str(value).strip().lower() if not isinstance(value, bool) else "a truth value"
     found = WORDS.get(word)
     if found is None:
-        raise ValueError(f"{column} is {value!r:.60}; {LEGAL}; correct it")
+        raise ValueError(f"{column} is {excerpt(value)}; {LEGAL}; correct it")
     return found

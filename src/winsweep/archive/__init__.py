@@ -1,0 +1,1 @@
+"""A study's results as one file for others: what goes in, how it is written and read, and what differs elsewhere."""

@@ -1,0 +1,57 @@
+"""What a check of a store tells of one thing that is not as it was written, and how it is worded for a person."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from winsweep import screen
+from winsweep.command_names import command
+
+Kind = Literal["damaged", "lost", "left over"]
+KINDS: tuple[Kind, ...] = ("damaged", "lost", "left over")  # the last one is no fault
+MOST_SHOWN = 300  # characters of what was found
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing: its place in the store, what was found there, and what to type or do.
+
+    `lost` is what was paid for and cannot be read; `left over` is what nobody needs. The last four are of artifacts.
+    """
+
+    kind: Kind
+    place: str
+    found: str
+    act: str
+    artifact: str = ""  # STAGE/LABEL-DIGEST
+    cell: str = ""  # its label, which is that of a cell where it is made for one
+    study: str = ""  # path of the study file that it was last made for, where that is known
+    keep_others: str = ""  # a command after which what was made from it stays
+
+    def lines(self) -> list[str]:
+        """For a person: what and why, then what to type."""
+        of = f", of {self.study}" if self.study else ""
+        said = f"{self.kind:9s}  {self.place}: {self.found}{of}"
+        return [screen.printable(said), *([f"           {screen.printable(self.act)}"] if self.act else [])]
+
+
+def cut(text: str) -> str:
+    """What was found, on one line and of bounded length."""
+    return screen.cut(" ".join(text.split()), MOST_SHOWN)
+
+
+def remake(root: Path, name: str, study: str) -> str:
+    """The command that makes the published artifact `name` again, with all that was made from it."""
+    return f"rm -r {shlex.quote(str(root / name))} && {run(root, study)}"
+
+
+def run(root: Path, study: str) -> str:
+    """The command that makes what is missing of a study; with words in place of a study that is not known."""
+    return f"{command('run')} {shlex.quote(study) if study else 'STUDY.yaml'} --store {shlex.quote(str(root))}"
+
+
+def aside(root: Path, name: str, prefix: str) -> str:
+    """The command that sets it aside as an attempt does that finds it damaged: what was made from it stays."""
+    target = root / ".work" / f"{prefix}{name.replace('/', '-')}"
+    return f"mv {shlex.quote(str(root / name))} {shlex.quote(str(target))}"

@@ -1,0 +1,153 @@
+"""Whether what judges were paid for can still be read: every line of every ledger, the records of batches, and the
+cards.
+"""
+
+import json
+import os
+import re
+import shlex
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from winsweep import keys, screen
+from winsweep.errors import BadData, LinkInStore
+from winsweep.fsck.finding import Finding, cut
+from winsweep.judge import batch_records, ledger
+from winsweep.store import liveness
+
+FOLDER = re.compile(rf"(?P<judge>.+)-(?P<digest>[0-9a-f]{{{keys.KEY_HEX}}})")
+WRITER = re.compile(r"(?P<host>.+)-(?P<process>\d+)-[0-9a-f]{8}\.jsonl")
+PIECE = 1 << 20
+MOST_LINE = 16 << 20  # bytes; a judgement has a few thousand
+MOST_NAMED = 5  # lines
+
+
+def findings(root: Path) -> Iterator[Finding]:
+    """Everything that is wrong below .judged; a line that is being written is no fault."""
+    for folder in _entries(root / ".judged"):
+        if folder.is_symlink():
+            yield _damaged(root, folder, "is a link", f"remove the link: rm {shlex.quote(str(folder))}")
+        elif folder.is_dir():
+            yield from _of_judge(root, folder)
+
+
+def _of_judge(root: Path, folder: Path) -> Iterator[Finding]:
+    if why := _wrong_identity(folder):
+        act = f"rm {shlex.quote(str(folder / 'judge.json'))}    # it is written again; judgements are kept without it"
+        yield _damaged(root, folder / "judge.json", why, act)
+    for path in _entries(folder):
+        if path.is_symlink():
+            yield _damaged(root, path, "is a link", f"rm {shlex.quote(str(path))}")
+        elif path.suffix == ".jsonl" and not path.name.startswith("."):
+            yield from _of_file(root, path)
+        elif path.name.startswith("card-") and path.suffix == ".json" and (why := _wrong_json(path)):
+            act = f"rm {shlex.quote(str(path))}    # then validate the judge again"
+            yield _damaged(root, path, why, act)
+    yield from _batches(root, batch_records.folder_of(folder))
+
+
+def _wrong_identity(folder: Path) -> str:
+    """Why judge.json does not say which judge the folder is of, or no text."""
+    match, path = FOLDER.fullmatch(folder.name), folder / "judge.json"
+    if not path.exists() and not path.is_symlink():
+        return "" if not any(folder.glob("*.jsonl")) else "is not there"
+    try:
+        known = json.loads(_bytes(path))
+        is_it = match and known["judge"] == match["judge"] and keys.digest(known) == match["digest"]
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as e:
+        return f"cannot be read ({type(e).__name__})"
+    return "" if is_it else f"is of another judge than its folder, {folder.name}"
+
+
+def _of_file(root: Path, path: Path) -> Iterator[Finding]:
+    wrong: list[int] = []
+    num, is_torn = 0, False
+    try:
+        for num, line, is_whole in _lines(path):
+            if not is_whole:
+                is_torn = not _is_being_written(path)
+            elif not ledger.is_sound(line):
+                wrong.append(num)
+    except (OSError, ValueError) as e:
+        yield _damaged(root, path, f"cannot be read ({e})", "look at the disk, and at who may read the file")
+        return
+    at = path.relative_to(root).as_posix()
+    again = "asked and paid for again where a study needs it"
+    if wrong:
+        named = screen.few([f"{n:,}" for n in wrong], MOST_NAMED)
+        found = f"{len(wrong):,} of {num:,} lines cannot be read (line {named}): what they held is {again}"
+        yield Finding("lost", at, found, _without_lines(path, wrong))
+    if is_torn:
+        found = f"its last line, {num:,}, is torn, as a kill or a full disk leaves it: what it held is {again}"
+        yield Finding("lost", at, found, f"sed -i '$d' {shlex.quote(str(path))}    # nothing else is in it")
+
+
+def _without_lines(path: Path, wrong: list[int]) -> str:
+    if len(wrong) > 50:
+        return "bring the file back from a backup; else leave it: what can be read is used"
+    script = "d;".join(map(str, wrong)) + "d"
+    return (
+        f"bring the file back from a backup; or, once no study runs: sed -i '{script}' {shlex.quote(str(path))}    "
+        f"# takes the lines out, so that this is not said again"
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
+    """Number, bytes without its end, and whether it has one, of each line; ValueError for one without end."""
+    with open(path, "rb", opener=_as_is) as file:
+        for num, line in enumerate(iter(lambda: file.readline(MOST_LINE), b""), 1):
+            if len(line) == MOST_LINE and not line.endswith(b"\n"):
+                raise ValueError(f"line {num} has more than {MOST_LINE:,} bytes")
+            yield num, line.removesuffix(b"\n"), line.endswith(b"\n")
+
+
+def _is_being_written(path: Path) -> bool:
+    """Whether the process that the file is named for may still live."""
+    match = WRITER.fullmatch(path.name)
+    if match and match["host"] == socket.gethostname():
+        return Path(f"/proc/{match['process']}").exists() if Path("/proc").is_dir() else True
+    return time.time() - path.stat().st_mtime < liveness.STALE_S
+
+
+def _batches(root: Path, folder: Path) -> Iterator[Finding]:
+    for path in _entries(folder) if not folder.is_symlink() else ():
+        if path.suffix != ".json" or path.name.startswith("."):
+            continue
+        try:
+            record = batch_records.read(path)
+            if not record.over:
+                batch_records.keys_of(folder, record.token)
+        except (BadData, LinkInStore, OSError) as e:
+            why = str(e).removeprefix(f"{path}: ").partition("; winsweep writes it")[0]
+            act = f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.damaged')}    # {batch_records.AWAY}"
+            yield _damaged(root, path, why, act)
+
+
+def _wrong_json(path: Path) -> str:
+    try:
+        return "" if isinstance(json.loads(_bytes(path)), dict) else "is no card"
+    except (OSError, ValueError, RecursionError) as e:
+        return f"cannot be read as JSON ({type(e).__name__})"
+
+
+def _bytes(path: Path) -> bytes:
+    with open(path, "rb", opener=_as_is) as file:
+        return file.read(MOST_LINE)
+
+
+def _as_is(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir()) if not folder.is_symlink() else []
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _damaged(root: Path, path: Path, found: Any, act: str) -> Finding:
+    return Finding("damaged", path.relative_to(root).as_posix(), cut(str(found)), act)

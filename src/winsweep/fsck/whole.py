@@ -1,0 +1,178 @@
+"""The check of a whole store: everything published, ledgers, attempts and copies, and what is merely left over."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from winsweep.errors import Damaged
+from winsweep.fsck import attempts, copies, ledgers, published
+from winsweep.fsck.finding import Finding, aside, cut, remake
+from winsweep.fsck.published import NAME, Looked, worded
+from winsweep.store import damage, store_format
+from winsweep.store.store import FOLDERS, RECORD, Store
+
+STAGE = re.compile(r"[a-z][a-z0-9_]*")
+SHA256 = re.compile("[0-9a-f]{64}")
+AHEAD = 4  # directories that are begun for each thread, and not yet told of
+Tell = Callable[[int, int, int], None]  # directories read so far, of how many, and their bytes
+
+
+@dataclass
+class Checked:
+    """What was looked at, and everything that is not as it was written."""
+
+    findings: list[Finding] = field(default_factory=list)
+    num_artifacts: int = 0
+    num_bytes: int = 0
+    num_attempted: int = 0
+
+    @property
+    def is_sound(self) -> bool:
+        return all(found.kind == "left over" for found in self.findings)
+
+
+def check(store: Store, num_threads: int, tell: Tell = lambda *_: None) -> Checked:
+    """Read all of a store that is there; nothing is changed, and no link followed. NewerStore and LinkInStore as of
+    Store.open.
+    """
+    checked = Checked()
+    try:
+        store.open()
+    except Damaged as e:
+        why = str(e).removeprefix(f"{store.root / store_format.NAME}: ")
+        checked.findings.append(Finding("damaged", store_format.NAME, cut(why), ""))
+    root, paths, odd = store.root, *_listed(store.root)
+    checked.findings += odd
+    by_key = {f"{path.parent.name}/{path.name.rpartition('-')[2]}": path for path in paths}
+    with ThreadPoolExecutor(num_threads) as pool:
+        for path, looked in published.each(root, iter(paths), pool, AHEAD * num_threads):
+            checked.num_artifacts += 1
+            checked.num_bytes += looked.num_bytes
+            checked.findings += _of_artifact(store, path, looked, by_key)
+            tell(checked.num_artifacts, len(paths), checked.num_bytes)
+        begun = sorted(key for key in store.begun() if STAGE.fullmatch(key.partition("/")[0]))
+        told = published.in_threads(
+            lambda key: attempts.findings(store, key, by_key.get(key)), iter(begun), pool, AHEAD * num_threads
+        )
+        for key, found in told:
+            checked.num_attempted += 1
+            checked.findings += [_named(store, one, by_key.get(key)) for one in found]
+    checked.findings += ledgers.findings(root)
+    checked.findings += copies.findings(root, by_key, _studies(store, by_key))
+    checked.findings += [*_caches(root), *_left_over(store)]
+    return checked
+
+
+def _listed(root: Path) -> tuple[list[Path], list[Finding]]:
+    """The published directories, from one listing of each stage, and what lies among them that is none."""
+    paths: list[Path] = []
+    odd: list[Finding] = []
+    for stage in sorted(p for p in root.iterdir() if p.name not in (*FOLDERS, "store.json")):
+        inside = sorted(stage.iterdir()) if stage.is_dir() and not stage.is_symlink() else []
+        if not STAGE.fullmatch(stage.name) or not any(map(_is_ours, inside)):
+            odd.append(_foreign(root, stage))
+            continue
+        for path in inside:
+            if path.name.startswith(".pruned-"):
+                act = f"rm -r {shlex.quote(str(path))}"
+                odd.append(Finding("left over", path.relative_to(root).as_posix(), "a prune was ended midway", act))
+            elif NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+                paths.append(path)
+            else:
+                odd.append(_odd(root, path))
+    return paths, [one for one in odd if (root / one.place).exists() or (root / one.place).is_symlink()]
+
+
+def _is_ours(path: Path) -> bool:
+    return NAME.fullmatch(path.name) is not None or path.name.startswith(".pruned-") or (path / RECORD).exists()
+
+
+def _foreign(root: Path, path: Path) -> Finding:
+    """What lies beside the stages and is none: a person's own, or a result whose name was lost."""
+    found = _odd(root, path)
+    return replace(found, kind="left over", act="it is not winsweep's") if not found.artifact else found
+
+
+def _odd(root: Path, path: Path) -> Finding:
+    """What lies where only results do: one under a wrong name, by its record, or something else."""
+    name = path.relative_to(root).as_posix()
+    try:
+        belongs = str(json.loads((path / RECORD).read_bytes())["name"]) if not path.is_symlink() else ""
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        belongs = ""
+    if belongs and STAGE.fullmatch(belongs.partition("/")[0]) and belongs.count("/") == 1:
+        return _renamed(root, name, belongs)
+    what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "a file"
+    return Finding("damaged", name, f"is {what}, and no result", "move it away, as only results lie here")
+
+
+def _renamed(root: Path, name: str, belongs: str) -> Finding:
+    act = f"mv {shlex.quote(str(root / name))} {shlex.quote(str(root / belongs))}"
+    there = " (which is there, too)" if (root / belongs).exists() else ""
+    act = f"rm -r {shlex.quote(str(root / name))}" if there else act
+    cell = belongs.partition("/")[2].rpartition("-")[0]
+    return Finding("damaged", name, cut(f"is the result {belongs} under another name{there}"), act, belongs, cell)
+
+
+def _of_artifact(store: Store, path: Path, looked: Looked, by_key: Mapping[str, Path]) -> Iterator[Finding]:
+    if not looked.faults:
+        return
+    root, name = store.root, path.relative_to(store.root).as_posix()
+    if looked.belongs and looked.belongs != name and len(looked.faults) == 1:
+        yield _renamed(root, name, looked.belongs)
+        return
+    told = attempts.spec_of(store, f"{path.parent.name}/{path.name.rpartition('-')[2]}")
+    study = str(told.get("study", ""))
+    yield Finding(
+        "damaged",
+        name,
+        cut(worded(looked.faults)),
+        remake(root, name, study),
+        name,
+        path.name.rpartition("-")[0],
+        study,
+        aside(root, name, damage.PREFIX),
+    )
+
+
+def _named(store: Store, found: Finding, path: Path | None) -> Finding:
+    """With the artifact's name for its key, its cell and its study."""
+    told = attempts.spec_of(store, found.artifact)
+    name = path.relative_to(store.root).as_posix() if path else ""
+    name = name or found.artifact.replace("/", f"/{told['label']}-" if told else "/")
+    label = name.partition("/")[2].rpartition("-")[0]
+    return replace(found, artifact=name, cell=label, study=str(told.get("study", "")))
+
+
+def _studies(store: Store, by_key: Mapping[str, Path]) -> dict[str, str]:
+    """Name to path of each study that has a table."""
+    tables = {key: path.name.rpartition("-")[0] for key, path in by_key.items() if key.startswith("aggregate/")}
+    return {name: str(told["study"]) for key, name in tables.items() if (told := attempts.spec_of(store, key))}
+
+
+def _caches(root: Path) -> Iterator[Finding]:
+    """What of .cache is no cache; digests decide what studies ask for, so that each must be one."""
+    for path in sorted((root / ".cache").glob("*.json")):
+        try:
+            told = json.loads(path.read_bytes()) if not path.is_symlink() else None
+        except (OSError, ValueError, RecursionError):
+            told = None
+        is_digests = path.name == "digests.json"
+        digests = [str(digest) for digest in told.values()] if is_digests and isinstance(told, dict) else []
+        if not isinstance(told, dict) or not all(map(SHA256.fullmatch, digests)):
+            act = f"rm {shlex.quote(str(path))}    # nothing but time is lost"
+            yield Finding("damaged", path.relative_to(root).as_posix(), "is no cache that winsweep writes", act)
+
+
+def _left_over(store: Store) -> Iterator[Finding]:
+    """What is kept of what was set aside or taken away; prune.py offers the first, and nobody needs the rest."""
+    for aside_of in sorted(damage.known(store).values()):
+        found = f"was set aside once: {damage.found_in(aside_of)}"
+        yield Finding("left over", aside_of.relative_to(store.root).as_posix(), cut(found), "prune offers to remove it")
+    for trash in sorted((store.root / ".work").glob("retired-*")):
+        act = f"rm -r {shlex.quote(str(trash))}"
+        yield Finding("left over", trash.relative_to(store.root).as_posix(), "its removal was ended midway", act)
