@@ -7,6 +7,7 @@ import pytest
 from tests.histories import studies
 from tests.histories.test_doors import lose_node, task_and
 from winsweep.slurm import halt, pending_finalizers
+from winsweep.store import liveness
 from winsweep.store.claim import Claim
 
 EDITS = [("three", "one"), ("two", "one"), ("two", "changed"), ("two", "three", "two"), ("one", "two", "one")]
@@ -60,3 +61,15 @@ def test_a_task_that_slurm_put_back_is_made_although_the_old_process_claims_mean
     with begin("one") as world:
         task_and(world, "finetune+collect", lose_node(40), doors)
         assert world.is_finished() and not world.rules.broken
+
+
+@pytest.mark.parametrize("doors", [1, 5, 20])
+def test_a_turn_that_claims_late_does_not_take_a_result_from_the_turn_after_it(begin, doors):
+    """SLURM had lost sight of a node and started the task anew; the old process came to its claim only then, and took
+    the later turn, which lived, for an earlier one that was over.
+    """
+    with begin("one") as world:
+        task_and(world, "prepare", lose_node(40), doors)
+        assert world.is_finished() and not world.rules.broken
+        owner = "n1@7@0.00@slurm-5_3."
+        assert liveness.same_task(f"{owner}0", "slurm-5_3.1") and not liveness.same_task(f"{owner}1", "slurm-5_3.0")
