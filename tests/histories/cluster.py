@@ -1,6 +1,4 @@
-"""A cluster's queue that is pretended: job arrays, dependencies, limits, states; and its commands, by the words that
-SLURM takes and says.
-"""
+"""A pretended cluster's queue: arrays, dependencies, limits, states; and its commands, in the words that SLURM takes."""
 
 import re
 import subprocess
@@ -12,7 +10,7 @@ from tests.histories.actors import Actor
 
 OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 NOBODY = (1, "", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)")
-LIMIT = "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Job violates accounting/QOS policy"
+LIMIT = "sbatch: error: QOSMaxSubmitJobPerUserLimit"
 INVALID = "sbatch: error: Batch job submission failed: Invalid job array specification"
 MIN_AGE_S = 300.0  # that a job which is over is known
 REQUEUED_S = 6.0  # until a job that was put back may begin
@@ -57,7 +55,7 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """finalizer, watchdog, or the stages that it is for."""
+        """What it is for: finalizer, watchdog, or stages."""
         return self.name.split(".")[1]
 
 

@@ -27,7 +27,6 @@ MAINS: dict[str, Callable] = {
 HOSTS = ("n1", "n2", "n3")
 MOST_ROUNDS = 4  # of sweep.py, without faults, after which nothing changes
 MOST_STARTS = 1500  # of tasks until the queue must be empty
-MEMORY = Path("/dev/shm")
 
 
 class World:
@@ -85,8 +84,7 @@ class World:
 
     def prune(self, host: str = "login1") -> Actor:
         def body() -> int:
-            found = pruning.waste([self.opened()])
-            pruning.remove(found)
+            pruning.remove(pruning.waste([self.opened()]))
             return 0
 
         return self.machine.start("prune", host, body)
@@ -95,7 +93,6 @@ class World:
 
     def begin(self, task: Task) -> Actor:
         """SLURM starts a task."""
-        assert task.state == "PENDING"
         host = HOSTS[len(self.machine.actors) % len(HOSTS)]
         told = {"ARRAY_JOB_ID": task.job.id, "ARRAY_TASK_ID": task.index, "PROCID": 0, "NTASKS": 1}
         told |= {"JOB_ID": task.job.id, "RESTART_COUNT": task.restarts}
@@ -109,8 +106,7 @@ class World:
     def ended(self, actor: Actor) -> None:
         task = self.tasks.get(actor)
         if task is not None and task.actor is actor and task.state == "RUNNING":
-            is_well = actor.raised is None and not actor.code
-            self.queue.finish(task, "COMPLETED" if is_well else "FAILED")
+            self.queue.finish(task, "FAILED" if actor.raised or actor.code else "COMPLETED")
         self.rules.ended(actor, task)
 
     def kill(self, actor: Actor, state: str = "FAILED") -> None:
@@ -125,10 +121,9 @@ class World:
         """SLURM has lost sight of a node: the task is put back or over, and its process lives on."""
         self.rules.strays.add(task.actor)
         if requeue:
-            self.queue.put_back(task)
-        else:
-            self.queue.finish(task, "NODE_FAIL")
-            self.rules.hit(task)
+            return self.queue.put_back(task)
+        self.queue.finish(task, "NODE_FAIL")
+        self.rules.hit(task)
 
     def preempt(self, task: Task, grace: int) -> None:
         """SIGTERM, then (after so many doors) SIGKILL; the task is put back, whatever it did."""
@@ -171,8 +166,7 @@ class World:
         key, path = found[n % len(found)]
         self.rules.hurt.add(key)
         if how == "gone":
-            shutil.rmtree(path)
-            return
+            return shutil.rmtree(path)
         file = next(p for p in sorted(path.iterdir()) if p.name in ("made.txt", "results.csv"))
         file.write_text("other" if how == "changed" else "")
 
