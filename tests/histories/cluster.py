@@ -1,4 +1,4 @@
-"""A pretended cluster's queue: arrays, dependencies, limits, states; and its commands, in the words that SLURM takes."""
+"""A pretended cluster's queue: arrays, dependencies, limits, states; and its commands, in words that SLURM takes."""
 
 import re
 import subprocess

@@ -121,9 +121,10 @@ class World:
         """SLURM has lost sight of a node: the task is put back or over, and its process lives on."""
         self.rules.strays.add(task.actor)
         if requeue:
-            return self.queue.put_back(task)
-        self.queue.finish(task, "NODE_FAIL")
-        self.rules.hit(task)
+            self.queue.put_back(task)
+        else:
+            self.queue.finish(task, "NODE_FAIL")
+            self.rules.hit(task)
 
     def preempt(self, task: Task, grace: int) -> None:
         """SIGTERM, then (after so many doors) SIGKILL; the task is put back, whatever it did."""
@@ -160,15 +161,13 @@ class World:
 
     def damage(self, n: int, how: str) -> None:
         """Something published is changed, cut, or taken away."""
-        found = sorted(self.store.published().items())
-        if not found:
-            return
-        key, path = found[n % len(found)]
-        self.rules.hurt.add(key)
-        if how == "gone":
-            return shutil.rmtree(path)
-        file = next(p for p in sorted(path.iterdir()) if p.name in ("made.txt", "results.csv"))
-        file.write_text("other" if how == "changed" else "")
+        if found := sorted(self.store.published().items()):
+            key, path = found[n % len(found)]
+            self.rules.hurt.add(key)
+            file = next(p for p in path.iterdir() if p.name in ("made.txt", "results.csv"))
+            file.write_text("other" if how == "changed" else "")
+            if how == "gone":
+                shutil.rmtree(path)
 
     # -- what is over
 
