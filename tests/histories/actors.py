@@ -36,7 +36,7 @@ class Actor:
     is_dead: bool = False
     is_over: bool = False
     has_exited: bool = False  # by os._exit: dead, and its parent is told
-    is_frozen: bool = False  # SIGSTOP: neither it nor its heartbeat goes on
+    is_suspended: bool = False  # SIGSTOP: neither it nor its heartbeat goes on
     is_deaf: bool = True  # signals wait
     left: int | None = None  # doors until it hands back; None: until it sleeps or ends
     wake_at: float = 0.0
@@ -72,7 +72,7 @@ class Machine:
 
     def run(self, actor: Actor, doors: int | None = None) -> None:
         """Let a process go on for so many doors, or until it sleeps or ends."""
-        if actor.is_over or (actor.is_frozen and not actor.is_dead):
+        if actor.is_over or (actor.is_suspended and not actor.is_dead):
             return
         if not actor.is_dead and actor.wake_at > self.now and (actor.is_deaf or not actor.signals):
             return
@@ -104,7 +104,7 @@ class Machine:
         """The clock goes on, and the heartbeat of each process that lives."""
         self.now += seconds
         for actor in self.actors:
-            if actor.lives and not actor.is_frozen:
+            if actor.lives and not actor.is_suspended:
                 self.beat(actor)
 
     def beat(self, actor: Actor) -> None:
@@ -169,7 +169,7 @@ class Machine:
         while actor.wake_at > self.now:
             self._hand_back(actor)
 
-    def tick(self) -> float:
+    def read_clock(self) -> float:
         self.now += 1e-4
         return self.now
 

@@ -76,7 +76,7 @@ class Queue:
     def live(self) -> list[Task]:
         return [t for job in self.jobs.values() for t in job.tasks.values() if not t.is_over]
 
-    def settle(self) -> None:
+    def resolve(self) -> None:
         """Dependencies looked at, and what is over for long forgotten."""
         changed = True
         while changed:
@@ -108,7 +108,7 @@ class Queue:
 
     def ready(self) -> list[Task]:
         """Tasks that may begin now."""
-        self.settle()
+        self.resolve()
         pending = [t for t in self.live() if t.state == "PENDING" and not t.held and not t.after]
         return [t for t in pending if t.begin <= self.clock.now]
 
@@ -173,7 +173,7 @@ class Queue:
         """What squeue, scontrol, scancel or sinfo answers."""
         if self.is_away:
             return NOBODY
-        self.settle()
+        self.resolve()
         if words[0] == "squeue":
             return self._squeue(words)
         if words[0] == "sinfo":

@@ -63,7 +63,7 @@ def folder() -> Path:
 @contextmanager
 def pretended(machine: Machine, modules: list[ModuleType]) -> Iterator[None]:
     """Inside, code of `modules` sees the machine's clock, processes and signals, and each of its calls is a door."""
-    clock = SimpleNamespace(time=machine.tick, monotonic=machine.tick, sleep=machine.sleep)
+    clock = SimpleNamespace(time=machine.read_clock, monotonic=machine.read_clock, sleep=machine.sleep)
     clock.strftime, clock.localtime, clock.mktime = time.strftime, time.localtime, time.mktime
     real_signal = stopflag.signal
     signals = SimpleNamespace(signal=machine.listen, pthread_sigmask=machine.mask)

@@ -66,7 +66,7 @@ class Rules:
         """While `actor` does a stage's work."""
         assert actor
         if others := [
-            a.name for a in self.at_work.get(key, ()) if a.lives and a not in self.strays and not a.is_frozen
+            a.name for a in self.at_work.get(key, ()) if a.lives and a not in self.strays and not a.is_suspended
         ]:
             self.broken.append(f"doubled: {actor.name} and {', '.join(others)} make {key}")
         if why := retry.failed(history.ends(self.store, key)):

@@ -89,18 +89,18 @@ def two_launchers(world: World, doors: int) -> bool:
     return is_over
 
 
-def frozen_launcher(world: World, doors: int) -> bool:
+def suspended_launcher(world: World, doors: int) -> bool:
     """It is taken for dead, and goes on when another has submitted everything."""
     actor = world.launch()
     world.machine.run(actor, doors)
-    is_over, actor.is_frozen = actor.is_over, True
+    is_over, actor.is_suspended = actor.is_over, True
     world.machine.advance(100)
     other = world.launch("login2")
     for _ in range(9):
         world.machine.run(other)
         world.begin_all()
         world.machine.advance(7)
-    actor.is_frozen = False
+    actor.is_suspended = False
     world.drain()
     return is_over
 
@@ -108,7 +108,7 @@ def frozen_launcher(world: World, doors: int) -> bool:
 CASES: dict[str, Callable[[World, int], bool]] = {
     "launcher killed": killed_launcher,
     "two launchers": two_launchers,
-    "launcher frozen": frozen_launcher,
+    "launcher suspended": suspended_launcher,
     **{
         f"{kind} {name}": lambda world, doors, kind=kind, name=name: task_and(world, kind, OF_TASKS[name], doors)
         for kind, names in (("finetune+collect", OF_TASKS), ("prepare", OF_TASKS), ("finalizer", OF_FINALIZERS))

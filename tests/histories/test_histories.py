@@ -93,9 +93,9 @@ class Histories(RuleBasedStateMachine):
             self.world.kill(actor)
 
     @rule(n=ANY)
-    def freeze(self, n) -> None:
+    def suspend(self, n) -> None:
         if actor := pick(self.lives, n):
-            actor.is_frozen = not actor.is_frozen
+            actor.is_suspended = not actor.is_suspended
             self.world.rules.strays.add(actor)
 
     @rule(n=ANY, requeue=st.booleans())

@@ -199,11 +199,11 @@ class World:
         return len(ready)
 
     def heal(self) -> None:
-        """No more faults: what is frozen goes on, SLURM answers, has room, and holds nothing."""
+        """No more faults: what is suspended goes on, SLURM answers, has room, and holds nothing."""
         self.queue.is_away, self.queue.lost_answers, self.queue.most_submitted = False, 0, 1000
         self.rules.to_raise.clear()
         for actor in self.machine.actors:
-            actor.is_frozen = False
+            actor.is_suspended = False
         for task in self.queue.live():
             task.held = ""
 
