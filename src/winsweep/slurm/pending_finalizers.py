@@ -40,7 +40,9 @@ def told_to(array: Submitted) -> dict:
 
 
 def covers(array: Submitted, workspace: Workspace) -> bool:
-    """Whether an array is a finalizer of this study that sees to all cells of `workspace`."""
+    """Whether an array is a finalizer of this study that sees to all cells of `workspace`, and whose own are all asked
+    for as they were: else it will leave everything to a person.
+    """
     if array.keys != ((key_of(workspace),),):
         return False
     told = told_to(array)
@@ -48,11 +50,38 @@ def covers(array: Submitted, workspace: Workspace) -> bool:
         told["has_table"] == workspace.has_table
         and set(told["cells"]) >= workspace.judged.keys()
         and told["analyses"].keys() >= workspace.analyses.keys()
+        and still_asked(told, workspace) == (set(told["cells"]), told["analyses"].keys())
     )
 
 
+def still_asked(told: Mapping[str, Any], workspace: Workspace) -> tuple[set[str], set[str]]:
+    """Which cells and analyses of those that a finalizer was told of the study's file asks for as it did then."""
+    known = workspace.study.analyses
+    cells = {c for c in told["cells"] if c in workspace.cells and told["asked"].get(c) == _cell_key(workspace, c)}
+    # an analysis whose cell was cancelled is left out by the finalizer, whatever it asks
+    gone = {name for name in told["analyses"] if name in known and known[name].cell.label not in told["cells"]}
+    return cells, gone | {n for n, key in told["analyses"].items() if n in known and key == _analysis_key(workspace, n)}
+
+
+def _cell_key(workspace: Workspace, label: str) -> str:
+    """What stands for a cell now, in this workspace or left out of it; "" for a model that there is not."""
+    if label in workspace.judged:
+        return workspace.judged[label].key
+    cell = workspace.cells[label]
+    if workspace.has_table:
+        return workspace.need("judge", cell.comparison).key
+    return workspace.need("collect", cell.training).key if cell.training else ""
+
+
+def _analysis_key(workspace: Workspace, name: str) -> str:
+    analysis = workspace.study.analyses[name]
+    return (workspace.analyses.get(name) or workspace.need(analysis.stage, analysis.ask)).key
+
+
 def joined(told: Mapping[str, Any], workspace: Workspace, found: Waiting) -> tuple[dict[str, Any], Waiting]:
-    """What a finalizer must know that is to take the place of those that wait for the same, and these."""
+    """What a finalizer must know that is to take the place of those that wait for the same, and these; less what the
+    study's file does not ask for any more.
+    """
     waiting = [
         (array, task)
         for array, task in found
@@ -60,14 +89,13 @@ def joined(told: Mapping[str, Any], workspace: Workspace, found: Waiting) -> tup
         and task.state == "PENDING"
         and told_to(array)["has_table"] == told["has_table"]
     ]
-    known = {cell.label for cell in workspace.study.table.cells}
-    before = [told_to(array) for array, _ in waiting]
-    asks = {c: key for of in before for c, key in of["asked"].items() if c in known and c in of["cells"]} | dict(
-        told["asked"]
-    )
-    analyses = {
-        name: key for of in before for name, key in of["analyses"].items() if name in workspace.study.analyses
-    } | dict(told["analyses"])
+    asks: dict[str, str] = {}
+    analyses: dict[str, str] = {}
+    for before in [told_to(array) for array, _ in waiting]:
+        cells, names = still_asked(before, workspace)
+        asks |= {c: before["asked"][c] for c in sorted(cells)}
+        analyses |= {name: before["analyses"][name] for name in sorted(names)}
+    asks, analyses = asks | dict(told["asked"]), analyses | dict(told["analyses"])
     return {**told, "cells": sorted(asks), "asked": asks, "analyses": analyses}, waiting
 
 

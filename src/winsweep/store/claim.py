@@ -33,7 +33,9 @@ class Claim:
         self.number, self.owner, self.root = number, owner, work
         self.out, self.work = attempt_paths(work, number)
         _inherit(self.work)
-        for old in [*work.glob("out-*"), *work.glob("gone-*"), *(p for p in work.glob("state-*") if p < self.work)]:
+        # not a later attempt's: this one may have been taken over by now
+        before = [p for mine in (self.out, self.work) for p in work.glob(f"{mine.name[:-6]}*") if p < mine]
+        for old in [*before, *work.glob("gone-*")]:
             _discard(old)
         self.out.mkdir()
 

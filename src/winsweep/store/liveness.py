@@ -32,9 +32,11 @@ def node() -> str:
 
 def same_task(name: str, token: str) -> bool:
     """Whether the owner `name` was an earlier turn of the SLURM task that `token` (slurm-ARRAY_TASK.RESTART) is a turn
-    of.
+    of; a later one is not, as a turn of which SLURM has lost sight may go on beside it.
     """
-    return token.startswith("slurm-") and name.rpartition("@")[2].rpartition(".")[0] == token.rpartition(".")[0]
+    (mine, _, turn), (theirs, _, other) = token.rpartition("."), name.rpartition("@")[2].rpartition(".")
+    is_earlier = not (turn.isdigit() and other.isdigit()) or int(other) <= int(turn)
+    return token.startswith("slurm-") and theirs == mine and is_earlier
 
 
 def alive(name: str, heartbeat: Path | None = None, token: str = "") -> bool:
