@@ -41,7 +41,8 @@ class Desk:
         return self.run(
             what,
             sys.executable,
-            str(HERE.with_name("large_ledger.py" if part == "ledger" else "large_inputs.py")),
+        script = HERE.with_name("large_ledger.py" if part == "ledger" else "large_inputs.py")
+        return self.run(what, sys.executable, str(script), part, *map(str, words))
             part,
             *map(str, words),
         )
