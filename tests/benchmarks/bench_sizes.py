@@ -43,9 +43,6 @@ class Desk:
             sys.executable,
         script = HERE.with_name("large_ledger.py" if part == "ledger" else "large_inputs.py")
         return self.run(what, sys.executable, str(script), part, *map(str, words))
-            part,
-            *map(str, words),
-        )
 
     def command(self, what: str, name: str, *words: object, codes: tuple[int, ...] = (0,)) -> str:
         """A command of launch/."""
