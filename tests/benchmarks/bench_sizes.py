@@ -38,9 +38,6 @@ class Desk:
 
     def child(self, what: str, part: str, *words: object) -> str:
         """A part of large_inputs, in the checkout's version."""
-        return self.run(
-            what,
-            sys.executable,
         script = HERE.with_name("large_ledger.py" if part == "ledger" else "large_inputs.py")
         return self.run(what, sys.executable, str(script), part, *map(str, words))
 
