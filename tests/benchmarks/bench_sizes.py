@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve()
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "src"))
-from tests.benchmarks import large_inputs  # noqa: E402
+from tests.benchmarks import large_inputs, large_ledger  # noqa: E402
 from winsweep.store import manifest  # noqa: E402
 
 PARTS = ("rows", "training", "store", "ledger")
@@ -38,7 +38,8 @@ class Desk:
 
     def child(self, what: str, part: str, *words: object) -> str:
         """A part of large_inputs, in the checkout's version."""
-        return self.run(what, sys.executable, str(HERE.with_name("large_inputs.py")), part, *map(str, words))
+        script = HERE.with_name("large_ledger.py" if part == "ledger" else "large_inputs.py")
+        return self.run(what, sys.executable, str(script), part, *map(str, words))
 
     def command(self, what: str, name: str, *words: object, codes: tuple[int, ...] = (0,)) -> str:
         """A command of launch/."""
@@ -127,7 +128,7 @@ def ledger(desks: list[Desk], a: argparse.Namespace) -> None:
     """A ledger of many judgements."""
     at = a.folder / "ledger"
     if not at.exists():
-        large_inputs.write_ledger(at, a.judgements)
+        large_ledger.write_ledger(at, a.judgements)
     size = sum(p.stat().st_size for p in at.rglob("*.jsonl"))
     print(f"a ledger of {a.judgements:,} judgements, {size / 1e6:.0f} MB", flush=True)
     for desk in desks:
