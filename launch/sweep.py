@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import arguments, command_names, inspection, layout, ownership, paths, prefetch, screen, strict
-from winsweep.check import dry, early, room, too_large
+from winsweep.check import dry, left_out, room
 from winsweep.check.room import GpuGb
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.costs import judge_cost
@@ -28,8 +28,6 @@ from winsweep.placement import Cluster
 from winsweep.screen import Detail
 from winsweep.store import disk
 from winsweep.workspace import Workspace, open_workspace
-
-MOST_NAMED = 20  # cells and analyses that are left alone
 
 
 def parser() -> argparse.ArgumentParser:
@@ -98,15 +96,15 @@ def main() -> int:
         refuse_without_queue(a, cluster)
         if a.cancel is None:
             room.refuse_few(cluster.file, workspace.order, cluster.placements)
-        whole = workspace
-        if a.cancel is None and not a.dry_run and not a.emit and not (workspace := told_first(whole, cluster)).judged:
+        whole, starts = workspace, a.cancel is None and not a.dry_run and not a.emit
+        if starts and not (workspace := left_out.told(whole, cluster, gpu_gb(cluster))).judged:
             return 2
-        left_out = int(workspace is not whole)
+        missing = int(workspace is not whole)
         if cluster.kind == "slurm":
             from winsweep.slurm import commands
 
-            return commands.act(workspace, cluster, a, again(a)) or left_out
-        return dry_run(workspace, cluster, a) if a.dry_run else sweep(workspace, a, cluster) or left_out
+            return commands.act(workspace, cluster, a, again(a)) or missing
+        return dry_run(workspace, cluster, a) if a.dry_run else sweep(workspace, a, cluster) or missing
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
@@ -181,32 +179,12 @@ def again(a: argparse.Namespace) -> str:
     return " ".join(filter(None, [command_names.command("run"), study_words(a), shlex.join(words)]))
 
 
-def told_first(workspace: Workspace, cluster: Cluster) -> Workspace:
-    """The workspace of the cells and analyses that nothing known here speaks against; what does is said, so that
-    nothing is spent on the others.
+def gpu_gb(cluster: Cluster) -> GpuGb | None:
+    """Memory of the GPUs that a placement may get, as SLURM or this machine tells; neither is asked before it is. None
+    where there is none.
     """
-    items = workspace.plan(workspace.facts())
-    rows = early.quick(workspace, items)
-    wrong = [f"{r.of}: {r.finding.what}: {r.finding.text}" for r in rows if r.finding.verdict == "problem"]
-    left = early.without(workspace, items, rows)
-    if cluster.kind == "slurm" or gpus.here():
-        left, too_large_lines = too_large.without(left, items, cluster, gpu_gb(cluster))
-        wrong += too_large_lines
-    print("".join(f"error: {line}\n" for line in wrong), end="", file=sys.stderr)
-    if out := [
-        name
-        for of, kept in ((workspace.judged, left.judged), (workspace.analyses, left.analyses))
-        for name in of
-        if name not in kept
-    ]:
-        print(f"left alone until then: {screen.few(out, MOST_NAMED)}", file=sys.stderr)
-    return left
-
-
-def gpu_gb(cluster: Cluster) -> GpuGb:
-    """Memory of the GPUs that a placement may get, as SLURM or this machine tells; neither is asked before it is."""
     if cluster.kind == "local":
-        return lambda placed: room.here()
+        return (lambda placed: room.here()) if gpus.here() else None
     from winsweep.slurm import machines
 
     return machines.gpu_gb()

@@ -1,0 +1,33 @@
+"""What a run leaves out before anything starts, and what is said of it."""
+
+import sys
+
+from winsweep import screen
+from winsweep.check import early, too_large
+from winsweep.check.room import GpuGb
+from winsweep.placement import Cluster
+from winsweep.workspace import Workspace
+
+MOST_NAMED = 20  # cells and analyses that are left alone
+
+
+def told(workspace: Workspace, cluster: Cluster, gpu_gb: GpuGb | None) -> Workspace:
+    """The workspace of the cells and analyses that nothing known here speaks against; what does is said, so that
+    nothing is spent on the others. `gpu_gb`: see too_large; None where there is no GPU.
+    """
+    items = workspace.plan(workspace.facts())
+    rows = early.quick(workspace, items)
+    wrong = [f"{r.of}: {r.finding.what}: {r.finding.text}" for r in rows if r.finding.verdict == "problem"]
+    left = early.without(workspace, items, rows)
+    if gpu_gb:
+        left, too_large_lines = too_large.without(left, items, cluster, gpu_gb)
+        wrong += too_large_lines
+    print("".join(f"error: {line}\n" for line in wrong), end="", file=sys.stderr)
+    if out := [
+        name
+        for of, kept in ((workspace.judged, left.judged), (workspace.analyses, left.analyses))
+        for name in of
+        if name not in kept
+    ]:
+        print(f"left alone until then: {screen.few(out, MOST_NAMED)}", file=sys.stderr)
+    return left
