@@ -87,5 +87,5 @@ def test_status_says_where_batches_are(tmp_path):
     assert "a batch without an answer yet: 0 of 20 answered, asked for, since" in batch_lines.lines(workspace)[1]
     batch_records.update(folder, dataclasses.replace(first, over="completed"))
     assert len(batch_lines.lines(workspace)) == 1 and not (folder / f"{'a' * 32}.keys").exists()
-    (folder / "c.json").write_text("[" * 99999)
+    (folder / f"{'c' * 32}.json").write_text("[" * 99999)
     assert "found no batch in it" in batch_lines.lines(workspace)[0]

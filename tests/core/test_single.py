@@ -206,7 +206,7 @@ def test_what_a_person_took_out_is_left_to_sweep_py_to_say(tmp_path):
     (tmp_path / "empty.yaml").write_text("# nothing\n")
     assert single.read_told(tmp_path / "empty.yaml") == {}
     (tmp_path / "torn.yaml").write_text("name: [")
-    with pytest.raises(BadStudy, match=r"torn\.yaml: not YAML"):
+    with pytest.raises(BadStudy, match=r"torn\.yaml:1: not YAML"):
         single.read_told(tmp_path / "torn.yaml")
 
 

@@ -34,8 +34,11 @@ class Claim:
         self.out, self.work = attempt_paths(work, number)
         _inherit(self.work)
         # not a later attempt's: this one may have been taken over by now
-        before = [p for mine in (self.out, self.work) for p in work.glob(f"{mine.name[:-6]}*") if p < mine]
-        for old in [*before, *work.glob("gone-*")]:
+        outs, states = (
+            [p for p in work.glob("out-*") if p <= self.out],
+            [p for p in work.glob("state-*") if p < self.work],
+        )
+        for old in [*outs, *states, *work.glob("gone-*")]:
             _discard(old)
         self.out.mkdir()
 
