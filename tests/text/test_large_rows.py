@@ -30,15 +30,20 @@ NUM, CHARACTERS, ALLOWED = 20_000, 3_000, 30 << 20  # rows of 60 MB in all, and 
 def prepared(out: Path, params: dict, files: dict, inputs: dict) -> tuple[int, int]:
     """Rows that the stage gives, and the peak of its resident memory in bytes."""
     out.mkdir()
-    call = [sys.executable, "-c", CHILD, str(out), json.dumps([params, files, inputs])]
+    said, peak = run(CHILD, str(out), json.dumps([params, files, inputs]))
+    return int(said), peak
+
+
+def run(code: str, *words: str) -> tuple[str, int]:
+    """What a program prints, and the peak of its resident memory in bytes."""
     env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    process = subprocess.Popen(call, stdout=subprocess.PIPE, text=True, env=env)
+    process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True, env=env)
     said = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     process.stdout.close()
     assert process.returncode == 0
-    return int(said), used.ru_maxrss * 1024
+    return said, used.ru_maxrss * 1024
 
 
 def source(path: Path, num: int, **told: object) -> tuple[dict, dict, dict]:
@@ -68,3 +73,30 @@ def test_memory_does_not_grow_with_the_rows_of_a_mix(tmp_path):
     few, peak_of_few = prepared(tmp_path / "few", mix, {}, inputs)
     many, peak = prepared(tmp_path / "many", mix, {}, dict.fromkeys(inputs, str(tmp_path / "one")))
     assert (num, few, many) == (NUM, 200, 2 * NUM) and peak < peak_of_few + ALLOWED
+
+
+STUDY = """\
+name: s
+models: {toy0: {pretrain: {corpus: toy, seed: 0}}}
+tasks: {a: {from: jsonl, path: rows.jsonl}}
+seeds: [1]
+recipe: {lr: 3.0e-4, epochs: 1, global_batch: 16, max_tokens: 256}
+instructions: {from: toy}
+decoding: {max_new_tokens: 48}
+compare: {judge: reference_overlap, reference: {task: a}}
+"""
+OPEN = """
+import sys
+from pathlib import Path
+from winsweep.workspace import open_workspace
+open_workspace(*map(Path, sys.argv[1:]))
+"""
+
+
+def test_a_study_of_many_rows_is_opened_in_the_memory_of_few(tmp_path):
+    peaks = []
+    for num in (100, NUM):
+        source(tmp_path / "rows.jsonl", num)
+        (tmp_path / "s.yaml").write_text(STUDY)
+        peaks.append(run(OPEN, str(tmp_path / "s.yaml"), str(tmp_path / "runs"))[1])
+    assert peaks[1] < peaks[0] + ALLOWED

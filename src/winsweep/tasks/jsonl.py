@@ -29,6 +29,8 @@ SINCE = rb"input|system|history|weight|train|tool_calls|function_call|tools|func
 SPELLED = rb"(?:<|\\u003[cC])(?:\\?/?s|unk|pad|eos|bos|\|[A-Za-z0-9_]+\||(?:start|end)_of_turn)(?:>|\\u003[eE])"
 IN_JSON = re.compile(rb'(?<!\\)"(?:' + SINCE + rb')"\s*:\s*+(?!""|null|\[\]|1[,}\s]|true)|' + SPELLED)
 IN_HEADER = re.compile(rb'(?:^|[,\t"])(?:' + SINCE + rb')(?:[",\t\r\n]|$)')
+IN_PARQUET, IN_TEXT = re.compile(rb"[^A-Za-z_](?:" + SINCE + rb")[^A-Za-z_]"), re.compile(SPELLED)
+PIECE = 1 << 22  # bytes of lines that are looked at together
 PATH_HELP = "add path: FILE (.jsonl, .json, .csv, .tsv or .parquet, each also with .gz)"
 
 
@@ -58,14 +60,17 @@ def reads_anew(path: Path) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _reads_anew(path: Path, size: int, mtime_ns: int) -> bool:
-    content = path.read_bytes()
-    if path.suffix == ".parquet":
-        return bool(
-            re.search(rb"[^A-Za-z_](?:" + SINCE + rb")[^A-Za-z_]", content[-65536:]) or re.search(SPELLED, content)
-        )
-    if path.suffix == ".csv":
-        return bool(IN_HEADER.search(content.partition(b"\n")[0]) or re.search(SPELLED, content))
-    return bool(IN_JSON.search(content))
+    with open(path, "rb") as file:
+        if path.suffix == ".csv" and IN_HEADER.search(file.readline().removesuffix(b"\n")):
+            return True
+        file.seek(0)
+        if path.suffix not in (".csv", ".jsonl"):
+            pieces: Iterable[bytes] = [file.read()]
+        else:  # what is looked for lies within one line
+            pieces = iter(lambda: b"".join(file.readlines(PIECE)), b"")
+        if path.suffix == ".parquet":
+            return any(IN_PARQUET.search(piece[-65536:]) or IN_TEXT.search(piece) for piece in pieces)
+        return any((IN_TEXT if path.suffix == ".csv" else IN_JSON).search(piece) for piece in pieces)
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
