@@ -8,6 +8,7 @@ The file is a zip with RO-Crate metadata. It names no host, user, account or fol
 
 import argparse
 import re
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -64,12 +65,12 @@ def main() -> int:
         return 1
     for why, num in sorted(Counter(done.left_out.values()).items()):
         print(screen.printable(f"records alone of {num:,} results ({why})"))
-    for name in done.local_left_out:
-        print(screen.printable(f"left out: {name}; its sha256 is in (--with-data or --with-weights puts it in)"))
+    for name, option in done.local_left_out.items():
+        print(screen.printable(f"left out: {name}; its sha256 is in ({option} puts it in)"))
     if done.num_missing:
         print(f"not there: {done.num_missing:,} results that the study asks for")
     print(f"archived: {done.num_whole:,} results in {done.file}, {done.file.stat().st_size / 1e6:,.1f} MB")
-    print(f"then:     {command('reproduce')} {done.file.name}, on any machine", flush=True)
+    print(f"then:     {command('reproduce')} {shlex.quote(str(done.file))}, on any machine", flush=True)
     return 0
 
 

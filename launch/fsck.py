@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import paths, screen
+from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.fsck import whole
 from winsweep.fsck.finding import KINDS
@@ -49,19 +50,19 @@ def main() -> int:
     a = parser().parse_args()
     try:
         store = Store(a.store)
-        store.refuse_absent()
+        store.refuse_absent(f"{command('fsck')} DIR")
         checked = whole.check(store, a.threads or cores(), progress())
         print(as_json(store, checked) if a.json else "\n".join(lines(store, checked, a.verbose)), flush=True)
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
-    except OSError as e:
-        print(f"error: {e}; the store could not be read to its end", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         return screen.nobody_reads()
+    except OSError as e:
+        print(f"error: {e}; the store could not be read to its end", file=sys.stderr)
+        return 2
     return 0 if checked.is_sound else 1
 
 

@@ -50,11 +50,12 @@ def main() -> int:
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
-    except OSError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         return screen.nobody_reads()
+    except OSError as e:
+        said = f"{e.filename or a.archive}: {e.strerror or e}; an archive to read and a directory to write are legal"
+        print(f"error: {screen.printable(said)}; name others", file=sys.stderr)
+        return 2
 
 
 def reproduce(archive: Path, to: Path | None, store: Path | None, is_fresh: bool, trusts: bool) -> int:

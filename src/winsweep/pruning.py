@@ -32,19 +32,29 @@ def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProx
     wanted = {a.key for h in workspaces for a in closure(h.wanted)}
     needed = {i.artifact.key for h in workspaces for i in h.plan(h.facts())}
     transient = {name for name, module in workspaces[0].need.stages.items() if getattr(module, "TRANSIENT", False)}
-    found = []
-    for key, path in store.published().whole().items():
+    found, made, users = [], store.published().whole(), _users(workspaces)
+    for key, path in made.items():
         if key in kept and key not in wanted:
             continue
         if key not in wanted:
             found.append(Waste(path, size(path), "no study named here asks for it"))
-        elif key.partition("/")[0] in transient and key not in needed:
+        elif key.partition("/")[0] in transient and key not in needed and users[key] <= made.keys():
             found.append(Waste(path, size(path), "its model is collected"))
     found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
     for key, left in sorted(untidy(store.root).items()):
         states = [links.inside(store.root, store.work(key) / n) for n in sorted(left) if n.startswith("state-")]
         if states and key not in wanted and key not in kept and store.holder(key, workspaces[0].alive(key)) is None:
             found += [Waste(at, size(at), "state of an attempt at what no study named here asks for") for at in states]
+    return found
+
+
+def _users(workspaces: Sequence[Workspace]) -> dict[str, set[str]]:
+    """Of each key that the studies want, those that are made from it. One that was set aside may be wanted again."""
+    found: dict[str, set[str]] = {}
+    for a in {a.key: a for h in workspaces for a in closure(h.wanted)}.values():
+        found.setdefault(a.key, set())
+        for i in a.inputs.values():
+            found.setdefault(i.key, set()).add(a.key)
     return found
 
 

@@ -14,6 +14,7 @@ import pytest
 from tests.store import finished_store
 from tests.validation.test_shown import made_card
 from winsweep.archive import incoming, packing, public
+from winsweep.archive.study_copy import copy_of
 from winsweep.errors import BadStudy, Damaged
 from winsweep.fsck import whole as fsck
 from winsweep.store import manifest
@@ -94,6 +95,18 @@ def test_absolute_paths_and_extended_studies_become_one_file_beside_its_data(mad
     with zipfile.ZipFile(done.file) as archive:
         text = archive.read("study/study.yaml").decode()
     assert "path: files/rows.jsonl" in text and "extends" not in text and str(tmp_path) not in text
+
+
+def test_paths_that_a_study_names_relatively_have_other_names_in_the_report(made, tmp_path):
+    (tmp_path / "private data").mkdir()
+    shutil.copy(made.study.path.parent / "rows.jsonl", tmp_path / "private data/rows.jsonl")
+    (tmp_path / "study.yaml").write_text(finished_store.TEXT.replace("rows.jsonl", "'private data/rows.jsonl'"))
+    typed = copy_of(open_workspace(tmp_path / "study.yaml", finished_store.copied(made, tmp_path / "runs"))).typed
+    assert typed == {"private data/rows.jsonl": "files/rows.jsonl"}
+    names = {**typed, "alice/study.yaml": "study.yaml", "own": "never"}
+    told = {"study": ["path: 'private data/rows.jsonl'"], "own": "type: validate --study alice/study.yaml"}
+    found = {"study": ["path: 'files/rows.jsonl'"], "own": "type: validate --study study.yaml"}
+    assert public.replaced(told, names) == found
 
 
 def test_what_looks_like_a_key_of_a_service_is_refused(made, tmp_path):

@@ -133,6 +133,16 @@ def test_what_was_cut_off_or_flipped_is_refused_or_does_no_harm(bare, made, tmp_
             assert whole_store.check(store, 1).findings == [] and store.published().keys() <= sound
 
 
+@pytest.mark.parametrize("begin", ["results/kept.csv", "records/finetune/", "ro-crate-metadata.json", "keys.jsonl"])
+def test_a_file_that_was_edited_is_refused_also_where_it_is_not_unpacked(begin, bare, tmp_path):
+    def edit(files: dict) -> None:
+        name = min(n for n in files if n.startswith(begin))
+        files[name] = bytes([files[name][0] ^ 1]) + files[name][1:]
+
+    path = rewritten(bare, tmp_path / "a.zip", edit, relist=False)
+    refused(path, tmp_path / "to", "found another size or sha256 than its list says")
+
+
 def test_a_file_that_no_list_names_is_refused(whole, tmp_path):
     path = rewritten(whole, tmp_path / "a.zip", lambda files: files.update({"study/more": b"x"}), relist=False)
     refused(path, tmp_path / "to", "is not both in archive.json and in the archive")

@@ -15,6 +15,7 @@ from tests.store import damages, finished_store
 from winsweep.errors import NewerStore
 from winsweep.fsck import published, whole
 from winsweep.fsck.finding import Finding
+from winsweep.pruning import waste
 from winsweep.store import damage, liveness, manifest
 from winsweep.store.store import Store
 from winsweep.workspace import Workspace, open_workspace
@@ -86,6 +87,24 @@ def test_a_damaged_result_is_told_with_its_cell_its_study_and_the_command(copy, 
     aside = damage.known(again.store)
     assert list(aside) == [f"judge/{path.name[-12:]}"]  # as an attempt would have set it aside
     assert [f.kind for f in checked(copy)] == ["left over"]
+
+
+def test_what_was_set_aside_before_is_not_set_aside_into_itself(copy):
+    (path,) = copy.glob("judge/a.own.s2-*")
+    (copy / f".work/damaged-judge-{path.name}").mkdir()
+    (path / "annotations.json").write_text("[]")
+    (one,) = [f for f in checked(copy) if f.kind == "damaged"]
+    assert one.keep_others == "" and one.act.startswith("rm -r ")
+
+
+def test_prune_keeps_the_checkpoint_of_a_model_that_was_set_aside(copy, made):
+    (path,) = copy.glob("collect/a.own.s2-*")
+    (path / "model.safetensors").write_text("x")
+    (one,) = checked(copy)
+    subprocess.run(shlex.split(one.keep_others), check=True)
+    again = open_workspace(made.study.path, copy)
+    found = {w.path.parent.name + "/" + w.path.name.rpartition("-")[0] for w in waste([again])}
+    assert "finetune/a.own.s1" in found and "finetune/a.own.s2" not in found
 
 
 def test_the_command_says_what_to_type_and_its_code_tells(copy, made):

@@ -56,7 +56,9 @@ class Brought:
 
 @contextmanager
 def read(path: Path) -> Iterator[Archive]:
-    """The archive at `path`. BadData for one that no winsweep wrote, or a later one; OSError as of the disk."""
+    """The archive at `path`, each file but those of whole results checked by its digest. BadData for one that no
+    winsweep wrote, or a later one; OSError as of the disk.
+    """
     with opened(path) as reader:
         told = _json(reader, LIST, MOST_LIST)
         if not isinstance(told, dict) or type(told.get("format")) is not int:
@@ -72,6 +74,8 @@ def read(path: Path) -> Iterator[Archive]:
             raise BadData(f"{path}: {min(odd)!a}: is not both in {LIST} and in the archive; {LEGAL}")
         if wrong := [n for n, entry in files.items() if reader.files[n].file_size != entry["size"]]:
             raise BadData(f"{path}: {wrong[0]!a}: has another size than {LIST} says; {LEGAL}")
+        for name in (n for n in files if not n.startswith(f"{WHOLE}/")):  # those are checked as they are published
+            reader.check(name, files[name])
         yield Archive(reader, study, told, files, tuple(_asked(reader, path)))
 
 

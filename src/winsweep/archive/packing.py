@@ -38,7 +38,7 @@ class Packed:
     file: Path
     num_whole: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
-    local_left_out: tuple[str, ...] = ()
+    local_left_out: dict[str, str] = field(default_factory=dict)  # to the option that puts it in
     num_missing: int = 0  # results of the study that are not there
 
 
@@ -93,12 +93,12 @@ class _Choice:
 
 def _fill(
     writer: Writer, workspace: Workspace, copy: StudyCopy, choice: _Choice, licence: str
-) -> tuple[int, dict[str, str], tuple[str, ...], int]:
+) -> tuple[int, dict[str, str], dict[str, str], int]:
     published, private = workspace.store.published(), _private(workspace)
     left_out: dict[str, str] = {}
     made: list[dict[str, Any]] = []
     local = _study(writer, copy, choice)
-    for source, name in _results(workspace, private):
+    for source, name in _results(workspace, copy, private):
         writer.add(name, source)
     for path in _cards(workspace):
         writer.add(f"{CARDS}/{path.parent.name}/{path.name}", path)
@@ -126,7 +126,8 @@ def _fill(
         "files": dict(writer.entries),
     }
     writer.add(LIST, _json(told))
-    lacking = tuple(name for name, about in local.items() if not about["is_in"])
+    options = {name: "--with-weights" if about["is_folder"] else "--with-data" for name, about in local.items()}
+    lacking = {name: option for name, option in options.items() if not local[name]["is_in"]}
     return len(there) - len(left_out), left_out, lacking, len(workspace.order) - len(there)
 
 
@@ -151,18 +152,18 @@ def _cards(workspace: Workspace) -> Iterator[Path]:
         yield card.place(workspace.store.root, judge_of(a), a.plain_params["identity"])
 
 
-def _results(workspace: Workspace, private: Sequence[bytes]) -> Iterator[tuple[Path | bytes, str]]:
+def _results(workspace: Workspace, copy: StudyCopy, private: Sequence[bytes]) -> Iterator[tuple[Path | bytes, str]]:
     """The tables and figures that people read, and the report without texts."""
     folder, name = workspace.store.root / "results", workspace.study.name
     if folder.is_dir() and not folder.is_symlink():
         for path in sorted(links.refuse(p) for p in folder.glob(f"{name}.*")):
             if path.suffix in (".csv", ".json", ".svg") and path.is_file() and not _has(path, private):
                 yield path, f"{RESULTS}/{path.name}"
-    if page := _report(workspace, private):
+    if page := _report(workspace, copy, private):
         yield page, f"{RESULTS}/{name}.html"
 
 
-def _report(workspace: Workspace, private: Sequence[bytes]) -> bytes:
+def _report(workspace: Workspace, copy: StudyCopy, private: Sequence[bytes]) -> bytes:
     """The report without texts as of the last result; nothing where nothing is judged, or where it fails."""
     published = workspace.store.published()
     if not workspace.has_table or not any(a.key in published for a in workspace.judged.values()):
@@ -173,7 +174,8 @@ def _report(workspace: Workspace, private: Sequence[bytes]) -> bytes:
         from winsweep.report.contents import contents
 
         found = files.without_texts(contents(workspace)) | {"made": max(dates)}
-        text = page.page(found, None, "").encode()
+        typed = {**copy.typed, str(workspace.study.path): FILE}
+        text = page.page(public.replaced(found, typed), None, "").encode()
     except Exception:  # whatever it is: an archive without a page is one
         return b""
     for folder in private:

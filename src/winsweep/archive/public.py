@@ -32,3 +32,15 @@ def cleaned(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [cleaned(inner) for inner in value]
     return FOLDERS.sub("…/", value) if isinstance(value, str) else value
+
+
+def replaced(value: Any, names: Mapping[str, str]) -> Any:
+    """`value` (JSON types) with other names for paths in its texts; one without a folder stays."""
+    if isinstance(value, Mapping):
+        return {name: replaced(inner, names) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [replaced(inner, names) for inner in value]
+    if isinstance(value, str):
+        for name in sorted(names, key=len, reverse=True):
+            value = value.replace(name, names[name]) if "/" in name else value
+    return value

@@ -29,6 +29,7 @@ class StudyCopy:
     text: str
     code: Mapping[str, tuple[Path, str]]  # tasks/NAME.py, judges/NAME.py
     local: Mapping[str, tuple[Path, str]]  # files/NAME: data and models
+    typed: Mapping[str, str]  # paths as the study names them, to their place
 
 
 def copy_of(workspace: Workspace) -> StudyCopy:
@@ -47,13 +48,15 @@ def copy_of(workspace: Workspace) -> StudyCopy:
             place = f"{FILES}/{path.name}"
             local[f"{FILES}/{sha256[:8]}-{path.name}" if place in local else place] = path, sha256
     places = {path: place for place, (path, _) in local.items()}
-    text = yaml.safe_dump(_values(read_extended(study.path), places), sort_keys=False, allow_unicode=True, width=100)
+    typed: dict[str, str] = {}
+    values = _values(read_extended(study.path), places, typed)
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
     if found := SECRET.search(text) or USER_OF_URL.search(text):
         raise BadStudy(
             f"{study.path}: found what looks like a key of a service, {found[0][:6]}…; an archive is for others; keys "
             f"belong into the environment: take it out"
         )
-    copy = StudyCopy(text, code, local)
+    copy = StudyCopy(text, code, local, typed)
     _refuse_unlike(workspace, copy)
     return copy
 
@@ -62,15 +65,17 @@ def _is_code(path: Path) -> bool:
     return path.suffix == ".py" and path.parent.name in (plugins.TASKS.folder.name, plugins.JUDGES.folder.name)
 
 
-def _values(node: Node, places: Mapping[Path, str]) -> Any:
-    """Plain values of a study, each path of a local file as its place in the archive."""
+def _values(node: Node, places: Mapping[Path, str], typed: dict[str, str]) -> Any:
+    """Plain values of a study, each path of a local file as its place in the archive; `typed` gets what they were."""
     if isinstance(node.value, dict):
-        return {name: _values(value, places) for name, value in node.value.items()}
+        return {name: _values(value, places, typed) for name, value in node.value.items()}
     if isinstance(node.value, list):
-        return [_values(value, places) for value in node.value]
+        return [_values(value, places, typed) for value in node.value]
     if isinstance(node.value, str) and places and "\0" not in node.value:
         told = os.path.realpath(Path(node.file).parent / os.path.expanduser(node.value))
-        return places.get(Path(told), node.value)
+        if place := places.get(Path(told)):
+            typed[node.value] = place
+            return place
     return node.value
 
 

@@ -5,7 +5,7 @@ import os
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -87,12 +87,19 @@ class Reader:
 
     def extract(self, name: str, to: Path, want: dict) -> None:
         """Put a file at `to`, which must not be there; BadData unless size and sha256 are those of `want`."""
-        digest, size = hashlib.sha256(), 0
         with open(to, "xb") as out:
-            for piece in self.pieces(name):
-                size += len(piece)
-                digest.update(piece)
-                out.write(piece)
+            self._take(name, want, out.write)
+
+    def check(self, name: str, want: dict) -> None:
+        """BadData unless size and sha256 of a file are those of `want`."""
+        self._take(name, want, lambda piece: None)
+
+    def _take(self, name: str, want: dict, use: Callable[[bytes], object]) -> None:
+        digest, size = hashlib.sha256(), 0
+        for piece in self.pieces(name):
+            size += len(piece)
+            digest.update(piece)
+            use(piece)
         if {"size": size, "sha256": digest.hexdigest()} != want:
             raise self._error(name, "another size or sha256 than its list says")
 

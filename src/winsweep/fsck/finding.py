@@ -52,6 +52,10 @@ def run(root: Path, study: str) -> str:
 
 
 def aside(root: Path, name: str, prefix: str) -> str:
-    """The command that sets it aside as an attempt does that finds it damaged: what was made from it stays."""
+    """The command that sets it aside as an attempt does that finds it damaged: what was made from it stays. None where
+    one was set aside before.
+    """
     target = root / ".work" / f"{prefix}{name.replace('/', '-')}"
-    return f"mv {shlex.quote(str(root / name))} {shlex.quote(str(target))}"
+    if target.exists():
+        return ""
+    return f"mv -T {shlex.quote(str(root / name))} {shlex.quote(str(target))}"

@@ -37,11 +37,9 @@ def set_aside(store: Store, path: Path, found: str) -> MissingInput:
 def known(store: Store) -> dict[str, Path]:
     """Key to the folder of everything that was ever set aside and is still kept."""
     try:
-        return {
-            _key(e.name): Path(e.path)
-            for e in os.scandir(store.root / ".work")
-            if e.name.startswith(PREFIX) and e.is_dir(follow_symlinks=False)
-        }
+        with os.scandir(store.root / ".work") as there:
+            aside = [e for e in there if e.name.startswith(PREFIX) and e.is_dir(follow_symlinks=False)]
+            return {_key(e.name): Path(e.path) for e in aside}
     except FileNotFoundError:
         return {}
 

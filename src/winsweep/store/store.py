@@ -31,15 +31,15 @@ class Store:
         """From now on these are looked for by the names that a study gives them."""
         self.called |= {a.key: a.name for a in artifacts}
 
-    def refuse_absent(self) -> None:
-        """NotFound where nothing was ever made: a name that is mistyped makes no store."""
+    def refuse_absent(self, how: str = "--store DIR") -> None:
+        """NotFound where nothing was ever made: a name that is mistyped makes no store. `how`: what names another."""
         if not (self.root / "store.json").is_file():
             beside = self.root.parent
             names = sorted(p.parent.name for p in beside.glob("*/store.json")) if beside.is_dir() else []
             there = f"; {beside} has {', '.join(names)}" if names else ""
             raise NotFound(
-                f"--store: no store in {self.root}, so nothing was run there yet{there}; name another by "
-                f"--store DIR, or run the study first"
+                f"{how.removesuffix(' DIR')}: no store in {self.root}, so nothing was run there yet{there}; name "
+                f"another by {how}, or run the study first"
             )
 
     def open(self, is_made: bool = False) -> "Store":

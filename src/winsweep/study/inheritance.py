@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from winsweep import paths, strict
+from winsweep.errors import BadStudy
 from winsweep.strict import Node
 from winsweep.yaml_nodes import overlay, read_yaml
 
@@ -24,5 +25,10 @@ def read_extended(path: Path, over: tuple[Path, ...] = ()) -> Node:
         raise at.error(f"{base} extends this file", "a study that extends no other must be at the end")
     if len(files) > MOST_FILES:
         raise at.error(f"found {len(files)} files that extend each other", f"{MOST_FILES} are legal", "join some")
-    below = read_extended(base, files)
+    try:
+        below = read_extended(base, files)
+    except BadStudy as e:
+        if base.exists():
+            raise
+        raise BadStudy(f"{at.file}:{at.line}: extends: {e}") from None
     return overlay(below, Node({k: v for k, v in given.items() if k != "extends"}, root.file, root.line, root.path))
