@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.histories import studies
+from tests.histories import studies, test_histories
 from tests.histories.test_doors import lose_node, task_and
 from winsweep.slurm import halt, pending_finalizers
 from winsweep.store import liveness
@@ -73,3 +73,47 @@ def test_a_turn_that_claims_late_does_not_take_a_result_from_the_turn_after_it(b
         assert world.is_finished() and not world.rules.broken
         owner = "n1@7@0.00@slurm-5_3."
         assert liveness.same_task(f"{owner}0", "slurm-5_3.1") and not liveness.same_task(f"{owner}1", "slurm-5_3.0")
+
+
+# of a launcher with --watch, 29 steps
+EDITED_WHILE_WATCHED = (
+    ("begin", dict(doors=12, study="one")),
+    ("all_go_on", dict(seconds=7.0)),
+    ("prune", dict(doors=None)),
+    ("damage", dict(how="cut", n=87)),
+    ("damage", dict(how="gone", n=60)),
+    ("prune", dict(doors=72)),
+    ("start", dict(doors=4, n=81)),
+    ("prune", dict(doors=101)),
+    ("sweep", dict(doors=None, host="login2", retry=False)),
+    ("edit", dict(study="two")),
+    ("start", dict(doors=7, n=82)),
+    ("start", dict(doors=21, n=71)),
+    ("all_go_on", dict(seconds=0.0)),
+    ("watch", dict(doors=48)),
+    ("scancel", dict(is_whole=False, n=83)),
+    ("damage", dict(how="cut", n=18)),
+    ("forget", dict()),
+    ("forget", dict()),
+    ("start", dict(doors=None, n=43)),
+    ("all_go_on", dict(seconds=7.0)),
+    ("sweep", dict(doors=5, host="login1", retry=False)),
+    ("start", dict(doors=92, n=96)),
+    ("edit", dict(study="three")),
+    ("prune", dict(doors=None)),
+    ("damage", dict(how="cut", n=98)),
+    ("edit", dict(study="changed")),
+    ("sweep", dict(doors=6, host="login2", retry=True)),
+    ("damage", dict(how="cut", n=97)),
+    ("slurm", dict(is_away=True, lost=1)),
+    ("sweep", dict(doors=70, host="login1", retry=True)),
+)
+
+
+def test_a_launcher_that_watches_a_study_as_it_was_before_an_edit_ends(begin):
+    """Its finalizers found the study edited and left it to a person; it found no table and sent another, for ever."""
+    test_histories.BEGIN[:] = [begin]
+    history = test_histories.Histories()
+    for name, words in EDITED_WHILE_WATCHED:
+        getattr(history, name)(**words)
+    history.teardown()

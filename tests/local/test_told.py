@@ -52,13 +52,13 @@ def test_an_error_of_ours_is_one_line_and_leads(bench):
     assert lines[-1].startswith("application: ") and lines[-1].removeprefix("application: ") in lines[1]
 
 
-def test_an_unexpected_error_keeps_its_traceback_and_ends_with_the_line(capfd):
+def test_an_unexpected_error_keeps_its_traceback_and_ends_with_the_line(capfd, tmp_path):
     from winsweep.attempt.endings import say_why
 
     try:
         [][1]  # noqa: PLE0643  # as a mistake of ours would
     except IndexError as e:
-        say_why(e)
+        say_why(e, tmp_path)
     said = capfd.readouterr().err.splitlines()
     assert said[0].startswith("Traceback") and said[-1] == "application: IndexError: list index out of range"
 

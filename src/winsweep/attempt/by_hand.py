@@ -16,6 +16,7 @@ def main(path: Path) -> None:
     """Run the attempt that a file describes and exit with its code: one rank here, several as children of this one."""
     try:
         spec = specs.read(paths.checked(path, "SPEC.json"))
+        Store(Path(spec.store)).open()  # a person may name a new one
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         sys.exit(2)

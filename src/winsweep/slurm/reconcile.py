@@ -122,12 +122,14 @@ def submit_missing(
         print("\n".join(said), flush=True)
         seen = look(workspace, own_job)
     todo = planned(workspace, seen.items, cluster)
-    now = halt.advanced(workspace, before) if todo or before is None else before
+    is_settled = is_in_order(workspace, seen) if seen.finalizer else not needs_finalizer(workspace, seen, own_job)
+    now = before if before and is_settled and not todo else halt.advanced(workspace, before)
     if before and any(i.begin for i in seen.items):  # for a batch: nothing is finished meanwhile, and nothing is wrong
         now = replace(now, idle=min(now.idle, before.idle))
-    if now.is_over:
-        todo = [] if seen.finalizer else halt.halted(workspace, todo)
-    if not todo and (is_in_order(workspace, seen) if seen.finalizer else not needs_finalizer(workspace, seen, own_job)):
+    if now.is_over:  # nor is a finalizer sent alone, over and over
+        todo = [] if seen.finalizer or not todo else halt.halted(workspace, todo)
+        is_settled = is_settled or not is_on_its_way(workspace, seen)
+    if not todo and is_settled:
         return replace(seen, chain_progress=now)
     sent = Submission(workspace, cluster, own_job, seen.tasks, now, stays).send(todo, seen.finalizer)
     watchdog.ensure(
@@ -154,9 +156,11 @@ def needs_finalizer(workspace: Workspace, seen: Look, own_job: str) -> bool:
     """Whether somebody must look again: results are on their way, or (but a finalizer has just tried that) the table is
     missing.
     """
-    return not seen.queued.keys().isdisjoint(a.key for a in workspace.order) or (
-        not own_job and table_is_missing(workspace, seen.items)
-    )
+    return is_on_its_way(workspace, seen) or (not own_job and table_is_missing(workspace, seen.items))
+
+
+def is_on_its_way(workspace: Workspace, seen: Look) -> bool:
+    return not seen.queued.keys().isdisjoint(a.key for a in workspace.order)
 
 
 def planned(workspace: Workspace, items: Sequence[Item], cluster: Cluster, asks: bool = False) -> list[Array]:
