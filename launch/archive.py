@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
@@ -19,6 +20,9 @@ from winsweep import arguments, paths, screen
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.workspace import open_workspace
+
+if TYPE_CHECKING:
+    from winsweep.archive.packing import Packed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,6 +67,15 @@ def main() -> int:
     except OSError as e:
         print(f"error: {e}; nothing was left there; free some room, or name another file", file=sys.stderr)
         return 1
+    try:
+        say(done)
+    except BrokenPipeError:  # the archive is there all the same
+        return screen.nobody_reads()
+    return 0
+
+
+def say(done: "Packed") -> None:
+    """What is in the archive, what is not, and what comes next."""
     for why, num in sorted(Counter(done.left_out.values()).items()):
         print(screen.printable(f"records alone of {num:,} results ({why})"))
     for name, option in done.local_left_out.items():
@@ -71,7 +84,6 @@ def main() -> int:
         print(f"not there: {done.num_missing:,} results that the study asks for")
     print(f"archived: {done.num_whole:,} results in {done.file}, {done.file.stat().st_size / 1e6:,.1f} MB")
     print(f"then:     {command('reproduce')} {shlex.quote(str(done.file))}, on any machine", flush=True)
-    return 0
 
 
 if __name__ == "__main__":

@@ -122,14 +122,14 @@ def submit_missing(
         print("\n".join(said), flush=True)
         seen = look(workspace, own_job)
     todo = planned(workspace, seen.items, cluster)
-    is_settled = is_in_order(workspace, seen) if seen.finalizer else not needs_finalizer(workspace, seen, own_job)
-    now = before if before and is_settled and not todo else halt.advanced(workspace, before)
+    is_enough = is_in_order(workspace, seen) if seen.finalizer else not needs_finalizer(workspace, seen, own_job)
+    now = before if before and is_enough and not todo else halt.advanced(workspace, before)
     if before and any(i.begin for i in seen.items):  # for a batch: nothing is finished meanwhile, and nothing is wrong
         now = replace(now, idle=min(now.idle, before.idle))
     if now.is_over:  # nor is a finalizer sent alone, over and over
         todo = [] if seen.finalizer or not todo else halt.halted(workspace, todo)
-        is_settled = is_settled or not is_on_its_way(workspace, seen)
-    if not todo and is_settled:
+        is_enough = is_enough or not is_on_its_way(workspace, seen)
+    if not todo and is_enough:
         return replace(seen, chain_progress=now)
     sent = Submission(workspace, cluster, own_job, seen.tasks, now, stays).send(todo, seen.finalizer)
     watchdog.ensure(

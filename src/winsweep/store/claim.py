@@ -34,11 +34,8 @@ class Claim:
         self.out, self.work = attempt_paths(work, number)
         _inherit(self.work)
         # not a later attempt's: this one may have been taken over by now
-        outs, states = (
-            [p for p in work.glob("out-*") if p <= self.out],
-            [p for p in work.glob("state-*") if p < self.work],
-        )
-        for old in [*outs, *states, *work.glob("gone-*")]:
+        before = [p for p in work.glob("out-*") if p <= self.out] + [p for p in work.glob("state-*") if p < self.work]
+        for old in [*before, *work.glob("gone-*")]:
             _discard(old)
         self.out.mkdir()
 
