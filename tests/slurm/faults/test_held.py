@@ -99,7 +99,7 @@ def stopped(attempts: Attempts, stage: str) -> str:
 
 def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Testbed, quiet: Sweep, tmp_path, flags):
     """Nobody calls the launcher; the last held task is alone in the queue but for the finalizer behind it and the
-    watchdog.
+    watchdog. That each stage's launch failed is seen by its flag: its task may be released between two looks.
     """
     for stage in STAGES:
         (flags / stage).mkdir()
@@ -114,7 +114,7 @@ def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Testb
         return not testbed.run("squeue", "-h")
 
     wait_for(over, 600)
-    assert seen == set(STAGES) and not list(flags.iterdir())
+    assert seen and seen <= set(STAGES) and not list(flags.iterdir())
     check_through(testbed, sweep, [1, 2], quiet)
 
 
