@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.chaos.hurt_processes import Hurt, choose
 from tests.chaos.plan import Fault
-from tests.chaos.world import World, mount
+from tests.chaos.world import World, is_mounted, mount
 
 SHARE = 0.15  # of the calls that fail while the disk does
 CUT = "power cut"
@@ -30,7 +30,7 @@ def full(world: World, fault: Fault) -> str:
 
 def read_only(world: World, fault: Fault) -> str:
     store = world.study.store
-    if not store.is_dir() or os.path.ismount(store):
+    if not store.is_dir() or is_mounted(store):
         return "not there, or read-only already"
     mount("--bind", str(store), str(store))
     mount("-o", "remount,bind,ro", str(store))
@@ -120,7 +120,7 @@ def damaged(how: str) -> Hurt:
 def moved(world: World, fault: Fault) -> str:
     """The store is somewhere else for a while, and comes back; what stands in its place by then is kept beside it."""
     store, away = world.study.store, world.study.disk / "moved"
-    if away.exists() or not store.is_dir() or os.path.ismount(store):
+    if away.exists() or not store.is_dir() or is_mounted(store):
         return "not there, or read-only"
     store.rename(away)
     world.away.add("the store is moved")
