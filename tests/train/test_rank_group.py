@@ -63,6 +63,8 @@ def fail(group: RankGroup, rank: int, error: Exception) -> None:
             "OSError 28 [Errno 28] rank 1: [Errno 28] No space",
         ),
         (NotFinite("step 3"), "NotFinite None step 3", "NotFinite None rank 1: step 3"),
+        (MemoryError("of the host"), "MemoryError None of the", "MemoryError None rank 1: of the host"),
+        (torch.OutOfMemoryError("CUDA"), "OutOfMemoryError None CUDA", "OutOfMemoryError None rank 1: CUDA"),
         (ZeroDivisionError("x"), "ZeroDivisionError None x", "RuntimeError None rank 1: ZeroDivisionError: x"),
     ],
 )

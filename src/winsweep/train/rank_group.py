@@ -22,6 +22,7 @@ from winsweep.train.rank_heartbeat import LOCAL, RankHeartbeat, end_process, lin
 
 ADDRESS = "address.json"
 POLL_S = 0.02
+OUT_OF_MEMORY = {e.__name__: e for e in (MemoryError, torch.OutOfMemoryError)}  # an attempt's end tells these apart
 T = TypeVar("T")
 
 
@@ -173,4 +174,6 @@ def _copy(rank: int, kind: str, errno: int | None, text: str) -> Exception:
     known = getattr(winsweep.errors, kind, None)
     if isinstance(known, type) and issubclass(known, WinsweepError):
         return known(f"rank {rank}: {text}")
+    if kind in OUT_OF_MEMORY:
+        return OUT_OF_MEMORY[kind](f"rank {rank}: {text}")
     return RuntimeError(f"rank {rank}: {kind}: {text}")
