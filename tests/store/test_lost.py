@@ -3,6 +3,7 @@
 from winsweep.attempt import arrays, endings, history
 from winsweep.attempt.spec import Spec
 from winsweep.placement import Placement
+from winsweep.slurm import queue
 from winsweep.store.store import Store
 
 
@@ -27,6 +28,29 @@ def test_three_tasks_that_never_began_are_a_failure_and_what_waits_for_them_is_n
     assert history.ends(store, model.key) == []  # its input was not there: it could not have begun
     history.forgive(store, [tuned.key])
     assert history.failures(store, [tuned.key]) == {}
+
+
+def test_a_lost_task_counts_once_and_before_the_others_of_its_array_end(tmp_path):
+    """It is submitted anew while they run for days, so its budget is known by then."""
+    store = Store(tmp_path).open()
+    lost, broken, runs = (spec(store, "finetune", letter * 12) for letter in "abc")
+    told = [[lost], [broken], [runs]]
+    folder, name = arrays.open_folder(store.root, "finetune", [[s.key for s in task] for task in told], told)
+    arrays.know(folder, "7")
+    (folder / "failed").mkdir()
+    (folder / "failed" / "1").write_text("no such module")
+    found = queue.pairs(
+        arrays.open_arrays(store.root), [queue.Task("7", 2, name, "RUNNING", "None", "n1", "1:00", "1:00:00")]
+    )
+    for _ in range(2):
+        ((array, indices),) = queue.gone(found, {lost.key, broken.key, runs.key})
+        assert indices == {0, 1}
+        history.note_lost(store, array, indices)
+        assert [[e.kind for e in history.ends(store, s.key)] for s in (lost, broken, runs)] == [["lost"], ["setup"], []]
+    assert queue.gone(found, {runs.key}) == []
+    history.note_lost(store, array)
+    kinds = [[e.kind for e in history.ends(store, s.key)] for s in (lost, broken, runs)]
+    assert kinds == [["lost"], ["setup"], ["lost"]]
 
 
 def test_a_task_that_began_or_was_never_submitted_is_not_lost(tmp_path):

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from pathlib import Path
 
 from winsweep.attempt import arrays
@@ -91,9 +91,9 @@ def call_off(store: Store, key: str, token: str = "") -> None:
     write_atomic(folder / f"{token or store.token_of(key, latest)}{CALLED_OFF}", str(first).encode())
 
 
-def note_lost(store: Store, over: Submitted) -> None:
+def note_lost(store: Store, over: Submitted, gone: Collection[int] | None = None) -> None:
     """Each task of an array that left the queue without ever beginning, although all it needs is there, counts as an
-    attempt.
+    attempt, once. `gone`: which of an array's tasks left it, where others are still there.
 
     So a job that cannot start on its nodes is not submitted again for ever. One whose setup lines, interpreter or
     container failed would fail again.
@@ -102,12 +102,14 @@ def note_lost(store: Store, over: Submitted) -> None:
         return
     present = store.published().keys()
     for index, told in enumerate(arrays.all_told(over.folder)):
+        if gone is not None and index not in gone:
+            continue
         task = f"{over.job}_{index}"
         broken = arrays.failure(over.folder, index)
         for key in could_begin(told, present) if not all(k in present for k in over.keys[index]) else ():
-            if broken:
+            if broken and not store.was_claimed(key, f"slurm-{task}.lost"):
                 lose(store, key, task, f"could not begin: {printable(broken)}", "setup")
-            elif not store.was_claimed(key, f"slurm-{task}"):
+            elif not broken and not store.was_claimed(key, f"slurm-{task}"):
                 said = last_words(store.work(key) / "logs", f"slurm-{task}.*.log")
                 why = f"its log ends with: {said}" if said else "cancelled, or it could not start on its node"
                 lose(store, key, task, f"left the queue and never began: {why}")

@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from winsweep.attempt import arrays
@@ -151,6 +151,17 @@ def match(opened: list[Submitted], queue: list[Task], now: float) -> tuple[dict[
         elif array.job is None:
             arrays.know(array.folder, tasks[0].job)
     return queued, over
+
+
+def gone(found: Iterable[tuple[Submitted, Task]], keys: Set[str]) -> list[tuple[Submitted, set[int]]]:
+    """Arrays of which tasks are in the queue, as `pairs` has them, with the indices of those that are not any more and
+    that were to make one of `keys`.
+    """
+    there: dict[str, tuple[Submitted, set[int]]] = {}
+    for array, task in found:
+        there.setdefault(array.token, (array, set()))[1].add(task.index)
+    left = [(a, {n for n, of in enumerate(a.keys) if n not in here and keys & {*of}}) for a, here in there.values()]
+    return [(array, indices) for array, indices in left if indices]
 
 
 def waits_for(jobs: Sequence[str], any_of: bool) -> list[str]:

@@ -63,11 +63,15 @@ def look(workspace: Workspace, own_job: str = "") -> Look:
     for array in over:
         if arrays.close(array.folder):
             history.note_lost(workspace.store, array)
+    found = queue.pairs(opened, tasks)
+    present = workspace.store.published().keys()
+    open_keys = {a.key for a in workspace.order if a.key not in queued and a.key not in present}
+    for array, indices in queue.gone(found, open_keys):  # or a task that is lost again and again would not be counted
+        history.note_lost(workspace.store, array, indices)
     said = {key: f"job {t.id}: {queue.words(t)}" if t else "was submitted a moment ago" for key, t in queued.items()}
     facts = workspace.facts({key: why for key, why in said.items() if not key.startswith(FINALIZER)})
     items = workspace.plan(facts)
     make_room(workspace, items, lambda: workspace.plan(workspace.facts()))
-    found = queue.pairs(opened, tasks)
     return Look(
         items,
         queued,

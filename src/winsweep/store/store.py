@@ -166,9 +166,9 @@ class Store:
         return holder if alive(holder) else None
 
     def was_claimed(self, key: str, token: str) -> bool:
-        """Whether an attempt on `key` had a token that is `token`, a dot, and anything."""
+        """Whether an attempt on `key` had this token, or one that is `token`, a dot, and anything."""
         claims = self.work(key) / "claims"
-        return any(owner_of(claims, n).rpartition("@")[2].startswith(f"{token}.") for n in numbers(claims))
+        return any(f"{owner_of(claims, n).rpartition('@')[2]}.".startswith(f"{token}.") for n in numbers(claims))
 
     def claimed(self, key: str) -> list[int]:
         """The numbers of all claims on `key`, in any order."""
