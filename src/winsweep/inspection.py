@@ -47,7 +47,7 @@ def findings(workspace: Workspace) -> list[Finding]:
             found.append(Finding(a, path, known[name]))
     if known != before:
         with contextlib.suppress(OSError):  # a store that this user may only read
-            cache.parent.mkdir(parents=True, exist_ok=True)
+            cache.parent.mkdir(exist_ok=True)
             write_atomic(cache, json.dumps(known, indent=1).encode())
     return found
 

@@ -14,7 +14,7 @@ from winsweep import ownership
 from winsweep.attempt import spec as specs
 from winsweep.attempt.spec import Spec
 from winsweep.errors import NotOwn
-from winsweep.store import disk, links
+from winsweep.store import disk, folders, links
 from winsweep.store.manifest import write_atomic
 
 PREFIX = "winsweep"
@@ -43,7 +43,7 @@ def open_folder(
     """
     disk.refuse_gone(root / "store.json")  # a store that was moved is not made anew
     folder = links.inside(root, root / ".work" / "arrays") / uuid.uuid4().hex[:12]
-    folder.mkdir(parents=True)
+    folders.make(folder)
     folder.chmod(folder.stat().st_mode & 0o755)
     lines = [json.dumps([specs.plain(s) for s in task]) + "\n" for task in told]
     write_atomic(folder / "specs.jsonl", "".join(lines).encode(), is_own=True)

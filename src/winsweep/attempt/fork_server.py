@@ -24,7 +24,7 @@ from winsweep import graph, layout
 from winsweep.attempt import attempt, warm
 from winsweep.attempt import spec as specs
 from winsweep.attempt.stopflag import StopFlag
-from winsweep.store import links, provenance
+from winsweep.store import folders, links, provenance
 
 # stages that need torch and transformers; a judgement starts at once
 MODELS = ("pretrain", "check", "finetune", "collect", "generate", "rank")
@@ -141,7 +141,7 @@ def fork(spec: Path, rank: int, ranks: int, token: str, log: Path | None, gpus: 
 
 
 def redirect(log: Path) -> None:
-    links.refuse(log.parent).mkdir(parents=True, exist_ok=True)
+    folders.make(links.refuse(log.parent))
     fd = os.open(links.refuse(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from winsweep.errors import NotFound
-from winsweep.store import liveness, small_files
+from winsweep.store import folders, liveness, small_files
 from winsweep.store.manifest import write_atomic
 
 CLAIM = "claim.json"
@@ -27,7 +27,7 @@ class RankRegistry:
 
     @contextmanager
     def present(self, rank: int) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        folders.make(self.folder)
         self._entry(rank).touch()
         try:
             yield

@@ -12,7 +12,7 @@ from winsweep import command_names, keys, ownership, placement
 from winsweep.artifact import Artifact
 from winsweep.errors import BadData
 from winsweep.placement import Placement
-from winsweep.store import links
+from winsweep.store import folders, links
 from winsweep.store.manifest import write_atomic
 
 STAGE = re.compile(r"[a-z][a-z0-9_]*")
@@ -82,7 +82,7 @@ def write(spec: Spec, path: Path) -> None:
     """
     links.inside(Path(spec.store), Path(spec.store) / spec.stage)
     links.inside(Path(spec.store), path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folders.make(path.parent)
     said = json.dumps(plain(spec), indent=1, sort_keys=True).encode()
     write_atomic(path, said, durable=False, is_own=True)  # made again if lost
 

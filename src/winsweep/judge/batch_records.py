@@ -78,7 +78,7 @@ def keys_of(folder: Path, token: str) -> list[str]:
 
 def begin(folder: Path, record: Record, keys: list[str]) -> None:
     """Write down a batch that is to be made: on disk when this returns."""
-    links.refuse(folder).mkdir(parents=True, exist_ok=True)
+    links.refuse(folder).mkdir(exist_ok=True)
     write_atomic(folder / f"{record.token}.keys", "\n".join(keys).encode("ascii"))
     update(folder, record)
 

@@ -109,7 +109,7 @@ class Ledger:
 
     def beside(self, name: str) -> Path:
         """Where a file lies that all judges of the store share."""
-        links.refuse(self.folder.parent).mkdir(parents=True, exist_ok=True)
+        links.refuse(self.folder.parent).mkdir(exist_ok=True)
         return self.folder.parent / name
 
     def close(self) -> None:
@@ -135,7 +135,8 @@ class Ledger:
     def make_folder(self) -> None:
         """The folder, with what says which judge it is of."""
         self._refuse_links()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.parent.mkdir(exist_ok=True)
+        self.folder.mkdir(exist_ok=True)
         if not (self.folder / "judge.json").exists():
             write_atomic(self.folder / "judge.json", json.dumps(self.known, indent=1).encode())
 

@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 from winsweep import layout
 from winsweep.local import gpus as machine
-from winsweep.store import links
+from winsweep.store import folders, links
 
 
 class Ended(NamedTuple):
@@ -111,7 +111,7 @@ def _fork_server(log: Path) -> _ForkServer:
     """The fork server in a session of its own, so that Ctrl-C reaches the launcher alone and it can stop attempts in
     order.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    folders.make(log.parent)
     env = os.environ | layout.python_path() | {"TOKENIZERS_PARALLELISM": "false"}
     if machine.MIG in env.get(machine.VISIBLE, ""):
         # torch cannot count these without starting CUDA, which its children then could not use; each is told its own

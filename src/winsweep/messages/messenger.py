@@ -20,7 +20,7 @@ from winsweep.messages import texts
 from winsweep.messages.texts import Message
 from winsweep.placement import Cluster
 from winsweep.plan import Item
-from winsweep.store import links
+from winsweep.store import folders, links
 from winsweep.workspace import Workspace
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ class Messenger:
         asked = json.dumps([sorted(a.key for a in self.workspace.wanted), *of])
         digest = hashlib.sha256(asked.encode()).hexdigest()[:12]
         folder = self.workspace.store.root / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
+        folders.make(folder)
         mark = links.inside(self.workspace.store.root, folder / f"{self.workspace.study.name}.{message.event}-{digest}")
         try:
             os.close(os.open(mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

@@ -69,7 +69,7 @@ class Folder:
         if name not in self.sizes:
             target = links.refuse(links.refuse(self.path) / name)
             if not is_whole(target):
-                self.path.mkdir(parents=True, exist_ok=True)
+                self.path.mkdir(exist_ok=True)
                 write_atomic(target, chunk(make()), durable=False)
             self.sizes[name] = target.stat().st_size
         return name

@@ -62,7 +62,7 @@ def plots(found: Contents) -> list[Plot]:
 def beside(workspace: Workspace, page: Path) -> str:
     """Write figures and tables into NAME.figures/ beside NAME.html; a line that says where, and what is missing."""
     folder = page.with_suffix(".figures")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(exist_ok=True)
     notes = write(contents(workspace), folder)
     return "\n".join([f"{'tables: ' if notes else 'figures:'} {folder}", *notes])
 

@@ -34,7 +34,7 @@ def write_report(workspace: Workspace, out: Path | None = None, with_texts: bool
     """
     target = out or links.refuse(report_path(workspace).parent) / report_path(workspace).name
     key = report_key(workspace, with_texts)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=out is not None, exist_ok=True)
     folder = target.with_suffix(".texts")
     found, entry = _read(workspace, folder if with_texts else None)
     write_atomic(target, page.page(found if with_texts else without_texts(found), entry, key).encode())

@@ -18,6 +18,7 @@ from winsweep.errors import BadStudy
 from winsweep.placement import Placement
 from winsweep.slurm import task_script
 from winsweep.slurm.chain import Array
+from winsweep.store import folders
 from winsweep.store.manifest import write_atomic
 
 PLACE = "/@"  # stands for the folder in submitit's text, which knows nothing of SLURM's patterns
@@ -104,7 +105,7 @@ def command(placed: Placement, code: Path, module: str, folder: Path) -> str:
     for line in placed.setup:
         _check_shell(line)
     text, path = task_script.text(placed, folder, run), folder / task_script.SCRIPT
-    folder.mkdir(parents=True, exist_ok=True)
+    folders.make(folder)
     write_atomic(path, text.encode(), is_own=True)
     if not ownership.is_private(path):  # what runs is beside the code, where only this user writes
         write_atomic(path := code.with_name(f"{folder.name}.sh"), text.encode(), is_own=True)

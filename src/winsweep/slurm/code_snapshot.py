@@ -11,7 +11,7 @@ from py_compile import PycInvalidationMode
 
 from winsweep import layout, ownership
 from winsweep.errors import BadStudy
-from winsweep.store import links, provenance
+from winsweep.store import folders, links, provenance
 from winsweep.study.web_file import cache
 
 
@@ -48,7 +48,7 @@ def _copy(files: Mapping[Path, Path], target: Path, stamp: str) -> None:
     tmp = target.with_name(f".{target.name}.{os.getpid()}")
     for place, path in files.items():
         to = tmp / place
-        to.parent.mkdir(parents=True, exist_ok=True)
+        folders.make(to.parent)
         shutil.copy2(path, to)
     (tmp / "COMMIT").write_text(stamp)
     # else each of a thousand tasks that begin at once does, or every one where Python may not write what it compiled

@@ -12,6 +12,7 @@ from winsweep.attempt.endings import progress_of
 from winsweep.attempt.retry import GENERATIONS, ChainProgress, next_progress
 from winsweep.command_names import command
 from winsweep.slurm.chain import Array
+from winsweep.store import folders
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 from winsweep.workspace import Workspace
@@ -19,7 +20,7 @@ from winsweep.workspace import Workspace
 
 def note(store: Store, study: str, why: str) -> None:
     path = _path(store, study)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folders.make(path.parent)
     write_atomic(path, json.dumps({"why": why, "at": time.time()}).encode())
 
 

@@ -18,7 +18,7 @@ from winsweep.placement import Placement
 from winsweep.slurm import batch_script, node_facts, queue, sbatch, task_script
 from winsweep.slurm.chain import Array
 from winsweep.slurm.code_snapshot import take_snapshot
-from winsweep.store import liveness, provenance
+from winsweep.store import folders, liveness, provenance
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 
@@ -66,7 +66,7 @@ def send(store: Store, placed: Placement, limit_s: float) -> Probed:
     OSError if the store cannot be written from here, ClusterDown if SLURM refuses the job or is silent.
     """
     folder = store.root / ".work" / f"doctor-{uuid.uuid4().hex[:12]}"
-    folder.mkdir(parents=True)
+    folders.make(folder)
     try:
         (folder / "letter").touch()
         arrays.tell(folder / ASKED, {"scratch": placed.scratch})

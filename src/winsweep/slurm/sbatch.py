@@ -15,6 +15,7 @@ from winsweep.errors import ClusterDown, QueueFull, Refused, TooManyTasks
 from winsweep.slurm import queue
 from winsweep.slurm.batch_script import script
 from winsweep.slurm.chain import Array
+from winsweep.store import folders
 
 # What a job inside a job must not inherit.
 SCRUBBED = (
@@ -44,7 +45,7 @@ def submit(array: Array, folder: Path, run: str, name: str, dependency: str, exc
 
     QueueFull, TooManyTasks or Refused: nothing was accepted. ClusterDown: whether it was is not known.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folders.make(folder)
     path = folder / "array_submission.sh"
     path.write_text(script(array, folder, run, name, dependency, exclude))
     code, said, problems = _sbatch(["--parsable", str(path)])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep.errors import BadData
-from winsweep.store import links, manifest, small_files
+from winsweep.store import folders, links, manifest, small_files
 
 MOST = 999_999  # claims on one artifact; more are no attempts of ours
 STATE = re.compile(r"state-\d{6,}")
@@ -56,7 +56,7 @@ def leave_end(work: Path, number: int, record: dict) -> None:
 def make_folder(folder: Path, is_deep: bool = True) -> Path:
     """A folder of the store; BadData where something else has its name."""
     try:
-        folder.mkdir(parents=is_deep, exist_ok=True)
+        folders.make(folder) if is_deep else folder.mkdir(exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise BadData(
             f"{folder}: found a file, or one above it; legal is a folder that winsweep makes; move it away"

@@ -30,7 +30,7 @@ class Fingerprints:
     def save(self) -> None:
         """Write down the digests that were worked out, if any were; OSError as of the disk."""
         if self.known != self._before:
-            links.refuse(self.cache.parent).mkdir(parents=True, exist_ok=True)
+            links.refuse(self.cache.parent).mkdir(exist_ok=True)
             manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
 
     def _file(self, path: Path) -> str:

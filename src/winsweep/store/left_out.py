@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from winsweep.store import links
+from winsweep.store import folders, links
 from winsweep.store.manifest import write_atomic
 
 FOLDER = "left-out"
@@ -26,5 +26,5 @@ def known(root: Path) -> frozenset[str]:
 def add(root: Path, key: str, told: Mapping[str, Any]) -> None:
     """Remember one with its record and its manifest, as they were told; LinkInStore, OSError."""
     path = links.inside(root, root / ".work" / FOLDER / f"{key.replace('/', '-')}.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folders.make(path.parent)
     write_atomic(path, json.dumps(told, indent=1, sort_keys=True).encode())

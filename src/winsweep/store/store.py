@@ -88,7 +88,7 @@ class Store:
         manifest.seal(links.refuse(claim.out), known)
         if not claim.still_held():
             raise Busy(f"{name}: attempt {claim.number} was taken over, so its result is dropped")
-        dest.parent.mkdir(parents=True, exist_ok=True)
+        dest.parent.mkdir(exist_ok=True)
         label = dest.name.rpartition("-")[0]
         manifest.write_atomic(claim.root / LABEL, label.encode(), durable=False)  # first, so that it can be found
         try:

@@ -18,7 +18,7 @@ from threading import Thread
 
 import torch
 
-from winsweep.store import manifest
+from winsweep.store import folders, manifest
 from winsweep.train.engine import Engine, save_state, write_torch
 from winsweep.train.randomness import random_state
 from winsweep.train.rank_group import RankGroup
@@ -81,7 +81,7 @@ def begin(engine: Engine, work: Path, step: int, fit: dict, group: RankGroup, be
 def _write_files(draft: Draft) -> None:
     try:
         for path, data in draft.files:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            folders.make(path.parent)
             with open(path, "wb") as file:
                 file.write(data)
                 file.flush()

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from winsweep.errors import Incomplete, NotFinite
+from winsweep.store import folders
 from winsweep.store.free_room import refuse_full
 from winsweep.store.indexes import is_name, refuse_outside
 from winsweep.text.weights import BASE_NAMES, SAFE, read_shapes, shapes_in, tensors_of, weight_files
@@ -63,7 +64,7 @@ def collect(finetune: Path, out: Path, max_shard: str | int = MAX_SHARD) -> tupl
         raise Incomplete(
             f"{finetune}: the shards hold {num_parameters} parameters; the model has {done['num_parameters']}"
         )
-    out.mkdir(parents=True, exist_ok=True)
+    folders.make(out)
     refuse_full(out, sum(w.nbytes for w in weights.shapes.values()), f"the model of {num_parameters:,} parameters")
     shutil.copytree(finetune / "hf", out, dirs_exist_ok=True)
     (out / BASE_NAMES).unlink(missing_ok=True)

@@ -18,6 +18,7 @@ import torch
 from winsweep import keys, zero
 from winsweep.errors import NotFinite, Stopped
 from winsweep.placement import Placement
+from winsweep.store import folders
 from winsweep.store.manifest import kept
 from winsweep.study.recipe import Recipe
 from winsweep.text.encode import Example
@@ -72,7 +73,7 @@ def finetune(
     check(examples, recipe)
     torch.set_num_threads(placement.threads)
     set_seeds(seed)
-    group.first(lambda: work.mkdir(parents=True, exist_ok=True))
+    group.first(lambda: folders.make(work))
     engine = engines.start(base, revision, recipe, config, group, placement.recompute, seed)
     with heard() as ways:
         why_not = engines.pack_or_not(engine, group)

@@ -17,6 +17,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from winsweep.errors import BadStudy, NotFinite
+from winsweep.store import folders
 from winsweep.study.pretrain import Pretrain
 from winsweep.text.special_tokens import controls_of
 from winsweep.toy.corpus import documents
@@ -40,7 +41,7 @@ def pretrain(
     model = _first_weights(spec, tokenizer)
     if spec.num_steps():
         blocks_NT = _blocks(spec, tokenizer)
-        work.mkdir(parents=True, exist_ok=True)
+        folders.make(work)
         with open(work / "log.jsonl", "w", encoding="utf-8") as log:
             for step, loss in _train(model, blocks_NT, spec):
                 if step % LOG_STEPS == 0 or step in (1, spec.num_steps()):

@@ -17,6 +17,7 @@ import torch.distributed.distributed_c10d as c10d
 import winsweep.errors
 from winsweep import ownership
 from winsweep.errors import Incomplete, WinsweepError
+from winsweep.store import folders
 from winsweep.store.manifest import write_atomic
 from winsweep.train.rank_heartbeat import LOCAL, RankHeartbeat, end_process, links, open_door
 
@@ -141,7 +142,7 @@ def _listen(host: str, num_ranks: int, limit: timedelta) -> dist.TCPStore:
 
 
 def _post(meeting: Path, host: str, port: int) -> None:
-    meeting.mkdir(parents=True, exist_ok=True)
+    folders.make(meeting)
     write_atomic(meeting / ADDRESS, json.dumps({"host": host, "port": port}).encode(), is_own=True)
 
 

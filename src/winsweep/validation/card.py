@@ -44,7 +44,7 @@ def read(path: Path) -> object:
 
 def write(path: Path, card: Mapping[str, Any]) -> None:
     """Put the card in its place, whole or not at all."""
-    links.refuse(path.parent.parent).mkdir(parents=True, exist_ok=True)
+    links.refuse(path.parent.parent).mkdir(exist_ok=True)
     links.refuse(path.parent).mkdir(exist_ok=True)
     write_atomic(links.refuse(path), (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
 

@@ -1,0 +1,21 @@
+"""Makes folders inside a store, and never the store itself: of one that was moved, or whose disk is away, another would
+stand in the way.
+"""
+
+from pathlib import Path
+
+WORK = ".work"  # directly in every store
+
+
+def make(folder: Path) -> Path:
+    """`folder` and what is missing above it, but not what holds the nearest WORK above it: FileNotFoundError where
+    that is not there. Outside of WORK all is made.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        if folder.name == WORK:
+            raise
+        make(folder.parent)
+        folder.mkdir(exist_ok=True)
+    return folder
