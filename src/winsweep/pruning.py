@@ -2,8 +2,10 @@
 collected.
 """
 
+import contextlib
 import os
 import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from types import MappingProxyType
 
 from winsweep.artifact import closure
 from winsweep.store import damage, links
+from winsweep.store.folders import PRUNED
 from winsweep.store.lookup import untidy
 from winsweep.workspace import Workspace
 
@@ -41,6 +44,8 @@ def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProx
         elif key.partition("/")[0] in transient and key not in needed and users[key] <= made.keys():
             found.append(Waste(path, size(path), "its model is collected"))
     found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
+    left_over = sorted(links.refuse(p) for p in store.root.glob(f"[a-z]*/{PRUNED}*"))
+    found += [Waste(path, size(path), "a prune was ended midway") for path in left_over]
     for key, left in sorted(untidy(store.root).items()):
         states = [links.inside(store.root, store.work(key) / n) for n in sorted(left) if n.startswith("state-")]
         if states and key not in wanted and key not in kept and store.holder(key, workspaces[0].alive(key)) is None:
@@ -70,13 +75,25 @@ def spared(workspaces: Sequence[Workspace], kept: Mapping[str, str]) -> dict[str
 
 
 def remove(found: Sequence[Waste]) -> None:
-    """Take each away by a rename first, so that nobody sees half of it."""
+    """Take each away by a rename first, so that nobody sees half of it; what another prune was quicker with is none."""
     for w in found:
-        trash = w.path.with_name(f".pruned-{w.path.name}")
-        links.refuse(w.path).rename(trash)
-        shutil.rmtree(trash)
+        trash = w.path
+        if not w.path.name.startswith(PRUNED):
+            trash = w.path.with_name(f"{PRUNED}{w.path.name}-{uuid.uuid4().hex[:8]}")
+            try:
+                links.refuse(w.path).rename(trash)
+            except FileNotFoundError:
+                continue
+        while trash.exists():
+            with contextlib.suppress(FileNotFoundError):  # both remove what an earlier one left
+                shutil.rmtree(trash)
 
 
 def size(path: Path) -> int:
     """Bytes of all files below `path`, through no link to a directory."""
-    return sum(os.lstat(f"{folder}/{name}").st_size for folder, _, files in os.walk(path) for name in files)
+    total = 0
+    for folder, _, files in os.walk(path):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):  # somebody works there, or removes it
+                total += os.lstat(f"{folder}/{name}").st_size
+    return total

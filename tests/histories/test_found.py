@@ -117,3 +117,22 @@ def test_a_launcher_that_watches_a_study_as_it_was_before_an_edit_ends(begin):
     for name, words in EDITED_WHILE_WATCHED:
         getattr(history, name)(**words)
     history.teardown()
+
+
+@pytest.mark.parametrize("doors", range(1, 60, 6))
+def test_two_prunes_at_once_share_what_there_is(begin, doors):
+    """The second found gone what it had seen a moment before, and ended in a traceback."""
+    with begin("one") as world:
+        world.machine.run(world.launch())
+        for _ in range(3):
+            world.begin_all()
+            for actor in [a for a in world.machine.actors if a.lives]:
+                world.machine.run(actor)
+        first = world.prune()
+        world.machine.run(first, doors)
+        world.machine.run(world.prune())
+        world.machine.run(first)
+        assert not world.rules.broken
+        assert not list((world.root / "runs").glob("*/.pruned-*"))
+        world.drain()
+        assert world.is_finished() and not world.rules.broken

@@ -1,7 +1,6 @@
 """Whoever works in a store makes folders in it, and no other store where it was moved."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
@@ -42,7 +41,7 @@ def test_folders_are_made_below_a_store_and_anywhere_else(tmp_path):
         lambda store: halt.note(store, "s", "why"),
         lambda store: left_out.add(store.root, "finetune/abc", {}),
         lambda store: _post(store.root / ".work/finetune/meeting-1", "host", 1),
-        lambda store: Ledger(store.root / "judgements/j-abc", {}).make_folder(),
+        lambda store: Ledger(store.root / ".judged/j-abc", {}).make_folder(),
     ],
 )
 def test_a_store_that_was_moved_is_not_made_anew(tmp_path, write):
@@ -56,8 +55,10 @@ def test_a_store_that_was_moved_is_not_made_anew(tmp_path, write):
 def test_nothing_that_works_in_a_store_makes_folders_of_any_depth():
     found = [
         path.relative_to(layout.PACKAGE).as_posix()
-        for path in sorted((layout.PACKAGE).rglob("*.py"))
+        for path in sorted(layout.PACKAGE.rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.keyword) and node.arg == "parents" and ast.unparse(node.value) != "False"
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mkdir")
+        for word in node.keywords
+        if word.arg == "parents" and ast.unparse(word.value) != "False"
     ]
     assert [name for name in found if not name.startswith(ELSEWHERE)] == []

@@ -15,7 +15,7 @@ from tests.store import damages, finished_store
 from winsweep.errors import NewerStore
 from winsweep.fsck import published, whole
 from winsweep.fsck.finding import Finding
-from winsweep.pruning import waste
+from winsweep.pruning import remove, waste
 from winsweep.store import damage, liveness, manifest
 from winsweep.store.store import Store
 from winsweep.workspace import Workspace, open_workspace
@@ -192,3 +192,15 @@ def test_a_manifest_of_any_content_is_told(told, copy):
     (path,) = copy.glob("collect/a.own.s1-*")
     (path / manifest.NAME).write_text(json.dumps(told))
     assert [one.artifact for one in checked(copy)] == [f"collect/{path.name}"]
+
+
+def test_prune_ends_what_an_earlier_one_did_not(copy, made):
+    (path,) = copy.glob("generate/a.ins.s1-*")
+    left = path.with_name(f".pruned-{path.name}")
+    path.rename(left)
+    workspace = open_workspace(made.study.path, copy)
+    found = [w for w in waste([workspace]) if w.path == left]
+    assert [w.why for w in found] == ["a prune was ended midway"] and found[0].num_bytes > 0
+    remove(found)
+    assert not left.exists()
+    remove(found)  # by another prune, a moment later

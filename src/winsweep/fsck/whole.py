@@ -13,6 +13,7 @@ from winsweep.fsck import attempts, copies, ledgers, published
 from winsweep.fsck.finding import Finding, aside, cut, remake
 from winsweep.fsck.published import NAME, Looked, worded
 from winsweep.store import damage, store_format
+from winsweep.store.folders import PRUNED
 from winsweep.store.store import FOLDERS, RECORD, Store
 
 STAGE = re.compile(r"[a-z][a-z0-9_]*")
@@ -77,7 +78,7 @@ def _listed(root: Path) -> tuple[list[Path], list[Finding]]:
             odd.append(_foreign(root, stage))
             continue
         for path in inside:
-            if path.name.startswith(".pruned-"):
+            if path.name.startswith(PRUNED):
                 act = f"rm -r {shlex.quote(str(path))}"
                 odd.append(Finding("left over", path.relative_to(root).as_posix(), "a prune was ended midway", act))
             elif NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
@@ -88,7 +89,7 @@ def _listed(root: Path) -> tuple[list[Path], list[Finding]]:
 
 
 def _is_ours(path: Path) -> bool:
-    return NAME.fullmatch(path.name) is not None or path.name.startswith(".pruned-") or (path / RECORD).exists()
+    return NAME.fullmatch(path.name) is not None or path.name.startswith(PRUNED) or (path / RECORD).exists()
 
 
 def _foreign(root: Path, path: Path) -> Finding:

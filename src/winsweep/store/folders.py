@@ -5,6 +5,7 @@ stand in the way.
 from pathlib import Path
 
 WORK = ".work"  # directly in every store
+PRUNED = ".pruned-"  # before the name of what is being removed
 
 
 def make(folder: Path) -> Path:
