@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import arguments, command_names, inspection, layout, ownership, paths, prefetch, screen, strict
 from winsweep.check import dry, left_out, room
+from winsweep.check.auto_placement import Machines
 from winsweep.check.room import GpuGb
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.costs import judge_cost
@@ -97,7 +98,7 @@ def main() -> int:
         if a.cancel is None:
             room.refuse_few(cluster.file, workspace.order, cluster.placements)
         whole, starts = workspace, a.cancel is None and not a.dry_run and not a.emit
-        if starts and not (workspace := left_out.told(whole, cluster, gpu_gb(cluster))).judged:
+        if starts and not (workspace := left_out.told(whole, cluster, gpu_gb(cluster), machines_of(cluster))).judged:
             return 2
         missing = int(workspace is not whole)
         if cluster.kind == "slurm":
@@ -188,6 +189,15 @@ def gpu_gb(cluster: Cluster) -> GpuGb | None:
     from winsweep.slurm import machines
 
     return machines.gpu_gb()
+
+
+def machines_of(cluster: Cluster) -> Machines:
+    """What a finetune may get whose placement is auto; SLURM or this machine is asked once this is."""
+    if cluster.kind == "local":
+        return gpus.of_machine(gpus.here())
+    from winsweep.slurm import machines
+
+    return machines.of_cluster()
 
 
 def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> int:

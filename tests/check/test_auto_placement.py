@@ -54,7 +54,7 @@ def test_where_activations_are_not_known_a_part_of_the_gpu_is_left_for_them():
     one = Model(7e9)
     assert fewest(one, ZEROS, AUTO, Machine(210, 8)).gpus == 1  # 126 + 14 in three quarters of 193
     assert fewest(one, ZEROS, AUTO, Machine(140, 8)).gpus == 2
-    assert "Activations are not known here: 25% of a GPU" in chosen(one, ZEROS, AUTO, Machine(140, 8), "at")[1]
+    assert "Activations are not known here: 25% of a GPU" in chosen(one, ZEROS, AUTO, Machine(140, 8))[1]
 
 
 def test_what_is_written_beside_auto_stays():
@@ -63,11 +63,11 @@ def test_what_is_written_beside_auto_stays():
 
 
 def test_what_no_number_of_gpus_holds_is_refused_with_what_to_type():
-    with pytest.raises(BadStudy, match=r"^at: .* GB of each of 16 GPUs at least \(with zero3_offload\), and they have"):
-        chosen(SEVEN, ZEROS, AUTO, Machine(2, 8, 2), "at")
+    with pytest.raises(BadStudy, match=r"^.* GB of each of 16 GPUs at least \(with zero3_offload\), and they have"):
+        chosen(SEVEN, ZEROS, AUTO, Machine(2, 8, 2))
     wide = Model(1e8, activations={"none": 90e9, "cheap": 90e9, "full": 90e9})
     with pytest.raises(BadStudy, match=r"rows of the longest length need 9\d\.\d GB .* lower recipe.max_tokens"):
-        chosen(wide, ZEROS, AUTO, Machine(80, 8, 2), "at")
+        chosen(wide, ZEROS, AUTO, Machine(80, 8, 2))
 
 
 def opened(tmp_path, models: str, cluster: str):
@@ -159,3 +159,18 @@ def test_the_layer_that_says_auto_takes_the_place_of_those_below(tmp_path):
         ("auto", 1, 1, "auto"), ("given", 2, 1, "zero2"), ("auto", 1, 1, "zero3")
     ]  # fmt: skip
     assert placed.of("judge", "x").placement == "given" and placed.of("judge", "x").gpus == 0
+
+
+def test_what_no_number_of_gpus_holds_is_left_out_and_the_rest_is_placed(tmp_path):
+    workspace, cluster = opened(tmp_path, HUB, "kind: slurm\nall: {placement: auto}\n")
+
+    def machines(placed: Placement) -> Machine:
+        return Machine(2, 1)
+
+    with pytest.raises(BadStudy, match=r"c\.yaml: placement: auto for big\.gsm\.s1, big\.gsm\.s2: \d"):
+        auto_placement.sized(workspace, cluster, machines)
+    kept, (line,) = auto_placement.without(workspace, cluster, machines)
+    assert set(kept.judged) == {"small.gsm.s1", "small.gsm.s2"}
+    assert "c.yaml: placement: auto for big.gsm.s1, big.gsm.s2: " in line and "train adapters" in line
+    assert len(auto_placement.sized(kept, cluster, machines)[1]) == 1
+    assert auto_placement.without(kept, cluster, machines) == (kept, [])

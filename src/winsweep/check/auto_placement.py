@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from winsweep import gpu_memory, layout, screen
-from winsweep.artifact import Artifact
+from winsweep.artifact import Artifact, closure
 from winsweep.check import early
 from winsweep.check.needs import Facts, facts_of, longest, model_of, size_of
 from winsweep.check.room import amount
@@ -53,56 +53,94 @@ def sized(workspace: Workspace, cluster: Cluster, machines: Machines) -> tuple[C
 
     BadStudy where the memory of the GPUs or the size of a model is not known, or nothing there is holds it.
     """
+    picks, unplaced = _picks(workspace, cluster, machines)
+    if unplaced:
+        raise BadStudy("\n".join(_lines(f"{cluster.file}: placement: auto for", unplaced)))
+    placed = cluster.placements
+    chosen = {
+        a.label: replace(placed.of("finetune", a.label), ranks=pick.gpus, nodes=pick.nodes)
+        for a, (pick, _) in picks.items()
+        if pick
+    }
+    told = _lines("placement: auto:", {a: why for a, (_, why) in picks.items()})
+    return replace(cluster, placements=replace(placed, chosen={**placed.chosen, **chosen})) if picks else cluster, told
+
+
+def without(workspace: Workspace, cluster: Cluster, machines: Machines) -> tuple[Workspace, list[str]]:
+    """The workspace less the cells whose finetunes `sized` would refuse, and a line for each reason; or itself, and no
+    line.
+    """
+    unplaced = _picks(workspace, cluster, machines)[1]
+    if not unplaced:
+        return workspace, []
+    wrong = {a.key for a in unplaced}
+    kept = {label for label in workspace.judged if wrong.isdisjoint(a.key for a in closure(workspace.ends(label)))}
+    return workspace.only(kept), _lines(f"{cluster.file}: placement: auto for", unplaced)
+
+
+def _lines(what: str, told: Mapping[Artifact, str]) -> list[str]:
+    """A line for each text, with the labels that it is of."""
+    lines: dict[str, list[str]] = {}
+    for a, why in told.items():
+        lines.setdefault(why, []).append(a.label)
+    return [f"{what} {screen.few(labels)}: {why}" for why, labels in lines.items()]
+
+
+def _picks(
+    workspace: Workspace, cluster: Cluster, machines: Machines
+) -> tuple[dict[Artifact, tuple[Pick | None, str]], dict[Artifact, str]]:
+    """What is chosen for each finetune that is still to be made and whose placement is auto, with why; and for which
+    nothing can be, with why not.
+    """
     placements = cluster.placements
     if all(placed.placement != AUTO for placed in placements.all_of("finetune")):
-        return cluster, []
+        return {}, {}
     items = workspace.plan(workspace.facts())
     open_ones = [i.artifact for i in items if i.artifact.stage == "finetune" and i.state != "done"]
     mine = {a: placed for a in open_ones if (placed := placements.of("finetune", a.label)).placement == AUTO}
+    picks: dict[Artifact, tuple[Pick | None, str]] = {}
+    unplaced: dict[Artifact, str] = {}
     if not mine:
-        return cluster, []
-    facts = early.models(workspace, items)[1]
-    found = _Chooser(str(cluster.file), facts, machines)
-    picks = {a: found.pick(a, placed) for a, placed in mine.items()}
-    chosen = {a.label: replace(mine[a], ranks=pick.gpus, nodes=pick.nodes) for a, (pick, _) in picks.items() if pick}
-    lines: dict[str, list[str]] = {}
-    for a, (_, why) in picks.items():
-        lines.setdefault(why, []).append(a.label)
-    told = [f"placement: auto: {screen.few(labels)}: {why}" for why, labels in lines.items()]
-    return replace(cluster, placements=replace(placements, chosen={**placements.chosen, **chosen})), told
+        return {}, {}
+    found = _Chooser(early.models(workspace, items)[1], machines)
+    for a, placed in mine.items():
+        try:
+            picks[a] = found.pick(a, placed)
+        except BadStudy as e:
+            unplaced[a] = str(e)
+    return picks, unplaced
 
 
 class _Chooser:
     """Choices for finetunes; those of the same model, recipe and placement are worked out once."""
 
-    def __init__(self, file: str, facts: Facts, machines: Machines) -> None:
-        self.file, self.facts, self.machine = file, facts, cache(machines)
+    def __init__(self, facts: Facts, machines: Machines) -> None:
+        self.facts, self.machine = facts, cache(machines)
         self.zeros = read_all(layout.DS_CONFIGS)
         self.known: dict[tuple[object, ...], tuple[Pick | None, str]] = {}
 
     def pick(self, a: Artifact, placed: Placement) -> tuple[Pick | None, str]:
-        """How many GPUs a finetune gets, None for one rank as it stands, and why."""
+        """How many GPUs a finetune gets, None for one rank as it stands, and why; or BadStudy."""
         if is_made_here(a):
             return None, "1 rank, as the study makes the model itself on one"
         if not (machine := self.machine(placed)).gpus:
             return None, "1 rank on the CPU, as no GPU is seen"
-        at = f"{self.file}: placement: auto for {a.label}"
         size = size_of(a, self.facts)
         if size is None:
             raise BadStudy(
-                f"{at}: nothing here says how large its model is; legal is a model whose files are at hand, or whose "
-                f"name tells its size; type --prefetch first, or ranks: and zero: in place of placement: auto"
+                "nothing here says how large its model is; legal is a model whose files are at hand, or whose "
+                "name tells its size; type --prefetch first, or ranks: and zero: in place of placement: auto"
             )
         if machine.gpu_gb is None:
             raise BadStudy(
-                f"{at}: the memory of its GPUs is not known here; legal is a type that tells it, or its size in GB; "
-                f"type gpu_memory_gb: NUMBER beside it in the cluster file"
+                "the memory of its GPUs is not known here; legal is a type that tells it, or its size in GB; "
+                "type gpu_memory_gb: NUMBER beside it in the cluster file"
             )
         facts, tokens = facts_of(a, self.facts), longest(a, placed)
         model = model_of(a, size, facts, ITEM.get(a.plain_params["recipe"].get("precision"), 4), tokens)
         key = (placed, size, model.trained, model.untrained, model.quantized, model.item, *model.activations.items())
         if key not in self.known:
-            self.known[key] = chosen(model, self.zeros, placed, machine, at)
+            self.known[key] = chosen(model, self.zeros, placed, machine)
         return self.known[key]
 
 
@@ -113,8 +151,8 @@ def is_made_here(a: Artifact) -> bool:
     return a.stage == "pretrain"
 
 
-def chosen(model: Model, zeros: Zeros, placed: Placement, machine: Machine, at: str) -> tuple[Pick, str]:
-    """The fewest GPUs that hold a model, and why; BadStudy, which begins with `at`, where none do."""
+def chosen(model: Model, zeros: Zeros, placed: Placement, machine: Machine) -> tuple[Pick, str]:
+    """The fewest GPUs that hold a model, and why; BadStudy where none do."""
     gpu_gb = machine.gpu_gb or 0.0
     if pick := fewest(model, zeros, placed, machine):
         need = gpu_memory.needed(model, zeros[pick.expected.zero], pick.gpus, pick.expected.recompute)
@@ -125,11 +163,11 @@ def chosen(model: Model, zeros: Zeros, placed: Placement, machine: Machine, at: 
     has = f"{gpu_gb:,.0f} GB"
     if need.state <= gpu_memory.USABLE * gpu_gb * GB and model.activations:
         raise BadStudy(
-            f"{at}: rows of the longest length need {amount(need.peak)} of a GPU, which has {has}, on however many "
+            f"rows of the longest length need {amount(need.peak)} of a GPU, which has {has}, on however many "
             f"GPUs; legal is what fits; lower recipe.max_tokens, or name GPUs with more memory"
         )
     raise BadStudy(
-        f"{at}: {amount(need.peak)} of each of {most} GPUs at least (with {choice.zero}), and they have {has}; legal "
+        f"{amount(need.peak)} of each of {most} GPUs at least (with {choice.zero}), and they have {has}; legal "
         f"is what fits; name GPUs with more memory or a partition with more nodes, or train adapters (recipe.lora)"
     )
 

@@ -3,7 +3,7 @@
 import sys
 
 from winsweep import screen
-from winsweep.check import early, too_large
+from winsweep.check import auto_placement, early, too_large
 from winsweep.check.room import GpuGb
 from winsweep.placement import Cluster
 from winsweep.workspace import Workspace
@@ -11,9 +11,9 @@ from winsweep.workspace import Workspace
 MOST_NAMED = 20  # cells and analyses that are left alone
 
 
-def told(workspace: Workspace, cluster: Cluster, gpu_gb: GpuGb | None) -> Workspace:
+def told(workspace: Workspace, cluster: Cluster, gpu_gb: GpuGb | None, machines: auto_placement.Machines) -> Workspace:
     """The workspace of the cells and analyses that nothing known here speaks against; what does is said, so that
-    nothing is spent on the others. `gpu_gb`: see too_large; None where there is no GPU.
+    nothing is spent on the others. `gpu_gb`: see too_large; None where there is no GPU. `machines`: see auto_placement.
     """
     items = workspace.plan(workspace.facts())
     rows = early.quick(workspace, items)
@@ -22,6 +22,8 @@ def told(workspace: Workspace, cluster: Cluster, gpu_gb: GpuGb | None) -> Worksp
     if gpu_gb:
         left, too_large_lines = too_large.without(left, items, cluster, gpu_gb)
         wrong += too_large_lines
+    left, unplaced_lines = auto_placement.without(left, cluster, machines)
+    wrong += unplaced_lines
     print("".join(f"error: {line}\n" for line in wrong), end="", file=sys.stderr)
     if out := [
         name

@@ -17,7 +17,7 @@ from winsweep.artifact import Artifact
 from winsweep.check import auto_placement, room
 from winsweep.check.auto_placement import Machine
 from winsweep.errors import BadStudy
-from winsweep.placement import Cluster, Placement, Placements
+from winsweep.placement import Cluster, Placements
 from winsweep.workspace import Workspace
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -79,12 +79,13 @@ def why_never(wanted: int, gpus: list[str]) -> str:
 
 def sized(workspace: Workspace, cluster: Cluster, gpus: list[str]) -> tuple[Cluster, list[str]]:
     """See auto_placement.sized; nvidia-smi is asked only where a placement is auto."""
+    return auto_placement.sized(workspace, cluster, of_machine(gpus))
+
+
+def of_machine(gpus: list[str]) -> auto_placement.Machines:
+    """What a placement may get of these GPUs; nvidia-smi is asked once, and only when that is."""
     memory_gb = functools.cache(room.here)
-
-    def machine(placed: Placement) -> Machine:
-        return Machine(placed.gpu_memory_gb or memory_gb(), len(gpus))
-
-    return auto_placement.sized(workspace, cluster, machine)
+    return lambda placed: Machine(placed.gpu_memory_gb or memory_gb(), len(gpus))
 
 
 def side_by_side(workspace: Workspace, cluster: Cluster, jobs: int, gpus: list[str]) -> str:

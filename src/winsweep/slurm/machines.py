@@ -17,8 +17,13 @@ from winsweep.workspace import Workspace
 
 def sized(workspace: Workspace, cluster: Cluster) -> tuple[Cluster, list[str]]:
     """See auto_placement.sized; SLURM is asked only where a placement is auto. ClusterDown if it does not answer."""
+    return auto_placement.sized(workspace, cluster, of_cluster())
+
+
+def of_cluster() -> auto_placement.Machines:
+    """What a placement may get; SLURM is asked once, and only when that is. ClusterDown if it does not answer."""
     found = cache(inventory.partitions)
-    return auto_placement.sized(workspace, cluster, lambda placed: machine(placed, found()))
+    return lambda placed: machine(placed, found())
 
 
 def machine(placed: Placement, found: Mapping[str, Partition]) -> Machine:
