@@ -110,13 +110,54 @@ EDITED_WHILE_WATCHED = (
 )
 
 
-def test_a_launcher_that_watches_a_study_as_it_was_before_an_edit_ends(begin):
-    """Its finalizers found the study edited and left it to a person; it found no table and sent another, for ever."""
+SUBMITTED_TWICE = (
+    ("begin", dict(doors=2, study="one")),
+    ("go_on", dict(doors=8, n=9)),
+    ("slurm", dict(is_away=False, lost=1)),
+    ("sweep", dict(doors=42, host="login1", retry=True)),
+    ("watch", dict(doors=98)),
+    ("limit", dict(submitted=9, tasks=1000)),
+    ("wait", dict(seconds=70.0)),
+    ("fail", dict(kind="exit", num=1)),
+    ("prune", dict(doors=30)),
+    ("fail", dict(kind="hard exit", num=3)),
+    ("fail", dict(kind="waiting", num=2)),
+    ("go_on", dict(doors=112, n=63)),
+    ("scancel", dict(is_whole=False, n=84)),
+    ("limit", dict(submitted=5, tasks=1)),
+    ("forget", {}),
+    ("scancel", dict(is_whole=False, n=25)),
+    ("limit", dict(submitted=9, tasks=2)),
+    ("suspend", dict(n=7)),
+    ("kill", dict(n=17)),
+    ("edit", dict(study="changed")),
+    ("slurm", dict(is_away=False, lost=1)),
+    ("sweep", dict(doors=147, host="login2", retry=False)),
+    ("wait", dict(seconds=200.0)),
+    ("slurm", dict(is_away=False, lost=0)),
+    ("fail", dict(kind="data", num=4)),
+    ("all_go_on", dict(seconds=7.0)),
+    ("watch", dict(doors=None)),
+)
+
+
+def test_what_failed_for_good_is_not_begun_by_a_task_that_was_submitted_twice(begin):
+    """sbatch's answer was lost; the second task made an attempt although the first had ended for good."""
+    replay(begin, SUBMITTED_TWICE)
+
+
+def replay(begin, steps) -> None:
     test_histories.BEGIN[:] = [begin]
     history = test_histories.Histories()
-    for name, words in EDITED_WHILE_WATCHED:
+    for name, words in steps:
         getattr(history, name)(**words)
+        history.holds()
     history.teardown()
+
+
+def test_a_launcher_that_watches_a_study_as_it_was_before_an_edit_ends(begin):
+    """Its finalizers found the study edited and left it to a person; it found no table and sent another, for ever."""
+    replay(begin, EDITED_WHILE_WATCHED)
 
 
 @pytest.mark.parametrize("doors", range(1, 60, 6))

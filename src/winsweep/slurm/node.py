@@ -13,10 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-from winsweep.attempt import arrays
+from winsweep.attempt import arrays, history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.attempt import run
-from winsweep.attempt.endings import OK, STOPPED
+from winsweep.attempt.endings import FAILED, OK, STOPPED
 from winsweep.attempt.fork_server import redirect
 from winsweep.attempt.spec import Spec
 from winsweep.attempt.stopflag import StopFlag
@@ -25,6 +25,7 @@ from winsweep.store import links
 from winsweep.store.store import Store
 
 SIGNALING_S = 0.2
+FIRST_TURN = ".0"  # ends its token; SLURM itself puts a task back for others
 # how long slurmctld may be away while a stopped attempt asks for another turn; after that the finalizer sees to it
 ASK_S = 120.0
 
@@ -56,14 +57,18 @@ def main(folder: Path) -> int:
 
 def make(spec: Spec, rank: int, num_ranks: int, token: str, flag: StopFlag) -> int:
     """One attempt, with its log and (for people, and for an attempt by hand) its spec in the work directory of its
-    result.
+    result; none where the result failed for good while this task waited, as another that SLURM was given twice may.
     """
-    Store(Path(spec.store)).open(is_made=True)
+    store = Store(Path(spec.store)).open(is_made=True)
     work = Path(spec.store) / ".work" / spec.key
     log = links.inside(Path(spec.store), work / "logs" / f"{token}.log")
     redirect(log if rank == 0 else log.with_suffix(f".r{rank}.log"))
     if rank == 0:
         specs.write(spec, work / "spec.json")
+        if token.endswith(FIRST_TURN) and (why := history.failures(store, [spec.key]).get(spec.key)):
+            history.count(store, spec.key, token, "stopped", f"not begun: {why}")
+            print(f"{spec.name}: not begun, as it failed since this task was submitted: {why}", flush=True)
+            return FAILED
     code = run(spec, rank, num_ranks, token, flag)
     sys.stdout.flush()
     return code
