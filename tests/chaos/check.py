@@ -119,8 +119,14 @@ def unexpected(store: Path) -> list[str]:
     found = []
     for work in sorted(store.glob(".work/[a-z]*/*")):
         found += [
-            f"{work.parent.name}: {e['kind']}: {e['reason'][:200]}"
+            f"{work.parent.name}: {e['kind']}: {e['reason'][:200]}{traceback_in(work / 'logs', e.get('owner', ''))}"
             for e in ends_of(work)
             if e["kind"] in ("application", "config", "data", "missing", "setup")
         ]
     return found
+
+
+def traceback_in(logs: Path, owner: str) -> str:
+    """Where an attempt failed, by the last lines of its logs."""
+    found = [p.read_text(errors="replace") for p in sorted(logs.glob(f"{owner.rpartition('@')[2]}*.log"))]
+    return " | ".join(line for text in found if "Traceback" in text for line in text.strip().splitlines()[-24:])

@@ -210,10 +210,12 @@ class World:
             self.signal(pid, signal.SIGCONT)
 
     def tracebacks(self) -> list[str]:
-        """The last lines of what launchers printed that ended in one."""
+        """What launchers printed that ended in one."""
         found = [p.read_text(errors="replace") for p in sorted((self.study.folder / "typed").glob("*"))]
         return [
-            f"a launcher ended with: {text.strip().splitlines()[-1][-200:]}" for text in found if "Traceback" in text
+            f"a launcher ended with: {' | '.join(text.strip().splitlines()[-24:])}"
+            for text in found
+            if "Traceback" in text
         ]
 
     def close(self) -> None:
