@@ -14,8 +14,8 @@ from pathlib import Path
 import host
 
 MIRROR = "http://deb.debian.org/debian"
-# python3: also for its libraries, which the Python of this process finds there; gcc, libfaketime: for chaos
-PACKAGES = ("slurm-wlm", "slurmdbd", "munge", "mariadb-server", "python3", "tini", "gcc", "libc6-dev", "libfaketime")
+# python3: also for its libraries, which the Python of this process finds there; gcc: for tests/chaos
+PACKAGES = ("slurm-wlm", "slurmdbd", "munge", "mariadb-server", "python3", "tini", "gcc", "libc6-dev")
 CHECKOUT = Path(__file__).resolve().parents[2]
 ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

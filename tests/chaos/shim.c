@@ -1,5 +1,6 @@
 /* A disk that fails on demand, by LD_PRELOAD: under $CHAOS_STORE a share of the calls fails as $CHAOS_SHIM/control says
-   (two ints: errno, share in 1/1000), and $CHAOS_SHIM/unsynced says which file has what that no fsync has covered. */
+   (two ints: errno, share in 1/1000), and $CHAOS_SHIM/unsynced says which file has what that no fsync has covered.
+   The clock on the wall is $CHAOS_CLOCK seconds off; what measures time goes on as it does. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@ static const char *store;
 static size_t length;
 static int note = -1;
 static char dirty[4096];
+static long clock_off;
 
 #define REAL(type, name, ...) \
     static type (*real)(__VA_ARGS__); \
@@ -28,6 +31,7 @@ __attribute__((constructor)) static void begin(void) {
     char path[4096];
     const char *folder = getenv("CHAOS_SHIM");
     store = getenv("CHAOS_STORE");
+    clock_off = getenv("CHAOS_CLOCK") ? atol(getenv("CHAOS_CLOCK")) : 0;
     if (!folder || !store) return;
     length = strlen(store);
     snprintf(path, sizeof path, "%s/control", folder);
@@ -171,4 +175,25 @@ int mkdir(const char *path, mode_t mode) {
 DIR *opendir(const char *path) {
     REAL(DIR *, "opendir", const char *);
     return failing(path, 0) ? NULL : real(path);
+}
+
+int clock_gettime(clockid_t id, struct timespec *at) {
+    REAL(int, "clock_gettime", clockid_t, struct timespec *);
+    int code = real(id, at);
+    if (!code && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) at->tv_sec += clock_off;
+    return code;
+}
+
+time_t time(time_t *at) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (at) *at = now.tv_sec;
+    return now.tv_sec;
+}
+
+int gettimeofday(struct timeval *at, void *zone) {
+    REAL(int, "gettimeofday", struct timeval *, void *);
+    int code = real(at, zone);
+    if (!code) at->tv_sec += clock_off;
+    return code;
 }
