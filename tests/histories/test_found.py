@@ -146,6 +146,18 @@ def test_what_failed_for_good_is_not_begun_by_a_task_that_was_submitted_twice(be
     replay(begin, SUBMITTED_TWICE)
 
 
+@pytest.mark.parametrize("doors", range(36, 46))
+def test_a_cell_is_cancelled_although_a_launcher_was_killed_before_its_finalizer_was_sent(begin, doors):
+    """There was an array of which nobody could say what it was to wait for."""
+    with begin("one") as world:
+        launcher = world.launch()
+        world.machine.run(launcher, doors)
+        world.kill(launcher)
+        world.machine.run(world.launch())
+        world.machine.run(world.launch(cancels="a.ins.s1"))
+        assert not world.rules.broken
+
+
 def replay(begin, steps) -> None:
     test_histories.BEGIN[:] = [begin]
     history = test_histories.Histories()

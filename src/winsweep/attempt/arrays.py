@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 from winsweep import ownership
 from winsweep.attempt import spec as specs
@@ -36,10 +37,14 @@ class Submitted:
 
 
 def open_folder(
-    root: Path, stage: str, tasks: Sequence[Sequence[str]], told: Sequence[Sequence[Spec]] = ()
+    root: Path,
+    stage: str,
+    tasks: Sequence[Sequence[str]],
+    told: Sequence[Sequence[Spec]] = (),
+    files: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
 ) -> tuple[Path, str]:
     """A new array's folder with the keys and specs of each task in it, and the job name by which the array can be found
-    again.
+    again. `files` are there, too, for `heard`, as soon as it is an array.
     """
     disk.refuse_gone(root / "store.json")  # a store that was moved is not made anew
     folder = links.inside(root, root / ".work" / "arrays") / uuid.uuid4().hex[:12]
@@ -47,6 +52,8 @@ def open_folder(
     folder.chmod(folder.stat().st_mode & 0o755)
     lines = [json.dumps([specs.plain(s) for s in task]) + "\n" for task in told]
     write_atomic(folder / "specs.jsonl", "".join(lines).encode(), is_own=True)
+    for file, said in files.items():
+        tell(folder / file, said)
     # from now on it is one
     tell(folder / "map.json", {"stage": stage, "keys": tasks, "at": time.time()})
     return folder, f"{PREFIX}.{stage}.{folder.name}"

@@ -73,8 +73,8 @@ def finalizer_request(workspace: Workspace, cluster: Cluster, code: Path, now: C
 
 def open_finalizer(workspace: Workspace, array: Array, told: Mapping[str, object], code: Path) -> tuple[Path, str, str]:
     """Write that down; see open_array."""
-    folder, name = arrays.open_folder(workspace.store.root, FINALIZER, [[pending_finalizers.key_of(workspace)]])
-    arrays.tell(folder / FINALIZER_FILE, told)
+    tasks = [[pending_finalizers.key_of(workspace)]]
+    folder, name = arrays.open_folder(workspace.store.root, FINALIZER, tasks, files={FINALIZER_FILE: told})
     return folder, name, batch_script.command(array.placement, code, "winsweep.slurm.finalizer", folder)
 
 

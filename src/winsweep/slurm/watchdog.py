@@ -100,9 +100,8 @@ def array_of(placed: Placement, begin_s: float) -> Array:
 
 def opened(root: Path, placed: Placement, code: Path, before: Path | None = None) -> tuple[Path, str, str]:
     """Write down what a watchdog must know; its folder, its job name and its command, run from `code`."""
-    folder, name = arrays.open_folder(root, WATCHDOG, KEYS)
     told = {"store": str(root), "placement": placement.plain(placed), "before": str(before) if before else ""}
-    arrays.tell(folder / FILE, told)
+    folder, name = arrays.open_folder(root, WATCHDOG, KEYS, files={FILE: told})
     return folder, name, batch_script.command(task_script.outside(placed), code, "winsweep.slurm.watchdog", folder)
 
 
