@@ -158,6 +158,45 @@ def test_a_cell_is_cancelled_although_a_launcher_was_killed_before_its_finalizer
         assert not world.rules.broken
 
 
+TAKEN_BACK = (
+    ("begin", dict(doors=131, study="two")),
+    ("limit", dict(submitted=5, tasks=2)),
+    ("scancel", dict(is_whole=False, n=72)),
+    ("edit", dict(study="one")),
+    ("suspend", dict(n=73)),
+    ("edit", dict(study="one")),
+    ("hold", dict(by="JobHeldUser", n=58)),
+    ("edit", dict(study="three")),
+    ("sweep", dict(doors=1, host="login1", retry=True)),
+    ("sweep", dict(doors=57, host="login2", retry=True)),
+    ("lose_node", dict(n=73, requeue=True)),
+    ("edit", dict(study="two")),
+    ("hold", dict(by="", n=0)),
+    ("cancel", dict(cell="a.ins.s1", doors=4)),
+    ("sweep", dict(doors=9, host="login1", retry=False)),
+    ("lose_node", dict(n=72, requeue=False)),
+    ("cancel", dict(cell="", doors=112)),
+    ("cancel", dict(cell="a.ins.s1", doors=None)),
+    ("sweep", dict(doors=None, host="login1", retry=True)),
+    ("limit", dict(submitted=1000, tasks=1)),
+    ("limit", dict(submitted=9, tasks=1000)),
+    ("limit", dict(submitted=3, tasks=2)),
+    ("hold", dict(by="", n=70)),
+    ("lose_node", dict(n=55, requeue=True)),
+    ("cancel", dict(cell="", doors=None)),
+    ("hold", dict(by="JobHeldUser", n=75)),
+    ("limit", dict(submitted=1000, tasks=1)),
+    ("sweep", dict(doors=7, host="login1", retry=False)),
+    ("edit", dict(study="three")),
+    ("suspend", dict(n=40)),
+)
+
+
+def test_an_array_that_is_taken_back_while_it_is_read_is_none(begin):
+    """SLURM took no more jobs of one launcher, which removed the folder while another listed it for --cancel."""
+    replay(begin, TAKEN_BACK)
+
+
 def replay(begin, steps) -> None:
     test_histories.BEGIN[:] = [begin]
     history = test_histories.Histories()

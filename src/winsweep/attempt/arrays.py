@@ -119,7 +119,7 @@ def open_arrays(root: Path) -> list[Submitted]:
 def _read(folder: Path) -> Submitted | None:
     try:
         told = heard(folder / "map.json")
-    except NotOwn:
+    except (FileNotFoundError, NotOwn):  # SLURM refused it, and another launcher has just taken it back
         return None
     try:
         job = heard(folder / "job.json")["job"]

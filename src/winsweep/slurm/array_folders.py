@@ -2,6 +2,7 @@
 what it sees to.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -82,9 +83,10 @@ def leave_out(workspace: Workspace, label: str) -> None:
     """From now on no finalizer of this study submits or waits for this cell."""
     for opened in arrays.open_arrays(workspace.store.root):
         if opened.keys == ((pending_finalizers.key_of(workspace),),):
-            told = pending_finalizers.told_to(opened)
-            left = [c for c in told["cells"] if c != label]
-            arrays.tell(opened.folder / FINALIZER_FILE, told | {"cells": left})
+            with contextlib.suppress(FileNotFoundError):  # another launcher has just taken it back
+                told = pending_finalizers.told_to(opened)
+                left = [c for c in told["cells"] if c != label]
+                arrays.tell(opened.folder / FINALIZER_FILE, told | {"cells": left})
 
 
 def spec_of(workspace: Workspace, a: Artifact, placed: Placement) -> Spec:

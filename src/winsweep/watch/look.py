@@ -2,6 +2,7 @@
 the queue is asked once a minute.
 """
 
+import contextlib
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -216,7 +217,10 @@ def retry_command(workspace: Workspace) -> str:
     """What tries again what has failed: with the cluster file that the study was submitted with last, if it was."""
     words = [str(workspace.study.path), "--store", str(workspace.store.root)]
     folders = (workspace.store.root / ".work" / "arrays").glob("*/finalizer.json")
-    told = [(path.stat().st_mtime, read(path)) for path in folders]
+    told = []
+    for path in folders:
+        with contextlib.suppress(FileNotFoundError):  # a launcher has just taken it back
+            told.append((path.stat().st_mtime, read(path)))
     clusters = [(at, t["cluster"]) for at, t in told if t.get("name") == workspace.study.name and "cluster" in t]
     words += ["--cluster", max(clusters)[1]] if clusters else []
     return f"{command_names.command('run')} {shlex.join(words)} --retry-failed"
