@@ -1,6 +1,7 @@
 """Samples and mixes: which rows, how many of each, and what is refused."""
 
 import hashlib
+import tracemalloc
 from unittest.mock import patch
 
 import pytest
@@ -108,3 +109,12 @@ def test_places_are_shuffled_by_their_digests(num, seed, head):
     right = sorted(range(num), key=lambda n: hashlib.sha256(f"{seed}/{n}".encode()).digest())
     with patch.object(draw, "HEAD", head):  # few bytes are the same for many
         assert draw.shuffled(num, lambda n: f"{seed}/{n}").tolist() == right
+
+
+def test_a_few_bytes_of_each_place_are_held():
+    tracemalloc.start()
+    try:
+        draw.shuffled(50_000, str)
+        assert tracemalloc.get_traced_memory()[1] < 40 * 50_000
+    finally:
+        tracemalloc.stop()
