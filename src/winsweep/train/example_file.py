@@ -155,7 +155,8 @@ class _Told:
 def _written(folder: Path, examples: Iterator[Example], told: _Told) -> Iterator[str]:
     """Write all of them, giving way about every PIECE_S."""
     shutil.rmtree(links.refuse(folder), ignore_errors=True)  # an attempt that was taken over may have it open
-    folder.mkdir(mode=0o700)
+    folder.mkdir(mode=0o700, exist_ok=True)  # NFS leaves a folder whose files are open
+    folder.chmod(0o700)
     begun = time.monotonic()
     with open(folder / TOKENS, "xb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600)) as f:
         for example in examples:
