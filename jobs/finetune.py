@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,17 @@ from winsweep.study.frame import Frame, Message
 from winsweep.study.held_out import Evaluation
 
 if TYPE_CHECKING:
+    import numpy as np
     from transformers import PreTrainedTokenizerBase
 
     from winsweep.study.recipe import Recipe
-    from winsweep.text.encode import Encoding
+    from winsweep.text.encode import Encoded, Encoding
     from winsweep.train.held_out import HeldOut
     from winsweep.train.rank_group import RankGroup
 
 VERSION = 2
 TRANSIENT = True  # its output may go once collect has made a model of it
-EXAMPLES = "examples.i32"  # what is encoded, for all ranks, in the work directory
+ENCODED = "encoded"  # the examples as token ids, for all ranks and later attempts, in the work directory
 
 
 def want(ask: Training, need: Need) -> Want:
@@ -79,15 +81,15 @@ def _train(job: Job, recipe: "Recipe", frame: Frame, group: "RankGroup") -> None
     base, revision = job.base()
     tokenizer = group.together(lambda: model.load_tokenizer(base, revision))
     group.first(lambda: job.work.mkdir(parents=True, exist_ok=True))
-    rows, encoding = _conversations(job.inputs["examples"]), encode.Encoding(tokenizer, frame, recipe)
-    encoded, tops = example_file.share(job.work / EXAMPLES, rows, encoding, group)
+    encoded, tops = _encoded(job, ENCODED, job.inputs["examples"], encode.Encoding(tokenizer, frame, recipe), group)
     print(encoded.summary(), flush=True)
     job.notes.update(encoded.counts())
-    lengths = example_file.lengths_of(encoded.examples)
-    looked_at, lengths_too, tops_too = _held_out(job, encode.Encoding(tokenizer, frame, recipe), group)
-    group.first(lambda: refuse_unfit([*lengths, *lengths_too], [*tops, *tops_too], base, revision))
+    lengths_N = example_file.lengths_of(encoded.examples)
+    group.first(lambda: refuse_unfit(lengths_N, tops, base, revision))
+    looked_at = _held_out(job, encode.Encoding(tokenizer, frame, recipe), group)
     group.first(lambda: _save_around(job, tokenizer, frame, base, revision))
-    placement = room.choose(job.placement, base, revision, recipe, max(lengths), read_all(layout.DS_CONFIGS), group)
+    longest = int(lengths_N.max())
+    placement = room.choose(job.placement, base, revision, recipe, longest, read_all(layout.DS_CONFIGS), group)
     job.notes.update(
         finetune(
             encoded.examples,
@@ -123,25 +125,43 @@ def _save_around(job: Job, tokenizer: "PreTrainedTokenizerBase", frame: Frame, b
     write_atomic(job.out / "hf" / BASE_NAMES, json.dumps(tensors).encode())
 
 
-def _held_out(
-    job: Job, encoding: "Encoding", group: "RankGroup"
-) -> tuple["HeldOut | None", Sequence[int], Sequence[int]]:
-    """The rows whose loss is looked at, encoded as the examples are, how long each is and its highest id; BadData that
-    says so where they do not fit.
-    """
+def _held_out(job: Job, encoding: "Encoding", group: "RankGroup") -> "HeldOut | None":
+    """The rows whose loss is looked at, encoded as the examples are; BadData that says so where they do not fit."""
+    from winsweep.text.context import refuse_unfit
     from winsweep.train import example_file
     from winsweep.train.held_out import HeldOut
 
     if not (told := job.limits.get("eval")):
-        return None, (), ()
+        return None
     made = group.first(lambda: _verified(job.store, told["rows"]))
     try:
-        encoded, tops = example_file.share(job.work / f"held_out-{EXAMPLES}", _conversations(made), encoding, group)
+        encoded, tops = _encoded(job, f"{ENCODED}-held-out", made, encoding, group)
+        group.first(lambda: refuse_unfit(example_file.lengths_of(encoded.examples), tops, *job.base()))
     except BadData as e:
         raise BadData(f"recipe.eval: {e}") from e
     print(f"held out: {encoded.summary()}", flush=True)
     job.notes["held_out"] = {"rows": told["rows"], "every": told["every"], "num_examples": len(encoded.examples)}
-    return HeldOut(encoded.examples, told["every"]), example_file.lengths_of(encoded.examples), tops
+    return HeldOut(encoded.examples, told["every"])
+
+
+def _encoded(
+    job: Job, name: str, made: Path, encoding: "Encoding", group: "RankGroup"
+) -> tuple["Encoded", "np.ndarray"]:
+    """See example_file.share: what is encoded follows from the rows, the base's tokenizer, the frame and the recipe."""
+    from winsweep.train import example_file
+
+    base, revision = job.base()
+    made_of = group.first(
+        lambda: (
+            {
+                "rows": manifest.describe(made / "examples.jsonl"),
+                "base": [base, revision] if revision else Path(base).name,  # wherever a copy of it lies
+                "libraries": {name: version(name) for name in ("tokenizers", "transformers")},
+            }
+            | {name: job.params[name] for name in ("frame", "recipe")}
+        )
+    )
+    return example_file.share(job.work / name, made_of, _conversations(made), encoding, group)
 
 
 def _verified(store: Path, key: str) -> Path:

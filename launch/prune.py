@@ -17,6 +17,7 @@ from winsweep.errors import WinsweepError
 from winsweep.pruning import Waste, remove, spared, waste
 from winsweep.retention import kept
 from winsweep.store import disk
+from winsweep.store.lookup import untidy
 from winsweep.workspace import Workspace, open_workspace
 
 MOST_LINES = 40
@@ -40,8 +41,9 @@ def main() -> int:
     a = parser().parse_args()
     try:
         workspaces = [open_workspace(study, a.store, is_made=True) for study in a.studies]
-        others = {} if a.others else kept(workspaces)
-        found = waste(workspaces, others)
+        left = untidy(workspaces[0].store.root)
+        others = {} if a.others else kept(workspaces, left)
+        found = waste(workspaces, others, left)
         say(workspaces, others, found, a.verbose)
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)

@@ -2,11 +2,11 @@
 collected.
 """
 
-import contextlib
 import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -27,9 +27,13 @@ class Waste:
     why: str
 
 
-def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProxyType({})) -> list[Waste]:
+def waste(
+    workspaces: Sequence[Workspace],
+    kept: Mapping[str, str] = MappingProxyType({}),
+    left: Mapping[str, list[str]] | None = None,
+) -> list[Waste]:
     """Everything of the workspaces' one store that their studies do not need; nothing that a live attempt works on, and
-    no key that is `kept`.
+    no key that is `kept`. `left`: what `lookup.untidy` says, where that is known.
     """
     store = workspaces[0].store
     wanted = {a.key for h in workspaces for a in closure(h.wanted)}
@@ -46,8 +50,8 @@ def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProx
     found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
     left_over = sorted(links.refuse(p) for p in store.root.glob(f"[a-z]*/{PRUNED}*"))
     found += [Waste(path, size(path), "a prune was ended midway") for path in left_over]
-    for key, left in sorted(untidy(store.root).items()):
-        states = [links.inside(store.root, store.work(key) / n) for n in sorted(left) if n.startswith("state-")]
+    for key, names in sorted((untidy(store.root) if left is None else left).items()):
+        states = [links.inside(store.root, store.work(key) / n) for n in sorted(names) if n.startswith("state-")]
         if states and key not in wanted and key not in kept and store.holder(key, workspaces[0].alive(key)) is None:
             found += [Waste(at, size(at), "state of an attempt at what no study named here asks for") for at in states]
     return found
@@ -67,6 +71,8 @@ def spared(workspaces: Sequence[Workspace], kept: Mapping[str, str]) -> dict[str
     """For whom something is left alone that these studies do not want: how many directories, and their bytes."""
     wanted = {a.key for h in workspaces for a in closure(h.wanted)}
     found: dict[str, tuple[int, int]] = {}
+    if not kept:
+        return found
     for key, path in workspaces[0].store.published().whole().items():
         if key in kept and key not in wanted:
             num, num_bytes = found.get(kept[key], (0, 0))
@@ -85,15 +91,15 @@ def remove(found: Sequence[Waste]) -> None:
             except FileNotFoundError:
                 continue
         while trash.exists():
-            with contextlib.suppress(FileNotFoundError):  # both remove what an earlier one left
+            with suppress(FileNotFoundError):  # both remove what an earlier one left
                 shutil.rmtree(trash)
 
 
-def size(path: Path) -> int:
+def size(path: Path | str) -> int:
     """Bytes of all files below `path`, through no link to a directory."""
     total = 0
-    for folder, _, files in os.walk(path):
-        for name in files:
-            with contextlib.suppress(FileNotFoundError):  # somebody works there, or removes it
-                total += os.lstat(f"{folder}/{name}").st_size
+    with suppress(FileNotFoundError, PermissionError), os.scandir(path) as found:
+        for e in found:
+            with suppress(FileNotFoundError):  # somebody works there, or removes it
+                total += size(e.path) if e.is_dir(follow_symlinks=False) else e.stat(follow_symlinks=False).st_size
     return total

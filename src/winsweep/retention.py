@@ -11,14 +11,14 @@ from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays, specs_of
 from winsweep.errors import WinsweepError
 from winsweep.results import TABLE
-from winsweep.store.lookup import Published, untidy
+from winsweep.store.lookup import Published
 from winsweep.store.provenance import record_of
 from winsweep.workspace import Workspace, open_workspace
 
 
-def kept(workspaces: Collection[Workspace]) -> dict[str, str]:
+def kept(workspaces: Collection[Workspace], left: Collection[str]) -> dict[str, str]:
     """Key to the study that it is kept for, of everything in the workspaces' one store that a study not among them
-    stands on.
+    stands on. `left`: the keys of `lookup.untidy`, as the work directory of a live attempt is.
     """
     store, names = next(iter(workspaces)).store, {h.study.name for h in workspaces}
     published, paths = store.published(), {h.study.path.resolve() for h in workspaces}
@@ -26,7 +26,7 @@ def kept(workspaces: Collection[Workspace]) -> dict[str, str]:
     for name, key in _tables(store.root, published):
         if name not in names:
             found |= {k: f"results/{name}.csv" for k in _below([key], published) if k not in found}
-    for study, keys in _under_way(next(iter(workspaces))).items():
+    for study, keys in _under_way(next(iter(workspaces)), left).items():
         if study.resolve() not in paths:
             found |= {
                 k: f"{study}, which is under way"
@@ -86,13 +86,13 @@ def _below(keys: Iterable[str], published: Mapping[str, Path]) -> set[str]:
     return seen
 
 
-def _under_way(workspace: Workspace) -> dict[Path, list[str]]:
+def _under_way(workspace: Workspace, left: Collection[str]) -> dict[Path, list[str]]:
     """Study file to the keys that are being made for it, or wait in a queue, and those that they are made from."""
     store = workspace.store
     found: dict[Path, list[str]] = {}
     specs = [
         json.loads((store.work(key) / "spec.json").read_bytes())
-        for key in sorted(untidy(store.root))  # as the work directory of a live attempt is
+        for key in sorted(left)
         if (store.work(key) / "spec.json").is_file() and store.holder(key, workspace.alive(key)) is not None
     ]
     specs += [

@@ -103,6 +103,7 @@ def training(desks: list[Desk], a: argparse.Namespace) -> None:
     for desk in desks:
         desk.child("imports of finetune alone", "imports", "finetune")
         desk.child("finetune to its first step", "finetune", a.folder, desk.folder / "trained")
+        desk.child("the same, a later attempt", "finetune", a.folder, desk.folder / "trained")
         desk.child("2 ranks to their first step", "finetune", a.folder, desk.folder / "trained2", 2)
 
 

@@ -60,6 +60,17 @@ def test_unseen_outputs_are_counted_by_instructions_and_seen_ones_by_question(tm
     assert "57 judgements" in said(workspace)  # three of the ten are ties without a question
 
 
+def test_how_long_answers_to_come_are_taken_to_be_is_said_where_they_may_be_longer(tmp_path):
+    told = "; an answer to come is taken to have 360 tokens, and may have 25,000"
+    for text, where in ((TINY.replace("max_new_tokens: 8,", "max_new_tokens: 25000,"), "long"), (TINY, "short")):
+        (tmp_path / where).mkdir()
+        (tmp_path / where / "study.yaml").write_text(text.replace("judge: reference_overlap", PAID))
+        workspace = open_workspace(tmp_path / where / "study.yaml", tmp_path / where / "runs")
+        publish(workspace, "a.ins.s1", {f"Q{i}": "the reference" for i in range(10)})
+        found = said(workspace)
+        assert (told in found, "360 tokens" in found) == (where == "long", where == "long")
+
+
 def test_what_the_ledger_knows_is_not_asked_again(tmp_path):
     workspace = opened(tmp_path)
     for label in ("a.ins.s1", "a.sum.s1"):

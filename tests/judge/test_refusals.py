@@ -163,3 +163,17 @@ def test_what_to_type_stands_behind_many_long_reasons(server, tmp_path, monkeypa
     with pytest.raises(JudgeRefused) as e:
         alpaca.annotate(pairs, options(in_flight=64), [].extend)
     assert 1400 < len(str(e.value)) < 2000 and str(e.value).endswith("take these instructions out of the study")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "This model's maximum context length is 8192 tokens", "code": 400},  # vLLM's
+        {"message": "Your input exceeds the context window", "code": "context_length_exceeded"},  # OpenAI's
+    ],
+)
+def test_a_prompt_that_is_longer_than_the_judge_reads_is_told_with_what_to_type(anybody, error):
+    anybody.status, anybody.body = 400, json.dumps({"error": error}).encode()
+    failure = asked()
+    assert failure.kind == "rejected" and error["message"] in failure.told
+    assert "name a judge in judge: that reads longer prompts" in failure.do and "max_new_tokens" in failure.do

@@ -68,6 +68,19 @@ def paid_job(folder: Path, pairs: list[dict], stopping=lambda: None) -> Job:
     return make_job(folder, pairs, Judge("alpaca", 1, asked), alpaca.identity(asked), vars(asked.limits), {}, stopping)
 
 
+def test_answers_of_100_000_characters_are_asked_about_and_kept_whole(server, tmp_path):
+    pairs = [
+        {"instruction": f"Q{n}", "output_1": f"{n} " + "word " * 20_000, "output_2": f"{n} " + "wort " * 20_000}
+        for n in range(3)
+    ]
+    job = paid_job(tmp_path, pairs)
+    STAGE.run(job)
+    sides = ("output_1", "output_2")
+    assert [[row[side] for side in sides] for row in made(job)] == [[p[side] for side in sides] for p in pairs]
+    asked = [request["messages"][-1]["content"] for request in server.requests]
+    assert len(asked) == 3 and all(any(p[s] in text for text in asked) for p in pairs for s in sides)
+
+
 def test_limits_of_the_study_hold_in_the_stage_and_rows_are_in_order(server, tmp_path):
     pairs, server.latency_s = make_pairs(25), 0.01
     job = paid_job(tmp_path, pairs)

@@ -40,7 +40,7 @@ def in_ranks(num: int, root: Path, tokenizer, recipe: Recipe, check) -> list[int
                 if rank == 0
                 else ((), Encoding(None, Frame(), recipe))
             )
-            check(rank, *share(root / "examples.i32", rows, encoding, group))
+            check(rank, *share(root / "encoded", {"rows": "some"}, rows, encoding, group))
         finally:
             group.leave()
 
@@ -57,13 +57,41 @@ def test_every_rank_reads_what_encoding_in_memory_gives(num, tmp_path, tokenizer
         assert found.counts() == right.counts() and found.summary() == right.summary()
         assert isinstance(found.examples, ExampleFile) and list(found.examples) == right.examples
         assert found.examples[-1] == right.examples[-1] and found.examples[3:9:2] == right.examples[3:9:2]
-        assert list(lengths_of(found.examples)) == lengths_of(right.examples)
-        assert list(tops) == [max(e.ids) for e in right.examples]
+        assert lengths_of(found.examples).tolist() == [len(e.ids) for e in right.examples]
+        assert lengths_of(right.examples).tolist() == lengths_of(found.examples).tolist()
+        assert tops.tolist() == [max(e.ids) for e in right.examples]
         assert digest_of(found.examples) == digest_of(right.examples)
         ours, theirs = (BatchSchedule(e, RECIPE, 3, num, True, 64) for e in (found.examples, right.examples))
         assert all(ours.step(at) == theirs.step(at) for at in range(ours.num_steps))
 
     assert in_ranks(num, tmp_path, tokenizer, RECIPE, check) == [0] * num, (tmp_path / "logs/rank-0.txt").read_text()
+
+
+@pytest.mark.parametrize("changed", ["", "rows", "byte", "open to others"])
+def test_a_later_attempt_takes_what_is_whole_and_made_of_the_same(tmp_path, tokenizer, changed):
+    folder, taken = tmp_path / "encoded", []
+    right = encode_all(ROWS, tokenizer, Frame(), RECIPE)
+
+    def rows():
+        taken.append(changed)
+        yield from ROWS
+
+    def main(rank: int) -> None:
+        for nth in range(2):
+            group = join(rank=rank, num_ranks=1, meeting=tmp_path / f"meeting-{nth}", timeout_s=60.0)
+            made_of = {"rows": nth if changed == "rows" else 0, "frame": ("a", "tuple")}
+            found, tops = share(folder, made_of, rows(), Encoding(tokenizer, Frame(), RECIPE), group)
+            group.leave()
+            assert list(found.examples) == right.examples and found.counts() == right.counts()
+            assert found.summary() == right.summary() and digest_of(found.examples) == digest_of(right.examples)
+            assert tops.tolist() == [max(e.ids) for e in right.examples]
+            if changed == "byte":
+                tokens = (folder / "tokens.i32").read_bytes()
+                (folder / "tokens.i32").write_bytes(bytes([tokens[0] ^ 1]) + tokens[1:])
+            folder.chmod(0o777 if changed == "open to others" else 0o700)
+        assert len(taken) == (2 if changed else 1)
+
+    assert wait_ranks(start_ranks(1, main, tmp_path / "logs"), 120.0) == [0], (tmp_path / "logs/rank-0.txt").read_text()
 
 
 def test_the_digest_is_that_of_the_json_of_all_examples(tokenizer):

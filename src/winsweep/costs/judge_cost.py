@@ -16,8 +16,8 @@ from winsweep.study import jury
 from winsweep.study.cell import Judge, judge_of
 from winsweep.workspace import Workspace
 
-# of a pair whose outputs are not there yet: the means of AlpacaEval's answers and instructions
-UNSEEN_TOKENS = 2 * 360 + 40
+UNSEEN_ANSWER = 360  # tokens of an answer that is not there yet: the mean of AlpacaEval's
+UNSEEN_TOKENS = 2 * UNSEEN_ANSWER + 40  # of a pair of them, with the mean of its instructions
 CALL_S = 1.0  # how long a call takes, where nothing better is known
 
 
@@ -31,6 +31,7 @@ class JudgeCost:
     questions: set[Question] = field(default_factory=set)  # of pairs whose outputs are there
     unseen: int = 0  # questions about outputs that are not there yet
     unknown: int = 0  # comparisons whose instructions cannot be counted yet
+    most_tokens: int = 0  # that an answer to come may have, in the comparisons of `unseen`
 
 
 def lines(workspace: Workspace, missing: Sequence[Artifact], num_rows: Mapping[Artifact, int | None]) -> list[str]:
@@ -61,13 +62,28 @@ def add(cost: JudgeCost, workspace: Workspace, a: Artifact, num: int | None) -> 
         cost.unknown += 1
     else:
         cost.unseen += num * (workload.per_pair if workload else 1)
+        cost.most_tokens = max(cost.most_tokens, _most_tokens(a))
 
 
 def told(cost: JudgeCost, store: Path) -> str:
     """A line of what judging costs, less the judgements that the store has already."""
     known = asked.ledger_of(cost.judge, store).find(cost.questions) if cost.questions else {}
     cost.questions -= known.keys()
-    return ahead(cost.judge.name, cost.workload, cost.limits, cost.questions, len(known), cost.unseen, cost.unknown)
+    counts = (len(known), cost.unseen, cost.unknown)
+    return ahead(cost.judge.name, cost.workload, cost.limits, cost.questions, *counts) + _reckoned(cost)
+
+
+def _most_tokens(a: Artifact) -> int:
+    """Tokens that an answer of either side of a comparison may have at most."""
+    made = [a.inputs[side].plain_params for side in ("candidate", "reference") if side in a.inputs]
+    return max(int(params["decoding"]["max_new_tokens"]) for params in made)
+
+
+def _reckoned(cost: JudgeCost) -> str:
+    """How long answers to come are taken to be, where they may be longer."""
+    if not cost.workload or cost.most_tokens <= UNSEEN_ANSWER:
+        return ""
+    return f"; an answer to come is taken to have {UNSEEN_ANSWER} tokens, and may have {cost.most_tokens:,}"
 
 
 def _sum(costs: Sequence[JudgeCost]) -> str:

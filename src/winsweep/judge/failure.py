@@ -23,6 +23,7 @@ CREDIT_DO = "add credit to the account of OPENAI_API_KEY, or set another key"
 RIGHT_DO = "set OPENAI_API_KEY to a key that may use the model, or name another model in judge:"
 MODEL_DO = "name a model in judge: that the endpoint serves, or correct OPENAI_BASE_URL"
 REQUEST_DO = "name a judge in judge: whose requests the endpoint takes, or take these instructions out of the study"
+LONG_DO = "name a judge in judge: that reads longer prompts, or shorter answers by max_new_tokens: in decoding:"
 MOST_REST_S = 86400.0  # a server that asks for more is asked again after a day
 ADDRESS_DO = "correct OPENAI_BASE_URL"
 PROXY_DO = "correct HTTPS_PROXY and HTTP_PROXY, or name the host in NO_PROXY"
@@ -60,6 +61,8 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str], secrets: lis
         return Failure("refused", told, do=RIGHT_DO)
     if (status in PASSING or (status >= 500 and status not in LASTING)) and TOO_LARGE not in said.lower():
         return Failure("passing", told, retry_after(headers))
+    if code == "context_length_exceeded" or "context length" in said.lower():  # OpenAI's; vLLM's, which has no code
+        return Failure("rejected", told, do=LONG_DO)
     return Failure("rejected", told, do=MODEL_DO if status == 404 else REQUEST_DO)
 
 

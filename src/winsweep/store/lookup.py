@@ -147,13 +147,20 @@ def untidy(root: Path) -> dict[str, list[str]]:
     """Keys whose attempts left more than what STAYS, of the whole store, with the names of that: also each that a live
     attempt works at. LinkInStore where a work directory is a link.
     """
-    work = root / ".work"
-    keys = [f"{stage}/{name}" for stage in names(work) for name in _listed(work / stage)]
-    left = {key: [n for n in _listed(links.refuse(work / key)) if n not in STAYS] for key in keys}
-    return {key: found for key, found in left.items() if found}
+    found = {f"{stage}/{name}": left for stage in names(root / ".work") for name, left in _left(root / ".work" / stage)}
+    return {key: names for key, names in found.items() if names}
 
 
-def _listed(folder: Path) -> list[str]:
+def _left(stage: Path) -> Iterator[tuple[str, list[str]]]:
+    """Name of each work directory of a stage, and the names in it of what does not stay."""
+    with os.scandir(stage) as found:
+        for e in found:
+            if e.is_symlink():
+                links.refuse(Path(e.path))
+            yield e.name, [n for n in _listed(e.path) if n not in STAYS]
+
+
+def _listed(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):

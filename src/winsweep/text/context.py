@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 from transformers import AutoConfig, PreTrainedConfig
 
 from winsweep.errors import BadData
@@ -26,13 +27,14 @@ def context_of(config: PreTrainedConfig) -> int | None:
     return min((n for n in said if isinstance(n, int) and n > 0), default=None)
 
 
-def refuse_unfit(lengths: Sequence[int], tops: Sequence[int], base: str, revision: str | None) -> None:
+def refuse_unfit(lengths_N: np.ndarray, tops_N: np.ndarray, base: str, revision: str | None) -> None:
     """BadData where examples, of so many tokens and with such a highest id each, do not fit into the model's context or
     its vocabulary; looked at before training.
     """
     config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
-    refuse_long(lengths, context_of(config), base)
-    refuse_rowless(([top] for top in tops), config, base)
+    refuse_long(lengths_N, context_of(config), base)
+    if (num := _num_rows(config)) and len(rowless := np.flatnonzero(tops_N >= num)):
+        raise _rowless(int(rowless[0]), int(tops_N[rowless[0]]), num, base)
 
 
 def known_context(config: PreTrainedConfig, base: str, given: int | None) -> int:
@@ -51,13 +53,14 @@ def unsaid(config: PreTrainedConfig) -> str:
     )
 
 
-def refuse_long(lengths: Sequence[int], context: int | None, base: str) -> None:
+def refuse_long(lengths_N: np.ndarray, context: int | None, base: str) -> None:
     """BadData where an example has more tokens than the model may hold; looked at before training."""
-    long = [(n, i) for i, n in enumerate(lengths) if context and n > context]
-    if long:
-        most, row = max(long)
+    num_long = int((lengths_N > context).sum()) if context else 0
+    if num_long:
+        most = lengths_N.max()
+        row = np.flatnonzero(lengths_N == most)[-1]
         raise BadData(
-            f"model {base}: {len(long)} of {len(lengths)} examples are longer than its context, such as example "
+            f"model {base}: {num_long} of {len(lengths_N)} examples are longer than its context, such as example "
             f"{row + 1} with {most} "
             f"tokens; legal are {context} at most; type recipe: {{max_tokens: {context}}}, which cuts them, or use "
             f"another model"
@@ -68,12 +71,19 @@ def refuse_rowless(rows: Iterable[Sequence[int]], config: PreTrainedConfig, base
     """BadData where a row of token ids has one that the model's embedding has no row for, which would fail in the
     middle of a job.
     """
-    num = getattr(config.get_text_config(decoder=True), "vocab_size", None)
+    num = _num_rows(config)
     for n, ids in enumerate(rows):
         if num and ids and max(ids) >= num:
-            raise BadData(
-                f"model {base}: row {n + 1} holds token {max(ids)} of its tokenizer, and its embedding has {num} rows; "
-                f"legal are tokens "
-                f"below {num}; take the token out of the text or of tokenizer.json, or use a model whose embedding was "
-                f"enlarged for it"
-            )
+            raise _rowless(n, max(ids), num, base)
+
+
+def _num_rows(config: PreTrainedConfig) -> int | None:
+    return getattr(config.get_text_config(decoder=True), "vocab_size", None)
+
+
+def _rowless(row: int, top: int, num: int, base: str) -> BadData:
+    return BadData(
+        f"model {base}: row {row + 1} holds token {top} of its tokenizer, and its embedding has {num} rows; legal are "
+        f"tokens below {num}; take the token out of the text or of tokenizer.json, or use a model whose embedding was "
+        f"enlarged for it"
+    )

@@ -14,28 +14,37 @@ if TYPE_CHECKING:
     import numpy as np
 
 T = TypeVar("T")
+HEAD = 8  # bytes of a digest that are held; where they are the same, which is rare, the digests are made again
 
 
 def shuffled(num: int, name: Callable[[int], str]) -> "np.ndarray":
     """The places 0 … `num` - 1 by the sha256 of what `name` calls each: the same on every platform and library version.
-    (num,), int32.
+    (num,), int32; about 32 bytes for each are held meanwhile.
     """
     import numpy as np  # slow to import, and most studies draw nothing
 
-    digests = bytearray()
-    for place in range(num):
-        digests += hashlib.sha256(name(place).encode()).digest()
-    words = np.frombuffer(digests, ">u8").reshape(num, 4)
-    return np.lexsort([words[:, at] for at in (3, 2, 1, 0)]).astype(np.int32)  # the last key is the first to count
+    def digest(place: int) -> bytes:
+        return hashlib.sha256(name(place).encode()).digest()
+
+    heads = np.fromiter((int.from_bytes(digest(place)[:HEAD], "big") for place in range(num)), np.uint64, num)
+    order = heads.argsort(kind="stable").astype(np.int32)
+    heads = heads[order]
+    same = np.flatnonzero(heads[1:] == heads[:-1])
+    for begins in np.split(same, np.flatnonzero(np.diff(same) > 1) + 1):
+        if len(begins):
+            run = slice(begins[0], begins[-1] + 2)
+            order[run] = sorted(order[run].tolist(), key=digest)
+    return order
 
 
 def drawn(num: int, of: int, seed: int) -> bytearray:
     """1 at `num` of the places 0 … `of` - 1, else 0: at those with the smallest sha256 of "SEED PLACE", so that more of
     the same draw hold all of the fewer.
     """
+    import numpy as np
+
     found = bytearray(of)
-    for place in shuffled(of, lambda place: f"{seed} {place}")[:num].tolist():
-        found[place] = 1
+    np.frombuffer(found, np.uint8)[shuffled(of, lambda place: f"{seed} {place}")[:num]] = 1
     return found
 
 

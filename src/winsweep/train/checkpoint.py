@@ -140,9 +140,10 @@ def _publish(tmp: Path, final: Path, entries: dict[str, dict]) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def steps_of(log: Path) -> list[dict]:
-    """The lines of a log that are of optimizer steps; the others are of losses over held-out rows."""
-    return [line for text in log.read_bytes().splitlines() if "loss" in (line := json.loads(text))]
+def steps_of(log: Path) -> Iterator[dict]:
+    """The lines of a log that are of optimizer steps, one at a time; the others are of losses over held-out rows."""
+    with open(log, "rb") as file:
+        yield from (line for line in map(json.loads, file) if "loss" in line)
 
 
 def checkpoints(work: Path) -> list[tuple[int, Path]]:

@@ -123,12 +123,14 @@ def _packing(schedule: BatchSchedule, why_not: str, ways: set[str], out: Path) -
     """For the record: how steps were split, which share of the token slots that this took held tokens, and what kept
     packed examples apart.
     """
-    lines = steps_of(out / LOG)
-    useful = sum(line["num_tokens"] for line in lines) / sum(line["num_slots"] for line in lines)
+    num_tokens = num_slots = num_micro = 0
+    for line in steps_of(out / LOG):
+        num_tokens, num_slots = num_tokens + line["num_tokens"], num_slots + line["num_slots"]
+        num_micro += line["num_micro"]
     split = {
         "micro_tokens": schedule.micro_tokens,
-        "useful_share": round(useful, 4),
-        "num_micro": sum(line["num_micro"] for line in lines),
+        "useful_share": round(num_tokens / num_slots, 4),
+        "num_micro": num_micro,
     }
     return split | {"packed": not why_not} | ({"why_padded": why_not} if why_not else {"attention": _by(ways)})
 
@@ -168,7 +170,7 @@ def _micro_tokens(
     """
     if placement.micro_tokens:
         return placement.micro_tokens
-    longest = max(lengths_of(examples))
+    longest = int(lengths_of(examples).max())
     here = group.together(lambda: room(engine, placement.recompute, longest))
     least = min(group.gather(here))
     layout = json.dumps([group.num_ranks, config["zero_optimization"], placement.recompute], sort_keys=True)

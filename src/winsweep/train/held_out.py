@@ -4,6 +4,7 @@ had been.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -11,6 +12,7 @@ from winsweep.text.encode import Example
 from winsweep.train import pack
 from winsweep.train.batch_schedule import BatchSchedule
 from winsweep.train.engine import Engine
+from winsweep.train.example_file import lengths_of
 from winsweep.train.loss import collate, num_targets, summed_loss
 from winsweep.train.loss import pack as pack_examples
 from winsweep.train.randomness import random_state, set_random_state
@@ -24,6 +26,11 @@ class HeldOut:
     examples: Sequence[Example]
     every: int  # steps; the last step of the run is always one
 
+    @cached_property
+    def num_tokens(self) -> int:
+        """Targets of all rows."""
+        return sum(map(num_targets, self.examples))
+
     def is_due(self, step: int, num_steps: int) -> bool:
         """Whether their loss is looked at after `step` steps of so many."""
         return step % self.every == 0 or step == num_steps
@@ -36,7 +43,7 @@ def evaluate(engine: Engine, held_out: HeldOut, schedule: BatchSchedule, step: i
     Rows are packed or padded and split as those of a step are, and attend as in training. No gradient, no weight and no
     random number is touched.
     """
-    lengths = [len(row.ids) for row in held_out.examples]
+    lengths = lengths_of(held_out.examples).tolist()
     split = pack.packed_grid if schedule.packed else pack.padded_grid
     parts = [micro[group.rank] for micro in split(lengths, group.num_ranks, schedule.micro_tokens)]
     before, total = random_state(), 0.0
@@ -50,6 +57,5 @@ def evaluate(engine: Engine, held_out: HeldOut, schedule: BatchSchedule, step: i
     finally:
         engine.train()
         set_random_state(before)
-    num_tokens = sum(map(num_targets, held_out.examples))
     [whole] = group.sum(total)
-    return {"step": step, "eval_loss": whole / num_tokens, "eval_tokens": num_tokens}
+    return {"step": step, "eval_loss": whole / held_out.num_tokens, "eval_tokens": held_out.num_tokens}

@@ -150,7 +150,7 @@ def _unusable(path: Path, step: int, fit: dict) -> str:
             told.format(key, json.dumps(old[key]), json.dumps(new[key]))
             + ", and this winsweep cannot carry what an older one saved over to that"
         )
-    lines = len(steps_of(path / LOG))
+    lines = sum(1 for _ in steps_of(path / LOG))
     return "" if lines == step else f"its log has {lines} steps"
 
 
