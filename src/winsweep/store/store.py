@@ -219,7 +219,8 @@ class Store:
         """Drop what only an unfinished attempt needs; claims, end records, logs and the spec stay."""
         # the other ranks may be removing things too
         for child in list(links.inside(self.root, self.work(key)).iterdir()):
-            if child.name not in STAYS:
+            # a task that was submitted twice writes its spec before it claims, and then finds the result
+            if child.name not in STAYS and not child.name.startswith(".spec.json."):
                 shutil.rmtree(child, ignore_errors=True) if child.is_dir() and not child.is_symlink() else child.unlink(
                     missing_ok=True
                 )
