@@ -7,7 +7,10 @@ import shutil
 import signal
 import struct
 import subprocess
+import time
 from pathlib import Path
+
+import psutil
 
 from tests.chaos.hurt_processes import Hurt, choose
 from tests.chaos.plan import Fault
@@ -15,6 +18,7 @@ from tests.chaos.world import World, is_mounted, mount
 
 SHARE = 0.15  # of the calls that fail while the disk does
 CUT = "power cut"
+STARTS_S = 30.0  # until a launcher has opened its store, also where the machine is busy
 EDITED = ("jobs/finetune.py", "jobs/judge.py", "src/winsweep/attempt/attempt.py", "src/winsweep/slurm/finalizer.py")
 
 
@@ -122,6 +126,8 @@ def moved(world: World, fault: Fault) -> str:
     store, away = world.study.store, world.study.disk / "moved"
     if away.exists() or not store.is_dir() or is_mounted(store):
         return "not there, or read-only"
+    if any(p.poll() is None and time.time() - psutil.Process(p.pid).create_time() < STARTS_S for p in world.typed):
+        return "not while a launcher starts, which makes a store where there is none"
     store.rename(away)
     world.away.add("the store is moved")
 
