@@ -13,7 +13,7 @@ from winsweep.attempt.history import failures, waits
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
 from winsweep.plan import Facts, Item, plan
-from winsweep.store import damage, left_out, liveness
+from winsweep.store import damage, left_out, liveness, store_format
 from winsweep.store.fingerprint import Fingerprints
 from winsweep.store.store import Store
 from winsweep.study.cell import Cell, judge_of
@@ -146,7 +146,7 @@ def open_workspace(study: Path, store: Path, lenient: bool = False, is_made: boo
     BadStudy; a `lenient` workspace may lack files (see read_study): nothing may be run or removed by what it says.
     NotFound if the store `is_made` already for what the caller does, and is not there.
     """
-    if is_made and not store.exists():
+    if is_made and not (store / store_format.NAME).exists():
         read_yaml(study)  # what is wrong with this comes first
         Store(store).refuse_absent()
     with warm.no_garbage():

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from tests.store import finished_store
 from tests.validation.test_shown import made_card
+from winsweep import layout
 from winsweep.archive import incoming, packing, public
 from winsweep.archive.study_copy import copy_of
 from winsweep.errors import BadStudy, Damaged
@@ -51,6 +54,12 @@ def test_the_same_store_gives_the_same_bytes_wherever_it_lies(made, bare, tmp_pa
     shutil.copytree(made.study.path.parent, tmp_path / "moved" / "there")
     moved = open_workspace(tmp_path / "moved/there/study.yaml", tmp_path / "moved/there/runs")
     assert packing.pack(moved, tmp_path / "moved.zip").file.read_bytes() == bare.read_bytes()
+
+
+def test_a_folder_that_is_made_for_the_archive_is_told(made, tmp_path):
+    line = [sys.executable, layout.LAUNCH / "archive.py", made.study.path, "a/b/c.zip", "--store", made.store.root]
+    done = subprocess.run([*map(str, line)], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and done.stdout.startswith(f"made:     {tmp_path}/a, a folder that was not there\n")
 
 
 def test_nothing_of_this_machine_is_in_it(whole, made):
