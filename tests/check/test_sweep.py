@@ -150,7 +150,7 @@ def test_a_package_that_does_not_import_is_told_before_anything_runs(bench, monk
     (tmp_path / "stub/sentence_transformers.py").write_text("raise ImportError('no such extra')")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'stub'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     bench.write(ALONE + "analyses: {drift: {arms: [ins], against: ins, embedder: {path: good}}}\n")
-    said = bench.run("--dry-run")
+    said = bench.run("--dry-run", code=1)
     assert (
         re.search(r"packages: package .*sentence_transformers", said, re.DOTALL)
         and "no such extra" in " ".join(said.split())

@@ -36,6 +36,10 @@ class Store:
         """NotFound where nothing was ever made: a name that is mistyped makes no store. `how`: what names another."""
         if not (self.root / store_format.NAME).is_file() and not (self.root / ".work").is_dir():
             named = how.removesuffix(" DIR")
+            if self.root.is_file():
+                raise NotFound(
+                    f"{named}: {self.root} is a file; the directory of a store is legal; name another by {how}"
+                )
             if around := next((p for p in self.root.parents if (p / store_format.NAME).is_file()), None):
                 raise NotFound(
                     f"{named}: {self.root} lies within the store {around} and is none itself; type {named} "
