@@ -40,7 +40,11 @@ def waste(workspaces: Sequence[Workspace], kept: Mapping[str, str] = MappingProx
             found.append(Waste(path, size(path), "no study named here asks for it"))
         elif key.partition("/")[0] in transient and key not in needed and users[key] <= made.keys():
             found.append(Waste(path, size(path), "its model is collected"))
-    found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
+    for key, aside in damage.known(store).items():
+        if (
+            key in made or key not in wanted.union(kept) or key.partition("/")[0] in transient
+        ):  # else its removal would have all made again that hangs on it
+            found.append(Waste(aside, size(aside), "was damaged and set aside"))
     for key, left in sorted(untidy(store.root).items()):
         states = [links.inside(store.root, store.work(key) / n) for n in sorted(left) if n.startswith("state-")]
         if states and key not in wanted and key not in kept and store.holder(key, workspaces[0].alive(key)) is None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from winsweep.command_names import command
 from winsweep.errors import Damaged
 from winsweep.fsck import attempts, copies, ledgers, published
 from winsweep.fsck.finding import Finding, aside, cut, remake, remove
@@ -182,10 +183,15 @@ def _caches(root: Path) -> Iterator[Finding]:
 
 
 def _left_over(store: Store) -> Iterator[Finding]:
-    """What is kept of what was set aside or taken away; prune.py offers the first, and nobody needs the rest."""
-    for aside_of in sorted(damage.known(store).values()):
+    """What is kept of what was set aside or taken away; what stands for one that is not made again must stay."""
+    published = store.published()
+    for key, aside_of in sorted(damage.known(store).items()):
         found = f"was set aside once: {damage.found_in(aside_of)}"
-        yield Finding("left over", aside_of.relative_to(store.root).as_posix(), cut(found), "prune offers to remove it")
+        act = (
+            f"nothing need be done: it is made again where it is needed; {command('prune')} removes what no study wants"
+        )
+        act = damage.drop([aside_of]) if key in published else act
+        yield Finding("left over", aside_of.relative_to(store.root).as_posix(), cut(found), act)
     for trash in sorted((store.root / ".work").glob("retired-*")):
         found = "its removal was ended midway"
         yield Finding("left over", trash.relative_to(store.root).as_posix(), found, remove(trash))
