@@ -27,7 +27,7 @@ class Options:
 
 
 def categories(options: Options) -> tuple[str, ...]:
-    """Of the instructions: what a task may leave out."""
+    """What a task may leave out."""
     return ("helpful_base", "koala", "oasst", "selfinstruct", "vicuna")
 
 

@@ -48,8 +48,8 @@ def refuse(options: Options, purpose: str) -> None:
 
 
 def categories(options: Options) -> tuple[str, ...]:
-    """Of the instructions: what a task may leave out."""
-    return _known(options)
+    """What a task may leave out, also where fewer kinds are asked."""
+    return KINDS
 
 
 def examples(source: object, options: Options) -> Iterator[list[Message]]:
