@@ -60,6 +60,7 @@ def main() -> int:
         workspace = open_workspace(a.study, a.store, is_made=True)
         from winsweep.archive import packing
 
+        made = paths.folder_made_for(a.file)
         done = packing.pack(workspace, a.file, a.with_weights, a.with_data, a.license or "")
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
@@ -68,6 +69,7 @@ def main() -> int:
         print(f"error: {e}; nothing was left there; free some room, or name another file", file=sys.stderr)
         return 1
     try:
+        print(made, end="")
         say(done)
     except BrokenPipeError:  # the archive is there all the same
         return screen.nobody_reads()

@@ -54,8 +54,9 @@ def main() -> int:
         workspace = open_workspace(a.study, a.store, lenient=True, is_made=True)
         from winsweep.export import answers, folder
 
+        above = paths.folder_made_for(a.target)
         made = folder.export(workspace, a.cell, a.target, a.name or "", a.hard_links)
-        print("".join(f"{note}\n" for note in made.notes) + f"exported: {made.folder}", flush=True)
+        print(above + "".join(f"{note}\n" for note in made.notes) + f"exported: {made.folder}", flush=True)
         if a.check:
             print(answers.compared(workspace, a.cell, made.folder, a.check), flush=True)
     except WinsweepError as e:

@@ -47,8 +47,9 @@ def main() -> int:
         workspace = open_workspace(a.study, a.store, lenient=True, is_made=True)
         from winsweep.report.files import texts_note, write_report
 
+        above = paths.folder_made_for(a.out) if a.out else ""
         page = write_report(workspace, a.out, not a.without_texts)
-        print(f"report: {page}", flush=True)
+        print(f"{above}report: {page}", flush=True)
         if note := texts_note(page):
             print(f"note: {note}")
         if not a.without_figures:

@@ -62,7 +62,9 @@ def main() -> int:
             return live(workspace, a.json, a.watch)
         items, queued = seen(workspace)
         print(why(workspace, items, a.why) if a.why else overview(workspace, items, queued, Detail(a.cells, a.verbose)))
-        print(f"{workspace.damaged()}{not_there(workspace, items, a.verbose)}{in_the_way(workspace, items)}", end="")
+        print(
+            f"{workspace.damaged(items)}{not_there(workspace, items, a.verbose)}{in_the_way(workspace, items)}", end=""
+        )
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

@@ -68,6 +68,12 @@ def is_dir(path: Path) -> bool:
         return False
 
 
+def folder_made_for(target: Path) -> str:
+    """A line for the outermost folder that writing `target` has to make, or no text: a mistyped one is seen by it."""
+    missing = [folder for folder in target.absolute().parents if not is_dir(folder)]
+    return f"made:     {missing[-1]}, a folder that was not there\n" if missing else ""
+
+
 def argument(text: str) -> Path:
     """A path of a command line, for argparse, which names the option."""
     return Path(word(text))

@@ -40,7 +40,7 @@ class Placement:
     time_min: int = strict.number(60, 1)  #: time limit of an attempt [minutes]
     #: how long before the limit an attempt is asked to save; SLURM may ask a minute earlier [seconds]
     signal_s: int = strict.number(90, 1)
-    mem_gb: int | None = None  #: memory of each node; without it, the partition's default [GB]
+    mem_gb: int | None = strict.number(None, 1)  #: memory of each node; without it, the partition's default [GB]
     partition: str | None = None  #: SLURM partition
     account: str | None = None  #: SLURM account that is charged
     qos: str | None = None  #: SLURM quality of service
@@ -49,7 +49,7 @@ class Placement:
     #: kind of GPU, as `sinfo -o %G` names it
     gpu_type: str | None = None
     #: memory of each GPU, where its type does not say it: a dry run compares it with what a model needs [GB]
-    gpu_memory_gb: int | None = None
+    gpu_memory_gb: int | None = strict.number(None, 1)
     #: leave out cells whose models do not fit GPU, node or disk by an estimate; `false` runs them all the same
     check_memory: bool = True
     #: which option of sbatch asks for GPUs

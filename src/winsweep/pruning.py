@@ -47,7 +47,11 @@ def waste(
             found.append(Waste(path, size(path), "no study named here asks for it"))
         elif key.partition("/")[0] in transient and key not in needed and users[key] <= made.keys():
             found.append(Waste(path, size(path), "its model is collected"))
-    found += [Waste(aside, size(aside), "was damaged and set aside") for aside in damage.known(store).values()]
+    for key, aside in damage.known(store).items():
+        if (
+            key in made or key not in wanted.union(kept) or key.partition("/")[0] in transient
+        ):  # else its removal would have all made again that hangs on it
+            found.append(Waste(aside, size(aside), "was damaged and set aside"))
     left_over = sorted(links.refuse(p) for p in store.root.glob(f"[a-z]*/{PRUNED}*"))
     found += [Waste(path, size(path), "a prune was ended midway") for path in left_over]
     for key, names in sorted((untidy(store.root) if left is None else left).items()):

@@ -161,11 +161,11 @@ def option(kind: type, name: str, given: typing.Mapping[str, Node]) -> typing.An
 
 def _field(kind: object, node: Node, bounds: typing.Mapping[str, float]) -> typing.Any:
     value = read(kind, node)
-    low, high = bounds.get("low"), bounds.get("high", math.inf)
-    if low is not None and isinstance(value, (int, float)) and not low <= value <= high:
-        raise node.error(
-            f"found {value}", f"at least {low:g} is legal" if high == math.inf else f"{low:g} to {high:g} is legal"
-        )
+    low, high = bounds.get("low", -math.inf), bounds.get("high", math.inf)
+    legal = f"at least {low:g} is legal" if high == math.inf else f"{low:g} to {high:g} is legal"
+    ats = node.value if isinstance(node.value, list) else [node]
+    if out := [at for at in ats if isinstance(at.value, (int, float)) and not low <= at.value <= high]:
+        raise BadStudy(*(str(at.error(f"found {at.value}", legal)) for at in out))
     return value
 
 

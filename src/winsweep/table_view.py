@@ -12,7 +12,7 @@ from winsweep.stats.control import FIGURES, Figure, changes, control_of
 
 MOST_ROWS = 40
 INTERVAL = "95 % interval"
-SAYS = "{head}: wins{where}; 50 is as good as the reference. cut, identical: share of the answers, %."
+SAYS = "{head}: wins{where}{but}; 50 is as good as the reference. cut, identical: share of the answers, %."
 Row = Mapping[str, str]
 
 
@@ -36,8 +36,7 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
     shared = {"judge": judges(rows), "commit": ", ".join(sorted({r["commit"] for r in rows}))}
     rest = f"not shown: {'; '.join(left_out)}. " if left_out else ""
     below = [
-        _says(rows, found),
-        _uncorrected(shown),
+        _says(rows, shown, found),
         _changes(shown),
         _starts(rows),
         f"{rest}All columns: {path}",
@@ -74,11 +73,22 @@ def _jury(rows: Sequence[Row]) -> str:
     return f"note: {LITTLE} ({ends}) in {len(few)} rows; their mean stands for none of them."
 
 
-def _says(rows: Sequence[Row], found: Sequence[tuple[str, list[str]]]) -> str:
+def _says(rows: Sequence[Row], shown: Sequence[Row], found: Sequence[tuple[str, list[str]]]) -> str:
+    """What the win rate is that the table shows, and of which rows it is the plain one, but for those of an arm that is
+    its own reference.
+    """
     figure = _figure(rows)
-    where = f" {figure.where}" if figure.where else ""
-    has_interval = any(head == INTERVAL for head, _ in found)
-    return SAYS.format(head=figure.head, where=where) if has_interval else ""
+    if not any(head == INTERVAL for head, _ in found):
+        return ""
+    others = [row for row in shown if row.get("share_identical") and float(row["share_identical"]) < 1]
+    plain = [row for row in others if row.get(figure.formula, "paired") in ("raw", "")] if figure.where else []
+    named = screen.few([".".join(_arm(row)) for row in plain])
+    if plain and len(plain) == len(others):
+        where, but = "", f", not {figure.where} (the CSV's column note says why)"
+    else:
+        where = f" {figure.where}" if figure.where else ""
+        but = f", but plain in {len(plain)} of {len(others)} rows: {named} (the CSV's column note says why)"
+    return SAYS.format(head=figure.head, where=where, but=but if plain else "")
 
 
 def _figure(rows: Sequence[Row]) -> Figure:
@@ -99,15 +109,6 @@ def _changes(shown: Sequence[Row]) -> str:
         for row in others
     ]
     return " ".join(changes(told, control))
-
-
-def _uncorrected(shown: Sequence[Row]) -> str:
-    """How many rows are plain win rates, but for those of an arm that is its own reference."""
-    others = [row for row in shown if row.get("share_identical") and float(row["share_identical"]) < 1]
-    plain = [row for row in others if row.get("paired_formula") != "paired"]
-    if not plain or "paired_formula" not in plain[0] or plain[0].get("control") == "none":
-        return ""
-    return f"plain, not at equal length: {len(plain)} of {len(others)} rows; the column note says why."
 
 
 def _starts(rows: Sequence[Row]) -> str:

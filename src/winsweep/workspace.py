@@ -13,7 +13,7 @@ from winsweep.attempt.history import failures, waits
 from winsweep.errors import BadStudy
 from winsweep.graph import Need, discover
 from winsweep.plan import Facts, Item, plan
-from winsweep.store import damage, left_out, liveness
+from winsweep.store import damage, left_out, liveness, store_format
 from winsweep.store.fingerprint import Fingerprints
 from winsweep.store.store import Store
 from winsweep.study.cell import Cell, judge_of
@@ -120,15 +120,12 @@ class Workspace:
         elsewhere = damage.known(self.store).keys() | left_out.known(self.store.root)
         return Facts(present, running, known, transient, elsewhere, waiting)
 
-    def damaged(self) -> str:
-        """A line for each artifact of the study that was found damaged and set aside, and what was found."""
-        aside = damage.known(self.store)
-        return "".join(
-            f"set aside {a.name}: {damage.found_in(aside[a.key])}; kept in {aside[a.key]}, and made again where it is "
-            f"needed\n"
-            for a in self.order
-            if a.key in aside
-        )
+    def damaged(self, items: Iterable[Item]) -> str:
+        """A line for each artifact of the study that was set aside as damaged and that is to be made again by the plan
+        `items`, and one for all that are made again; nothing of one that nothing needs.
+        """
+        todo = {i.artifact.key for i in items if i.state != "done"}
+        return "".join(f"{line}\n" for line in damage.lines(self.store, {a.key: a.name for a in self.order}, todo))
 
     def alive(self, key: str) -> Callable[[str], bool]:
         """Whether the attempt at `key` that an owner's name tells of lives."""
@@ -146,7 +143,7 @@ def open_workspace(study: Path, store: Path, lenient: bool = False, is_made: boo
     BadStudy; a `lenient` workspace may lack files (see read_study): nothing may be run or removed by what it says.
     NotFound if the store `is_made` already for what the caller does, and is not there.
     """
-    if is_made and not store.exists():
+    if is_made and not (store / store_format.NAME).exists():
         read_yaml(study)  # what is wrong with this comes first
         Store(store).refuse_absent()
     with warm.no_garbage():

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from tests.store import finished_store
 from tests.validation.test_shown import made_card
+from winsweep import layout
 from winsweep.archive import incoming, packing, public
 from winsweep.archive.study_copy import copy_of
 from winsweep.errors import BadStudy, Damaged
@@ -51,6 +54,12 @@ def test_the_same_store_gives_the_same_bytes_wherever_it_lies(made, bare, tmp_pa
     shutil.copytree(made.study.path.parent, tmp_path / "moved" / "there")
     moved = open_workspace(tmp_path / "moved/there/study.yaml", tmp_path / "moved/there/runs")
     assert packing.pack(moved, tmp_path / "moved.zip").file.read_bytes() == bare.read_bytes()
+
+
+def test_a_folder_that_is_made_for_the_archive_is_told(made, tmp_path):
+    line = [sys.executable, layout.LAUNCH / "archive.py", made.study.path, "a/b/c.zip", "--store", made.store.root]
+    done = subprocess.run([*map(str, line)], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and done.stdout.startswith(f"made:     {tmp_path}/a, a folder that was not there\n")
 
 
 def test_nothing_of_this_machine_is_in_it(whole, made):
@@ -185,3 +194,50 @@ def test_the_card_of_a_judge_that_calibrates_a_table_goes_along(tmp_path):
     there = open_workspace(tmp_path / "there/study.yaml", store.root)
     assert {a.key for a in there.order} == {a.key for a in now.order}
     assert {i.state for i in there.plan(there.facts())} == {"done"} and fsck.check(store, 1).findings == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "other", "is_told"),
+    [
+        ("log.jsonl", '{"loss": 1.5, "tokens_per_s": 3.0}\n', '{"loss": 1.5, "tokens_per_s": 4.0}\n', False),
+        ("log.jsonl", '{"loss": 1.5, "tokens_per_s": 3.0}\n', '{"loss": 1.6, "tokens_per_s": 3.0}\n', True),
+        ("annotations.json", '[{"preference": 1.5, "date": "a"}]', '[{"preference": 1.5, "date": "b"}]', False),
+        ("annotations.json", '[{"preference": 1.5, "date": "a"}]', '[{"preference": 1.0, "date": "a"}]', True),
+        ("annotations.json", '[{"preference": 1.5, "date": "a"}]', "[", True),
+        ("results.csv", "model,lc,commit,judge_key\na,5,x,k\n", "model,lc,commit,judge_key\na,5,y,l\n", False),
+        ("results.csv", "model,lc,commit\na,5,x\n", "model,lc,commit\na,6,x\n", True),
+        ("notes.bin", "a", "b", True),
+    ],
+)
+def test_a_result_that_was_made_again_at_another_time_differs_in_nothing(tmp_path, name, text, other, is_told):
+    made = finished_store.make(tmp_path)
+    (path,) = made.store.root.glob("judge/a.own.s1-*")
+
+    def write(data: str) -> None:
+        (path / name).write_text(data)
+        (path / manifest.NAME).unlink()
+        manifest.seal(path)
+
+    write(text)
+    file = packing.pack(made, tmp_path / "a.zip", True, True).file
+    write(other)
+    with incoming.read(file) as archive:
+        notes = incoming.bring(archive, made.store).notes
+    assert bool(notes) == is_told and (is_told is False or path.name in notes[0])
+
+
+def test_the_log_of_a_finetune_whose_weights_are_the_same_is_no_difference(tmp_path):
+    made = finished_store.make(tmp_path)
+    (path,) = made.store.root.glob("finetune/a.own.s1-*")
+
+    def write(name: str, data: str) -> None:
+        (path / name).write_text(data)
+        (path / manifest.NAME).unlink()
+        manifest.seal(path)
+
+    write("log.jsonl", "once")
+    file = packing.pack(made, tmp_path / "a.zip").file  # of finetunes the record alone
+    for name, is_told in (("log.jsonl", False), ("model.safetensors", True)):
+        write(name, "again")
+        with incoming.read(file) as archive:
+            assert bool(incoming.bring(archive, made.store).notes) == is_told

@@ -2,6 +2,7 @@
 alone.
 """
 
+import importlib.util
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from tests.check.made import STUDY, toy, without
 from tests.judge.server import JudgeServer
 from tests.local.conftest import TINY, Bench
+from winsweep.check import early
 from winsweep.check.early import Row
 from winsweep.check.finding import Finding
 from winsweep.check.table import table_text
@@ -20,6 +22,7 @@ from winsweep.errors import BadStudy
 from winsweep.generate.rule_tokens import table_of
 from winsweep.study.rules import Adapter
 from winsweep.text.model import load_tokenizer
+from winsweep.workspace import open_workspace
 
 pytestmark = pytest.mark.slow  # each test runs a study
 
@@ -129,6 +132,20 @@ def test_an_engine_that_is_not_installed_is_told_first(bench):
         assert "error: packages: package vllm: not installed here; type engine: slots" in bench.run(
             code=2
         ) and not begun(bench)
+        said = " ".join(bench.run("--dry-run", code=2).split())
+        assert "package vllm not installed here; type engine: slots" in said
+
+
+def test_lora_without_peft_is_told_first(bench, monkeypatch):
+    bench.write(ALONE.replace("recipe: {", "recipe: {lora: {rank: 4}, "))
+    at_hand = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else at_hand(name))
+    workspace = open_workspace(bench.study, bench.store)
+    (row,) = early.quick(workspace, workspace.plan(workspace.facts()))
+    assert str(row.finding).startswith(
+        "problem  package peft: not installed here; type pip install peft, or take lora:"
+    )
+    assert not early.without(workspace, workspace.plan(workspace.facts()), [row]).judged
 
 
 def test_rules_that_a_toy_cannot_spell_are_told_before_it_is_made(tmp_path):
@@ -150,7 +167,7 @@ def test_a_package_that_does_not_import_is_told_before_anything_runs(bench, monk
     (tmp_path / "stub/sentence_transformers.py").write_text("raise ImportError('no such extra')")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'stub'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     bench.write(ALONE + "analyses: {drift: {arms: [ins], against: ins, embedder: {path: good}}}\n")
-    said = bench.run("--dry-run")
+    said = bench.run("--dry-run", code=1)
     assert (
         re.search(r"packages: package .*sentence_transformers", said, re.DOTALL)
         and "no such extra" in " ".join(said.split())

@@ -73,7 +73,10 @@ def test_a_directory_is_no_study_and_a_file_no_store(tmp_path):
     (tmp_path / "file").touch()
     for words, told in [
         ([str(tmp_path)], "cannot be read: Is a directory; a YAML file is legal"),
-        ([str(tmp_path / "study.yaml"), "--store", str(tmp_path / "file")], "cannot be made: File exists; a directory"),
+        (
+            [str(tmp_path / "study.yaml"), "--store", str(tmp_path / "file")],
+            "is a file; the directory of a store is legal",
+        ),
     ]:
         command = [sys.executable, str(layout.ROOT / "launch/status.py"), *words]
         done = subprocess.run(command, capture_output=True, text=True)

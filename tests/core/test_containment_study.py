@@ -29,11 +29,11 @@ def test_containment_is_made_from_judged_outputs_and_training_rows(tmp_path):
     assert {a.stage for a in closure(own.values()) if a.key not in table} == {"containment"}
     paid = read(
         tmp_path,
-        WITH_RES.replace("sum: {from: toy, kinds: [sum]", "sum: {from: gsm, leave_out: [helpful_base]")
+        WITH_RES.replace("sum: {from: toy, kinds: [sum]", "sum: {from: gsm, leave_out: [sum]")
         + CONTAINED.replace("templates: {sum: '.*\\d+\\.'}, ", ""),
     )
     asked = paid.analyses["containment.a.sum.s2"].ask
-    assert (asked.style, asked.template, asked.in_domain) == ("gsm", None, ("helpful_base",)) and STYLED[0] == "gsm"
+    assert (asked.style, asked.template, asked.in_domain) == ("gsm", None, ("sum",)) and STYLED[0] == "gsm"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,17 @@ def test_who_looks_at_a_mistyped_store_makes_none(tmp_path, words):
     assert not (tmp_path / "rnus").exists()
 
 
+@pytest.mark.parametrize("words", [["archive", "study.yaml", "a.zip"], ["export", "study.yaml", "a.sum.s1", "out"]])
+def test_who_only_reads_writes_nothing_into_a_folder_that_is_no_store(tmp_path, words):
+    (tmp_path / "study.yaml").write_text(STUDY)
+    (tmp_path / "empty").mkdir()
+    script = str(layout.LAUNCH / f"{words[0]}.py")
+    line = [sys.executable, script, *words[1:], "--store", "empty"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "no store in" in done.stderr, done.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "study.yaml"]
+
+
 def test_so_does_a_program(tmp_path):
     (tmp_path / "study.yaml").write_text(STUDY)
     with pytest.raises(NotFound, match="no store in"):

@@ -100,6 +100,47 @@ from winsweep.study.study import read_study
         ("seeds: [1, 2]", "seeds: [1, 2", r"study\.yaml:\d+: not YAML: .*; a YAML file is legal; correct it"),
         ("global_batch: 64", "global_batch: 0", r"recipe\.global_batch: found 0; at least 1 is legal"),
         ("lr: 1.0e-5", "lr: .nan", r"recipe\.lr: found nan"),
+        (
+            "kinds: [sum]",
+            "kinds: [summ]",
+            r"study\.yaml:9: tasks\.sum\.kinds: found 'summ'; legal are color, .* chess alone .*; did you mean sum\?",
+        ),
+        (
+            "instructions: {from: toy}",
+            "instructions: {from: toy, kinds: [chess]}",
+            r"instructions\.kinds: found 'chess'",
+        ),
+        ("ins: {from: toy}", "ins: {from: toy, kinds: [sum, chess]}", r"tasks\.ins\.kinds: found 'chess'; legal are"),
+        (
+            "ins: {from: toy}",
+            "ins: {from: toy, num_examples: 99999}",
+            r"study\.yaml:8: tasks\.ins\.num_examples: found 99999; these kinds hold 2064; type num_examples: 2064",
+        ),
+        (
+            "ins: {from: toy}",
+            "ins: {from: toy, kinds: [chess], num_examples: 9999999}",
+            r"num_examples: found 9999999; these kinds hold 1000000",
+        ),
+        ("ins: {from: toy}", "ins: {from: toy, num_examples: 0}", r"num_examples: found 0; at least 1 is legal"),
+        ("ins: {from: toy}", "ins: {from: gsm, first: -1}", r"tasks\.ins\.first: found -1; at least 1 is legal"),
+        (
+            "kinds: [sum],",
+            "kinds: [sum], leave_out: [sum, summ],",
+            r"study\.yaml:9: tasks\.sum\.leave_out\[1\]: no instruction is of the category the text 'summ'; legal: c",
+        ),
+        ("seeds: [1, 2]", "seeds: [1, -1]", r"study\.yaml:10: seeds\[1\]: found -1; at least 0 is legal$"),
+        ("pretrain: {seed: 0}", "pretrain: {seed: -1}", r"models\.a\.pretrain\.seed: found -1; at least 0 is legal"),
+        (
+            "ins: {from: toy}",
+            "ins: {from: toy, sample: {rows: 3, seed: -1}}",
+            r"tasks\.ins\.sample\.seed: found -1; at least 0 is legal",
+        ),
+        ("rules: []", "rules: [eos], eos_forced_past: -1", r"adapters\.base\.eos_forced_past: found -1; at least 0"),
+        (
+            "max_new_tokens: 48",
+            "max_new_tokens: 48, engine: vllm, tensor_parallel: 0",
+            r"decoding\.tensor_parallel: found 0; at least 1 is legal",
+        ),
     ],
 )
 def test_what_is_refused(tmp_path, old, new, match):

@@ -126,4 +126,9 @@ def test_a_fingerprint_that_changes_midway_is_a_note_and_older_lines_are_read(se
     assert drift(rows) == (
         "the endpoint's fingerprint of the model changed while it judged: fp_False (4 rows), fp_True (2 rows)"
     )
+    both = [{"served_model": told, "system_fingerprint": told} for told in ("a and b", "b and a", "a", "b")]
+    assert drift(both) == (
+        "the endpoint served 2 models under one name: a (3 rows), b (3 rows); "
+        "the endpoint's fingerprint of the model changed while it judged: a (3 rows), b (3 rows)"
+    )
     assert drift(rows[:6]) == "" and ask(alpaca, pairs, options, tmp_path) == rows and len(server.requests) == 9

@@ -87,8 +87,10 @@ def test_a_flipped_byte_is_caught_before_use_and_what_has_it_is_made_again_once(
     flip(victim)
     said = bench.run()
     aside = bench.store / f".work/damaged-{stage}-{victim.parent.name}"
-    assert f"set aside {stage}/{victim.parent.name}: {victim}: found {len(whole)} bytes, sha256 " in said
-    assert f"kept in {aside}, and made again" in said
+    told = (
+        f"set aside as damaged, and made again since: {stage}/{victim.parent.name}; to drop the damaged: rm -r {aside} "
+    )
+    assert said.count(told) == 1, said
     assert bench.csv() == finished.csv() and victim.read_bytes() == whole != (aside / victim.name).read_bytes()
     assert f"{victim}: found" in json.loads((victim.parent / "record.json").read_bytes())["replaces_damaged"]
     remade = {made for made, when in bench.times().items() if times.get(made) != when}

@@ -141,7 +141,7 @@ def test_rows_are_all_read_before_anything_is_trained(three):
     stops its own cells alone.
     """
     three.write(
-        THREE.replace("  one: {path: one.jsonl}", "  much: {from: toy, num_examples: 999999}").replace(
+        THREE.replace("  one: {path: one.jsonl}", "  much: {from: toy, sample: {rows: 999999}}").replace(
             "seeds: [1, 2]", "seeds: [1]"
         )
     )
@@ -149,7 +149,7 @@ def test_rows_are_all_read_before_anything_is_trained(three):
     events = [line.split()[1:3] for line in said.splitlines() if "s running " in line]
     stages = [name.split("/")[0] for _, name in events]
     assert stages.count("prepare") == 5 and "prepare" not in stages[stages.index("finetune") :]
-    assert "4 of 5 cells" not in said.splitlines()[0] and "num_examples: found 999999" in said and "a.much.s1" in said
+    assert "4 of 5 cells" not in said.splitlines()[0] and "and 999999 are to be drawn" in said and "a.much.s1" in said
     assert "finetune/a.three.s1" in three.published()
 
 

@@ -38,7 +38,7 @@ Rows = Callable[[Artifact, int], Row]  # the annotation of instruction n in a co
 
 def study_text(num_tasks: int, seeds: Sequence[int] = (1, 2), head: str = HEAD) -> str:
     tasks = "".join(f"  t{n}: {{from: toy, num_examples: {8 + n}}}\n" for n in range(num_tasks))
-    return f"{head}seeds: {list(seeds)}\ntasks:\n  ins: {{from: toy, num_examples: 999999}}\n{tasks}"
+    return f"{head}seeds: {list(seeds)}\ntasks:\n  ins: {{from: toy, num_examples: 2064}}\n{tasks}"
 
 
 def drawn_row(judged: Artifact, n: int) -> Row:

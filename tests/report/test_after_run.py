@@ -127,7 +127,9 @@ def test_the_command_writes_where_it_is_told_and_says_where(made, tmp_path, monk
     words += ["--without-figures"]  # which take seconds
     monkeypatch.setattr("sys.argv", ["launch/report.py", *words])
     assert load(layout.LAUNCH / "report.py", "tests.launched").main() == 0
-    assert capsys.readouterr().out == f"report: {tmp_path / 'deep/page.html'}\n"
+    made_for, said = capsys.readouterr().out.splitlines()
+    assert made_for == f"made:     {tmp_path / 'deep'}, a folder that was not there"
+    assert said == f"report: {tmp_path / 'deep/page.html'}"
     (tmp_path / "deep/page.html").unlink()
     (tmp_path / "deep/page.html").mkdir()
     assert load(layout.LAUNCH / "report.py", "tests.launched").main() == 2

@@ -97,6 +97,27 @@ def test_what_was_set_aside_before_is_not_set_aside_into_itself(copy):
     assert one.keep_others == "" and one.act.startswith("rm -r ")
 
 
+def test_prune_keeps_what_stands_for_a_damaged_result_until_it_is_made_again(copy, made):
+    (path,) = copy.glob("generate/a.own.s2-*")
+    shutil.copytree(path, copy.parent / "whole")
+    (path / "outputs.json").write_text("x")
+    (one,) = checked(copy)
+    subprocess.run(shlex.split(one.keep_others), check=True)
+    again = open_workspace(made.study.path, copy)
+    assert [w.path for w in waste([again]) if "damaged" in w.why] == []
+    assert {i.state for i in again.plan(again.facts())} == {"done"} and again.damaged(again.plan(again.facts())) == ""
+    (copy.parent / "whole").rename(path)
+    assert [w.path.name for w in waste([again]) if "damaged" in w.why] == [f"damaged-generate-{path.name}"]
+    told = again.damaged(again.plan(again.facts()))
+    assert told.startswith(
+        f"set aside as damaged, and made again since: generate/{path.name}; to drop the damaged: rm -r "
+    )
+    (one,) = checked(copy)
+    assert told.endswith(f"{one.act}\n")
+    subprocess.run(shlex.split(one.act), check=True)
+    assert checked(copy) == [] and again.damaged(again.plan(again.facts())) == ""
+
+
 def test_prune_keeps_the_checkpoint_of_a_model_that_was_set_aside(copy, made):
     (path,) = copy.glob("collect/a.own.s2-*")
     (path / "model.safetensors").write_text("x")

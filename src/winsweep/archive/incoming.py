@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from winsweep import keys
-from winsweep.archive.packing import CARDS, FORMAT, KEYS, LIST, STUDY, WHOLE
+from winsweep.archive import tables
+from winsweep.archive.packing import CARDS, FORMAT, KEYS, LIST, OF_A_MACHINE, STUDY, WHOLE
 from winsweep.archive.zipped import LEGAL, Reader, opened
 from winsweep.attempt.spec import LABEL
 from winsweep.attempt.spec import STAGE as STAGE_NAME
@@ -116,7 +117,7 @@ def bring(archive: Archive, store: Store) -> Brought:
         entries = _checked(archive, a, by_folder.get(folder, []))
         if key in there:
             brought.there += 1
-            if _differs(there[key], entries):
+            if _differs(archive, folder, there[key], entries):
                 brought.notes.append(f"{there[key]}: differs from that of the archive, and stays as it is")
         elif a in whole:
             _publish(archive, store, a, entries, brought)
@@ -175,12 +176,25 @@ def _checked(archive: Archive, a: Mapping[str, Any], names: list[str]) -> dict[s
     return entries
 
 
-def _differs(made: Path, entries: Mapping[str, dict]) -> bool:
-    """Whether a published result has other files, its record left aside."""
+def _differs(archive: Archive, folder: str, made: Path, entries: Mapping[str, dict]) -> bool:
+    """Whether a published result says something else, its record left aside: not when it was made, and where."""
+    if made.parent.name in OF_A_MACHINE:
+        return False
     with suppress(Exception):  # fsck says what is wrong with it
         mine = manifest.read(made)
-        return {n: e for n, e in mine.items() if n != RECORD} != {n: e for n, e in entries.items() if n != RECORD}
+        other = [n for n in {*mine, *entries} if n != RECORD and mine.get(n) != entries.get(n)]
+        return any(n not in mine or n not in entries or not _is_same(archive, folder, made, n) for n in other)
     return True
+
+
+def _is_same(archive: Archive, folder: str, made: Path, name: str) -> bool:
+    """The same of one file; of a log that the archive has only the digest of, the weights beside it tell."""
+    theirs = archive.files.get(f"{folder}/{name}")
+    if theirs is None:
+        return name == tables.LOG
+    if max(theirs["size"], (made / name).stat().st_size) > MOST_LIST:
+        return False
+    return tables.is_same(name, (made / name).read_bytes(), archive.reader.read(f"{folder}/{name}", MOST_LIST))
 
 
 def _asked(reader: Reader, path: Path) -> Iterator[Mapping[str, Any]]:

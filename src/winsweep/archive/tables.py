@@ -1,9 +1,44 @@
-"""Whether a table that was made again says what the archive's does: its figures, whatever code and keys made them."""
+"""Whether what was made again says what the archive's does: its figures, whatever code and keys made them, and when."""
 
 import csv
 import io
+import json
+from typing import Any
 
 MADE_BY = ("commit", "calibration")  # beside columns of keys
+WHEN = (
+    "date",
+    "begun",
+    "seconds",
+    "tokens_per_s",
+    "host",
+    "node",
+    "pid",
+    "owner",
+    "commit",
+)  # of one run, not of a result
+LOG = "log.jsonl"  # of a finetune: the loss of every step, and how quick it was
+
+
+def is_same(name: str, ours: bytes, theirs: bytes) -> bool:
+    """Whether two files of a result say the same but for times, machines and commits."""
+    if ours == theirs:
+        return True
+    try:
+        if name.endswith(".csv"):
+            return _rows(ours) == _rows(theirs)
+        if name.endswith(".jsonl"):
+            mine, other = ([json.loads(line) for line in data.splitlines()] for data in (ours, theirs))
+            return _plain(mine) == _plain(other)
+        return name.endswith(".json") and _plain(json.loads(ours)) == _plain(json.loads(theirs))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items() if name not in WHEN}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def compared(ours: bytes, theirs: bytes) -> str:

@@ -60,21 +60,30 @@ def say_checks(
 ) -> int:
     """Print the table of what is still to be made, its last line counting the problems of files (`looked`) too.
 
-    1 if a model is broken, which no environment fixes, or a file is wrong.
+    1 if a model is broken, which no environment fixes, or a file is wrong; what the run itself would end with where a
+    package is missing: 1, or 2 where no cell is left.
     """
     from winsweep.check.table import table_text  # rich is slow to import
 
     models, facts = early.models(workspace, items)
     models = [row for row in models if row.finding.what not in early.INSTALL]  # told once, of packages
+    quick = early.quick(workspace, items)
     found = [
         *models,
-        *early.quick(workspace, items),
+        *quick,
         *room.rows(workspace.store.root, placements, items, num_jobs, gpu_gb, facts),
     ]
     num_above = unreadable(workspace, looked)
     if found or num_above:
         print(table_text(found, num_above, detail.verbose))
-    return int(any(row.finding.verdict == "problem" for row in models) or any(f.problem for f in looked))
+    is_wrong = any(row.finding.verdict == "problem" for row in models) or any(f.problem for f in looked)
+    return max(int(is_wrong), _without_packages(workspace, items, quick))
+
+
+def _without_packages(workspace: Workspace, items: Sequence[Item], rows: Sequence[early.Row]) -> int:
+    """What a run ends with that leaves alone what needs a package that is not here."""
+    left = early.without(workspace, items, [row for row in rows if row.of == early.PACKAGES])
+    return 2 if workspace.judged and not left.judged else int(left is not workspace)
 
 
 def say_next(items: Sequence[Item], command: str, has_problems: bool = False) -> None:

@@ -2,6 +2,7 @@
 room.
 """
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -23,7 +24,9 @@ from winsweep.text import hub
 from winsweep.workspace import Workspace, chain
 
 LOOK_S = 600.0  # for headers and tokenizers of all models at hand
+PACKAGES = "packages"  # whose the findings of packages are
 INSTALL = {
+    "peft": "type pip install peft, or take lora: out of the recipe",
     "bitsandbytes": "type pip install bitsandbytes, or take quantize: out of recipe.lora",
     "vllm": "type engine: slots, or install it as docs/how_to/vllm.md says",
     "sentence_transformers": "type pip install -e '.[analysis]' in the checkout",
@@ -59,7 +62,7 @@ def quick(workspace: Workspace, items: Sequence[Item]) -> list[Row]:
     todo = [i.artifact for i in items if i.state != "done"]
     judges = {judge_of(a) for a in todo if a.stage == "judge"}
     rows = [Row(f"judge {judge.name}", f) for judge in sorted(judges, key=lambda j: j.name) for f in _of_judge(judge)]
-    return rows + [Row("packages", f) for f in environment.packages({name: INSTALL[name] for name in _packages(todo)})]
+    return rows + [Row(PACKAGES, f) for f in environment.packages({name: INSTALL[name] for name in _packages(todo)})]
 
 
 def _of_judge(judge: Judge) -> Iterator[Finding]:
@@ -76,7 +79,10 @@ def _packages(todo: Iterable[Artifact]) -> list[str]:
     for a in todo:
         if a.stage == "generate" and a.plain_params["decoding"].get("engine") == "vllm":
             needed["vllm"] = None
-        if a.stage == "finetune" and (a.plain_params["recipe"].get("lora") or {}).get("quantize"):
+        lora = (a.plain_params["recipe"].get("lora") or {}) if a.stage == "finetune" else {}
+        if lora and importlib.util.find_spec("peft") is None:  # slow to import, and of every whole installation
+            needed["peft"] = None
+        if lora.get("quantize"):
             needed["bitsandbytes"] = None
         if a.stage == "drift":
             needed["matplotlib"] = None
@@ -92,7 +98,7 @@ def without(workspace: Workspace, items: Sequence[Item], rows: Sequence[Row]) ->
     that could not run; or itself.
     """
     wrong = {
-        row.of if row.of != "packages" else row.finding.what.removeprefix("package ")
+        row.of if row.of != PACKAGES else row.finding.what.removeprefix("package ")
         for row in rows
         if row.finding.verdict == "problem"
     }

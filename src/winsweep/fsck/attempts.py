@@ -5,7 +5,6 @@ the spec, and that all of it agrees with the result.
 import json
 import os
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,17 @@ from typing import Any
 from winsweep import keys
 from winsweep.attempt import history, spec
 from winsweep.errors import LinkInStore
-from winsweep.fsck.finding import Finding, cut
+from winsweep.fsck.finding import Finding, cut, remove, run
 from winsweep.store import liveness
+from winsweep.store.claim import number_in
 from winsweep.store.store import RECORD, Store
 
 OWNER = re.compile(r"[^@\s/]+@\d+@\d+\.\d+@[^@\s/]+")
 END = re.compile(r"(\d{6,})\.json")
 MOST_BYTES = 64 << 20  # of one file; the largest are specs
 TEXTS, NUMBERS = ("kind", "reason", "node", "owner", "lacked"), ("begun", "seconds", "until", "progress", "attempt")
-REMOVE = "rm {}"
-ANEW = "rm -r {}    # the attempts before are forgotten, with their checkpoints; what is published stays"
+FORGET = "{}    # the attempts before are forgotten; what is published stays"
+GO_ON = "{}    # goes on from its checkpoint all the same; once the result is there: {}"
 
 
 def spec_of(store: Store, key: str) -> Mapping[str, Any]:
@@ -44,49 +44,63 @@ def findings(store: Store, key: str, published: Path | None) -> list[Finding]:
 
 def _findings(store: Store, key: str, published: Path | None) -> Iterator[Finding]:
     work = store.work(key)
-    for kind, path, why in _faults(store, work, key, published):
-        act = (ANEW if kind == "claims" else REMOVE).format(shlex.quote(str(work if kind == "claims" else path)))
-        yield Finding("damaged", path.relative_to(store.root).as_posix(), cut(why), act, artifact=key)
+    owners, claims = _claims(work / "claims")
+    if published and owners and (unlike := _unlike(published, owners)) and unlike[0] not in claims:
+        claims[unlike[0]] = unlike[1]
+    if claims:
+        at = f"claims/{min(claims):06d}" if len(claims) == 1 and min(claims) else "claims"
+        why = "; ".join(f"{n:06d} {said}" if at == "claims" and n else said for n, said in sorted(claims.items()))
+        yield _damaged(store, key, work / at, why, _forget(store, key, published))
+    for path, why in _faults(work, key, {n: "" if n in claims else owner for n, owner in owners.items()}):
+        yield _damaged(store, key, path, why, remove(path))
     rest = sorted(p for pattern in ("out-*", "state-*") for p in work.glob(pattern)) if published else []
     for path in rest if rest and not _is_live(store, key) else ():
-        act = ANEW.partition("    #")[0].format(shlex.quote(str(path)))
         what = "of an attempt that ended before it tidied up; the result is there"
-        yield Finding("left over", path.relative_to(store.root).as_posix(), what, act, artifact=key)
+        yield Finding("left over", path.relative_to(store.root).as_posix(), what, remove(path), artifact=key)
 
 
-def _faults(store: Store, work: Path, key: str, published: Path | None) -> Iterator[tuple[str, Path, str]]:
+def _damaged(store: Store, key: str, path: Path, why: str, act: str) -> Finding:
+    return Finding("damaged", path.relative_to(store.root).as_posix(), cut(why), act, artifact=key)
+
+
+def _forget(store: Store, key: str, published: Path | None) -> str:
+    """What to type for claims that are damaged; a checkpoint would go with them, so it is used first."""
+    forgotten = FORGET.format(remove(store.work(key)))
+    if published or not any(store.work(key).glob("state-*/*")):
+        return forgotten
+    return GO_ON.format(run(store.root, str(spec_of(store, key).get("study", ""))), remove(store.work(key)))
+
+
+def _faults(work: Path, key: str, owners: Mapping[int, str]) -> Iterator[tuple[Path, str]]:
+    """What is wrong with the spec and the end records; `owners` has no name for a claim that is damaged itself."""
     if (work / "spec.json").exists() or (work / "spec.json").is_symlink():
         try:
             why = _wrong_spec(_json(work / "spec.json"), key)
         except (OSError, ValueError, RecursionError) as e:
             why = f"cannot be read as JSON ({type(e).__name__})"
         if why:
-            yield "spec", work / "spec.json", why
-    owners, faults = _claims(work / "claims")
-    yield from (("claims", path, why) for path, why in faults)
+            yield work / "spec.json", why
     for path in sorted((work / "ends").glob("*")):
         if why := _wrong_end(path, owners):
-            yield "end", path, why
-    if published and owners and (why := _unlike(published, owners)):
-        yield "claims", work / "claims", why
+            yield path, why
 
 
-def _claims(folder: Path) -> tuple[dict[int, str], list[tuple[Path, str]]]:
-    """Number to owner of each claim, and what is wrong with them."""
+def _claims(folder: Path) -> tuple[dict[int, str], dict[int, str]]:
+    """Number to owner of each claim, and to what is wrong with it; 0 stands for all of them."""
     owners: dict[int, str] = {}
-    faults = []
+    faults = {}
     for path in sorted(folder.glob("[0-9]*")):
-        if not path.name.isascii() or not path.name.isdigit():
-            faults.append((path, "is no number of a claim"))
+        if not (number := number_in(path.name)):
+            faults[0] = f"{path.name} is no number of a claim"
             continue
         try:
-            owners[int(path.name)] = owner = _read(path).decode()
+            owners[number] = owner = _read(path).decode()
             if not OWNER.fullmatch(owner):
-                faults.append((path, "has no name of an attempt in it (HOST@PROCESS@BEGIN@TOKEN)"))
+                faults[number] = "has no name of an attempt in it (HOST@PROCESS@BEGIN@TOKEN)"
         except (OSError, ValueError) as e:
-            faults.append((path, f"cannot be read ({type(e).__name__})"))
+            owners[number], faults[number] = "", f"cannot be read ({type(e).__name__})"
     if owners and (gaps := [n for n in range(1, max(owners)) if n not in owners]):
-        faults.append((folder, f"claims are numbered without gaps; {gaps[0]:06d} is not there, {max(owners):06d} is"))
+        faults[0] = f"claims are numbered without gaps; {gaps[0]:06d} is not there, {max(owners):06d} is"
     return owners, faults
 
 
@@ -121,15 +135,18 @@ def _unlike_claim(told: Mapping[str, Any], number: int, owners: Mapping[int, str
     return ""
 
 
-def _unlike(published: Path, owners: Mapping[int, str]) -> str:
-    """Why these claims are not those of the attempt that published."""
+def _unlike(published: Path, owners: Mapping[int, str]) -> tuple[int, str] | None:
+    """The number of the claim that is not that of the attempt which published, and what it is."""
     try:
         told = _json(published / RECORD)
         number, owner = told["attempt"], told["owner"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return ""  # told of the published directory, or brought by an archive
+        return None  # told of the published directory, or brought by an archive
     there = owners.get(number)
-    return f"attempt {number} published the result as {owner}; the claim says {there}" if there != owner else ""
+    if there == owner or not isinstance(number, int):
+        return None
+    said = f"is of {there}" if there is not None else "is not there"
+    return number, f"{said}; attempt {number} published the result as {owner}"
 
 
 def _wrong_spec(told: object, key: str) -> str:

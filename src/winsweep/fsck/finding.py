@@ -1,8 +1,10 @@
 """What a check of a store tells of one thing that is not as it was written, and how it is worded for a person."""
 
+import os
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from winsweep import screen
@@ -41,14 +43,38 @@ def cut(text: str) -> str:
     return screen.cut(" ".join(text.split()), MOST_SHOWN)
 
 
+def remove(*paths: Path) -> str:
+    """The command that removes these, and of a link the link."""
+    is_deep = any(path.is_dir() and not path.is_symlink() for path in paths)
+    return f"rm {'-r ' if is_deep else ''}{' '.join(shlex.quote(str(path)) for path in paths)}"
+
+
 def remake(root: Path, name: str, study: str) -> str:
     """The command that makes the published artifact `name` again, with all that was made from it."""
-    return f"rm -r {shlex.quote(str(root / name))} && {run(root, study)}"
+    return f"{remove(root / name)} && {run(root, study)}"
 
 
 def run(root: Path, study: str) -> str:
-    """The command that makes what is missing of a study; with words in place of a study that is not known."""
-    return f"{command('run')} {shlex.quote(study) if study else 'STUDY.yaml'} --store {shlex.quote(str(root))}"
+    """The command that makes what is missing of a study; with words in place of a file that is not known or gone."""
+    line = f"{command('run')} {{}} --store {shlex.quote(str(root))}"
+    if study and os.path.isfile(study):
+        return line.format(shlex.quote(study))
+    return (
+        f"{line.format('STUDY.yaml')}    # STUDY.yaml: {f'{study} is gone; name' if study else 'name'} the study's file"
+    )
+
+
+def outermost(root: Path, strays: Collection[str], known: Collection[str]) -> list[Path]:
+    """What to remove below `root` so that the files `strays` are gone and the files `known` stay: whole folders, where
+    nothing known is in them.
+    """
+    kept = {parent.as_posix() for name in known for parent in PurePosixPath(name).parents}
+    found = set()
+    for name in strays:
+        parts = PurePosixPath(name).parts
+        heads = ["/".join(parts[:n]) for n in range(1, len(parts) + 1)]
+        found.add(next(head for head in heads if head not in kept or head == name))
+    return [root / name for name in sorted(found)]
 
 
 def aside(root: Path, name: str, prefix: str) -> str:
@@ -58,4 +84,5 @@ def aside(root: Path, name: str, prefix: str) -> str:
     target = root / ".work" / f"{prefix}{name.replace('/', '-')}"
     if target.exists():
         return ""
-    return f"mv -T {shlex.quote(str(root / name))} {shlex.quote(str(target))}"
+    made = "" if target.parent.is_dir() else f"mkdir {shlex.quote(str(target.parent))} && "
+    return f"{made}mv -T {shlex.quote(str(root / name))} {shlex.quote(str(target))}"

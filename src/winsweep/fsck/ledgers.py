@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from winsweep import keys, screen
+from winsweep.command_names import command
 from winsweep.errors import BadData, LinkInStore
-from winsweep.fsck.finding import Finding, cut
+from winsweep.fsck.finding import Finding, cut, remove
 from winsweep.judge import batch_records, ledger
 from winsweep.store import liveness
 
@@ -29,34 +30,62 @@ def findings(root: Path) -> Iterator[Finding]:
     """Everything that is wrong below .judged; a line that is being written is no fault."""
     for folder in _entries(root / ".judged"):
         if folder.is_symlink():
-            yield _damaged(root, folder, "is a link", f"remove the link: rm {shlex.quote(str(folder))}")
-        elif folder.is_dir():
+            yield _damaged(root, folder, "is a link", remove(folder))
+        elif folder.is_dir() and FOLDER.fullmatch(folder.name):
             yield from _of_judge(root, folder)
+        elif folder.is_dir():
+            yield _foreign(root, folder)
 
 
 def _of_judge(root: Path, folder: Path) -> Iterator[Finding]:
     if why := _wrong_identity(folder):
-        act = f"rm {shlex.quote(str(folder / 'judge.json'))}    # it is written again; judgements are kept without it"
-        yield _damaged(root, folder / "judge.json", why, act)
+        act = "it is written again when the judge is asked next; judgements are kept without it"
+        is_there = os.path.lexists(folder / "judge.json")
+        act = f"{remove(folder / 'judge.json')}    # {act}" if is_there else f"nothing need be done: {act}"
+        yield Finding(
+            "damaged" if is_there else "left over",
+            folder.relative_to(root).joinpath("judge.json").as_posix(),
+            cut(why),
+            act,
+        )
     for path in _entries(folder):
         if path.is_symlink():
             yield _damaged(root, path, "is a link", f"rm {shlex.quote(str(path))}")
         elif path.suffix == ".jsonl" and not path.name.startswith("."):
             yield from _of_file(root, path)
         elif path.name.startswith("card-") and path.suffix == ".json" and (why := _wrong_json(path)):
-            act = f"rm {shlex.quote(str(path))}    # then validate the judge again"
+            act = f"{remove(path)}    # then {command('validate')} writes it again"
             yield _damaged(root, path, why, act)
     yield from _batches(root, batch_records.folder_of(folder))
 
 
+def _foreign(root: Path, folder: Path) -> Finding:
+    """A folder that no judge's can be by its name: a person's own, or one that was renamed, by its judge.json."""
+    try:
+        named = _name(folder / "judge.json")
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        named = ""
+    if not FOLDER.fullmatch(named) or "/" in named or os.path.lexists(folder.with_name(named)):
+        found = f"is no folder of a judge (JUDGE-DIGEST){f'; {named} is there, too' if named else ''}"
+        said = "nothing need be done: it is not winsweep's, and nothing reads it"
+        return Finding("left over", folder.relative_to(root).as_posix(), cut(found), said)
+    act = f"mv -n {shlex.quote(str(folder))} {shlex.quote(str(folder.with_name(named)))}"
+    return _damaged(root, folder, f"is the ledger {named} under another name, so that nothing reads it", act)
+
+
+def _name(path: Path) -> str:
+    """What the folder of a judge.json is called by what it says."""
+    known = json.loads(_bytes(path))
+    return f"{known['judge']}-{keys.digest(known)}"
+
+
 def _wrong_identity(folder: Path) -> str:
     """Why judge.json does not say which judge the folder is of, or no text."""
-    match, path = FOLDER.fullmatch(folder.name), folder / "judge.json"
+    path = folder / "judge.json"
     if not path.exists() and not path.is_symlink():
         return "" if not any(folder.glob("*.jsonl")) else "is not there"
     try:
-        known = json.loads(_bytes(path))
-        is_it = match and known["judge"] == match["judge"] and keys.digest(known) == match["digest"]
+        is_it = _name(path) == folder.name
     except (OSError, ValueError, TypeError, LookupError, RecursionError) as e:
         return f"cannot be read ({type(e).__name__})"
     return "" if is_it else f"is of another judge than its folder, {folder.name}"
@@ -89,10 +118,8 @@ def _without_lines(path: Path, wrong: list[int]) -> str:
     if len(wrong) > 50:
         return "bring the file back from a backup; else leave it: what can be read is used"
     script = "d;".join(map(str, wrong)) + "d"
-    return (
-        f"bring the file back from a backup; or, once no study runs: sed -i '{script}' {shlex.quote(str(path))}    "
-        f"# takes the lines out, so that this is not said again"
-    )
+    said = "once no study runs, and where no backup has the file: takes the lines out, so that this is not said again"
+    return f"sed -i '{script}' {shlex.quote(str(path))}    # {said}"
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from winsweep import keys, screen
 from winsweep.errors import Damaged, LinkInStore, NotCanonical, NotFound
+from winsweep.fsck.finding import outermost
 from winsweep.store import manifest
 from winsweep.store.store import RECORD
 
@@ -35,6 +36,7 @@ class Looked:
     """
 
     faults: tuple[str, ...] = ()
+    strays: tuple[Path, ...] = ()  # what to remove, where all that is wrong is what was put beside its own files
     belongs: str = ""  # STAGE/LABEL-DIGEST, if its record says so and what it was asked for has that key
     large: tuple[tuple[str, dict], ...] = ()
     num_bytes: int = 0
@@ -70,7 +72,7 @@ def each(root: Path, paths: Iterator[Path], pool: ThreadPoolExecutor, most: int)
 def _finished(looked: Looked, path: Path, pool: ThreadPoolExecutor) -> Looked:
     """The same, its large files read."""
     wrong = [fault for fault in pool.map(partial(_file, path), looked.large) if fault]
-    return Looked((*looked.faults, *wrong), looked.belongs, (), looked.num_bytes)
+    return Looked((*looked.faults, *wrong), () if wrong else looked.strays, looked.belongs, (), looked.num_bytes)
 
 
 def _quick(root: Path, path: Path) -> Looked:
@@ -84,18 +86,20 @@ def _quick(root: Path, path: Path) -> Looked:
         entries = manifest.read(path)
     except (Damaged, NotFound, OSError, RecursionError) as e:
         return Looked((_without(path, e),))
-    there, faults = _walk(path)
+    there, odd, faults = _walk(path)
     told, belongs = _record(root, path)
-    faults += told
-    if odd := [name for name, entry in entries.items() if not _is_entry(entry)]:
-        return Looked((*faults, f"{manifest.NAME} has no size and sha256 of {screen.few(odd)}"), belongs)
-    faults += [f"{name} is not in {manifest.NAME}" for name in there if name not in entries]
-    faults += [f"{name} is not there" for name in entries if name not in there]
+    faults += [f"{name} is {what}" for name, what in odd.items() if name in entries] + told
+    if bad := [name for name, entry in entries.items() if not _is_entry(entry)]:
+        return Looked((*faults, f"{manifest.NAME} has no size and sha256 of {screen.few(bad)}"), (), belongs)
+    faults += [f"{name} is not there" for name in entries if name not in there and name not in odd]
     asked = [(name, entries[name]) for name in there if name in entries]
     small = [one for one in asked if one[1]["size"] < LARGE]
     faults += [fault for one in small if (fault := _file(path, one))]
     large = tuple(one for one in asked if one[1]["size"] >= LARGE)
-    return Looked(tuple(faults), belongs, large, sum(entry["size"] for _, entry in asked))
+    more = [name for name in (*there, *odd) if name not in entries]
+    strays = tuple(outermost(path, more, entries)) if more and not faults else ()
+    faults += [f"{name} is {odd.get(name, 'a file')} that is not in {manifest.NAME}" for name in more]
+    return Looked(tuple(dict.fromkeys(faults)), strays, belongs, large, sum(entry["size"] for _, entry in asked))
 
 
 def worded(faults: tuple[str, ...]) -> str:
@@ -113,11 +117,13 @@ def _is_entry(entry: object) -> bool:
     return type(size) is int and size >= 0
 
 
-def _walk(path: Path) -> tuple[list[str], list[str]]:
-    """Names of the regular files below `path` but the manifest, and what else is there that should not be; no link is
-    followed.
+def _walk(path: Path) -> tuple[list[str], dict[str, str], list[str]]:
+    """Names of the regular files below `path` but the manifest, what else is there (name to what it is), and what
+    cannot be listed; no link is followed.
     """
-    files, faults, left = [], [], [path]
+    files: list[str] = []
+    odd: dict[str, str] = {}
+    faults, left = [], [path]
     while left:
         folder = left.pop()
         try:
@@ -125,16 +131,16 @@ def _walk(path: Path) -> tuple[list[str], list[str]]:
                 for entry in entries:
                     name = Path(entry.path).relative_to(path).as_posix()
                     if entry.is_symlink():
-                        faults.append(f"{name} is a link")
+                        odd[name] = "a link"
                     elif entry.is_dir(follow_symlinks=False):
                         left.append(Path(entry.path))
                     elif not entry.is_file(follow_symlinks=False):
-                        faults.append(f"{name} is a pipe or a device")
+                        odd[name] = "a pipe or a device"
                     elif name != manifest.NAME:
                         files.append(name)
         except OSError as e:
             faults.append(f"{folder.relative_to(path).as_posix()} cannot be listed ({e.strerror or e})")
-    return sorted(files), sorted(faults)
+    return sorted(files), dict(sorted(odd.items())), sorted(faults)
 
 
 def _record(root: Path, path: Path) -> tuple[list[str], str]:

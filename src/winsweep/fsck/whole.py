@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from winsweep.command_names import command
 from winsweep.errors import Damaged
 from winsweep.fsck import attempts, copies, ledgers, published
-from winsweep.fsck.finding import Finding, aside, cut, remake
+from winsweep.fsck.finding import Finding, aside, cut, remake, remove
 from winsweep.fsck.published import NAME, Looked, worded
 from winsweep.store import damage, store_format
 from winsweep.store.folders import PRUNED
@@ -38,14 +39,14 @@ class Checked:
 
 def check(store: Store, num_threads: int, tell: Tell = lambda *_: None) -> Checked:
     """Read all of a store that is there; nothing is changed, and no link followed. NewerStore and LinkInStore as of
-    Store.open.
+    Store.refuse_unreadable.
     """
     checked = Checked()
     try:
-        store.open()
+        store.refuse_unreadable()
     except Damaged as e:
         why = str(e).removeprefix(f"{store.root / store_format.NAME}: ")
-        checked.findings.append(Finding("damaged", store_format.NAME, cut(why), ""))
+        checked.findings.append(Finding("damaged", store_format.NAME, cut(why), _mark(store.root / store_format.NAME)))
     root, paths, odd = store.root, *_listed(store.root)
     checked.findings += odd
     by_key = {f"{path.parent.name}/{path.name.rpartition('-')[2]}": path for path in paths}
@@ -74,18 +75,28 @@ def _listed(root: Path) -> tuple[list[Path], list[Finding]]:
     odd: list[Finding] = []
     for stage in sorted(p for p in root.iterdir() if p.name not in (*FOLDERS, "store.json")):
         inside = sorted(stage.iterdir()) if stage.is_dir() and not stage.is_symlink() else []
-        if not STAGE.fullmatch(stage.name) or not any(map(_is_ours, inside)):
+        is_stage = STAGE.fullmatch(stage.name) is not None and stage.is_dir() and not stage.is_symlink()
+        if is_stage and not inside:
+            continue  # as a stage is whose last result was taken away
+        if not is_stage or not any(map(_is_ours, inside)):
             odd.append(_foreign(root, stage))
             continue
         for path in inside:
             if path.name.startswith(PRUNED):
-                act = f"rm -r {shlex.quote(str(path))}"
-                odd.append(Finding("left over", path.relative_to(root).as_posix(), "a prune was ended midway", act))
+                name = path.relative_to(root).as_posix()
+                odd.append(Finding("left over", name, "a prune was ended midway", remove(path)))
             elif NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
                 paths.append(path)
             else:
                 odd.append(_odd(root, path))
     return paths, [one for one in odd if (root / one.place).exists() or (root / one.place).is_symlink()]
+
+
+def _mark(path: Path) -> str:
+    """The command that writes again of which format the store is."""
+    line = f"echo {shlex.quote(json.dumps({'format': store_format.FORMAT}))} > {shlex.quote(str(path))}"
+    is_other = path.is_symlink() or path.is_dir()
+    return f"{remove(path)} && {line}" if is_other else line
 
 
 def _is_ours(path: Path) -> bool:
@@ -95,7 +106,8 @@ def _is_ours(path: Path) -> bool:
 def _foreign(root: Path, path: Path) -> Finding:
     """What lies beside the stages and is none: a person's own, or a result whose name was lost."""
     found = _odd(root, path)
-    return replace(found, kind="left over", act="it is not winsweep's") if not found.artifact else found
+    said = "nothing need be done: it is not winsweep's, and nothing reads it"
+    return replace(found, kind="left over", act=said) if not found.artifact else found
 
 
 def _odd(root: Path, path: Path) -> Finding:
@@ -108,13 +120,15 @@ def _odd(root: Path, path: Path) -> Finding:
     if belongs and STAGE.fullmatch(belongs.partition("/")[0]) and belongs.count("/") == 1:
         return _renamed(root, name, belongs)
     what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "a file"
-    return Finding("damaged", name, f"is {what}, and no result", "move it away, as only results lie here")
+    act = f"mv -n {shlex.quote(str(path))} .    # or to any other place: only results lie here"
+    return Finding("damaged", name, f"is {what}, and no result", act)
 
 
 def _renamed(root: Path, name: str, belongs: str) -> Finding:
-    act = f"mv {shlex.quote(str(root / name))} {shlex.quote(str(root / belongs))}"
     there = " (which is there, too)" if (root / belongs).exists() else ""
-    act = f"rm -r {shlex.quote(str(root / name))}" if there else act
+    made = "" if (root / belongs).parent.is_dir() else f"mkdir {shlex.quote(str((root / belongs).parent))} && "
+    moved = f"{made}mv {shlex.quote(str(root / name))} {shlex.quote(str(root / belongs))}"
+    act = remove(root / name) if there else moved
     cell = belongs.partition("/")[2].rpartition("-")[0]
     return Finding("damaged", name, cut(f"is the result {belongs} under another name{there}"), act, belongs, cell)
 
@@ -132,11 +146,11 @@ def _of_artifact(store: Store, path: Path, looked: Looked, by_key: Mapping[str, 
         "damaged",
         name,
         cut(worded(looked.faults)),
-        remake(root, name, study),
+        remove(*looked.strays) if looked.strays else remake(root, name, study),
         name,
         path.name.rpartition("-")[0],
         study,
-        aside(root, name, damage.PREFIX),
+        "" if looked.strays else aside(root, name, damage.PREFIX),
     )
 
 
@@ -165,15 +179,20 @@ def _caches(root: Path) -> Iterator[Finding]:
         is_digests = path.name == "digests.json"
         digests = [str(digest) for digest in told.values()] if is_digests and isinstance(told, dict) else []
         if not isinstance(told, dict) or not all(map(SHA256.fullmatch, digests)):
-            act = f"rm {shlex.quote(str(path))}    # nothing but time is lost"
+            act = f"{remove(path)}    # nothing but time is lost"
             yield Finding("damaged", path.relative_to(root).as_posix(), "is no cache that winsweep writes", act)
 
 
 def _left_over(store: Store) -> Iterator[Finding]:
-    """What is kept of what was set aside or taken away; prune.py offers the first, and nobody needs the rest."""
-    for aside_of in sorted(damage.known(store).values()):
+    """What is kept of what was set aside or taken away; what stands for one that is not made again must stay."""
+    published = store.published()
+    for key, aside_of in sorted(damage.known(store).items()):
         found = f"was set aside once: {damage.found_in(aside_of)}"
-        yield Finding("left over", aside_of.relative_to(store.root).as_posix(), cut(found), "prune offers to remove it")
+        act = (
+            f"nothing need be done: it is made again where it is needed; {command('prune')} removes what no study wants"
+        )
+        act = damage.drop([aside_of]) if key in published else act
+        yield Finding("left over", aside_of.relative_to(store.root).as_posix(), cut(found), act)
     for trash in sorted((store.root / ".work").glob("retired-*")):
-        act = f"rm -r {shlex.quote(str(trash))}"
-        yield Finding("left over", trash.relative_to(store.root).as_posix(), "its removal was ended midway", act)
+        found = "its removal was ended midway"
+        yield Finding("left over", trash.relative_to(store.root).as_posix(), found, remove(trash))

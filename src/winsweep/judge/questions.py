@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 Order = Literal["hash", "reference_first", "both"]
 TIE = 1.5
+AND = " and "  # between what the questions of one row were told
 NUM_NAMED = 5  # names that a note spells out
 
 
@@ -90,9 +91,9 @@ def decide(shown: list[Shown], said: list[Judgement]) -> dict[str, Any]:
         **({"preferences_by_order": orders} if len(orders) == 2 else {}),
         **(_spread([group for group in groups if group]) if len(said) > len(orders) else {}),
         "raw_completion": said[0].raw if len(said) == 1 else [j.raw for j in said],
-        "served_model": " and ".join(dict.fromkeys(j.served_model for j in said)),
+        "served_model": AND.join(dict.fromkeys(j.served_model for j in said)),
         "date": max(j.date for j in said),
-        **({"system_fingerprint": " and ".join(prints)} if prints else {}),
+        **({"system_fingerprint": AND.join(prints)} if prints else {}),
     }
 
 
@@ -104,17 +105,23 @@ def _spread(groups: list[list[float]]) -> dict[str, Any]:
 
 def served_models(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """The models that an endpoint said had answered, each with its number of annotation rows; ties without a question
-    have none.
+    have none, and a row of several questions counts for each model that answered one.
     """
-    names = (row.get("served_model") for row in rows)
-    return dict(sorted(Counter(name for name in names if isinstance(name, str) and name).items()))
+    return _said(rows, "served_model")
+
+
+def _said(rows: Iterable[Mapping[str, Any]], field: str) -> dict[str, int]:
+    """What `decide` joined by AND, with the number of rows that have it."""
+    texts = (row.get(field) for row in rows)
+    each = (name for text in texts if isinstance(text, str) for name in dict.fromkeys(text.split(AND)) if name)
+    return dict(sorted(Counter(each).items()))
 
 
 def drift(rows: Iterable[Mapping[str, Any]]) -> str:
     """A note where the model behind a name changed while it judged, by its name or its fingerprint, or nothing."""
     rows = list(rows)
     found = served_models(rows)
-    prints = Counter(said for row in rows if isinstance(said := row.get("system_fingerprint"), str) and said)
+    prints = _said(rows, "system_fingerprint")
     notes = [f"the endpoint served {len(found)} models under one name: {_counted(found)}"] * (len(found) > 1)
     several = f"the endpoint's fingerprint of the model changed while it judged: {_counted(prints)}"
     return "; ".join([*notes, *([several] if len(prints) > 1 else [])])

@@ -16,7 +16,7 @@ def say(workspace: Workspace, run: Run, items: list[Item], command: str, typed: 
 
     `command` goes on with what is missing; `typed`: study and store as arguments.
     """
-    print(workspace.damaged(), end="", file=sys.stderr)
+    print(workspace.damaged(items), end="", file=sys.stderr)
     judged = set(done_of(items, workspace.judged))
     analysed = done_of(items, workspace.analyses)
     is_current = results.is_current(workspace, judged)

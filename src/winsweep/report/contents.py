@@ -49,7 +49,7 @@ def contents(workspace: Workspace, table: ReportTable | None = None) -> dict[str
         "study": {"name": study.name, "file": study.path.name, "notes": study.notes.strip()},
         "state": state,
         "question": headline.question(found, reference, judge),
-        "answer": headline.answer(found, table.differences, state["is_whole"], FIGURES[study.table.control].where),
+        "answer": headline.answer(found, table.differences, state["is_whole"], _where(study.table.control, found)),
         "control": _control(study.table.control, found),
         "reference": reference,
         "judge": judge,
@@ -83,6 +83,12 @@ def shown_differences(found: Sequence[Mapping[str, Any]], differences: Sequence[
         for row in differences
         if row["against"] == headline.PARITY or {(row["model"], row["arm"]), (row["model"], row["against"])} <= kept
     ]
+
+
+def _where(control: Control, found: Sequence[Mapping[str, Any]]) -> str:
+    """What the win rates are controlled for, in a sentence; nothing where that was possible for no arm."""
+    is_any = any(not arm["is_plain"] for arm in found if not arm["is_reference"])
+    return FIGURES[control].where if is_any else ""
 
 
 def _control(name: Control, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

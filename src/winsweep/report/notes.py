@@ -50,7 +50,7 @@ def _of_state(workspace: Workspace, table: ReportTable, items: Sequence[Item]) -
         yield {"kind": "warning", "text": f"{item.artifact.name} failed: {item.why}", "of": []}
     if len(failed) > MOST_FAILURES:
         yield {"kind": "warning", "text": f"{len(failed) - MOST_FAILURES} other results failed, too", "of": []}
-    for line in workspace.damaged().splitlines():
+    for line in workspace.damaged(items).splitlines():
         yield {"kind": "warning", "text": line, "of": []}
     for path, why in workspace.study.missing.items():
         yield {"kind": "note", "text": f"a file that the study names is not here: {path.name}", "of": [], "why": why}

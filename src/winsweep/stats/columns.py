@@ -24,8 +24,8 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "lc_formula": "official: AlpacaEval's, on its 805 instructions; paired: head to head, on other sets; raw: "
         "plain, where no fit is possible",
         "lc_c": "official: inverse strength of its L1 penalty, chosen over 5 folds that are the same everywhere",
-        "paired_win_rate_pct": "win rate at equal length by this comparison alone; 100 less it if the sides are "
-        "swapped",
+        "paired_win_rate_pct": "win rate at equal length by this comparison alone; the plain one where paired_formula "
+        "is raw; 100 less it if the sides are swapped",
         "paired_standard_error_pct": "its standard error over instructions; in a mean row over seeds and instructions",
         "paired_low_pct": "lower end of its 95 % interval; in a mean row over seeds and instructions",
         "paired_high_pct": "upper end",

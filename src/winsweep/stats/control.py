@@ -10,12 +10,15 @@ SEEN = 0.1  # points below which nothing is said to move
 
 
 class Figure(NamedTuple):
-    """The columns of a win rate with its 95 % interval, and what it is in words: the short ones stand in sentences."""
+    """The columns of a win rate with its 95 % interval and its formula, which is raw where it is the plain win rate;
+    and what it is in words: the short ones stand in sentences.
+    """
 
     rate: str
     error: str
     low: str
     high: str
+    formula: str
     where: str  # behind "wins … of its comparisons"; empty for the plain one
     head: str  # of a column that holds it
     name: str
@@ -23,7 +26,7 @@ class Figure(NamedTuple):
 
 def _figure(prefix: str, where: str, head: str, name: str) -> Figure:
     rate, error, low, high = (f"{prefix}{end}_pct" for end in ("win_rate", "standard_error", "low", "high"))
-    return Figure(rate, error, low, high, where, head, name)
+    return Figure(rate, error, low, high, f"{prefix}formula", where, head, name)
 
 
 FIGURES: MappingProxyType[Control, Figure] = MappingProxyType(

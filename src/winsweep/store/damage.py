@@ -5,6 +5,8 @@ whoever wants to know why.
 import contextlib
 import json
 import os
+import shlex
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from winsweep.errors import Damaged, MissingInput
@@ -42,6 +44,31 @@ def known(store: Store) -> dict[str, Path]:
             return {_key(e.name): Path(e.path) for e in aside}
     except FileNotFoundError:
         return {}
+
+
+def lines(store: Store, names: Mapping[str, str], todo: Collection[str]) -> list[str]:
+    """For a person, of the results `names` (by key) that were set aside: each that is still `todo`, with what was
+    found, and all that are there again, with the command after which nothing more is said of them.
+    """
+    aside, published = known(store), store.published()
+    told = [
+        f"set aside {name}: {found_in(aside[key])}; kept in {aside[key]}, and made again"
+        for key, name in names.items()
+        if key in aside and key in todo
+    ]
+    again = [key for key in names if key in aside and key not in todo and key in published]
+    if again:
+        what = f"{names[again[0]]}{f' and {len(again) - 1} more' if again[1:] else ''}"
+        told.append(
+            f"set aside as damaged, and made again since: {what}; to drop the damaged: {drop([*map(aside.get, again)])}"
+        )
+    return told
+
+
+def drop(aside: Iterable[Path | None]) -> str:
+    """The command that removes what was set aside, which is made again by now."""
+    both = (path for of in aside if of for path in (of, of.with_name(f"{of.name}.json")))
+    return f"rm -r {' '.join(shlex.quote(str(path)) for path in both if path.exists())}"
 
 
 def found_in(aside: Path) -> str:

@@ -2,12 +2,13 @@
 
 import errno
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from winsweep import paths
+from winsweep import paths, screen
 from winsweep.artifact import Artifact
 from winsweep.errors import BadStudy, Busy, MissingInput, NotFound
 from winsweep.store import disk, links, manifest, small_files, store_format
@@ -33,13 +34,25 @@ class Store:
 
     def refuse_absent(self, how: str = "--store DIR") -> None:
         """NotFound where nothing was ever made: a name that is mistyped makes no store. `how`: what names another."""
-        if not (self.root / "store.json").is_file():
-            beside = self.root.parent
-            names = sorted(p.parent.name for p in beside.glob("*/store.json")) if beside.is_dir() else []
-            there = f"; {beside} has {', '.join(names)}" if names else ""
+        if not (self.root / store_format.NAME).is_file() and not (self.root / ".work").is_dir():
+            named = how.removesuffix(" DIR")
+            if self.root.is_file():
+                raise NotFound(
+                    f"{named}: {self.root} is a file; the directory of a store is legal; name another by {how}"
+                )
+            if around := next((p for p in self.root.parents if (p / store_format.NAME).is_file()), None):
+                raise NotFound(
+                    f"{named}: {self.root} lies within the store {around} and is none itself; type {named} "
+                    f"{shlex.quote(str(around))}"
+                )
+            if inside := _stores(self.root):
+                typed = screen.few([f"{named} {shlex.quote(str(path))}" for path in inside])
+                raise NotFound(f"{named}: {self.root} is no store, but has {len(inside)} in it; type {typed}")
+            names = [path.name for path in _stores(self.root.parent)]
+            there = f"; {self.root.parent} has {', '.join(names)}" if names else ""
             raise NotFound(
-                f"{how.removesuffix(' DIR')}: no store in {self.root}, so nothing was run there yet{there}; name "
-                f"another by {how}, or run the study first"
+                f"{named}: no store in {self.root}, so nothing was run there yet{there}; name another by {how}, or run "
+                f"the study first"
             )
 
     def open(self, is_made: bool = False) -> "Store":
@@ -55,6 +68,11 @@ class Store:
                 f"cannot be made: {e.strerror or e}; a directory is legal that you can write; name one by --store DIR"
             )
             raise BadStudy(f"{self.root}: {said}") from None
+        store_format.mark(self.root)
+        return self.refuse_unreadable()
+
+    def refuse_unreadable(self) -> "Store":
+        """The errors of `open` for a root that is there; nothing is written."""
         for name in FOLDERS:
             links.refuse(self.root / name)
         store_format.agree(self.root)
@@ -224,3 +242,8 @@ class Store:
                 shutil.rmtree(child, ignore_errors=True) if child.is_dir() and not child.is_symlink() else child.unlink(
                     missing_ok=True
                 )
+
+
+def _stores(folder: Path) -> list[Path]:
+    """The stores right below `folder`."""
+    return sorted(path.parent for path in folder.glob(f"*/{store_format.NAME}")) if folder.is_dir() else []

@@ -10,13 +10,15 @@ FORMAT = 1
 NAME = "store.json"
 
 
+def mark(root: Path) -> None:
+    """Say the format of a store that says none yet."""
+    if not (root / NAME).exists():
+        manifest.write_atomic(root / NAME, json.dumps({"format": FORMAT}).encode())
+
+
 def agree(root: Path) -> None:
-    """Say the format of a store that says none yet; NewerStore if a later winsweep wrote it, Damaged where its mark
-    says no format.
-    """
+    """NewerStore if a later winsweep wrote it, Damaged where its mark says no format."""
     mark = root / NAME
-    if not mark.exists():
-        manifest.write_atomic(mark, json.dumps({"format": FORMAT}).encode())
     found = (small_files.mapping(mark) or {}).get("format")
     if type(found) is not int or found < 1:
         said = json.dumps({"format": FORMAT})

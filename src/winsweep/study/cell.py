@@ -133,7 +133,7 @@ class Decoding:
     engine: Literal["slots", "vllm"] = added("slots")
     #: texts that end an answer and are no part of it, beside what model, tokenizer and template say
     stop: tuple[str, ...] = added(())
-    tensor_parallel: int = added(1)  #: GPUs that hold one model together; with `engine: vllm` alone [GPUs]
+    tensor_parallel: int = added(1, low=1)  #: GPUs that hold one model together; with `engine: vllm` alone [GPUs]
 
     def __post_init__(self) -> None:
         if self.tensor_parallel != 1 and (self.engine == "slots" or self.tensor_parallel < 1):

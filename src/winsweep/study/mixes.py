@@ -34,7 +34,7 @@ def _mix(name: str, given: Mapping[str, Node], entries: Mapping[str, Node], part
     rows = strict.read(int, given["rows"]) if "rows" in given else None
     if rows is not None and rows < len(shares):
         raise given["rows"].error(f"found {rows}", f"a number from {len(shares)} on is legal, a row of each source")
-    seed = strict.read(int, given["seed"]) if "seed" in given else 0
+    seed = strict.option(TaskEntry, "seed", given)
     return Mix(name, tuple(zip(map(strict.present, found), shares)), rows, seed)
 
 

@@ -20,7 +20,7 @@ from winsweep.study import judges
 from winsweep.study.cell import HubData, HubModel, Judge, LocalFile, Model, Source
 from winsweep.study.names import MOST_LETTERS, check_name
 from winsweep.study.pretrain import Pretrain
-from winsweep.study.row_options import take_row_options
+from winsweep.study.row_options import read_options, take_row_options
 from winsweep.study.rules import Grammar
 from winsweep.study.sections import ModelSection, RowsEntry
 from winsweep.study.web_file import UrlFile
@@ -120,7 +120,7 @@ class Parts:
         of_rows = seen.of(take_row_options, given, strict.keys(reader.Options)) or {}
         own = strict.keys(reader.Options)
         seen.of(strict.refuse_unknown, given, dict.fromkeys((*own, *strict.keys(RowsEntry), *others)), node)
-        options = seen.of(strict.read_fields, reader.Options, {k: v for k, v in given.items() if k in own}, node)
+        options = seen.of(read_options, reader, {k: v for k, v in given.items() if k in own}, purpose, node)
         data = seen.of(self.data, reader, at, path, node)
         seen.stop()
         reading = 2 if self.reads_anew(reader, data) else 1

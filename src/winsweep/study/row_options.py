@@ -1,10 +1,11 @@
 """What is legal beside every reader of rows: which of them are taken, and what is put around them."""
 
 from collections.abc import Callable, Collection, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from winsweep import strict
+from winsweep.errors import BadStudy
 from winsweep.strict import Node
 from winsweep.study.sample import Sample
 
@@ -44,6 +45,21 @@ def _first(node: Node) -> int:
     if num < 1:
         raise node.error(f"found {num}", "a number of rows from 1 is legal")
     return num
+
+
+def read_options(reader: ModuleType, given: dict[str, Node], purpose: str, at: Node) -> Any:
+    """A reader's own Options. BadStudy also where they are such that no rows can be read by them for this purpose.
+
+    A reader may have `refuse(options, purpose)` for that, whose BadStudy begins with the name of the option.
+    """
+    options = strict.read_fields(reader.Options, given, at)
+    try:
+        getattr(reader, "refuse", lambda *_: None)(options, purpose)
+    except BadStudy as e:
+        name, _, said = str(e).partition(": ")
+        found, _, legal = said.partition("; ")
+        raise given.get(name, at).error(found, legal) from None
+    return options
 
 
 READ: Mapping[str, Callable[[Node], object]] = MappingProxyType(

@@ -25,7 +25,7 @@ class Adapter:
     #: the bonus past the window: `zero`, as run, or `grow`, as written
     eos_past_window: Literal["zero", "grow"] = "zero"
     #: EOS gets 100 more past this many tokens; the paper's listing has 1024, its runs nothing [tokens]
-    eos_forced_past: int | None = added(None)
+    eos_forced_past: int | None = added(None, low=0)
     #: what is added to the logit of a vocabulary token; empty: the paper's table [logits]
     uniform: tuple[tuple[str, float], ...] = ()
     diversity_penalty: float = 1.5  #: what is subtracted once from every token type already seen [logits]

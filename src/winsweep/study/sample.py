@@ -11,5 +11,5 @@ class Sample:
     """Rows of a source that are drawn by chance. The same seed always draws the same rows."""
 
     rows: int = number(1, 1)  #: how many rows are drawn
-    seed: int = 0  #: seed of the draw
+    seed: int = number(0, 0)  #: seed of the draw
     keep: Literal["sample", "rest"] = "sample"  #: the rows that are drawn, or all the others

@@ -77,7 +77,7 @@ class TaskEntry:
     #: instead of one source: tasks of this study, or readers with data of their own, each with its share
     mix: Mapping[str, float] | None = None
     rows: int | None = None  #: of a mix: how many rows in all; without it, as many as no row is needed twice for [rows]
-    seed: int = 0  #: of a mix: seed of the draw from each source
+    seed: int = number(0, 0)  #: of a mix: seed of the draw from each source
     recipe: RecipeSection | None = None  #: fields of the recipe for this task's finetunes
     leave_out: tuple[str, ...] = ()  #: categories of instructions (their `dataset`) that do not count for this arm
     trajectory: tuple[int, ...] = ()  #: epochs of the same run, before its last, whose models are compared too [epochs]
@@ -150,7 +150,7 @@ class Choose:
     """Validation runs that pick the recipe of the test runs, for each model and task."""
 
     grid: Mapping[str, tuple[object, ...]] | None = None  #: recipe fields, each with the values that are tried
-    seed: int = 42  #: seed of the validation runs; by default the trainer's own, which the paper's had
+    seed: int = number(42, 0)  #: seed of the validation runs; by default the trainer's own, which the paper's had
     instructions: RowsEntry | None = None  #: instructions of the validation set
     reference: Reference | None = None  #: what validation outputs are compared with: `{outputs: FILE}`
     judge: str | JudgeEntry | None = None  #: judge of the validation runs; without it, the study's
@@ -174,7 +174,7 @@ class Rank:
 
     data: str | RowsEntry  #: rows to rank: a task of this study, or where they come from
     draws: int = number(5, 1)  #: other responses that each instruction's own is compared with
-    draw_seed: int = 0  #: seed of the draws
+    draw_seed: int = number(0, 0)  #: seed of the draws
     precision: Literal["fp32", "bf16"] = "fp32"  #: arithmetic of the forward passes
     models: tuple[str, ...] | None = None  #: models to look at; without it, all
     arms: tuple[str, ...]  #: arms to look at; none with rules
@@ -224,7 +224,7 @@ class StudyFile:
     name: str  #: name of the study and of its table; letters, digits, `-`, `_`, and `.` between them
     models: Mapping[str, ModelSection]  #: base models
     tasks: Mapping[str, TaskEntry]  #: trained arms; a list of readers is legal too
-    seeds: tuple[int, ...]  #: seeds of the finetunes; a cell for each
+    seeds: tuple[int, ...] = field(metadata={"low": 0})  #: seeds of the finetunes; a cell for each
     recipe: RecipeSection | None = None  #: how models are finetuned; without it, the preset `as_run`
     grid: Mapping[str, tuple[object, ...]] | None = None  #: recipe fields, each with several values: a cell for each
     frame: Frame | None = None  #: text around instructions and responses

@@ -85,6 +85,8 @@ class _Reader:
         instructions, seeds = seen.of(self.instructions), seen.of(self.seeds)
         models, points = seen.of(self.models), seen.of(self.points)
         arms = seen.of(self.read_arms, self.model_names())
+        if instructions and arms:
+            seen.of(self.refuse_categories, instructions)
         for layer in self.recipes.all():
             seen.of(self.recipes.read, layer)
         if seen.found:  # nothing more can be read of it, but files that are not there are known
@@ -110,6 +112,19 @@ class _Reader:
             self.parts.grammars,
             pairs,
         )
+
+    def refuse_categories(self, instructions: Source) -> None:
+        """BadStudy where a task leaves out what no instruction is of, as far as their reader says which there are."""
+        reader = None if instructions.code else plugins.ours(plugins.TASKS, instructions.reader)
+        if (legal := getattr(reader, "categories", lambda options: None)(instructions.options)) is None:
+            return
+        seen = strict.Findings()
+        for entry in self.given["tasks"].mapping().values() if isinstance(self.given["tasks"].value, dict) else ():
+            for at in strict.items(entry.mapping()["leave_out"]) if "leave_out" in entry.mapping() else ():
+                if at.value not in legal:
+                    said = f"no instruction is of the category {strict.show(at.value)}"
+                    seen.found.append(str(at.error(said, strict.near(str(at.value), legal))))
+        seen.stop()
 
     def points(self) -> list[dict[str, Node]]:
         return selection.points(self.given.get("grid"), self.max_cells())
@@ -199,7 +214,8 @@ class _Reader:
         return {a.name: a for a in out}
 
     def seeds(self) -> tuple[int, ...]:
-        seeds = strict.read(tuple[int, ...], strict.not_empty(self.need("seeds"), "type seeds: [1]"))
+        strict.not_empty(self.need("seeds"), "type seeds: [1]")
+        seeds: tuple[int, ...] = strict.option(StudyFile, "seeds", self.given)
         refuse_same(seeds, self.given["seeds"], "seed")
         return seeds
 

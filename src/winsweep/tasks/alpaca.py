@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from winsweep.strict import number
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
 from winsweep.text.shapes import conversation, text, with_input
@@ -22,7 +23,7 @@ NEEDS_PATH = False
 
 @dataclass(frozen=True)
 class Options:
-    first: int | None = None  #: how many rows to take; all of them by default [rows]
+    first: int | None = number(None, 1)  #: how many rows to take; all of them by default [rows]
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:

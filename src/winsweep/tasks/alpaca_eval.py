@@ -26,6 +26,11 @@ class Options:
     """None: a part of the set would be another set."""
 
 
+def categories(options: Options) -> tuple[str, ...]:
+    """What a task may leave out."""
+    return ("helpful_base", "koala", "oasst", "selfinstruct", "vicuna")
+
+
 def instructions(rows: Iterable[dict], options: Options) -> Iterator[dict]:
     """All 805 rows, or BadData: what the file says of outputs and models is left out."""
     read = [{"instruction": text(row, "instruction"), "dataset": text(row, "dataset")} for row in rows]

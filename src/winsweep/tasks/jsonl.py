@@ -17,6 +17,7 @@ from pathlib import Path
 from winsweep.errors import BadStudy
 from winsweep.keys import added
 from winsweep.quoting import quoted
+from winsweep.strict import number
 from winsweep.study.frame import Message
 from winsweep.text.asked import asked_of
 from winsweep.text.conversations import as_text
@@ -36,7 +37,7 @@ PATH_HELP = "add path: FILE (.jsonl, .json, .csv, .tsv or .parquet, each also wi
 
 @dataclass(frozen=True)
 class Options:
-    first: int | None = None  #: how many rows to take; all of them by default [rows]
+    first: int | None = number(None, 1)  #: how many rows to take; all of them by default [rows]
     columns: tuple[tuple[str, str], ...] = added(())  #: column of a row, by our name: the file's name
     ignore: tuple[str, ...] = added(())  #: columns of the file that are not read
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from winsweep.errors import BadData
+from winsweep.strict import number
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
 
@@ -19,7 +20,7 @@ NEEDS_PATH = False
 
 @dataclass(frozen=True)
 class Options:
-    first: int | None = None  #: how many rows to take; all of them by default [rows]
+    first: int | None = number(None, 1)  #: how many rows to take; all of them by default [rows]
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:

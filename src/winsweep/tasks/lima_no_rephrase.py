@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from winsweep.errors import BadData
+from winsweep.strict import number
 from winsweep.study.frame import Message
 from winsweep.text.shapes import CALLS, message
 
@@ -26,7 +27,7 @@ PATH_HELP = (
 
 @dataclass(frozen=True)
 class Options:
-    first: int | None = None  #: how many rows to take; all of them by default [rows]
+    first: int | None = number(None, 1)  #: how many rows to take; all of them by default [rows]
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from winsweep.strict import number
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
 from winsweep.text.shapes import conversation, text
@@ -17,7 +18,7 @@ NEEDS_PATH = False
 
 @dataclass(frozen=True)
 class Options:
-    first: int = 1000  #: how many problems to take [rows]
+    first: int = number(1000, 1)  #: how many problems to take [rows]
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:

@@ -10,6 +10,7 @@ from itertools import islice
 
 from winsweep.errors import BadData
 from winsweep.quoting import excerpt
+from winsweep.strict import number
 from winsweep.study.cell import HubData
 from winsweep.study.frame import Message
 from winsweep.text.shapes import conversation, text
@@ -24,7 +25,7 @@ STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")  # a string
 
 @dataclass(frozen=True)
 class Options:
-    first: int = 1000  #: how many recipes to take [rows]
+    first: int = number(1000, 1)  #: how many recipes to take [rows]
 
 
 def examples(rows: Iterable[dict], options: Options) -> Iterator[list[Message]]:
