@@ -34,7 +34,7 @@ def full(world: World, fault: Fault) -> str:
 
 def read_only(world: World, fault: Fault) -> str:
     store = world.study.store
-    if not store.is_dir() or is_mounted(store):
+    if not (store / "store.json").is_file() or is_mounted(store):
         return "not there, or read-only already"
     mount("--bind", str(store), str(store))
     mount("-o", "remount,bind,ro", str(store))
@@ -124,7 +124,7 @@ def damaged(how: str) -> Hurt:
 def moved(world: World, fault: Fault) -> str:
     """The store is somewhere else for a while, and comes back; what stands in its place by then is kept beside it."""
     store, away = world.study.store, world.study.disk / "moved"
-    if away.exists() or not store.is_dir() or is_mounted(store):
+    if away.exists() or not (store / "store.json").is_file() or is_mounted(store):
         return "not there, or read-only"
     if any(p.poll() is None and time.time() - psutil.Process(p.pid).create_time() < STARTS_S for p in world.typed):
         return "not while a launcher starts, which makes a store where there is none"
