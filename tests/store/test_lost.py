@@ -78,3 +78,13 @@ def test_the_next_attempt_says_nothing_of_one_that_was_forgiven(tmp_path):
     last = store.claim(tuned.key, "host@3@4.00@three", lambda _: False)
     endings.explain_predecessor(store, tuned.key, last, "three")
     assert [e.kind for e in history.ends(store, tuned.key)] == ["killed"]
+
+
+def test_what_a_second_task_writes_before_it_claims_is_left_to_it(tmp_path):
+    store = Store(tmp_path).open()
+    work = store.work("finetune/aaaaaaaaaaaa")
+    work.mkdir(parents=True)
+    for name in (".spec.json.77.tmp", "spec.json", "progress.json"):
+        (work / name).touch()
+    store.tidy("finetune/aaaaaaaaaaaa")
+    assert sorted(p.name for p in work.iterdir()) == [".spec.json.77.tmp", "spec.json"]

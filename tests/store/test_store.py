@@ -241,13 +241,3 @@ def test_a_manifest_that_is_none_is_damage(text, store):
     (path / "manifest.json").write_text(text)
     with pytest.raises(Damaged):
         manifest.verify(path)
-
-
-def test_what_a_second_task_writes_before_it_claims_is_left_to_it(tmp_path):
-    store = Store(tmp_path).open()
-    work = store.work("finetune/aaaaaaaaaaaa")
-    work.mkdir(parents=True)
-    for name in (".spec.json.77.tmp", "spec.json", "progress.json"):
-        (work / name).touch()
-    store.tidy("finetune/aaaaaaaaaaaa")
-    assert sorted(p.name for p in work.iterdir()) == [".spec.json.77.tmp", "spec.json"]
