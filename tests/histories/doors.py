@@ -101,8 +101,12 @@ def _door(machine: Machine, name: str) -> Callable:
         if machine.current and (_is_inside(machine, args) or any(v is not None for v in named.values())):
             machine.door()
         found = act(*args, **named)
-        if name in ("rename", "replace") and machine.current:
-            machine.on_rename(os.fspath(args[0]), os.fspath(args[1]))
+        if name in ("rename", "replace") and (current := machine.current):
+            machine.current = None  # what looks on is no part of the history
+            try:
+                machine.on_rename(os.fspath(args[0]), os.fspath(args[1]))
+            finally:
+                machine.current = current
         return found
 
     return door
