@@ -81,6 +81,7 @@ def validate(a: argparse.Namespace) -> None:
     say_ahead(judge, pairs, sources, ledger)
     if a.dry_run:
         return
+    a.store.mkdir(parents=True, exist_ok=True)
     at = cards.place(a.store, judge, identity)
     found, why = kept.find(a.store, judge, identity)
     known = found or {}

@@ -74,6 +74,7 @@ def test_status_says_where_batches_are(tmp_path):
     assert batch_lines.lines(workspace) == []
     judged = workspace.judged["a.sum.s1"]
     place, _ = ledger.place(workspace.store.root, "alpaca", 1, judged.params["identity"])
+    place.mkdir(parents=True)
     folder, now = batch_records.folder_of(place), time.time()
     first = Record("a" * 32, "http://h/v1", "file-1", 500, (9, 9), now, 1, now, "batch_7", "in_progress", 120, 3, now)
     batch_records.begin(folder, first, ["0" * 64])
