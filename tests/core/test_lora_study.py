@@ -85,7 +85,7 @@ def test_a_recipe_comes_back_from_its_plain_form() -> None:
     [
         ("{rank: 0}", "recipe.lora.rank: found 0; at least 1 is legal"),
         ("{dropout: 1.5}", "recipe.lora.dropout: found 1.5; 0 to 0.99 is legal"),
-        ("{alpha: 0}", "recipe.lora.alpha: found 0.0; at least 0.001 is legal"),
+        ("{alpha: 0}", "recipe.lora.alpha: found 0; at least 0.001 is legal"),
         ("{targets: []}", r"study.yaml:\d+: recipe.lora.targets: found no names; all-linear or names"),
         ("{targets: ['']}", "recipe.lora.targets: found ''; all-linear or names"),
         ("{targets: [all-linear]}", "recipe.lora.targets: found all-linear in a list; .*type targets: all-linear"),
