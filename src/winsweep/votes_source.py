@@ -17,6 +17,7 @@ from winsweep.validation import votes
 from winsweep.validation.pair import Pair
 from winsweep.workspace import Workspace
 
+MOST_BYTES = 1 << 30  # of a file of votes
 READER = "winsweep votes"  # the format of files that the reader saves
 LEGAL = "legal are a path, {url: …, sha256: …} and {hf_id: …, file: …, revision: …}"
 
@@ -48,6 +49,10 @@ def located(words: str) -> tuple[Path, dict[str, str]]:
         if not paths.is_file(path):
             raise BadData(f"--votes: no file at {path}; {LEGAL}; correct the path")
         try:
+            if (size := path.stat().st_size) > MOST_BYTES:
+                raise BadData(
+                    f"--votes: {path} has {size:,} bytes; a file of at most {MOST_BYTES:,} is legal; name another"
+                )
             return path, {"name": path.name, "sha256": sha256_file(path)}
         except OSError as e:
             raise BadData(f"--votes: {path} cannot be read ({e.strerror}); {LEGAL}; name another") from None

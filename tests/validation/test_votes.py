@@ -9,6 +9,7 @@ from tests.validation.voted import published, write
 from winsweep.errors import BadData
 from winsweep.validation import votes
 from winsweep.validation.pair import Pair
+from winsweep.votes_source import located
 
 
 def test_the_published_form_is_one_pair_for_each_four_rows(tmp_path):
@@ -117,3 +118,12 @@ def test_a_file_that_ends_in_the_middle_is_named(tmp_path):
     path.write_text("")
     with pytest.raises(BadData, match="no votes in 0 pairs"):
         votes.read(path)
+
+
+def test_a_file_too_large_for_votes_is_refused_before_it_is_read(tmp_path):
+    with open(tmp_path / "votes.json", "wb") as file:
+        file.truncate((1 << 30) + 1)
+    with pytest.raises(
+        BadData, match=r"votes\.json has 1,073,741,825 bytes; a file of at most 1,073,741,824 is legal"
+    ):
+        located(str(tmp_path / "votes.json"))
