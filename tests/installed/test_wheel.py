@@ -32,7 +32,8 @@ print(winsweep.score(sys.argv[1]).columns["n"], winsweep.Frame().prompt("x").spl
 SNAPSHOT = """\
 from pathlib import Path
 from winsweep.slurm.code_snapshot import take_snapshot
-print(take_snapshot(Path("snapshots").resolve()))
+from winsweep.store.store import Store
+print(take_snapshot(Store(Path("snapshots").resolve()).open().root))
 """
 SNAPPED = """\
 from winsweep import command_names, layout
