@@ -123,7 +123,5 @@ def test_a_file_that_ends_in_the_middle_is_named(tmp_path):
 def test_a_file_too_large_for_votes_is_refused_before_it_is_read(tmp_path):
     with open(tmp_path / "votes.json", "wb") as file:
         file.truncate((1 << 30) + 1)
-    with pytest.raises(
-        BadData, match=r"votes\.json has 1,073,741,825 bytes; a file of at most 1,073,741,824 is legal"
-    ):
+    with pytest.raises(BadData, match=r"votes\.json has 1,073,741,825 bytes; a file of at most 1,073,741,824 is legal"):
         located(str(tmp_path / "votes.json"))

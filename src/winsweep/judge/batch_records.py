@@ -14,7 +14,7 @@ from pathlib import Path
 
 from winsweep import screen
 from winsweep.errors import BadData
-from winsweep.store import links, small_files
+from winsweep.store import folders, links, small_files
 from winsweep.store.manifest import write_atomic
 
 FOLDER = "batches"
@@ -78,7 +78,7 @@ def keys_of(folder: Path, token: str) -> list[str]:
 
 def begin(folder: Path, record: Record, keys: list[str]) -> None:
     """Write down a batch that is to be made: on disk when this returns."""
-    links.refuse(folder).mkdir(exist_ok=True)
+    folders.make(links.refuse(folder))
     write_atomic(folder / f"{record.token}.keys", "\n".join(keys).encode("ascii"))
     update(folder, record)
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from winsweep import keys
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import Unreadable
-from winsweep.store import links, small_files
+from winsweep.store import folders, links, small_files
 from winsweep.store.manifest import write_atomic
 
 LINE = re.compile(
@@ -109,7 +109,7 @@ class Ledger:
 
     def beside(self, name: str) -> Path:
         """Where a file lies that all judges of the store share."""
-        links.refuse(self.folder.parent).mkdir(exist_ok=True)
+        folders.make(links.refuse(self.folder.parent))
         return self.folder.parent / name
 
     def close(self) -> None:
@@ -135,8 +135,7 @@ class Ledger:
     def make_folder(self) -> None:
         """The folder, with what says which judge it is of."""
         self._refuse_links()
-        self.folder.parent.mkdir(exist_ok=True)
-        self.folder.mkdir(exist_ok=True)
+        folders.make(self.folder)
         if not (self.folder / "judge.json").exists():
             write_atomic(self.folder / "judge.json", json.dumps(self.known, indent=1).encode())
 

@@ -9,7 +9,7 @@ from typing import Any
 from winsweep import keys
 from winsweep.judge import ledger
 from winsweep.stats import calibration
-from winsweep.store import links
+from winsweep.store import folders, links
 from winsweep.store.manifest import write_atomic
 from winsweep.study import jury
 from winsweep.study.cell import Judge
@@ -44,7 +44,7 @@ def read(path: Path) -> object:
 
 def write(path: Path, card: Mapping[str, Any]) -> None:
     """Put the card in its place, whole or not at all."""
-    links.refuse(path.parent.parent).mkdir(exist_ok=True)
+    folders.make(links.refuse(path.parent.parent))
     links.refuse(path.parent).mkdir(exist_ok=True)
     write_atomic(links.refuse(path), (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
 
