@@ -13,6 +13,7 @@ def options(model: str = "local-model", both_orders: bool = False, **limits) -> 
 
 
 def ledger_of(tmp_path, asked: Options) -> Ledger:
+    tmp_path.mkdir(exist_ok=True)  # the store, which whoever asks finds there
     return Ledger(*place(tmp_path, "alpaca", alpaca.VERSION, alpaca.identity(asked)))
 
 

@@ -43,7 +43,8 @@ def make_job(
     (inputs["instructions"] / "instructions.jsonl").write_text(
         "".join(json.dumps({"instruction": p["instruction"]}) + "\n" for p in pairs)
     )
-    (folder / "out").mkdir(exist_ok=True)
+    for name in ("out", "store"):
+        (folder / name).mkdir(exist_ok=True)
     params = keys.plain({"judge": judge, "identity": identity})
     return Job(
         "judge/x",
