@@ -98,14 +98,18 @@ def main() -> int:
         if a.cancel is None:
             room.refuse_few(cluster.file, workspace.order, cluster.placements)
         whole, starts = workspace, a.cancel is None and not a.dry_run and not a.emit
-        if starts and not (workspace := left_out.told(whole, cluster, gpu_gb(cluster), machines_of(cluster))).judged:
+        if starts:
+            workspace = left_out.told(whole, cluster, gpu_gb(cluster), machines_of(cluster))
+        elif a.cancel is None:
+            workspace = left_out.placed(whole, cluster, machines_of(cluster))
+        if workspace is not whole and not workspace.judged:
             return 2
         missing = int(workspace is not whole)
         if cluster.kind == "slurm":
             from winsweep.slurm import commands
 
             return commands.act(workspace, cluster, a, again(a)) or missing
-        return dry_run(workspace, cluster, a) if a.dry_run else sweep(workspace, a, cluster) or missing
+        return (dry_run(workspace, cluster, a) if a.dry_run else sweep(workspace, a, cluster)) or missing
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

@@ -1,5 +1,8 @@
 """`placement: auto`: the fewest GPUs that hold a finetune, said with why, refused where too little is known."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -174,3 +177,14 @@ def test_what_no_number_of_gpus_holds_is_left_out_and_the_rest_is_placed(tmp_pat
     assert "c.yaml: placement: auto for big.gsm.s1, big.gsm.s2: " in line and "train adapters" in line
     assert len(auto_placement.sized(kept, cluster, machines)[1]) == 1
     assert auto_placement.without(kept, cluster, machines) == (kept, [])
+
+
+@pytest.mark.slow
+def test_a_dry_run_plans_the_cells_that_can_be_placed_and_says_which_cannot(tmp_path):
+    opened(tmp_path, HUB, "kind: local\nall: {placement: auto, gpu_memory_gb: 2}\n")
+    words = [layout.LAUNCH / "sweep.py", "s.yaml", "--cluster", "c.yaml", "--dry-run"]
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "0"}
+    done = subprocess.run([sys.executable, *words], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 1 and "placement: auto for big.gsm.s1, big.gsm.s2: " in done.stderr
+    assert "left alone until then: big.gsm.s1, big.gsm.s2" in done.stderr
+    assert "placement: auto: small.gsm.s1, small.gsm.s2: " in done.stdout

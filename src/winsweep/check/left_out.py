@@ -1,6 +1,7 @@
 """What a run leaves out before anything starts, and what is said of it."""
 
 import sys
+from collections.abc import Sequence
 
 from winsweep import screen
 from winsweep.check import auto_placement, early, too_large
@@ -24,6 +25,20 @@ def told(workspace: Workspace, cluster: Cluster, gpu_gb: GpuGb | None, machines:
         wrong += too_large_lines
     left, unplaced_lines = auto_placement.without(left, cluster, machines)
     wrong += unplaced_lines
+    _say(workspace, left, wrong)
+    return left
+
+
+def placed(workspace: Workspace, cluster: Cluster, machines: auto_placement.Machines) -> Workspace:
+    """The workspace of the cells for which `placement: auto` has a choice, where nothing is to be run; the others are
+    said.
+    """
+    left, lines = auto_placement.without(workspace, cluster, machines)
+    _say(workspace, left, lines)
+    return left
+
+
+def _say(workspace: Workspace, left: Workspace, wrong: Sequence[str]) -> None:
     print("".join(f"error: {line}\n" for line in wrong), end="", file=sys.stderr)
     if out := [
         name
@@ -32,4 +47,3 @@ def told(workspace: Workspace, cluster: Cluster, gpu_gb: GpuGb | None, machines:
         if name not in kept
     ]:
         print(f"left alone until then: {screen.few(out, MOST_NAMED)}", file=sys.stderr)
-    return left
