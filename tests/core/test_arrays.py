@@ -1,6 +1,7 @@
 """Submitted arrays: written down before sbatch, found again by their token, closed when they are over."""
 
 import os
+import shutil
 import time
 
 import pytest
@@ -56,3 +57,12 @@ def test_an_array_that_left_the_queue_is_over(tmp_path):
     )
     arrays.close(folder)
     assert arrays.open_arrays(tmp_path) == []
+
+
+def test_an_array_that_is_taken_back_is_closed_by_nobody(tmp_path):
+    """SLURM took no more jobs of one launcher, which removed the folder while another looked at what is over."""
+    Store(tmp_path).open()
+    folder, _ = arrays.open_folder(tmp_path, "judge", [["judge/a"]])
+    assert arrays.close(folder) and not arrays.close(folder)
+    shutil.rmtree(folder)
+    assert not arrays.close(folder) and arrays.open_arrays(tmp_path) == []

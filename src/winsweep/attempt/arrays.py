@@ -105,7 +105,7 @@ def close(folder: Path) -> bool:
     """
     try:
         (folder / "over").touch(exist_ok=False)
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):  # or another launcher has just taken it back
         return False
     return True
 
