@@ -69,7 +69,8 @@ class Rules:
             a.name for a in self.at_work.get(key, ()) if a.lives and a not in self.strays and not a.is_suspended
         ]:
             self.broken.append(f"doubled: {actor.name} and {', '.join(others)} make {key}")
-        if why := retry.failed(history.ends(self.store, key)):
+        is_put_back = not actor.name.endswith(".0")  # by SLURM itself, whose turn it then is
+        if (why := retry.failed(history.ends(self.store, key))) and not is_put_back:
             latest = self.store.latest(key)
             self.broken.append(f"beyond its budget: attempt {latest} at {key} by {actor.name}: {why}")
         self.at_work.setdefault(key, []).append(actor)
