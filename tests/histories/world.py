@@ -164,6 +164,7 @@ class World:
         if found := sorted(self.store.published().items()):
             key, path = found[n % len(found)]
             self.rules.hurt.add(key)
+            self.rules.times_hurt[key] += 1
             file = next(p for p in path.iterdir() if p.name in ("made.txt", "results.csv"))
             file.write_text("other" if how == "changed" else "")
             if how == "gone":

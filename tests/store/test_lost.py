@@ -1,9 +1,13 @@
-"""Tasks that left the queue without beginning: they count, so that what cannot start is not submitted for ever."""
+"""What counts without an attempt: tasks that left the queue without beginning, damage that two find at once."""
+
+import pytest
 
 from winsweep.attempt import arrays, endings, history
 from winsweep.attempt.spec import Spec
+from winsweep.errors import Damaged
 from winsweep.placement import Placement
 from winsweep.slurm import queue
+from winsweep.store import damage
 from winsweep.store.store import Store
 
 
@@ -88,3 +92,14 @@ def test_what_a_second_task_writes_before_it_claims_is_left_to_it(tmp_path):
         (work / name).touch()
     store.tidy("finetune/aaaaaaaaaaaa")
     assert sorted(p.name for p in work.iterdir()) == [".spec.json.77.tmp", "spec.json"]
+
+
+def test_two_that_find_the_same_damage_at_once_wait_for_the_same_to_be_made_again(tmp_path):
+    store = Store(tmp_path).open()
+    (tmp_path / ".work").mkdir(exist_ok=True)
+    (path := tmp_path / "prepare/ins-aaaaaaaaaaaa").mkdir(parents=True)
+    for _ in range(2):
+        assert damage.set_aside(store, path, "x differs").key == "prepare/aaaaaaaaaaaa"
+    path.mkdir()
+    with pytest.raises(Damaged, match="was set aside and made again before"):
+        damage.set_aside(store, path, "x differs")

@@ -24,7 +24,10 @@ def set_aside(store: Store, path: Path, found: str) -> MissingInput:
     """
     name = path.relative_to(store.root).as_posix()
     aside = links.inside(store.root, store.root / ".work" / f"{PREFIX}{name.replace('/', '-')}")
+    again = MissingInput(f"{found}. It was set aside ({aside}) and is made again by itself", _key(aside.name))
     if _key(aside.name) in known(store):
+        if not path.exists():  # another attempt found the same a moment before
+            return again
         raise Damaged(
             f"{found}. It was set aside and made again before ({aside}), so something damages what this disk holds: "
             f"look at the disk, then "
@@ -33,7 +36,7 @@ def set_aside(store: Store, path: Path, found: str) -> MissingInput:
     manifest.write_atomic(aside.with_name(f"{aside.name}.json"), json.dumps({"found": found}).encode())
     with contextlib.suppress(FileNotFoundError):  # set aside by another attempt that found the same
         os.rename(path, aside)
-    return MissingInput(f"{found}. It was set aside ({aside}) and is made again by itself", _key(aside.name))
+    return again
 
 
 def known(store: Store) -> dict[str, Path]:
