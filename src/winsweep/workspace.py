@@ -1,6 +1,6 @@
 """A study met with a store: its wanted artifacts, what is known about them, and the plan that follows."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +72,10 @@ class Workspace:
         """The workspace of just these cells and of their analyses just these."""
         left = self.only(cells)
         return replace(left, analyses={name: a for name, a in left.analyses.items() if name in analyses})
+
+    def less(self, keys: Set[str]) -> "Workspace":
+        """The workspace less the cells that are made from one of `keys`, or whose analyses are."""
+        return self.only({label for label in self.judged if keys.isdisjoint(a.key for a in closure(self.ends(label)))})
 
     def ends(self, label: str) -> list[Artifact]:
         """What a cell is made for: its judgement and its analyses."""

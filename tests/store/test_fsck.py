@@ -18,20 +18,10 @@ from winsweep.fsck.finding import Finding
 from winsweep.pruning import remove, waste
 from winsweep.store import damage, liveness, manifest
 from winsweep.store.store import Store
-from winsweep.workspace import Workspace, open_workspace
+from winsweep.workspace import open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 NUM, SEED = 100, 20261129
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return finished_store.make(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def copy(made: Workspace, tmp_path: Path) -> Path:
-    return finished_store.copied(made, tmp_path / "runs")
 
 
 def checked(store: Path) -> list[Finding]:

@@ -8,35 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.store import damages, finished_store
+from tests.store import damages
 from tests.store.test_fsck import ROOT, SEED, checked, command
 from winsweep.store import liveness
 from winsweep.store.store import Store
-from winsweep.workspace import Workspace
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return finished_store.make(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def copy(made: Workspace, tmp_path: Path) -> Path:
-    return finished_store.copied(made, tmp_path / "runs")
 
 
 @pytest.mark.parametrize("num", range(len(damages.ALL)))
-def test_every_command_that_is_said_runs_and_mends_what_it_says(num, made, copy, tmp_path):
-    mended = 0
-    for seed in range(1):
-        store = tmp_path / f"{seed}"
-        finished_store.copied(made, store)
-        damages.ALL[num](store, random.Random(SEED + seed))
-        found = checked(store)
-        for one in found:
-            mended += typed(one.act, tmp_path)
-        left = {(one.place, one.found) for one in checked(store) if one.kind != "left over"}
-        assert not left & {(one.place, one.found) for one in found if "launch/sweep.py" not in one.act}, left
+def test_every_command_that_is_said_runs_and_mends_what_it_says(num, copy, tmp_path):
+    damages.ALL[num](copy, random.Random(SEED))
+    found = checked(copy)
+    mended = sum(typed(one.act, tmp_path) for one in found)
+    left = {(one.place, one.found) for one in checked(copy) if one.kind != "left over"}
+    assert not left & {(one.place, one.found) for one in found if "launch/sweep.py" not in one.act}, left
     assert mended
 
 

@@ -107,9 +107,11 @@ def note_lost(store: Store, over: Submitted, gone: Collection[int] | None = None
         task = f"{over.job}_{index}"
         broken = arrays.failure(over.folder, index)
         for key in could_begin(told, present) if not all(k in present for k in over.keys[index]) else ():
-            if broken and not store.was_claimed(key, f"slurm-{task}.lost"):
+            if store.was_claimed(key, f"slurm-{task}.lost" if broken else f"slurm-{task}"):
+                continue
+            if broken:
                 lose(store, key, task, f"could not begin: {printable(broken)}", "setup")
-            elif not broken and not store.was_claimed(key, f"slurm-{task}"):
+            else:
                 said = last_words(store.work(key) / "logs", f"slurm-{task}.*.log")
                 why = f"its log ends with: {said}" if said else "cancelled, or it could not start on its node"
                 lose(store, key, task, f"left the queue and never began: {why}")

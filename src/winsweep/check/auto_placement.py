@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from winsweep import gpu_memory, layout, screen
-from winsweep.artifact import Artifact, closure
+from winsweep.artifact import Artifact
 from winsweep.check import early
 from winsweep.check.needs import Facts, facts_of, longest, model_of, size_of
 from winsweep.check.room import amount
@@ -73,9 +73,7 @@ def without(workspace: Workspace, cluster: Cluster, machines: Machines) -> tuple
     unplaced = _picks(workspace, cluster, machines)[1]
     if not unplaced:
         return workspace, []
-    wrong = {a.key for a in unplaced}
-    kept = {label for label in workspace.judged if wrong.isdisjoint(a.key for a in closure(workspace.ends(label)))}
-    return workspace.only(kept), _lines(f"{cluster.file}: placement: auto for", unplaced)
+    return workspace.less({a.key for a in unplaced}), _lines(f"{cluster.file}: placement: auto for", unplaced)
 
 
 def _lines(what: str, told: Mapping[Artifact, str]) -> list[str]:

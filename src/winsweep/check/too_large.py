@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 
 from winsweep import gpu_memory, screen
-from winsweep.artifact import Artifact, closure
+from winsweep.artifact import Artifact
 from winsweep.check import early, room
 from winsweep.check.finding import Finding
 from winsweep.check.needs import Facts, facts_of, longest, size_of
@@ -39,8 +39,7 @@ def without(
             lines.append(_line(cluster.file, alike, finding))
     if not wrong:
         return workspace, []
-    kept = {label for label in workspace.judged if wrong.isdisjoint(a.key for a in closure(workspace.ends(label)))}
-    return workspace.only(kept), lines
+    return workspace.less(wrong), lines
 
 
 def _line(file: Path, alike: Sequence[Artifact], finding: Finding) -> str:
