@@ -19,6 +19,7 @@ from pathlib import Path
 
 from winsweep import layout
 from winsweep.errors import NotOwn
+from winsweep.paths import unlinked_opener
 
 NOBODY = 65534  # stands for every owner that a container, or a network disk, does not know
 
@@ -29,7 +30,7 @@ def opened(path: Path, why: str) -> Iterator[BufferedReader]:
     stake. What is looked at is what is read. OSError as of the disk.
     """
     try:
-        file = open(path, "rb", opener=_door)  # noqa: SIM115  # closed below
+        file = open(path, "rb", opener=unlinked_opener)  # noqa: SIM115  # closed below
     except OSError as e:
         if e.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise
@@ -121,10 +122,6 @@ def told_once(store: Path) -> str:
         f"read as data: share it only with people you trust with those. Your jobs run your own code alone. "
         f"docs/explanation/security.md says more; to keep it for yourself type: chmod -R go-w {store}\n"
     )
-
-
-def _door(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 @functools.cache

@@ -1,5 +1,5 @@
 """Which paths winsweep takes: those that stand on one line of a script, a log or a table as what they are. Every
-command asks here, at its door.
+command asks here, at its door. And how a file is opened that others may have put there.
 """
 
 import argparse
@@ -30,15 +30,21 @@ def opened(path: Path, legal: str) -> BufferedReader:
     """The regular file at `path`, to be read. BadData for a pipe or a device, which may never end; `legal` says what is
     legal. OSError as of the disk.
     """
-    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  # its reader closes it
+    file = open(path, "rb", opener=opener)  # noqa: SIM115  # its reader closes it
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise BadData(f"{path}: found a pipe or a device; {legal}; name an ordinary file")
     return file
 
 
-def _without_waiting(name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)
+def opener(name: str, flags: int) -> int:
+    """For open(): waits for no pipe."""
+    return os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
+
+
+def unlinked_opener(name: str, flags: int) -> int:
+    """For open(): waits for no pipe, and follows no link, whoever puts one there meanwhile (OSError)."""
+    return opener(name, flags | os.O_NOFOLLOW)
 
 
 def read_text(path: Path, most_bytes: int, legal: str) -> str:

@@ -159,7 +159,7 @@ def once(folder: Path, testbed: Testbed, port: int, seed: int, faults: list[Faul
         world.heal()
         for process in world.typed:
             process.wait(timeout=400)
-        world.resume_nodes()
+        world.resume()
         calm(world, run)
         run.problems += check.problems(world, want)
         run.notes += [world.paid, f"ends: {dict(check.kinds(study.store))}", *check.unexpected(study.store)]

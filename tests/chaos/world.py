@@ -186,9 +186,12 @@ class World:
                 )
             )
 
-    def resume_nodes(self) -> None:
+    def resume(self) -> None:
+        """Nodes and suspended tasks go on, of which slurmctld heard nothing if it was away when they were to."""
         for node in ("n1", "n2", "n3", "n4"):
             self.tell("scontrol", "update", f"nodename={node}", "state=resume")
+        for task in self.queue("SUSPENDED") or []:
+            self.tell("scontrol", "resume", task[0])
 
     def revive(self) -> None:
         """Whoever ended unforeseen (it was stopped, and asked to end meanwhile) is back."""

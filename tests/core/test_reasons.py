@@ -72,3 +72,15 @@ def test_states_that_are_no_waiting():
 def test_a_task_that_is_sent_a_signal_still_runs():
     task = Task("7", 0, "x", "SIGNALING", "None", "n1", "1:00", "1:00:00")
     assert queue.is_running(task) and queue.words(task) == "runs on n1 since 1:00 of 1:00:00"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("SUSPENDED", "is suspended: it goes on when the job in its place ends"),
+        ("COMPLETING", "has ended, and its nodes are being cleared"),
+        ("REVOKED_SOMEHOW", "revoked somehow"),
+    ],
+)
+def test_a_task_that_neither_waits_nor_runs_is_told_by_its_state(state: str, told: str) -> None:
+    assert queue.words(Task("7", 0, "", state, "None", "", "", "")).startswith(told)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.histories import turns
-from winsweep.store import links, liveness
+from winsweep.paths import unlinked_opener
+from winsweep.store import liveness
 
 BEGINNING = 1_800_000_000.0
 CHANGES = ("rename", "replace", "link", "mkdir", "rmdir", "unlink", "remove", "utime")
@@ -114,7 +115,7 @@ class Machine:
             if not held():
                 self.exit(liveness.BUSY, actor)
             elif path.parent.is_dir():
-                with REAL["open"](path, "w", opener=links.opener) as file:
+                with REAL["open"](path, "w", opener=unlinked_opener) as file:
                     file.write(word() or "")
                 REAL["utime"](path, (self.now, self.now))
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from winsweep.errors import BadData
-from winsweep.paths import REFUSED
+from winsweep.paths import REFUSED, opener, unlinked_opener
 
 MOST_FILES, MOST_LIST_BYTES = 2_000_000, 512 << 20
 MOST_NAME = 240  # bytes of a part of a name
@@ -49,7 +49,7 @@ def _pieces(source: Path | bytes) -> Iterator[bytes]:
     if isinstance(source, bytes):
         yield source
         return
-    with open(source, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)) as file:
+    with open(source, "rb", opener=unlinked_opener) as file:
         while piece := file.read(PIECE):
             yield piece
 
@@ -115,7 +115,7 @@ class Reader:
 @contextmanager
 def opened(path: Path) -> Iterator[Reader]:
     """An archive, of whose list nothing is hostile. BadData for any that is none; OSError as of the disk."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+    with open(path, "rb", opener=opener) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise BadData(f"{path}: found no ordinary file; {LEGAL}")
         _refuse_long_list(path, file)

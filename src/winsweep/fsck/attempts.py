@@ -13,6 +13,7 @@ from winsweep import keys
 from winsweep.attempt import history, spec
 from winsweep.errors import LinkInStore
 from winsweep.fsck.finding import Finding, cut, remove, run
+from winsweep.paths import unlinked_opener
 from winsweep.store import liveness
 from winsweep.store.claim import number_in
 from winsweep.store.store import RECORD, Store
@@ -178,7 +179,7 @@ def _json(path: Path) -> Any:
 
 def _read(path: Path) -> bytes:
     """A regular file's bytes; OSError for a link or what is too large, ValueError for a pipe."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+    with open(path, "rb", opener=unlinked_opener) as file:
         if os.fstat(file.fileno()).st_size > MOST_BYTES:
             raise OSError(27, "too large", str(path))
         return file.read()

@@ -17,6 +17,7 @@ from winsweep.command_names import command
 from winsweep.errors import BadData, LinkInStore
 from winsweep.fsck.finding import Finding, cut, remove
 from winsweep.judge import batch_records, ledger
+from winsweep.paths import unlinked_opener
 from winsweep.store import liveness
 
 FOLDER = re.compile(rf"(?P<judge>.+)-(?P<digest>[0-9a-f]{{{keys.KEY_HEX}}})")
@@ -124,7 +125,7 @@ def _without_lines(path: Path, wrong: list[int]) -> str:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
     """Number, bytes without its end, and whether it has one, of each line; ValueError for one without end."""
-    with open(path, "rb", opener=_as_is) as file:
+    with open(path, "rb", opener=unlinked_opener) as file:
         for num, line in enumerate(iter(lambda: file.readline(MOST_LINE), b""), 1):
             if len(line) == MOST_LINE and not line.endswith(b"\n"):
                 raise ValueError(f"line {num} has more than {MOST_LINE:,} bytes")
@@ -161,12 +162,8 @@ def _wrong_json(path: Path) -> str:
 
 
 def _bytes(path: Path) -> bytes:
-    with open(path, "rb", opener=_as_is) as file:
+    with open(path, "rb", opener=unlinked_opener) as file:
         return file.read(MOST_LINE)
-
-
-def _as_is(name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _entries(folder: Path) -> list[Path]:

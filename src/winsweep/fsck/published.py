@@ -18,6 +18,7 @@ from typing import TypeVar
 from winsweep import keys, screen
 from winsweep.errors import Damaged, LinkInStore, NotCanonical, NotFound
 from winsweep.fsck.finding import outermost
+from winsweep.paths import unlinked_opener
 from winsweep.store import manifest
 from winsweep.store.store import RECORD
 
@@ -162,19 +163,15 @@ def _record(root: Path, path: Path) -> tuple[list[str], str]:
 
 
 def _read(path: Path) -> bytes:
-    with open(path, "rb", opener=_as_is) as file:
+    with open(path, "rb", opener=unlinked_opener) as file:
         return file.read()
-
-
-def _as_is(name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _file(path: Path, one: tuple[str, dict]) -> str:
     """What is wrong with one file, or no text."""
     name, want = one
     try:
-        with open(path / name, "rb", buffering=0, opener=_as_is) as file:
+        with open(path / name, "rb", buffering=0, opener=unlinked_opener) as file:
             at = os.fstat(file.fileno())
             if not stat.S_ISREG(at.st_mode):
                 return f"{name} is no file"

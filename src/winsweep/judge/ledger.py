@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from winsweep import keys
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import Unreadable
+from winsweep.paths import unlinked_opener
 from winsweep.store import folders, links, small_files
 from winsweep.store.manifest import write_atomic
 
@@ -153,7 +154,7 @@ class Ledger:
         # its own lines were counted as they were written
         if path.name == self._own or (size := small_files.size(path)) <= begin:
             return
-        with open(path, "rb", opener=small_files.door) as f:
+        with open(path, "rb", opener=unlinked_opener) as f:
             f.seek(begin)
             while (line := f.readline(LONGEST_LINE)).endswith(b"\n"):
                 self._read[path.name] = f.tell()

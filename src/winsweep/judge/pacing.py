@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from winsweep.judge.limits import Limits
-from winsweep.store import small_files
+from winsweep.paths import unlinked_opener
 
 LOCK_S = 2.0  # a process that was stopped while it held the lock must not stop all others
 FARTHEST_S = 60.0  # a turn later than this was written by a clock that is wrong
@@ -61,7 +61,7 @@ class Pacing:
         if self.shared is None:
             return None
         try:
-            file, end = small_files.door(str(self.shared), os.O_RDWR | os.O_CREAT), time.monotonic() + LOCK_S
+            file, end = unlinked_opener(str(self.shared), os.O_RDWR | os.O_CREAT), time.monotonic() + LOCK_S
         except OSError:  # another user's, say, or a link
             return None
         if not stat.S_ISREG(os.fstat(file).st_mode):

@@ -12,6 +12,7 @@ from typing import IO, NamedTuple
 
 from winsweep import layout
 from winsweep.local import gpus as machine
+from winsweep.paths import unlinked_opener
 from winsweep.store import folders, links
 
 
@@ -116,7 +117,7 @@ def _fork_server(log: Path) -> _ForkServer:
     if machine.MIG in env.get(machine.VISIBLE, ""):
         # torch cannot count these without starting CUDA, which its children then could not use; each is told its own
         del env[machine.VISIBLE]
-    with open(links.refuse(log), "ab", opener=links.opener) as out:
+    with open(links.refuse(log), "ab", opener=unlinked_opener) as out:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "winsweep.attempt.fork_server"],
             stdin=subprocess.PIPE,

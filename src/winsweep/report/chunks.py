@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep.keys import digest
+from winsweep.paths import unlinked_opener
 from winsweep.store import links
 from winsweep.store.manifest import write_atomic
 
@@ -78,7 +79,7 @@ class Folder:
 def is_whole(path: Path) -> bool:
     """Whether a file begins and ends as ours do."""
     try:
-        with open(path, "rb", opener=links.opener) as f:
+        with open(path, "rb", opener=unlinked_opener) as f:
             head = f.read(len(HEAD))
             f.seek(-min(len(TAIL), os.fstat(f.fileno()).st_size), os.SEEK_END)
             return head == HEAD.encode() and f.read() == TAIL.encode()

@@ -104,7 +104,7 @@ def words(task: Task) -> str:
     """A queue state as a person says it."""
     if is_running(task):
         return f"runs on {task.nodes} since {task.elapsed} of {task.limit}"
-    return reasons.words(task.reason) if task.state == "PENDING" else task.state.lower().replace("_", " ")
+    return reasons.words(task.reason) if task.state == "PENDING" else reasons.state(task.state)
 
 
 def is_running(task: Task) -> bool:

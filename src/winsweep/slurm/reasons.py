@@ -67,6 +67,13 @@ REASONS = {
     "DeadLine": "cannot start: it could not end before its deadline",
     "FedJobLock": "waits: another cluster of the federation may start it first",
 }
+STATES = {  # of a task that neither waits nor runs
+    "SUSPENDED": "is suspended: it goes on when the job in its place ends, or after an operator's scontrol resume",
+    "STOPPED": "is stopped by a signal, and goes on after another",
+    "CONFIGURING": "is about to start: its nodes are being prepared",
+    "COMPLETING": "has ended, and its nodes are being cleared",
+    "STAGE_OUT": "has ended, and its files are being copied",
+}
 LIMITED = re.compile(r"(qos|assoc|part)(grp|max|min)(.*)")  # of a plain reason
 OF_QOS = re.compile(r"max\w+per(user|account)")  # which SLURM writes without QOS in front
 # What a limit of a QOS, account or partition counts, by what its name has in it.
@@ -103,6 +110,11 @@ def words(said: str) -> str:
         detail = said.partition(",")[2].strip() or said.partition("(")[2].rstrip(") ").strip()
         return f"{told} ({detail})" if detail else told
     return limit(bare) or f"waits for a reason that is not known here: {said.strip() or 'none was given'}"
+
+
+def state(said: str) -> str:
+    """SLURM's name of a task's state in words."""
+    return STATES.get(said, said.lower().replace("_", " "))
 
 
 def limit(bare: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep.errors import BadData
+from winsweep.paths import unlinked_opener
 from winsweep.store import folders, links, manifest, small_files
 
 MOST = 999_999  # claims on one artifact; more are no attempts of ours
@@ -159,7 +160,7 @@ def link(claims: Path, number: int, owner: str) -> bool:
         )
     mine = claims / f".{owner}"
     mine.unlink(missing_ok=True)
-    with open(mine, "x", opener=small_files.door) as file:  # nobody else's, which could be written over later
+    with open(mine, "x", opener=unlinked_opener) as file:  # nobody else's, which could be written over later
         file.write(owner)
         file.flush()
         os.fsync(file.fileno())  # a claim that a power cut emptied would be nobody's

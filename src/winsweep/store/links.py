@@ -27,8 +27,3 @@ def refuse(path: Path) -> Path:
             f"could be removed or written over; remove the link, or put the folder itself there"
         )
     return path
-
-
-def opener(path: str, flags: int) -> int:
-    """For open(): the file itself, whoever puts a link in its place meanwhile (OSError)."""
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from winsweep.store import small_files
+from winsweep.paths import unlinked_opener
 
 BUSY = 75  # exit code of an attempt whose artifact somebody else builds
 HEARTBEAT_S = 5.0
@@ -67,7 +67,7 @@ def beat(
 
     def once() -> None:
         _leave_unless(held)
-        with open(path, "w", opener=small_files.door) as file:
+        with open(path, "w", opener=unlinked_opener) as file:
             file.write(word() or "")
 
     return _repeat(once)

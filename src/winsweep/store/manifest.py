@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from winsweep.errors import Damaged, NotFound
+from winsweep.paths import opener, unlinked_opener
 from winsweep.store import links, small_files
 
 T = TypeVar("T")
@@ -22,13 +23,9 @@ WORTH_THREADS = 1 << 24  # bytes
 
 def sha256_file(path: Path) -> str:
     """Hex sha256 of a file's bytes, read in pieces; what no file has for a pipe or a device, which may never end."""
-    with open(path, "rb", buffering=0, opener=_without_waiting) as f:
+    with open(path, "rb", buffering=0, opener=opener) as f:
         is_file = stat.S_ISREG(os.fstat(f.fileno()).st_mode)
         return hashlib.file_digest(f, "sha256").hexdigest() if is_file else "no file"
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def each(act: Callable[[Path], T], files: Sequence[Path]) -> Iterator[T]:
@@ -75,7 +72,7 @@ def write_atomic(path: Path, data: bytes, durable: bool = True, is_own: bool = F
     """
     tmp = links.refuse(path).with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(tmp, "wb", opener=links.opener) as f:
+        with open(tmp, "wb", opener=unlinked_opener) as f:
             if is_own:
                 os.fchmod(f.fileno(), os.fstat(f.fileno()).st_mode & 0o755)
             f.write(data)

@@ -10,6 +10,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from winsweep.paths import unlinked_opener
+
 MOST_BYTES, PIECE = 1 << 20, 1 << 20
 LONGEST = 1000  # characters of a line
 MOST_COUNT = 10**15
@@ -23,7 +25,7 @@ def content(path: Path, most_bytes: int = MOST_BYTES) -> bytes | None:
     a larger one. OSError as of a disk that is away.
     """
     try:
-        file = door(str(path), os.O_RDONLY)
+        file = unlinked_opener(str(path), os.O_RDONLY)
         try:
             known = os.fstat(file)
             if not stat.S_ISREG(known.st_mode) or known.st_size > most_bytes:
@@ -74,8 +76,3 @@ def is_count(value: object) -> bool:
 def is_time(value: object) -> bool:
     """Whether it is a time in seconds since 1970, before the year 3000."""
     return isinstance(value, (int, float)) and type(value) is not bool and math.isfinite(value) and 0 <= value <= LAST_S
-
-
-def door(path: str, flags: int) -> int:
-    """For open(): follows no link, and waits for no pipe."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, 0o666)

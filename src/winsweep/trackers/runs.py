@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from winsweep import arm_grid, results, training_log
 from winsweep.artifact import Artifact
+from winsweep.paths import unlinked_opener
 from winsweep.stats import columns
-from winsweep.store import links
 from winsweep.study.cell import Cell
 from winsweep.workspace import Workspace, trained_as
 
@@ -71,7 +71,7 @@ class Logs:
         if path is None:
             return None
         try:
-            with open(path, "rb", opener=links.opener) as file:
+            with open(path, "rb", opener=unlinked_opener) as file:
                 found = Path(f"/proc/self/fd/{file.fileno()}").stat()
                 stamp = (found.st_mtime_ns, found.st_size)
                 if key not in self.read or self.read[key][0] != stamp:

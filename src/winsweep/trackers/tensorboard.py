@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from winsweep.store import links
+from winsweep.paths import unlinked_opener
 from winsweep.store.manifest import write_atomic
 from winsweep.trackers.runs import Held, Run, named, unnamed
 
@@ -74,7 +74,7 @@ def _append(path: Path, run: Run, keep: int) -> None:
     events = [again if whole else api.Event(wall_time=now, file_version=VERSION)]
     events += [api.Event(wall_time=now, step=int(r["step"]), summary=_summary(named(r))) for r in run.rows[keep:]]
     events += [api.Event(wall_time=now, step=run.last_step + 1, summary=_summary(run.final))] if run.final else []
-    with open(path, "r+b" if path.exists() else "wb", opener=links.opener) as file:
+    with open(path, "r+b" if path.exists() else "wb", opener=unlinked_opener) as file:
         file.truncate(whole)
         file.seek(whole)
         file.write(b"".join(map(_record, events)))
@@ -98,7 +98,7 @@ def _whole(path: Path) -> int:
 def _events(path: Path) -> Iterator[Any]:
     """The whole records of an event file."""
     whole, at = _whole(path), 0
-    with open(path if whole else os.devnull, "rb", opener=links.opener) as file:
+    with open(path if whole else os.devnull, "rb", opener=unlinked_opener) as file:
         data = file.read(whole)
     while at < whole:
         size = HEAD.unpack_from(data, at)[0]
