@@ -2,6 +2,7 @@
 Pure but for the question how wide the terminal is.
 """
 
+import io
 import os
 import shutil
 import sys
@@ -25,6 +26,14 @@ class Detail:
 def width() -> int:
     """Columns of the terminal."""
     return max(LEAST, shutil.get_terminal_size((NO_TERMINAL, 24)).columns)
+
+
+def speak_any() -> None:
+    """From now on a character that the terminal's or the log's encoding lacks is printed by its number, as `\\u2264`,
+    and ends no command.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def nobody_reads() -> int:

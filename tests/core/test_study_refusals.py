@@ -44,6 +44,18 @@ from winsweep.study.study import read_study
             "seeds: [1, 99999999999999999999]",
             r"study\.yaml:10: seeds\[1\]: found 9{20}; a whole number is legal here; of 64 bits",
         ),
+        ("lr: 1.0e-5", "beta2: 1.0", r"study\.yaml:11: recipe\.beta2: found 1\.0; 0 to 0\.99999 is legal"),
+        ("lr: 1.0e-5", "schedule_ticks: 2147483648", r"recipe\.schedule_ticks: found 2147483648; 1 to 65536 is legal"),
+        (
+            "judge: reference_overlap",
+            "judge: {from: alpaca, config: nope}",
+            r"study\.yaml:14: compare\.judge: judge 'nope': no such configuration",
+        ),
+        (
+            "judge: reference_overlap",
+            "judge: {from: jury, judges: [local, reference_overlap]}",
+            r"study\.yaml:14: compare\.judge\.judges\[0\]: judge local: no model",
+        ),
         ("lr: 1.0e-5", "lr: .nan", r"recipe\.lr: found nan; a number is legal here; of 64 bits at most, and finite$"),
         ("seeds: [1, 2]", "\tseeds: [1, 2]", r"not YAML: [^;]*indent with spaces"),
         ("seeds: [1, 2]", "seeds: &a [*a]", r"an entry holds itself, by an alias"),
