@@ -43,8 +43,13 @@ def nobody_reads() -> int:
 
 
 def printable(text: str) -> str:
-    """Names of files, tokens and reasons are others' text: nothing of it may steer a terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+    """Names of files, tokens and reasons are others' text: nothing of it may steer a terminal. On one line: "; " stands
+    between what were lines.
+    """
+    if text.isprintable():
+        return text
+    line = "; ".join(filter(None, map(str.rstrip, text.split("\n"))))
+    return "".join(c if c.isprintable() else "?" for c in line)
 
 
 def few(names: Sequence[str], num: int = 3) -> str:

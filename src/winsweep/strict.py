@@ -185,8 +185,15 @@ def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None
 def items(node: Node) -> list[Node]:
     """The entries of a list; BadStudy for anything else."""
     if not isinstance(node.value, list):
-        raise node.error(f"found {show(node.value)}", "a list is legal here", f"type [{show(node.value)}]")
+        raise node.error(f"found {show(node.value)}", "a list is legal here", _as_list(node.value))
     return node.value
+
+
+def _as_list(value: object) -> str:
+    """What to type where one value stands in the place of a list of such."""
+    if isinstance(value, str):
+        return f"type [{cut(value, MOST_NAME)}]" if value.isprintable() and value.strip() else ""
+    return "" if value is None or isinstance(value, dict) else f"type [{show(value)}]"
 
 
 def not_empty(node: Node, advice: str) -> Node:
@@ -220,7 +227,7 @@ def _advice(kind: type, value: object) -> str:
         number = kind(float(value))
     except (ValueError, OverflowError):
         return ""
-    if not math.isfinite(number) or type(value) is int:
+    if not math.isfinite(number) or type(value) is int or abs(number) >= 2**63:
         return "of 64 bits at most, and finite"
     return f"YAML reads this as text; type {number:.1e}" if kind is float else f"type {number}"
 

@@ -44,6 +44,8 @@ from winsweep.study.study import read_study
             "seeds: [1, 99999999999999999999]",
             r"study\.yaml:10: seeds\[1\]: found 9{20}; a whole number is legal here; of 64 bits",
         ),
+        ("from: toy, kinds: [sum]", "from: toy, kinds: sum", r"kinds: found the text 'sum'; a list .*; type \[sum\]$"),
+        ("epochs: 5", "epochs: 1.0e+300", r"epochs: found 1e\+300; .*; of 64 bits at most, and finite$"),
         ("lr: 1.0e-5", "beta2: 1.0", r"study\.yaml:11: recipe\.beta2: found 1\.0; 0 to 0\.99999 is legal"),
         ("lr: 1.0e-5", "schedule_ticks: 2147483648", r"recipe\.schedule_ticks: found 2147483648; 1 to 65536 is legal"),
         (
