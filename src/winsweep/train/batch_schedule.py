@@ -63,9 +63,10 @@ def check(examples: Sequence[Example], recipe: Recipe) -> None:
     if not examples:
         raise BadData("the examples: found none; at least one is legal; see what the task prepared")
     if not recipe.num_steps(len(examples)):
+        epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
         raise BadData(
-            f"the examples: {len(examples)} rows in {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''} do not fill "
-            f"one step of {recipe.global_batch}, and with accumulate: "
+            f"the examples: {len(examples)} rows in {epochs} do not fill one step of "
+            f"{recipe.global_batch}, and with accumulate: "
             f"across_epochs no step is short; type recipe: {{accumulate: within_epochs}}, or a smaller global_batch"
         )
     # a file has as many labels as ids, and none of its examples is empty
