@@ -170,9 +170,7 @@ def _field(kind: object, node: Node, bounds: typing.Mapping[str, float]) -> typi
 
 
 def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None:
-    """BadStudy naming every key of `given` that is not in `legal`, and what to type instead: the nearest that is, or
-    our name for it.
-    """
+    """BadStudy naming every key of `given` not in `legal`, and what to type: the nearest, or our name for it."""
     seen, legal = Findings(), list(legal)
     for name in (unknown := [name for name in given if name not in legal])[:MOST_NAMED]:
         where, hint = at.mapping().get(name, at), synonyms.hint(name[:MOST_PATH], legal)
@@ -185,15 +183,9 @@ def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None
 def items(node: Node) -> list[Node]:
     """The entries of a list; BadStudy for anything else."""
     if not isinstance(node.value, list):
-        raise node.error(f"found {show(node.value)}", "a list is legal here", _as_list(node.value))
+        do = f"type [{cut(str(node.value), MOST_NAME)}]" if node.value and not isinstance(node.value, dict) else ""
+        raise node.error(f"found {show(node.value)}", "a list is legal here", do)
     return node.value
-
-
-def _as_list(value: object) -> str:
-    """What to type where one value stands in the place of a list of such."""
-    if isinstance(value, str):
-        return f"type [{cut(value, MOST_NAME)}]" if value.isprintable() and value.strip() else ""
-    return "" if value is None or isinstance(value, dict) else f"type [{show(value)}]"
 
 
 def not_empty(node: Node, advice: str) -> Node:
