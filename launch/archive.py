@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, paths, screen
+from winsweep import arguments, command_end, paths, screen
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.workspace import open_workspace
@@ -54,6 +54,7 @@ def licence(text: str) -> str:
     return text
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:

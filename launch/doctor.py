@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, command_names, layout, paths
+from winsweep import arguments, command_end, command_names, layout, paths
 from winsweep.check.finding import Finding
 from winsweep.cluster_file import cluster_file, read_cluster
 from winsweep.errors import WinsweepError
@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, paths
+from winsweep import arguments, command_end, paths
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.workspace import open_workspace
@@ -48,6 +48,7 @@ def hub_name(text: str) -> str:
     return text
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:

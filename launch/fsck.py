@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths, screen
+from winsweep import command_end, paths, screen
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.fsck import whole
@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:

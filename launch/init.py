@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import layout, paths
+from winsweep import command_end, layout, paths
 from winsweep.command_names import as_typed, command
 from winsweep.errors import BadStudy, WinsweepError
 
@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:

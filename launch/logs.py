@@ -7,13 +7,12 @@ Ctrl-C ends --follow. The cell goes on.
 """
 
 import argparse
-import io
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, logs
+from winsweep import arguments, command_end, logs
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.store import disk
@@ -30,10 +29,9 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     try:
         workspace = open_workspace(a.study, a.store, is_made=True)
         if a.follow:

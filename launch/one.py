@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import command_names, paths, strict
+from winsweep import command_end, command_names, paths, strict
 from winsweep.cluster_file import cluster_file
 from winsweep.errors import BadStudy, WinsweepError
 from winsweep.store.manifest import write_atomic
@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, paths, screen
+from winsweep import arguments, command_end, paths, screen
 from winsweep.errors import WinsweepError
 from winsweep.pruning import Waste, remove, spared, waste
 from winsweep.retention import kept
@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:
@@ -83,7 +84,7 @@ def listed(found: Sequence[Waste], is_verbose: bool) -> list[str]:
 def agreed() -> bool:
     try:
         return input("Remove them? [y/N] ").strip().lower() == "y"
-    except EOFError:
+    except (EOFError, RuntimeError):  # nobody answers, or its output is closed
         return False
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, paths
+from winsweep import arguments, command_end, paths, screen
 from winsweep.errors import WinsweepError
 from winsweep.workspace import open_workspace
 
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--out",
         metavar="FILE",
-        type=paths.argument,
+        type=paths.page,
         help="where to write the page (default: results/STUDY.html in the store)",
     )
     p.add_argument(
@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:
@@ -56,6 +57,8 @@ def main() -> int:
             from winsweep.report.figures import beside
 
             print(beside(workspace, page))
+    except BrokenPipeError:
+        return screen.nobody_reads()
     except (WinsweepError, OSError) as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import paths, results, screen
+from winsweep import command_end, paths, results, screen
 from winsweep.archive.incoming import Archive
 from winsweep.command_names import command
 from winsweep.errors import BadData, WinsweepError
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:

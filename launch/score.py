@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import command_names, paths, screen
+from winsweep import command_end, command_names, paths, screen
 from winsweep.errors import BadData, BadStudy, Incomplete, Waiting, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
@@ -93,6 +93,7 @@ def add_rest(p: argparse.ArgumentParser) -> None:
     p.add_argument("--columns", action="store_true", help="print what each column of a results table means, then stop")
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:

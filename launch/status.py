@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, arm_grid, batch_lines, cell_results, inspection, screen
+from winsweep import arguments, arm_grid, batch_lines, cell_results, command_end, inspection, screen
 from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays
 from winsweep.check import early
@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:

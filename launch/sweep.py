@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, command_names, inspection, layout, ownership, paths, prefetch, screen, strict
+from winsweep import arguments, command_end, command_names, inspection, layout, ownership, paths, prefetch, screen
 from winsweep.check import dry, left_out, room
 from winsweep.check.auto_placement import Machines
 from winsweep.check.room import GpuGb
@@ -28,6 +28,7 @@ from winsweep.local.controller import default_jobs, drive
 from winsweep.placement import Cluster
 from winsweep.screen import Detail
 from winsweep.store import disk
+from winsweep.strict import near
 from winsweep.workspace import Workspace, open_workspace
 
 
@@ -81,6 +82,7 @@ def add_cluster(slurm: argparse._ArgumentGroup) -> None:
     )
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:
@@ -153,9 +155,7 @@ def only(workspace: Workspace, labels: list[str] | None) -> Workspace:
     """The workspace of just the cells named."""
     for label in labels or ():
         if label not in workspace.judged:
-            raise BadStudy(
-                f"--only {label}: no such cell in {workspace.study.path}; {strict.near(label, workspace.judged)}"
-            )
+            raise BadStudy(f"--only {label}: no such cell in {workspace.study.path}; {near(label, workspace.judged)}")
     return workspace.only(labels) if labels else workspace
 
 

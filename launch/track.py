@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, paths
+from winsweep import arguments, command_end, paths
 from winsweep.errors import WinsweepError
 from winsweep.trackers import tracking
 from winsweep.workspace import open_workspace
@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:

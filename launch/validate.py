@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, command_names, paths, screen
+from winsweep import arguments, command_end, command_names, paths, screen
 from winsweep.errors import BadStudy, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
@@ -52,16 +52,17 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@command_end.told
 def main() -> int:
     a = parser().parse_args()
     try:
         validate(a)
         sys.stdout.flush()
+    except BrokenPipeError:
+        return screen.nobody_reads()
     except (WinsweepError, OSError) as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        return screen.nobody_reads()
     return 0
 
 

@@ -5,7 +5,7 @@ import sys
 from winsweep import layout
 from winsweep.command_names import NAMES, SCRIPTS, as_typed
 from winsweep.graph import load
-from winsweep.screen import nobody_reads
+from winsweep.screen import nobody_reads, speak_any
 from winsweep.synonyms import closest
 
 SAYS = {
@@ -36,6 +36,7 @@ MORE = "\nwinsweep COMMAND --help says more. winsweep --version says which this 
 
 def main() -> int:
     """Run the command that sys.argv names; its exit code."""
+    speak_any()
     name, *rest = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help", "help"):
         print(USAGE + MORE)

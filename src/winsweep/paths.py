@@ -58,6 +58,23 @@ def read_text(path: Path, most_bytes: int, legal: str) -> str:
     return data.decode()
 
 
+def made(folder: Path, where: str) -> Path:
+    """`folder`, made with those above it where they are missing; BadStudy, beginning with `where`, if it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise BadStudy(
+            f"{where} {folder}: cannot be made: {e.strerror or e}; a directory is legal that you can write; name "
+            "another"
+        ) from None
+    return folder
+
+
+def real(path: Path) -> Path:
+    """Where `path` leads through links, absolute; a circle of links, which leads nowhere, stays as it is."""
+    return Path(os.path.realpath(path))
+
+
 def is_file(path: Path) -> bool:
     """Whether a regular file is there; False also where the name is such that none can be."""
     try:
@@ -81,8 +98,23 @@ def folder_made_for(target: Path) -> str:
 
 
 def argument(text: str) -> Path:
-    """A path of a command line, for argparse, which names the option."""
+    """A path of a command line, for argparse, which names the option; an empty one, as of a variable of the shell that
+    is not set, would be the current directory.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("found an empty path; a path is legal; type one (. is the current directory)")
     return Path(word(text))
+
+
+def page(text: str) -> Path:
+    """The same for a page that is written over: a name that ends in .html, so that it is no study and no data."""
+    path = argument(text)
+    if path.suffix != ".html":
+        raise argparse.ArgumentTypeError(
+            f"found {quoted(text)}; a name that ends in .html is legal, as what is there is written over; type "
+            "--out NAME.html"
+        )
+    return path
 
 
 def word(text: str) -> str:
@@ -93,7 +125,11 @@ def word(text: str) -> str:
 
 
 def _fault(text: str) -> str:
-    for whole in (text, os.path.abspath(text) if "\0" not in text else text, _resolved(text)):
+    try:
+        absolute = os.path.abspath(text) if "\0" not in text else text
+    except FileNotFoundError:
+        return "the current directory is not there any more; type cd and a directory that is there"
+    for whole in (text, absolute, _resolved(text)):
         if found := REFUSED.search(whole):
             return (
                 f"found {quoted(whole)}, with the character U+{ord(found[0]):04X}; legal are paths without line breaks "

@@ -2,6 +2,7 @@
 Pure but for the question how wide the terminal is.
 """
 
+import io
 import os
 import shutil
 import sys
@@ -27,6 +28,14 @@ def width() -> int:
     return max(LEAST, shutil.get_terminal_size((NO_TERMINAL, 24)).columns)
 
 
+def speak_any() -> None:
+    """From now on a character that the terminal's or the log's encoding lacks is printed by its number, as `\\u2264`,
+    and ends no command.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def nobody_reads() -> int:
     """The exit code of a command whose output goes to `| head`; what Python flushes at its end then goes nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -34,8 +43,13 @@ def nobody_reads() -> int:
 
 
 def printable(text: str) -> str:
-    """Names of files, tokens and reasons are others' text: nothing of it may steer a terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+    """Names of files, tokens and reasons are others' text: nothing of it may steer a terminal. On one line: "; " stands
+    between what were lines.
+    """
+    if text.isprintable():
+        return text
+    line = "; ".join(filter(None, map(str.rstrip, text.split("\n"))))
+    return "".join(c if c.isprintable() else "?" for c in line)
 
 
 def few(names: Sequence[str], num: int = 3) -> str:

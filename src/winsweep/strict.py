@@ -170,9 +170,7 @@ def _field(kind: object, node: Node, bounds: typing.Mapping[str, float]) -> typi
 
 
 def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None:
-    """BadStudy naming every key of `given` that is not in `legal`, and what to type instead: the nearest that is, or
-    our name for it.
-    """
+    """BadStudy naming every key of `given` not in `legal`, and what to type: the nearest, or our name for it."""
     seen, legal = Findings(), list(legal)
     for name in (unknown := [name for name in given if name not in legal])[:MOST_NAMED]:
         where, hint = at.mapping().get(name, at), synonyms.hint(name[:MOST_PATH], legal)
@@ -185,7 +183,8 @@ def refuse_unknown(given: Iterable[str], legal: Iterable[str], at: Node) -> None
 def items(node: Node) -> list[Node]:
     """The entries of a list; BadStudy for anything else."""
     if not isinstance(node.value, list):
-        raise node.error(f"found {show(node.value)}", "a list is legal here", f"type [{show(node.value)}]")
+        do = f"type [{cut(str(node.value), MOST_NAME)}]" if node.value and not isinstance(node.value, dict) else ""
+        raise node.error(f"found {show(node.value)}", "a list is legal here", do)
     return node.value
 
 
@@ -220,7 +219,7 @@ def _advice(kind: type, value: object) -> str:
         number = kind(float(value))
     except (ValueError, OverflowError):
         return ""
-    if not math.isfinite(number) or type(value) is int:
+    if not math.isfinite(number) or type(value) is int or abs(number) >= 2**63:
         return "of 64 bits at most, and finite"
     return f"YAML reads this as text; type {number:.1e}" if kind is float else f"type {number}"
 

@@ -203,6 +203,20 @@ def test_a_rank_with_other_gpus_than_its_model_wants_is_refused_before_anything_
     room.refuse_few(tmp_path / "c.yaml", [answers(4)], Placements({"generate": Placement(gpus_per_rank=4)}))
 
 
+def test_what_zero_3_cannot_recompute_is_refused_before_anything_starts(tmp_path):
+    def look(**placed) -> None:
+        placements = Placements({"finetune": Placement(**placed)})
+        room.refuse_few(tmp_path / "c.yaml", [finetune(), answers(1)], placements)
+
+    for zero in ("zero3", "zero3_offload"):
+        with pytest.raises(
+            BadStudy, match=f"c.yaml: m.ins.s1: recompute is cheap with zero: {zero}, .*type recompute: full"
+        ):
+            look(zero=zero, recompute="cheap")
+        look(zero=zero, recompute="full")
+    look(zero="zero2", recompute="cheap")
+
+
 def test_tensor_parallel_is_in_the_key_where_it_is_set_and_slots_refuse_it():
     assert "tensor_parallel" not in plain(Decoding()) and plain(Decoding(engine="vllm", tensor_parallel=2)) != plain(
         Decoding(engine="vllm")

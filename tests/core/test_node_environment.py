@@ -85,7 +85,7 @@ labels:
         ("srun: [-n5]", "--OPTION or --OPTION=VALUE"),
         ("srun: [--ntasks=5]", "winsweep sets it: ranks:"),
         ("setup: [' ']", "a command of bash is legal"),
-        ("setup: module load cuda", "type [the text 'module load cuda']"),
+        ("setup: module load cuda", "type [module load cuda]"),
         ("container: {runtime: docker, image: x}", "legal: apptainer, pyxis"),
         ("container: {runtime: apptainer}", "image is missing"),
         ("sbatch: {arra: 0-3}", "SLURM reads it as array; winsweep sets it: throttle:"),

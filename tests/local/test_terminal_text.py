@@ -11,7 +11,7 @@ __all__ = ["many"]  # a fixture
 
 
 def test_what_others_wrote_steers_no_terminal(tmp_path):
-    assert screen.printable(f"a{ESCAPE}b\u202e\n") == "a?[2J?b??" and screen.printable("ü – 字") == "ü – 字"
+    assert screen.printable(f"a{ESCAPE}b\u202e\nc\n") == "a?[2J?b?; c" and screen.printable("ü – 字") == "ü – 字"
     said = table_view.table_text(results(tmp_path / "t.csv", 1, 1), f"one{ESCAPE}\ntwo\u202e\n", 120)
     assert said.splitlines()[-2:] == ["one?[2J?", "two?"]
 
@@ -21,7 +21,7 @@ def test_why_a_cell_is_not_done_is_one_line_of_a_reason(many, monkeypatch):
     reason = f"application: x{ESCAPE}\ndone     judge/m.t0.s0"
     told = [replace(i, state="failed", why=reason) if i.artifact.label == "t0" else i for i in items]
     lines = status.why(workspace, told, "m.t0.s0").splitlines()
-    assert next(line for line in lines if "application" in line).endswith("x?[2J??done     judge/m.t0.s0")
+    assert next(line for line in lines if "application" in line).endswith("x?[2J?; done     judge/m.t0.s0")
     assert not any(line.startswith("done     judge") for line in lines)
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from winsweep import graph, layout
+from winsweep import graph, layout, screen
 from winsweep.attempt import attempt, warm
 from winsweep.attempt import spec as specs
 from winsweep.attempt.stopflag import StopFlag
@@ -128,6 +128,7 @@ def fork(spec: Path, rank: int, ranks: int, token: str, log: Path | None, gpus: 
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if log:
             redirect(log if rank == 0 else log.with_suffix(f".r{rank}.log"))
+        screen.speak_any()
         if gpus is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpus
         die_with_parent()

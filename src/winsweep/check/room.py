@@ -48,11 +48,24 @@ def rows(
 
 
 def refuse_few(file: Path, wanted: Iterable[Artifact], placements: Placements) -> None:
-    """BadStudy where a model is to be spread over other GPUs than its ranks have: vLLM would end the attempt."""
+    """BadStudy where a placement would end the attempt: a model is to be spread over other GPUs than its ranks have
+    (vLLM), or what is recomputed would be in pieces (ZeRO 3).
+    """
     for a in wanted:
+        if a.stage == "finetune" and (placed := placements.of(a.stage, a.label)).recompute == "cheap":
+            _refuse_pieces(f"{file}: {a.label}", placed)
         shared = a.plain_params["decoding"].get("tensor_parallel", 1) if a.stage == "generate" else 1
         if shared > 1 and (why := too_few(placements.of(a.stage, a.label), shared)):
             raise BadStudy(f"{file}: {a.label}: {'; '.join(why)}")
+
+
+def _refuse_pieces(where: str, placed: Placement) -> None:
+    """BadStudy where ZeRO would gather weights in the middle of what is recomputed."""
+    if read_all(layout.DS_CONFIGS).get(placed.zero, {}).get("stage") == 3:
+        raise BadStudy(
+            f"{where}: recompute is cheap with zero: {placed.zero}, which is ZeRO stage 3; none, full and auto are "
+            "legal with it; type recompute: full"
+        )
 
 
 def disk(

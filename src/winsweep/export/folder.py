@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from winsweep import cell_results
+from winsweep import cell_results, paths
 from winsweep.errors import BadData, BadStudy, Damaged, NotFound
 from winsweep.export import every_eval_ever, model_card, prompts
 from winsweep.export.chat_template import FILE, template_of
@@ -68,7 +68,7 @@ def _refuse_constrained(workspace: Workspace, label: str) -> None:
 
 def free(target: Path, store: Store) -> Path:
     """Where `target` leads; BadStudy where something is there already, or where it is inside the store."""
-    found = target.resolve()
+    found = paths.real(target)
     if found.is_relative_to(store.root):
         raise BadStudy(
             f"{target}: is inside the store {store.root}, which has its own files alone; name another directory"

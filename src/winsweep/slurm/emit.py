@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from winsweep import paths
 from winsweep.attempt import arrays
 from winsweep.command_names import as_typed
 from winsweep.errors import BadStudy
@@ -97,7 +98,7 @@ def emit(workspace: Workspace, cluster: Cluster, out: Path) -> list[Step]:
         todo = planned(workspace, seen.items, cluster)
         if not todo and (seen.queued or not table_is_missing(workspace, seen.items)):
             return []
-        out.mkdir(parents=True, exist_ok=True)
+        paths.made(out, "--emit")
         steps: list[Step] = []
         exclude, code = excluded(workspace), take_snapshot(workspace.store.root)
         for array in todo:

@@ -13,7 +13,7 @@ import time
 import uuid
 from pathlib import Path
 
-from winsweep import layout
+from winsweep import layout, screen
 from winsweep.attempt import arrays, attempt, endings, history
 from winsweep.attempt.retry import ChainProgress
 from winsweep.attempt.stopflag import StopFlag
@@ -44,6 +44,7 @@ def main(folder: Path) -> int:
     """Look again once all is over; a signal puts this job back into the queue, as without it the study would stand
     still.
     """
+    screen.speak_any()
     task_script.mark_begun(folder)
     flag = StopFlag()
     try:

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from winsweep import screen
 from winsweep.attempt import arrays, history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.attempt import run
@@ -36,6 +37,7 @@ def main(folder: Path) -> int:
 
     All ranks make the first result; the leader makes what follows from it.
     """
+    screen.speak_any()
     task_script.mark_begun(folder)
     index, rank, num_ranks = (int(os.environ[name]) for name in ("SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "SLURM_NTASKS"))
     task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{index}"

@@ -4,6 +4,8 @@ import errno
 import re
 from pathlib import Path
 
+from winsweep import paths
+
 PASSING = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -40,7 +42,7 @@ def is_its(error: BaseException, store: Path | None = None) -> bool:
 
 def words(error: OSError, store: Path) -> str:
     """What a person is told of it; any other error is raised."""
-    if not is_its(error, store.resolve()):
+    if not is_its(error, paths.real(store)):
         raise error
     where = f"{error.filename}: " if error.filename else ""
     return (

@@ -25,7 +25,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         """BadStudy for a root with a character that no path may have (see winsweep.paths)."""
-        self.root = paths.checked(root, "the store").resolve()
+        self.root = paths.real(paths.checked(root, "the store"))
         self.called: dict[str, str] = {}  # key to STAGE/LABEL-DIGEST of what is likely to be looked for
 
     def expect(self, artifacts: Iterable[Artifact]) -> None:

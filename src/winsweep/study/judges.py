@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from winsweep import plugins, strict
+from winsweep.errors import BadData, BadStudy
 from winsweep.quoting import quoted
 from winsweep.strict import Node
 from winsweep.study import jury
@@ -48,11 +49,22 @@ def read(node: Node, parts: Reads) -> Judge:
     kind = next((k for k in ("hf_id", "path") if k in given), None)
     if kind is None or "weights" not in fields:
         options = strict.read_fields(module.Options, given, node)
-        return Judge(name, module.VERSION, _in_orders(module, options, given), code)
+        return _placed(Judge(name, module.VERSION, _in_orders(module, options, given), code), module, node)
     weights = parts.base(kind, given, node)  # of a judge that is a model on this machine
     rest = {k: v for k, v in given.items() if k not in ("hf_id", "revision", "path")}
     options = replace(strict.read_fields(module.Options, rest, node), weights=weights)
-    return Judge(name, module.VERSION, _in_orders(module, options, given), code)
+    return _placed(Judge(name, module.VERSION, _in_orders(module, options, given), code), module, node)
+
+
+def _placed(judge: Judge, module: ModuleType, node: Node) -> Judge:
+    """`judge`; what speaks against its options, such as a configuration that is not there, with the place in the
+    study.
+    """
+    try:
+        module.identity(judge.options)
+    except (BadStudy, BadData) as e:
+        raise BadStudy(f"{node.file}:{node.line}: {node.path}: {e}") from None
+    return judge
 
 
 def _in_orders(module: ModuleType, options: Any, given: Mapping[str, Node]) -> Any:

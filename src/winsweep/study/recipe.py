@@ -11,6 +11,8 @@ from winsweep.keys import added, worked_out_once
 from winsweep.strict import number
 from winsweep.study.lora import Lora
 
+MOST_DECAY = 0.99999  # of a moment: at 1 it would never change, and AdamW refuses it
+
 
 @worked_out_once
 @dataclass(frozen=True)
@@ -29,15 +31,15 @@ class Recipe:
     #: share of the schedule that is warmup, rounded down; the first step has learning rate 0 [share]
     warmup_ratio: float = number(0.03, 0, 1)
     #: processes that move the schedule on, each after each step; 1: the schedule fits the run exactly [processes]
-    schedule_ticks: int = number(2, 1)
+    schedule_ticks: int = number(2, 1, 65536)
     #: over the tokens of an example: mean or sum; over examples it is always the mean
     loss: Literal["example_mean", "example_sum"] = "example_mean"
     #: what the loss of an epoch's last, short step is divided by: the whole batch, or its own rows
     short_step: Literal["divide_by_batch", "divide_by_rows"] = "divide_by_batch"
     clip_norm: float = number(1.0, 0)  #: limit of the global gradient norm; 0: no clipping
     weight_decay: float = number(0.0, 0)  #: AdamW's weight decay
-    beta1: float = number(0.9, 0, 1)  #: AdamW's decay of the first moment
-    beta2: float = number(0.999, 0, 1)  #: AdamW's decay of the second moment
+    beta1: float = number(0.9, 0, MOST_DECAY)  #: AdamW's decay of the first moment
+    beta2: float = number(0.999, 0, MOST_DECAY)  #: AdamW's decay of the second moment
     eps: float = number(1e-8, 0)  #: AdamW's term against division by zero
     precision: Literal["fp32", "bf16"] = "bf16"  #: arithmetic of forward and backward passes
     #: `within_epochs`: an epoch's last rows take a short step. `across_epochs`: they wait for the next epoch's, no step

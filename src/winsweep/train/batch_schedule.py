@@ -63,8 +63,9 @@ def check(examples: Sequence[Example], recipe: Recipe) -> None:
     if not examples:
         raise BadData("the examples: found none; at least one is legal; see what the task prepared")
     if not recipe.num_steps(len(examples)):
+        epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
         raise BadData(
-            f"the examples: {len(examples)} rows in {recipe.epochs} epochs do not fill one step of "
+            f"the examples: {len(examples)} rows in {epochs} do not fill one step of "
             f"{recipe.global_batch}, and with accumulate: "
             f"across_epochs no step is short; type recipe: {{accumulate: within_epochs}}, or a smaller global_batch"
         )
