@@ -9,6 +9,7 @@ from pathlib import Path
 from winsweep import earlier_tables, judge_card, results, screen
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
+from winsweep.quoting import quoted
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import RECORD
 from winsweep.study import jury
@@ -41,7 +42,7 @@ def remarks(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     said = [
         f"note     {screen.few(list(of))}: {_percent(of.values())} {WORDS[name][1]}" for name, of in found.items() if of
     ]
-    told = (undecided, earlier_tables.lines, unanswerable, judge_card.against)
+    told = (undecided, earlier_tables.lines, unanswerable, absent_categories, judge_card.against)
     return [*said, *(f"note     {line}" for of in told for line in of(workspace)), *not_looked_at(workspace)]
 
 
@@ -75,6 +76,24 @@ def unanswerable(workspace: Workspace) -> list[str]:
         if num := sum(row.get("answer") is None for row in rows):
             told.append(f"{num:,} of {len(rows):,} instructions of {asked.label} have no answer: {UNFAIR}")
     return told
+
+
+def absent_categories(workspace: Workspace) -> list[str]:
+    """A line for the categories that arms leave out and that no instruction is of, where the rows are known by now: a
+    mistyped one leaves nothing out.
+    """
+    leaving: dict[str, list[str]] = {}
+    for cell in workspace.study.table.cells:
+        for category in cell.leave_out:
+            leaving.setdefault(category, []).append(cell.label)
+    if not leaving:
+        return []
+    asked = next(iter(workspace.judged.values())).inputs["instructions"]
+    rows = _instruction_rows(workspace, asked)
+    there = sorted({row.get("dataset") or "" for row in rows} - {""})
+    odd = [f"{quoted(name)} ({screen.few(of)})" for name, of in leaving.items() if rows and name not in there]
+    legal = f"their categories: {screen.few([quoted(name) for name in there], 20)}" if there else "they have none"
+    return [f"leave_out: no instruction of {asked.label} is of {screen.few(odd)}; {legal}"] if odd else []
 
 
 def _instruction_rows(workspace: Workspace, asked: Artifact) -> list[dict]:

@@ -40,7 +40,7 @@ def say_amounts(workspace: Workspace, items: Sequence[Item], detail: Detail) -> 
     looked = inspection.findings(workspace)
     notes = [
         f"note: {line}"
-        for of in (remarks.unanswerable, judge_card.against, earlier_tables.lines)
+        for of in (remarks.unanswerable, remarks.absent_categories, judge_card.against, earlier_tables.lines)
         for line in of(workspace)
     ]
     amounts = [*forecast.lines(workspace, items, detail.verbose), *judge_card.figures(workspace)]
