@@ -146,7 +146,7 @@ def why(workspace: Workspace, items: list[Item], label: str) -> str:
     told = {i.artifact: i for i in items}
     found = chain(workspace.ends(label))
     steps = [a for s in columns([found]) for a in found[s]]
-    said = {a: screen.printable(i.why) for a, i in told.items()}
+    said = {a: screen.one_line(i.why) for a, i in told.items()}
     lines = [f"{state_of(items, a):8s} {a.name}  {said.get(a, '')}" for a in steps]
     elsewhere = [i for a in closure(workspace.ends(label)) if a not in steps and (i := told.get(a))]
     lines += [

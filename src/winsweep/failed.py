@@ -44,7 +44,7 @@ def blocked_lines(items: Sequence[Item], is_verbose: bool = False) -> list[str]:
     if len(causes) > MOST_CAUSES and not is_verbose:
         names = [why.removesuffix(" failed") for why in causes]
         return [f"blocked {len(held)} results by {len(causes)} that failed: {screen.printable(screen.few(names))}"]
-    return [f"blocked {num} × {screen.printable(why)}" for why, num in causes.most_common()]
+    return [f"blocked {num} × {screen.one_line(why)}" for why, num in causes.most_common()]
 
 
 def _told(workspace: Workspace, of: Sequence[Failure], waiting: Sequence[str], most: int) -> list[str]:
@@ -52,7 +52,7 @@ def _told(workspace: Workspace, of: Sequence[Failure], waiting: Sequence[str], m
     name = first.artifact.name if len(of) == 1 else f"{len(of)} × {first.artifact.stage}: {screen.few(labels)}"
     return [
         f"failed  {name}",
-        f"{INDENT}{screen.printable(first.why)}",
+        f"{INDENT}{screen.one_line(first.why)}",
         *([f"{INDENT}cells: {screen.few(waiting, most)}"] if waiting else []),
         f"{INDENT}log{'' if len(of) == 1 else ' of the first'}: {workspace.store.log(first.artifact.key)}",
     ]

@@ -38,6 +38,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
+def one_line(text: str) -> str:
+    """The same of a reason, which may have several lines, on one."""
+    return printable("; ".join(text.splitlines()))
+
+
 def few(names: Sequence[str], num: int = 3) -> str:
     """The first `num` names, and how many more there are; one more is named rather than counted."""
     shown = names if len(names) <= num + 1 else names[:num]

@@ -67,11 +67,14 @@ def quick(workspace: Workspace, items: Sequence[Item]) -> list[Row]:
 
 def _of_judge(judge: Judge) -> Iterator[Finding]:
     asked = [one for one in jury.members(judge) if hasattr(one.options, "limits")]
-    models = dict.fromkeys(workload.model for one in asked if (workload := prices.workload_of(one)))
+    paid = [(one, workload) for one in asked if (workload := prices.workload_of(one))]
+    models = dict.fromkeys(workload.model for _, workload in paid)
     if models:
         yield environment.key()
     for model in models:
         yield from environment.shut_down(model)
+    for model, dollars in dict.fromkeys((w.model, one.options.limits.dollars) for one, w in paid):
+        yield from environment.budget(model, dollars)
 
 
 def _packages(todo: Iterable[Artifact]) -> list[str]:

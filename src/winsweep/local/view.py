@@ -103,9 +103,9 @@ class View:
         """What is said of an attempt: of one that failed or waits all, of others something only on request."""
         a = item.artifact
         if state == "failed":
-            return f"failed   {a.name}  {screen.printable(item.why)}  log: {self.workspace.store.log(a.key)}"
+            return f"failed   {a.name}  {screen.one_line(item.why)}  log: {self.workspace.store.log(a.key)}"
         if state == "ready" and item.begin:
-            return f"waits    {a.name}  {screen.printable(item.why)}"
+            return f"waits    {a.name}  {screen.one_line(item.why)}"
         if self.is_verbose and state == "running":
             return f"running  {a.name}  log: {log_of(run, a)}"
         return (
@@ -166,7 +166,7 @@ class View:
         running = [f"running  {self.progress(a)}  {time.time() - since:.0f} s" for a, since in run.started.values()]
         running += [f"waits    {i.artifact.stage}/{i.artifact.label}: {i.why}" for i in items if i.begin]
         wrong = [
-            f"failed   {i.artifact.stage}/{i.artifact.label}: {screen.printable(i.why)}"
+            f"failed   {i.artifact.stage}/{i.artifact.label}: {screen.one_line(i.why)}"
             for i in items
             if i.state == "failed"
         ]

@@ -171,7 +171,7 @@ def detail(entry: Sequence[Result], seen: Seen, log: Log, width: int) -> list[Li
     name = f"── {chosen.stage}/{_name(chosen)}: {chosen.state}{f', and {others} more' if others else ''} "
     lines: list[Line] = [[(screen.cut(name.ljust(width, "─"), width), STYLES[chosen.state] or "bold")]]
     if chosen.why and chosen.state not in ("done", "running"):
-        lines += [[(line, "")] for line in textwrap.wrap(screen.printable(chosen.why), width)[:3]]
+        lines += [[(line, "")] for line in textwrap.wrap(screen.one_line(chosen.why), width)[:3]]
     if chosen.state == "failed":
         lines += [[(line, "bold")] for line in screen.wrapped(f"again: {seen.retry}", width)[:3]]
     if log.path and log.key == chosen.key:

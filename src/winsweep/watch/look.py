@@ -143,7 +143,7 @@ class Watcher:
     def _result(self, item: Item, state: str, shares: Mapping[str, tuple[float, float]]) -> Result:
         a = item.artifact
         cells = tuple(sorted(self.cells_of.get(a.key, ())))
-        why = screen.printable(item.why)
+        why = screen.one_line(item.why)
         if state == "running":
             share, running_s = shares[a.key]
             left_s = durations.left_s(None, share if share >= eta.OWN_PACE else 0.0, running_s)
