@@ -215,8 +215,8 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
     looked = dry.say_amounts(workspace, items, detail)
     print(gpus.side_by_side(workspace, cluster, a.jobs, gpus.here()), end="")
     gpu_gb = (lambda placed: memory_gb) if memory_gb else None
-    code = dry.say_checks(workspace, cluster.placements, items, a.jobs, gpu_gb, looked, detail)
-    dry.say_next(items, again(a), bool(code))
+    code, has_problems = dry.say_checks(workspace, cluster.placements, items, a.jobs, gpu_gb, looked, detail)
+    dry.say_next(items, again(a), code, has_problems)
     return code
 
 

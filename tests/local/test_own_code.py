@@ -69,6 +69,7 @@ def test_a_row_that_an_own_task_cannot_read_is_told_before_anything_starts(bench
     told = bench.run(code=2)
     assert "tasks/mine.py:10: KeyError: " in told and "rows.jsonl:1; correct the file" in told
     assert "Traceback" not in told
+    (bench.folder / "rows.jsonl").write_text(ROWS)
     (bench.folder / "tasks/mine.py").write_text(TASK.replace('"user"', '"human"'))
     assert "tasks/mine.py gives what cannot be read: a message has the role 'human'" in bench.run("--dry-run", code=1)
     (bench.folder / "tasks/mine.py").write_text(TASK.replace("(rows, options)", "(rows)"))
