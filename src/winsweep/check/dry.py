@@ -94,10 +94,11 @@ def say_next(items: Sequence[Item], command: str, code: int, has_problems: bool)
         print("Nothing is left to make.")
         return
     again = " --retry-failed" if any(i.state == "failed" for i in items) else ""
-    then = "Once the problems above are mended, to run it" if has_problems else "To run it"
-    if has_problems and not code:
-        print("Exit code 0 all the same: a key may be set, or a file put there, before the run.")
-    print(f"{then}: {command}{again}\nMore here: --cells (every cell), --verbose (paths, assumptions, every check)")
+    then = "Once the problems above are mended, to run it" if code else "To run it"
+    zero = "Exit code 0: a key or file may come yet. " if has_problems and not code else ""
+    print(
+        f"{then}: {command}{again}\n{zero}More here: --cells (every cell), --verbose (paths, assumptions, every check)"
+    )
 
 
 def unreadable(workspace: Workspace, looked: Sequence[inspection.Finding]) -> int:
