@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, command_end, command_names, inspection, layout, ownership, paths, prefetch, screen
+from winsweep import arguments, command_end, command_names, inspection, layout, ownership, paths, prefetch, results, screen
 from winsweep.check import dry, left_out, room
 from winsweep.check.auto_placement import Machines
 from winsweep.check.room import GpuGb
@@ -86,7 +86,7 @@ def add_cluster(slurm: argparse._ArgumentGroup) -> None:
 def main() -> int:
     a = parser().parse_args()
     try:
-        workspace = only(opened(a), a.only)
+        workspace = only(a, opened(a))
         workspace = workspace.models() if a.train_only else workspace
         if not a.dry_run:  # which says the same among its amounts and checks
             print("".join(f"{line}\n" for line in judge_cost.warnings(workspace)), end="", file=sys.stderr)
@@ -151,12 +151,15 @@ def opened(a: argparse.Namespace) -> Workspace:
         return open_workspace(a.study, a.store)
 
 
-def only(workspace: Workspace, labels: list[str] | None) -> Workspace:
-    """The workspace of just the cells named."""
-    for label in labels or ():
+def only(a: argparse.Namespace, workspace: Workspace) -> Workspace:
+    """The workspace of just the cells named, beside those in the table that are done."""
+    for label in a.only or ():
         if label not in workspace.judged:
             raise BadStudy(f"--only {label}: no such cell in {workspace.study.path}; {near(label, workspace.judged)}")
-    return workspace.only(labels) if labels else workspace
+    if not a.only:
+        return workspace
+    has_table = not (a.train_only or a.prefetch or a.cancel is not None)
+    return results.with_done(workspace, a.only) if has_table else workspace.only(a.only)
 
 
 def refuse_without_queue(a: argparse.Namespace, cluster: Cluster) -> None:
@@ -212,8 +215,8 @@ def dry_run(workspace: Workspace, cluster: Cluster, a: argparse.Namespace) -> in
     looked = dry.say_amounts(workspace, items, detail)
     print(gpus.side_by_side(workspace, cluster, a.jobs, gpus.here()), end="")
     gpu_gb = (lambda placed: memory_gb) if memory_gb else None
-    code = dry.say_checks(workspace, cluster.placements, items, a.jobs, gpu_gb, looked, detail)
-    dry.say_next(items, again(a), bool(code))
+    code, has_problems = dry.say_checks(workspace, cluster.placements, items, a.jobs, gpu_gb, looked, detail)
+    dry.say_next(items, again(a), code, has_problems)
     return code
 
 

@@ -42,6 +42,7 @@ ALLOWED_IN = {
     "src/winsweep/study/recipe.py": {"tick"},  # schedule_ticks is a field of keys
     "docs/figures/draw.py": {"tick"},  # of an axis
     "src/winsweep/report/plot_panels.py": {"tick"},  # of an axis
+    "tests/report/test_axis_numbers.py": {"tick"},  # of an axis
     "tests/core/test_warm.py": {"frozen"},  # by the garbage collector
     "tests/core/test_doctor.py": {"course"},  # an account's name
 }

@@ -40,6 +40,15 @@ def judged(workspace: Workspace) -> list[str]:
     return [label for label, a in workspace.judged.items() if a.key in published]
 
 
+def with_done(workspace: Workspace, labels: Collection[str]) -> Workspace:
+    """The workspace of the cells `labels` with their analyses, and of the cells that are done, whose rows the study's
+    table keeps.
+    """
+    states = {i.artifact.key: i.state for i in workspace.plan(workspace.facts())}
+    done = [label for label, a in workspace.judged.items() if states.get(a.key, "done") == "done"]
+    return workspace.asked_for({*labels, *done}, workspace.only(labels).analyses)
+
+
 def path_of(workspace: Workspace) -> Path:
     """Where the study's table lies once it is made."""
     return workspace.store.root / "results" / f"{workspace.study.name}.csv"

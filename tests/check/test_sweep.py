@@ -106,6 +106,17 @@ def test_a_key_that_is_not_set_is_told_first_and_the_same_command_goes_on(bench,
     assert "check_judge/alpaca" in bench.published()
 
 
+def test_a_budget_that_cannot_be_kept_is_a_problem_before_anything_is_spent(bench, monkeypatch):
+    bench.write(PAID.replace("model: local-judge}", "model: local-judge, limits: {dollars: 1}}"))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    said = bench.run("--dry-run")
+    assert re.search("problem +judge alpaca: budget of", said) and "1 problem found before anything runs" in said
+    assert "\nExit code 0: a key or file may come yet. " in said and "\nTo run it: " in said
+    said = bench.run(code=2)
+    assert "error: judge alpaca: budget of local-judge: no price of it is known" in said and "add a line to" in said
+    assert "left alone until then: good.ins.s1" in said and not begun(bench)
+
+
 def test_an_endpoint_that_nobody_serves_stops_before_training(bench, monkeypatch):
     bench.write(PAID)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")

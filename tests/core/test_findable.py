@@ -26,12 +26,12 @@ def test_the_dry_run_says_which_differences_are_found_and_what_it_assumes(tmp_pa
 
 def test_what_no_win_rate_could_show_is_not_said_as_points(tmp_path):
     """Of so few instructions an arm would have to be more than 50 points from 50."""
-    pairs = {4: "two arms are that are 94.2 points or more apart", 2: "no two arms are, however far apart"}
+    pairs = {4: "two arms that are 94.2 points or more apart are told apart", 2: "no two arms are, however far apart"}
     for num, said in pairs.items():
         (tmp_path / str(num)).mkdir()
         workspace = opened(tmp_path / str(num))
         publish(workspace, "a.ins.s1", {f"Q{i}": "the reference" for i in range(num)})
-        assert f": no arm, however far from 50, is found 4 times in 5; {said} (p" in findable.lines(workspace)[0]
+        assert f": no arm is found 4 times in 5, however far from 50; {said} (p" in findable.lines(workspace)[0]
 
 
 def test_an_earlier_table_of_the_study_replaces_what_is_assumed(tmp_path):

@@ -49,6 +49,16 @@ def test_lines_that_are_refused_are_named_and_the_others_asked(tmp_path, batcher
     assert sum(batcher.good.values()) == 9 and [len(b["_lines"]) for b in batcher.batches.values()] == [10, 9]
 
 
+@pytest.mark.parametrize(
+    "words", [("context_length_exceeded", "too long"), ("bad", "This model's maximum context length")]
+)
+def test_a_prompt_that_is_too_long_is_told_with_what_to_type(tmp_path, batcher, words):
+    error = {"code": words[0], "line": 2, "message": words[1]}
+    batcher.ends = [{"status": "failed", "errors": {"data": [error]}}]
+    with pytest.raises(JudgeRefused, match="name a judge in judge: that reads longer prompts, or shorter answers"):
+        judge(make_pairs(4), tmp_path)
+
+
 def test_refusals_of_one_line_after_another_end(tmp_path, batcher):
     batcher.ends = [{"status": "failed", "errors": {"data": [{"code": "bad", "line": 1, "message": "no"}]}}] * 9
     with pytest.raises(JudgeRefused, match="the last 3 batches were refused: bad: no"):
@@ -64,8 +74,11 @@ def test_rejected_and_unreadable_questions_are_given_up_after_their_turns(tmp_pa
     for kind, turns, told in (("400", 2, "HTTP 400.*this prompt was refused"), ("other tokens", 4, "other tokens")):
         batcher.choose = lambda key, nth, kind=kind: kind if key == bad else "ok"
         for num in (1, 2):
-            with pytest.raises(JudgeRefused, match=rf"1 of 6 pairs have no preference: #4 'Question 4\?': .*{told}"):
+            with pytest.raises(
+                JudgeRefused, match=rf"1 of 6 pairs have no preference: #4 'Question 4\?': .*{told}"
+            ) as e:
                 judge(make_pairs(6), tmp_path / kind)
+            assert ("needs no log-probabilities" in str(e.value)) is (kind != "400")
             assert batcher.asked[bad] == num * turns
         assert sum(batcher.asked.values()) == 5 + 2 * turns and not batcher.asked.clear()
 

@@ -34,14 +34,14 @@ def three(tmp_path) -> Bench:
 def test_a_dry_run_counts_files_that_are_not_there_and_wrong_rows_in_one_line(three):
     assert "\nno problems found before anything runs\nTo run it: " in three.run("--dry-run")
     (three.folder / "two.jsonl").unlink()
-    assert "\n1 problem found before anything runs; 1 of them above this table\n" in three.run("--dry-run")
+    assert "\n1 problem found before anything runs; it is said above this table\n" in three.run("--dry-run")
     write(three.folder, "three.jsonl", [{"instruction": "a", "ouput": "b"}])
     assert (
         "did you mean ouput? rename it, or if every row has it, type columns: {output: ouput} beside path:"
         in three.run("--dry-run", code=1)
     )
     said = three.run("--dry-run", code=1)
-    assert "\n2 problems found before anything runs; 2 of them above this table\n" in said
+    assert "\n2 problems found before anything runs; all above this table\n" in said
 
 
 @pytest.mark.parametrize("word", ["--cancel", "--cancel=a.base.s1", "--watch", "--emit=scripts"])

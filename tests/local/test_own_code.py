@@ -67,8 +67,13 @@ def test_an_own_judge_with_limits_that_asks_no_endpoint_needs_no_key(bench, monk
 def test_a_row_that_an_own_task_cannot_read_is_told_before_anything_starts(bench):
     (bench.folder / "rows.jsonl").write_text('{"q": "no answer"}\n' + ROWS)
     told = bench.run(code=2)
-    assert "mine.py" in told or "rows.jsonl" in told
-    assert "KeyError" in told and "Traceback" not in told
+    assert "tasks/mine.py:10: KeyError: " in told and "rows.jsonl:1; correct the file" in told
+    assert "Traceback" not in told
+    (bench.folder / "rows.jsonl").write_text(ROWS)
+    (bench.folder / "tasks/mine.py").write_text(TASK.replace('"user"', '"human"'))
+    assert "tasks/mine.py gives what cannot be read: a message has the role 'human'" in bench.run("--dry-run", code=1)
+    (bench.folder / "tasks/mine.py").write_text(TASK.replace("(rows, options)", "(rows)"))
+    assert "tasks/mine.py: TypeError: " in bench.run("--dry-run", code=1)
 
 
 def test_an_own_judge_judges_one_file(bench):

@@ -33,4 +33,4 @@ def test_a_point_is_a_row_that_says_what_it_is(tmp_path):
         json.loads((point / "train.json").read_bytes())["num_steps"] == 3
         and rows[0]["finetune_key"] != rows[1]["finetune_key"]
     )
-    assert "1 jobs run; 1 of 1 cells" in bench.run("--only", "a.ins.s1@epoch1of2")  # a table of that row
+    assert bench.run("--only", "a.ins.s1@epoch1of2").count("0 jobs run") == 1  # the table keeps the other rows

@@ -57,11 +57,12 @@ def say_checks(
     gpu_gb: GpuGb | None,
     looked: Sequence[inspection.Finding],
     detail: Detail,
-) -> int:
-    """Print the table of what is still to be made, its last line counting the problems of files (`looked`) too.
+) -> tuple[int, bool]:
+    """Print the table of what is still to be made, its last line counting the problems of files (`looked`) too: the
+    exit code, and whether there is any problem.
 
-    1 if a model is broken, which no environment fixes, or a file is wrong; what the run itself would end with where a
-    package is missing: 1, or 2 where no cell is left.
+    The code is 1 if a model is broken, which no environment fixes, or a file is wrong; what the run itself would end
+    with where a package is missing: 1, or 2 where no cell is left.
     """
     from winsweep.check.table import table_text  # rich is slow to import
 
@@ -77,7 +78,8 @@ def say_checks(
     if found or num_above:
         print(table_text(found, num_above, detail.verbose))
     is_wrong = any(row.finding.verdict == "problem" for row in models) or any(f.problem for f in looked)
-    return max(int(is_wrong), _without_packages(workspace, items, quick))
+    has_problems = bool(num_above) or any(row.finding.verdict == "problem" for row in found)
+    return max(int(is_wrong), _without_packages(workspace, items, quick)), has_problems
 
 
 def _without_packages(workspace: Workspace, items: Sequence[Item], rows: Sequence[early.Row]) -> int:
@@ -86,14 +88,17 @@ def _without_packages(workspace: Workspace, items: Sequence[Item], rows: Sequenc
     return 2 if workspace.judged and not left.judged else int(left is not workspace)
 
 
-def say_next(items: Sequence[Item], command: str, has_problems: bool = False) -> None:
-    """Print what to type."""
+def say_next(items: Sequence[Item], command: str, code: int, has_problems: bool) -> None:
+    """Print what to type, and why problems do not show in the exit code where they do not."""
     if all(i.state == "done" for i in items):
         print("Nothing is left to make.")
         return
     again = " --retry-failed" if any(i.state == "failed" for i in items) else ""
-    then = "Once the problems above are mended, to run it" if has_problems else "To run it"
-    print(f"{then}: {command}{again}\nMore here: --cells (every cell), --verbose (paths, assumptions, every check)")
+    then = "Once the problems above are mended, to run it" if code else "To run it"
+    zero = "Exit code 0: a key or file may come yet. " if has_problems and not code else ""
+    print(
+        f"{then}: {command}{again}\n{zero}More here: --cells (every cell), --verbose (paths, assumptions, every check)"
+    )
 
 
 def unreadable(workspace: Workspace, looked: Sequence[inspection.Finding]) -> int:

@@ -15,7 +15,7 @@ from winsweep import layout
 from winsweep.artifact import Artifact
 from winsweep.check import environment
 from winsweep.check.finding import Finding
-from winsweep.judge import prices
+from winsweep.judge import asked, prices
 from winsweep.plan import Item
 from winsweep.store.manifest import write_atomic
 from winsweep.study import jury
@@ -66,12 +66,15 @@ def quick(workspace: Workspace, items: Sequence[Item]) -> list[Row]:
 
 
 def _of_judge(judge: Judge) -> Iterator[Finding]:
-    asked = [one for one in jury.members(judge) if hasattr(one.options, "limits")]
-    models = dict.fromkeys(workload.model for one in asked if (workload := prices.workload_of(one)))
+    limited = [one for one in jury.members(judge) if hasattr(one.options, "limits")]
+    paid = [(workload.model, asked.limits_of(one)) for one in limited if (workload := prices.workload_of(one))]
+    models = dict.fromkeys(model for model, _ in paid)
     if models:
         yield environment.key()
     for model in models:
         yield from environment.shut_down(model)
+    for model, dollars in dict.fromkeys((model, limits.get("dollars")) for model, limits in paid):
+        yield from environment.budget(model, dollars)
 
 
 def _packages(todo: Iterable[Artifact]) -> list[str]:

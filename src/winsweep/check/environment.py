@@ -49,6 +49,17 @@ def shut_down(model: str, today: datetime.date | None = None, said: str = "") ->
         yield Finding("unknown", f"model {model}", f"will be shut down on {day}", "judge before that, or name another")
 
 
+def budget(model: str, dollars: float | None) -> Iterator[Finding]:
+    """Whether a budget can be kept: without a price of its model, a judge stops before its first call."""
+    if dollars is not None and prices.price_of(model) is None:
+        yield Finding(
+            "problem",
+            f"budget of {model}",
+            "no price of it is known, so its dollars cannot be counted, and the judge stops before its first call",
+            prices.TO_DO,
+        )
+
+
 def packages(needed: Mapping[str, str]) -> Iterator[Finding]:
     """Whether each package (import name to what to type) can be imported here, tried in a process of its own."""
     for name, do in needed.items():

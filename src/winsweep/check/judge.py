@@ -46,7 +46,7 @@ def _judged_by(module: ModuleType, options: object) -> Iterator[Finding]:
 
 def _paid(model: str, limits: Limits) -> Iterator[Finding]:
     yield (has_key := environment.key())
-    ended = list(environment.shut_down(model))
+    ended = [*environment.shut_down(model), *environment.budget(model, limits.dollars)]
     yield from ended
     if problems([has_key, *ended]):
         return

@@ -22,7 +22,8 @@ def table_text(rows: Sequence[Row], num_above: int = 0, is_verbose: bool = False
     told = [(row.finding.verdict, f"{row.of}: {row.finding.what}", row.finding.text) for row in rows]
     lines = _table(told if is_verbose else _in_short(rows)) if rows else []
     num = num_above + sum(row.finding.verdict == "problem" for row in rows)
-    where = f"; {num_above} of them above{' this table' if rows else ''}" if num_above else ""
+    count = "it is said" if num == 1 else f"{num_above} of them" if num_above < num else "all"
+    where = f"; {count} above{' this table' if rows else ''}" if num_above else ""
     return "\n".join([*lines, f"{num or 'no'} problem{'' if num == 1 else 's'} found before anything runs{where}"])
 
 

@@ -36,8 +36,8 @@ def lines(workspace: Workspace) -> list[str]:
     noise = _seen(path_of(workspace).with_suffix(".instructions.json")) or power.PUBLISHED
     of_parity = power.detectable(power.of_parity(noise, num, num_seeds), num, num_seeds, len(arms))
     num_pairs = sum(math.comb(num_arms, 2) for num_arms in Counter((a[0], a[-1]) for a in arms).values())
-    far = f"an arm {of_parity:.1f} points or more from 50" if of_parity <= MOST else "no arm, however far from 50,"
-    found = f"{far} is found 4 times in 5"
+    far = f"an arm {of_parity:.1f} points or more from 50" if of_parity <= MOST else "no arm"
+    found = f"{far} is found 4 times in 5{'' if of_parity <= MOST else ', however far from 50'}"
     tests = f"{len(arms):,}"
     if num_pairs:
         apart = power.detectable(power.of_two_arms(noise, num, num_seeds), num, num_seeds, num_pairs)
@@ -53,7 +53,7 @@ def _of_pairs(apart: float, is_parity_found: bool) -> str:
     if apart > 2 * MOST:
         return "; no two arms are, however far apart"
     far = f"{apart:.1f} points or more apart"
-    return f", and so are two arms {far}" if is_parity_found else f"; two arms are that are {far}"
+    return f", and so are two arms {far}" if is_parity_found else f"; two arms that are {far} are told apart"
 
 
 def _tested(cells: Sequence[Cell]) -> list[tuple[object, ...]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from winsweep import amounts, layout, screen
+from winsweep import amounts, screen
 from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
 from winsweep.judge import asked, pairs, prices
@@ -147,7 +147,9 @@ def _cost(model: str, tokens: tuple[int, int], limits: Mapping[str, float | None
         return ", on this machine"
     if price is None:
         return f"; no price of {model} is known" + (
-            f", so {_stopped(budget)}" if budget is not None else f" ({_prices_file()})"
+            f", so its budget of {amounts.dollars(budget)} cannot be kept"
+            if budget is not None
+            else f" ({prices.NAME})"
         )
     return _both_prices(price, model, tokens, bool(limits.get("batch")), cap)
 
@@ -158,9 +160,7 @@ def _both_prices(price: prices.Price, model: str, tokens: tuple[int, int], in_ba
     date = prices.table()[0]
     if price.batch is None:
         what = "the full price is counted" if in_batch else "what it costs in batches is not known"
-        return (
-            f"; about {calls} of {model} by the prices of {date}{cap}; {_prices_file()} has no batch: of it, so {what}"
-        )
+        return f"; about {calls} of {model} by the prices of {date}{cap}; {prices.NAME} has no batch: of it, so {what}"
     if in_batch:
         return f"; about {batches} of {model} in batches by the prices of {date}{cap}; {calls} call by call"
     return f"; about {calls} of {model} by the prices of {date}{cap}; {batches} with batch: true in limits"
@@ -179,18 +179,6 @@ def _time(num: int, tokens: int, limits: Mapping) -> str:
         tokens / per_token if per_token else 0,
     )
     return f"; about {minutes:,.0f} min at its limits" if minutes >= 1 else "; under a minute at its limits"
-
-
-def _stopped(budget: float) -> str:
-    return (
-        f"its budget of {amounts.dollars(budget)} cannot be kept, and it stops before its first call: add a line to "
-        f"{_prices_file()}, with 0 for "
-        "what costs nothing, or take dollars: out of its limits"
-    )
-
-
-def _prices_file() -> str:
-    return str(prices.FILE.relative_to(layout.ROOT)) if prices.FILE.is_relative_to(layout.ROOT) else str(prices.FILE)
 
 
 def warnings(workspace: Workspace) -> list[str]:
@@ -214,7 +202,8 @@ def _without_price(open_ones: Sequence[Artifact]) -> set[str]:
     capped = {(j, budget) for j in judges if (budget := asked.limits_of(j).get("dollars")) is not None}
     known = [(workload.model, budget) for judge, budget in capped if (workload := prices.workload_of(judge))]
     return {
-        f"warning: judge model {screen.printable(model)}: no price of it is known, so {_stopped(budget)}"
+        f"warning: judge model {screen.printable(model)}: no price of it is known, so its budget of "
+        f"{amounts.dollars(budget)} cannot be kept, and it stops before its first call: {prices.TO_DO}"
         for model, budget in known
         if prices.price_of(model) is None
     }
@@ -225,7 +214,7 @@ def _without_batch_price(open_ones: Sequence[Artifact]) -> set[str]:
     batched = {judge for judge in judges if asked.limits_of(judge).get("batch")}
     known = [(w.model, prices.price_of(w.model)) for judge in batched if (w := prices.workload_of(judge))]
     return {
-        f"warning: judge model {screen.printable(model)}: {_prices_file()} has no batch price of it, so the full price "
+        f"warning: judge model {screen.printable(model)}: {prices.NAME} has no batch price of it, so the full price "
         f"is counted against a budget; legal is a share of its prices, 0 to 1; add batch: 0.5 to its line"
         for model, price in known
         if price and price.batch is None and price.dollars(1, 1)

@@ -18,7 +18,7 @@ from winsweep.judge.batch_records import Record
 from winsweep.judge.batch_turn import Turn
 from winsweep.judge.batch_visit import LIMITED, PAUSE_S, REFUSED, Place, Seen, most_waiting, post, visit
 from winsweep.judge.chat import ChatJudge
-from winsweep.judge.failure import Failure
+from winsweep.judge.failure import Failure, rejected_do
 from winsweep.judge.judging import Asker, Unanswered
 from winsweep.judge.ledger import Ledger
 from winsweep.judge.limits import Limits
@@ -165,7 +165,8 @@ class _Batches:
             for key, (kind, told) in record.in_vain.items():
                 failed[key, kind] += 1
                 if key in self.open and failed[key, kind] >= MOST.get(kind, 1):
-                    self.given_up[key] = Failure("passing" if kind == "passing" else "rejected", told)
+                    do = rejected_do(told) if kind in ("rejected", "invalid") else ""
+                    self.given_up[key] = Failure("passing" if kind == "passing" else "rejected", told, do=do)
         last = [record for record in found if record.over][-IN_A_ROW:]
         if len(last) == IN_A_ROW and all(r.over == REFUSED and r.in_vain for r in last):
             told = next(iter(last[-1].in_vain.values()))[1]

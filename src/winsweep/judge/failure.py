@@ -61,9 +61,13 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str], secrets: lis
         return Failure("refused", told, do=RIGHT_DO)
     if (status in PASSING or (status >= 500 and status not in LASTING)) and TOO_LARGE not in said.lower():
         return Failure("passing", told, retry_after(headers))
-    if code == "context_length_exceeded" or "context length" in said.lower():  # OpenAI's; vLLM's, which has no code
-        return Failure("rejected", told, do=LONG_DO)
-    return Failure("rejected", told, do=MODEL_DO if status == 404 else REQUEST_DO)
+    return Failure("rejected", told, do=MODEL_DO if status == 404 else rejected_do(f"{code} {said}"))
+
+
+def rejected_do(told: str) -> str:
+    """What to type where an endpoint rejected a question with these words."""
+    is_long = "context_length_exceeded" in told or "context length" in told.lower()  # OpenAI's; vLLM's has no code
+    return LONG_DO if is_long else REQUEST_DO
 
 
 def of_body(error: Exception, body: bytes, secrets: list[str], model: str) -> Failure:

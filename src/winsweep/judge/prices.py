@@ -12,6 +12,8 @@ from winsweep.study.cell import Judge
 from winsweep.yaml_nodes import read_yaml
 
 FILE = layout.JUDGES / "prices.yaml"
+NAME = str(FILE.relative_to(layout.ROOT) if FILE.is_relative_to(layout.ROOT) else FILE)  # as a person is told of it
+TO_DO = f"add a line to {NAME}, with 0 for what costs nothing, or take dollars: out of its limits"  # without a price
 # of English under OpenAI's tokenizers, about; exact counts come from the endpoint with each reply
 CHARS_PER_TOKEN = 4.0
 

@@ -137,7 +137,7 @@ def dry_run(workspace: Workspace, cluster: Cluster, chosen: Sequence[str], comma
         f"{sum(i.state == 'done' for i in seen.items)} results reused"
     )
     looked = dry.say_amounts(workspace, seen.items, detail)
-    code = dry.say_checks(
+    code, has_problems = dry.say_checks(
         workspace,
         cluster.placements,
         seen.items,
@@ -147,7 +147,7 @@ def dry_run(workspace: Workspace, cluster: Cluster, chosen: Sequence[str], comma
         detail,
     )
     code = max(code, say_refusals(todo))
-    dry.say_next(seen.items, command)
+    dry.say_next(seen.items, command, code, has_problems or bool(code))
     return code
 
 

@@ -2,17 +2,19 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from winsweep import keys, plugins
+from winsweep import keys, layout, plugins
 from winsweep.attempt.job import Job
-from winsweep.errors import BadData
+from winsweep.errors import BadData, WinsweepError
 from winsweep.plugins import File
+from winsweep.quoting import excerpt
 from winsweep.study.frame import Message, is_learned, turns
 from winsweep.text import draw
 from winsweep.text.conversations import as_text, refuse_unanswerable, with_system
@@ -54,7 +56,10 @@ def rows_of(purpose: str, source: Mapping, file: File) -> Iterator[dict]:
         has_any = True
         yield row
     if not has_any:
-        raise BadData(f"{_named(source, file)}: the source holds no row at all")
+        raise BadData(
+            f"{_named(source, file)}: the source holds no row at all; one or more are legal; put rows there, or name "
+            "another file"
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def _named(source: Mapping, file: File) -> str:
 
 
 def _examples(reader: ModuleType, options: object, rows: Rows, empty: bool, system: str) -> Iterator[dict]:
-    for messages in _each(reader.examples(rows, options), rows, check_messages):
+    for messages in _each(reader, lambda: reader.examples(rows, options), rows, check_messages):
         yield {"messages": with_system(_emptied(messages) if empty else messages, system)}
 
 
@@ -98,7 +103,7 @@ def _instructions(reader: ModuleType, options: object, rows: Rows, system: str) 
         if first != rows.where:
             raise BadData(f"the instruction stands at {first} already; results are joined by it, so it may stand once")
 
-    for row in _each(map(_as_text, reader.instructions(rows, options)), rows, check):
+    for row in _each(reader, lambda: map(_as_text, reader.instructions(rows, options)), rows, check):
         asked = with_system(row.get("messages") or turns(row["instruction"]), system)
         yield {"dataset": "", **row} | ({"messages": asked} if len(asked) > 1 else {})
 
@@ -147,14 +152,25 @@ def _rows(data: Mapping | None, file: File) -> Rows:
     return file_rows(file(data)) if "sha256" in data else hub_rows(**data)
 
 
-def _each(found: Iterator, rows: Rows, check: Callable[[Any], None]) -> Iterator:
+def _each(reader: ModuleType, give: Callable[[], Iterable], rows: Rows, check: Callable[[Any], None]) -> Iterator:
+    """What a reader gives, checked; BadData names the row, and a person's own reader with the line that failed."""
+    own = reader.__file__ if reader.__file__ and Path(reader.__file__).parent != layout.TASKS else ""
     try:
-        for value in found:
+        for value in give():
             check(value)
             yield value
     except BadData as e:
         source = re.split(r"(:| row | line )\d+$", rows.where)[0]  # what reads the next row names its own place
-        raise e if str(e).startswith(source) else BadData(f"{rows.where}: {e}") from None
+        of_reader = f"{own} gives what cannot be read: " if own else ""
+        raise e if str(e).startswith(source) else BadData(f"{rows.where}: {of_reader}{e}") from None
+    except Exception as e:
+        if not own or isinstance(e, WinsweepError | OSError | MemoryError):
+            raise
+        at = [frame.lineno for frame in traceback.extract_tb(e.__traceback__) if frame.filename == own]
+        raise BadData(
+            f"{own}{f':{at[-1]}' if at else ''}: {type(e).__name__}: {excerpt(str(e))}, at {rows.where}; correct "
+            "the file"
+        ) from e
 
 
 def _emptied(messages: list[Message]) -> list[Message]:

@@ -11,8 +11,8 @@ function lengthRatio() {
     const [least, most] = extent([...arms.map(ratio), 1]), room = (most - least) * 0.08 || 0.1;
     const x = linear(Math.max(0, least - room), most + room, left, width - 12);
     const y = linear(...percentRange(arms.map((a) => a.headline_pct)), bottom, 12);
-    return figure(width, height, "Win rate against length ratio", yAxis(y, left, width - 12, 6, (v) => fixed(v, 0), true),
-      xAxis(x, 12, bottom, width < 500 ? 4 : 8, (v) => String(v), false),
+    return figure(width, height, "Win rate against length ratio", yAxis(y, left, width - 12, 6, tickText, true),
+      xAxis(x, 12, bottom, width < 500 ? 4 : 8, tickText, false),
       svg("line", { x1: x(1), x2: x(1), y1: 12, y2: bottom, class: "half" }),
       svg("text", { x: width - 12, y: height - 6, "text-anchor": "end", class: "quiet" }, "mean length of answers / of the reference's"),
       arms.map((arm) => svg("g", { class: `arm ${arm.is_reference ? "reference" : `m${look(arm.model)}`}` },

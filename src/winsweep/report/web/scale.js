@@ -44,6 +44,9 @@ function figure(width, height, label, ...children) {
   return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": visible(label) }, ...children);
 }
 
+/** A tick's number with all its decimals: rounded, neighbours would read alike. */
+const tickText = (v) => String(v).replace("-", "−");
+
 /** Vertical lines at the ticks of x between two heights; a stronger one at 50. */
 function xLines(x, top, bottom, num, half = true) {
   const at = ticks(x.from, x.to, num);
@@ -52,7 +55,7 @@ function xLines(x, top, bottom, num, half = true) {
 }
 
 /** The same with numbers under them. */
-function xAxis(x, top, bottom, num, show = (v) => fixed(v, 0), half = true) {
+function xAxis(x, top, bottom, num, show = tickText, half = true) {
   return svg("g", { class: "axis" }, xLines(x, top, bottom, num, half),
     ticks(x.from, x.to, num).map((v) => svg("text", { x: x(v), y: bottom + 14, "text-anchor": "middle" }, show(v))));
 }

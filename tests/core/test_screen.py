@@ -1,0 +1,14 @@
+"""A reason of several lines reads as one."""
+
+from winsweep import screen
+from winsweep.check.finding import Finding, error_of
+
+
+def test_the_problems_of_a_check_stand_apart_on_one_line():
+    found = [
+        Finding("problem", "weights", "none", "fetch them"),
+        Finding("problem", "tokenizer", "none", "put it there"),
+    ]
+    told = screen.printable(str(error_of("model m", found)))
+    assert told == "model m: weights: none; fetch them; model m: tokenizer: none; put it there"
+    assert screen.printable("a\x1b[2J\nb") == "a?[2J; b"
