@@ -4,12 +4,16 @@ once.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-from winsweep.store import links, manifest
+from winsweep.store import links, manifest, small_files
+from winsweep.store.claim import make_folder
 from winsweep.store.indexes import refuse_outside
 from winsweep.study.cell import LocalFile
+
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Fingerprints:
@@ -17,11 +21,8 @@ class Fingerprints:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
-        try:
-            found = json.loads(cache.read_bytes())
-        except (FileNotFoundError, ValueError, RecursionError):
-            found = {}
-        self.known: dict[str, str] = found if isinstance(found, dict) else {}
+        found = small_files.mapping(cache) or {}
+        self.known: dict[str, str] = {at: said for at, said in found.items() if SHA256.fullmatch(str(said))}
         self._before = dict(self.known)
 
     def __call__(self, path: Path) -> LocalFile:
@@ -30,7 +31,7 @@ class Fingerprints:
     def save(self) -> None:
         """Write down the digests that were worked out, if any were; OSError as of the disk."""
         if self.known != self._before:
-            links.refuse(self.cache.parent).mkdir(exist_ok=True)
+            make_folder(links.refuse(self.cache.parent), is_deep=False)
             manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
 
     def _file(self, path: Path) -> str:

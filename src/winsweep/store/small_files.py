@@ -8,9 +8,10 @@ import math
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 MOST_BYTES, PIECE = 1 << 20, 1 << 20
+LARGE_BYTES = 1 << 28  # of the largest such file: a spec, a map of an array, a memory of many files
 LONGEST = 1000  # characters of a line
 MOST_COUNT = 10**15
 LAST_S = 32503680000.0  # the year 3000
@@ -39,9 +40,9 @@ def content(path: Path, most_bytes: int = MOST_BYTES) -> bytes | None:
         raise
 
 
-def mapping(path: Path) -> dict[str, Any] | None:
+def mapping(path: Path, most_bytes: int = LARGE_BYTES) -> dict[str, Any] | None:
     """The JSON object in a file; None where there is no file, {} where it is no such object."""
-    found = content(path)
+    found = content(path, most_bytes)
     if found is None:
         return None
     try:
@@ -49,6 +50,11 @@ def mapping(path: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
+
+
+def lines(path: Path) -> IO[str]:
+    """A table of results/ to be read: of a pipe nothing, and no link is followed. OSError as of open()."""
+    return open(path, encoding="utf-8", newline="", opener=door)
 
 
 def text(path: Path) -> str:
