@@ -16,7 +16,6 @@ from winsweep.study.analysis import Analysis
 from winsweep.workspace import Workspace
 
 TABLE, RANKING = "results.csv", "ranking.csv"
-MOST_BYTES = 1 << 32  # of a file of results/
 
 
 def publish_table(store: Store, name: str, key: str) -> Path | None:
@@ -193,7 +192,7 @@ def copy_if_new(source: Path, target: Path) -> None:
 
 def _bytes(path: Path) -> bytes | None:
     """What stands in a file of results/; None where there is none."""
-    return small_files.content(path, MOST_BYTES)
+    return small_files.content(path, small_files.TABLE_BYTES)
 
 
 def write_if_new(data: bytes, target: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays, specs_of
 from winsweep.errors import WinsweepError
-from winsweep.results import MOST_BYTES, TABLE
+from winsweep.results import TABLE
 from winsweep.store import small_files
 from winsweep.store.lookup import Published
 from winsweep.store.provenance import record_of
@@ -53,7 +53,8 @@ def _tables(root: Path, published: Published) -> Iterator[tuple[str, str]]:
         same = [
             key
             for key, path in made.items()
-            if (path / TABLE).is_file() and (path / TABLE).read_bytes() == small_files.content(file, MOST_BYTES)
+            if (path / TABLE).is_file()
+            and (path / TABLE).read_bytes() == small_files.content(file, small_files.TABLE_BYTES)
         ]
         yield from ((name, key) for key in same or sorted(made, key=lambda key: made[key].stat().st_mtime)[-1:])
         yield from ((name.partition(".")[0], key) for key in _named(file))
@@ -68,7 +69,7 @@ def _tables(root: Path, published: Published) -> Iterator[tuple[str, str]]:
 
 def _named(file: Path) -> Iterator[str]:
     """Keys that the rows of a table name (finetune_key and its like), also where its aggregate is gone."""
-    said = (small_files.content(file, MOST_BYTES) or b"").decode("utf-8", "replace")
+    said = (small_files.content(file, small_files.TABLE_BYTES) or b"").decode("utf-8", "replace")
     with contextlib.suppress(csv.Error):
         for row in csv.DictReader(io.StringIO(said, newline="")):
             yield from (

@@ -58,7 +58,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     try:
         with open(path, "rb", opener=small_files.door) as file:
-            for line in file:
+            for line in iter(lambda: file.readline(MOST_BYTES), b""):
                 row = json.loads(line) if line.endswith(b"\n") else None
                 if not isinstance(row, dict):
                     break

@@ -45,7 +45,7 @@ def known(store: Store) -> dict[str, Path]:
         with os.scandir(store.root / ".work") as there:
             aside = [e for e in there if e.name.startswith(PREFIX) and e.is_dir(follow_symlinks=False)]
             return {_key(e.name): Path(e.path) for e in aside}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
 
 

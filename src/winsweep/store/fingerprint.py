@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from winsweep.errors import BadData
 from winsweep.store import links, manifest, small_files
 from winsweep.store.claim import make_folder
 from winsweep.store.indexes import refuse_outside
@@ -29,9 +30,13 @@ class Fingerprints:
         return LocalFile(fingerprint(path, self._file))
 
     def save(self) -> None:
-        """Write down the digests that were worked out, if any were; OSError as of the disk."""
+        """Write down the digests that were worked out, if any were; OSError as of the disk, BadData where a folder has
+        the place.
+        """
         if self.known != self._before:
             make_folder(links.refuse(self.cache.parent), is_deep=False)
+            if self.cache.is_dir():
+                raise BadData(f"{self.cache}: found a folder; legal is a file that winsweep makes; move it away")
             manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
 
     def _file(self, path: Path) -> str:

@@ -220,10 +220,13 @@ def retry_command(workspace: Workspace) -> str:
     folders = (workspace.store.root / ".work" / "arrays").glob("*/finalizer.json")
     told = []
     for path in folders:
-        with contextlib.suppress(FileNotFoundError, NotOwn, ValueError):  # just taken back, another's, or none
+        with contextlib.suppress(FileNotFoundError, NotOwn, ValueError, RecursionError):  # taken back, or none of ours
             told.append((path.stat().st_mtime, arrays.heard(path)))
-    clusters = [(at, t["cluster"]) for at, t in told if t.get("name") == workspace.study.name and "cluster" in t]
-    words += ["--cluster", max(clusters)[1]] if clusters else []
+    study = workspace.study.name
+    clusters = [
+        (at, t["cluster"]) for at, t in told if isinstance(t, dict) and t.get("name") == study and "cluster" in t
+    ]
+    words += ["--cluster", str(max(clusters)[1])] if clusters else []
     return f"{command_names.command('run')} {shlex.join(words)} --retry-failed"
 
 
