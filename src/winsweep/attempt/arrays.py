@@ -14,7 +14,7 @@ from types import MappingProxyType
 from winsweep import ownership
 from winsweep.attempt import spec as specs
 from winsweep.attempt.spec import Spec
-from winsweep.errors import NotOwn
+from winsweep.errors import BadData, NotOwn
 from winsweep.store import disk, folders, links
 from winsweep.store.manifest import write_atomic
 
@@ -65,8 +65,19 @@ def tell(path: Path, told: Mapping[str, object]) -> None:
 
 
 def heard(path: Path) -> dict:
-    """What a file in an array's folder says; NotOwn where another user could have written it."""
-    return json.loads(ownership.read_own(path, WHY))
+    """What a file in an array's folder says; NotOwn where another user could have written it, BadData where it is none
+    of ours.
+    """
+    try:
+        found = json.loads(ownership.read_own(path, WHY))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise BadData(
+            f"{path}: cannot be read as JSON; winsweep writes it whole; once squeue shows no job named "
+            f"{PREFIX}.*.{path.parent.name}, remove {path.parent}"
+        )
+    return found
 
 
 def specs_of(folder: Path, index: int) -> list[Spec]:
@@ -122,10 +133,13 @@ def _read(folder: Path) -> Submitted | None:
     except (FileNotFoundError, NotOwn):  # SLURM refused it, and another launcher has just taken it back
         return None
     try:
-        job = heard(folder / "job.json")["job"]
-    except (FileNotFoundError, NotOwn):  # it is found in the queue by its name
+        job = heard(folder / "job.json").get("job")
+    except (FileNotFoundError, NotOwn, BadData):  # it is found in the queue by its name
         job = None
-    return Submitted(folder, tuple(map(tuple, told["keys"])), job, told["at"])
+    try:
+        return Submitted(folder, tuple(map(tuple, told["keys"])), job, float(told["at"]))
+    except (LookupError, TypeError, ValueError):
+        raise BadData(f"{folder}/map.json: has not what an array makes; remove {folder} once it has no job") from None
 
 
 def failure(folder: Path, index: int) -> str | None:

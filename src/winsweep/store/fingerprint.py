@@ -2,6 +2,7 @@
 once.
 """
 
+import contextlib
 import hashlib
 import json
 import re
@@ -34,10 +35,14 @@ class Fingerprints:
         the place.
         """
         if self.known != self._before:
-            make_folder(links.refuse(self.cache.parent), is_deep=False)
-            if self.cache.is_dir():
-                raise BadData(f"{self.cache}: found a folder; legal is a file that winsweep makes; move it away")
-            manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
+            with contextlib.suppress(PermissionError):  # a store that this user may only read
+                self._save()
+
+    def _save(self) -> None:
+        make_folder(links.refuse(self.cache.parent), is_deep=False)
+        if self.cache.is_dir():
+            raise BadData(f"{self.cache}: found a folder; legal is a file that winsweep makes; move it away")
+        manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
 
     def _file(self, path: Path) -> str:
         stat = path.stat()

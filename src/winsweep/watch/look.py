@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from winsweep import arm_grid, command_names, logs, results, screen, training_log
 from winsweep.attempt import arrays
 from winsweep.costs import durations, eta
-from winsweep.errors import ClusterDown, NotFound, NotOwn
+from winsweep.errors import ClusterDown, NotFound, WinsweepError
 from winsweep.plan import Item
 from winsweep.store import small_files
 from winsweep.training_log import Steps
@@ -220,7 +220,7 @@ def retry_command(workspace: Workspace) -> str:
     folders = (workspace.store.root / ".work" / "arrays").glob("*/finalizer.json")
     told = []
     for path in folders:
-        with contextlib.suppress(FileNotFoundError, NotOwn, ValueError, RecursionError):  # taken back, or none of ours
+        with contextlib.suppress(FileNotFoundError, WinsweepError):  # taken back, or none of ours
             told.append((path.stat().st_mtime, arrays.heard(path)))
     study = workspace.study.name
     clusters = [
