@@ -13,8 +13,10 @@ import pytest
 
 from tests.store import finished_store
 from winsweep import earlier_tables, inspection, logs, remarks, results, retention, training_log
+from winsweep.attempt import arrays
 from winsweep.check import early
 from winsweep.costs import eta, findable
+from winsweep.errors import BadData
 from winsweep.slurm import halt, held, reconcile
 from winsweep.store import damage, lookup
 from winsweep.store.fingerprint import Fingerprints
@@ -92,3 +94,28 @@ def test_what_others_left_is_read_as_nothing_and_not_waited_for(num, made, tmp_p
         at.write_bytes(FORGED[name]) if name in FORGED else special(name, at)
         found = read(at)
         assert is_right(found), (name, found)
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_damaged_file_of_an_array_is_told_with_what_to_do(name, tmp_path):
+    folder = tmp_path / ".work/arrays/0123456789ab"
+    folder.mkdir(parents=True)
+    (folder / "map.json").write_bytes(FORGED[name])
+    with pytest.raises(BadData, match=r"map\.json: found what winsweep does not write there; once squeue .*, remove "):
+        arrays.open_arrays(tmp_path)
+
+
+@pytest.mark.parametrize("said", [b"\0", b"[" * 100_000, b"\xff\xfe", b"half"])
+def test_damaged_specs_of_an_array_are_told(said, tmp_path):
+    (tmp_path / "specs.jsonl").write_bytes(said + b"\n")
+    for read in (arrays.all_told, lambda folder: arrays.told_to(folder, 0)):
+        with pytest.raises(BadData, match=r"specs\.jsonl: found what winsweep does not write there"):
+            read(tmp_path)
+
+
+def test_an_array_whose_job_cannot_be_read_is_found_by_its_name(tmp_path):
+    folder = tmp_path / ".work/arrays/0123456789ab"
+    folder.mkdir(parents=True)
+    (folder / "map.json").write_text('{"keys": [["judge/0123456789ab"]], "at": 5.0}')
+    (folder / "job.json").write_bytes(b"\0\xff")
+    assert [array.job for array in arrays.open_arrays(tmp_path)] == [None]

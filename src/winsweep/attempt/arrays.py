@@ -71,13 +71,17 @@ def heard(path: Path) -> dict:
     try:
         found = json.loads(ownership.read_own(path, WHY))
     except (ValueError, RecursionError):
-        found = None
+        raise _damaged(path) from None
     if not isinstance(found, dict):
-        raise BadData(
-            f"{path}: cannot be read as JSON; winsweep writes it whole; once squeue shows no job named "
-            f"{PREFIX}.*.{path.parent.name}, remove {path.parent}"
-        )
+        raise _damaged(path)
     return found
+
+
+def _damaged(path: Path) -> BadData:
+    return BadData(
+        f"{path}: found what winsweep does not write there; once squeue shows no job named "
+        f"{PREFIX}.*.{path.parent.name}, remove {path.parent}"
+    )
 
 
 def specs_of(folder: Path, index: int) -> list[Spec]:
@@ -87,7 +91,7 @@ def specs_of(folder: Path, index: int) -> list[Spec]:
 
 def told_to(folder: Path, index: int) -> list[dict]:
     """The same as it lies there, which anybody may have edited."""
-    return json.loads(_line(folder, index))
+    return _told(folder, _line(folder, index))
 
 
 def parse(line: str) -> list[Spec]:
@@ -98,12 +102,19 @@ def parse(line: str) -> list[Spec]:
 def all_told(folder: Path) -> list[list[dict]]:
     """The same of all tasks."""
     with ownership.opened(folder / "specs.jsonl", WHY) as lines:
-        return [json.loads(line) for line in lines]
+        return [_told(folder, line) for line in lines]
+
+
+def _told(folder: Path, line: str | bytes) -> list[dict]:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        raise _damaged(folder / "specs.jsonl") from None
 
 
 def _line(folder: Path, index: int) -> str:
     with ownership.opened(folder / "specs.jsonl", WHY) as lines:
-        return next(islice(lines, index, None)).decode()
+        return next(islice(lines, index, None)).decode(errors="replace")
 
 
 def know(folder: Path, job: str) -> None:
@@ -139,7 +150,7 @@ def _read(folder: Path) -> Submitted | None:
     try:
         return Submitted(folder, tuple(map(tuple, told["keys"])), job, float(told["at"]))
     except (LookupError, TypeError, ValueError):
-        raise BadData(f"{folder}/map.json: has not what an array makes; remove {folder} once it has no job") from None
+        raise _damaged(folder / "map.json") from None
 
 
 def failure(folder: Path, index: int) -> str | None:
