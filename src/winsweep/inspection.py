@@ -161,4 +161,5 @@ def _table(path: Path) -> int:
 
 
 def _known(cache: Path) -> dict[str, int]:
-    return {name: num for name, num in (small_files.mapping(cache) or {}).items() if small_files.is_count(num)}
+    known = small_files.mapping(cache, small_files.LARGE_BYTES) or {}
+    return {name: num for name, num in known.items() if small_files.is_count(num)}

@@ -55,7 +55,7 @@ def early(root: Path, key: str) -> list[Path]:
     """What tasks of `key` printed before their attempt had a log (Python was not found, say), less empty files."""
     found = []
     for path in (root / ".work" / "arrays").glob("*/map.json"):
-        told = (small_files.mapping(path) or {}).get("keys")
+        told = (small_files.mapping(path, small_files.LARGE_BYTES) or {}).get("keys")
         for index, keys in enumerate(told if isinstance(told, list) else ()):
             if isinstance(keys, list) and key in keys:
                 found += [p for p in path.parent.glob(f"*_{index}_*_log.out") if p.stat().st_size]

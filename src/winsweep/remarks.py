@@ -153,7 +153,8 @@ def _known(workspace: Workspace, published: Mapping[str, Path]) -> dict[str, dic
     """
     memory, told = workspace.store.root / ".cache" / "shares.json", _of_table(workspace)
     try:
-        before = {digest: of for digest, of in (small_files.mapping(memory) or {}).items() if _are_shares(of)}
+        found = small_files.mapping(memory, small_files.LARGE_BYTES) or {}
+        before = {digest: of for digest, of in found.items() if _are_shares(of)}
     except OSError:
         before = {}
     known = {**before, **told}

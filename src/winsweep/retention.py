@@ -115,7 +115,7 @@ def _under_way(workspace: Workspace, left: Collection[str]) -> dict[Path, list[s
 
 def _spec(work: Path) -> dict[str, Any]:
     """What an attempt was told, of which only this is asked here; nothing where it is no spec."""
-    told = small_files.mapping(work / "spec.json") or {}
+    told = small_files.mapping(work / "spec.json", small_files.LARGE_BYTES) or {}
     texts = all(isinstance(told.get(name), str) and told[name].isprintable() for name in ("study", "stage", "digest"))
     return told if texts and isinstance(told.get("inputs"), dict) else {}
 

@@ -168,7 +168,7 @@ def _published(workspace: Workspace, checks: Sequence[Artifact]) -> dict[str, di
 def _told(path: Path) -> dict:
     """What a check found; nothing where the file is not what a check writes."""
     try:
-        told = small_files.mapping(path)
+        told = small_files.mapping(path, small_files.LARGE_BYTES)
     except OSError:
         return {}
     return told if told and _is_told(told) and told["findings"] else {}
@@ -199,7 +199,7 @@ def _memory(workspace: Workspace) -> Path:
 
 
 def _remembered(workspace: Workspace) -> dict[str, dict]:
-    known = small_files.mapping(_memory(workspace)) or {}
+    known = small_files.mapping(_memory(workspace), small_files.LARGE_BYTES) or {}
     return {key: told for key, told in known.items() if _is_told(told)}
 
 

@@ -23,7 +23,7 @@ class Fingerprints:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
-        found = small_files.mapping(cache) or {}
+        found = small_files.mapping(cache, small_files.LARGE_BYTES) or {}
         self.known: dict[str, str] = {at: said for at, said in found.items() if SHA256.fullmatch(str(said))}
         self._before = dict(self.known)
 

@@ -147,7 +147,7 @@ def _label(work: Path) -> str:
 
 
 def _told(work: Path) -> str:
-    return str((small_files.mapping(work / "spec.json") or {}).get("label", ""))
+    return str((small_files.mapping(work / "spec.json", small_files.LARGE_BYTES) or {}).get("label", ""))
 
 
 def untidy(root: Path) -> dict[str, list[str]]:

@@ -41,7 +41,7 @@ def content(path: Path, most_bytes: int = MOST_BYTES) -> bytes | None:
         raise
 
 
-def mapping(path: Path, most_bytes: int = LARGE_BYTES) -> dict[str, Any] | None:
+def mapping(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any] | None:
     """The JSON object in a file; None where there is no file, {} where it is no such object."""
     found = content(path, most_bytes)
     if found is None:

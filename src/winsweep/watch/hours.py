@@ -56,4 +56,4 @@ def _placed(told: Mapping[str, Any]) -> int:
 
 def read(path: Path) -> dict[str, Any]:
     """What a JSON file says; nothing where it is not there, or not whole."""
-    return small_files.mapping(path) or {}
+    return small_files.mapping(path, small_files.LARGE_BYTES) or {}
