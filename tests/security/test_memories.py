@@ -105,10 +105,10 @@ def test_a_damaged_file_of_an_array_is_told_with_what_to_do(name, tmp_path):
         arrays.open_arrays(tmp_path)
 
 
-@pytest.mark.parametrize("said", [b"\0", b"[" * 100_000, b"\xff\xfe", b"half"])
+@pytest.mark.parametrize("said", [b"\0", b"[" * 100_000, b"\xff\xfe", b"half", b"5"])
 def test_damaged_specs_of_an_array_are_told(said, tmp_path):
     (tmp_path / "specs.jsonl").write_bytes(said + b"\n")
-    for read in (arrays.all_told, lambda folder: arrays.told_to(folder, 0)):
+    for read in (arrays.all_told, lambda folder: arrays.specs_of(folder, 0)):
         with pytest.raises(BadData, match=r"specs\.jsonl: found what winsweep does not write there"):
             read(tmp_path)
 

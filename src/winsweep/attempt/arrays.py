@@ -85,18 +85,13 @@ def _damaged(path: Path) -> BadData:
 
 
 def specs_of(folder: Path, index: int) -> list[Spec]:
-    """What task `index` makes, in order."""
-    return parse(_line(folder, index))
+    """What task `index` makes, in order; BadData where that is damaged."""
+    return [specs.restore(raw) for raw in told_to(folder, index)]
 
 
 def told_to(folder: Path, index: int) -> list[dict]:
     """The same as it lies there, which anybody may have edited."""
     return _told(folder, _line(folder, index))
-
-
-def parse(line: str) -> list[Spec]:
-    """A line of specs.jsonl: one task."""
-    return [specs.restore(raw) for raw in json.loads(line)]
 
 
 def all_told(folder: Path) -> list[list[dict]]:
@@ -107,9 +102,12 @@ def all_told(folder: Path) -> list[list[dict]]:
 
 def _told(folder: Path, line: str | bytes) -> list[dict]:
     try:
-        return json.loads(line)
+        found = json.loads(line)
     except (ValueError, RecursionError):
-        raise _damaged(folder / "specs.jsonl") from None
+        found = None
+    if not isinstance(found, list):
+        raise _damaged(folder / "specs.jsonl")
+    return found
 
 
 def _line(folder: Path, index: int) -> str:
