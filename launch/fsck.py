@@ -21,7 +21,7 @@ from winsweep import command_end, paths, screen
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.fsck import whole
-from winsweep.fsck.finding import KINDS
+from winsweep.fsck.finding import KINDS, readable
 from winsweep.fsck.whole import Checked
 from winsweep.store.store import Store
 
@@ -61,6 +61,12 @@ def main() -> int:
         return 130
     except BrokenPipeError:
         return screen.nobody_reads()
+    except PermissionError as e:
+        at = Path(os.fsdecode(e.filename or a.store))
+        print(
+            f"error: {screen.printable(str(at))}: cannot be read (Permission denied); {readable(at)}", file=sys.stderr
+        )
+        return 2
     except OSError as e:
         print(f"error: {e}; the store could not be read to its end", file=sys.stderr)
         return 2

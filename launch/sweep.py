@@ -16,7 +16,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import arguments, command_end, command_names, inspection, layout, ownership, paths, prefetch, results, screen
+from winsweep import (
+    arguments,
+    command_end,
+    command_names,
+    inspection,
+    layout,
+    ownership,
+    paths,
+    prefetch,
+    results,
+    screen,
+)
 from winsweep.check import dry, left_out, room
 from winsweep.check.auto_placement import Machines
 from winsweep.check.room import GpuGb

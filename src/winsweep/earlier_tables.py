@@ -7,7 +7,7 @@ from typing import Any
 
 from winsweep import results
 from winsweep.results import path_of
-from winsweep.store import links
+from winsweep.store import links, small_files
 from winsweep.store.manifest import write_atomic
 from winsweep.workspace import Workspace
 
@@ -59,8 +59,8 @@ def _path(workspace: Workspace) -> Path:
 
 def _known(workspace: Workspace) -> list[dict[str, Any]]:
     try:
-        found = json.loads(_path(workspace).read_bytes())
-    except (OSError, ValueError):
+        found = json.loads(small_files.content(_path(workspace), small_files.LARGE_BYTES) or b"")
+    except (OSError, ValueError, RecursionError):
         return []
     plans = [plan for plan in found if isinstance(plan, dict)] if isinstance(found, list) else []
     return [p for p in plans if all(isinstance(p.get(name), list) for name in ("seeds", "arms", "instructions"))]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from winsweep.artifact import Artifact, closure
 from winsweep.errors import BadData, WinsweepError
+from winsweep.store import small_files
 from winsweep.store.manifest import write_atomic
 from winsweep.workspace import Workspace
 
@@ -160,7 +161,5 @@ def _table(path: Path) -> int:
 
 
 def _known(cache: Path) -> dict[str, int]:
-    try:
-        return json.loads(cache.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
+    known = small_files.mapping(cache, small_files.LARGE_BYTES) or {}
+    return {name: num for name, num in known.items() if small_files.is_count(num)}

@@ -13,6 +13,7 @@ from winsweep.artifact import Artifact, closure
 from winsweep.attempt.history import failures
 from winsweep.errors import BadStudy, NotFound
 from winsweep.plan import state_of
+from winsweep.store import small_files
 from winsweep.store.store import RECORD
 from winsweep.training_log import Steps
 from winsweep.workspace import Workspace, chain
@@ -54,8 +55,9 @@ def early(root: Path, key: str) -> list[Path]:
     """What tasks of `key` printed before their attempt had a log (Python was not found, say), less empty files."""
     found = []
     for path in (root / ".work" / "arrays").glob("*/map.json"):
-        for index, keys in enumerate(json.loads(path.read_bytes())["keys"]):
-            if key in keys:
+        told = (small_files.mapping(path, small_files.LARGE_BYTES) or {}).get("keys")
+        for index, keys in enumerate(told if isinstance(told, list) else ()):
+            if isinstance(keys, list) and key in keys:
                 found += [p for p in path.parent.glob(f"*_{index}_*_log.out") if p.stat().st_size]
     return found
 
@@ -183,7 +185,7 @@ def end(workspace: Workspace, own: Sequence[Artifact], ends: Sequence[Artifact])
 
 def new_text(path: Path, seen: dict[Path, int], last: bool = False) -> str:
     """The whole lines that were added to `path` since `seen`, which is moved on; with `last` an unfinished line too."""
-    with open(path, "rb") as f:
+    with open(path, "rb", opener=small_files.door) as f:
         f.seek(seen.get(path, 0))
         data = f.read(CHUNK)
     if not last and len(data) < CHUNK:

@@ -21,6 +21,7 @@ from winsweep import layout
 from winsweep.errors import NotOwn
 from winsweep.paths import unlinked_opener
 
+MOST_BYTES = 1 << 30
 NOBODY = 65534  # stands for every owner that a container, or a network disk, does not know
 
 
@@ -45,8 +46,10 @@ def opened(path: Path, why: str) -> Iterator[BufferedReader]:
 
 
 def read_own(path: Path, why: str) -> bytes:
-    """The bytes of such a file."""
+    """The bytes of such a file; NotOwn, too, for one that is larger than any of ours."""
     with opened(path, why) as file:
+        if (size := os.fstat(file.fileno()).st_size) > MOST_BYTES:
+            raise NotOwn(f"{path}: found {size:,} bytes; legal are {MOST_BYTES:,}; {why}; remove it")
         return file.read()
 
 

@@ -10,6 +10,7 @@ from winsweep import earlier_tables, judge_card, results, screen
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
 from winsweep.quoting import quoted
+from winsweep.store import small_files
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import RECORD
 from winsweep.study import jury
@@ -52,7 +53,7 @@ def undecided(workspace: Workspace) -> list[str]:
         return []
     told = []
     path = results.path_of(workspace).with_suffix(".differences.csv")
-    with contextlib.suppress(OSError, ValueError, KeyError, csv.Error), open(path, encoding="utf-8", newline="") as f:
+    with contextlib.suppress(OSError, ValueError, KeyError, csv.Error), small_files.lines(path) as f:
         rows = [r for r in csv.DictReader(f) if r["against"] == "parity" and float(r["p_holm"]) >= LEVEL]
         told = [f"{row['model']}.{row['arm']} ({_needed(row)})" for row in rows]
     return [f"not told from 50: {screen.few(told)}; at differences as large as those that were seen"] if told else []
@@ -171,8 +172,9 @@ def _known(workspace: Workspace, published: Mapping[str, Path]) -> dict[str, dic
     """
     memory, told = workspace.store.root / ".cache" / "shares.json", _of_table(workspace)
     try:
-        before = json.loads(memory.read_bytes())
-    except (OSError, ValueError):
+        found = small_files.mapping(memory, small_files.LARGE_BYTES) or {}
+        before = {digest: of for digest, of in found.items() if _are_shares(of)}
+    except OSError:
         before = {}
     known = {**before, **told}
     missing = [a for a in workspace.judged.values() if a.key in published and a.digest not in known]
@@ -184,10 +186,14 @@ def _known(workspace: Workspace, published: Mapping[str, Path]) -> dict[str, dic
     return known | read
 
 
+def _are_shares(of: object) -> bool:
+    return isinstance(of, dict) and all(isinstance(of.get(name, 0), (int, float)) for name in WORDS)
+
+
 def _of_table(workspace: Workspace) -> dict[str, dict[str, float]]:
     """The shares by the digest of the comparison, of the study's last table: one file instead of thousands."""
     try:
-        with open(workspace.store.root / "results" / f"{workspace.study.name}.csv", encoding="utf-8", newline="") as f:
+        with small_files.lines(results.path_of(workspace)) as f:
             return {
                 row["judge_key"]: {name: float(row[name] or 0) for name in WORDS}
                 for row in csv.DictReader(f)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from winsweep import arm_ranking
 from winsweep.attempt.history import failures
-from winsweep.store import links
+from winsweep.store import links, small_files
 from winsweep.store.manifest import write_atomic
 from winsweep.store.provenance import commit_text, record_of
 from winsweep.store.store import Store
@@ -58,7 +58,7 @@ def is_current(workspace: Workspace, labels: Collection[str]) -> bool:
     """Whether the study's table is there and is that of exactly these cells, as they are asked for now."""
     made = workspace.store.published().get(workspace.table(set(labels)).key) if labels and workspace.has_table else None
     try:
-        return made is not None and path_of(workspace).read_bytes() == (made / TABLE).read_bytes()
+        return made is not None and _bytes(path_of(workspace)) == (made / TABLE).read_bytes()
     except FileNotFoundError:
         return False
 
@@ -123,7 +123,7 @@ def publish_ranking(workspace: Workspace) -> None:
     """
     target = path_of(workspace).with_suffix(f".{RANKING}")
     made = arm_ranking.key(workspace)
-    if made and made not in (target.read_text(encoding="utf-8") if target.exists() else ""):
+    if made and made not in (_bytes(target) or b"").decode("utf-8", "replace"):
         rows = arm_ranking.rows(workspace)
         if rows:
             write_if_new(csv_bytes(rows), target)
@@ -199,8 +199,13 @@ def copy_if_new(source: Path, target: Path) -> None:
     write_if_new(source.read_bytes(), target)
 
 
+def _bytes(path: Path) -> bytes | None:
+    """What stands in a file of results/; None where there is none."""
+    return small_files.content(path, small_files.TABLE_BYTES)
+
+
 def write_if_new(data: bytes, target: Path) -> None:
     links.refuse(links.refuse(target.parent) / target.name)
-    if not target.exists() or target.read_bytes() != data:
+    if _bytes(target) != data:
         target.parent.mkdir(exist_ok=True)
         write_atomic(target, data)

@@ -2,15 +2,18 @@
 train` wrote.
 """
 
+import contextlib
 import csv
-import json
+import io
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from winsweep.artifact import closure
 from winsweep.attempt.arrays import open_arrays, specs_of
 from winsweep.errors import WinsweepError
 from winsweep.results import TABLE
+from winsweep.store import small_files
 from winsweep.store.lookup import Published
 from winsweep.store.provenance import record_of
 from winsweep.workspace import Workspace, open_workspace
@@ -50,7 +53,8 @@ def _tables(root: Path, published: Published) -> Iterator[tuple[str, str]]:
         same = [
             key
             for key, path in made.items()
-            if (path / TABLE).is_file() and (path / TABLE).read_bytes() == file.read_bytes()
+            if (path / TABLE).is_file()
+            and (path / TABLE).read_bytes() == small_files.content(file, small_files.TABLE_BYTES)
         ]
         yield from ((name, key) for key in same or sorted(made, key=lambda key: made[key].stat().st_mtime)[-1:])
         yield from ((name.partition(".")[0], key) for key in _named(file))
@@ -58,15 +62,16 @@ def _tables(root: Path, published: Published) -> Iterator[tuple[str, str]]:
         copies = [
             key
             for key, path in drifts.items()
-            if (path / "drift.json").is_file() and (path / "drift.json").read_bytes() == file.read_bytes()
+            if (path / "drift.json").is_file() and (path / "drift.json").read_bytes() == small_files.content(file)
         ]
         yield from ((file.name.partition(".")[0], key) for key in copies)
 
 
 def _named(file: Path) -> Iterator[str]:
     """Keys that the rows of a table name (finetune_key and its like), also where its aggregate is gone."""
-    with open(file, encoding="utf-8", newline="", errors="replace") as f:
-        for row in csv.DictReader(f):
+    said = (small_files.content(file, small_files.TABLE_BYTES) or b"").decode("utf-8", "replace")
+    with contextlib.suppress(csv.Error):
+        for row in csv.DictReader(io.StringIO(said, newline="")):
             yield from (
                 f"{column[:-4]}/{value}"
                 for column, value in row.items()
@@ -91,9 +96,9 @@ def _under_way(workspace: Workspace, left: Collection[str]) -> dict[Path, list[s
     store = workspace.store
     found: dict[Path, list[str]] = {}
     specs = [
-        json.loads((store.work(key) / "spec.json").read_bytes())
+        told
         for key in sorted(left)
-        if (store.work(key) / "spec.json").is_file() and store.holder(key, workspace.alive(key)) is not None
+        if (told := _spec(store.work(key))) and store.holder(key, workspace.alive(key)) is not None
     ]
     specs += [
         vars(spec)
@@ -106,6 +111,13 @@ def _under_way(workspace: Workspace, left: Collection[str]) -> dict[Path, list[s
             [f"{told['stage']}/{told['digest']}", *told["inputs"].values()]
         )
     return found
+
+
+def _spec(work: Path) -> dict[str, Any]:
+    """What an attempt was told, of which only this is asked here; nothing where it is no spec."""
+    told = small_files.mapping(work / "spec.json", small_files.LARGE_BYTES) or {}
+    texts = all(isinstance(told.get(name), str) and told[name].isprintable() for name in ("study", "stage", "digest"))
+    return told if texts and isinstance(told.get("inputs"), dict) else {}
 
 
 def _asked(study: Path, root: Path) -> list[str]:

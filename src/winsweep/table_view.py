@@ -9,6 +9,7 @@ from pathlib import Path
 from winsweep import screen
 from winsweep.stats.columns import LITTLE, varying
 from winsweep.stats.control import FIGURES, Figure, changes, control_of
+from winsweep.store import small_files
 
 MOST_ROWS = 40
 INTERVAL = "95 % interval"
@@ -23,7 +24,7 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
     Of many rows those of single seeds are left out where their mean is there.
     """
     columns = columns or screen.width()
-    with open(path, encoding="utf-8", newline="") as f:
+    with small_files.lines(path) as f:
         rows = [{k: screen.printable(v) for k, v in row.items() if k} for row in csv.DictReader(f)]
     shown = _rows(rows)
     found = [(head, [of(row) for row in shown]) for head, of in _columns(rows)]

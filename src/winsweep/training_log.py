@@ -4,6 +4,7 @@ one was, and how they are told.
 
 import itertools
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep.artifact import Artifact
+from winsweep.store import small_files
 from winsweep.store.store import Store
 
 NAME = "log.jsonl"
@@ -55,35 +57,33 @@ def rows(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a log as they were written, up to the first that is none; none where it is gone."""
     found: list[dict[str, Any]] = []
     try:
-        with open(path, "rb") as file:
-            for line in file:
+        with open(path, "rb", opener=small_files.door) as file:
+            for line in iter(lambda: file.readline(MOST_BYTES), b""):
                 row = json.loads(line) if line.endswith(b"\n") else None
                 if not isinstance(row, dict):
                     break
                 found.append(row)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         pass
     return found
 
 
 def num_steps(store: Store, key: str) -> int | None:
     """Steps of the whole run, as the attempt that runs says; None where none has said."""
-    try:
-        return int(json.loads((store.work(key) / "progress.json").read_bytes())["total"])
-    except (FileNotFoundError, ValueError, LookupError, TypeError):
-        return None
+    total = (small_files.mapping(store.work(key) / "progress.json") or {}).get("total")
+    return total if small_files.is_count(total) else None
 
 
 def read_on(path: Path, before: Steps) -> Steps:
     """What stood in `before` and what was written since; all of it anew where the file is another one."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=small_files.door) as file:
             stat = os.fstat(file.fileno())
             same = before.file == stat.st_ino and stat.st_size >= before.end
             begin = max(before.end if same else 0, stat.st_size - MOST_BYTES)
             file.seek(begin)
             data = file.read(MOST_BYTES)
-    except FileNotFoundError:
+    except OSError:  # gone, or no file
         return before
     whole = data[: data.rfind(b"\n") + 1]
     found = tuple(step for line in whole.splitlines() if (step := parse(line)))
@@ -95,7 +95,7 @@ def parse(line: bytes) -> Step | None:
     try:
         row = json.loads(line)
         return Step(int(row["step"]), *(_number(row, name) for name in ("loss", "lr", "tokens_per_s", "eval_loss")))
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
         return None
 
 
@@ -135,7 +135,9 @@ def thinned(losses: Sequence[float], num: int) -> list[float]:
 
 
 def sparkline(losses: Sequence[float], num: int) -> str:
-    """The losses one after the other in at most `num` signs, the highest at the top."""
+    """The losses one after the other in at most `num` signs, the highest at the top; a gap for what is no number."""
     shown = thinned(losses, num) if num > 0 else []
-    low, high = min(shown, default=0.0), max(shown, default=0.0)
-    return "".join(BARS[round((x - low) / ((high - low) or 1.0) * (len(BARS) - 1))] for x in shown)
+    finite = [x for x in shown if math.isfinite(x)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    top = len(BARS) - 1
+    return "".join(BARS[round((x - low) / ((high - low) or 1.0) * top)] if math.isfinite(x) else " " for x in shown)

@@ -120,3 +120,9 @@ def test_a_node_is_left_out_after_two_deaths_within_a_day():
 def test_only_a_few_nodes_are_ever_left_out():
     died = [End("node", "", 0, f"n{i:02d}", 0.0) for i in range(20) for _ in range(2)]
     assert len(bad_nodes(died, now=1.0)) == MAX_EXCLUDED
+
+
+def test_what_was_before_a_result_was_made_says_nothing_of_making_it_again():
+    assert failed(ends(("application", 0), ("done", 5))) is None
+    assert failed(ends(("killed", 0), ("killed", 0), ("done", 5), ("killed", 0))) is None
+    assert failed(ends(("done", 5), ("application", 0))) == "application: why"

@@ -9,7 +9,7 @@ import pytest
 
 from winsweep import layout
 from winsweep.artifact import Artifact, Late
-from winsweep.attempt import arrays, by_hand
+from winsweep.attempt import by_hand
 from winsweep.attempt import spec as specs
 from winsweep.errors import BadData, LinkInStore
 from winsweep.placement import Placement
@@ -78,7 +78,7 @@ def test_what_was_edited_or_climbs_is_refused(changed, tmp_path):
     with pytest.raises(BadData, match=r"spec.json: "):
         specs.read(written(tmp_path, **changed))
     with pytest.raises(BadData):
-        arrays.parse(json.dumps([json.loads(written(tmp_path, **changed).read_text())]))
+        specs.restore(json.loads(written(tmp_path, **changed).read_text()))
 
 
 @pytest.mark.parametrize("text", BROKEN, ids=lambda t: t[:20])

@@ -192,3 +192,10 @@ def test_a_study_of_which_nothing_is_known_has_a_table_without_rows(tmp_path: Pa
     empty = contents([]) | {"analyses": {"drift": []}, "curves": []}
     empty["categories"], empty["lengths"] = {"names": [], "rates": [], "left_out": 0}, {"ranges": [], "rates": []}
     assert figures.plots(empty) == [] and figures.write(json.loads(json.dumps(empty)), tmp_path / "f") == []
+
+
+def test_a_study_whose_reference_alone_is_judged_has_no_figures_of_groups(tmp_path: Path) -> None:
+    alone = contents([arm(0, "m", "ins", 50.0, is_reference=True)])
+    assert alone["categories"]["rates"] and alone["lengths"]["rates"]
+    assert figures.write(alone, tmp_path) == []
+    assert not list(tmp_path.glob("categories*")) and not list(tmp_path.glob("lengths*"))

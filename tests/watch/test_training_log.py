@@ -1,6 +1,7 @@
 """The log of a finetune is read on from where one was; what is no step in it is passed over."""
 
 import json
+import math
 
 import pytest
 
@@ -57,6 +58,7 @@ def test_a_step_is_told_with_its_numbers_and_the_last_held_out_loss():
 def test_a_sparkline_has_the_highest_at_the_top():
     assert training_log.sparkline([3.0, 2.0, 1.0], 10) == "█▅▁"
     assert training_log.sparkline([4.0] * 5, 3) == "▁▁▁" and training_log.sparkline([], 3) == ""
+    assert training_log.sparkline([3.0, math.nan, 1.0, math.inf], 10) == "█ ▁ "  # of a run that diverged
     assert len(training_log.sparkline([float(n) for n in range(1000)], 40)) == 40
     assert training_log.thinned([1.0, 3.0, 5.0, 7.0], 2) == [2.0, 6.0]
 

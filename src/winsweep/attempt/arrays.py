@@ -14,7 +14,7 @@ from types import MappingProxyType
 from winsweep import ownership
 from winsweep.attempt import spec as specs
 from winsweep.attempt.spec import Spec
-from winsweep.errors import NotOwn
+from winsweep.errors import BadData, NotOwn
 from winsweep.store import disk, folders, links
 from winsweep.store.manifest import write_atomic
 
@@ -65,34 +65,54 @@ def tell(path: Path, told: Mapping[str, object]) -> None:
 
 
 def heard(path: Path) -> dict:
-    """What a file in an array's folder says; NotOwn where another user could have written it."""
-    return json.loads(ownership.read_own(path, WHY))
+    """What a file in an array's folder says; NotOwn where another user could have written it, BadData where it is none
+    of ours.
+    """
+    try:
+        found = json.loads(ownership.read_own(path, WHY))
+    except (ValueError, RecursionError):
+        raise _damaged(path) from None
+    if not isinstance(found, dict):
+        raise _damaged(path)
+    return found
+
+
+def _damaged(path: Path) -> BadData:
+    return BadData(
+        f"{path}: found what winsweep does not write there; once squeue shows no job named "
+        f"{PREFIX}.*.{path.parent.name}, remove {path.parent}"
+    )
 
 
 def specs_of(folder: Path, index: int) -> list[Spec]:
-    """What task `index` makes, in order."""
-    return parse(_line(folder, index))
+    """What task `index` makes, in order; BadData where that is damaged."""
+    return [specs.restore(raw) for raw in told_to(folder, index)]
 
 
 def told_to(folder: Path, index: int) -> list[dict]:
     """The same as it lies there, which anybody may have edited."""
-    return json.loads(_line(folder, index))
-
-
-def parse(line: str) -> list[Spec]:
-    """A line of specs.jsonl: one task."""
-    return [specs.restore(raw) for raw in json.loads(line)]
+    return _told(folder, _line(folder, index))
 
 
 def all_told(folder: Path) -> list[list[dict]]:
     """The same of all tasks."""
     with ownership.opened(folder / "specs.jsonl", WHY) as lines:
-        return [json.loads(line) for line in lines]
+        return [_told(folder, line) for line in lines]
+
+
+def _told(folder: Path, line: str | bytes) -> list[dict]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        raise _damaged(folder / "specs.jsonl")
+    return found
 
 
 def _line(folder: Path, index: int) -> str:
     with ownership.opened(folder / "specs.jsonl", WHY) as lines:
-        return next(islice(lines, index, None)).decode()
+        return next(islice(lines, index, None)).decode(errors="replace")
 
 
 def know(folder: Path, job: str) -> None:
@@ -122,10 +142,13 @@ def _read(folder: Path) -> Submitted | None:
     except (FileNotFoundError, NotOwn):  # SLURM refused it, and another launcher has just taken it back
         return None
     try:
-        job = heard(folder / "job.json")["job"]
-    except (FileNotFoundError, NotOwn):  # it is found in the queue by its name
+        job = heard(folder / "job.json").get("job")
+    except (FileNotFoundError, NotOwn, BadData):  # it is found in the queue by its name
         job = None
-    return Submitted(folder, tuple(map(tuple, told["keys"])), job, told["at"])
+    try:
+        return Submitted(folder, tuple(map(tuple, told["keys"])), job, float(told["at"]))
+    except (LookupError, TypeError, ValueError):
+        raise _damaged(folder / "map.json") from None
 
 
 def failure(folder: Path, index: int) -> str | None:

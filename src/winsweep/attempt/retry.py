@@ -102,8 +102,9 @@ def failed(ends: Sequence[End]) -> str | None:
 
 
 def against(ends: Sequence[End]) -> list[End]:
-    """The ends that say something against another attempt."""
-    return [e for e in ends if e.kind not in HARMLESS and not e.is_resolved]
+    """The ends that say something against another attempt: none from before one that made it."""
+    made = max((n for n, e in enumerate(ends) if e.kind in ("done", "already")), default=-1)
+    return [e for e in ends[made + 1 :] if e.kind not in HARMLESS and not e.is_resolved]
 
 
 def stalls(ends: Sequence[End]) -> int:

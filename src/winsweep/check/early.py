@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from winsweep import layout
 from winsweep.artifact import Artifact
@@ -17,6 +18,7 @@ from winsweep.check import environment
 from winsweep.check.finding import Finding
 from winsweep.judge import asked, prices
 from winsweep.plan import Item
+from winsweep.store import small_files
 from winsweep.store.manifest import write_atomic
 from winsweep.study import jury
 from winsweep.study.cell import HubModel, Judge, judge_of
@@ -169,10 +171,17 @@ def _published(workspace: Workspace, checks: Sequence[Artifact]) -> dict[str, di
 def _told(path: Path) -> dict:
     """What a check found; nothing where the file is not what a check writes."""
     try:
-        told = json.loads(path.read_bytes())
-        return told if [Finding(**f) for f in told["findings"]] and isinstance(told["facts"], dict) else {}
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        told = small_files.mapping(path, small_files.LARGE_BYTES)
+    except OSError:
         return {}
+    return told if told and _is_told(told) and told["findings"] else {}
+
+
+def _is_told(told: Any) -> bool:
+    try:
+        return all(isinstance(Finding(**f), Finding) for f in told["findings"]) and isinstance(told["facts"], dict)
+    except (LookupError, TypeError):
+        return False
 
 
 def _at_hand(workspace: Workspace, check: Artifact) -> str | None:
@@ -193,11 +202,8 @@ def _memory(workspace: Workspace) -> Path:
 
 
 def _remembered(workspace: Workspace) -> dict[str, dict]:
-    try:
-        known = json.loads(_memory(workspace).read_bytes())
-    except (FileNotFoundError, ValueError, RecursionError):
-        return {}
-    return known if isinstance(known, dict) else {}
+    known = small_files.mapping(_memory(workspace), small_files.LARGE_BYTES) or {}
+    return {key: told for key, told in known.items() if _is_told(told)}
 
 
 def _look(asked: dict[str, dict]) -> dict[str, dict]:

@@ -12,6 +12,7 @@ from winsweep.artifact import Artifact
 from winsweep.costs import durations
 from winsweep.costs.durations import Pace
 from winsweep.plan import Item
+from winsweep.store import small_files
 from winsweep.store.store import RECORD
 from winsweep.workspace import Workspace
 
@@ -86,11 +87,11 @@ def end(
 
 def share_done(workspace: Workspace, key: str) -> tuple[float, float]:
     """How far a running attempt says that it is, as a fraction, and for how many seconds it has been counting."""
-    try:
-        told = json.loads((workspace.store.work(key) / "progress.json").read_bytes())
-    except (FileNotFoundError, ValueError):
+    told = small_files.mapping(workspace.store.work(key) / "progress.json") or {}
+    done, total, begun, now = told.get("done"), told.get("total"), told.get("begun", time.time()), time.time()
+    if not (small_files.is_count(done) and small_files.is_count(total) and small_files.is_time(begun)):
         return 0.0, 0.0
-    return told["done"] / max(1, told["total"]), max(0.0, time.time() - told.get("begun", time.time()))
+    return min(1.0, int(done or 0) / max(1, int(total or 0))), max(0.0, now - float(begun))
 
 
 def _left(records: Records, a: Artifact, rates: Mapping[str, float], share: float, running_s: float) -> float | None:

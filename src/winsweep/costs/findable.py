@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from winsweep.costs import forecast
 from winsweep.results import path_of
+from winsweep.store import small_files
 from winsweep.study.cell import Cell
 from winsweep.workspace import Workspace
 
@@ -74,11 +75,9 @@ def _seen(path: Path) -> "Noise | None":
     from winsweep.stats.power import noise_of
 
     try:
-        if path.stat().st_size > LARGEST:
-            return None
-        cells = json.loads(path.read_bytes())["cells"]
+        cells = json.loads(small_files.content(path, LARGEST) or b"")["cells"]
         return noise_of(_arms(cells), f"what moved the wins in this study's last table, {path.name}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -12,10 +12,11 @@ from typing import Any
 from winsweep import keys
 from winsweep.attempt import history, spec
 from winsweep.errors import LinkInStore
-from winsweep.fsck.finding import Finding, cut, remove, run
+from winsweep.fsck.finding import Finding, cut, readable, remove, run, what
 from winsweep.paths import unlinked_opener
 from winsweep.store import liveness
 from winsweep.store.claim import number_in
+from winsweep.store.lookup import is_folder
 from winsweep.store.store import RECORD, Store
 
 OWNER = re.compile(r"[^@\s/]+@\d+@\d+\.\d+@[^@\s/]+")
@@ -39,8 +40,24 @@ def findings(store: Store, key: str, published: Path | None) -> list[Finding]:
     """Everything that is wrong with what the store knows of the attempts at `key`; nothing where one is at work, as
     files come and go then.
     """
+    if odd := _odd(store, key):
+        return odd
     found = list(_findings(store, key, published))
     return list(_findings(store, key, published)) if found else []  # another look: an attempt may have ended meanwhile
+
+
+def _odd(store: Store, key: str) -> list[Finding]:
+    """What lies where an attempt's folders do and is none, or is one that this user may not read."""
+    work = store.work(key)
+    found = []
+    for path in (work, work / "claims", work / "ends"):
+        if not os.path.lexists(path):
+            continue
+        if not is_folder(path):
+            found.append(_damaged(store, key, path, f"is {what(path)}, and no folder", remove(path)))
+        elif not os.access(path, os.R_OK | os.X_OK):
+            return [_damaged(store, key, path, "cannot be read (Permission denied)", readable(path))]
+    return found
 
 
 def _findings(store: Store, key: str, published: Path | None) -> Iterator[Finding]:

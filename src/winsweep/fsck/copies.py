@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from winsweep.fsck.finding import Finding, run
+from winsweep.fsck.finding import Finding, remove, run, what
 from winsweep.results import TABLE
 from winsweep.store import manifest
 
@@ -22,7 +22,12 @@ def findings(root: Path, published: Mapping[str, Path], studies: Mapping[str, st
         name = _source(path.name, made)
         if path.is_symlink():
             yield Finding("damaged", f"results/{path.name}", "is a link", f"rm {shlex.quote(str(path))}")
-        elif name and path.is_file() and not _is_copy(path, made[name]):
+        elif name and not (path.is_file() and os.access(path, os.R_OK)):
+            found = "cannot be read (Permission denied)" if path.is_file() else f"is {what(path)}, and no table"
+            study = studies.get(name[0], "")
+            act = f"{remove(path)} && {run(root, study)}    # writes it again"
+            yield Finding("damaged", f"results/{path.name}", found, act, study=study)
+        elif name and not _is_copy(path, made[name]):
             found = "is unlike every table of the store that it could be a copy of"
             act = f"{run(root, studies.get(name[0], ''))}    # writes it again"
             yield Finding("damaged", f"results/{path.name}", found, act, study=studies.get(name[0], ""))

@@ -49,6 +49,27 @@ def remove(*paths: Path) -> str:
     return f"rm {'-r ' if is_deep else ''}{' '.join(shlex.quote(str(path)) for path in paths)}"
 
 
+def what(path: Path) -> str:
+    """What lies there, in a word, where it should be something else."""
+    if path.is_symlink():
+        return "a link"
+    return "a folder" if path.is_dir() else "a file" if path.is_file() else "a pipe or a device"
+
+
+def readable(path: Path) -> str:
+    """What to type for what this user may not read; its owner has to, where that is another."""
+    if path.lstat().st_uid == os.geteuid():
+        return f"chmod -R u+rwX {shlex.quote(str(path))}"
+    return f"its owner ({screen.printable(_owner(path))}) types: chmod -R g+rX {shlex.quote(str(path))}"
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:
+        return f"user {path.lstat().st_uid}"
+
+
 def remake(root: Path, name: str, study: str) -> str:
     """The command that makes the published artifact `name` again, with all that was made from it."""
     return f"{remove(root / name)} && {run(root, study)}"

@@ -15,7 +15,7 @@ from typing import Any
 from winsweep import keys, screen
 from winsweep.command_names import command
 from winsweep.errors import BadData, LinkInStore
-from winsweep.fsck.finding import Finding, cut, remove
+from winsweep.fsck.finding import Finding, cut, remove, what
 from winsweep.judge import batch_records, ledger
 from winsweep.paths import unlinked_opener
 from winsweep.store import liveness
@@ -36,6 +36,8 @@ def findings(root: Path) -> Iterator[Finding]:
             yield from _of_judge(root, folder)
         elif folder.is_dir():
             yield _foreign(root, folder)
+        elif FOLDER.fullmatch(folder.name) and not folder.is_file():
+            yield _damaged(root, folder, f"is {what(folder)}, and no folder of a judge", remove(folder))
 
 
 def _of_judge(root: Path, folder: Path) -> Iterator[Finding]:
@@ -52,6 +54,8 @@ def _of_judge(root: Path, folder: Path) -> Iterator[Finding]:
     for path in _entries(folder):
         if path.is_symlink():
             yield _damaged(root, path, "is a link", f"rm {shlex.quote(str(path))}")
+        elif path.suffix == ".jsonl" and not path.is_file():
+            yield _damaged(root, path, f"is {what(path)}, and no file of judgements", remove(path))
         elif path.suffix == ".jsonl" and not path.name.startswith("."):
             yield from _of_file(root, path)
         elif path.name.startswith("card-") and path.suffix == ".json" and (why := _wrong_json(path)):

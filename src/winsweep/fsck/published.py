@@ -10,7 +10,7 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -41,6 +41,7 @@ class Looked:
     belongs: str = ""  # STAGE/LABEL-DIGEST, if its record says so and what it was asked for has that key
     large: tuple[tuple[str, dict], ...] = ()
     num_bytes: int = 0
+    denied: Path | None = None  # what this user may not read
 
 
 def in_threads(
@@ -73,11 +74,13 @@ def each(root: Path, paths: Iterator[Path], pool: ThreadPoolExecutor, most: int)
 def _finished(looked: Looked, path: Path, pool: ThreadPoolExecutor) -> Looked:
     """The same, its large files read."""
     wrong = [fault for fault in pool.map(partial(_file, path), looked.large) if fault]
-    return Looked((*looked.faults, *wrong), () if wrong else looked.strays, looked.belongs, (), looked.num_bytes)
+    return replace(looked, faults=(*looked.faults, *wrong), strays=() if wrong else looked.strays, large=())
 
 
 def _quick(root: Path, path: Path) -> Looked:
     """What is wrong with a directory but for its large files, which are named."""
+    if denied := _denied(path):
+        return Looked((f"{denied.relative_to(root).as_posix()} cannot be read (Permission denied)",), denied=denied)
     try:
         if not stat.S_ISREG(os.lstat(path / manifest.NAME).st_mode):
             return Looked((f"{manifest.NAME} is no file",))
@@ -142,6 +145,19 @@ def _walk(path: Path) -> tuple[list[str], dict[str, str], list[str]]:
         except OSError as e:
             faults.append(f"{folder.relative_to(path).as_posix()} cannot be listed ({e.strerror or e})")
     return sorted(files), dict(sorted(odd.items())), sorted(faults)
+
+
+def _denied(path: Path) -> Path | None:
+    """The first of a directory, and of what is in it, that this user may not read."""
+    if not os.access(path, os.R_OK | os.X_OK):
+        return path if path.is_dir() else None  # taken away meanwhile
+    with os.scandir(path) as entries:
+        inside = sorted((e for e in entries if not e.is_symlink()), key=lambda e: e.name)
+    for entry in inside:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if found := _denied(Path(entry.path)) if is_folder else not os.access(entry.path, os.R_OK):
+            return found if isinstance(found, Path) else Path(entry.path) if os.path.lexists(entry.path) else None
+    return None
 
 
 def _record(root: Path, path: Path) -> tuple[list[str], str]:

@@ -1,6 +1,7 @@
 """The check of a whole store: everything published, ledgers, attempts and copies, and what is merely left over."""
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -8,16 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from winsweep import keys
 from winsweep.command_names import command
 from winsweep.errors import Damaged
 from winsweep.fsck import attempts, copies, ledgers, published
-from winsweep.fsck.finding import Finding, aside, cut, remake, remove
+from winsweep.fsck.finding import Finding, aside, cut, readable, remake, remove, what
 from winsweep.fsck.published import NAME, Looked, worded
-from winsweep.store import damage, store_format
+from winsweep.store import damage, small_files, store_format
 from winsweep.store.folders import PRUNED
+from winsweep.store.lookup import is_folder
 from winsweep.store.store import FOLDERS, RECORD, Store
 
 STAGE = re.compile(r"[a-z][a-z0-9_]*")
+KEY = re.compile(rf"[0-9a-f]{{{keys.KEY_HEX}}}")
 SHA256 = re.compile("[0-9a-f]{64}")
 AHEAD = 4  # directories that are begun for each thread, and not yet told of
 Tell = Callable[[int, int, int], None]  # directories read so far, of how many, and their bytes
@@ -48,7 +52,7 @@ def check(store: Store, num_threads: int, tell: Tell = lambda *_: None) -> Check
         why = str(e).removeprefix(f"{store.root / store_format.NAME}: ")
         checked.findings.append(Finding("damaged", store_format.NAME, cut(why), _mark(store.root / store_format.NAME)))
     root, paths, odd = store.root, *_listed(store.root)
-    checked.findings += odd
+    checked.findings += [*odd, *_folders(store.root)]
     by_key = {f"{path.parent.name}/{path.name.rpartition('-')[2]}": path for path in paths}
     with ThreadPoolExecutor(num_threads) as pool:
         for path, looked in published.each(root, iter(paths), pool, AHEAD * num_threads):
@@ -92,11 +96,21 @@ def _listed(root: Path) -> tuple[list[Path], list[Finding]]:
     return paths, [one for one in odd if (root / one.place).exists() or (root / one.place).is_symlink()]
 
 
+def _folders(root: Path) -> Iterator[Finding]:
+    """What has the name of one of the store's own folders and is none: nothing can be read or written there."""
+    works = [p for p in sorted((root / ".work").glob("*")) if STAGE.fullmatch(p.name)]
+    works_of = [p for work in works if is_folder(work) for p in sorted(work.iterdir()) if KEY.fullmatch(p.name)]
+    for path in (*(root / name for name in FOLDERS), *works, *works_of):
+        if os.path.lexists(path) and not is_folder(path):
+            found, act = f"is {what(path)}, and no folder", f"{remove(path)}    # it is made again where it is needed"
+            yield Finding("damaged", path.relative_to(root).as_posix(), found, act)
+
+
 def _mark(path: Path) -> str:
     """The command that writes again of which format the store is."""
     line = f"echo {shlex.quote(json.dumps({'format': store_format.FORMAT}))} > {shlex.quote(str(path))}"
-    is_other = path.is_symlink() or path.is_dir()
-    return f"{remove(path)} && {line}" if is_other else line
+    is_file = path.is_file() and not path.is_symlink() and os.access(path, os.W_OK)
+    return line if is_file or not os.path.lexists(path) else f"{remove(path)} && {line}"
 
 
 def _is_ours(path: Path) -> bool:
@@ -106,6 +120,10 @@ def _is_ours(path: Path) -> bool:
 def _foreign(root: Path, path: Path) -> Finding:
     """What lies beside the stages and is none: a person's own, or a result whose name was lost."""
     found = _odd(root, path)
+    if not is_folder(path) and is_folder(root / ".work" / path.name):
+        said = "it is made again; put the folder itself back, if it lies elsewhere"
+        told = f"is {what(path)}, and no folder of results"
+        return replace(found, found=told, act=f"{remove(path)}    # {said}", artifact="", cell="")
     said = "nothing need be done: it is not winsweep's, and nothing reads it"
     return replace(found, kind="left over", act=said) if not found.artifact else found
 
@@ -114,14 +132,13 @@ def _odd(root: Path, path: Path) -> Finding:
     """What lies where only results do: one under a wrong name, by its record, or something else."""
     name = path.relative_to(root).as_posix()
     try:
-        belongs = str(json.loads((path / RECORD).read_bytes())["name"]) if not path.is_symlink() else ""
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        belongs = "" if path.is_symlink() else str((small_files.mapping(path / RECORD) or {}).get("name", ""))
+    except OSError:
         belongs = ""
     if belongs and STAGE.fullmatch(belongs.partition("/")[0]) and belongs.count("/") == 1:
         return _renamed(root, name, belongs)
-    what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "a file"
     act = f"mv -n {shlex.quote(str(path))} .    # or to any other place: only results lie here"
-    return Finding("damaged", name, f"is {what}, and no result", act)
+    return Finding("damaged", name, f"is {what(path)}, and no result", act)
 
 
 def _renamed(root: Path, name: str, belongs: str) -> Finding:
@@ -139,6 +156,9 @@ def _of_artifact(store: Store, path: Path, looked: Looked, by_key: Mapping[str, 
     root, name = store.root, path.relative_to(store.root).as_posix()
     if looked.belongs and looked.belongs != name and len(looked.faults) == 1:
         yield _renamed(root, name, looked.belongs)
+        return
+    if looked.denied:
+        yield Finding("damaged", name, cut(worded(looked.faults)), readable(looked.denied), name)
         return
     told = attempts.spec_of(store, f"{path.parent.name}/{path.name.rpartition('-')[2]}")
     study = str(told.get("study", ""))
@@ -173,7 +193,7 @@ def _caches(root: Path) -> Iterator[Finding]:
     """What of .cache is no cache; digests decide what studies ask for, so that each must be one."""
     for path in sorted((root / ".cache").glob("*.json")):
         try:
-            told = json.loads(path.read_bytes()) if not path.is_symlink() else None
+            told = json.loads(small_files.content(path, small_files.LARGE_BYTES) or b"")
         except (OSError, ValueError, RecursionError):
             told = None
         is_digests = path.name == "digests.json"

@@ -16,6 +16,7 @@ from pathlib import Path
 from winsweep import layout
 from winsweep.errors import BadData
 from winsweep.keys import digest
+from winsweep.store import small_files
 from winsweep.store.manifest import write_atomic
 from winsweep.study.rules import Grammar
 
@@ -49,8 +50,8 @@ def faults(grammars: Sequence[Grammar], cache: Path) -> list[str]:
 
 def _known(cache: Path) -> set[str]:
     try:
-        return set(json.loads(cache.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        return set(filter(str.isalnum, json.loads(small_files.content(cache) or b"[]")))
+    except (OSError, ValueError, TypeError, RecursionError):
         return set()
 
 

@@ -3,16 +3,16 @@
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winsweep import canvas
 from winsweep.errors import NotFound
 from winsweep.report import paper_tables, plot_forest, plot_matrix, plot_panels, plot_ratio
 from winsweep.report.contents import contents
-from winsweep.report.looks import Contents
+from winsweep.report.looks import Contents, compared
 from winsweep.report.plot_panels import Panels
 from winsweep.results import write_if_new
 from winsweep.workspace import Workspace
@@ -45,13 +45,18 @@ class Plot:
 
 def plots(found: Contents) -> list[Plot]:
     """Those for which there is something to show."""
+    arms = {arm["id"] for arm in compared(found)}  # the reference alone may be there so far
+
+    def has_rates(groups: Mapping[str, Any]) -> bool:
+        return any(rate["arm"] in arms for rate in groups["rates"])
+
     loss = any(v is not None for c in found["curves"] for v in c["loss"])
     shown = {
         "forest": bool(found["arms"]) and Plot("forest", plot_forest.height, plot_forest.draw),
         "differences": bool(found["differences"]) and Plot("differences", plot_matrix.height, plot_matrix.draw),
         "length_ratio": bool(plot_ratio.usable(found)) and Plot("length_ratio", plot_ratio.height, plot_ratio.draw),
-        "categories": bool(found["categories"]["names"]) and _panels("categories", plot_panels.categories),
-        "lengths": bool(found["lengths"]["ranges"]) and _panels("lengths", plot_panels.lengths),
+        "categories": has_rates(found["categories"]) and _panels("categories", plot_panels.categories),
+        "lengths": has_rates(found["lengths"]) and _panels("lengths", plot_panels.lengths),
         "loss": loss and _panels("loss", lambda found, width: plot_panels.curves(found, "loss", width)),
         "learning_rate": loss and _panels("learning_rate", lambda found, width: plot_panels.curves(found, "lr", width)),
         "drift": bool(found["analyses"]["drift"]) and _panels("drift", plot_panels.drift),

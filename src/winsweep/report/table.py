@@ -15,7 +15,7 @@ from winsweep.attempt.job import Job
 from winsweep.errors import MissingInput, WinsweepError
 from winsweep.placement import Placement
 from winsweep.results import TABLE, judged
-from winsweep.store import manifest
+from winsweep.store import manifest, small_files
 from winsweep.workspace import Workspace
 
 Row = dict[str, str]
@@ -92,5 +92,5 @@ def _worked_out(
 def _csv(path: Path) -> list[Row]:
     if not path.exists():
         return []
-    with open(path, encoding="utf-8", newline="") as f:
+    with small_files.lines(path) as f:
         return [{name: value or "" for name, value in row.items() if name} for row in csv.DictReader(f)]

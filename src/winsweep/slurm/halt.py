@@ -7,12 +7,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from winsweep import screen
 from winsweep.attempt import history
 from winsweep.attempt.endings import progress_of
 from winsweep.attempt.retry import GENERATIONS, ChainProgress, next_progress
 from winsweep.command_names import command
 from winsweep.slurm.chain import Array
-from winsweep.store import folders
+from winsweep.store import folders, small_files
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 from winsweep.workspace import Workspace
@@ -26,10 +27,8 @@ def note(store: Store, study: str, why: str) -> None:
 
 def reason(store: Store, study: str) -> str:
     """Why the chain of a study was halted, or ""."""
-    try:
-        return json.loads(_path(store, study).read_bytes())["why"]
-    except FileNotFoundError:
-        return ""
+    told = small_files.mapping(_path(store, study))
+    return "" if told is None else screen.printable(str(told.get("why") or "why cannot be read"))
 
 
 def clear(store: Store, study: str) -> None:

@@ -12,6 +12,7 @@ from winsweep.attempt.arrays import Submitted
 from winsweep.errors import ClusterDown
 from winsweep.slurm import queue
 from winsweep.slurm.queue import Task
+from winsweep.store import small_files
 from winsweep.store.manifest import write_atomic
 from winsweep.store.store import Store
 
@@ -116,7 +117,9 @@ def _note(root: Path, name: str) -> None:
 
 
 def _noted(root: Path, name: str) -> float:
+    """When, in seconds since 1970; 0 where nobody has noted it, or what is noted has not come yet."""
     try:
-        return float((root / ".work" / "arrays" / name).read_text())
-    except (FileNotFoundError, ValueError):
+        at = float(small_files.text(root / ".work" / "arrays" / name))
+    except ValueError:
         return 0.0
+    return at if 0 <= at <= time.time() else 0.0

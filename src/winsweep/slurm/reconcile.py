@@ -19,7 +19,7 @@ from winsweep.slurm import chain, halt, held, pending_finalizers, queue, watchdo
 from winsweep.slurm.chain import Array
 from winsweep.slurm.pending_finalizers import FINALIZER
 from winsweep.slurm.submission import Submission
-from winsweep.store import liveness
+from winsweep.store import liveness, small_files
 from winsweep.store.claim import Claim
 from winsweep.store.manifest import write_atomic
 from winsweep.workspace import Workspace, make_room
@@ -183,10 +183,10 @@ def max_tasks(workspace: Workspace, num: int) -> int:
     """How many tasks an array may have where `num` are wanted: SLURM is asked if its own default may be too few, or a
     refusal showed it too many.
     """
-    try:
-        return int((workspace.store.root / LIMIT).read_text())
-    except FileNotFoundError:
-        return queue.max_array_tasks() if num > DEFAULT_TASKS else DEFAULT_TASKS
+    noted = small_files.text(workspace.store.root / LIMIT)
+    if noted.isdecimal() and int(noted[:9]) > 0:
+        return int(noted[:9])
+    return queue.max_array_tasks() if num > DEFAULT_TASKS else DEFAULT_TASKS
 
 
 def judged_cells(workspace: Workspace, items: Sequence[Item]) -> set[str]:

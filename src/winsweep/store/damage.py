@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from winsweep.errors import Damaged, MissingInput
-from winsweep.store import links, manifest
+from winsweep.store import links, manifest, small_files
 from winsweep.store.store import Store
 
 PREFIX = "damaged-"
@@ -45,7 +45,7 @@ def known(store: Store) -> dict[str, Path]:
         with os.scandir(store.root / ".work") as there:
             aside = [e for e in there if e.name.startswith(PREFIX) and e.is_dir(follow_symlinks=False)]
             return {_key(e.name): Path(e.path) for e in aside}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
 
 
@@ -76,10 +76,10 @@ def drop(aside: Iterable[Path | None]) -> str:
 
 def found_in(aside: Path) -> str:
     """What was wrong with it."""
-    try:
-        return str(json.loads(aside.with_name(f"{aside.name}.json").read_bytes())["found"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return "its files differed from its manifest"
+    with contextlib.suppress(OSError):
+        if found := (small_files.mapping(aside.with_name(f"{aside.name}.json")) or {}).get("found"):
+            return str(found)
+    return "its files differed from its manifest"
 
 
 def _key(name: str) -> str:

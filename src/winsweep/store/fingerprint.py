@@ -2,14 +2,20 @@
 once.
 """
 
+import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-from winsweep.store import links, manifest
+from winsweep.errors import BadData
+from winsweep.store import links, manifest, small_files
+from winsweep.store.claim import make_folder
 from winsweep.store.indexes import refuse_outside
 from winsweep.study.cell import LocalFile
+
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Fingerprints:
@@ -17,21 +23,26 @@ class Fingerprints:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
-        try:
-            found = json.loads(cache.read_bytes())
-        except (FileNotFoundError, ValueError, RecursionError):
-            found = {}
-        self.known: dict[str, str] = found if isinstance(found, dict) else {}
+        found = small_files.mapping(cache, small_files.LARGE_BYTES) or {}
+        self.known: dict[str, str] = {at: said for at, said in found.items() if SHA256.fullmatch(str(said))}
         self._before = dict(self.known)
 
     def __call__(self, path: Path) -> LocalFile:
         return LocalFile(fingerprint(path, self._file))
 
     def save(self) -> None:
-        """Write down the digests that were worked out, if any were; OSError as of the disk."""
+        """Write down the digests that were worked out, if any were; OSError as of the disk, BadData where a folder has
+        the place.
+        """
         if self.known != self._before:
-            links.refuse(self.cache.parent).mkdir(exist_ok=True)
-            manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
+            with contextlib.suppress(PermissionError):  # a store that this user may only read
+                self._save()
+
+    def _save(self) -> None:
+        make_folder(links.refuse(self.cache.parent), is_deep=False)
+        if self.cache.is_dir():
+            raise BadData(f"{self.cache}: found a folder; legal is a file that winsweep makes; move it away")
+        manifest.write_atomic(self.cache, json.dumps(self.known, indent=1).encode())
 
     def _file(self, path: Path) -> str:
         stat = path.stat()

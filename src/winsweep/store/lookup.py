@@ -2,14 +2,13 @@
 look for each name in it, and else each name is looked for.
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import islice
 from pathlib import Path
 
-from winsweep.store import links
+from winsweep.store import links, small_files
 
 FOLDERS = (".work", ".cache", ".judged", "results", "studies")  # beside those of the stages
 LABEL = "label"  # a file of a work directory: what its result is called
@@ -134,13 +133,21 @@ class Published(Mapping[str, Path]):
 
 def labels(work: Path) -> Iterator[str]:
     """How a result may be called, from its work directory: anybody may have written there."""
-    for name, read in ((LABEL, str), ("spec.json", lambda text: str(json.loads(text)["label"]))):
+    for read in (_label, _told):
         try:
-            label = read((work / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            label = read(work)
+        except (OSError, ValueError):
             continue
         if label and "/" not in label and "\0" not in label and not label.startswith("."):
             yield label
+
+
+def _label(work: Path) -> str:
+    return (small_files.content(work / LABEL) or b"").decode()
+
+
+def _told(work: Path) -> str:
+    return str((small_files.mapping(work / "spec.json", small_files.LARGE_BYTES) or {}).get("label", ""))
 
 
 def untidy(root: Path) -> dict[str, list[str]]:

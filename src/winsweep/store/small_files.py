@@ -8,13 +8,15 @@ import math
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from winsweep.paths import unlinked_opener
 
 MOST_BYTES, PIECE = 1 << 20, 1 << 20
+LARGE_BYTES = 1 << 28  # of the largest such file: a spec, a map of an array, a memory of many files
 LONGEST = 1000  # characters of a line
 MOST_COUNT = 10**15
+TABLE_BYTES = 1 << 32
 LAST_S = 32503680000.0  # the year 3000
 # of a link, a device, a pipe, a folder, a file of another user's, or one below a file
 NONE = (errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENOTDIR)
@@ -41,9 +43,9 @@ def content(path: Path, most_bytes: int = MOST_BYTES) -> bytes | None:
         raise
 
 
-def mapping(path: Path) -> dict[str, Any] | None:
+def mapping(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any] | None:
     """The JSON object in a file; None where there is no file, {} where it is no such object."""
-    found = content(path)
+    found = content(path, most_bytes)
     if found is None:
         return None
     try:
@@ -51,6 +53,15 @@ def mapping(path: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
+
+
+def lines(path: Path) -> IO[str]:
+    """A table of results/ to be read: of a pipe nothing, and no link is followed. OSError as of open(), and for one of
+    more than TABLE_BYTES.
+    """
+    if path.stat().st_size > TABLE_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return open(path, encoding="utf-8", newline="", opener=door)
 
 
 def text(path: Path) -> str:

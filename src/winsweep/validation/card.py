@@ -9,7 +9,7 @@ from typing import Any
 from winsweep import keys
 from winsweep.judge import ledger
 from winsweep.stats import calibration
-from winsweep.store import folders, links
+from winsweep.store import folders, links, small_files
 from winsweep.store.manifest import write_atomic
 from winsweep.study import jury
 from winsweep.study.cell import Judge
@@ -39,7 +39,7 @@ def read(path: Path) -> object:
         return None
     if size > MOST_BYTES:
         raise ValueError(f"{size:,} bytes, more than {MOST_BYTES:,}")
-    return json.loads(path.read_bytes())
+    return json.loads(small_files.content(path, MOST_BYTES) or b"")
 
 
 def write(path: Path, card: Mapping[str, Any]) -> None:

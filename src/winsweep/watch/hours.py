@@ -1,6 +1,5 @@
 """How many GPU-hours a study took so far."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from winsweep.costs.eta import Records
 from winsweep.placement import num_gpus
 from winsweep.plan import Item
+from winsweep.store import small_files
 from winsweep.workspace import Workspace
 
 STAGES = ("pretrain", "finetune", "collect", "generate", "judge", "rank", "drift", "containment")  # that may have GPUs
@@ -48,12 +48,12 @@ class Hours:
 
 def _placed(told: Mapping[str, Any]) -> int:
     """GPUs of an attempt, by its spec or its record."""
-    return num_gpus(told.get("placement", {}))
+    try:
+        return num_gpus(told.get("placement", {}))
+    except (AttributeError, TypeError, ValueError, OverflowError):  # anybody may have written it
+        return 0
 
 
 def read(path: Path) -> dict[str, Any]:
     """What a JSON file says; nothing where it is not there, or not whole."""
-    try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
+    return small_files.mapping(path, small_files.LARGE_BYTES) or {}

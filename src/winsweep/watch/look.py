@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from winsweep import arm_grid, command_names, logs, results, screen, training_log
 from winsweep.attempt import arrays
 from winsweep.costs import durations, eta
-from winsweep.errors import ClusterDown, NotFound
+from winsweep.errors import ClusterDown, NotFound, WinsweepError
 from winsweep.plan import Item
+from winsweep.store import small_files
 from winsweep.training_log import Steps
-from winsweep.watch.hours import Hours, read
+from winsweep.watch.hours import Hours
 from winsweep.watch.seen import Cell, Queue, Result, Seen, Training
 from winsweep.workspace import Workspace, chain
 
@@ -219,10 +220,13 @@ def retry_command(workspace: Workspace) -> str:
     folders = (workspace.store.root / ".work" / "arrays").glob("*/finalizer.json")
     told = []
     for path in folders:
-        with contextlib.suppress(FileNotFoundError):  # a launcher has just taken it back
-            told.append((path.stat().st_mtime, read(path)))
-    clusters = [(at, t["cluster"]) for at, t in told if t.get("name") == workspace.study.name and "cluster" in t]
-    words += ["--cluster", max(clusters)[1]] if clusters else []
+        with contextlib.suppress(FileNotFoundError, WinsweepError):  # taken back, or none of ours
+            told.append((path.stat().st_mtime, arrays.heard(path)))
+    study = workspace.study.name
+    clusters = [
+        (at, t["cluster"]) for at, t in told if isinstance(t, dict) and t.get("name") == study and "cluster" in t
+    ]
+    words += ["--cluster", str(max(clusters)[1])] if clusters else []
     return f"{command_names.command('run')} {shlex.join(words)} --retry-failed"
 
 
@@ -232,10 +236,10 @@ def tail(workspace: Workspace, key: str, num: int, is_over: bool = False) -> tup
     """
     path = workspace.store.log(key)
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=small_files.door) as file:
             file.seek(max(0, file.seek(0, 2) - 200 * num - 1000))
             data = file.read()
-    except FileNotFoundError:
+    except OSError:  # not there, or no file
         return "", []
     lines = logs.clean(data.decode(errors="replace")).expandtabs(4).splitlines()[-num:]
     steps = logs.steps_text(workspace, path).splitlines() if key.startswith("finetune/") else []
