@@ -16,18 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from winsweep import (
-    arguments,
-    command_end,
-    command_names,
-    inspection,
-    layout,
-    ownership,
-    paths,
-    prefetch,
-    results,
-    screen,
-)
+from winsweep import arguments, command_end, command_names, inspection, layout, ownership, paths, prefetch, screen
 from winsweep.check import dry, left_out, room
 from winsweep.check.auto_placement import Machines
 from winsweep.check.room import GpuGb
@@ -37,6 +26,7 @@ from winsweep.errors import BadData, BadStudy, WinsweepError
 from winsweep.local import gpus
 from winsweep.local.controller import default_jobs, drive
 from winsweep.placement import Cluster
+from winsweep.results import with_done
 from winsweep.screen import Detail
 from winsweep.store import disk
 from winsweep.strict import near
@@ -170,7 +160,7 @@ def only(a: argparse.Namespace, workspace: Workspace) -> Workspace:
     if not a.only:
         return workspace
     has_table = not (a.train_only or a.prefetch or a.cancel is not None)
-    return results.with_done(workspace, a.only) if has_table else workspace.only(a.only)
+    return with_done(workspace, a.only) if has_table else workspace.only(a.only)
 
 
 def refuse_without_queue(a: argparse.Namespace, cluster: Cluster) -> None:

@@ -12,6 +12,7 @@ from winsweep import cell_results, strict, training_log
 from winsweep.artifact import Artifact, closure
 from winsweep.attempt.history import failures
 from winsweep.errors import BadStudy, NotFound
+from winsweep.paths import unlinked_opener
 from winsweep.plan import state_of
 from winsweep.store import small_files
 from winsweep.store.store import RECORD
@@ -185,7 +186,7 @@ def end(workspace: Workspace, own: Sequence[Artifact], ends: Sequence[Artifact])
 
 def new_text(path: Path, seen: dict[Path, int], last: bool = False) -> str:
     """The whole lines that were added to `path` since `seen`, which is moved on; with `last` an unfinished line too."""
-    with open(path, "rb", opener=small_files.door) as f:
+    with open(path, "rb", opener=unlinked_opener) as f:
         f.seek(seen.get(path, 0))
         data = f.read(CHUNK)
     if not last and len(data) < CHUNK:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep.artifact import Artifact
+from winsweep.paths import unlinked_opener
 from winsweep.store import small_files
 from winsweep.store.store import Store
 
@@ -57,7 +58,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a log as they were written, up to the first that is none; none where it is gone."""
     found: list[dict[str, Any]] = []
     try:
-        with open(path, "rb", opener=small_files.door) as file:
+        with open(path, "rb", opener=unlinked_opener) as file:
             for line in iter(lambda: file.readline(MOST_BYTES), b""):
                 row = json.loads(line) if line.endswith(b"\n") else None
                 if not isinstance(row, dict):
@@ -77,7 +78,7 @@ def num_steps(store: Store, key: str) -> int | None:
 def read_on(path: Path, before: Steps) -> Steps:
     """What stood in `before` and what was written since; all of it anew where the file is another one."""
     try:
-        with open(path, "rb", opener=small_files.door) as file:
+        with open(path, "rb", opener=unlinked_opener) as file:
             stat = os.fstat(file.fileno())
             same = before.file == stat.st_ino and stat.st_size >= before.end
             begin = max(before.end if same else 0, stat.st_size - MOST_BYTES)

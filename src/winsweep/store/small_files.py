@@ -61,7 +61,7 @@ def lines(path: Path) -> IO[str]:
     """
     if path.stat().st_size > TABLE_BYTES:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
-    return open(path, encoding="utf-8", newline="", opener=door)
+    return open(path, encoding="utf-8", newline="", opener=unlinked_opener)
 
 
 def text(path: Path) -> str:

@@ -13,8 +13,8 @@ from winsweep import arm_grid, command_names, logs, results, screen, training_lo
 from winsweep.attempt import arrays
 from winsweep.costs import durations, eta
 from winsweep.errors import ClusterDown, NotFound, WinsweepError
+from winsweep.paths import unlinked_opener
 from winsweep.plan import Item
-from winsweep.store import small_files
 from winsweep.training_log import Steps
 from winsweep.watch.hours import Hours
 from winsweep.watch.seen import Cell, Queue, Result, Seen, Training
@@ -236,7 +236,7 @@ def tail(workspace: Workspace, key: str, num: int, is_over: bool = False) -> tup
     """
     path = workspace.store.log(key)
     try:
-        with open(path, "rb", opener=small_files.door) as file:
+        with open(path, "rb", opener=unlinked_opener) as file:
             file.seek(max(0, file.seek(0, 2) - 200 * num - 1000))
             data = file.read()
     except OSError:  # not there, or no file
