@@ -213,3 +213,15 @@ def test_rows_without_an_answer_are_told_of_the_toy_judge_before_and_after(three
 def test_a_model_that_the_study_makes_itself_is_not_looked_for_on_a_node(three):
     said = three.run("--dry-run")
     assert "not made yet: looked at once the model is there" in said and "on a node" not in said
+
+
+def test_a_category_that_no_instruction_is_of_is_told_before_and_after(three):
+    asked = [{"instruction": f"ask {n}", "answer": "yes", "dataset": "sums" if n else "poems"} for n in range(3)]
+    write(three.folder, "asked.jsonl", asked)
+    text = three.study.read_text().replace("instructions: {from: toy, part: dev}", "instructions: {path: asked.jsonl}")
+    three.write(text.replace("{path: two.jsonl}", "{path: two.jsonl, leave_out: [sum, poems]}"))
+    told = "leave_out: no instruction of instructions is of 'sum' (a.two.s1); their categories: 'poems', 'sums'"
+    assert f"\nnote: {told}\n" in three.run("--dry-run")
+    assert f"note     {told}" in remarks.remarks(open_workspace(three.study, three.store), [])
+    three.write(three.study.read_text().replace("[sum, poems]", "[sums]"))
+    assert "leave_out" not in three.run("--dry-run")
