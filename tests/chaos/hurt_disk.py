@@ -37,11 +37,17 @@ def read_only(world: World, fault: Fault) -> str:
     if not (store / "store.json").is_file() or is_mounted(store):
         return "not there, or read-only already"
     mount("--bind", str(store), str(store))
-    mount("-o", "remount,bind,ro", str(store))
-    world.later(
-        fault.lasts_s, "store is writable", lambda: subprocess.run(["umount", "-l", str(store)], capture_output=True)
-    )
+    try:
+        mount("-o", "remount,bind,ro", str(store))
+    except subprocess.CalledProcessError as e:  # the system's word, as for a file that is being written
+        _unmount(store)
+        return f"not possible: {e.stderr.decode().strip()}"
+    world.later(fault.lasts_s, "store is writable", lambda: _unmount(store))
     return "done"
+
+
+def _unmount(store: Path) -> None:
+    subprocess.run(["umount", "-l", str(store)], capture_output=True)
 
 
 def failing(code: int) -> Hurt:
