@@ -107,7 +107,7 @@ def test_ranks_are_mentioned_and_the_latest_attempt_is_shown(workspace):
 def test_what_a_task_printed_before_its_attempt_had_a_log_is_shown(workspace):
     folder = workspace.store.root / ".work/arrays/abc"
     folder.mkdir(parents=True)
-    (folder / "map.json").write_text(json.dumps({"keys": ["other", stage_of(workspace, "finetune").key]}))
+    (folder / "map.json").write_text(json.dumps({"keys": [["other"], [stage_of(workspace, "finetune").key]]}))
     (folder / "7_0_0_log.out").write_text("another's")
     (folder / "7_1_0_log.out").write_text("env: python: No such file or directory")
     assert logs.current(workspace, CELL) == folder / "7_1_0_log.out"
