@@ -137,7 +137,9 @@ def test_the_process_that_forks_attempts_does_not_know_of_parts_of_a_gpu(
         cluster = Local(tmp_path / "fork_server.log")
         try:
             cluster.start("a", tmp_path / ".work/judge/a/spec.json", 1, 1, tmp_path / "a.log")
-            told = Path(f"/proc/{cluster.fork_server.process.pid}/environ").read_bytes().split(b"\0")
+            environ = Path(f"/proc/{cluster.fork_server.process.pid}/environ")
+            while not (told := environ.read_bytes().split(b"\0"))[0]:  # empty for a moment, while the process begins
+                time.sleep(0.001)
             assert any(line.startswith(b"CUDA_VISIBLE_DEVICES=") for line in told) is is_told
             assert cluster.held["a"] == [given.partition(",")[0]]
         finally:
