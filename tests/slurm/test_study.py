@@ -86,7 +86,7 @@ def drained(testbed: Testbed, timeout_s: float) -> None:
 @pytest.mark.timeout(1500)
 def test_a_grid_over_four_nodes_with_three_broken_cells_ends_as_the_local_run(testbed, tmp_path):
     study = Study(tmp_path / "slurm", testbed.env)
-    poison = "".join(f'"{label}": {{finetune: {{zero: zero3, recompute: cheap}}}}, ' for label in BROKEN)
+    poison = "".join(f'"{label}": {{finetune: {{env: {{TORCH_LOGS: none-such}}}}}}, ' for label in BROKEN)
     said = study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % poison)
     # one array for each way of placing it
     assert said.count("finetune+collect+generate,") == 3 and "0 of 24 cells judged" in said
@@ -97,7 +97,7 @@ def test_a_grid_over_four_nodes_with_three_broken_cells_ends_as_the_local_run(te
     assert (
         "0 arrays submitted; 21 of 24" in said
         and said.count("failed  finetune/") == 3
-        and said.count("found cheap with ZeRO stage 3") >= 3
+        and said.count("Invalid log settings") >= 3
         and "slurm-" in said
     )
     said = study.sweep(ON_NODES.replace(*TOGETHER) + ZERO3 % "", "--retry-failed")
