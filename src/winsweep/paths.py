@@ -58,18 +58,6 @@ def read_text(path: Path, most_bytes: int, legal: str) -> str:
     return data.decode()
 
 
-def made(folder: Path, where: str) -> Path:
-    """`folder`, made with those above it where they are missing; BadStudy, beginning with `where`, if it cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise BadStudy(
-            f"{where} {folder}: cannot be made: {e.strerror or e}; a directory is legal that you can write; name "
-            "another"
-        ) from None
-    return folder
-
-
 def real(path: Path) -> Path:
     """Where `path` leads through links, absolute; a circle of links, which leads nowhere, stays as it is."""
     return Path(os.path.realpath(path))

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from winsweep import paths
 from winsweep.attempt import arrays
 from winsweep.command_names import as_typed
 from winsweep.errors import BadStudy
@@ -98,7 +97,7 @@ def emit(workspace: Workspace, cluster: Cluster, out: Path) -> list[Step]:
         todo = planned(workspace, seen.items, cluster)
         if not todo and (seen.queued or not table_is_missing(workspace, seen.items)):
             return []
-        paths.made(out, "--emit")
+        _make(out)
         steps: list[Step] = []
         exclude, code = excluded(workspace), take_snapshot(workspace.store.root)
         for array in todo:
@@ -177,3 +176,13 @@ def _tasks(array: Array) -> str:
 def _write(path: Path, text: str) -> None:
     path.write_text(text)
     path.chmod(0o755)
+
+
+def _make(out: Path) -> None:
+    """The folder with those above it; BadStudy where it cannot be made."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise BadStudy(
+            f"--emit {out}: cannot be made: {e.strerror or e}; a directory is legal that you can write; name another"
+        ) from None
