@@ -97,7 +97,9 @@ def test_the_address_is_in_no_file(ended, server):
     assert files and not [p for p in files if SECRET.encode() in p.read_bytes()]
 
 
-@pytest.mark.parametrize("mode", ["500", "hanging", "dripping", "refused", "nonsense"])
+@pytest.mark.parametrize(
+    "mode", ["500", "hanging", pytest.param("dripping", marks=pytest.mark.long), "refused", "nonsense"]
+)
 def test_a_server_that_fails_holds_nothing_up(ended, monkeypatch, mode):
     forget(ended)
     with MessageServer(mode) as server:
