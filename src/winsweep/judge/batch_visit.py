@@ -30,8 +30,7 @@ UNKNOWN_S = 3600.0  # how long a list that cannot be read is waited for, before 
 CANCEL_S = 3600.0  # how long cancelling may take
 PAUSE_S = 600.0  # after an account had too many tokens waiting, before more are sent
 LIMITED_S = 86400.0  # for which batches stay smaller after that
-LIMITED, REFUSED = "too many tokens waiting", "refused"
-EXPIRED = "not answered within 24 h"
+LIMITED, REFUSED, EXPIRED = "too many tokens waiting", "refused", "not answered within 24 h"
 # Not the address: whoever can write a record could have a key sent anywhere.
 ADDRESS_DO = "set OPENAI_BASE_URL again to the endpoint that you sent it to; {} names one, to which your key would go"
 
@@ -153,8 +152,7 @@ async def _collect(at: Place, record: Record, status: Status) -> Seen:
     record = record if record.done else replace(record, done=time.time())
     failed = await _fetch(at, record, status, answers)
     if failed and failed.kind != "rejected":  # it may come later; a file that is gone never does
-        batch_records.update(at.folder, record)
-        return _unfetched(record, failed)
+        return _unfetched(at, record, failed)
     is_late = status.status == "expired" or record.late
     missing = EXPIRED if is_late else f"batch {record.batch} has no line about it"
     unsaid = [key for key in keys if key not in answers.judgements and key not in answers.failures]
@@ -189,8 +187,9 @@ async def _fetch(at: Place, record: Record, status: Status, answers: Answers) ->
     return None
 
 
-def _unfetched(record: Record, failed: Failure) -> Seen:
+def _unfetched(at: Place, record: Record, failed: Failure) -> Seen:
     """A batch whose answers cannot be fetched: they are paid, so it is waited for, and a person is told at last."""
+    batch_records.update(at.folder, record)
     for_s = time.time() - record.done
     if failed.kind == "passing" and for_s < UNHEARD_S:
         return Seen(max(failed.retry_after_s, min(LONGEST_S, max(SHORTEST_S, for_s / SHARE))))
