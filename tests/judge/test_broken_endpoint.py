@@ -160,3 +160,21 @@ def test_a_record_without_trouble_is_one_that_an_older_winsweep_reads(tmp_path):
     assert "done" not in (path := tmp_path / f"{record.token}.json").read_text()
     batch_records.update(tmp_path, replace(record, done=2.0))
     assert batch_records.read(path).done == 2.0
+
+
+def test_names_and_reasons_of_batches_tell_no_key_and_steer_no_terminal(tmp_path, batcher, monkeypatch, capsys):
+    error = {"code": f"\x1b[2J{KEY}", "message": f"wrong key {KEY}\x1b[2J", "line": 1}
+    batcher.ends = [{"status": "failed", "errors": {"data": [error]}}]
+    with pytest.raises(JudgeFailed) as told:
+        batching.judge(make_pairs(1), tmp_path)
+    act = Handler.act
+
+    def named(self, owner, path, body):
+        status, said = act(self, owner, path, body)
+        return status, json.dumps(json.loads(said) | {"id": KEY}).encode() if path in ("files", "batches") else said
+
+    monkeypatch.setattr(Handler, "act", named)
+    with pytest.raises(JudgeFailed, match="an answer that repeats OPENAI_API_KEY"):
+        batching.judge(make_pairs(2), tmp_path / "named")
+    texts = [str(told.value), capsys.readouterr().out, *(p.read_text() for p in tmp_path.rglob("*") if p.is_file())]
+    assert not [text for text in texts if KEY in text or "\x1b" in text or "\\u001b" in text]
