@@ -22,7 +22,7 @@ from winsweep.errors import BadData, WinsweepError
 from winsweep.store.store import Store
 from winsweep.workspace import Workspace, open_workspace
 
-MOST_TABLE = 256 << 20  # bytes
+MOST_TABLE = 64 << 20  # bytes
 
 
 def parser() -> argparse.ArgumentParser:

@@ -106,7 +106,9 @@ def test_a_file_that_is_longer_than_its_list_says_is_cut_off(whole, tmp_path, mo
 def test_a_list_of_millions_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "a.zip"
     path.write_bytes(
-        struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, 9**9, 9**9, 9**12, 0) + bytes(20) + bytes(22)
+        struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, 9**9, 9**9, 9**12, 0)
+        + struct.pack("<IIQI", 0x07064B50, 0, 0, 1)
+        + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     )
     refused(path, tmp_path / "to", "found a list of 387,420,489 files")
 

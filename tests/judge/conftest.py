@@ -68,7 +68,7 @@ def batcher(monkeypatch):
         running.retry_after = 0.01
         monkeypatch.setenv("OPENAI_BASE_URL", running.url)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        for name in ("UNSEEN_S", "SHORTEST_S", "PAUSE_S"):
+        for name in ("UNSEEN_S", "SHORTEST_S", "PAUSE_S", "PART_S"):
             monkeypatch.setattr(batch_visit, name, 0.02)
         monkeypatch.setattr(batches, "PAUSE_S", 0.02)
         monkeypatch.setattr(batches, "BACKOFF_S", 0.01)

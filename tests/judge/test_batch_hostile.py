@@ -94,7 +94,7 @@ def test_what_a_batch_answered_stays_whatever_a_second_visit_gets(tmp_path, batc
         batcher.files[batch["output_file_id"]] = batcher.files[batch["output_file_id"]].split(b"\n")[0] + b"\n"
     else:
         batch["output_file_id"] = None
-    monkeypatch.setattr(batch_visit, "DOWNLOADS", 0)
+    monkeypatch.setattr(batch_visit, "PART_S", 0.0)
     (folder,) = tmp_path.glob(".judged/*/batches")
     (left,) = batch_records.open_ones(folder)
     batch_records.update(folder, replace(left, written=1.0, looked=0.0))  # so that others look at it, too

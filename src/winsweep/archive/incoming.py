@@ -2,7 +2,6 @@
 is what its list, its manifest and its key say.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,20 +11,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from winsweep import keys
-from winsweep.archive import tables
-from winsweep.archive.packing import CARDS, FORMAT, KEYS, LIST, OF_A_MACHINE, STUDY, WHOLE
+from winsweep.archive import listed, tables
+from winsweep.archive.listed import WHOLE
+from winsweep.archive.packing import CARDS, FORMAT, KEYS, LIST, OF_A_MACHINE, STUDY
 from winsweep.archive.zipped import LEGAL, Reader, opened
-from winsweep.attempt.spec import LABEL
-from winsweep.attempt.spec import STAGE as STAGE_NAME
 from winsweep.errors import BadData, Busy
 from winsweep.store import left_out, links, liveness, manifest
 from winsweep.store.free_room import refuse_full
 from winsweep.store.store import RECORD, Store
 from winsweep.study.names import NAME
 
-MOST_LIST, MOST_KEYS, MOST_RECORD = 256 << 20, 256 << 20, 64 << 20  # bytes
+MOST_LIST, MOST_KEYS, MOST_RECORD = 64 << 20, 128 << 20, 16 << 20  # bytes
 CARD = re.compile(rf"{CARDS}/(?P<judge>[A-Za-z0-9][\w.-]*-[0-9a-f]{{12}})/(?P<card>card-[0-9a-f]{{12}}\.json)")
-SHA256 = re.compile("[0-9a-f]{64}")
 TOKEN = "import"  # of the attempt that publishes what an archive has
 
 
@@ -67,7 +64,7 @@ def read(path: Path) -> Iterator[Archive]:
         if told["format"] > FORMAT:
             raise BadData(f"{path}: found format {told['format']}; this winsweep reads up to {FORMAT}; update winsweep")
         files, study = told.get("files"), told.get("study")
-        if not isinstance(files, dict) or not all(_is_entry(entry) for entry in files.values()):
+        if not isinstance(files, dict) or not all(listed.is_entry(entry) for entry in files.values()):
             raise BadData(f"{path}: {LIST}: found files without size and sha256; {LEGAL}")
         if not isinstance(study, str) or not NAME.fullmatch(study):
             raise BadData(f"{path}: {LIST}: found no name of a study; {LEGAL}")
@@ -75,6 +72,9 @@ def read(path: Path) -> Iterator[Archive]:
             raise BadData(f"{path}: {min(odd)!a}: is not both in {LIST} and in the archive; {LEGAL}")
         if wrong := [n for n, entry in files.items() if reader.files[n].file_size != entry["size"]]:
             raise BadData(f"{path}: {wrong[0]!a}: has another size than {LIST} says; {LEGAL}")
+        of_study = (n for n in sorted(files) if n.startswith(f"{STUDY}/"))
+        if other := [n for n in of_study if not listed.is_of_study(n.removeprefix(f"{STUDY}/"))]:
+            raise BadData(f"{path}: {other[0]!a}: found a file that is no part of a study; {LEGAL}")
         for name in (n for n in files if not n.startswith(f"{WHOLE}/")):  # those are checked as they are published
             reader.check(name, files[name])
         yield Archive(reader, study, told, files, tuple(_asked(reader, path)))
@@ -163,11 +163,11 @@ def _checked(archive: Archive, a: Mapping[str, Any], names: list[str]) -> dict[s
     path, folder, key = archive.reader.path, str(a["folder"]), str(a["key"])
     entries = _json(archive.reader, f"{folder}/{manifest.NAME}", MOST_RECORD)
     record = _json(archive.reader, f"{folder}/{RECORD}", MOST_RECORD)
-    if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())) or not isinstance(record, dict):
+    if not isinstance(entries, dict) or not all(map(listed.is_entry, entries.values())) or not isinstance(record, dict):
         raise BadData(f"{path}: {folder!a}: found no manifest or no record; {LEGAL}")
-    listed = {n.removeprefix(f"{folder}/"): archive.files[n] for n in names if not n.endswith(f"/{manifest.NAME}")}
+    told = {n.removeprefix(f"{folder}/"): archive.files[n] for n in names if not n.endswith(f"/{manifest.NAME}")}
     wanted = entries if folder.startswith(f"{WHOLE}/") else {RECORD: entries.get(RECORD)}
-    if listed != wanted:
+    if told != wanted:
         raise BadData(f"{path}: {folder!a}: its manifest and the list of the archive differ; {LEGAL}")
     stage = key.partition("/")[0]
     asked = {"stage": stage, **{name: record.get(name) for name in ("version", "params", "inputs")}}
@@ -198,20 +198,20 @@ def _is_same(archive: Archive, folder: str, made: Path, name: str) -> bool:
 
 
 def _asked(reader: Reader, path: Path) -> Iterator[Mapping[str, Any]]:
-    """Each result of the study, its key checked against what it was asked for."""
-    for num, line in enumerate(reader.read(KEYS, MOST_KEYS).splitlines(), 1):
+    """Each result of the study once."""
+    seen, lines = set[str](), reader.read(KEYS, MOST_KEYS)
+    try:
+        listed.refuse_many(lines)
+    except ValueError as e:
+        raise BadData(f"{path}: {KEYS}: found {e}; {LEGAL}") from None
+    for num, line in enumerate(lines.splitlines(), 1):
         try:
-            told = json.loads(line)
-            asked = {name: told[name] for name in ("stage", "version", "params", "inputs")}
-            key = f"{told['stage']}/{keys.digest(asked)}"
-            name = f"{told['stage']}/{told['label']}-{key.partition('/')[2]}"
-            places = ("", f"{WHOLE}/{name}", f"records/{name}")
-            is_named = STAGE_NAME.fullmatch(told["stage"]) and LABEL.fullmatch(told["label"])
-            is_right = is_named and key == told["key"] and told["folder"] in places
+            told = listed.result(line)
         except (ValueError, TypeError, KeyError, RecursionError):
-            is_right = False
-        if not is_right:
-            raise BadData(f"{path}: {KEYS}: line {num}: found no result with its key; {LEGAL}")
+            raise BadData(f"{path}: {KEYS}: line {num}: found no result with its key; {LEGAL}") from None
+        if told["key"] in seen:
+            raise BadData(f"{path}: {KEYS}: line {num}: found a result that another line has, too; {LEGAL}")
+        seen.add(told["key"])
         yield told
 
 
@@ -235,12 +235,6 @@ def _extract(archive: Archive, name: str, target: Path) -> None:
 
 def _json(reader: Reader, name: str, most_bytes: int) -> Any:
     try:
-        return json.loads(reader.read(name, most_bytes))
+        return listed.parsed(reader.read(name, most_bytes))
     except (ValueError, RecursionError):
         raise BadData(f"{reader.path}: {name!a}: cannot be read as JSON; {LEGAL}") from None
-
-
-def _is_entry(entry: object) -> bool:
-    if not isinstance(entry, dict) or entry.keys() != {"size", "sha256"} or type(entry["size"]) is not int:
-        return False
-    return entry["size"] >= 0 and isinstance(entry["sha256"], str) and SHA256.fullmatch(entry["sha256"]) is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep.archive import crate, public
+from winsweep.archive.listed import RECORDS, WHOLE
 from winsweep.archive.study_copy import FILE, StudyCopy, copy_of
 from winsweep.archive.zipped import STORED, Writer
 from winsweep.artifact import Artifact
@@ -25,7 +26,7 @@ from winsweep.workspace import Workspace
 
 FORMAT = 1
 LIST, KEYS = "archive.json", "keys.jsonl"
-WHOLE, RECORDS, STUDY, RESULTS, CARDS = "artifacts", "records", "study", "results", "cards"
+STUDY, RESULTS, CARDS = "study", "results", "cards"
 WEIGHTS = ("pretrain", "finetune", "collect")
 OF_A_MACHINE = ("check", "check_judge")  # what was looked at before anything was made; looked at anew elsewhere
 SHORTEST = 6  # letters of a folder's path that is looked for in files

@@ -5,6 +5,8 @@ import io
 import json
 from typing import Any
 
+from winsweep.archive import listed
+
 MADE_BY = ("commit", "calibration")  # beside columns of keys
 WHEN = (
     "date",
@@ -17,6 +19,7 @@ WHEN = (
     "owner",
     "commit",
 )  # of one run, not of a result
+MOST_CELLS = 2_000_000
 LOG = "log.jsonl"  # of a finetune: the loss of every step, and how quick it was
 
 
@@ -28,9 +31,10 @@ def is_same(name: str, ours: bytes, theirs: bytes) -> bool:
         if name.endswith(".csv"):
             return _rows(ours) == _rows(theirs)
         if name.endswith(".jsonl"):
+            listed.refuse_many(theirs)
             mine, other = ([json.loads(line) for line in data.splitlines()] for data in (ours, theirs))
             return _plain(mine) == _plain(other)
-        return name.endswith(".json") and _plain(json.loads(ours)) == _plain(json.loads(theirs))
+        return name.endswith(".json") and _plain(json.loads(ours)) == _plain(listed.parsed(theirs))
     except (ValueError, RecursionError):
         return False
 
@@ -45,7 +49,10 @@ def compared(ours: bytes, theirs: bytes) -> str:
     """In words: the same bytes, the same figures, or how many rows differ, and in which columns first."""
     if ours == theirs:
         return "the same as that of the archive, byte for byte"
-    mine, other = _rows(ours), _rows(theirs)
+    try:
+        mine, other = _rows(ours), _rows(theirs)
+    except ValueError as e:
+        return f"not compared: {e}"
     if len(mine) != len(other):
         return f"{len(mine):,} rows here, {len(other):,} in the archive"
     differing = [sorted(n for n in a.keys() | b.keys() if a.get(n) != b.get(n)) for a, b in zip(mine, other)]
@@ -58,8 +65,13 @@ def compared(ours: bytes, theirs: bytes) -> str:
 
 
 def _rows(data: bytes) -> list[dict[str, str]]:
-    text = io.StringIO(data.decode("utf-8", "replace"), newline="")
-    return [
-        {n: v for n, v in row.items() if n and not n.endswith("_key") and n not in MADE_BY and isinstance(v, str)}
-        for row in csv.DictReader(text)
-    ]
+    """The rows of a table, without what no result says; ValueError for what is none, or is larger than any."""
+    lines = csv.reader(io.StringIO(data.decode("utf-8", "replace"), newline=""))
+    try:
+        header = next(lines, [])
+        if (len(header) + 2) * (1 + max(data.count(b"\n"), data.count(b"\r"))) > MOST_CELLS:
+            raise ValueError(f"a table of more than {MOST_CELLS:,} cells")
+        at = [(n, name) for n, name in enumerate(header) if name and not name.endswith("_key") and name not in MADE_BY]
+        return [{name: row[n] for n, name in at if n < len(row)} for row in lines if row]
+    except csv.Error as e:
+        raise ValueError(f"no table ({e})") from None

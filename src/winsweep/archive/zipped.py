@@ -13,11 +13,12 @@ from typing import IO
 from winsweep.errors import BadData
 from winsweep.paths import REFUSED, opener, unlinked_opener
 
-MOST_FILES, MOST_LIST_BYTES = 2_000_000, 512 << 20
+MOST_FILES, MOST_LIST_BYTES = 1_000_000, 48 << 20  # of a zip; each file takes some 600 bytes of memory
 MOST_NAME = 240  # bytes of a part of a name
 MOST_TIMES, WORTH_A_LOOK = 200, 64 << 20  # a file of so many bytes may be so many times what it is packed as
 STORED = (".safetensors", ".bin", ".gz", ".zip")  # nothing is gained by packing these
 PIECE = 1 << 20
+FAR, NEAR = 76, 22  # bytes of the end of a large zip, and of any
 LEGAL = "an archive that winsweep wrote is legal; fetch it again"
 
 
@@ -129,17 +130,23 @@ def opened(path: Path) -> Iterator[Reader]:
 
 
 def _refuse_long_list(path: Path, file: IO[bytes]) -> None:
-    """BadData before a list of millions of files is read, by what the end of the file says of it."""
+    """BadData before a list of millions of files is read, by what the end of the file says of it: without a comment
+    behind it, so that there is one place for it. Its length counts, as the number of files in it may be a lie.
+    """
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - (1 << 16) - 64))
-    tail = file.read()
+    file.seek(max(0, size - FAR - NEAR))
+    tail = file.read().rjust(FAR + NEAR, b"\0")
     file.seek(0)
-    at = tail.rfind(b"PK\5\6")
-    num, num_bytes = struct.unpack_from("<HI", tail, at + 10) if at >= 0 and len(tail) - at >= 22 else (0, 0)
-    if (far := tail.rfind(b"PK\6\6")) >= 0 and len(tail) - far >= 56:
-        num, num_bytes = struct.unpack_from("<QQ", tail, far + 32)
+    if tail[FAR : FAR + 4] != b"PK\5\6" or tail[-2:] != b"\0\0":
+        raise BadData(f"{path}: found no zip file, or more behind its end; {LEGAL}")
+    num, num_bytes = struct.unpack_from("<HI", tail, FAR + 10)
+    if tail[FAR - 20 : FAR - 16] == b"PK\6\7":
+        (at,) = struct.unpack_from("<Q", tail, FAR - 12)
+        if at != size - FAR - NEAR or tail[:4] != b"PK\6\6":
+            raise BadData(f"{path}: found no zip file, or more before its list; {LEGAL}")
+        num, num_bytes = struct.unpack_from("<QQ", tail, 32)
     if num > MOST_FILES or num_bytes > MOST_LIST_BYTES:
-        raise BadData(f"{path}: found a list of {num:,} files; at most {MOST_FILES:,} are legal")
+        raise BadData(f"{path}: found a list of {num:,} files in {num_bytes:,} bytes; at most {MOST_FILES:,} are legal")
 
 
 def _refuse_hostile(path: Path, infos: list[zipfile.ZipInfo]) -> None:

@@ -80,6 +80,7 @@ def _refuse(url: str) -> None:
         fine = (
             parts.scheme in ("http", "https")
             and parts.hostname
+            and parts.hostname.encode("idna")  # a ValueError for a name with two dots in a row, say
             and parts.port != 0
             and "@" not in parts.netloc
             and not paths.REFUSED.search(url)

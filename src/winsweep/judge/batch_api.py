@@ -131,7 +131,8 @@ async def _status(
     if isinstance(found, Failure):
         return found
     try:
-        return _read(found, {} if isinstance(said, Failure) else said[1])
+        headers = {} if isinstance(said, Failure) else said[1]
+        return _read(found, headers, endpoint.secrets_of(session), model)
     except Exception as error:  # an answer is whatever the server sent
         return Failure("unreadable", f"no batch can be read in the answer ({type(error).__name__})", do=API_DO)
 
@@ -142,6 +143,11 @@ def _mapping(said: tuple[bytes, Mapping[str, str]] | Failure, session: Session, 
     try:
         found = json.loads(said[0])
         if isinstance(found, dict):
+            listed = found.get("data")
+            named = [found, *(listed if isinstance(listed, list) else [])]
+            names = " ".join(str(each.get("id")) for each in named if isinstance(each, dict))
+            if words.repeats(names.encode(), endpoint.secrets_of(session)[0], model):  # which records and logs have
+                return Failure("unreadable", words.REPEATS, do=words.REPEATS_DO)
             return found
         return Failure("unreadable", "an answer that is no JSON object", do=API_DO)
     except (ValueError, RecursionError) as error:
@@ -156,7 +162,7 @@ def _name(found: Mapping[str, Any]) -> str | Failure:
     return Failure("unreadable", "no name in the answer", do=API_DO)
 
 
-def _read(found: Mapping[str, Any], headers: Mapping[str, str]) -> Status | Failure:
+def _read(found: Mapping[str, Any], headers: Mapping[str, str], kept: Sequence[str], model: str) -> Status | Failure:
     name = _name(found)
     if isinstance(name, Failure):
         return name
@@ -165,11 +171,11 @@ def _read(found: Mapping[str, Any], headers: Mapping[str, str]) -> Status | Fail
     files = [_name({"id": found[n]}) for n in ("output_file_id", "error_file_id") if found.get(n)]
     return Status(
         name,
-        words.clean(str(found["status"]), longest=40).lower(),
+        words.clean(str(found["status"]), kept, model, longest=40).lower(),
         _count(counts.get("completed")),
         _count(counts.get("failed")),
         tuple(f for f in files if isinstance(f, str)),
-        tuple(_errors(found.get("errors"))),
+        tuple(_errors(found.get("errors"), kept, model)),
         failure.retry_after(headers),
     )
 
@@ -178,12 +184,13 @@ def _count(value: object) -> int:
     return value if type(value) is int and 0 <= value < 10**9 else 0
 
 
-def _errors(found: Any) -> Iterable[tuple[str, int | None, str]]:
+def _errors(found: Any, kept: Sequence[str], model: str) -> Iterable[tuple[str, int | None, str]]:
     listed = found.get("data") if isinstance(found, dict) else found
     for each in listed if isinstance(listed, list) else []:
         if isinstance(each, str):
-            yield "", None, words.clean(each)
+            yield "", None, words.clean(each, kept, model)
         elif isinstance(each, dict):
             line, said = each.get("line"), each.get("message")
-            told = words.clean(said) if isinstance(said, str) else ""
-            yield str(each.get("code") or "")[:60], line if type(line) is int else None, told
+            told = words.clean(said, kept, model) if isinstance(said, str) else ""
+            code = words.clean(str(each.get("code") or ""), kept, model, longest=60)
+            yield code, line if type(line) is int else None, told

@@ -102,6 +102,8 @@ class Answers:
         if key in self.judgements:
             self.odd["to a question that was answered"] += 1
             return
+        if self.secrets and words.repeats(line, next(iter(self.secrets)), self.model):
+            said = Failure("unreadable", words.REPEATS)
         heard = self._judged(said) if isinstance(said, Reply) else said
         if isinstance(heard, Judgement):
             self.judgements[key] = heard

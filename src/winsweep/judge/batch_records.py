@@ -43,6 +43,7 @@ class Record:
     failed: int = 0
     looked: float = 0.0  # when the endpoint was last asked about it
     late: float = 0.0  # when it was cancelled from here, as it had taken too long
+    done: float = 0.0  # when the endpoint was first seen to be done with it, while its answers cannot be fetched
     over: str = ""  # how it ended, once all that it was answered is in the ledger
     ended: float = 0.0
     # questions that it did not answer: key to kind of failure and words, until a person was told
@@ -84,7 +85,8 @@ def begin(folder: Path, record: Record, keys: list[str]) -> None:
 
 
 def update(folder: Path, record: Record) -> None:
-    write_atomic(folder / f"{record.token}.json", json.dumps(asdict(record), indent=1).encode())
+    told = {name: value for name, value in asdict(record).items() if name != "done" or value}  # as older ones read it
+    write_atomic(folder / f"{record.token}.json", json.dumps(told, indent=1).encode())
     if record.over:
         (folder / f"{record.token}.keys").unlink(missing_ok=True)
 
@@ -123,7 +125,7 @@ def _odd(found: Record, token: str) -> str:
     counts = found.num, found.posts, found.completed, found.failed, *tokens
     if not _are(int, counts) or found.num < 1 or not all(0 <= count <= MOST_COUNTED for count in counts):
         return "counts"
-    times = found.written, found.posted, found.looked, found.late, found.ended
+    times = found.written, found.posted, found.looked, found.late, found.done, found.ended
     if not all(type(at) in (int, float) and 0 <= at <= LAST_S for at in times):  # NaN neither
         return "times"
     vain: object = found.in_vain

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,17 @@ from winsweep.judge.failure import Failure
 from winsweep.judge.ledger import Ledger
 
 UNSEEN_S = 60.0  # how long a batch that was asked for may be missing in the list of all
-POSTS, DOWNLOADS = 5, 4  # times that a batch is asked for, and that files are fetched until they come whole
+POSTS = 5  # times that a batch is asked for
+PART_S = 3600.0  # for which files of fewer answers than the endpoint says are fetched again
+UNHEARD_S = 3 * 86400.0  # for which answers may not come, before a person is told
 SHORTEST_S, LONGEST_S, SHARE = 2.0, 1800.0, 4  # between looks at a batch: this share of its age
 LATE_S = 26 * 3600.0  # a day, and what an endpoint may need to say that it is over
 UNKNOWN_S = 3600.0  # how long a list that cannot be read is waited for, before a person is asked to look
 CANCEL_S = 3600.0  # how long cancelling may take
 PAUSE_S = 600.0  # after an account had too many tokens waiting, before more are sent
 LIMITED_S = 86400.0  # for which batches stay smaller after that
-LIMITED, REFUSED = "too many tokens waiting", "refused"
-EXPIRED = "not answered within 24 h"
-# Not the address itself: whoever can write a record could have a key sent anywhere.
+LIMITED, REFUSED, EXPIRED = "too many tokens waiting", "refused", "not answered within 24 h"
+# Not the address: whoever can write a record could have a key sent anywhere.
 ADDRESS_DO = "set OPENAI_BASE_URL again to the endpoint that you sent it to; {} names one, to which your key would go"
 
 
@@ -44,7 +45,6 @@ class Place:
     ledger: Ledger
     folder: Path
     during: Callable[[Awaitable[Any]], Awaitable[Any]]
-    fetched: Counter[str] = field(default_factory=Counter)  # downloads in vain, by token
 
     @property
     def model(self) -> str:
@@ -102,10 +102,10 @@ def _wait_s(record: Record) -> float:
 
 def _unheard(at: Place, record: Record, said: Failure) -> Seen:
     """An endpoint that does not answer may do so later; one that does not know the batch any more never will."""
-    is_late = time.time() - record.posted > LATE_S
-    if said.kind == "passing":
+    late_s = time.time() - record.posted - LATE_S
+    if said.kind == "passing" and late_s < UNHEARD_S:
         return Seen(said.retry_after_s or _wait_s(record))
-    if said.kind == "rejected" and is_late:
+    if said.kind == "rejected" and late_s > 0:
         _end(at, record, "gone", dict.fromkeys(_keys(at, record), ("passing", f"the endpoint forgot it: {said.told}")))
         return Seen()
     told = f"batch {record.batch} cannot be looked at: {said.told}"
@@ -149,9 +149,10 @@ async def _collect(at: Place, record: Record, status: Status) -> Seen:
     keys = _keys(at, record)
     size = record.tokens[0] // record.num, record.tokens[1] // record.num
     answers = Answers(set(keys), at.judge.read, size, secrets_of(at.session), at.model)
+    record = record if record.done else replace(record, done=time.time())
     failed = await _fetch(at, record, status, answers)
     if failed and failed.kind != "rejected":  # it may come later; a file that is gone never does
-        return Seen(max(SHORTEST_S, failed.retry_after_s)) if failed.kind == "passing" else Seen(stop=failed)
+        return _unfetched(at, record, failed)
     is_late = status.status == "expired" or record.late
     missing = EXPIRED if is_late else f"batch {record.batch} has no line about it"
     unsaid = [key for key in keys if key not in answers.judgements and key not in answers.failures]
@@ -175,15 +176,25 @@ async def _fetch(at: Place, record: Record, status: Status, answers: Answers) ->
     for name in status.files:
         with tempfile.TemporaryFile(dir=at.folder) as file:
             failed = await at.during(batch_api.download(at.session, at.model, name, file))
-            if failed and (failed.kind != "passing" or at.fetched[record.token] < DOWNLOADS):
-                at.fetched[record.token] += 1
+            if failed:
                 return failed
             file.seek(0)
             num += answers.take(file)
-    if (answers.is_torn or num < status.completed) and at.fetched[record.token] < DOWNLOADS:
-        at.fetched[record.token] += 1
+    if (answers.is_torn or num < status.completed) and time.time() - record.done < PART_S:
         return Failure("passing", "its output came in part")
+    if num and not answers.judgements and not answers.failures:
+        return Failure("passing", f"its files have {num} lines, and none about its questions")
     return None
+
+
+def _unfetched(at: Place, record: Record, failed: Failure) -> Seen:
+    """A batch whose answers cannot be fetched: they are paid, so it is waited for, and a person is told at last."""
+    batch_records.update(at.folder, record)
+    for_s = time.time() - record.done
+    if failed.kind == "passing" and for_s < UNHEARD_S:
+        return Seen(max(failed.retry_after_s, min(LONGEST_S, max(SHORTEST_S, for_s / SHARE))))
+    told = f"batch {record.batch} is {record.status}, and its answers cannot be fetched: {failed.told}"
+    return Seen(stop=replace(failed, told=told))
 
 
 def _refused(at: Place, record: Record, status: Status) -> Seen:

@@ -19,14 +19,15 @@ from typing import IO, Any
 import aiohttp
 
 from winsweep.errors import BadStudy
-from winsweep.judge import address, failure, replies
+from winsweep.judge import address, failure, replies, words
 from winsweep.judge.address import ACCOUNT, OWN
 from winsweep.judge.failure import PASSING, Failure
 from winsweep.judge.limits import Limits
 from winsweep.judge.prices import is_shut_down, price_of
 from winsweep.judge.replies import Reply
 
-FILE_BYTES = 4 << 30  # of a file that is fetched
+FILE_BYTES, FILE_S = 4 << 30, 3600.0  # of a file that is fetched or sent, and how long that may take
+FAULTS = (aiohttp.ClientError, TimeoutError, UnicodeError)  # the last for a proxy whose host is no name
 LIST_S, LIST_BYTES = 10.0, 8 << 20  # of the list of models
 
 
@@ -46,9 +47,20 @@ def connect(model: str, limits: Limits) -> aiohttp.ClientSession:
         headers={"Accept-Encoding": "identity", **where.headers},
         proxy=_proxy(where.url),
         timeout=aiohttp.ClientTimeout(limits.timeout_s),
-        connector=aiohttp.TCPConnector(limit=limits.in_flight),
+        connector=_Connector(limit=limits.in_flight),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connections on which nothing came since the last answer: it would be taken for the answer to the next request."""
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> aiohttp.connector.Connection:  # noqa: ASYNC109
+        found = await super().connect(req, traces, timeout)
+        if found.protocol is None or found.protocol.should_close:
+            found.close()
+            raise aiohttp.ClientConnectionError("an answer that nobody asked for")
+        return found
 
 
 def path_of(name: str) -> str:
@@ -72,16 +84,16 @@ async def ask(session: aiohttp.ClientSession, request: Mapping[str, Any]) -> Rep
     try:
         async with session.post(path_of("chat/completions"), json=request, allow_redirects=False) as answer:
             status, headers, body = answer.status, answer.headers, await _read(answer, replies.most_bytes(request))
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except FAULTS as error:
         return _unanswered(error)
     except _TooLong as error:
         return Failure("unreadable", str(error), do=failure.ADDRESS_DO)
     try:
-        return (
-            replies.reply(body)
-            if 200 <= status < 300
-            else failure.of_status(status, body, headers, secrets_of(session), request["model"])
-        )
+        if not 200 <= status < 300:
+            return failure.of_status(status, body, headers, secrets_of(session), request["model"])
+        if words.repeats(body, secrets_of(session)[0], request["model"]):  # all of a reply is kept, and shown to others
+            return Failure("unreadable", words.REPEATS, do=words.REPEATS_DO)
+        return replies.reply(body)
     except Exception as error:  # the body of an answer is whatever the server sent, so anything may come of reading it
         return failure.of_body(error, body, secrets_of(session), request["model"])
 
@@ -100,7 +112,9 @@ async def exchange(
     """
     body: dict[str, Any] = {"json": send} if isinstance(send, Mapping) else {"data": send[1]} if send else {}
     headers = {"Content-Type": send[0]} if isinstance(send, tuple) else {}
-    silence = aiohttp.ClientTimeout(total=None, sock_connect=session.timeout.total, sock_read=session.timeout.total)
+    each = session.timeout.total
+    total = FILE_S if into or isinstance(send, tuple) else each
+    silence = aiohttp.ClientTimeout(total, sock_connect=each, sock_read=each)
     try:
         async with session.request(
             method, path_of(path), headers=headers, allow_redirects=False, timeout=silence, **body
@@ -111,7 +125,7 @@ async def exchange(
                         raise _TooLong(f"a file of more than {FILE_BYTES >> 30} GiB")
                 return b"", answer.headers
             said = await _read(answer, most)
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except FAULTS as error:
         return _unanswered(error)
     except _TooLong as error:
         return Failure("unreadable", str(error), do=failure.ADDRESS_DO)
@@ -125,6 +139,8 @@ def _unanswered(error: Exception) -> Failure:
     proxy that refuses do not.
     """
     name = type(error).__name__
+    if isinstance(error, UnicodeError):
+        return Failure("refused", "the host of the proxy is no name", do=failure.PROXY_DO)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return Failure(
             "refused", f"{name}: its certificate is not trusted", do=f"{failure.ADDRESS_DO}, or set SSL_CERT_FILE"
@@ -153,12 +169,15 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
 
 
 def secrets_of(session: aiohttp.ClientSession) -> list[str]:
-    """What no log may have: the values of the headers that say who asks."""
-    return [
+    """What no log may have: the values of the headers that say who asks, the key first, and a proxy's password."""
+    told = [
         session.headers[name].removeprefix("Bearer ")
         for name in ("Authorization", "api-key", *ACCOUNT)
         if name in session.headers
     ]
+    proxies = urllib.request.getproxies()
+    words_of = [urllib.parse.urlsplit(proxies[kind]).password for kind in ("http", "https") if kind in proxies]
+    return told + [urllib.parse.unquote(word) for word in words_of if word]
 
 
 @dataclass(frozen=True)
@@ -179,7 +198,12 @@ async def served(session: aiohttp.ClientSession, model: str) -> Served:
             path_of("models"), allow_redirects=False, timeout=aiohttp.ClientTimeout(LIST_S)
         ) as answer:
             status, body = answer.status, await _read(answer, LIST_BYTES)
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
+    except (
+        aiohttp.ClientConnectorError,
+        aiohttp.ConnectionTimeoutError,
+        aiohttp.ClientHttpProxyError,
+        UnicodeError,
+    ) as error:
         return Served(_unanswered(error), None)
     except (aiohttp.ClientError, TimeoutError, _TooLong):  # it is there, and knows nothing of lists
         return Served(None, None)

@@ -75,7 +75,8 @@ def _tokens(usage: Any) -> tuple[int, int] | None:
     prompt, reply = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if type(prompt) is not int or type(reply) is not int:  # a bool is no number
         return None
-    return (prompt, reply) if 0 <= prompt <= MOST_TOKENS and 0 <= reply <= MOST_TOKENS else None
+    # a prompt of no tokens is what servers say that do not count, and a budget would never be used up
+    return (prompt, reply) if 0 < prompt <= MOST_TOKENS and 0 <= reply <= MOST_TOKENS else None
 
 
 def _text(message: Mapping[str, Any]) -> str:

@@ -10,8 +10,11 @@ import urllib.parse
 from collections.abc import Collection, Iterator
 from typing import Any
 
-LONGEST, MOST_READ = 240, 4000  # characters that are passed on, and that are looked at
+LONGEST, MOST_READ = 240, 1200  # characters that are passed on, and that are looked at
 GRAM = 8  # so many characters in a row of a secret give a word away
+SHORTEST_KEY = 16  # characters
+REPEATS = "an answer that repeats OPENAI_API_KEY, which is kept nowhere"
+REPEATS_DO = "name an endpoint in OPENAI_BASE_URL that does not send back what it is sent"
 GONE = "[removed]"
 # What looks like a credential, whosever: by its name, by the stars that hide its middle, or as a long run of letters
 # and digits.
@@ -34,6 +37,14 @@ def of(body: bytes, secrets: Collection[str], model: str) -> str:
     return clean(text, secrets, model)
 
 
+def repeats(said: bytes, key: str, model: str) -> bool:
+    """Whether what an endpoint says has our key in it, as some proxies send back what they were sent; not for a key
+    that is a plain word, which a local endpoint may use by itself.
+    """
+    is_plain = len(key) < SHORTEST_KEY or key in model
+    return not is_plain and any(key.encode() in text for text in (said, said.replace(b"\\/", b"/")))
+
+
 def place(location: str, secrets: Collection[str]) -> str:
     """Where a redirect points, without user, query and fragment."""
     try:
@@ -50,7 +61,8 @@ def clean(text: str, secrets: Collection[str] = (), model: str = "", longest: in
     """`text` on one line of at most `longest` characters that a terminal shows as they are, without `secrets` and what
     looks like one.
     """
-    line = " ".join("".join(filter(_is_shown, unicodedata.normalize("NFKC", text[:MOST_READ]))).split())
+    plain = unicodedata.normalize("NFKC", text[:MOST_READ])[:MOST_READ]  # one character may become 18
+    line = " ".join("".join(filter(_is_shown, plain)).split())
     secrets = [s for s in secrets if len(s) >= 4 and s != model]
     if secrets:
         keeps = model and not any(g in model.lower() for s in secrets for g in _grams(s))
