@@ -1,15 +1,16 @@
 """An endpoint that floods, packs, puts off, redirects and asks for cookies: bounded bytes and time, and the key goes to
-nobody else.
+nobody else, is kept nowhere, and an answer goes to no other question.
 """
 
 import email.utils
+import json
 import time
 
 import pytest
 
-from tests.judge.asking import judge, options
+from tests.judge.asking import judge, lines, options
 from tests.judge.conftest import KEY
-from tests.judge.hostile import FLOODS, bomb, completion, sent, serving, top
+from tests.judge.hostile import FLOODS, HEAD, bomb, completion, sent, serving, top
 from tests.judge.pairs import make_pairs
 from winsweep.errors import JudgeFailed
 from winsweep.judge import client, failure
@@ -96,3 +97,32 @@ def test_a_proxy_is_that_of_the_environment_for_the_address(name, monkeypatch):
     assert door._proxy("https://judge.example/v1/") is None
     monkeypatch.setenv("NO_PROXY", "judge.example")
     assert door._proxy("http://judge.example/v1/") is None
+
+
+def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one(endpoint, tmp_path):
+    """Sent a moment after the right one, on a connection that is kept."""
+    stale = completion(top("-5", "-0.01"), model='"stale"')
+
+    def twice(client) -> None:
+        for body in (ANSWER, stale):
+            client.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            time.sleep(0.05)
+
+    endpoint(twice)
+    judge(make_pairs(3), options(in_flight=1, requests_per_minute=60), tmp_path)  # the next a second later
+    assert {line["judgement"]["served_model"] for line in lines(tmp_path)} == {"served"}
+
+
+@pytest.mark.parametrize("at", ["model", "text", "escaped"])
+def test_an_answer_that_repeats_the_key_is_not_kept(at, endpoint, tmp_path, monkeypatch):
+    key = "sk/not/to/be/kept/0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    found = json.loads(ANSWER)
+    found["model" if at == "model" else "choices"] = key if at == "model" else [found["choices"][0] | {"message": key}]
+    if at != "model":
+        found["choices"][0]["message"] = {"content": "m", "debug": {"authorization": f"Bearer {key}"}}
+    body = json.dumps(found).encode()
+    endpoint(sent(body.replace(b"/", b"\\/") if at == "escaped" else body))
+    with pytest.raises(JudgeFailed, match="an answer that repeats OPENAI_API_KEY"):
+        judge(make_pairs(2), options(), tmp_path)
+    assert not any(key.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
