@@ -48,9 +48,13 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
         [
             *lines,
             *(line for text in below for line in screen.wrapped(text, columns)),
-            *(screen.printable(line) for line in notes.strip().splitlines()),
+            *(part for line in notes.strip().splitlines() for part in _wrapped(line, columns)),
         ]
     )
+
+
+def _wrapped(line: str, columns: int) -> list[str]:
+    return screen.wrapped(screen.printable(line), columns, "") or [""]
 
 
 def judges(rows: Sequence[Row]) -> str:

@@ -31,3 +31,10 @@ def test_a_name_looks_like_no_figure():
     assert (
         len(said.splitlines()) == 3 and "\x1b" not in said and "  lc_win_rate_pct            50" in said.splitlines()[1]
     )
+
+
+def test_what_a_study_says_is_wrapped_at_the_terminals_width(tmp_path):
+    said = table_view.table_text(results(tmp_path / "t.csv", 1, 1), "long words " * 20 + "\nsecond", 80)
+    *wrapped, last = said.splitlines()[-4:]
+    assert last == "second" and all(line.startswith(("long", "words")) for line in wrapped)
+    assert max(map(len, wrapped)) <= 80
