@@ -14,6 +14,7 @@ from winsweep.text.source import file_rows
     ("changed", "match"),
     [
         ({"preferences_by_order": True}, r"a\.json: row 2: preferences_by_order is True; legal is list, or null"),
+        ({"preferences_by_judge": True}, r"a\.json: row 2: preferences_by_judge is True; legal is list, or null"),
         ({"chrf_candidate": "x"}, r"a\.json: row 2: chrf_candidate is 'x'; legal is int or float, or null"),
         ({"grammar": ["x"]}, r"a\.json: row 2: grammar is \['x'\]; legal is str, or null"),
         ({"annotator": None}, r"a\.json: annotator: a cell was judged by 'None' and 'a' \(2 in all\)"),

@@ -15,9 +15,9 @@ TEXTS = ("instruction", "output_1", "output_2")
 NUM_NAMED = 3  # rows that an error shows
 # What rows may have besides, by the types that figures are made of; None where a row has nothing there.
 OTHERS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("annotator", "model", "grammar", "fingerprint"), (str,)),
+    **dict.fromkeys(("annotator", "dataset", "model", "grammar", "fingerprint"), (str,)),
     **dict.fromkeys(("chrf_candidate", "exact", "starts"), (int, float)),
-    "preferences_by_order": (list,),
+    **dict.fromkeys(("preferences_by_order", "preferences_by_judge"), (list,)),
 }
 
 
