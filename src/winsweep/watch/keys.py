@@ -43,9 +43,10 @@ class Keys:
     """
 
     def __enter__(self) -> "Keys":
-        self.fd, self.is_suspended = sys.stdin.fileno(), False
+        self.fd, self.is_suspended, self.is_ended = sys.stdin.fileno(), False, False
         self.before = termios.tcgetattr(self.fd)
-        actions = {signal.SIGTERM: _end, signal.SIGHUP: _end, signal.SIGTSTP: self._suspend}
+        actions = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), self._end)
+        actions[signal.SIGTSTP] = self._suspend
         self.actions = {number: signal.signal(number, action) for number, action in actions.items()}
         tty.setcbreak(self.fd)  # Ctrl-C still interrupts
         return self
@@ -55,6 +56,10 @@ class Keys:
             termios.tcsetattr(self.fd, termios.TCSADRAIN, self.before)
         for number, action in self.actions.items():
             signal.signal(number, action)
+
+    def _end(self, *_: object) -> None:
+        self.is_ended = True  # what is raised within a destructor is ignored
+        raise KeyboardInterrupt
 
     def _suspend(self, *_: object) -> None:
         self.is_suspended = True
@@ -68,6 +73,8 @@ class Keys:
 
     def wait(self, seconds: float) -> list[str]:
         """The keys typed within that time, as soon as there are any; "q" where the terminal is gone."""
+        if self.is_ended:
+            raise KeyboardInterrupt
         is_typed = select.select([self.fd], [], [], seconds)[0]
         if self.is_suspended:
             return [SUSPEND]
@@ -78,10 +85,6 @@ class Keys:
         except OSError:
             data = b""
         return names(data) if data else ["q"]
-
-
-def _end(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def names(data: bytes) -> list[str]:
