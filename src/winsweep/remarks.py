@@ -84,8 +84,8 @@ def absent_categories(workspace: Workspace) -> list[str]:
     mistyped one leaves nothing out.
     """
     leaving: dict[str, list[str]] = {}
-    for cell in workspace.study.table.cells:
-        for category in cell.leave_out:
+    for cell in workspace.study.table.cells if workspace.has_table else ():
+        for category in cell.leave_out if cell.label in workspace.judged else ():
             leaving.setdefault(category, []).append(cell.label)
     if not leaving:
         return []

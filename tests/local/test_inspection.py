@@ -223,5 +223,6 @@ def test_a_category_that_no_instruction_is_of_is_told_before_and_after(three):
     told = "leave_out: no instruction of instructions is of 'sum' (a.two.s1); their categories: 'poems', 'sums'"
     assert f"\nnote: {told}\n" in three.run("--dry-run")
     assert f"note     {told}" in remarks.remarks(open_workspace(three.study, three.store), [])
+    assert "leave_out" not in three.run("--dry-run", "--train-only") + three.run("--dry-run", "--only", "a.one.s1")
     three.write(three.study.read_text().replace("[sum, poems]", "[sums]"))
     assert "leave_out" not in three.run("--dry-run")
