@@ -126,3 +126,9 @@ def test_what_was_before_a_result_was_made_says_nothing_of_making_it_again():
     assert failed(ends(("application", 0), ("done", 5))) is None
     assert failed(ends(("killed", 0), ("killed", 0), ("done", 5), ("killed", 0))) is None
     assert failed(ends(("done", 5), ("application", 0))) == "application: why"
+
+
+def test_what_fails_for_good_stays_so_whatever_is_counted_later():
+    """A task of an earlier array that was lost, say."""
+    assert failed(ends(("config", 0), ("lost", 0))) == "config: why"
+    assert failed(ends(("application", 0), ("blocked", 0), ("preempted", 0))) == "application: why"

@@ -34,6 +34,15 @@ def test_three_tasks_that_never_began_are_a_failure_and_what_waits_for_them_is_n
     assert history.failures(store, [tuned.key]) == {}
 
 
+def test_a_lost_task_of_an_earlier_array_brings_no_attempt_after_a_failure_for_good(tmp_path):
+    store = Store(tmp_path).open()
+    broken = spec(store, "judge", "a" * 12)
+    history.count(store, broken.key, "1", "config", "cannot be loaded")
+    history.note_lost(store, submitted(store, "70", broken))
+    assert history.failures(store, [broken.key]) == {broken.key: "config: cannot be loaded"}
+    assert [e.kind for e in history.ends(store, broken.key)] == ["config"]
+
+
 def test_a_lost_task_counts_once_and_before_the_others_of_its_array_end(tmp_path):
     """It is submitted anew while they run for days, so its budget is known by then."""
     store = Store(tmp_path).open()

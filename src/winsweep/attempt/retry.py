@@ -91,9 +91,9 @@ def failed(ends: Sequence[End]) -> str | None:
     told = against(ends)
     if not told:
         return None
+    if lasting := [e for e in told if e.kind not in PASSING]:  # also before a task that was lost, and counted later
+        return f"{lasting[-1].kind}: {lasting[-1].reason}{ADVICE.get(lasting[-1].kind, '')}"
     last = told[-1]
-    if last.kind not in PASSING:
-        return f"{last.kind}: {last.reason}{ADVICE.get(last.kind, '')}"
     idle = [e.kind for e in told[len(told) - stalls(told) :]]
     preempted = idle.count("preempted")
     if len(idle) - preempted < BUDGET and preempted < PREEMPTIONS:
