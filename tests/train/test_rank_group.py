@@ -14,7 +14,8 @@ import torch.distributed as dist
 import torch.distributed.distributed_c10d as c10d
 
 from tests.train.world import World, start_ranks, wait_ranks
-from winsweep.errors import NotFinite
+from winsweep.attempt.endings import kind_of
+from winsweep.errors import MissingInput, NotFinite
 from winsweep.study.recipe import Recipe
 from winsweep.train import rank_heartbeat
 from winsweep.train.rank_group import RankGroup, join
@@ -60,7 +61,7 @@ def fail(group: RankGroup, rank: int, error: Exception) -> None:
         (
             OSError(28, "No space left on device"),
             "OSError 28 [Errno 28] No space",
-            "OSError 28 [Errno 28] rank 1: [Errno 28] No space",
+            "OSError 28 [Errno 28] rank 1: No space",
         ),
         (NotFinite("step 3"), "NotFinite None step 3", "NotFinite None rank 1: step 3"),
         (MemoryError("of the host"), "MemoryError None of the", "MemoryError None rank 1: of the host"),
@@ -71,6 +72,29 @@ def fail(group: RankGroup, rank: int, error: Exception) -> None:
 def test_an_error_of_one_is_raised_by_all(error: Exception, own: str, copy: str, tmp_path: Path) -> None:
     said = in_group(tmp_path, 3, lambda group: fail(group, 1, error))
     assert said[1].startswith(own) and said[0].startswith(copy) and said[2] == said[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "/store/.work/progress.json"), "disk"),
+        (FileNotFoundError(2, "No such file or directory", "/data/rows.jsonl"), "application"),
+        (ModuleNotFoundError("No module named 'winsweep.text'", name="winsweep.text"), "disk"),
+        (ModuleNotFoundError("No module named 'numpy.core'", name="numpy.core"), "application"),
+        (MissingInput("it is made again", "collect/0123456789ab"), "blocked"),
+    ],
+)
+def test_the_others_end_as_the_one_whose_error_it_is(error: Exception, kind: str, tmp_path: Path) -> None:
+    """A leader whose store was moved cannot say how the attempt ended; another rank then does."""
+
+    def end(group: RankGroup) -> tuple[str, str]:
+        try:
+            fail(group, 1, error)
+        except Exception as raised:
+            return kind_of(raised, Path("/store")), getattr(raised, "key", "")
+        raise AssertionError
+
+    assert in_group(tmp_path, 2, end) == [repr((kind, getattr(error, "key", "")))] * 2
 
 
 def test_rank_0_names_who_did_not_come(tmp_path: Path) -> None:

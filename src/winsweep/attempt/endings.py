@@ -34,7 +34,7 @@ GiveUp = Callable[[str], NoReturn]
 
 
 def reason_of(e: BaseException, work: Path, registry: RankRegistry) -> dict:
-    kind = _kind_of(e, work.parents[2])
+    kind = kind_of(e, work.parents[2])
     # no launcher is there that could have asked
     kind = "killed" if kind == "stopped" and "SLURM_ARRAY_TASK_ID" in os.environ else kind
     blamed = {"node": registry.lost_node(WORD_S)} if kind in GONE else {}
@@ -48,10 +48,10 @@ def say_why(e: BaseException, store: Path) -> None:
     traceback for any other.
     """
     if isinstance(e, (WinsweepError, Stopped)):
-        print(f"{_kind_of(e, store)}: {e}", file=sys.stderr, flush=True)
+        print(f"{kind_of(e, store)}: {e}", file=sys.stderr, flush=True)
     else:
         traceback.print_exception(e)
-        print(f"{_kind_of(e, store)}: {type(e).__name__}: {e}", file=sys.stderr, flush=True)
+        print(f"{kind_of(e, store)}: {type(e).__name__}: {e}", file=sys.stderr, flush=True)
 
 
 def say_end(store: Store, key: str, number: int, record: dict) -> str:
@@ -149,7 +149,7 @@ def progress_of(work: Path) -> int:
     return done if isinstance(done, int) and small_files.is_count(done) else 0
 
 
-def _kind_of(e: BaseException, store: Path | None = None) -> str:
+def kind_of(e: BaseException, store: Path | None = None) -> str:
     """The class of a failure in a store, as an end record shows it."""
     if isinstance(e, (WinsweepError, Stopped)):
         return e.kind

@@ -23,6 +23,8 @@ from winsweep.train.rank_heartbeat import LOCAL, RankHeartbeat, end_process, lin
 
 ADDRESS = "address.json"
 POLL_S = 0.02
+# by these an attempt's end tells what may pass by itself from what may not
+CARRIED = ("errno", "strerror", "filename", "name", "key")
 OUT_OF_MEMORY = {e.__name__: e for e in (MemoryError, torch.OutOfMemoryError)}  # an attempt's end tells these apart
 T = TypeVar("T")
 
@@ -55,7 +57,7 @@ class RankGroup:
         """
         if self.sum(error is not None) == [0.0]:
             return
-        told = self.gather(error and (type(error).__name__, getattr(error, "errno", None), str(error)))
+        told = self.gather(error and (type(error).__name__, str(error), _carried(error)))
         raise error or _copy(*next((rank, *text) for rank, text in enumerate(told) if text))
 
     def together(self, action: Callable[[], T]) -> T:
@@ -169,12 +171,20 @@ def _await_all(store: dist.TCPStore, num_ranks: int, deadline: float, timeout_s:
     store.set("all here", "")
 
 
-def _copy(rank: int, kind: str, errno: int | None, text: str) -> Exception:
-    if errno is not None:
-        return OSError(errno, f"rank {rank}: {text}")
+def _carried(error: Exception) -> dict:
+    found = {name: getattr(error, name, None) for name in CARRIED}
+    return {name: value for name, value in found.items() if isinstance(value, (int, str))}
+
+
+def _copy(rank: int, kind: str, text: str, carried: dict) -> Exception:
+    said = f"rank {rank}: {text}"
+    if "errno" in carried:
+        return OSError(carried["errno"], f"rank {rank}: {carried.get('strerror', text)}", carried.get("filename"))
+    if kind in ("ImportError", "ModuleNotFoundError"):
+        return ImportError(said, name=carried.get("name"))
     known = getattr(winsweep.errors, kind, None)
     if isinstance(known, type) and issubclass(known, WinsweepError):
-        return known(f"rank {rank}: {text}")
+        return known(said, *([carried["key"]] if "key" in carried else []))
     if kind in OUT_OF_MEMORY:
-        return OUT_OF_MEMORY[kind](f"rank {rank}: {text}")
+        return OUT_OF_MEMORY[kind](said)
     return RuntimeError(f"rank {rank}: {kind}: {text}")
