@@ -40,7 +40,17 @@ def test_a_lost_task_of_an_earlier_array_brings_no_attempt_after_a_failure_for_g
     history.count(store, broken.key, "1", "config", "cannot be loaded")
     history.note_lost(store, submitted(store, "70", broken))
     assert history.failures(store, [broken.key]) == {broken.key: "config: cannot be loaded"}
-    assert [e.kind for e in history.ends(store, broken.key)] == ["config"]
+    assert [e.kind for e in history.ends(store, broken.key)] == ["config", "stopped"]
+
+
+def test_a_lost_task_from_before_a_person_asked_for_more_takes_none_of_the_new_attempts(tmp_path):
+    store = Store(tmp_path).open()
+    array = submitted(store, "70", broken := spec(store, "judge", "a" * 12))
+    history.count(store, broken.key, "1", "config", "cannot be loaded")
+    history.note_lost(store, array, [0])  # while others of its array run
+    history.forgive(store, [broken.key])
+    history.note_lost(store, array)
+    assert history.failures(store, [broken.key]) == {} and history.so_far(store, broken.key) == ""
 
 
 def test_a_lost_task_counts_once_and_before_the_others_of_its_array_end(tmp_path):

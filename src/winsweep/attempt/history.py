@@ -129,10 +129,11 @@ def could_begin(told: Iterable[Mapping], present: Set[str]) -> list[str]:
 
 def lose(store: Store, key: str, task: str, why: str, kind: str = "lost") -> None:
     """A SLURM task that never came to an attempt at `key` counts as one that ended by `kind`, unless somebody makes it
-    now, or it has failed for good.
+    now; where that may not be tried again, it says nothing more.
     """
-    if not failed(over(store, key)):
-        count(store, key, f"slurm-{task}.lost", kind, f"{task} {why}")
+    if before := failed(over(store, key)):
+        kind, why = "stopped", f"{why}; not tried: {before}"
+    count(store, key, f"slurm-{task}.lost", kind, f"{task} {why}")
 
 
 def count(store: Store, key: str, token: str, kind: str, reason: str) -> None:
