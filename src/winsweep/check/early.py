@@ -14,7 +14,7 @@ from typing import Any
 
 from winsweep import layout
 from winsweep.artifact import Artifact
-from winsweep.check import environment
+from winsweep.check import environment, to_make
 from winsweep.check.finding import Finding
 from winsweep.judge import asked, prices
 from winsweep.plan import Item
@@ -34,19 +34,6 @@ INSTALL = {
     "sentence_transformers": "type pip install -e '.[analysis]' in the checkout",
     "matplotlib": "type pip install -e '.[analysis]' in the checkout",
 }
-
-ABSENT = {
-    "verdict": "unknown",
-    "what": "files",
-    "found": "not on this machine: looked at on a node before anything is made with it",
-}
-UNSPELT = {
-    "verdict": "problem",
-    "what": "rules",
-    "found": "the rule uniform with the paper's table: no tokenizer learnt on the toy corpus has ' ##' as one token",
-    "do": "give the arm a table of its own, uniform: {PIECE: SCORE}, as launch/sweeps/demo.yaml has one",
-}
-TO_MAKE = ABSENT | {"found": "not made yet: looked at once the model is there, before anything is made with it"}
 
 
 @dataclass(frozen=True)
@@ -145,21 +132,11 @@ def models(workspace: Workspace, items: Sequence[Item]) -> tuple[list[Row], dict
         _memory(workspace).parent.mkdir(exist_ok=True)
         write_atomic(_memory(workspace), json.dumps(_remembered(workspace) | new).encode())
     rows = [
-        Row(f"model {a.label}", Finding(**f))
+        Row(f"model {a.label}", f)
         for a in checks
-        for f in (known[a.key]["findings"] if a.key in known else _unseen(a))
+        for f in ([Finding(**f) for f in known[a.key]["findings"]] if a.key in known else to_make.findings(a))
     ]
     return rows, {key: told["facts"] for key, told in known.items() if told["facts"]}
-
-
-def _unseen(check: Artifact) -> list[dict]:
-    """What can be said of a model that is not here: where it will be made, which rules its tokenizer cannot spell."""
-    if "base" not in check.inputs:
-        return [ABSENT]
-    made = check.inputs["base"].plain_params
-    asked = [adapter for adapter, _ in check.plain_params["adapters"]]
-    by_paper = any("uniform" in adapter["rules"] and not adapter["uniform"] for adapter in asked)
-    return [TO_MAKE, *([UNSPELT] if by_paper and "pretrain" in made and "tokenizer" not in made else [])]
 
 
 def _published(workspace: Workspace, checks: Sequence[Artifact]) -> dict[str, dict]:

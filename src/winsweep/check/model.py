@@ -12,6 +12,7 @@ import torch
 import transformers
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
+from winsweep.check import fits
 from winsweep.check.adapters import adapters
 from winsweep.check.finding import Finding, one_line
 from winsweep.check.time_limit import at_most
@@ -143,26 +144,12 @@ def context(
 ) -> Iterator[Finding]:
     """The model's context against recipes, and against the prompts that are `read` if the `instructions` are known."""
     own = context_of(config)
-    if given and own and given > own:
-        yield Finding(
-            "problem",
-            "context",
-            f"context: {given} in the study, and {own} in its configuration",
-            f"legal is {own} or less; type context: {own}, or remove it",
-        )
+    if wrong := fits.tokens(own, given, said["max_tokens"]):
+        yield wrong
         return
     window = min((n for n in (own, given) if n), default=None)
     if window is None:
         yield Finding("problem" if said["decodings"] else "unknown", "context", unsaid(config))
-        return
-    over = [n for n in said["max_tokens"] if n > window]
-    if over:
-        yield Finding(
-            "problem",
-            "context",
-            f"recipe.max_tokens {over[-1]:,}, and the model holds {window:,} tokens",
-            f"legal are {window} or less; type recipe: {{max_tokens: {window}}} at the model in the study",
-        )
         return
     yield Finding(
         "ok",

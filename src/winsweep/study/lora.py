@@ -57,6 +57,11 @@ def _wrong(targets: str | tuple[str, ...]) -> str:
     return next(iter([*words, *empty, *(f"{name} twice" for name in twice)]), "" if targets else "no names")
 
 
+def names(target: str, module: str) -> bool:
+    """Whether a target means a module, as peft reads names: whole, or as the end of one."""
+    return module == target or module.endswith(f".{target}")
+
+
 SHARE = 4e-4  # of a model's parameters, for each rank, where nobody has looked at the model: Llama-2-7B's
 
 

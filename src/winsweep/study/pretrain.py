@@ -54,6 +54,12 @@ class Pretrain:
         """Optimizer steps; blocks that do not fill a last batch are left out."""
         return self.num_tokens // (self.block_tokens * self.batch)
 
+    def linear(self) -> dict[str, tuple[int, int]]:
+        """Outputs and inputs of each linear module of a layer, by its name in it."""
+        attention = {f"self_attn.{name}_proj": (self.width, self.width) for name in "qkvo"}
+        inner = {f"mlp.{name}_proj": (self.mlp, self.width) for name in ("gate", "up")}
+        return attention | inner | {"mlp.down_proj": (self.width, self.mlp)}
+
     def lr_share(self, step: int) -> float:
         """The part of the peak learning rates that optimizer step `step` (0-based) uses: warmup, linear decay, floor
         .02.

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from winsweep.errors import BadData
-from winsweep.study.lora import ALL_LINEAR, Lora
+from winsweep.study.lora import ALL_LINEAR, Lora, names
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -120,11 +120,6 @@ def kept_bytes(model: PreTrainedModel) -> int:
     if not hasattr(model, "peft_config") or model.dtype == torch.float32:
         return 0
     return sum(4 * (layer.in_features + layer.r[NAME]) for _, layer in layers(model))
-
-
-def names(target: str, module: str) -> bool:
-    """Whether a target means a module."""
-    return module == target or module.endswith(f".{target}")
 
 
 def wear(model: PreTrainedModel, folder: Path | None) -> None:
