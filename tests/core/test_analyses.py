@@ -42,6 +42,20 @@ def test_each_is_of_a_cell_of_the_study(tmp_path):
     assert drift.task.options.kinds == ("sum",) and drift.general.options.kinds == ()
 
 
+def test_an_embedder_is_the_directory_of_a_model_and_nothing_else(tmp_path):
+    named = BOTH.replace("against: ins", "against: ins, embedder: {path: model}")
+    with pytest.raises(BadStudy, match="no file at .*/model"):
+        read(tmp_path, STUDY + named)
+    (tmp_path / "model").mkdir()
+    for text in (named, named.replace("model}", ".}")):
+        with pytest.raises(BadStudy, match="found a directory without a model, .* type embedder: ngrams"):
+            read(tmp_path, STUDY + text)
+    (tmp_path / "model" / "modules.json").write_text("[]")
+    assert read(tmp_path, STUDY + named).analyses["drift.a.sum.s2"].ask.embedder != EMBEDDER
+    with pytest.raises(BadStudy, match="found a file, .*; the directory of a model is legal"):
+        read(tmp_path, STUDY + named.replace("path: model", "path: model/modules.json"))
+
+
 def test_they_are_made_from_what_the_table_is_made_from_and_little_more(tmp_path):
     study = read(tmp_path, STUDY + BOTH)
     own, table = artifacts(study), set().union(*keys(study).values())

@@ -181,6 +181,7 @@ def test_one_that_fails_is_reported_like_a_cell_and_stops_nothing_else(analysed,
     shutil.copytree(analysed.store, tmp_path / "runs")
     shutil.rmtree(tmp_path / "runs" / "results")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "config.json").write_text("{}")
     bench = Bench(tmp_path, ONE_SEED + ANALYSES.replace("embedder/model", "empty"))
     said = bench.run(code=1)
     assert (

@@ -18,6 +18,7 @@ from winsweep.study.parts import Parts
 T = TypeVar("T")
 # readers whose responses have a form that analysis/style.py knows
 STYLED = ("gsm", "chess", "mbpp", "recipes", "poetry")
+MODEL_FILES = ("modules.json", "config.json")  # of an embedder's directory: one of them names what it is made of
 NGRAMS = "ngrams"  # the embedder that needs no model
 # The paper's nomic-ai/nomic-embed-text-v1 comes with Python code of its own, which would run with your rights; winsweep
 # runs no code from a hub. This one is a plain MPNet that transformers knows (Apache 2.0; it reads the first 384 tokens,
@@ -207,7 +208,20 @@ def _embedder(node: Node, parts: Parts) -> HubModel | LocalFile | CharNgrams:
     strict.refuse_unknown(given, strict.keys(sections.Embedder), node)
     if "path" in given and len(given) > 1:
         raise node.error("found path and hf_id", "one of path: and hf_id: with revision: is legal")
-    return parts.on_disk(given["path"]) if "path" in given else strict.read_fields(HubModel, given, node)
+    return _folder(given["path"], parts) if "path" in given else strict.read_fields(HubModel, given, node)
+
+
+def _folder(node: Node, parts: Parts) -> LocalFile:
+    """The directory of an embedder; BadStudy for one without a model, as a drift is measured when all else is made."""
+    found = parts.folder(node)
+    path = parts.files.get(found.sha256)
+    if path and not any((path / name).is_file() for name in MODEL_FILES):
+        raise node.error(
+            f"found a directory without a model, {path}",
+            f"the directory of a sentence-transformers model, with {' or '.join(MODEL_FILES)}, is legal",
+            "name it, or type embedder: ngrams, which needs none",
+        )
+    return found
 
 
 def _needed(node: Node, name: str, what: str) -> Node:
