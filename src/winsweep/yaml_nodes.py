@@ -5,12 +5,14 @@ from pathlib import Path
 
 import yaml
 
-from winsweep import paths
+from winsweep import paths, synonyms
 from winsweep.errors import BadData, BadStudy
 from winsweep.quoting import quoted
 from winsweep.strict import Findings, Node, near
 
 HALF = re.compile("[\ud800-\udfff]")
+STUDY = re.compile(rb"^(models|extends)[ \t]*:", re.MULTILINE)
+MOST_LOOKED = 64 << 10  # bytes of a file that may be a study
 MOST_ENTRIES = 500_000
 MOST_BYTES = 32 << 20
 MOST_DEPTH = 50  # of lists and mappings that lie in each other
@@ -105,8 +107,21 @@ def _beside(path: Path) -> str:
     """What could have been meant by a file that is not there."""
     if not path.parent.is_dir():
         return f"; {path.parent} is no directory"
-    names = sorted(p.name for p in path.parent.glob("[!.]*") if p.suffix in (".yaml", ".yml") and p.is_file())
-    return f"; {near(path.name, names)}" if names else f"; {path.parent} has no YAML file"
+    there = sorted(p for p in path.parent.glob("[!.]*") if p.suffix in (".yaml", ".yml") and p.is_file())
+    alike = synonyms.closest(path.stem, [p.stem for p in there])
+    names = [p.name for p in there if p.stem == alike or _is_study(p)]
+    meant = next((f"; did you mean {p.name}?" for p in there if p.stem == alike), "")
+    # of its stem alone: all names have the same end
+    return f"; {near('', names)}{meant}" if names else f"; {path.parent} has no study, and no YAML file called alike"
+
+
+def _is_study(path: Path) -> bool:
+    """Whether a file looks like a study, by the keys at the left of its first lines."""
+    try:
+        with paths.opened(path, LEGAL) as file:
+            return STUDY.search(file.read(MOST_LOOKED)) is not None
+    except (OSError, BadData):
+        return False
 
 
 def _composed(text: str, file: str) -> yaml.Node | None:

@@ -16,14 +16,20 @@ from winsweep.yaml_nodes import read_yaml
     "typed, match",
     [
         ("stduy.yaml", r"stduy.yaml: no such file; legal: other.yaml, study.yaml; did you mean study.yaml"),
+        ("quite-else.yaml", r"no such file; legal: other.yaml, study.yaml$"),
         ("studies/study.yaml", r"no such file; .*/studies is no directory"),
-        ("empty/study.yaml", r"no such file; .*/empty has no YAML file"),
+        ("empty/study.yaml", r"no such file; .*/empty has no study, and no YAML file called alike$"),
+        ("others/study.yaml", r"no such file; .*/others has no study, and no YAML file called alike$"),
+        ("others/environmnet.yml", r"no such file; legal: environment.yml; did you mean environment.yml"),
     ],
 )
 def test_a_file_that_is_not_there_is_told_with_those_that_are(tmp_path, typed, match):
     (tmp_path / "empty").mkdir()
     for name in ("study.yaml", "other.yaml"):
         (tmp_path / name).write_text(STUDY)
+    (tmp_path / "others").mkdir()
+    for folder in ("", "others"):
+        (tmp_path / folder / "environment.yml").write_text("name: winsweep\ndependencies: [python=3.11]\n")
     with pytest.raises(BadStudy, match=match):
         read_yaml(tmp_path / typed)
 
