@@ -1,5 +1,6 @@
 """How failures are told: each with its reason, the cells that wait for it and its log; those of one cause together."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +12,10 @@ from winsweep.workspace import Workspace
 
 INDENT = " " * 8
 MOST_CAUSES = 3  # of what is blocked
+# what judges' failures say of single questions: text that is quoted, to its end or to where it was cut; numbers
+QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*?(?:'|(?=…;))|"(?:[^"\\]|\\.)*?(?:"|(?=…;)))""")
+MORE = re.compile(r"and \d+ more|….*…")  # what is not told
+COUNTED = re.compile(r"#\d+|\d+ of \d+ pairs|\d[\d,]* tokens")
 
 
 class Failure(NamedTuple):
@@ -63,4 +68,10 @@ def _cause(failure: Failure) -> str:
     why = failure.why
     for name in (failure.artifact.name, failure.artifact.key, failure.artifact.label, failure.artifact.digest):
         why = why.replace(name, "…")
-    return why
+    return _of_questions(why) if failure.artifact.stage == "judge" else why
+
+
+def _of_questions(why: str) -> str:
+    """The reason without the questions that it names, each of which was left for the same or another one."""
+    parts = COUNTED.sub("…", QUOTED.sub("…", why)).replace("no preference: ", "no preference; ").split("; ")
+    return "; ".join(dict.fromkeys(part for part in parts if not MORE.fullmatch(part)))
