@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from winsweep.study.recipe import PRESETS, Recipe
+from winsweep.study.recipe import PRESETS, Recipe, calmer
 
 SETS = {"lima": 1030, "gsm": 1000, "poetry": 571, "mbpp": 374}
 REFERENCE = {"linear": get_linear_schedule_with_warmup, "cosine": get_cosine_schedule_with_warmup}
@@ -118,3 +118,11 @@ def test_what_the_presets_say():
         "example_sum",
         0.0,
     )
+
+
+def test_what_makes_a_training_calmer_is_what_it_has_otherwise_than_usual():
+    assert calmer(Recipe(lr=2e-5)) == "lower recipe.lr (2e-05)"
+    told = calmer(Recipe(weight_decay=1e9, beta1=0.5, beta2=0.2))
+    assert "or change recipe.weight_decay 1e+09 (by default 0), or change recipe.beta1 0.5 (by default 0.9)" in told
+    assert told.endswith("or change recipe.beta2 0.2 (by default 0.999)") and "eps" not in told
+    assert "recipe.clip_norm 0 (by default 1)" in calmer(PRESETS["as_written"])

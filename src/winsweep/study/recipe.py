@@ -121,6 +121,21 @@ class Recipe:
         return self.global_batch if self.short_step == "divide_by_batch" else num_rows
 
 
+# what to change where training ends in NaN or infinity and nobody knows the recipe
+CALMER = "lower recipe.lr or weight_decay, or take clip_norm, beta1, beta2 and eps out of the recipe"
+
+
+def calmer(recipe: Recipe) -> str:
+    """What of this recipe to change where its training ends in NaN or infinity: the learning rate, or what else decides
+    how large a step is and is not as by default.
+    """
+    usual = Recipe()
+    deciding = ("weight_decay", "clip_norm", "beta1", "beta2", "eps")
+    names = [name for name in deciding if getattr(recipe, name) != getattr(usual, name)]
+    other = [f"recipe.{name} {getattr(recipe, name):g} (by default {getattr(usual, name):g})" for name in names]
+    return f"lower recipe.lr ({recipe.lr:g})" + "".join(f", or change {one}" for one in other)
+
+
 def restore(value: Mapping[str, Any]) -> Recipe:
     """The recipe whose plain form is `value`, without what is in no key."""
     lora = {"lora": keys.restore(Lora, value["lora"])} if value.get("lora") else {}

@@ -13,6 +13,7 @@ from winsweep.errors import Incomplete, NotFinite
 from winsweep.keys import restore
 from winsweep.store.indexes import is_name
 from winsweep.study.lora import Lora
+from winsweep.study.recipe import CALMER
 from winsweep.text.weights import BASE_NAMES
 from winsweep.train import quantization
 from winsweep.train.lora import WEIGHTS, attach, config_of, file_name, refuse_other, trained, write_config
@@ -56,7 +57,7 @@ def _of_shards(finetune: Path, shards: list[str]) -> dict[str, Tensor]:
         found |= load_file(finetune / name)
     for name, tensor in found.items():
         if not torch.isfinite(tensor).all():
-            raise NotFinite(f"{name}: holds NaN or infinity, so the adapters are not published; lower recipe.lr")
+            raise NotFinite(f"{name}: holds NaN or infinity, so the adapters are not published; {CALMER}")
     return found
 
 

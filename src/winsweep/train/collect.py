@@ -17,6 +17,7 @@ from winsweep.errors import Incomplete, NotFinite
 from winsweep.store import folders
 from winsweep.store.free_room import refuse_full
 from winsweep.store.indexes import is_name, refuse_outside
+from winsweep.study.recipe import CALMER
 from winsweep.text.weights import BASE_NAMES, SAFE, read_shapes, shapes_in, tensors_of, weight_files
 from winsweep.train import original_format, tensor_file
 from winsweep.train.conversion import Place
@@ -39,7 +40,7 @@ class Trained:
             weight = file.get_tensor(name)
         if not is_finite(weight):
             raise NotFinite(
-                f"{name}: holds NaN or infinity, so the model is not published; lower recipe.lr or look at the loss in "
+                f"{name}: holds NaN or infinity, so the model is not published; {CALMER}, or look at the loss in "
                 f"log.jsonl"
             )
         return weight

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from winsweep.errors import NotFinite
 from winsweep.store.manifest import write_atomic
+from winsweep.study.recipe import CALMER
 from winsweep.train.engine import Engine, each_parameter, shapes
 from winsweep.train.rank_group import RankGroup
 
@@ -63,7 +64,7 @@ def _header(mine: dict[str, tuple[int, ...]], dtype: torch.dtype) -> bytes:
 
 def _append(path: Path, name: str, tensor: Tensor) -> None:
     if not bool(tensor.isfinite().all()):
-        raise NotFinite(f"{name}: the trained weight holds NaN or infinity; finite ones are legal; lower recipe.lr")
+        raise NotFinite(f"{name}: the trained weight holds NaN or infinity; finite ones are legal; {CALMER}")
     with open(path, "ab") as file:
         file.write(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
 

@@ -20,7 +20,7 @@ from winsweep.errors import NotFinite, Stopped
 from winsweep.placement import Placement
 from winsweep.store import folders
 from winsweep.store.manifest import kept
-from winsweep.study.recipe import Recipe
+from winsweep.study.recipe import Recipe, calmer
 from winsweep.text.encode import Example
 from winsweep.train import engine as engines
 from winsweep.train.attention_choice import heard
@@ -208,8 +208,8 @@ def take_step(engine: Engine, schedule: BatchSchedule, at: int, group: RankGroup
     loss = total / step.num_rows
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise NotFinite(
-            f"step {at + 1} of {schedule.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; lower "
-            f"recipe.lr"
+            f"step {at + 1} of {schedule.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; "
+            f"{calmer(schedule.recipe)}"
         )
     speed = round(step.num_tokens / (time.perf_counter() - begun), 1)
     numbers = {"step": at + 1, "loss": loss, "lr": lr, "grad_norm": norm}
