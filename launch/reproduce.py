@@ -72,7 +72,8 @@ def reproduce(archive: Path, to: Path | None, store: Path | None, is_fresh: bool
             brought = incoming.bring(found, opened)
             print(f"brought  {brought.new:,} results into {opened.root}; {brought.there:,} were there, ", end="")
             print(f"{brought.left_out:,} have their record alone")
-            print("".join(f"note     {screen.printable(note)}\n" for note in brought.notes), end="")
+            notes = screen.noted(f"note     {screen.printable(note)}" for note in brought.notes)
+            print("".join(f"{line}\n" for line in notes), end="")
         study = folder / "study.yaml"
         workspace = open_workspace(study, opened.root, lenient=True)
         if not is_fresh:

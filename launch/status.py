@@ -127,7 +127,7 @@ def overview(workspace: Workspace, items: list[Item], queued: Mapping[str, Task 
     columns = screen.width()
     told = [f"{workspace.study.name}: done/all of each arm named", *arm_grid.lines(workspace, shown, columns)]
     told += arm_grid.cell_lines(workspace, shown, columns) if detail.cells else []
-    notes = remarks(workspace, items)
+    notes = screen.noted(remarks(workspace, items))
     ends = arm_grid.ends(workspace)
     done = len(workspace.judged) - len({label for label, a in ends if shown.get(a.key, "done") != "done"})
     judged = {label for label, a in workspace.judged.items() if shown.get(a.key, "done") == "done"}

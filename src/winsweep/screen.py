@@ -13,6 +13,7 @@ from dataclasses import dataclass
 NO_TERMINAL = 120  # columns where output goes into a pipe or a file; the variable COLUMNS says otherwise
 LEAST = 40
 GAP = "  "
+NOTE = " " * 9  # before the text of a line that begins with what it is
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ def wrapped(text: str, columns: int, indent: str = GAP) -> list[str]:
     return textwrap.wrap(
         text, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
     )
+
+
+def noted(lines: Iterable[str]) -> list[str]:
+    """Lines such as `note     TEXT`, each wrapped to the terminal below its text."""
+    return [part for line in lines for part in wrapped(line, width(), NOTE)]
 
 
 def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], num_left: int = 1) -> list[str]:

@@ -12,3 +12,9 @@ def test_the_problems_of_a_check_stand_apart_on_one_line():
     told = screen.printable(str(error_of("model m", found)))
     assert told == "model m: weights: none; fetch them; model m: tokenizer: none; put it there"
     assert screen.printable("a\x1b[2J\nb") == "a?[2J; b"
+
+
+def test_notes_are_wrapped_below_their_text(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    lines = screen.noted(["note     " + "of words " * 20, "note     short"])
+    assert max(map(len, lines)) <= 50 and lines[1].startswith(" " * 9 + "words") and lines[-1] == "note     short"

@@ -39,9 +39,10 @@ def say_amounts(workspace: Workspace, items: Sequence[Item], detail: Detail) -> 
     print(prefetch.not_there(workspace, items, detail.verbose), end="")
     looked = inspection.findings(workspace)
     notes = [
-        f"note: {line}"
+        part
         for of in (remarks.unanswerable, remarks.absent_categories, judge_card.against, earlier_tables.lines)
         for line in of(workspace)
+        for part in screen.wrapped(f"note: {line}", screen.width())
     ]
     amounts = [*forecast.lines(workspace, items, detail.verbose), *judge_card.figures(workspace)]
     more = [*pairs_cost.lines(workspace, items), *judge_order.lines(workspace, items), *findable.lines(workspace)]

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Collection
 
-from winsweep import arm_ranking, next_steps, results, table_view
+from winsweep import arm_ranking, next_steps, results, screen, table_view
 from winsweep.local import view
 from winsweep.local.controller import Run
 from winsweep.plan import Item, done_of
@@ -24,11 +24,11 @@ def say(workspace: Workspace, run: Run, items: list[Item], command: str, typed: 
         print(table_view.table_text(results.path_of(workspace), workspace.study.notes))
     print("".join(f"{line}\n" for line in arm_ranking.lines(arm_ranking.rows(workspace))), end="")
     if notes := remarks(workspace, items):
-        print("\n".join(notes))
+        print("\n".join(screen.noted(notes)))
     print(f"{run.num_started} jobs run; {_made(workspace, judged, len(analysed))}")
     print("".join(f"{line}\n" for line in next_steps.lines(workspace, items, typed)), end="", flush=True)
     if run.note:
-        print(run.note, file=sys.stderr)
+        print("\n".join(screen.noted([run.note])), file=sys.stderr)
     if problems := view.failures_text(workspace, items, command, is_verbose):
         print(problems, file=sys.stderr)
     is_whole = len(judged) == len(workspace.judged) and len(analysed) == len(workspace.analyses)
