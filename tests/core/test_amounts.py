@@ -123,6 +123,22 @@ def test_another_model_says_nothing(toy):
     assert eta.end(other, of(other, "generate"), {}, at_once=1) == (None, ["generate"])
 
 
+def test_outputs_that_were_compared_with_themselves_and_batches_on_their_way_say_nothing(toy):
+    opened, text = toy
+    workspace = opened(text)
+    judged = [a for a in workspace.order if a.stage == "judge"]
+    own = next(a for a in judged if a.inputs["candidate"] == a.inputs["reference"])
+    finish(workspace, own, 0.1)
+    assert eta.end(workspace, of(workspace, "judge"), {}, at_once=1) == (None, ["judge"])
+    finish(workspace, next(a for a in judged if a is not own), 60)
+    items = of(workspace, "judge")
+    left = [i for i in items if i.state != "done"]
+    assert eta.end(workspace, items, {}, at_once=1)[0] == pytest.approx(60 * len(left)) and left
+    batch = [dataclasses.replace(i, state="ready", begin=1e12) for i in left]
+    assert eta.end(workspace, batch, {}, at_once=1) == (None, [])
+    assert eta.why_unknown(batch, []) == "a judge's batch is on its way" and eta.why_unknown(left, []) == "nothing runs"
+
+
 def test_an_attempt_that_is_well_on_its_way_is_known_by_its_own_pace(toy):
     opened, text = toy
     workspace = opened(text.replace("width: 16", "width: 64"))

@@ -60,13 +60,13 @@ def end(
     records: Records | None = None,
 ) -> tuple[float | None, list[str]]:
     """Seconds until all that can still be made is made, and the stages of which too little is known (then the seconds
-    are None).
+    are None, as they are while a judge's batch is on its way, of which nobody knows when it ends).
 
     Finished results count for those of the same model or judge, by their size: a second of a toy says nothing of a 7B
     model, nor 20 rows of 20,000. `busy`: key of each attempt that runs now to the share of it that is done; as many (or
     `at_once`) are taken to run from now on. Who asks again gives the same `records`.
     """
-    records = records or Records(workspace)
+    records, items = records or Records(workspace), list(items)
     records.refresh()
     open_ones = [
         i.artifact for i in items if i.state in ("ready", "waiting", "running") and i.artifact.stage != "aggregate"
@@ -78,11 +78,24 @@ def end(
     }
     left = {key: seconds for key, seconds in told.items() if seconds is not None}
     unknown = sorted({a.stage for a in open_ones if a.key not in left})
-    if unknown or not (busy or at_once):
+    if unknown or not (busy or at_once) or _waits(items):
         return None, unknown
     return durations.makespan_s(
         left, {a.key: [i.key for i in a.inputs.values()] for a in open_ones}, at_once or len(busy)
     ), []
+
+
+def why_unknown(items: Iterable[Item], unknown: Iterable[str]) -> str:
+    """Why `end` knows no seconds, in words."""
+    if unknown:
+        return (
+            f"nothing of {', '.join(unknown)} has finished yet with the same model or judge and a known number of rows"
+        )
+    return "a judge's batch is on its way" if _waits(items) else "nothing runs"
+
+
+def _waits(items: Iterable[Item]) -> bool:
+    return any(i.state == "ready" and i.begin for i in items)
 
 
 def share_done(workspace: Workspace, key: str) -> tuple[float, float]:
@@ -102,9 +115,13 @@ def _left(records: Records, a: Artifact, rates: Mapping[str, float], share: floa
 
 
 def _rates(records: Records, stage: str) -> dict[str, float]:
-    """Seconds for a unit of size, the median of what has finished, by what it was done with."""
+    """Seconds for a unit of size, the median of what has finished, by what it was done with; outputs that were compared
+    with themselves say nothing of others, as no judge need be asked.
+    """
     found: dict[str, list[float]] = {}
     for record in records.sample(stage):
+        if "candidate" in record["inputs"] and record["inputs"].get("reference") == record["inputs"]["candidate"]:
+            continue
         kind, size = (
             _kind(records, stage, record["params"], record["inputs"]),
             _size(records, record["params"], record["inputs"]),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from winsweep import failed, screen
 from winsweep.attempt import history
 from winsweep.costs.durations import duration
-from winsweep.costs.eta import end, share_done
+from winsweep.costs.eta import end, share_done, why_unknown
 from winsweep.plan import Item
 from winsweep.slurm import halt, queue
 from winsweep.slurm.queue import Task
@@ -95,9 +95,4 @@ def left_line(workspace: Workspace, items: Sequence[Item], shares: Mapping[str, 
             f"left     {num} results; about {duration(seconds)}, until {by}, at {len(shares)} at once and the pace "
             f"of finished ones"
         )
-    why = (
-        f"nothing of {', '.join(unknown)} has finished yet with the same model or judge and a known number of rows"
-        if unknown
-        else "nothing runs"
-    )
-    return f"left     {num} results; until when is not known: {why}"
+    return f"left     {num} results; until when is not known: {why_unknown(items, unknown)}"

@@ -211,7 +211,7 @@ class Watcher:
         if seconds is not None:
             self.until = time.time() + seconds, ""
         else:
-            self.until = None, f"nothing of {', '.join(unknown)} has finished yet" if unknown else "nothing runs"
+            self.until = None, eta.why_unknown(items, unknown)
 
 
 def retry_command(workspace: Workspace) -> str:
