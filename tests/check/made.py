@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from winsweep import layout
+from winsweep.check import model
 
 TOY = next(p for p in sorted(layout.SHIPPED.iterdir()) if (p / "model.safetensors").exists())
 COMMON = dict(
@@ -82,6 +83,13 @@ FAMILIES = {
         eoi_token_index=7,
     ),
 }
+SAID = {
+    "base": {},
+    "max_tokens": [128],
+    "frames": [{"user": "<|user|>", "assistant": "<|assistant|>"}],
+    "decodings": [{"max_new_tokens": 8}],
+    "adapters": [],
+}
 
 
 def family(name: str, folder: Path, shard: str = "5GB") -> Path:
@@ -121,3 +129,8 @@ def with_tokens(folder: Path, *tokens: str) -> Path:
     ]
     path.write_text(json.dumps(told))
     return folder
+
+
+def problems(folder, instructions=("What is 1 and 2?",), **said) -> str:
+    found = model.look(str(folder), None, SAID | said, list(instructions))
+    return "\n".join(f"{f.what}: {f.text}" for f in found.findings if f.verdict == "problem")

@@ -4,22 +4,10 @@ import json
 import re
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from tests.check.made import toy, with_tokens, without
-from winsweep.check import model
-
-SAID = {
-    "base": {},
-    "max_tokens": [128],
-    "frames": [{"user": "<|user|>", "assistant": "<|assistant|>"}],
-    "decodings": [{"max_new_tokens": 8}],
-    "adapters": [],
-}
-
-
-def problems(folder, instructions=("What is 1 and 2?",), **said) -> str:
-    found = model.look(str(folder), None, SAID | said, list(instructions))
-    return "\n".join(f"{f.what}: {f.text}" for f in found.findings if f.verdict == "problem")
+from tests.check.made import SAID, problems, toy, with_tokens, without
+from winsweep.check import early, model
 
 
 def test_a_sound_model_has_no_problem_and_tells_its_numbers(tmp_path):
@@ -36,6 +24,18 @@ def test_a_sound_model_has_no_problem_and_tells_its_numbers(tmp_path):
 def edit(folder, **said) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_bytes()) | said))
+
+
+def halved(folder) -> None:
+    """Weights in two shards, of which both have one tensor."""
+    found = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    save_file(found, folder / "a.safetensors", metadata={"format": "pt"})
+    save_file(
+        {"model.norm.weight": found["model.norm.weight"] * 0}, folder / "b.safetensors", metadata={"format": "pt"}
+    )
+    named = dict.fromkeys(found, "a.safetensors") | {"nobody": "b.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named}))
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,15 @@ def edit(folder, **said) -> None:
             lambda m: (m / "generation_config.json").write_text('{"eos_token_id": "2"}'),
             "end of a turn: .*eos_token_id: found '2'; the number of a token is legal",
         ),
+        (
+            lambda m: (m / "generation_config.json").write_text(json.dumps({"eos_token_id": [2] * 1001})),
+            "end of a turn: .*eos_token_id: found 1,001 tokens; 1,000 at most are legal",
+        ),
+        (
+            lambda m: (m / "adapter_config.json").write_text('{"peft_type": "LORA"}'),
+            "configuration: .*adapter_config.json: found adapters; legal is a whole model; merge them first",
+        ),
+        (halved, "weights: .*b.safetensors: has model.norm.weight, which another shard has, too; each tensor in one"),
         (lambda m: edit(m, num_attention_heads=7), "configuration: .*7.*give the model a config.json"),
         (
             lambda m: edit(m, max_position_embeddings="512"),
@@ -159,6 +168,47 @@ def test_a_chat_template_that_does_not_end_is_left(tmp_path, monkeypatch):
 
 def test_a_configuration_without_end_is_left(tmp_path, monkeypatch):
     folder = toy(tmp_path / "m")
-    edit(folder, num_hidden_layers=100_000)
+    edit(folder, num_hidden_layers=2_000)
     monkeypatch.setattr(model, "MODEL_S", 0.5)
     assert "config.json without numbers takes more than 0.5 s" in problems(folder)
+
+
+def retold(folder, name="tokenizer.json", **changed) -> None:
+    path = folder / name
+    told = json.loads(path.read_bytes())
+    (told["model"] if name == "tokenizer.json" else told).update(changed)
+    path.write_text(json.dumps(told))
+
+
+WORDS = {"type": "WordLevel", "vocab": {"<s>": 1, "</s>": 2, "a": 3}, "unk_token": "<unk>"}
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "told"),
+    [
+        (
+            "tokenizer.json",
+            WORDS,
+            r"tokenizer: Exception: WordLevel error: Missing .*; legal are tokenizer.json",
+        ),
+        ("tokenizer_config.json", {"model_max_length": "x"}, "tokenizer: TypeError: .*; legal are tokenizer.json"),
+        ("tokenizer.json", {"dropout": 0.9}, 'tokenizer: .*cuts the same text otherwise each time.*"dropout": null'),
+        ("tokenizer_config.json", {"chat_template": '{{ "x" * 99999999999 }}'}, "more than 4 GB of memory; legal"),
+    ],
+    ids=str,
+)
+def test_a_tokenizer_that_fails_where_it_is_used_is_a_problem_and_nothing_is_raised(name, changed, told, tmp_path):
+    folder = toy(tmp_path / "m")
+    retold(folder, name, **changed)
+    assert re.search(told, problems(folder)), problems(folder)
+
+
+def test_a_look_that_ends_its_process_hides_no_other_model(tmp_path):
+    bad, good = toy(tmp_path / "bad"), toy(tmp_path / "good")
+    vocab = json.loads((bad / "tokenizer.json").read_bytes())["model"]["vocab"]
+    retold(bad, vocab=vocab | {"zzz": 2**31})  # for which a table of as many rows is made
+    found = early._look({name: {"base": str(tmp_path / name), "said": SAID} for name in (bad.name, good.name)})
+    assert {f["verdict"] for f in found["good"]["findings"]} == {"ok"}
+    assert [(f["what"], f["found"]) for f in found["bad"]["findings"]] == [
+        ("files", "reading them ended the process that did (SIGABRT)")
+    ]

@@ -100,10 +100,15 @@ def test_what_does_not_fit_or_is_no_number_is_named(folder, tmp_path):
     broken = shutil.copytree(folder, tmp_path / "nan")
     model = AutoModelForSequenceClassification.from_pretrained(broken, dtype=torch.float32)
     with torch.no_grad():
-        model.score.weight[:] = math.nan
+        model.score.weight[:] = 3e38
     model.save_pretrained(broken)
     with pytest.raises(JudgeRefused, match="a reward is not a number"):
         reward_model.annotate(make_pairs(2), Options(path=str(broken), precision="fp32"), kept.extend)
+    with torch.no_grad():
+        model.score.weight[:] = math.nan
+    model.save_pretrained(nan := shutil.copytree(broken, tmp_path / "more"))
+    with pytest.raises(BadData, match=r"its weight score\.weight holds NaN or infinity"):
+        reward_model.annotate(make_pairs(2), Options(path=str(nan), precision="fp32"), kept.extend)
 
 
 def two_outputs(folder, to):

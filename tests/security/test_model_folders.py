@@ -193,3 +193,22 @@ def test_an_index_that_is_none_is_told(said, model):
 def test_the_configuration_of_a_whole_model_is_read_as_it_was(model):
     assert AutoConfig.from_pretrained(model, trust_remote_code=False).model_type == "llama"
     assert load_whole(str(model), None, torch.float32).num_parameters() > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"num_hidden_layers": 10**9}, r"config\.json: found 'num_hidden_layers' 1000000000; at most 2,048 are legal"),
+        ({"text_config": {"n_layer": 10**30}}, "'n_layer' of more than 15 digits; at most"),
+        ({"num_local_experts": 10**7}, "'num_local_experts' 10000000"),
+        ({"num_labels": 10**9}, "'num_labels' 1000000000"),
+        ({"return_dict": False}, "found return_dict false, .*; true is legal; take it out"),
+    ],
+    ids=str,
+)
+def test_a_configuration_that_takes_all_memory_or_cannot_be_read_is_refused_first(said, told, model):
+    path = model / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | said))
+    for door in (refuse_outside, fingerprint, lambda folder: load_tokenizer(str(folder), None)):
+        with pytest.raises(BadData, match=told):
+            door(model)

@@ -61,6 +61,7 @@ def test_the_prompt_is_the_beginning_of_the_training_text():
     [
         (None, "has no chat template"),
         (PLAIN + "{{ strftime_now('%d') }}", "writes today's date"),
+        (PLAIN + "{{ ['a', 'b'] | random }}", "draws at random"),
         (PLAIN.replace("{{ eos_token }}", ""), "does not close a response with its EOS '</s>'"),
         (PLAIN.replace("m.content", "(m.content if loop.last else '')"), "writes a turn otherwise once more follows"),
         ("{{ raise_exception('only one turn') }}", r"refuses this conversation \(only one turn\)"),

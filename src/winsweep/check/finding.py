@@ -1,11 +1,14 @@
 """What a check says: whether something is as it must be, what was found, and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from winsweep.errors import CheckFailed, Unreachable, WinsweepError
+from winsweep.quoting import cut
 
+T = TypeVar("T")
+MOST_SAID = 600  # characters of a library's words
 Verdict = Literal["ok", "problem", "unknown"]
 
 
@@ -36,6 +39,19 @@ def problems(findings: Iterable[Finding]) -> list[Finding]:
 def one_line(e: Exception) -> str:
     """What an error says, without line breaks."""
     return " ".join(str(e).split()) or type(e).__name__
+
+
+def guarded(what: str, found: list[Finding], make: Callable[[], T], do: str = "") -> T | None:
+    """What `make` returns; None, and a problem is found, if it raises anything: with what to `do` where a library's
+    words do not say it.
+    """
+    try:
+        return make()
+    except WinsweepError as e:
+        found.append(Finding("problem", what, one_line(e)))
+    except Exception as e:  # of files of others, whatever they hold
+        found.append(Finding("problem", what, cut(f"{type(e).__name__}: {one_line(e)}", MOST_SAID), do))
+    return None
 
 
 def error_of(name: str, findings: Iterable[Finding], do: str = "") -> WinsweepError | None:

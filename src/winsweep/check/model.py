@@ -3,10 +3,9 @@
 import contextlib
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 import transformers
@@ -14,10 +13,10 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from winsweep.check import fits
 from winsweep.check.adapters import adapters
-from winsweep.check.finding import Finding, one_line
+from winsweep.check.finding import Finding, guarded, one_line
 from winsweep.check.time_limit import at_most
-from winsweep.check.tokenizer import added, ends, frames, grammars, ids_of, vocabulary
-from winsweep.errors import Unreachable
+from winsweep.check.tokenizer import TOKENIZER, fit, ids_of
+from winsweep.errors import Unreachable, WinsweepError
 from winsweep.generate import vllm_engine
 from winsweep.study.cell import HubModel
 from winsweep.study.frame import Asked
@@ -26,10 +25,15 @@ from winsweep.text.chat import end_of_turn_ids
 from winsweep.text.context import context_of, unsaid
 from winsweep.text.model import load_tokenizer
 from winsweep.text.weights import Report
+from winsweep.text.whole_model import refuse_adapters
 from winsweep.train import memory
 
-T = TypeVar("T")
-MODEL_S, TEMPLATE_S = 60.0, 10.0  # of processor time, for what takes a few seconds and some thousandths of one
+MODEL_S, TEMPLATE_S = 60.0, 3.0  # of processor time, for what takes a few seconds and some thousandths of one
+CONFIG = (
+    "legal is a config.json of a causal language model that transformers makes with what is installed here; correct "
+    "its field, install what is named, or fetch the model again"
+)
+FAMILY = "give the model a config.json of a family that transformers knows, without code of its own"
 STATE_BYTES = 12  # of a parameter in a checkpoint: fp32 and Adam's two moments
 
 
@@ -53,6 +57,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
     try:
         folder = hub.folder_of(HubModel(base, revision)) if revision else Path(base)
         hub.refuse_outside_weights(str(folder), None)
+        refuse_adapters(folder)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as e:  # of a file of others, whatever it holds
         return Looked(
@@ -61,7 +66,7 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
                     "problem",
                     "configuration",
                     one_line(e),
-                    "give the model a config.json of a family that transformers knows, without code of its own",
+                    "" if isinstance(e, WinsweepError) else FAMILY,
                     isinstance(e, Unreachable),
                 ),
             ),
@@ -69,21 +74,18 @@ def look(base: str, revision: str | None, said: Mapping, instructions: Sequence[
         )
     found: list[Finding] = []
     facts: dict[str, int] = {}
-    report = _guarded("weights", found, lambda: _report(folder, config))
+    report = guarded("weights", found, lambda: _report(folder, config), CONFIG)
     if report:
         found.append(weights_found(report))
         told, sizes = adapters(report.model, said.get("loras", ()))
         found += told
         facts = {"num_parameters": report.num_parameters, "num_bytes": report.num_bytes, **sizes, **token_bytes(config)}
-    tokenizer = _guarded("tokenizer", found, lambda: _tokenizer(folder))
+    tokenizer = guarded("tokenizer", found, lambda: _tokenizer(folder), TOKENIZER)
     given = (said.get("base") or said).get("context") if isinstance(said.get("base") or said, Mapping) else None
-    read = ids_of(said, tokenizer, instructions or ()) if tokenizer else []
-    if tokenizer:
-        found += [vocabulary(report, tokenizer, [ids for rows in read for ids in rows])] if report else []
-        found += [f for f in (_guarded("end of a turn", found, lambda: ends(tokenizer, folder)), added(tokenizer)) if f]
-        found += frames(said, tokenizer, config, instructions or ())
-        found += grammars(said, tokenizer, config, folder)
-    found += context(config, given, said, read, bool(instructions))
+    read = guarded("tokenizer", found, lambda: _read(said, tokenizer, instructions), TOKENIZER)
+    if tokenizer and read is not None:
+        found += fit(report, tokenizer, config, folder, said, read, instructions or ())
+    found += context(config, given, said, read or (), bool(instructions))
     found += packages(said, config)
     return Looked(tuple(found), facts)
 
@@ -95,10 +97,20 @@ def _report(folder: Path, config: PreTrainedConfig) -> Report:
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer, whose chat template ends."""
-    tokenizer = load_tokenizer(str(folder), None)
+    with at_most(MODEL_S, f"the tokenizer of {folder}"):
+        tokenizer = load_tokenizer(str(folder), None)
     with at_most(TEMPLATE_S, f"the chat template of {folder}"):
         end_of_turn_ids(tokenizer)
     return tokenizer
+
+
+def _read(
+    said: Mapping, tokenizer: PreTrainedTokenizerBase | None, instructions: Sequence[Asked] | None
+) -> list[list[list[int]]]:
+    if tokenizer is None:
+        return []
+    with at_most(MODEL_S, "reading the study's texts with its tokenizer"):
+        return ids_of(said, tokenizer, instructions or ())
 
 
 def token_bytes(config: PreTrainedConfig) -> dict[str, int]:
@@ -109,15 +121,6 @@ def token_bytes(config: PreTrainedConfig) -> dict[str, int]:
         found = memory.bytes_by_level(config, torch.bfloat16)
         return {f"token_bytes_{level}": round(num) for level, num in found.items()}
     return {}
-
-
-def _guarded(what: str, found: list[Finding], make: Callable[[], T]) -> T | None:
-    """What `make` returns; None, and a problem is found, if it raises anything."""
-    try:
-        return make()
-    except Exception as e:  # of files of others, whatever they hold
-        found.append(Finding("problem", what, one_line(e)))
-        return None
 
 
 def weights_found(report: Report) -> Finding:

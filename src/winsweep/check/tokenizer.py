@@ -1,13 +1,14 @@
 """Whether a tokenizer fits its model, and can write the frames and spell the rules that a study uses it with."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from winsweep import keys
-from winsweep.check.finding import Finding, one_line
+from winsweep.check.finding import Finding, guarded, one_line
 from winsweep.errors import WinsweepError
 from winsweep.generate.grammar import Mask
 from winsweep.generate.rule_tokens import resolve
@@ -18,6 +19,7 @@ from winsweep.text.encode import encode, prompt_ids
 from winsweep.text.ends import ends_of
 from winsweep.text.weights import Report
 
+TOKENIZER = "legal are tokenizer.json and tokenizer_config.json as transformers writes them; fetch the model again"
 SYSTEM: Message = {"role": "system", "content": "Answer as a sailor would."}  # a text that no template has itself
 TALK: list[Message] = [
     {"role": "user", "content": "a"},
@@ -25,6 +27,33 @@ TALK: list[Message] = [
     {"role": "user", "content": "c"},
     {"role": "assistant", "content": "d"},
 ]
+
+
+def fit(
+    report: Report | None,
+    tokenizer: PreTrainedTokenizerBase,
+    config: PreTrainedConfig,
+    folder: Path,
+    said: Mapping,
+    read: Sequence[Sequence[Sequence[int]]],
+    instructions: Sequence[Asked],
+) -> list[Finding]:
+    """Everything that is found of a tokenizer, which reads what is `read` of the study; nothing is raised."""
+    found: list[Finding] = []
+    looks: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
+        ("vocabulary", lambda: [vocabulary(report, tokenizer, [i for rows in read for i in rows])] if report else []),
+        ("end of a turn", lambda: [ends(tokenizer, folder)]),
+        ("added tokens", lambda: [added(tokenizer)]),
+        ("frame", lambda: frames(said, tokenizer, config, instructions)),
+        ("grammar", lambda: grammars(said, tokenizer, config, folder)),
+    ]
+    for what, look in looks:
+        found += guarded(what, found, partial(_all, look), TOKENIZER) or []
+    return found
+
+
+def _all(look: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    return list(look())
 
 
 def vocabulary(report: Report, tokenizer: PreTrainedTokenizerBase, read: Sequence[Sequence[int]]) -> Finding:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from winsweep.text import number_check
 from winsweep.text.hub import refuse_outside_weights
 from winsweep.text.model import load_tokenizer
 from winsweep.text.weights import load_whole
@@ -62,4 +63,5 @@ def _load(
     refuse_outside_weights(base, revision)
     model = (quantization.load if in_4_bits else load_whole)(base, revision, DTYPES[precision])
     model.generation_config = GenerationConfig()
-    return model.to(device).eval(), tokenizer
+    number_check.refuse_outputs(base, model := model.to(device).eval())
+    return model, tokenizer

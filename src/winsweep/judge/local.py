@@ -19,6 +19,7 @@ from winsweep.judge.judging import Row, Unanswered, judge_all
 from winsweep.judge.ledger import Ledger, checked
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.verdict import UNLIKELY, Unreadable
+from winsweep.text import number_check
 from winsweep.text.cache_name import cache_of, with_cache
 from winsweep.text.chat import render
 from winsweep.text.context import context_of
@@ -62,6 +63,7 @@ class _Local:
         self.judge, self.tokenizer = judge, load_tokenizer(base, revision)
         spread = {"device_map": "auto"} if torch.cuda.is_available() else {}
         self.model = load_whole(base, revision, DTYPES[precision], **spread).eval()
+        number_check.refuse_outputs(base, self.model)
         self.names = [ids_of(name, self.tokenizer) for name in judge.names or ()]
         self.window = context_of(self.model.config) or math.inf
 

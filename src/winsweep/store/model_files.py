@@ -1,9 +1,10 @@
 """What a model directory of somebody else's may hold: files that end, small ones where they are read whole, and a
-configuration that asks for no code of its author's.
+configuration that asks for no code of its author's, for no memory without end, and for what winsweep can read.
 """
 
 import fnmatch
 import json
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,12 +27,14 @@ SMALL = (
     "chat_template*",
     "modules.json",
 )
+MOST_PARTS = 2048
+PARTS = re.compile(r"(layers?|experts|heads|blocks|labels)$")  # ends of names of numbers of what is made one by one
 KERNELS = ("attn_implementation", "experts_implementation")  # ends of names whose value may be code of the hub's
 
 
 def refuse(folder: Path) -> None:
     """BadData for a pipe, a device, a link to either, a small file that is large, and for a configuration that names
-    kernels of a hub's repository, which transformers would fetch and run.
+    kernels of a hub's repository, which transformers would fetch and run, or that is as in refuse_config.
     """
     for path in sorted(folder.rglob("*")):
         try:
@@ -46,11 +49,26 @@ def refuse(folder: Path) -> None:
                 f"{path}: found {known.st_size:,} bytes; at most {most:,} are legal in such a file; fetch the model "
                 f"again"
             )
-        if path.name == "config.json" and (named := next(_kernels(_read(path)), "")):
-            raise BadData(
-                f"{path}: asks for the kernels {named[:200]!a}, code that would be fetched and run; legal are "
-                f"transformers' own, such as sdpa; take it out of the file"
-            )
+        if path.name == "config.json":
+            refuse_config(path, _read(path))
+
+
+def refuse_config(path: Path, said: object) -> None:
+    """BadData for a configuration that names kernels, asks for more parts than any model has, or for outputs without
+    names.
+    """
+    if named := next(_kernels(said), ""):
+        raise BadData(
+            f"{path}: asks for the kernels {named[:200]!a}, code that would be fetched and run; legal are "
+            f"transformers' own, such as sdpa; take it out of the file"
+        )
+    if many := next(_many(said), ""):
+        raise BadData(f"{path}: found {many}; at most {MOST_PARTS:,} are legal; correct it, or fetch the model again")
+    if isinstance(said, dict) and said.get("return_dict") is False:
+        raise BadData(
+            f"{path}: found return_dict false, with which a model's outputs have no names; true is legal; take it out "
+            f"of the file"
+        )
 
 
 def _read(path: Path) -> object:
@@ -67,3 +85,11 @@ def _kernels(value: object, depth: int = 0) -> Iterator[str]:
         if name.endswith(KERNELS):
             yield from (each for each in asked if isinstance(each, str) and "/" in each)
         yield from _kernels(said, depth + 1)
+
+
+def _many(value: object, depth: int = 0) -> Iterator[str]:
+    """What a configuration has more of than MOST_PARTS, with its name."""
+    for name, said in value.items() if isinstance(value, dict) and depth < 8 else ():
+        if isinstance(said, (int, float)) and said > MOST_PARTS and PARTS.search(name):
+            yield f"{name[:60]!a} {said if said < 10**15 else 'of more than 15 digits'}"
+        yield from _many(said, depth + 1)

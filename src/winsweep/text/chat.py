@@ -1,5 +1,6 @@
 """What the chat template of a model's own tokenizer makes of a conversation; it takes the place of a Frame of tags."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from jinja2 import TemplateError
@@ -10,6 +11,7 @@ from winsweep.study.frame import Asked, Frame, Message, is_learned, turns
 from winsweep.text.special_tokens import Controls, controls_of
 
 SYSTEM = "take system: out of the study and system messages out of its rows, or "
+RANDOM = re.compile(r"\|\s*random\b")  # jinja's only source of it
 FIRST, LAST = "the first text", "the last text"  # of a conversation that shows what a template writes around turns
 
 
@@ -27,6 +29,8 @@ class ChatTemplate:
             raise self._wrong("has no chat template")
         if "strftime_now" in str(tokenizer.chat_template):
             raise self._wrong("has a chat template that writes today's date, so texts would differ from day to day")
+        if RANDOM.search(str(tokenizer.chat_template)):
+            raise self._wrong("has a chat template that draws at random, so texts would differ from time to time")
 
     def prompt(self, asked: Asked, eos: str = "") -> str:
         """The text that generation starts from; unlike training, the instruction at the end is not stripped."""

@@ -15,6 +15,7 @@ from winsweep.text import hub
 from winsweep.text.chat import end_of_turn_ids
 
 SLACK = 8  # tokens that may decode to no character of their own
+MOST_ENDS = 1000
 BYTES = 4  # tokens that one character may take
 
 
@@ -93,7 +94,7 @@ def _generation_ids(base: str, revision: str | None) -> list[int]:
         return _ids(json.loads(path.read_bytes()).get("eos_token_id"), path)
     except FileNotFoundError:
         return []
-    except (ValueError, AttributeError, RecursionError) as e:
+    except (OSError, ValueError, AttributeError, RecursionError) as e:
         raise BadData(
             f"{path}: cannot be read ({type(e).__name__}: {e}); legal is a JSON object, as transformers writes it; "
             "fetch the model again, or remove the file if nothing but EOS ends an answer"
@@ -113,6 +114,8 @@ def _config_ids(base: str, revision: str | None) -> list[int]:
 def _ids(said: object, path: Path) -> list[int]:
     """Ids that the configuration at `path` names: one, or a list; negative ones stand for none."""
     given: Iterable[object] = said if isinstance(said, (list, tuple)) else [] if said is None else [said]
+    if isinstance(said, (list, tuple)) and len(said) > MOST_ENDS:
+        raise BadData(f"{path}: eos_token_id: found {len(said):,} tokens; {MOST_ENDS:,} at most are legal; correct it")
     ids: list[int] = []
     for id in given:
         if not isinstance(id, int) or isinstance(id, bool):

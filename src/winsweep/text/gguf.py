@@ -127,9 +127,6 @@ def _write(file: Path, folder: Path, dtype: torch.dtype, header: Header) -> None
     for of_the_file in ("quantization_config", "_model_name_or_path"):
         if hasattr(config, of_the_file):
             delattr(config, of_the_file)
-    for name, weight in read.named_parameters():
-        if not all(bool(extreme.isfinite()) for extreme in torch.aminmax(weight)):
-            raise BadData(f"{file}: {name} holds NaN or infinity; {LEGAL}; fetch it again, or name another")
     made = AutoModelForCausalLM.from_config(config, dtype=dtype)
     made.load_state_dict(read.state_dict())
     made.save_pretrained(folder)

@@ -32,6 +32,11 @@ def load_tokenizer(base: str, revision: str | None) -> PreTrainedTokenizerBase:
                 f"{base}: has no tokenizer that can be read ({said}); put its files beside the weights"
             ) from e
         raise refused(e, base, revision) from e
+    if getattr(getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None), "dropout", None):
+        raise BadData(
+            f"{base}: its tokenizer.json has a dropout, which cuts the same text otherwise each time; legal is none; "
+            f'set "dropout": null in its model'
+        )
     if tokenizer.eos_token_id is None:
         raise BadData(
             f"{base}: its tokenizer has no EOS token, so responses could not end; set eos_token in its "

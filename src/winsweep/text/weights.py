@@ -16,11 +16,12 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from winsweep.errors import BadData
 from winsweep.store.indexes import is_name, names_in
 from winsweep.study.cell import HubModel
-from winsweep.text import hub
+from winsweep.text import hub, number_check
+from winsweep.text.whole_model import refuse_adapters
 
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"  # the first that is there is what transformers reads
 MOST_HEADER = 100_000_000  # bytes, safetensors' own limit
-SHOWN = 3
+SHOWN, ONCE = 3, "each tensor in one file of weights is legal; fetch the model again"
 BASE_NAMES = "base_tensors.json"  # beside a finetune's weights: names and shapes in the base's own files
 
 
@@ -40,8 +41,9 @@ def load_whole(
     base: str | Path, revision: str | None, dtype: torch.dtype, kind: Any = AutoModelForCausalLM, **how: Any
 ) -> PreTrainedModel:
     """The model with every one of its weights; BadData names one that is not there or has another shape, which
-    transformers would draw at random. Unreachable while the hub is away.
+    transformers would draw at random, or that has NaN. Unreachable while the hub is away.
     """
+    refuse_adapters(Path(base))
     try:
         model, report = kind.from_pretrained(
             base,
@@ -66,6 +68,7 @@ def load_whole(
             f"fetch it again"
         ) from e
     refuse(base, report["missing_keys"], report["mismatched_keys"])
+    number_check.refuse_weights(Path(base) / how.get("gguf_file", ""), model)
     return model
 
 
@@ -94,12 +97,14 @@ def read_report(folder: Path, config: PreTrainedConfig, kind: Any = AutoModelFor
     """transformers' own loading of the checkpoint in `folder`, of which it is given names, types and shapes but no
     numbers.
 
-    BadData for files that are cut short, not there, or no weights.
+    BadData for files that are cut short, not there, or no weights, or quantized ones that nothing says how to read.
     """
+    refuse_adapters(folder)
     found = read_shapes(folder)
     with torch.device("meta"):
         made = kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
     model, said = load_shapes(type(made), config, found, torch.bfloat16)
+    number_check.refuse_types(folder, found, said["unexpected_keys"], config)
     wrong = tuple(sorted((name, tuple(a), tuple(b)) for name, a, b in said["mismatched_keys"]))
     return Report(
         tuple(sorted(said["missing_keys"])),
@@ -150,11 +155,21 @@ def read_shapes(folder: Path) -> dict[str, Tensor]:
         files = _files(folder, name)
         if files:
             read = shapes_in if name == SAFE else _pickled
-            return {key: tensor for file in files for key, tensor in read(file).items()}
+            return _joined((file, read(file)) for file in files)
     raise BadData(
         f"{folder}: has no weights; legal are {SAFE} or {PICKLED}, whole or in shards with their index; fetch the "
         f"model again"
     )
+
+
+def _joined(shards: Iterable[tuple[Path, Mapping[str, Tensor]]]) -> dict[str, Tensor]:
+    """The tensors of all shards; BadData names one that two have, of which loading would take the last."""
+    found: dict[str, Tensor] = {}
+    for file, tensors in shards:
+        if twice := sorted(found.keys() & tensors.keys()):
+            raise BadData(f"{file}: has {_some(tuple(twice))}, which another shard has, too; {ONCE}")
+        found |= tensors
+    return found
 
 
 def _files(folder: Path, name: str) -> list[Path]:
@@ -220,7 +235,11 @@ DTYPES = {
     "I32": torch.int32,
     "I16": torch.int16,
     "I8": torch.int8,
+    "U64": torch.uint64,
+    "U32": torch.uint32,
+    "U16": torch.uint16,
     "U8": torch.uint8,
+    "C64": torch.complex64,
     "BOOL": torch.bool,
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,

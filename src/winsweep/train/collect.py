@@ -18,6 +18,7 @@ from winsweep.store import folders
 from winsweep.store.free_room import refuse_full
 from winsweep.store.indexes import is_name, refuse_outside
 from winsweep.study.recipe import CALMER
+from winsweep.text.number_check import is_finite
 from winsweep.text.weights import BASE_NAMES, SAFE, read_shapes, shapes_in, tensors_of, weight_files
 from winsweep.train import original_format, tensor_file
 from winsweep.train.conversion import Place
@@ -158,13 +159,6 @@ def _is_same(name: str, saved: Conversion, into: Conversion, weights: Trained, f
             return saved.roots(named) == {name}
     loaded = into.recorder.again(into.tensors[name], files.read, {})
     return torch.equal(loaded.to(weights.shapes[name].dtype), weights.read(name))
-
-
-def is_finite(weight: Tensor) -> bool:
-    """Whether it has neither NaN nor infinity: an extreme is NaN where one number is. Needs no memory, as `isfinite`
-    of all would.
-    """
-    return not weight.numel() or all(bool(extreme.isfinite()) for extreme in torch.aminmax(weight))
 
 
 def against_base(out: Path, base_names: Path) -> dict[str, list[str]]:

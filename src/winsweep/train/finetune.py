@@ -207,9 +207,9 @@ def take_step(engine: Engine, schedule: BatchSchedule, at: int, group: RankGroup
     total, norm = group.sum(total, norm / group.num_ranks)
     loss = total / step.num_rows
     if not (math.isfinite(loss) and math.isfinite(norm)):
+        do = calmer(schedule.recipe) if at else "the base model made it, as nothing was learned yet: fetch that again"
         raise NotFinite(
-            f"step {at + 1} of {schedule.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; "
-            f"{calmer(schedule.recipe)}"
+            f"step {at + 1} of {schedule.num_steps}: loss {loss}, gradient norm {norm}; finite ones are legal; {do}"
         )
     speed = round(step.num_tokens / (time.perf_counter() - begun), 1)
     numbers = {"step": at + 1, "loss": loss, "lr": lr, "grad_norm": norm}
