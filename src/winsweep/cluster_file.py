@@ -1,6 +1,7 @@
 """How a cluster file is read: its layers, what may be said there, and where the files that have a name are."""
 
 import dataclasses
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ LOCAL = "local"  # this machine: always the example of that name
 # stages that are placed as another is, where a cluster file does not place them: what is checked is checked there
 LIKE = {"check_judge": "judge"}
 FINETUNE = "finetune"
+LOCAL_RANKS = 16  # that any machine may have, and more where it has the cores
 OF_GPUS = ("ranks", "nodes", "gpus_per_rank")
 LEFT_TO_US = {"gpus_per_rank": 1, "zero": AUTO, "recompute": AUTO}  # by placement: auto
 OF_SLURM = ("partition", "account", "qos", "constraint", *node_environment.FIELDS)
@@ -63,16 +65,15 @@ def read_cluster(defaults: Path, file: Path, stages: Collection[str]) -> Cluster
 
     def placed(stage: str, *more: strict.Node) -> Placement | None:
         stage = stage if stage in of_stages else LIKE.get(stage, stage)
-        return seen.of(
-            _placement, stage, [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more], root
-        )
+        layers = [common.mapping().get(stage), given.get("all"), of_stages.get(stage), *more]
+        return seen.of(_placement, stage, layers, root, kind == "slurm")
 
     of_labels = [node for _, of in patterns for node in (seen.of(of.mapping) or {}).values()]
     written = [given.get("all"), *of_stages.values(), *of_labels]
     if "kind" not in given:
         seen.of(_refuse_without_kind, root, written)
-    elif kind == "local":
-        seen.of(_refuse_on_local, written)
+    if kind == "local":
+        seen.of(_refuse_on_local, written, "kind" in given)
     _refuse_of_others(kind, file)
     by_stage = {stage: placed(stage) for stage in stages}
     by_label = [
@@ -120,9 +121,15 @@ def _refuse_without_kind(root: strict.Node, nodes: Iterable[strict.Node | None])
         raise root.error(f"kind is missing, and {named[0]} is SLURM's", "slurm and local are legal", "add kind: slurm")
 
 
-def _refuse_on_local(nodes: Iterable[strict.Node | None]) -> None:
-    """Attempts on this machine inherit the shell's environment: what only a SLURM job is given is refused by name."""
+def _refuse_on_local(nodes: list[strict.Node | None], is_said: bool) -> None:
+    """Attempts on this machine inherit the shell's environment: what only a SLURM job is given is refused by name where
+    the file says that it is for this machine, as it may mean another.
+    """
     seen = strict.Findings()
+    seen.of(_refuse_many_ranks, nodes)
+    if not is_said:
+        seen.stop()
+        return
     for node in filter(None, nodes):
         given = seen.of(node.mapping) or {}
         for name in given.keys() & {*node_environment.FIELDS}:
@@ -134,7 +141,17 @@ def _refuse_on_local(nodes: Iterable[strict.Node | None]) -> None:
     seen.stop()
 
 
-def _placement(stage: str, layers: list[strict.Node | None], root: strict.Node) -> Placement:
+def _refuse_many_ranks(nodes: Iterable[strict.Node | None]) -> None:
+    """BadStudy for more processes than this machine could run side by side."""
+    most = max(LOCAL_RANKS, 4 * (os.cpu_count() or 1))
+    legal = f"{most} at most are legal, as this machine has {os.cpu_count()} cores"
+    for node in filter(None, nodes):
+        ranks = node.value.get("ranks") if isinstance(node.value, dict) else None
+        if ranks is not None and isinstance(ranks.value, int) and ranks.value > most:
+            raise ranks.error(f"found {ranks.value} with kind: local", legal, "type fewer, or kind: slurm")
+
+
+def _placement(stage: str, layers: list[strict.Node | None], root: strict.Node, is_slurm: bool) -> Placement:
     fields: dict[str, strict.Node] = {}
     seen, names = strict.Findings(), [f.name for f in dataclasses.fields(Placement)]
     for node in [n for n in layers if n]:
@@ -157,6 +174,10 @@ def _placement(stage: str, layers: list[strict.Node | None], root: strict.Node) 
     if placed.ranks % placed.nodes:
         at = fields.get("nodes", root)
         raise at.error(f"found {placed.ranks} ranks on {placed.nodes} nodes", "the same number on each node is legal")
+    if is_slurm and placed.signal_s >= 60 * placed.time_min:
+        at = fields.get("signal_s", fields.get("time_min", root))
+        found = f"found signal_s {placed.signal_s} and time_min {placed.time_min}, so that it saves at once"
+        raise at.error(found, "less than the time limit is legal", "type a longer time_min or a smaller signal_s")
     return placed
 
 

@@ -17,6 +17,8 @@ SECRET = re.compile(r"KEY|TOKEN(?!IZERS_PARALLELISM)|SECRET|PASSW|PASSPHRASE|CRE
 ASSIGNED = re.compile(
     rf"(?<![\w-])(?=(?P<name>[A-Za-z_]\w*)=[\"']?[^\s\"'$`])\w*?(?:{SECRET.pattern})\w*=", re.IGNORECASE
 )
+# ~/… and $NAME/…, at the beginning or behind a colon
+UNEXPANDED = re.compile(r"(^|[:=])(~\w*|\$\{?[A-Za-z_]\w*\}?)(/|:|$)")
 # Variables that a rank gets from SLURM or from winsweep; a name that ends in _ stands for all that begin so.
 OWN_VARIABLES = {
     "PYTHONPATH": "python: names the interpreter, whose packages are used",
@@ -27,6 +29,7 @@ OWN_VARIABLES = {
     "WORLD_SIZE": "the ranks find each other",
     "MASTER_": "the ranks find each other",
     "SLURM_": "SLURM sets it",
+    "ws_": "the script of a rank has its own so",
     "SBATCH_": "sbatch: {OPTION: VALUE} says it",
     "SRUN_": "srun: [OPTION] says it",
 }
@@ -34,6 +37,7 @@ OWN_VARIABLES = {
 OWN_SBATCH = {
     "account": "account:",
     "array": "throttle: limits how many tasks run at once",
+    "clusters": "jobs are looked for in the cluster of the machine that sweep.py is called on; call it there",
     "begin": "a finalizer is given one",
     "constraint": "constraint:",
     "cpus-per-task": "threads:",
@@ -61,6 +65,7 @@ OWN_SBATCH = {
     "wait": "sbatch is to answer at once",
     "wrap": "the task is a rank",
 }
+NO_RANK = "srun would end without a rank"
 OWN_SRUN = {
     "cpus-per-task": "threads:",
     "error": "the logs lie in the store",
@@ -68,7 +73,12 @@ OWN_SRUN = {
     "nodes": "nodes:",
     "ntasks": "ranks:",
     "output": "the logs lie in the store",
+    "help": NO_RANK,
+    "multi-prog": "the task is a rank",
+    "test-only": NO_RANK,
     "unbuffered": "logs are read while a task runs",
+    "usage": NO_RANK,
+    "version": NO_RANK,
     "wait": "how long ranks wait for the last one",
     "container-image": "container:",
     "container-mounts": "container: {mounts: [...]}",
@@ -101,6 +111,8 @@ def checked(name: str, node: strict.Node) -> strict.Node:
         seen.of(_check_container, node.mapping())
     if name == "gpu_type" and isinstance(node.value, str) and re.search("[:,]", node.value):
         raise node.error(f"found {quoted(node.value)}", "the kind alone is legal", "a100 where sinfo has gpu:a100:4")
+    if name == "python":
+        _check_python(node)
     if name in OF_LISTS:
         for item in strict.items(node):
             seen.of(OF_LISTS[name], item)
@@ -125,6 +137,7 @@ def _check_variable(name: str, node: strict.Node) -> None:
         raise node.error(f"found {strict.show(node.value)}", "text is legal here", f'quote it: {name}: "…"')
     if "\0" in node.value or "\n" in node.value:
         raise node.error(f"found a line break or a NUL in {name}", "one line is legal here")
+    _refuse_unexpanded(node)
 
 
 def _check_option(name: str, node: strict.Node) -> None:
@@ -164,8 +177,42 @@ def _check_container(given: dict[str, strict.Node]) -> None:
         if isinstance(text.value, str) and not re.fullmatch(r"[^\0\n\r]+", text.value):
             raise text.error(f"found {strict.show(text.value)}", "one line that is not empty is legal here")
         _refuse_assigned(text)
+    for text in [given["image"]] if "image" in given else []:
+        _refuse_option(text)
+        _refuse_unexpanded(text)
+    for text in _items(given, "mounts"):
+        _check_mount(text)
     for text in _items(given, "args") if runtime == "pyxis" else []:
         _check_srun(text)
+
+
+def _check_python(node: strict.Node) -> None:
+    """BadStudy for what `env` would not take for one command."""
+    _refuse_option(node)
+    _refuse_unexpanded(node)
+    if isinstance(node.value, str) and re.search(r"[\0\n\r=]|\s-|^[^/]*\s", node.value):
+        legal = "a path or a name is legal, without options"
+        raise node.error(f"found {strict.show(node.value)}", legal, "options go into env: {PYTHONUNBUFFERED: '1'}, say")
+
+
+def _check_mount(node: strict.Node) -> None:
+    _refuse_unexpanded(node)
+    parts = node.value.split(":") if isinstance(node.value, str) else ["/"]
+    if not 1 <= len(parts) <= 3 or not all(parts) or not all(part.startswith("/") for part in parts[:2]):
+        legal = "PATH, PATH:PATH_INSIDE and PATH:PATH_INSIDE:ro are legal, with whole paths"
+        raise node.error(f"found {strict.show(node.value)}", legal)
+
+
+def _refuse_option(node: strict.Node) -> None:
+    if isinstance(node.value, str) and node.value.startswith("-"):
+        raise node.error(f"found {strict.show(node.value)}", "no option is legal here", "see args: and srun:")
+
+
+def _refuse_unexpanded(node: strict.Node) -> None:
+    """BadStudy for a path that begins as a shell would read it: what is written here reaches a node as it is."""
+    if isinstance(node.value, str) and UNEXPANDED.search(node.value):
+        why = "a whole path is legal, as nothing here is expanded"
+        raise node.error(f"found {strict.show(node.value)}", why, "write it out, or export it in a line of setup:")
 
 
 def _items(given: dict[str, strict.Node], name: str) -> list[strict.Node]:

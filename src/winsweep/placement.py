@@ -1,6 +1,6 @@
 """Where and how a stage runs: nothing here can change a key, and no function that computes one sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,15 +17,15 @@ class Placement:
     #: `auto`: as few GPUs, one for each rank, as hold a finetune, with `zero: auto` and `recompute: auto`; `given`: as
     #: written here
     placement: Literal["given", "auto"] = "given"
-    ranks: int = strict.number(1, 1)  #: processes that train together, spread evenly over the nodes [processes]
-    nodes: int = strict.number(1, 1)  #: nodes of an attempt; `ranks` must be a multiple of it [nodes]
-    gpus_per_rank: int = strict.number(0, 0)  #: GPUs of each rank; without any, it runs on CPUs [GPUs]
+    ranks: int = strict.number(1, 1, 65536)  #: processes that train together, spread evenly over the nodes [processes]
+    nodes: int = strict.number(1, 1, 65536)  #: nodes of an attempt; `ranks` must be a multiple of it [nodes]
+    gpus_per_rank: int = strict.number(0, 0, 1024)  #: GPUs of each rank; without any, it runs on CPUs [GPUs]
     #: CPU threads of each rank; fixed, because sums depend on it in the last bit [threads]
-    threads: int = strict.number(1, 1)
+    threads: int = strict.number(1, 1, 4096)
     #: ZeRO stage: a file of `ds_configs/`, without `.json`; `auto`: the fastest that fits the GPU
     zero: str = "zero1"
     #: tokens of one forward pass on one rank; 0: as many as fit into a GPU, or 2,048 on a CPU [tokens]
-    micro_tokens: int = strict.number(0, 0)
+    micro_tokens: int = strict.number(0, 0, 999_999)
     #: activations that the backward pass makes again: less memory, same numbers; `auto`: the fewest that fit the GPU
     recompute: Literal["none", "cheap", "full", "auto"] = "none"
     #: steps between full-state checkpoints; 0: as often as costs 3 % of the time [optimizer steps]
@@ -33,14 +33,16 @@ class Placement:
     #: write checkpoints behind the next steps, from a copy in the node's memory if there is room for one
     checkpoint_behind: bool = True
     #: longest wait of a rank for the others; a hung rank ends the attempt after it [seconds]
-    timeout_s: float = strict.number(600.0, 1)
+    timeout_s: float = strict.number(600.0, 1, 604_800)
     #: a directory of each node, or a variable that names one (`TMPDIR`): base models are copied there and read from it
     scratch: str | None = None
     # What follows is SLURM's.
-    time_min: int = strict.number(60, 1)  #: time limit of an attempt [minutes]
+    time_min: int = strict.number(60, 1, 527_040)  #: time limit of an attempt [minutes]
     #: how long before the limit an attempt is asked to save; SLURM may ask a minute earlier [seconds]
-    signal_s: int = strict.number(90, 1)
-    mem_gb: int | None = strict.number(None, 1)  #: memory of each node; without it, the partition's default [GB]
+    signal_s: int = strict.number(90, 1, 65_535)
+    mem_gb: int | None = strict.number(
+        None, 1, 100_000
+    )  #: memory of each node; without it, the partition's default [GB]
     partition: str | None = None  #: SLURM partition
     account: str | None = None  #: SLURM account that is charged
     qos: str | None = None  #: SLURM quality of service
@@ -132,6 +134,16 @@ class Placements:
         return next(
             (p for pattern, s, p in self.by_label if s == stage and fnmatchcase(label, pattern)), self.by_stage[stage]
         )
+
+    def unused(self, made: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Patterns, each with its stage, that decide for none of the results (stage, label): they fit no label, or an
+        earlier one does.
+        """
+        asked = {(pattern, s): None for pattern, s, _ in self.by_label}
+        for stage, label in made:
+            fits = (pattern for pattern, s, _ in self.by_label if s == stage and fnmatchcase(label, pattern))
+            asked.pop((next(fits, ""), stage), None)
+        return list(asked)
 
     def all_of(self, stage: str) -> list[Placement]:
         """Every placement that a result of a stage may have."""

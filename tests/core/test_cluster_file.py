@@ -7,13 +7,17 @@ import pytest
 
 from tests.core.small_study import STUDY
 from winsweep import layout
+from winsweep.check import dry
 from winsweep.cluster_file import read_cluster
 from winsweep.errors import BadStudy
+from winsweep.workspace import open_workspace
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("kind: local\nall: {ranks: 60000}\n", "found 60000 with kind: local; [0-9]+ at most are legal, as this"),
+        ("all: {ranks: 60000}\n", "c.yaml:1: all.ranks: found 60000 with kind: local"),
         ("all: {partition: gpu, time_min: 60}\n", "c.yaml:1: the file: kind is missing, and partition is SLURM's; "),
         ("stages: {finetune: {sbatch: {nice: 5}}}\n", "kind is missing, and sbatch is SLURM's; .*; add kind: slurm"),
         ("labels: {'*': {judge: {account: x}}}\n", "kind is missing, and account is SLURM's"),
@@ -81,3 +85,20 @@ def test_a_directory_is_no_study_and_a_file_no_store(tmp_path):
         command = [sys.executable, str(layout.ROOT / "launch/status.py"), *words]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_pattern_that_decides_for_nothing_is_told(tmp_path):
+    (tmp_path / "study.yaml").write_text(STUDY.replace("[1, 2]", "[1]"))
+    workspace = open_workspace(tmp_path / "study.yaml", tmp_path / "store", lenient=True)
+
+    def told(text: str) -> str:
+        (tmp_path / "c.yaml").write_text(f"labels: {{{text}}}\n")
+        placements = read_cluster(layout.STAGES, tmp_path / "c.yaml", workspace.need.stages).placements
+        return "; ".join(row.finding.text for row in dry.labels(workspace, placements))
+
+    assert told("'a.*': {finetune: {ranks: 2}}") == told("'a.*': {generate: {ranks: 2}}, 'b.*': {judge: {}}") == ""
+    assert told("'a-*': {finetune: {ranks: 2}}, 'b.*': {judge: {}}") == (
+        "'a-*' for finetune fits nothing of this study, or an earlier pattern does; labels of finetune are such as "
+        "a.ins.s1"
+    )
+    assert told("'*': {judge: {}}, 'b.*': {judge: {}}").startswith("'b.*' for judge fits nothing")

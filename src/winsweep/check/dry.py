@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from winsweep import arm_grid, earlier_tables, failed, inspection, judge_card, prefetch, remarks, screen
 from winsweep.check import early, room
+from winsweep.check.finding import Finding
 from winsweep.check.room import GpuGb
 from winsweep.costs import findable, forecast, judge_order, pairs_cost
 from winsweep.placement import Placements
 from winsweep.plan import Item
+from winsweep.quoting import quoted
 from winsweep.screen import Detail
 from winsweep.workspace import Workspace
 
@@ -73,6 +75,7 @@ def say_checks(
     found = [
         *models,
         *quick,
+        *labels(workspace, placements),
         *room.rows(workspace.store.root, placements, items, num_jobs, gpu_gb, facts),
     ]
     num_above = unreadable(workspace, looked)
@@ -81,6 +84,20 @@ def say_checks(
     is_wrong = any(row.finding.verdict == "problem" for row in models) or any(f.problem for f in looked)
     has_problems = bool(num_above) or any(row.finding.verdict == "problem" for row in found)
     return max(int(is_wrong), _without_packages(workspace, items, quick)), has_problems
+
+
+def labels(workspace: Workspace, placements: Placements) -> list[early.Row]:
+    """What of a cluster file's `labels:` decides for nothing of the study, which a mistyped pattern does; nothing where
+    only a part of the study is looked at.
+    """
+    if len(workspace.judged) < len(workspace.study.table.cells):
+        return []
+    unused = placements.unused((a.stage, a.label) for a in workspace.order)
+    named = screen.few([f"{quoted(pattern)} for {stage}" for pattern, stage in unused])
+    like = next((a.label for a in workspace.order if unused and a.stage == unused[0][1]), "")
+    said = f"{named} fits nothing of this study, or an earlier pattern does"
+    do = f"labels of {unused[0][1]} are such as {like}" if like else ""
+    return [early.Row("cluster file", Finding("unknown", "labels", said, do))] if unused else []
 
 
 def _without_packages(workspace: Workspace, items: Sequence[Item], rows: Sequence[early.Row]) -> int:

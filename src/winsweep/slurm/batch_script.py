@@ -6,7 +6,7 @@ a path (see docs/decisions.md).
 
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from submitit.slurm.slurm import _make_sbatch_string
 from winsweep import ownership
 from winsweep.errors import BadStudy
 from winsweep.placement import Placement
+from winsweep.quoting import quoted
 from winsweep.slurm import task_script
 from winsweep.slurm.chain import Array
 from winsweep.store import folders
@@ -102,8 +103,7 @@ def command(placed: Placement, code: Path, module: str, folder: Path) -> str:
     run = task_script.module(placed, code, module, [folder])
     if not task_script.is_needed(placed):
         return shlex.join(run)
-    for line in placed.setup:
-        _check_shell(line)
+    check_lines(placed.setup)
     text, path = task_script.text(placed, folder, run), folder / task_script.SCRIPT
     folders.make(folder)
     write_atomic(path, text.encode(), is_own=True)
@@ -112,11 +112,17 @@ def command(placed: Placement, code: Path, module: str, folder: Path) -> str:
     return shlex.join(["bash", str(path)])
 
 
+def check_lines(setup: Iterable[str]) -> None:
+    """BadStudy for a setup line that is no whole command of bash."""
+    for line in setup:
+        _check_shell(line)
+
+
 def _check_shell(line: str) -> None:
     for text in (line, f"{{\n{line}\n}}\n"):  # as it is meant, and as it runs: what goes on in the next line ends there
         done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20)
         if said := done.stderr.strip().replace("bash: ", ""):  # also a warning: of a here-document without its end
-            raise BadStudy(f"setup: found {line!r}; each line must be a whole command of bash; {said}")
+            raise BadStudy(f"setup: found {quoted(line)}; each line must be a whole command of bash; {said}")
 
 
 def script(array: Array, folder: Path, run: str, name: str, dependency: str, exclude: list[str]) -> str:

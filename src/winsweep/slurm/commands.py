@@ -19,7 +19,7 @@ from winsweep.local.controller import run_here
 from winsweep.placement import Cluster
 from winsweep.results import models_text, where_text
 from winsweep.screen import Detail
-from winsweep.slurm import batch_script, containers, halt, machines, sbatch
+from winsweep.slurm import batch_script, containers, halt, machines, options_check, sbatch
 from winsweep.slurm.cancel import cancel
 from winsweep.slurm.chain import Array
 from winsweep.slurm.emit import Step, emit
@@ -36,6 +36,7 @@ def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: 
     """One call of the launcher, which `command` repeats; the exit code is 0 if nothing has failed."""
     if a.cancel is not None:
         return cancel(workspace, a.cancel)
+    options_check.refuse(cluster)
     cluster = containers.resolved(cluster, workspace.store.root, workspace.study.files.values())
     cluster, chosen = machines.sized(workspace, cluster)
     if a.dry_run:

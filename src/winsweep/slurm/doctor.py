@@ -7,7 +7,7 @@ from winsweep.artifact import Artifact
 from winsweep.check.finding import Finding, Verdict
 from winsweep.errors import ClusterDown
 from winsweep.placement import Cluster, Placement
-from winsweep.slurm import inventory, limits, sbatch, study_fit
+from winsweep.slurm import inventory, limits, options_check, sbatch, study_fit
 from winsweep.slurm.chain import Array
 from winsweep.slurm.inventory import Rights
 from winsweep.slurm.node_check import Seen, check_nodes
@@ -34,6 +34,7 @@ def diagnose(cluster: Cluster, store: Path, wait_s: float, study: Path | None = 
         doubtful |= {where} if "unknown" in {f.verdict for f in findings} else set()
     yield from check_rights(list(placed), config)
     yield limits.check_limits(list(placed), config)
+    yield from check_options(placed)
     accepted = []
     for where, stages in placed.items():
         yield (tested := check_sbatch(where, stages, where in doubtful))
@@ -118,6 +119,13 @@ def check_right(account: str | None, qos: str | None, rights: Rights | None) -> 
             verdict, what, f"{rights.user} may ask for {', '.join(sorted(legal)) or 'none'}", "set qos: to one of these"
         )
     return Finding("ok", what, f"{rights.user} may use it")
+
+
+def check_options(placed: Mapping[Placement, Sequence[str]]) -> Iterator[Finding]:
+    """Whether the srun of this machine reads the options that placements give it."""
+    for where, stages in placed.items():
+        if where.srun and (said := options_check.unread(where.srun)):
+            yield Finding("problem", f"srun of {', '.join(stages)}", said, "correct srun: in the cluster file")
 
 
 def check_sbatch(placed: Placement, stages: Sequence[str], doubtful: bool) -> Finding:
