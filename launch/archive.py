@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import arguments, command_end, paths, screen
+from winsweep.amounts import plural
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.workspace import open_workspace
@@ -80,12 +81,12 @@ def main() -> int:
 def say(done: "Packed") -> None:
     """What is in the archive, what is not, and what comes next."""
     for why, num in sorted(Counter(done.left_out.values()).items()):
-        print(screen.printable(f"records alone of {num:,} results ({why})"))
+        print(screen.printable(f"records alone of {plural(num, 'result')} ({why})"))
     for name, option in done.local_left_out.items():
         print(screen.printable(f"left out: {name}; its sha256 is in ({option} puts it in)"))
     if done.num_missing:
-        print(f"not there: {done.num_missing:,} results that the study asks for")
-    print(f"archived: {done.num_whole:,} results in {done.file}, {done.file.stat().st_size / 1e6:,.1f} MB")
+        print(f"not there: {plural(done.num_missing, 'result')} that the study asks for")
+    print(f"archived: {plural(done.num_whole, 'result')} in {done.file}, {done.file.stat().st_size / 1e6:,.1f} MB")
     print(f"then:     {command('reproduce')} {shlex.quote(str(done.file))}, on any machine", flush=True)
 
 

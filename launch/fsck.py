@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import command_end, paths, screen
+from winsweep.amounts import plural
 from winsweep.command_names import command
 from winsweep.errors import WinsweepError
 from winsweep.fsck import whole
@@ -101,7 +102,10 @@ def lines(store: Store, checked: Checked, is_verbose: bool) -> list[str]:
         told.append("it may stay: set the damaged result aside instead, and it is made again where it is needed:")
         told.append(f"           {screen.printable(keep)}")
     sums = ", ".join(f"{sum(one.kind == kind for one in found):,} {kind}" for kind in KINDS)
-    read = f"{checked.num_artifacts:,} results ({checked.num_bytes / 1e9:,.1f} GB), {checked.num_attempted:,} histories"
+    read = (
+        f"{plural(checked.num_artifacts, 'result')} ({checked.num_bytes / 1e9:,.1f} GB), "
+        f"{plural(checked.num_attempted, 'history', 'histories')}"
+    )
     return [*told, f"{store.root}: {read} and the ledgers read: {'sound' if not found else sums}"]
 
 

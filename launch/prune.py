@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import arguments, command_end, paths, screen
+from winsweep.amounts import plural
 from winsweep.errors import WinsweepError
 from winsweep.pruning import Waste, remove, spared, waste
 from winsweep.retention import kept
@@ -64,9 +65,15 @@ def main() -> int:
 def say(workspaces: Sequence[Workspace], others: Mapping[str, str], found: Sequence[Waste], is_verbose: bool) -> None:
     """Print what would go, and for whom the rest stays."""
     for study, (num, num_bytes) in sorted(spared(workspaces, others).items()):
-        print(f"{num_bytes / 1e6:10.1f} MB  in {num} directories are left alone for {study} (--others offers them too)")
+        print(
+            f"{num_bytes / 1e6:10.1f} MB  in {plural(num, 'directory is', 'directories are')} left alone for "
+            f"{study} (--others offers them too)"
+        )
     print("".join(f"{line}\n" for line in listed(found, is_verbose)), end="")
-    print(f"{sum(w.num_bytes for w in found) / 1e6:10.1f} MB in {len(found)} directories", flush=True)
+    print(
+        f"{sum(w.num_bytes for w in found) / 1e6:10.1f} MB in {plural(len(found), 'directory', 'directories')}",
+        flush=True,
+    )
 
 
 def listed(found: Sequence[Waste], is_verbose: bool) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import command_end, paths, results, screen
+from winsweep.amounts import plural
 from winsweep.archive.incoming import Archive
 from winsweep.command_names import command
 from winsweep.errors import BadData, WinsweepError
@@ -70,7 +71,9 @@ def reproduce(archive: Path, to: Path | None, store: Path | None, is_fresh: bool
         opened = Store(store or folder / "runs").open()
         if not is_fresh:
             brought = incoming.bring(found, opened)
-            print(f"brought  {brought.new:,} results into {opened.root}; {brought.there:,} were there, ", end="")
+            print(
+                f"brought  {plural(brought.new, 'result')} into {opened.root}; {brought.there:,} were there, ", end=""
+            )
             print(f"{brought.left_out:,} have their record alone")
             notes = screen.noted(f"note     {screen.printable(note)}" for note in brought.notes)
             print("".join(f"{line}\n" for line in notes), end="")

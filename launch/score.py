@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import command_end, command_names, paths, screen
+from winsweep.amounts import plural
 from winsweep.errors import BadData, BadStudy, Incomplete, Waiting, WinsweepError
 
 if TYPE_CHECKING:  # numpy and its kin are imported once there is something to count
@@ -176,7 +177,12 @@ def judged(a: argparse.Namespace, path: Path, rows: list[dict]) -> tuple[Path, l
         )
     pairs, num_spaced = alpaca_files.pairs((path, rows), alpaca_files.read(a.reference), a.allow_missing)
     notes = (
-        [f"{num_spaced} instructions differ from the reference's in white space alone and were matched all the same"]
+        [
+            (
+                f"{plural(num_spaced, 'instruction differs', 'instructions differ')} from the reference's in white "
+                "space alone and were matched all the same"
+            )
+        ]
         if num_spaced
         else []
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import arguments, command_end, paths
+from winsweep.amounts import plural
 from winsweep.errors import WinsweepError
 from winsweep.trackers import tracking
 from winsweep.workspace import open_workspace
@@ -53,7 +54,7 @@ def main() -> int:
 
 def say(done: tracking.Pass, is_only: bool = False) -> None:
     if done.written or is_only:
-        print(f"{done.written} runs written; {done.same} were there as they are", flush=True)
+        print(f"{plural(done.written, 'run')} written; {done.same} were there as they are", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,11 @@ def figure(value: float) -> str:
     return f"{value:,.{max(0, decimals) if abs(value) < 9.95 else 0}f}"
 
 
+def plural(num: int, one: str, more: str = "") -> str:
+    """A number and what it counts: `more` of all but one, by default with an s."""
+    return f"{num:,} {one if num == 1 else more or f'{one}s'}"
+
+
 def whole(value: float) -> str:
     """A whole number where that leaves a digit, else a figure."""
     return f"{value:,.0f}" if value >= 0.5 else figure(value)

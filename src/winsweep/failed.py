@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from winsweep import arm_grid, screen
+from winsweep.amounts import plural
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
 from winsweep.workspace import Workspace
@@ -48,7 +49,9 @@ def blocked_lines(items: Sequence[Item], is_verbose: bool = False) -> list[str]:
     causes = Counter(i.why for i in held)
     if len(causes) > MOST_CAUSES and not is_verbose:
         names = [why.removesuffix(" failed") for why in causes]
-        return [f"blocked {len(held)} results by {len(causes)} that failed: {screen.printable(screen.few(names))}"]
+        return [
+            f"blocked {plural(len(held), 'result')} by {len(causes)} that failed: {screen.printable(screen.few(names))}"
+        ]
     return [f"blocked {num} × {screen.printable(why)}" for why, num in causes.most_common()]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from winsweep.amounts import plural
 from winsweep.artifact import Artifact, closure
 from winsweep.errors import BadData, WinsweepError
 from winsweep.store import small_files
@@ -79,12 +80,7 @@ def lines(found: list[Finding]) -> list[str]:
     return [
         *(f"wrong: {line}" for line in wrong),
         *(
-            [
-                (
-                    f"{num} local file{'s' if num > 1 else ''} of rows read to {'their' if num > 1 else 'its'} end, "
-                    f"without a fault"
-                )
-            ]
+            [(f"{plural(num, 'local file')} of rows read to {'their' if num > 1 else 'its'} end, without a fault")]
             if num
             else []
         ),
@@ -147,7 +143,7 @@ def _join(path: Path, asked: Artifact, files: Mapping[str, Path]) -> int:
             missing = []
         if missing:
             raise BadData(
-                f"{path}: no output for {len(missing)} instructions of {asked.label}, the first being "
+                f"{path}: no output for {plural(len(missing), 'instruction')} of {asked.label}, the first being "
                 f"{missing[0][:60]!r}; outputs are joined by "
                 "the instruction's exact text; complete the file"
             )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from winsweep import earlier_tables, judge_card, results, screen
+from winsweep.amounts import plural
 from winsweep.artifact import Artifact
 from winsweep.plan import Item
 from winsweep.quoting import quoted
@@ -61,7 +62,7 @@ def undecided(workspace: Workspace) -> list[str]:
 
 def _needed(row: Mapping[str, str]) -> str:
     num = row["instructions_needed"]
-    return f"{int(num):,} instructions would do" if num else "more seeds are needed"
+    return f"{plural(int(num), 'instruction')} would do" if num else "more seeds are needed"
 
 
 def unanswerable(workspace: Workspace) -> list[str]:

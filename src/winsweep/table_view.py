@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from winsweep import screen
+from winsweep.amounts import plural
 from winsweep.stats.columns import LITTLE, varying
 from winsweep.stats.control import FIGURES, Figure, changes, control_of
 from winsweep.store import small_files
@@ -33,7 +34,7 @@ def table_text(path: Path, notes: str, columns: int | None = None) -> str:
     num_left = sum(head in ("model", "arm") for head, _ in kept)
     lines = screen.grid([head for head, _ in kept], list(zip(*(values for _, values in kept))), num_left)
     left_out = [f"columns {', '.join(head for head, _ in found[len(kept) :])}"] if len(kept) < len(found) else []
-    left_out += [f"{len(rows) - len(shown):,} rows{_of_seeds(shown)}"] if len(shown) < len(rows) else []
+    left_out += [f"{plural(len(rows) - len(shown), 'row')}{_of_seeds(shown)}"] if len(shown) < len(rows) else []
     shared = {"judge": judges(rows), "commit": ", ".join(sorted({r["commit"] for r in rows}))}
     rest = f"not shown: {'; '.join(left_out)}. " if left_out else ""
     below = [
@@ -75,7 +76,7 @@ def _jury(rows: Sequence[Row]) -> str:
     if not few:
         return ""
     ends = " to ".join(dict.fromkeys(f"{alpha:.2f}" for alpha in (few[0], few[-1])))
-    return f"note: {LITTLE} ({ends}) in {len(few)} rows; their mean stands for none of them."
+    return f"note: {LITTLE} ({ends}) in {plural(len(few), 'row')}; their mean stands for none of them."
 
 
 def _says(rows: Sequence[Row], shown: Sequence[Row], found: Sequence[tuple[str, list[str]]]) -> str:

@@ -78,7 +78,7 @@ def test_a_row_that_drew_itself_is_no_comparison():
     others = [[0, 1, 0], [1, 1, 1], [2, 0, 1]]
     found = rank(ROWS[:3], others, llama(0), TOKENIZER, FRAME)
     assert found.per_token.num == found.sequence.num == 3
-    with pytest.raises(BadData, match="1 rows: found none that drew another row's response"):
+    with pytest.raises(BadData, match="1 row: found none that drew another row's response"):
         rank(ROWS[:1], draw(1, 0), llama(0), TOKENIZER, FRAME)
 
 

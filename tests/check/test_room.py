@@ -171,7 +171,7 @@ def test_adapters_take_the_weights_of_their_base_and_little_more(tmp_path):
     found = list(room.rows(tmp_path, placements, [Item(a, "ready", "")], 1, lambda placed: 24.0, facts))
     told = {r.finding.what: (r.finding.verdict, r.finding.text) for r in found}
     assert told["GPU of finetune"][0] == "ok" and told["GPU of finetune"][1].startswith("19.8 GB at least")
-    assert "up to 2.6 GB for 1 models" in told["disk"][1]
+    assert "up to 2.6 GB for 1 model" in told["disk"][1]
 
 
 def answers(shared: int) -> Artifact:

@@ -34,6 +34,12 @@ def test_quantities(value, figure, tokens, dollars):
     assert (amounts.figure(value), amounts.tokens(value), amounts.dollars(value)) == (figure, tokens, dollars)
 
 
+def test_one_of_what_is_counted_is_told_as_one():
+    assert [amounts.plural(n, "cell") for n in (0, 1, 2, 1234)] == ["0 cells", "1 cell", "2 cells", "1,234 cells"]
+    assert [amounts.plural(n, "row is", "rows are") for n in (1, 2)] == ["1 row is", "2 rows are"]
+    assert judge_cost.ahead("j", None, {}, [], unknown=1).startswith("judge j: 0 judgements and those of 1 comparison ")
+
+
 def test_a_small_cost_is_not_said_to_be_free(tmp_path):
     workspace = opened(tmp_path)
     for label in ("a.ins.s1", "a.sum.s1", "a.ins.s2", "a.sum.s2", "a.base.s1", "a.rules.s1"):

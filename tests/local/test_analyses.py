@@ -185,7 +185,7 @@ def test_one_that_fails_is_reported_like_a_cell_and_stops_nothing_else(analysed,
     bench = Bench(tmp_path, ONE_SEED + ANALYSES.replace("embedder/model", "empty"))
     said = bench.run(code=1)
     assert (
-        "1 jobs run; 4 of 4 cells" in said
+        "1 job run; 4 of 4 cells" in said
         and "; 3 of 4 analyses beside it" in said
         and "failed  drift/a.sum.s1-" in said
     )

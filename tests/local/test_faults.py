@@ -27,7 +27,7 @@ def test_a_failing_cell_does_not_stop_the_others_and_says_what_to_do(bench):
     assert f"launch/sweep.py {bench.study} --store {bench.store} --retry-failed" in said and log.exists()
     assert bench.csv().decode().count("\n") == 1 + 3 and not [n for n in bench.published() if n == "finetune/a.sum.s1"]
     assert "0 jobs run; 3 of 4 cells" in bench.run(code=1)  # it is not tried again by itself
-    assert "1 jobs run" in bench.run("--retry-failed", code=1)
+    assert "1 job run" in bench.run("--retry-failed", code=1)
     bench.write(broken)
     assert "4 of 4 cells" in bench.run() and bench.csv().decode().count("\n") == 1 + 4
 

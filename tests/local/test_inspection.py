@@ -105,7 +105,7 @@ def test_given_outputs_and_instructions_are_looked_at(three):
     for given, told in [
         (
             [{"instruction": "a", "output": "x"}],
-            "given.json: no output for 1 instructions of instructions, the first being 'b'",
+            "given.json: no output for 1 instruction of instructions, the first being 'b'",
         ),
         ([{"instruction": "a"}], "given.json row 0: output is None"),
         ("x", "given.json"),
@@ -180,8 +180,8 @@ def test_cells_alone_do_not_help_against_a_wrong_table_of_difficulty(three):
     three.write(three.study.read_text().replace("compare: {", "compare: {difficulty: df_gamed.csv, "))
     said = three.run(code=2)
     told = status(three)
-    assert "problem  " in told and "df_gamed.csv: found 1 rows" in told
-    assert "df_gamed.csv: found 1 rows" in said and "every cell needs them" in said and "--only" not in said
+    assert "problem  " in told and "df_gamed.csv: found 1 row;" in told
+    assert "df_gamed.csv: found 1 row;" in said and "every cell needs them" in said and "--only" not in said
 
 
 def status(bench: Bench) -> str:

@@ -48,4 +48,4 @@ def test_held_out_rows_are_none_of_those_trained_on(tmp_path):
 def test_a_sample_of_too_many_rows_is_told_before_anything_starts(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"instruction": "Say 1.", "output": "1"}\n')
     bench = Bench(tmp_path, TINY.replace(SUM, "sum: {path: rows.jsonl, sample: {rows: 10}}"))
-    assert "sample: found 1 rows, and 10 are to be drawn" in bench.run(code=2)
+    assert "sample: found 1 row, and 10 are to be drawn" in bench.run(code=2)

@@ -55,7 +55,7 @@ def test_a_model_is_trained_and_then_evaluated(tmp_path):
 
 def test_a_dry_run_on_a_cluster_needs_no_model(tmp_path):
     said = make(tmp_path, "train", "MODEL=olmo-7b", "DATA=gsm", "DRY_RUN=1")
-    assert "gsm_tuned_olmo-7b.yaml (new)" in said and "1 cells; missing: 1 finetunes, 1 models" in said
+    assert "gsm_tuned_olmo-7b.yaml (new)" in said and "1 cell; missing: 1 finetune, 1 model" in said
     said = make(tmp_path, "train", "MODEL=olmo-7b", "DATA=gsm", "DRY_RUN=1", "CLUSTER=gpuu", code=2)
     assert "CLUSTER: found 'gpuu'; legal: apptainer, " in said and "did you mean gpu?" in said
     assert "no 'gsm_olmo-7b' was trained here" in make(tmp_path, "eval", "MODEL=gsm_olmo-7b", code=2)

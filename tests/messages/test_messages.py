@@ -64,7 +64,7 @@ def test_the_first_failure_and_the_end_are_told_once(ended, server):
     assert "finetune/a.bad.s1-" in failed["message"] and "NotFinite" in failed["message"]
     again = failed["message"].splitlines()[-1].removeprefix("To try again: ")
     assert again == f"python launch/sweep.py {ended.study} --store {ended.store} --retry-failed"
-    assert "3 of 4 cells judged; 1 results failed" in end["message"] and "best arm: a." in end["message"]
+    assert "3 of 4 cells judged; 1 result failed" in end["message"] and "best arm: a." in end["message"]
     assert f"table: {ended.store / 'results/small.csv'}" in end["message"]
     ended.run(code=1)
     assert len(server.got) == 2

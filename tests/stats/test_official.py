@@ -153,7 +153,7 @@ def test_a_table_of_difficulty_that_is_none(difficulty, preference, says, tmp_pa
         official.read_table(tmp_path / "df_gamed.csv")
     (tmp_path / "df_gamed.csv").write_text("index,other\n" + "".join(f"{n},0\n" for _ in range(2) for n in range(805)))
     (tmp_path / "instruction_difficulty.csv").write_text("a,b\n" * 806)
-    with pytest.raises(BadData, match=r"instruction_difficulty.csv: found 1 rows"):
+    with pytest.raises(BadData, match=r"instruction_difficulty.csv: found 1 row;"):
         official.read_table(tmp_path / "df_gamed.csv")
 
 

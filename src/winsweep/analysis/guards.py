@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import regex
 
+from winsweep.amounts import plural
 from winsweep.analysis.style import STYLES
 from winsweep.errors import BadData
 from winsweep.generate.grammar import Accepts
@@ -67,7 +68,7 @@ def domain(known: Sequence[str], embed: Embedder, quantile: float) -> Guard:
     detection with deep nearest neighbors"). BadData for fewer than two training instructions.
     """
     if len(known) < 2:
-        raise BadData(f"domain guard: found {len(known)} training instructions; at least two are legal")
+        raise BadData(f"domain guard: found {plural(len(known), 'training instruction')}; at least two are legal")
     known_MD = np.asarray(embed(list(known)), dtype=np.float32)
     own_M = np.array(_nearest(known_MD, known_MD, leave_out_own=True))
     threshold = float(np.quantile(own_M, quantile))

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from winsweep.amounts import plural
 from winsweep.analysis.intervals import Share, share_of
 from winsweep.errors import BadData, NotFinite
 from winsweep.store.manifest import kept
@@ -81,7 +82,8 @@ def rank(
     others = [[j for j in drawn if j != i] for i, drawn in enumerate(others)]
     if not any(others):
         raise BadData(
-            f"{len(rows)} rows: found none that drew another row's response; legal are at least two rows; add some"
+            f"{plural(len(rows), 'row')}: found none that drew another row's response; legal are at least two "
+            "rows; add some"
         )
     first: dict[str, int] = {}
     same = [first.setdefault(response.strip(), j) for j, (_, response) in enumerate(rows)]

@@ -5,6 +5,7 @@ import io
 import json
 from typing import Any
 
+from winsweep.amounts import plural
 from winsweep.archive import listed
 
 MADE_BY = ("commit", "calibration")  # beside columns of keys
@@ -54,7 +55,7 @@ def compared(ours: bytes, theirs: bytes) -> str:
     except ValueError as e:
         return f"not compared: {e}"
     if len(mine) != len(other):
-        return f"{len(mine):,} rows here, {len(other):,} in the archive"
+        return f"{plural(len(mine), 'row')} here, {len(other):,} in the archive"
     differing = [sorted(n for n in a.keys() | b.keys() if a.get(n) != b.get(n)) for a, b in zip(mine, other)]
     wrong = [names for names in differing if names]
     if not wrong:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from winsweep import arm_grid, earlier_tables, failed, inspection, judge_card, prefetch, remarks, screen
+from winsweep.amounts import plural
 from winsweep.check import early, room
 from winsweep.check.finding import Finding
 from winsweep.check.room import GpuGb
@@ -22,7 +23,7 @@ def say_plan(workspace: Workspace, items: Sequence[Item], detail: Detail) -> Non
     states = {i.artifact.key: i.state for i in items}
     done = sum(states.get(a.key, "done") == "done" for a in workspace.order)
     print(
-        f"{workspace.study.name}: {len(workspace.order) - done:,} results to make, {done:,} reused from "
+        f"{workspace.study.name}: {plural(len(workspace.order) - done, 'result')} to make, {done:,} reused from "
         f"{workspace.store.root}. Done/all of each arm named:"
     )
     print("\n".join(arm_grid.lines(workspace, states, screen.width())))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from winsweep import gpu_memory, layout
+from winsweep.amounts import plural
 from winsweep.artifact import Artifact
 from winsweep.check.early import Row
 from winsweep.check.finding import Finding
@@ -87,7 +88,8 @@ def disk(
     wanted = sum(state for state, _ in states[:at_once]) + sum(model for _, model in states)
     free = shutil.disk_usage(_there(store)).free
     told = (
-        f"{amount(free)} free at the store; up to {amount(wanted)} for {len(known)} models and the checkpoints of "
+        f"{amount(free)} free at the store; up to {amount(wanted)} for {plural(len(known), 'model')} and the "
+        "checkpoints of "
         f"{at_once} finetunes at once"
     )
     more = f" ({len(tuned) - len(known)} more of unknown size)" if len(known) < len(tuned) else ""

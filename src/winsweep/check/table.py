@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from winsweep import screen
+from winsweep.amounts import plural
 from winsweep.check.early import Row
 
 COLOURS = {"problem": "red", "unknown": "yellow", "ok": "green"}
@@ -24,7 +25,7 @@ def table_text(rows: Sequence[Row], num_above: int = 0, is_verbose: bool = False
     num = num_above + sum(row.finding.verdict == "problem" for row in rows)
     count = "it is said" if num == 1 else f"{num_above} of them" if num_above < num else "all"
     where = f"; {count} above{' this table' if rows else ''}" if num_above else ""
-    return "\n".join([*lines, f"{num or 'no'} problem{'' if num == 1 else 's'} found before anything runs{where}"])
+    return "\n".join([*lines, f"{plural(num, 'problem') if num else 'no problems'} found before anything runs{where}"])
 
 
 def _in_short(rows: Sequence[Row]) -> list[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from winsweep.amounts import plural
 from winsweep.costs import forecast
 from winsweep.results import path_of
 from winsweep.store import small_files
@@ -44,9 +45,11 @@ def lines(workspace: Workspace) -> list[str]:
         apart = power.detectable(power.of_two_arms(noise, num, num_seeds), num, num_seeds, num_pairs)
         found += _of_pairs(apart, of_parity <= MOST)
         tests += f" and {num_pairs:,}"
-    seeds = f"{num_seeds} seeds" if num_seeds > 1 else "1 seed"
     corrected = "" if tests == "1" else f" after Holm's correction for {tests} tests"
-    return [f"{num:,} instructions × {seeds}: {found} (p < 0.05{corrected})", f"    assumed: {noise.source}"]
+    return [
+        f"{plural(num, 'instruction')} × {plural(num_seeds, 'seed')}: {found} (p < 0.05{corrected})",
+        f"    assumed: {noise.source}",
+    ]
 
 
 def _of_pairs(apart: float, is_parity_found: bool) -> str:

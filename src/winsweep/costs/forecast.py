@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from winsweep import plugins
+from winsweep.amounts import plural
 from winsweep.artifact import Artifact
 from winsweep.costs import gpu_cost, judge_cost
 from winsweep.plan import Item
@@ -16,13 +17,13 @@ from winsweep.workspace import Workspace
 
 ASSUMED = "    assumed: "  # how lines of gpu_cost begin that not everybody wants to read
 NAMES = {
-    "finetune": "finetunes",
-    "collect": "models",
-    "generate": "sets of outputs",
-    "judge": "comparisons",
-    "rank": "rankings",
-    "drift": "drifts",
-    "containment": "containments",
+    "finetune": ("finetune", "finetunes"),
+    "collect": ("model", "models"),
+    "generate": ("set of outputs", "sets of outputs"),
+    "judge": ("comparison", "comparisons"),
+    "rank": ("ranking", "rankings"),
+    "drift": ("drift", "drifts"),
+    "containment": ("containment", "containments"),
 }
 
 
@@ -33,8 +34,8 @@ def lines(workspace: Workspace, items: Sequence[Item], is_verbose: bool = True) 
     missing = [i.artifact for i in items if i.state != "done"]
     counts = Counter(a.stage for a in missing)
     told = [
-        f"{len(workspace.judged)} cells; missing: "
-        + (", ".join(f"{counts[s]} {name}" for s, name in NAMES.items() if counts[s]) or "nothing")
+        f"{plural(len(workspace.judged), 'cell')}; missing: "
+        + (", ".join(plural(counts[s], *names) for s, names in NAMES.items() if counts[s]) or "nothing")
     ]
     sizes = {
         a: num_rows(workspace, a)

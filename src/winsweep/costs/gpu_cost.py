@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from winsweep import amounts
+from winsweep.amounts import plural
 from winsweep.artifact import Artifact
 from winsweep.study.lora import trained_parameters
 
@@ -41,8 +42,8 @@ def lines(
     total, tuning, answering = _hours(tuning_h, answering_h)
     return [
         (
-            f"about {total} of one H100: {tuning} for {_num(len(tuned), 'finetune')} "
-            f"({_millions(sum(tokens.values()))}), {answering} for {_num(len(answered), 'set')} of outputs"
+            f"about {total} of one H100: {tuning} for {plural(len(tuned), 'finetune')} "
+            f"({_millions(sum(tokens.values()))}), {answering} for {plural(len(answered), 'set')} of outputs"
         ),
         *assumptions(tuned, other),
     ]
@@ -56,10 +57,6 @@ def _hours(*parts_h: float) -> list[str]:
     decimals = int(scale == 1 and (sum(parts_h) < 10 or any(0 < part < 0.5 for part in parts_h)))
     parts = [round(part * scale, decimals) for part in parts_h]
     return [f"{sum(parts):,.{decimals}f} {unit}", *(f"{part:,.{decimals}f}" for part in parts)]
-
-
-def _num(num: int, what: str) -> str:
-    return f"{num} {what}{'s' * (num != 1)}"
 
 
 def flop(finetune: Artifact, size: float) -> float:
@@ -102,9 +99,12 @@ def assumptions(tuned: Sequence[tuple[Artifact, float]], other: int) -> list[str
     if any((a.plain_params["recipe"].get("lora") or {}).get("quantize") for a, _ in tuned):
         said.append(f"{SLOWER_IN_4_BITS} times the FLOP where the base is in 4 bits")
     said += ["the middle of its grid where choose: decides"] if any("choice" in a.inputs for a, _ in tuned) else []
-    left_out = [f"    not counted: {other} finetunes and sets of outputs of models whose names tell no size"] * bool(
-        other
-    )
+    left_out = [
+        (
+            f"    not counted: {plural(other, 'finetune or set of outputs', 'finetunes and sets of outputs')} of "
+            "models whose names tell no size"
+        )
+    ] * bool(other)
     return [*(f"    assumed: {line}" for line in said), *left_out]
 
 

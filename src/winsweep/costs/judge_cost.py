@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep import amounts, screen
+from winsweep.amounts import plural
 from winsweep.artifact import Artifact
 from winsweep.errors import WinsweepError
 from winsweep.judge import asked, pairs, prices
@@ -89,7 +90,7 @@ def _reckoned(cost: JudgeCost) -> str:
 def _sum(costs: Sequence[JudgeCost]) -> str:
     """What the judges of a jury cost together, after `told` of each."""
     paid = [(cost, cost.workload) for cost in costs if cost.workload and cost.limits]
-    who = f"jury: {len(costs)} judges, {len(paid) or 'none'} of them paid"
+    who = f"jury: {plural(len(costs), 'judge')}, {len(paid) or 'none'} of them paid"
     if any(cost.unknown for cost, _ in paid):
         return f"{who}; what they cost together is not known yet"
     known = [(cost, work, price) for cost, work in paid if (price := prices.price_of(work.model))]
@@ -121,19 +122,20 @@ def ahead(
     Without a `workload` it costs nothing; without `limits` it runs here.
     """
     num = len(asked) + unseen
-    what = f"judge {judge}: {num:,} judgements"
-    uncounted = f" and those of {unknown} comparisons whose instructions cannot be counted yet" if unknown else ""
+    what = f"judge {judge}: {plural(num, 'judgement')}"
+    uncounted = f"{plural(unknown, 'comparison')} whose instructions cannot be counted yet"
+    also = f" and those of {uncounted}" if unknown else ""
     reused = f", {num_known:,} more are known already" if num_known else ""
     if not workload:
-        return f"{what}{uncounted}; free"
+        return f"{what}{also}; free"
     if not num and unknown and limits:
-        of = f"judge {judge}: {unknown} comparisons whose instructions cannot be counted yet"
+        of = f"judge {judge}: {uncounted}"
         budget = limits.get("dollars")
         cap = f"; budget {amounts.dollars(budget)}" if budget is not None else ""
         return f"{of}{reused}; what they cost is not known yet{cap}"
     tokens = tokens_of(workload, asked, unseen)
     return screen.printable(
-        f"{what}{uncounted}{reused}; about {amounts.tokens(tokens[0])} of "
+        f"{what}{also}{reused}; about {amounts.tokens(tokens[0])} of "
         f"prompts{_cost(workload.model, tokens, limits)}"
         f"{_time(num, sum(tokens), limits)}; what is judged already is not paid again"
     )

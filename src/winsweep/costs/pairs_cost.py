@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from winsweep.amounts import plural
 from winsweep.costs import forecast
 from winsweep.plan import Item
 from winsweep.workspace import Workspace
@@ -18,5 +19,5 @@ def lines(workspace: Workspace, items: Sequence[Item]) -> list[str]:
     missing = [i.artifact for i in items if i.state != "done" and i.artifact in extra]
     num = len({pair.comparison for pair in pairs})
     own = f"{len(extra):,} of them beside the table's"
-    told = f"all_pairs: {num:,} comparisons of two arms, k (k - 1) / 2 of k arms; {own}"
+    told = f"all_pairs: {plural(num, 'comparison')} of two arms, k (k - 1) / 2 of k arms; {own}"
     return [told, *(f"of these: {line}" for line in forecast.judgements(workspace, missing))]

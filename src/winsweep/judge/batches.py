@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from winsweep.amounts import plural
 from winsweep.errors import BadStudy, Waiting
 from winsweep.judge import address, batch_api, batch_files, batch_records, client, endpoint, words
 from winsweep.judge.batch_files import Request, Sizes
@@ -177,7 +178,7 @@ class _Batches:
         on_way = [record for record in found if not record.over]
         most, pause_s = most_waiting(found, time.time())
         if pause_s or (on_way and most < float("inf")):
-            self.told = f"{len(todo)} questions are sent later: {LIMITED} at the endpoint"
+            self.told = f"{plural(len(todo), 'question is', 'questions are')} sent later: {LIMITED} at the endpoint"
             return [pause_s] if pause_s else []
         requests = self.within_budget(todo, on_way)
         waits = []

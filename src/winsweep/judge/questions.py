@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
+from winsweep.amounts import plural
+
 Order = Literal["hash", "reference_first", "both"]
 TIE = 1.5
 AND = " and "  # between what the questions of one row were told
@@ -128,7 +130,7 @@ def drift(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _counted(found: Mapping[str, int]) -> str:
-    told = [f"{name} ({num} row{'s' if num > 1 else ''})" for name, num in sorted(found.items())]
+    told = [f"{name} ({plural(num, 'row')})" for name, num in sorted(found.items())]
     return ", ".join(told[:NUM_NAMED]) + (f" and {len(told) - NUM_NAMED} more" if len(told) > NUM_NAMED else "")
 
 

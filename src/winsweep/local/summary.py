@@ -4,6 +4,7 @@ import sys
 from collections.abc import Collection
 
 from winsweep import arm_ranking, next_steps, results, screen, table_view
+from winsweep.amounts import plural
 from winsweep.local import view
 from winsweep.local.controller import Run
 from winsweep.plan import Item, done_of
@@ -25,7 +26,7 @@ def say(workspace: Workspace, run: Run, items: list[Item], command: str, typed: 
     print("".join(f"{line}\n" for line in arm_ranking.lines(arm_ranking.rows(workspace))), end="")
     if notes := remarks(workspace, items):
         print("\n".join(screen.noted(notes)))
-    print(f"{run.num_started} jobs run; {_made(workspace, judged, len(analysed))}")
+    print(f"{plural(run.num_started, 'job')} run; {_made(workspace, judged, len(analysed))}")
     print("".join(f"{line}\n" for line in next_steps.lines(workspace, items, typed)), end="", flush=True)
     if run.note:
         print("\n".join(screen.noted([run.note])), file=sys.stderr)

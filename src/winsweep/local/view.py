@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from winsweep import arm_grid, failed, screen
+from winsweep.amounts import plural
 from winsweep.artifact import Artifact
 from winsweep.costs import eta
 from winsweep.costs.durations import duration
@@ -159,7 +160,7 @@ class View:
         if (begun := time.monotonic()) > self.next_count:
             self.left, ended = time_left(run, items), time.monotonic()
             self.next_count = ended + max(COUNT_S, 10 * (ended - begun))  # of thousands of cells it takes seconds
-        return f"{left} jobs left, {len(run.started)} running{self.left if left else ''}"
+        return f"{plural(left, 'job')} left, {len(run.started)} running{self.left if left else ''}"
 
     def captions(self, run: Run, items: list[Item]) -> list[str]:
         """What runs, and what has failed."""

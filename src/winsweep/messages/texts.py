@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from winsweep import results, screen
+from winsweep.amounts import plural
 from winsweep.plan import Item
 from winsweep.stats.control import FIGURES
 from winsweep.trackers.runs import by_arm, table_rows
@@ -43,7 +44,10 @@ def of_end(workspace: Workspace, items: Sequence[Item], halted: str = "") -> Mes
     done = {label for label, a in workspace.judged.items() if a.key not in open_ones}
     failed = sum(i.state == "failed" for i in items)
     verb = "judged" if workspace.has_table else "trained"
-    lines = [f"{len(done)} of {len(workspace.judged)} cells {verb}" + (f"; {failed} results failed" if failed else "")]
+    lines = [
+        f"{len(done)} of {len(workspace.judged)} cells {verb}"
+        + (f"; {plural(failed, 'result')} failed" if failed else "")
+    ]
     lines += [best] if (best := headline(workspace)) else []
     lines += [results.where_text(workspace, done)] if workspace.has_table else []
     lines += [harmless(halted)] if halted else []
@@ -61,7 +65,7 @@ def headline(workspace: Workspace) -> str:
     name, row = max(arms, key=lambda pair: float(pair[1][figure.rate]))
     low, high = row[figure.low], row[figure.high]
     interval = f" ({float(low):.1f} to {float(high):.1f})" if low and high else ""
-    seeds = f", mean of {row['num_seeds']} seeds" if row["num_seeds"] else ""
+    seeds = f", mean of {plural(int(float(row['num_seeds'])), 'seed')}" if row["num_seeds"] else ""
     return f"best arm: {harmless(name)}, win rate {float(row[figure.rate]):.1f} %{interval}{seeds}"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from winsweep import screen
+from winsweep.amounts import plural
 from winsweep.report.arms import number
 from winsweep.report.table import Row
 
@@ -64,7 +65,7 @@ def _against_half(tested: Sequence[Arm], parity: Mapping[tuple[str, str], float]
             if told
             else f"None of {arms} can be told from half"
         )
-    return f"{found} (Holm-adjusted p < {LEVEL} over {len(tested)} tests).{ties}"
+    return f"{found} (Holm-adjusted p < {LEVEL} over {plural(len(tested), 'test')}).{ties}"
 
 
 def _highest(tested: Sequence[Arm], differences: Sequence[Row], are_others_tied: bool) -> str:
@@ -75,7 +76,7 @@ def _highest(tested: Sequence[Arm], differences: Sequence[Row], are_others_tied:
     others = [arm for arm in tested if arm["headline_pct"] == best["headline_pct"] and arm is not best]
     of_all = "The highest win rate of the tested arms" if are_others_tied else "The highest win rate"
     head = f"{of_all} is that of {_named(best)}, {_interval(best)}"
-    head += f" (with {len(others)} other arms)" if others else ""
+    head += f" (with {plural(len(others), 'other arm')})" if others else ""
     if not pairs:
         return f"{head}."
     # arms of other instructions are not compared with it, and nothing is said of them

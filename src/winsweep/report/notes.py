@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from winsweep.amounts import plural
 from winsweep.plan import Item
 from winsweep.remarks import remarks
 from winsweep.report.table import ReportTable
@@ -49,7 +50,11 @@ def _of_state(workspace: Workspace, table: ReportTable, items: Sequence[Item]) -
     for item in failed[:MOST_FAILURES]:
         yield {"kind": "warning", "text": f"{item.artifact.name} failed: {item.why}", "of": []}
     if len(failed) > MOST_FAILURES:
-        yield {"kind": "warning", "text": f"{len(failed) - MOST_FAILURES} other results failed, too", "of": []}
+        yield {
+            "kind": "warning",
+            "text": f"{plural(len(failed) - MOST_FAILURES, 'other result')} failed, too",
+            "of": [],
+        }
     for line in workspace.damaged(items).splitlines():
         yield {"kind": "warning", "text": line, "of": []}
     for path, why in workspace.study.missing.items():

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from winsweep import strict
+from winsweep.amounts import plural
 from winsweep.attempt import history
 from winsweep.errors import BadStudy
 from winsweep.slurm import pending_finalizers, queue, watchdog
@@ -25,7 +26,7 @@ def cancel(workspace: Workspace, label: str) -> int:
     queue.cancel(tasks)
     if not label:
         watchdog.drop(workspace.store.root, "")
-    print(f"{len(tasks)} tasks cancelled; what is finished stays; the same command without --cancel goes on")
+    print(f"{plural(len(tasks), 'task')} cancelled; what is finished stays; the same command without --cancel goes on")
     return 0
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from winsweep import command_names, failed, next_steps
-from winsweep.amounts import figure
+from winsweep.amounts import figure, plural
 from winsweep.attempt.retry import ChainProgress
 from winsweep.check import dry
 from winsweep.costs.durations import most_gpu_hours
@@ -81,9 +81,7 @@ def over(seen: Look) -> bool:
 def say_submitted(workspace: Workspace, seen: Look) -> None:
     for array, job in seen.submitted:
         waits = f" after {', '.join(dict.fromkeys(str(x.on) for x in array.after))}" if array.after else ""
-        print(
-            f"job {job}: {array.title}, {len(array.tasks)} task{'s' if len(array.tasks) > 1 else ''}{waits}", flush=True
-        )
+        print(f"job {job}: {array.title}, {plural(len(array.tasks), 'task')}{waits}", flush=True)
 
 
 def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = False) -> int:
@@ -94,7 +92,7 @@ def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = Fa
     what = (
         f"cells judged; {where_text(workspace, done)}{beside}" if workspace.has_table else models_text(workspace, done)
     )
-    print(f"{len(seen.submitted)} arrays submitted; {len(done)} of {len(workspace.judged)} {what}")
+    print(f"{plural(len(seen.submitted), 'array')} submitted; {len(done)} of {len(workspace.judged)} {what}")
     if seen.full:
         print(f"SLURM takes no more jobs now ({seen.full}); the finalizer submits the rest as room appears")
     told = failed.lines(workspace, seen.items, is_verbose)
@@ -121,21 +119,22 @@ def dry_run(workspace: Workspace, cluster: Cluster, chosen: Sequence[str], comma
     for n, array in enumerate(todo[: len(todo) if detail.verbose else SHOWN]):
         print(f"#{n:<3d} {array_line(array, known.get(array.stage))}{waits_text(array)}")
     if len(todo) > SHOWN and not detail.verbose:
-        print(f"… and {len(todo) - SHOWN} more arrays (--verbose)")
+        print(f"… and {plural(len(todo) - SHOWN, 'more array')} (--verbose)")
     if held := sum(i.artifact.stage != "aggregate" for i in seen.items) - sum(
         i.artifact.stage != "aggregate" for i in items
     ):
         print(
-            f"{held} results are made on this machine (where: login) or wait for those; "
+            f"{plural(held, 'result is', 'results are')} made on this machine (where: login) or waiting for those; "
             f"{command_names.command('run')} --watch sees to both"
         )
     asked = sum(most_gpu_hours(x.placement, len(x.tasks)) for x in todo)
     measured = sum(known[x.stage].gpu_hours * len(x.tasks) for x in todo if x.stage in known)
     by_pace = f" (about {figure(measured)} by finished results of {', '.join(sorted(known))})" if known else ""
     print(
-        f"{sum(len(x.tasks) for x in todo)} tasks in {len(todo)} arrays, then the table; at most {_hours(asked)} "
+        f"{plural(sum(len(x.tasks) for x in todo), 'task')} in {plural(len(todo), 'array')}, then the table; at "
+        f"most {_hours(asked)} "
         f"GPU-hours{by_pace}; "
-        f"{sum(i.state == 'done' for i in seen.items)} results reused"
+        f"{plural(sum(i.state == 'done' for i in seen.items), 'result')} reused"
     )
     looked = dry.say_amounts(workspace, seen.items, detail)
     code, has_problems = dry.say_checks(
@@ -156,7 +155,8 @@ def array_line(array: Array, known: Pace | None) -> str:
     placed, num = array.placement, len(array.tasks)
     measured = f", about {figure(num * known.gpu_hours)} by {known.num} finished" if known and placed.gpus else ""
     return (
-        f"{array.title:16s} {num:5d} task{'s' if num > 1 else ' '} × {placed.nodes} nodes × {placed.ranks} ranks, "
+        f"{array.title:16s} {num:5d} task{'s' if num > 1 else ' '} × {plural(placed.nodes, 'node')} × "
+        f"{plural(placed.ranks, 'rank')}, "
         f"{placed.gpus} GPUs, "
         f"{placed.time_min} min; at most {_hours(most_gpu_hours(placed, num))} GPU-hours{measured}"
     )
@@ -203,7 +203,7 @@ def say_emitted(out: Path, steps: Sequence[Step]) -> int:
         print("nothing is missing that could be submitted, so nothing was written")
         return 0
     print(
-        f"{len(steps) - 1} arrays and a finalizer written to {out}; to submit them: bash "
+        f"{plural(len(steps) - 1, 'array')} and a finalizer written to {out}; to submit them: bash "
         f"{shlex.quote(str(out / 'submit.sh'))}"
     )
     return 0

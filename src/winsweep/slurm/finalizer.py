@@ -2,6 +2,7 @@
 makes the table.
 """
 
+from winsweep.amounts import plural
 from winsweep.attempt import stopflag
 
 if __name__ == "__main__":
@@ -96,7 +97,7 @@ def close(told: dict, flag: StopFlag) -> int:
             stayed, seen = stays, reconcile(workspace, cluster, own_job=job, stays=stays, before=before)
             stays = seen.stays
             print(
-                f"{len(seen.submitted)} arrays submitted{'; no room for another finalizer' if stays else ''}",
+                f"{plural(len(seen.submitted), 'array')} submitted{'; no room for another finalizer' if stays else ''}",
                 flush=True,
             )
             if not stays and not stayed:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from winsweep import screen
+from winsweep.amounts import plural
 from winsweep.attempt import history
 from winsweep.attempt.endings import progress_of
 from winsweep.attempt.retry import GENERATIONS, ChainProgress, next_progress
@@ -53,7 +54,8 @@ def halted(workspace: Workspace, todo: Sequence[Array]) -> list[Array]:
     note(
         workspace.store,
         workspace.study.name,
-        f"nothing was finished or got further in {GENERATIONS} submissions in a row, so {len(lost)} results were "
+        f"nothing was finished or got further in {GENERATIONS} submissions in a row, so "
+        f"{plural(len(lost), 'result was', 'results were')} "
         f"not submitted again ({last}); {command('run')} goes on",
     )
     return []

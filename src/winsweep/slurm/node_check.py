@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from winsweep.amounts import plural
 from winsweep.check.finding import Finding
 from winsweep.errors import ClusterDown
 from winsweep.placement import Placement
@@ -153,5 +154,5 @@ def compare(node: str, here: Mapping, there: Mapping, has_own: bool = False) -> 
             "use one environment, on the shared disk or made alike everywhere",
         )
     return Finding(
-        "ok", f"Python of {node}", f"{ours['Python']}, winsweep and {len(here['packages'])} packages as here"
+        "ok", f"Python of {node}", f"{ours['Python']}, winsweep and {plural(len(here['packages']), 'package')} as here"
     )

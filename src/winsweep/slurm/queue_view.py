@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from winsweep import failed, screen
+from winsweep.amounts import plural
 from winsweep.attempt import history
 from winsweep.costs.durations import duration
 from winsweep.costs.eta import end, share_done, why_unknown
@@ -92,7 +93,8 @@ def left_line(workspace: Workspace, items: Sequence[Item], shares: Mapping[str, 
     if seconds is not None:
         by = time.strftime("%a %H:%M", time.localtime(time.time() + seconds))
         return (
-            f"left     {num} results; about {duration(seconds)}, until {by}, at {len(shares)} at once and the pace "
+            f"left     {plural(num, 'result')}; about {duration(seconds)}, until {by}, at {len(shares)} at once "
+            "and the pace "
             f"of finished ones"
         )
-    return f"left     {num} results; until when is not known: {why_unknown(items, unknown)}"
+    return f"left     {plural(num, 'result')}; until when is not known: {why_unknown(items, unknown)}"

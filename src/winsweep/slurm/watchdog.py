@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from winsweep import layout, placement
+from winsweep.amounts import plural
 from winsweep.artifact import Artifact
 from winsweep.attempt import arrays
 from winsweep.attempt.arrays import Submitted
@@ -39,7 +40,7 @@ def main(folder: Path) -> None:
             if any(int(task.job) > int(own) for task in watchdogs(found)) or not of_others(found):
                 return
             job = submit(store.root, placement.restore(told["placement"]), layout.ROOT, held.wait_s(store.root), folder)
-            print(f"{len(of_others(found))} tasks in the queue; job {job} looks again", flush=True)
+            print(f"{plural(len(of_others(found)), 'task')} in the queue; job {job} looks again", flush=True)
             if told["before"]:
                 shutil.rmtree(told["before"], ignore_errors=True)
             return

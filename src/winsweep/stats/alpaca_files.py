@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from winsweep import paths
+from winsweep.amounts import plural
 from winsweep.errors import BadData, Incomplete, NotFound
 from winsweep.judge.matching import renamed
 from winsweep.judge.pairs import by_instruction, shown
@@ -55,7 +56,16 @@ def annotations(path: Path, rows: list[Row]) -> tuple[list[Row], list[str]]:
     """
     rows, notes = _with_reference_name(rows)
     rows, num_text = _with_numbers(path, rows)
-    notes += [f"{num_text} preferences are text and were read as the numbers that they spell"] if num_text else []
+    notes += (
+        [
+            (
+                f"{plural(num_text, 'preference is text and was', 'preferences are text and were')} read as the "
+                "numbers that they spell"
+            )
+        ]
+        if num_text
+        else []
+    )
     for side, what in (("generator_2", "candidates"), ("generator_1", "references")):
         names = sorted({str(row.get(side)) for row in rows})
         if len(names) > 1:
@@ -64,7 +74,16 @@ def annotations(path: Path, rows: list[Row]) -> tuple[list[Row], list[str]]:
                 f"{side}; split the file"
             )
     num_zero = sum(row.get("preference") == 0 and row["preference"] is not False for row in rows)
-    notes += [f"{num_zero} preferences of 0 are taken for ties, as AlpacaEval 1 wrote them"] if num_zero else []
+    notes += (
+        [
+            (
+                f"{plural(num_zero, 'preference of 0 is taken for a tie', 'preferences of 0 are taken for ties')}, "
+                "as AlpacaEval 1 wrote them"
+            )
+        ]
+        if num_zero
+        else []
+    )
     if "generator_1" in rows[0] and rows[0].get("generator_1") == rows[0].get("generator_2"):
         notes.append(
             f"both sides are called {excerpt(rows[0]['generator_1'])}: alpaca_eval would report 50 whatever the rows "

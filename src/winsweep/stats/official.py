@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import expit
 
 from winsweep import paths
+from winsweep.amounts import plural
 from winsweep.errors import BadData, NotFound
 from winsweep.judge import alpaca
 from winsweep.quoting import excerpt
@@ -52,7 +53,8 @@ def read_table(path: Path) -> Table:
     if [row.get("index") for row in rows] != [str(i) for i in range(NUM_ALPACA_EVAL)] * 2:
         legal = f"legal is index 0 to {NUM_ALPACA_EVAL - 1} in order, twice"
         raise BadData(
-            f"{path}: found {len(rows)} rows; {legal}; fetch df_gamed.csv of the data set tatsu-lab/alpaca_eval again"
+            f"{path}: found {plural(len(rows), 'row')}; {legal}; fetch df_gamed.csv of the data set "
+            "tatsu-lab/alpaca_eval again"
         )
     if "instruction_difficulty" not in rows[0]:
         rows = _completed(rows, path.with_name("instruction_difficulty.csv"))
@@ -205,7 +207,7 @@ def _slope(judged: Judged, table: Table, fit: alpaca.Fit) -> np.ndarray:
 def _completed(rows: list[GamedRow], beside: Path) -> list[GamedRow]:
     difficulty = {row.get("index"): row.get("instruction_difficulty") for row in _read(beside)}
     if len(difficulty) != NUM_ALPACA_EVAL:
-        raise BadData(f"{beside}: found {len(difficulty)} rows; legal is one for each of {NUM_ALPACA_EVAL}")
+        raise BadData(f"{beside}: found {plural(len(difficulty), 'row')}; legal is one for each of {NUM_ALPACA_EVAL}")
     return [row | {"instruction_difficulty": difficulty.get(row["index"])} for row in rows]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from winsweep import screen
+from winsweep.amounts import plural
 from winsweep.errors import BadStudy, Incomplete
 from winsweep.judge.matching import renamed
 from winsweep.quoting import MOST_QUOTED, cut, excerpt
@@ -112,12 +113,15 @@ def _official(arrays: Judged, ask: Ask, table: official.Table | None) -> LC:
         )
     if ask.join == "position":
         if len(arrays.wins_N) > NUM_ALPACA_EVAL:
-            raise BadStudy(f"--join position: found {len(arrays.wins_N)} rows; legal are at most {NUM_ALPACA_EVAL}")
+            raise BadStudy(
+                f"--join position: found {plural(len(arrays.wins_N), 'row')}; legal are at most {NUM_ALPACA_EVAL}"
+            )
         return official_lc(official.by_position(arrays), table, ask.c)
     foreign = [text for text, index in zip(arrays.instructions, arrays.indices_N) if index < 0]
     if foreign:
         raise BadStudy(
-            f"--mode official: {len(foreign)} instructions are not AlpacaEval's, such as {excerpt(foreign[0])}; "
+            f"--mode official: {plural(len(foreign), 'instruction is', 'instructions are')} not AlpacaEval's, "
+            f"such as {excerpt(foreign[0])}; "
             f"legal are its {NUM_ALPACA_EVAL}; type --mode paired"
         )
     return official_lc(arrays, table, ask.c)
@@ -164,7 +168,12 @@ def _notes(scored: comparison.Scored, arrays: Judged, table: official.Table | No
         index >= 0 and not is_exact(text) for text, index in zip(arrays.instructions, arrays.indices_N)
     )
     notes += (
-        [f"{num_spaced} instructions differ from the set's in white space alone and were matched all the same"]
+        [
+            (
+                f"{plural(num_spaced, 'instruction differs', 'instructions differ')} from the set's in white space "
+                "alone and were matched all the same"
+            )
+        ]
         if num_spaced
         else []
     )
@@ -173,7 +182,7 @@ def _notes(scored: comparison.Scored, arrays: Judged, table: official.Table | No
             f"{len(arrays.wins_N)} of AlpacaEval's {NUM_ALPACA_EVAL} instructions: not comparable with published "
             f"numbers"
         )
-    notes += [f"{num_lacking} rows have no preference"] if num_lacking else []
+    notes += [f"{plural(num_lacking, 'row has', 'rows have')} no preference"] if num_lacking else []
     if (arrays.indices_N >= 0).all() and table is None:
         notes.append(
             "these are AlpacaEval's instructions: with --difficulty …/df_gamed.csv its official number is reported, too"

@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Literal
 
 from winsweep import strict
+from winsweep.amounts import plural
 from winsweep.strict import Node
 from winsweep.study.analysis import Analysis
 from winsweep.study.cell import Cell, Comparison, Generation, LocalFile
@@ -53,7 +54,7 @@ def pairs(cells: Sequence[Cell], scope: Scope, at: Node) -> tuple[Pair, ...]:
     if not found:
         num = len({(cell.model, cell.task) for cell in cells})
         raise at.error(
-            f"found {num} arm{'s' if num > 1 else ''}, and none that another of its model and seed could meet",
+            f"found {plural(num, 'arm')}, and none that another of its model and seed could meet",
             "two arms with different outputs or more are legal",
             "add an arm, type all_pairs: models to compare those of different models, or take all_pairs out",
         )

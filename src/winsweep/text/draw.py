@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, TypeVar
 
+from winsweep.amounts import plural
 from winsweep.errors import BadData
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def sample(rows: Iterable[T], asked: Mapping | None) -> Iterator[T]:
 def _sample(rows: Iterable[T], asked: Mapping) -> Iterator[T]:
     least, num = asked["rows"] + (asked["keep"] == "rest"), sum(1 for _ in rows)
     if num < least:
-        raise BadData(f"sample: found {num} rows, and {asked['rows']} are to be drawn; type a smaller rows: N")
+        raise BadData(
+            f"sample: found {plural(num, 'row')}, and {asked['rows']} are to be drawn; type a smaller rows: N"
+        )
     chosen = drawn(asked["rows"], num, asked["seed"])
     return (row for place, row in enumerate(rows) if chosen[place] == (asked["keep"] == "sample"))
 
@@ -80,7 +83,8 @@ def sizes(shares: Sequence[float], num_rows: Sequence[int], total: int | None) -
     for i, (size, num) in enumerate(zip(found, num_rows)):
         if size > num:
             raise BadData(
-                f"mix: source {i + 1} has {num} rows, and {size} of it are asked for; type rows: {int(most)}, or fewer"
+                f"mix: source {i + 1} has {plural(num, 'row')}, and {size} of it are asked for; type rows: "
+                f"{int(most)}, or fewer"
             )
     return found
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from winsweep import command_names, layout, node_environment, screen, strict
+from winsweep.amounts import plural
 from winsweep.errors import BadStudy, Busy, NotFound, WinsweepError
 from winsweep.store import links, liveness
 from winsweep.store.store import Store
@@ -154,7 +155,9 @@ def main(study: str, store: str, name: str) -> int:
     try:
         workspace = open_workspace(Path(study), Path(store), lenient=True)
         done = track(workspace, name, place := place_of(workspace.store, name))
-        print(f"{done.written} runs written; to look: {tracker(name, place).show(place, workspace.study.name)}")
+        print(
+            f"{plural(done.written, 'run')} written; to look: {tracker(name, place).show(place, workspace.study.name)}"
+        )
     except WinsweepError as e:
         print(e, file=sys.stderr)
         return 2

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from winsweep.amounts import plural
 from winsweep.errors import BadData
 from winsweep.text.source import file_rows
 from winsweep.validation.pair import Pair
@@ -35,7 +36,9 @@ def pairs(good: Sequence[Mapping[str, Any]]) -> list[Pair]:
     `answer` is the good one, which judges that compare with a known answer read. BadData for fewer than two answers.
     """
     if len(good) < 2:
-        raise BadData(f"{FILE}: found {len(good)} good answers; legal are two or more; install winsweep again")
+        raise BadData(
+            f"{FILE}: found {plural(len(good), 'good answer')}; legal are two or more; install winsweep again"
+        )
     rng = random.Random(SEED)
     found = []
     for n, row in enumerate(good):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from winsweep.amounts import plural
 from winsweep.errors import BadData
 from winsweep.quoting import excerpt
 from winsweep.text.source import Rows, file_rows
@@ -94,11 +95,15 @@ def _key(pair: Pair) -> tuple[str, str, str]:
 
 def _refuse(wrong: list[str], where: str, found: Mapping[Any, Pair]) -> None:
     if wrong:
-        more = [f"{where}: {len(wrong) - MOST_TOLD} more rows are wrong"] if len(wrong) > MOST_TOLD else []
+        more = (
+            [f"{where}: {plural(len(wrong) - MOST_TOLD, 'more row is', 'more rows are')} wrong"]
+            if len(wrong) > MOST_TOLD
+            else []
+        )
         raise BadData("\n".join([*wrong[:MOST_TOLD], *more, f"{where}: nothing was asked; correct or remove the rows"]))
     if not any(pair.votes for pair in found.values()):
         raise BadData(
-            f"{where}: no votes in {len(found)} pairs; legal are rows of instruction, output_1, output_2 and "
+            f"{where}: no votes in {plural(len(found), 'pair')}; legal are rows of instruction, output_1, output_2 and "
             "preference (or votes); take a file with votes"
         )
 

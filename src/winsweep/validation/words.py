@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from winsweep import amounts
+from winsweep.amounts import plural
 from winsweep.study import jury
 from winsweep.validation import card as cards
 from winsweep.validation.card import share
@@ -110,7 +111,7 @@ def _of_votes(card: Card, options: object) -> Iterator[tuple[str, str]]:
     if not votes:
         yield "people's votes", "none yet"
         return
-    on = f"{votes['votes']:,} on {votes['pairs']:,} pairs of {votes['instructions']:,} instructions"
+    on = f"{votes['votes']:,} on {plural(votes['pairs'], 'pair')} of {plural(votes['instructions'], 'instruction')}"
     split = f"they contradict in {votes['contradicted']:,}; {votes['tied']:,} are tied and count for no majority"
     yield "people's votes", f"{on}; {split}"
     yield from _agreements(votes, of_mode)
@@ -120,7 +121,7 @@ def _of_votes(card: Card, options: object) -> Iterator[tuple[str, str]]:
             yield f"at equal votes, an answer {LEANINGS.get(name, name)} wins", _interval(found)
     for name, of in (of_mode.get("categories") or {}).items():
         if found := share(of.get("agreement")):
-            yield f"agreement, {name}", f"{_interval(found)} of {of['num']:,} pairs with a majority"
+            yield f"agreement, {name}", f"{_interval(found)} of {plural(of['num'], 'pair')} with a majority"
 
 
 def _agreements(votes: Mapping[str, Any], of_mode: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from winsweep import screen, training_log
+from winsweep.amounts import plural
 from winsweep.costs.durations import duration
 from winsweep.watch import rows
 from winsweep.watch.rows import Choice, Table
@@ -65,7 +66,9 @@ def title(seen: Seen, trouble: str, width: int) -> list[Line]:
     counts = Counter(r.state for r in seen.results)
     parts += [f"{counts[s]} {s}" for s in ("failed", "blocked", "running", "queued") if counts[s]]
     can = " that can be made" if counts["failed"] else ""
-    second = [f"{seen.num_left:,} results left{until(seen)}" if seen.num_left else f"nothing left{can}; {seen.table}"]
+    second = [
+        f"{plural(seen.num_left, 'result')} left{until(seen)}" if seen.num_left else f"nothing left{can}; {seen.table}"
+    ]
     second += [f"{seen.gpu_hours:.2f} GPU-hours so far"] if seen.gpu_hours else []
     second += [f"seen {clock(seen.at)}"]
     wrong = [trouble] if trouble else []
