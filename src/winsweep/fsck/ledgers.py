@@ -13,18 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from winsweep import keys, screen
+from winsweep.amounts import plural
 from winsweep.command_names import command
-from winsweep.errors import BadData, LinkInStore
+from winsweep.errors import BadData, LinkInStore, WinsweepError
 from winsweep.fsck.finding import Finding, cut, remove, what
 from winsweep.judge import batch_records, ledger
 from winsweep.paths import unlinked_opener
-from winsweep.store import liveness
+from winsweep.store import liveness, small_files
+from winsweep.store.store import RECORD
 
 FOLDER = re.compile(rf"(?P<judge>.+)-(?P<digest>[0-9a-f]{{{keys.KEY_HEX}}})")
 WRITER = re.compile(r"(?P<host>.+)-(?P<process>\d+)-[0-9a-f]{8}\.jsonl")
 PIECE = 1 << 20
 MOST_LINE = 16 << 20  # bytes; a judgement has a few thousand
 MOST_NAMED = 5  # lines
+AGAIN = "asked and paid for again where a study needs it"
 
 
 def findings(root: Path) -> Iterator[Finding]:
@@ -61,7 +64,20 @@ def _of_judge(root: Path, folder: Path) -> Iterator[Finding]:
         elif path.name.startswith("card-") and path.suffix == ".json" and (why := _wrong_json(path)):
             act = f"{remove(path)}    # then {command('validate')} writes it again"
             yield _damaged(root, path, why, act)
+    yield from _batches_gone(root, folder)
     yield from _batches(root, batch_records.folder_of(folder))
+
+
+def _batches_gone(root: Path, judge: Path) -> Iterator[Finding]:
+    """That the folder of a judge's batches is not there, though answers of some are."""
+    folder, num = batch_records.folder_of(judge), sum(1 for _ in judge.glob(f"{ledger.BATCH}*.jsonl"))
+    if num and not os.path.lexists(folder):
+        found = (
+            f"is not there, and {plural(num, 'batch was', 'batches were')} answered: what one on its way "
+            f"was to answer is {AGAIN}"
+        )
+        act = f"mkdir {shlex.quote(str(folder))}    # where no backup has the folder: so that this is not said again"
+        yield Finding("lost", folder.relative_to(root).as_posix(), found, act)
 
 
 def _foreign(root: Path, folder: Path) -> Finding:
@@ -109,14 +125,37 @@ def _of_file(root: Path, path: Path) -> Iterator[Finding]:
         yield _damaged(root, path, f"cannot be read ({e})", "look at the disk, and at who may read the file")
         return
     at = path.relative_to(root).as_posix()
-    again = "asked and paid for again where a study needs it"
+    if not num and not _is_being_written(path) and (judged := _num_judged(root, path.parent.name)):
+        found = (
+            f"is empty, and {plural(judged, 'published result was', 'published results were')} judged by "
+            f"this judge: what it held is {AGAIN}"
+        )
+        act = f"{remove(path)}    # where no backup has the file: so that this is not said again"
+        yield Finding("lost", at, found, act)
     if wrong:
         named = screen.few([f"{n:,}" for n in wrong], MOST_NAMED)
-        found = f"{len(wrong):,} of {num:,} lines cannot be read (line {named}): what they held is {again}"
+        found = f"{len(wrong):,} of {num:,} lines cannot be read (line {named}): what they held is {AGAIN}"
         yield Finding("lost", at, found, _without_lines(path, wrong))
     if is_torn:
-        found = f"its last line, {num:,}, is torn, as a kill or a full disk leaves it: what it held is {again}"
+        found = f"its last line, {num:,}, is torn, as a kill or a full disk leaves it: what it held is {AGAIN}"
         yield Finding("lost", at, found, f"sed -i '$d' {shlex.quote(str(path))}    # nothing else is in it")
+
+
+def _num_judged(root: Path, name: str) -> int:
+    """How many published results were judged by the judge whose ledger is called so, alone or in a jury."""
+    return sum(name in _ledgers_of(path) for path in root.glob(f"judge/*/{RECORD}"))
+
+
+def _ledgers_of(record: Path) -> set[str]:
+    """The names of the ledgers that a published result of the stage judge was made with."""
+    try:
+        params = (small_files.mapping(record, small_files.LARGE_BYTES) or {})["params"]
+        judge, identity = params["judge"], params["identity"]
+        members = [(one.pop("judge"), one.pop("version"), one) for one in identity.get("judges", ())]
+        asked = [(judge["name"], judge["version"], identity), *members]
+        return {ledger.place(Path(), *each)[0].name for each in asked}
+    except (LookupError, TypeError, AttributeError, OSError, WinsweepError):
+        return set()
 
 
 def _without_lines(path: Path, wrong: list[int]) -> str:
