@@ -16,10 +16,10 @@ ESCAPE = "\x1b[2J\x9b2J\u202e"
 FAILED = {"finetune/llama.arm1.s2": "failed", "collect/llama.arm1.s2": "blocked"}
 
 
-def drawn(of, choice=None, log=None, trouble="", width=80, height=24) -> list[str]:
+def drawn(of, choice=None, log=None, trouble="", next_at=0.0, width=80, height=24) -> list[str]:
     table = rows.table(of, (choice or Choice()).by)
     choice = rows.follow(choice or Choice(), table)
-    return lines(draw.board(of, table, choice, log or Log(), trouble, width, height))
+    return lines(draw.board(of, table, choice, log or Log(), trouble, next_at, width, height))
 
 
 def with_running(of):

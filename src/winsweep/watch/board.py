@@ -35,28 +35,34 @@ class Looker(threading.Thread):
         self.log, self.wanted, self.is_over = Log(), "", False
         self.trouble = ""
         self.began = time.monotonic()
+        self.due, self.next_at = 0.0, 0.0  # of the next look: by the monotonic clock, and by the day's; 0: at once
         self.wake = threading.Event()
 
     def run(self) -> None:
-        due = 0.0
         while True:
             self.wake.clear()
-            if time.monotonic() >= due:
-                due = self.look()
+            if time.monotonic() >= self.due:
+                self.look()
             self.read_log()
             self.wake.wait(LOG_S)
 
-    def look(self) -> float:
-        """One look; when the next one is due."""
-        self.began = time.monotonic()
+    def look(self) -> None:
+        """One look. The pause after it goes by this one alone: before the first of all there is another one."""
+        self.next_at, self.began = 0.0, time.monotonic()
         try:
-            self.seen = self.seen or self.watcher.look(asks=False)  # so that something is shown while SLURM thinks
+            if self.seen is None:
+                self.seen = self.watcher.look(asks=False)  # so that something is shown while SLURM thinks
+                self.began = time.monotonic()
             self.seen, self.trouble = self.watcher.look(), ""
         except (OSError, WinsweepError, ValueError, LookupError) as e:
             self.trouble = f"{e}; shown is what was seen before" if self.seen else str(e)
-        took = time.monotonic() - self.began
-        self.began = 0.0
-        return time.monotonic() + self.watcher.pause_s(took)
+        pause_s = self.watcher.pause_s(time.monotonic() - self.began)
+        self.began, self.due, self.next_at = 0.0, time.monotonic() + pause_s, time.time() + pause_s
+
+    def look_now(self) -> None:
+        """Have the store looked at without waiting for its turn."""
+        self.due = 0.0
+        self.wake.set()
 
     def read_log(self) -> None:
         if not (key := self.wanted):
@@ -104,13 +110,15 @@ def _loop(looker: Looker, keys: Keys, console: Console, live: Live) -> None:
             choice = rows.follow(choice, table)
             looker.want(rows.pressing(rows.chosen(choice, table)))
         log = looker.log if looker.log.key == looker.wanted else Log()
-        now = (table, choice, log, looker.said(), width, height)
+        now = (table, choice, log, looker.said(), looker.next_at, width, height)
         if now != drawn:
             live.update(_text(*now), refresh=True)
             drawn = now
         for key in keys.wait(0.25):
             if key == "q":
                 return
+            if key == "r":
+                looker.look_now()
             if key == SUSPEND:
                 live.stop()
                 keys.stop()
@@ -119,10 +127,10 @@ def _loop(looker: Looker, keys: Keys, console: Console, live: Live) -> None:
             choice = rows.moved(choice, key, table, max(1, height // 3))
 
 
-def _text(table: Table, choice: Choice, log: Log, trouble: str, width: int, height: int) -> Group:
+def _text(table: Table, choice: Choice, log: Log, trouble: str, next_at: float, width: int, height: int) -> Group:
     if table.seen is None:
         return Group(Text(screen.printable(trouble or "looking …")))
-    lines = draw.board(table.seen, table, choice, log, trouble, width, height)
+    lines = draw.board(table.seen, table, choice, log, trouble, next_at, width, height)
     texts = [Text.assemble(*line, no_wrap=True, overflow="ellipsis") for line in lines]
     for text in texts:
         text.truncate(width, overflow="ellipsis")

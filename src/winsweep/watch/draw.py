@@ -22,7 +22,7 @@ STYLES = {
     "ready": "",
     "waiting": "dim",
 }
-HELP = "q quit   ↑↓←→ choose   enter its log   f next failure   c cells"
+HELP = "q quit   ↑↓←→ choose   enter its log   f next failure   c cells   r look now"
 ROOMY = 110  # columns from which on a line has room for more
 TALL = 32  # lines from which on there is room for a line between
 NAME = 14  # columns of a model's or an arm's name, at most, on a narrow screen
@@ -39,9 +39,11 @@ class Log:
     lines: tuple[str, ...] = ()
 
 
-def board(seen: Seen, table: Table, choice: Choice, log: Log, trouble: str, width: int, height: int) -> list[Line]:
+def board(
+    seen: Seen, table: Table, choice: Choice, log: Log, trouble: str, next_at: float, width: int, height: int
+) -> list[Line]:
     """Exactly `height` lines of at most `width` columns."""
-    top = title(seen, trouble, width)
+    top = title(seen, trouble, next_at, width)
     about = detail(rows.chosen(choice, table), seen, log, width)
     room = height - len(top) - 2 - 1  # the heads of the table, the line of keys
     if choice.is_log:
@@ -60,8 +62,8 @@ def board(seen: Seen, table: Table, choice: Choice, log: Log, trouble: str, widt
     return [*lines, [(screen.cut("enter back   q quit" if choice.is_log else keys, width), "reverse")]]
 
 
-def title(seen: Seen, trouble: str, width: int) -> list[Line]:
-    """How far the study is, and what the board could not see."""
+def title(seen: Seen, trouble: str, next_at: float, width: int) -> list[Line]:
+    """How far the study is, when it was seen and is seen next, and what the board could not see."""
     parts = [f"{seen.study}: {seen.num_done} of {len(seen.cells)} cells done"]
     counts = Counter(r.state for r in seen.results)
     parts += [f"{counts[s]} {s}" for s in ("failed", "blocked", "running", "queued") if counts[s]]
@@ -70,7 +72,7 @@ def title(seen: Seen, trouble: str, width: int) -> list[Line]:
         f"{plural(seen.num_left, 'result')} left{until(seen)}" if seen.num_left else f"nothing left{can}; {seen.table}"
     ]
     second += [f"{seen.gpu_hours:.2f} GPU-hours so far"] if seen.gpu_hours else []
-    second += [f"seen {clock(seen.at)}"]
+    second += [f"seen {clock(seen.at)}, next {clock(next_at)}" if next_at else f"seen {clock(seen.at)}"]
     wrong = [trouble] if trouble else []
     if seen.queue is not None:
         second += [f"queue {clock(seen.queue.asked_at)}"] if seen.queue.asked_at else []
