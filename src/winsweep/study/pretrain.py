@@ -16,7 +16,8 @@ class Pretrain:
 
     corpus: Literal["toy"] = "toy"  #: generated text that it is trained on
     world: int = 0  #: seed of the facts
-    #: seed of documents, first weights and block order; not of the tokenizer, which every seed of a world shares
+    #: seed of documents, first weights and block order; not of the tokenizer, which every seed of a world shares.
+    #: The models of 0 and 1 come with winsweep where all else is the default; any other is trained for minutes
     seed: int = number(0, 0)
     num_tokens: int = number(2_000_000, 0)  #: length of the training; 0: the first weights as they are [tokens]
     block_tokens: int = number(128, 2)  #: length of a block; at most `max_positions` [tokens]
