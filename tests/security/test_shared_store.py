@@ -14,10 +14,11 @@ import pytest
 from tests.judge.test_ledger import question, told
 from tests.store.test_store import ARTIFACT
 from winsweep import ownership
-from winsweep.attempt import arrays, history
+from winsweep.attempt import arrays, fork_server, history
 from winsweep.attempt import spec as specs
 from winsweep.errors import Damaged, NotOwn
 from winsweep.judge.ledger import Ledger
+from winsweep.local import local
 from winsweep.placement import Placement
 from winsweep.store import manifest
 from winsweep.store.store import Store
@@ -43,14 +44,14 @@ def shared() -> Iterator[Path]:
     shutil.rmtree(above)
 
 
-def as_another(act: Callable[[], object]) -> object:
+def as_another(act: Callable[[], object], user: int = NOBODY) -> object:
     """What `act` returns (plain types) or raises (its words), done by a user of the group."""
     read, write = os.pipe()
     if not (pid := os.fork()):
         try:
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(user, user, user)
             ownership._trusted.cache_clear()
             ownership._is_own_group.cache_clear()
             said = json.dumps(act())
@@ -85,6 +86,41 @@ def test_what_one_user_began_another_goes_on_with_and_both_use_the_result(shared
     manifest.verify(store.find(KEY))  # data is known by its manifest, whoever wrote it
     with pytest.raises(NotOwn, match=f"owned by user .*{NOBODY}.*copy it to a file of your own"):
         specs.read(store.work(KEY) / "spec.json")
+
+
+def test_both_users_have_a_log_of_what_one_of_them_began(shared):
+    """Else the attempt of the other ended before its first word, and the result failed for good."""
+    logs = Store(shared).open().work(KEY) / "logs"
+
+    def say() -> str:
+        log = local.own_log(logs)
+        if not (pid := os.fork()):
+            fork_server.redirect(log)
+            os.write(1, b"begun ")
+            os._exit(0)
+        os.waitpid(pid, 0)
+        return f"{log.name}: {log.read_text()}"
+
+    assert [say(), as_another(say)] == ["attempt.log: begun ", "attempt.log: begun begun "]
+    (logs / "attempt.log").chmod(0o644)  # of one who does not share it
+    assert as_another(say) == f"attempt.u{NOBODY}.log: begun "
+    assert Store(shared).log(KEY).name == f"attempt.u{NOBODY}.log"
+
+
+def test_checkpoints_of_one_user_stay_and_the_other_begins_anew(shared):
+    """Else the other failed on them for good, and could not even remove them; and the first one's way was blocked."""
+
+    def take(*kept: str) -> tuple[list[str], int]:
+        claim = Store(shared).open().claim(KEY, f"of {os.getpid()}", lambda _: False)
+        for name in kept:
+            (claim.work / name).mkdir(0o700)
+        found = sorted(p.name for p in claim.work.iterdir() if p.name not in kept)
+        return found, claim.number
+
+    assert as_another(lambda: take("checkpoint-8")) == [[], 1]
+    assert as_another(lambda: take("encoded"), 4321) == [[], 2]
+    assert as_another(take) == [["checkpoint-8"], 3]
+    assert [p.name for p in sorted(Store(shared).work(KEY).glob("state-*/*"))] == ["encoded", "checkpoint-8"]
 
 
 def test_judgements_of_one_user_serve_the_other(shared):

@@ -143,7 +143,7 @@ def fork(spec: Path, rank: int, ranks: int, token: str, log: Path | None, gpus: 
 
 def redirect(log: Path) -> None:
     folders.make(links.refuse(log.parent))
-    fd = os.open(links.refuse(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+    fd = os.open(links.refuse(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)  # less the umask
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(fd, 1)

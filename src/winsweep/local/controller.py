@@ -14,14 +14,13 @@ from winsweep.artifact import Artifact
 from winsweep.attempt import history
 from winsweep.attempt import spec as specs
 from winsweep.attempt.endings import BUSY, STOPPED, progress_of
-from winsweep.local.local import Ended, Local
+from winsweep.local.local import Ended, Local, own_log
 from winsweep.placement import Placement, Placements
 from winsweep.plan import Facts, Item, done_of
 from winsweep.results import publish_analyses, publish_table
 from winsweep.workspace import Workspace, make_room
 
 POLL_S, IDLE_S = 0.05, 0.5  # between looks at what ended, and where nothing runs as all that is left waits
-LOG = "attempt.log"
 EARLY = ("prepare", "pretrain")
 RESCAN_S = 5.0  # others may publish too
 SELDOM = 10  # times as long as a look takes are between two, where something can be started without one
@@ -199,7 +198,7 @@ def start(run: Run, item: Item, placed: Placement) -> None:
 
 
 def log_of(run: Run, a: Artifact) -> Path:
-    return run.workspace.store.work(a.key) / "logs" / LOG
+    return own_log(run.workspace.store.work(a.key) / "logs")
 
 
 def handle_end(run: Run, ended: Ended) -> None:
@@ -227,7 +226,8 @@ def say_rest(workspace: Workspace, key: str, code: int, before: int) -> None:
         store.end(key, latest, told | {"kind": "killed", "reason": "ended by a signal that its launcher did not send"})
     if told or store.holder(key, workspace.alive(key)) or store.has(key):
         return
-    kind, reason = unexplained(code, history.last_words(store.work(key) / "logs", LOG))
+    log = own_log(store.work(key) / "logs")
+    kind, reason = unexplained(code, history.last_words(log.parent, log.name))
     if latest > before:
         store.end(
             key,

@@ -130,3 +130,9 @@ def _fork_server(log: Path) -> _ForkServer:
     assert commands and events, "both are pipes"
     os.set_blocking(events.fileno(), False)
     return _ForkServer(process, commands, events)
+
+
+def own_log(logs: Path) -> Path:
+    """The log of attempts of this user: one beside the usual one, where that is another user's who keeps it."""
+    log = logs / "attempt.log"
+    return log.with_name(f"attempt.u{os.getuid()}.log") if log.exists() and not os.access(log, os.W_OK) else log

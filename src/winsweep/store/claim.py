@@ -35,8 +35,8 @@ class Claim:
         self.out, self.work = attempt_paths(work, number)
         _inherit(self.work)
         # not a later attempt's: this one may have been taken over by now
-        before = [p for p in work.glob("out-*") if p <= self.out] + [p for p in work.glob("state-*") if p < self.work]
-        for old in [*before, *work.glob("gone-*")]:
+        states = [p for p in work.glob("state-*") if p < self.work and not _is_closed(p)]
+        for old in [*(p for p in work.glob("out-*") if p <= self.out), *states, *work.glob("gone-*")]:
             _discard(old)
         self.out.mkdir()
 
@@ -100,16 +100,29 @@ def attempt_paths(work: Path, number: int) -> tuple[Path, Path]:
 
 
 def _inherit(mine: Path) -> None:
-    """Rename the state that the attempts before left to `mine`; an empty one if there is none, or if a later attempt
-    was quicker.
+    """Rename the state that the attempts before left to `mine`; an empty one if there is none that is open to this
+    user, or if a later attempt was quicker.
     """
     while not links.refuse(mine).is_dir():
         if mine.exists():
             raise BadData(f"{mine}: found a file; legal is a folder that winsweep makes; move it away")
         before = (p for p in mine.parent.glob("state-*") if p < mine and STATE.fullmatch(p.name))
-        left = max((links.refuse(p) for p in before), default=None)
+        left = max((links.refuse(p) for p in before if not _is_closed(p)), default=None)
         with contextlib.suppress(FileNotFoundError):
             os.rename(left, mine) if left else mine.mkdir()
+
+
+def _is_closed(state: Path) -> bool:
+    """Whether another user keeps folders there that this one may not change, such as checkpoints: these are no use to
+    this attempt, and that user goes on from them.
+    """
+    try:
+        folders = [p for p in ([] if state.is_symlink() else state.iterdir()) if p.is_dir() and not p.is_symlink()]
+    except PermissionError:
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return any(not os.access(p, os.W_OK) for p in folders)
 
 
 def _discard(path: Path) -> None:
