@@ -6,28 +6,39 @@ from winsweep import strict
 from winsweep.amounts import plural
 from winsweep.attempt import history
 from winsweep.errors import BadStudy
-from winsweep.slurm import pending_finalizers, queue, watchdog
+from winsweep.slurm import neighbours, pending_finalizers, queue, watchdog
 from winsweep.slurm.array_folders import leave_out
 from winsweep.slurm.reconcile import Look, judged_cells, look
 from winsweep.workspace import Workspace, chain
 
 
 def cancel(workspace: Workspace, label: str) -> int:
-    """Take tasks out of the queue: of one cell what no other cell needs, or all."""
+    """Take tasks out of the queue: of one cell what no other cell needs, or all of the study; but none that another
+    study of the store waits for.
+    """
     if label and label not in workspace.judged:
         raise BadStudy(f"--cancel {label}: no such cell; {strict.near(label, workspace.judged)}")
     seen = look(workspace)
-    keys = own(workspace, label) if label else set(seen.queued)
+    meant = of_cell(workspace, label, seen) if label else neighbours.own(workspace, seen.tasks)
+    needed = neighbours.needed_by_others(workspace, seen.tasks)
+    others = {task.id for array, task in seen.tasks if not needed.isdisjoint(array.keys[task.index])}
     if label:
         leave_out(workspace, label)
-    kept = {t.id for key, t in seen.queued.items() if t and key not in keys}  # it makes something else, too
-    tasks = sorted({t.id for key, t in seen.queued.items() if t and key in keys} - kept)
+    tasks = sorted(meant - others)
     call_off(workspace, seen, tasks)
     queue.cancel(tasks)
     if not label:
         watchdog.drop(workspace.store.root, "")
-    print(f"{plural(len(tasks), 'task')} cancelled; what is finished stays; the same command without --cancel goes on")
+    stay = f"; {len(meant & others)} stay, as another study of this store waits for them" if meant & others else ""
+    said = f"{plural(len(tasks), 'task')} cancelled{stay}"
+    print(f"{said}; what is finished stays; the same command without --cancel goes on")
     return 0
+
+
+def of_cell(workspace: Workspace, label: str, seen: Look) -> set[str]:
+    """Ids of tasks that make nothing but what this cell alone needs."""
+    keys = own(workspace, label)
+    return {task.id for array, task in seen.tasks if keys.issuperset(array.keys[task.index])}
 
 
 def call_off(workspace: Workspace, seen: Look, tasks: Sequence[str]) -> None:

@@ -1,0 +1,58 @@
+"""Studies that share a store: which tasks of the queue are this one's, and which of these another one waits for."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from winsweep.attempt import arrays
+from winsweep.slurm import pending_finalizers, watchdog
+from winsweep.slurm.pending_finalizers import FINALIZER, Waiting
+from winsweep.workspace import Workspace
+
+Told = Mapping[str, list[dict[str, Any]]]  # by a task's id, the specs of what it makes
+
+
+def own(workspace: Workspace, found: Waiting) -> set[str]:
+    """Ids of tasks that make something of this study, or that it asked for before its file was edited, and of its
+    finalizers.
+    """
+    keys = {a.key for a in workspace.order} | {pending_finalizers.key_of(workspace)}
+    told, path = _told(found), str(workspace.study.path.resolve())
+    return {
+        task.id
+        for array, task in found
+        if array.keys != watchdog.KEYS
+        and (not keys.isdisjoint(array.keys[task.index]) or any(spec["study"] == path for spec in told[task.id]))
+    }
+
+
+def needed_by_others(workspace: Workspace, found: Waiting) -> set[str]:
+    """Keys that finalizers of other studies see to, and those that are made in the queue for them."""
+    told, todo, needed = _told(found), set(_asked_by_others(workspace, found)), set[str]()
+    makers = {key: task.id for array, task in found for key in array.keys[task.index]}
+    while todo:
+        needed.add(key := todo.pop())
+        specs = told[makers[key]] if key in makers else []
+        todo |= {k for spec in specs for of in ("inputs", "gates") for k in spec[of].values()} - needed
+    return needed
+
+
+def _asked_by_others(workspace: Workspace, found: Waiting) -> Iterator[str]:
+    for array, _ in found:
+        [key, *_] = array.keys[0]
+        if key.startswith(f"{FINALIZER}/") and key != pending_finalizers.key_of(workspace):
+            told = pending_finalizers.told_to(array)
+            yield from (told["asked"][cell] for cell in told["cells"])
+            yield from told["analyses"].values()
+
+
+def _told(found: Waiting) -> Told:
+    """Finalizers and watchdogs have no specs; nor has an array that another launcher has just taken back."""
+    of_array: dict[str, list[list[dict]]] = {}
+    for array, _ in found:
+        if array.token not in of_array:
+            of_array[array.token] = []
+            with contextlib.suppress(FileNotFoundError):
+                of_array[array.token] = arrays.all_told(array.folder)
+    rows = {task.id: (of_array[array.token], task.index) for array, task in found}
+    return {name: specs[index] if index < len(specs) else [] for name, (specs, index) in rows.items()}

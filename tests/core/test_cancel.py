@@ -1,0 +1,70 @@
+"""What `--cancel` takes out of the queue where two studies share a store. SLURM's commands are scripts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.core.faulty import STUDY
+from tests.core.test_finalizer import queue  # noqa: F401  # a fixture
+from winsweep import layout
+from winsweep.cluster_file import read_cluster
+from winsweep.slurm import cancel, reconcile
+from winsweep.workspace import Workspace, open_workspace
+
+OTHER = STUDY.replace("name: faulty", "name: other").replace("seeds: [1]", "seeds: [2]")
+
+
+def open_and_submit(folder: Path, name: str, text: str) -> Workspace:
+    (folder / f"{name}.yaml").write_text(text)
+    workspace = open_workspace(folder / f"{name}.yaml", folder / "runs")
+    reconcile.reconcile(workspace, read_cluster(layout.STAGES, folder / "c.yaml", workspace.need.stages))
+    return workspace
+
+
+def names(queue: Path) -> list[str]:  # noqa: F811
+    """The stages of the jobs in the queue."""
+    return sorted(json.loads(path.read_text())["name"].split(".")[1] for path in queue.glob("*.json"))
+
+
+@pytest.fixture
+def two(tmp_path, queue) -> tuple[Workspace, Workspace]:  # noqa: F811
+    """Two studies of one store that differ in their seed: the second waits for the first one's model and rows."""
+    return open_and_submit(tmp_path, "one", STUDY), open_and_submit(tmp_path, "two", OTHER)
+
+
+SHARED = ["check", "prepare", "pretrain"]
+OF_A_SEED = ["finalizer", "finetune+collect", "generate", "judge"]
+
+
+def test_a_cancelled_study_takes_nothing_of_another_one_out_of_the_queue(two, queue, capsys):  # noqa: F811
+    one, second = two
+    assert names(queue) == sorted([*SHARED, *OF_A_SEED, *OF_A_SEED, "watchdog"])
+    cancel.cancel(second, "")
+    assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
+    assert "stay, as another study of this store waits for them" in capsys.readouterr().out
+    assert reconcile.look(one).finalizer
+    cancel.cancel(one, "")
+    assert names(queue) == []
+
+
+def test_what_another_study_waits_for_stays_although_this_one_submitted_it(two, queue):  # noqa: F811
+    one, second = two
+    cancel.cancel(one, "")
+    assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
+    seen = reconcile.look(second)
+    assert seen.finalizer and not [i for i in seen.items if i.state == "ready"]
+    cancel.cancel(second, "")
+    assert names(queue) == []
+
+
+def test_a_cancelled_cell_takes_nothing_of_another_study(two, queue):  # noqa: F811
+    one, _ = two
+    cancel.cancel(one, "a.ins.s1")
+    assert not {*SHARED} - {*names(queue)} and names(queue).count("judge") == 1
+
+
+def test_a_study_that_was_edited_since_is_cancelled_with_what_it_asked_for_before(tmp_path, two, queue):  # noqa: F811
+    edited = open_and_submit(tmp_path, "one", STUDY.replace("examples: 24", "examples: 25"))
+    cancel.cancel(edited, "")
+    assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
