@@ -29,6 +29,7 @@ from winsweep.text.whole_model import refuse_adapters
 from winsweep.train import memory
 
 MODEL_S, TEMPLATE_S = 60.0, 3.0  # of processor time, for what takes a few seconds and some thousandths of one
+TEXT_S = 0.1  # the same for a text that is read, which takes a hundredth of it
 CONFIG = (
     "legal is a config.json of a causal language model that transformers makes with what is installed here; correct "
     "its field, install what is named, or fetch the model again"
@@ -109,7 +110,8 @@ def _read(
 ) -> list[list[list[int]]]:
     if tokenizer is None:
         return []
-    with at_most(MODEL_S, "reading the study's texts with its tokenizer"):
+    num = len(instructions or ()) * len(said["frames"])
+    with at_most(MODEL_S + TEXT_S * num, "reading the study's texts with its tokenizer"):
         return ids_of(said, tokenizer, instructions or ())
 
 
