@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from winsweep import arguments, command_end, paths, screen
 from winsweep.amounts import plural
 from winsweep.errors import WinsweepError
-from winsweep.pruning import Waste, remove, spared, waste
+from winsweep.pruning import Waste, closed, remove, spared, waste
 from winsweep.retention import kept
 from winsweep.store import disk
 from winsweep.store.lookup import untidy
@@ -46,7 +46,11 @@ def main() -> int:
         left = untidy(workspaces[0].store.root)
         others = {} if a.others else kept(workspaces, left)
         found = waste(workspaces, others, left)
+        stay = closed(found)
+        found = [w for w in found if w not in stay]
         say(workspaces, others, found, a.verbose)
+        if stay:
+            print(f"{len(stay)} more are left alone: another user owns folders in them, such as {stay[0].path}")
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

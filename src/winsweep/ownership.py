@@ -120,10 +120,12 @@ def told_once(store: Path) -> str:
         return ""
     mark.parent.mkdir(exist_ok=True)
     os.close(os.open(mark, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o644))
+    is_own = os.geteuid() in (0, store.stat().st_uid)
+    alone = f"to keep it for yourself type: chmod -R go-w {store}" if is_own else "one of your own: --store DIR"
     return (
         f"{store}: {found}. Others may change, make up or remove results, judgements and records in it, which are "
         f"read as data: share it only with people you trust with those. Your jobs run your own code alone. "
-        f"docs/explanation/security.md says more; to keep it for yourself type: chmod -R go-w {store}\n"
+        f"docs/explanation/security.md says more; {alone}\n"
     )
 
 

@@ -84,6 +84,21 @@ def spared(workspaces: Sequence[Workspace], kept: Mapping[str, str]) -> dict[str
     return found
 
 
+def closed(found: Sequence[Waste]) -> list[Waste]:
+    """Those that this user may rename but not empty, as another user owns folders in them: they would be lost to
+    everybody and still take room.
+    """
+    return [w for w in found if not _may_empty(w.path)]
+
+
+def _may_empty(path: Path | str) -> bool:
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return not os.path.lexists(path)  # else another prune was quicker
+    with suppress(FileNotFoundError), os.scandir(path) as entries:
+        return all(_may_empty(e.path) for e in entries if e.is_dir(follow_symlinks=False))
+    return True
+
+
 def remove(found: Sequence[Waste]) -> None:
     """Take each away by a rename first, so that nobody sees half of it; what another prune was quicker with is none."""
     for w in found:

@@ -13,13 +13,14 @@ import pytest
 
 from tests.judge.test_ledger import question, told
 from tests.store.test_store import ARTIFACT
-from winsweep import ownership
+from winsweep import ownership, pruning
 from winsweep.attempt import arrays, fork_server, history
 from winsweep.attempt import spec as specs
 from winsweep.errors import Damaged, NotOwn
 from winsweep.judge.ledger import Ledger
 from winsweep.local import local
 from winsweep.placement import Placement
+from winsweep.pruning import Waste
 from winsweep.store import manifest
 from winsweep.store.store import Store
 
@@ -123,6 +124,27 @@ def test_checkpoints_of_one_user_stay_and_the_other_begins_anew(shared):
     assert [p.name for p in sorted(Store(shared).work(KEY).glob("state-*/*"))] == ["encoded", "checkpoint-8"]
 
 
+def test_prune_moves_nothing_away_that_it_may_not_remove(shared):
+    """It renamed checkpoints of another user, failed, and removed nothing that came after."""
+
+    def make() -> None:
+        for name, mode in (("closed", 0o700), ("open", 0o775), ("kept", 0o755)):
+            (shared / name / "in").mkdir(parents=True)
+            (shared / name / "in/file").write_text("words")
+            (shared / name / "in").chmod(mode)
+
+    as_another(make, 4321)
+    found = [Waste(shared / name, 5, "") for name in ("closed", "open", "kept", "gone")]
+
+    def prune() -> list[str]:
+        stay = pruning.closed(found)
+        pruning.remove([w for w in found if w not in stay])
+        return [w.path.name for w in stay]
+
+    assert as_another(prune) == ["closed", "kept"]
+    assert sorted(p.name for p in shared.iterdir()) == ["closed", "kept"]
+
+
 def test_judgements_of_one_user_serve_the_other(shared):
     mine = Ledger(Store(shared).open().root / ".judged/j", {"judge": "j"})
     mine.find([question(1), question(2)])
@@ -155,7 +177,9 @@ def test_that_a_store_is_shared_is_told_once_to_each(shared):
     Store(shared).open()
     said = ownership.told_once(shared)
     assert "can write it. Others may change" in said and f"chmod -R go-w {shared}" in said
-    assert ownership.told_once(shared) == "" and "can write it" in str(as_another(lambda: ownership.told_once(shared)))
+    theirs = str(as_another(lambda: ownership.told_once(shared)))  # chmod would be refused
+    assert ownership.told_once(shared) == "" and "can write it" in theirs and "--store DIR" in theirs
+    assert "chmod" not in theirs
     shared.chmod(0o755)
     (shared / ".cache/told-0").unlink()
     assert ownership.told_once(shared) == ""
