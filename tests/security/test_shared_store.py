@@ -124,6 +124,18 @@ def test_checkpoints_of_one_user_stay_and_the_other_begins_anew(shared):
     assert [p.name for p in sorted(Store(shared).work(KEY).glob("state-*/*"))] == ["encoded", "checkpoint-8"]
 
 
+def test_what_is_closed_to_its_own_user_for_a_while_is_gone_on_with(shared):
+    """As on a disk that is read-only for a moment: a new beginning would cost all that was done."""
+
+    def take() -> list[str]:
+        claim = Store(shared).open().claim(KEY, f"of {os.getpid()}", lambda _: False)
+        found = sorted(p.name for p in claim.work.iterdir())
+        (claim.work / "checkpoint-8").mkdir(0o500, exist_ok=True)
+        return found
+
+    assert [as_another(take), as_another(take)] == [[], ["checkpoint-8"]]
+
+
 def test_prune_moves_nothing_away_that_it_may_not_remove(shared):
     """It renamed checkpoints of another user, failed, and removed nothing that came after."""
 

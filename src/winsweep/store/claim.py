@@ -122,7 +122,15 @@ def _is_closed(state: Path) -> bool:
         return True
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return any(not os.access(p, os.W_OK) for p in folders)
+    return any(_is_of_another(p) and not os.access(p, os.W_OK) for p in folders)
+
+
+def _is_of_another(path: Path) -> bool:
+    """A disk that fails, or is read-only for a while, closes nothing."""
+    try:
+        return path.stat().st_uid != os.geteuid()
+    except OSError:
+        return False
 
 
 def _discard(path: Path) -> None:
