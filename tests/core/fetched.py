@@ -32,6 +32,7 @@ def study(folder: Path, ins: str, also: str = "") -> Path:
     text = STUDY.replace("ins: {from: toy}", f"ins: {ins}").replace(
         '{hf_id: some/model, revision: "12ab", ', "{pretrain: {seed: 1}, "
     )
+    text = text.replace("global_batch: 64}", "global_batch: 64, max_tokens: 512}")  # as many as the toy model holds
     (folder / "study.yaml").write_text(text + also)
     return folder / "study.yaml"
 

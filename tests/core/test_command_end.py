@@ -38,7 +38,7 @@ def test_what_an_encoding_lacks_is_printed_by_its_number(tmp_path):
     (tmp_path / "ä").mkdir()
     (tmp_path / "ä/study.yaml").write_text(STUDY)
     done = typed(tmp_path / "ä", "sweep", "study.yaml", "--dry-run", **ASCII)
-    assert "Traceback" not in done.stderr and "\\xe4/runs" in done.stdout and "To run it" in done.stdout
+    assert "Traceback" not in done.stderr and "\\xe4/runs" in done.stdout and "to run it" in done.stdout
     told = typed(tmp_path, "status", "--help", **ASCII)
     assert told.returncode == 0 and "STUDY.yaml" in told.stdout and not told.stderr
 

@@ -131,7 +131,7 @@ def test_difficulty_may_lie_beside_the_table(tmp_path):
     (tmp_path / "instruction_difficulty.csv").write_bytes((DATA / "alpaca_lc/instruction_difficulty.csv").read_bytes())
     assert official.read_table(tmp_path / "df_gamed.csv").difficulty_N == pytest.approx(table().difficulty_N, abs=1e-12)
     (tmp_path / "df_gamed.csv").write_text("".join(TABLE.read_text().splitlines(True)[:-1]))
-    with pytest.raises(BadData, match="found 1609 rows; legal is index 0 to 804"):
+    with pytest.raises(BadData, match="found 1,609 rows; legal is index 0 to 804"):
         official.read_table(tmp_path / "df_gamed.csv")
 
 
