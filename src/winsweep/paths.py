@@ -31,10 +31,23 @@ def opened(path: Path, legal: str) -> BufferedReader:
     legal. OSError as of the disk.
     """
     file = open(path, "rb", opener=opener)  # noqa: SIM115  # its reader closes it
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) or _has_nothing_yet(file.fileno()):
         file.close()
         raise BadData(f"{path}: found a pipe or a device; {legal}; name an ordinary file")
     return file
+
+
+def _has_nothing_yet(file: int) -> bool:
+    """Whether an open file is one of the kernel's that would have been waited for, such as /proc/kmsg; Python reads
+    None there, and not the end.
+    """
+    try:
+        os.pread(file, 1, 0)
+    except BlockingIOError:
+        return True
+    except OSError:  # which its reader meets
+        return False
+    return False
 
 
 def opener(name: str, flags: int) -> int:

@@ -44,7 +44,7 @@ def test_more_prompts_than_one_block_and_instructions_that_stand_twice(embed):
         [*many, *many], embed, 0.0
     ).setting.startswith("similarity 1.0000")
     assert domain(many, embed, 0.0).passes([*many, "Napoleon"], [""] * 301) == [True] * 300 + [False]
-    with pytest.raises(BadData, match="found 1 training instructions; at least two are legal"):
+    with pytest.raises(BadData, match="found 1 training instruction; at least two are legal"):
         domain(["a"], embed, 0.05)
 
 

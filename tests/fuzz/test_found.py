@@ -1,12 +1,17 @@
 """What the fuzzers found, each case as small as it became."""
 
+import errno
+import hashlib
 import json
+import os
 
 import pytest
 
 from tests.fuzz.held import folder, refused, shown  # noqa: F401 - a fixture
 from tests.fuzz.test_scored_files import ANNOTATED, score  # noqa: F401 - a fixture
+from winsweep import paths
 from winsweep.errors import BadData, WinsweepError
+from winsweep.store.manifest import digest
 from winsweep.text.source import file_rows
 
 
@@ -40,6 +45,26 @@ def test_what_is_wrong_before_the_first_row_names_the_file(folder):  # noqa: F81
     (folder / "rows.csv").write_text("\r\n\r\n")
     rows = file_rows(folder / "rows.csv")
     assert not list(rows) and rows.where == f"{folder / 'rows.csv'}: before its first row"
+
+
+def test_a_file_that_has_nothing_to_say_yet_is_read_to_no_end_that_never_comes(folder, monkeypatch):  # noqa: F811
+    """Such as /proc/kmsg, a regular file by its mode: Python reads None there, with which hashing went on for ever and
+    what reads text was a TypeError.
+    """
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    os.write(theirs, b"abc")
+    with open(ours, "rb", buffering=0) as file:
+        assert digest(file) == hashlib.sha256(b"abc").hexdigest()
+    os.close(theirs)
+    (folder / "kmsg").write_bytes(b"")
+
+    def pread(*_: object) -> bytes:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "pread", pread)
+    with pytest.raises(BadData, match="kmsg: found a pipe or a device; legal is a log; name an ordinary file"):
+        paths.read_text(folder / "kmsg", 9, "legal is a log")
 
 
 def test_the_property_itself_sees_what_it_is_for():

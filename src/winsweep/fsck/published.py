@@ -2,7 +2,6 @@
 key.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -193,7 +192,7 @@ def _file(path: Path, one: tuple[str, dict]) -> str:
                 return f"{name} is no file"
             if at.st_size != want["size"]:
                 return f"{name} has {at.st_size:,} bytes instead of {want['size']:,}"
-            got = hashlib.file_digest(file, "sha256").hexdigest()
+            got = manifest.digest(file)
     except OSError as e:
         return f"{name} cannot be read ({e.strerror or e})"
     if got == want["sha256"]:

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import FileIO
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TypeVar
@@ -17,6 +18,7 @@ T = TypeVar("T")
 NAME = "manifest.json"
 DIGITS = 12  # of a digest, as people read it
 MOST_BYTES = 1 << 30  # of a manifest
+PIECE = 1 << 18  # bytes
 MOST_THREADS = 16
 WORTH_THREADS = 1 << 24  # bytes
 
@@ -25,7 +27,18 @@ def sha256_file(path: Path) -> str:
     """Hex sha256 of a file's bytes, read in pieces; what no file has for a pipe or a device, which may never end."""
     with open(path, "rb", buffering=0, opener=opener) as f:
         is_file = stat.S_ISREG(os.fstat(f.fileno()).st_mode)
-        return hashlib.file_digest(f, "sha256").hexdigest() if is_file else "no file"
+        return digest(f) if is_file else "no file"
+
+
+def digest(file: FileIO) -> str:
+    """Hex sha256 of what is left of a file. hashlib.file_digest would go round without end where a file of the kernel's
+    has nothing to say yet (Python 3.11).
+    """
+    found, buffer = hashlib.sha256(), bytearray(PIECE)
+    view = memoryview(buffer)
+    while size := file.readinto(buffer):
+        found.update(view[:size])
+    return found.hexdigest()
 
 
 def each(act: Callable[[Path], T], files: Sequence[Path]) -> Iterator[T]:
