@@ -124,7 +124,7 @@ def ends(workspace: Workspace) -> list[tuple[str, Artifact]]:
 def arms_of_cells(workspace: Workspace) -> dict[str, tuple[str, str]]:
     """Label of each cell to its model and arm; points of a grid are arms of their own."""
     cells = (c for c in workspace.study.table.cells if c.label in workspace.judged)
-    return {c.label: (c.model, c.task + c.label.removeprefix(f"{c.model}.{c.task}.s{c.seed}")) for c in cells}
+    return {c.label: (c.model, c.arm) for c in cells}
 
 
 def _count(

@@ -33,6 +33,15 @@ def test_points_are_cells_of_their_own_kind(tmp_path):
     assert need("collect", point.training).key != need("collect", whole.training).key
 
 
+def test_the_seeds_of_a_point_are_one_arm_also_in_a_grid(tmp_path):
+    """Each was a row of its own in every command, called `sum@epoch2of7a.sum.s1@epoch2of7`."""
+    arms = {(c.arm, c.seed) for c in read(tmp_path, LONG).table.cells if c.model == "a"}
+    assert arms == {(arm, n) for arm in ("base", "ins", "sum", "sum@epoch2of7", "sum@epoch5of7") for n in (1, 2)}
+    grid = read(tmp_path, LONG + "grid: {lr: [1.0e-4, 2.0e-4]}\n").table.cells
+    assert len(grid) > len(arms) and len({c.arm for c in grid}) * 2 == len({c.label for c in grid if c.model == "a"})
+    assert {c.arm for c in grid if c.task == "sum@epoch2of7"} == {f"sum.lr0.000{n}@epoch2of7" for n in (1, 2)}
+
+
 def test_they_move_no_key_and_no_run_of_so_many_epochs_is_one(tmp_path):
     before, after = keys(read(tmp_path, STUDY)), keys(read(tmp_path, LONG))
     assert before.items() <= after.items() and len(after) == len(before) + 8

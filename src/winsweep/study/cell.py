@@ -207,6 +207,12 @@ class Cell:
         model = self.comparison.candidate.model
         return model if isinstance(model, Training) else None
 
+    @property
+    def arm(self) -> str:
+        """What its seeds have in common beside the model: the task, and its points of a grid and of a trajectory."""
+        task = self.task.partition("@")[0]  # a label has the point of a trajectory behind the seed
+        return task + self.label.removeprefix(f"{self.model}.{task}.s{self.seed}")
+
 
 def untrained(model: Training | Model) -> Model:
     """The model that one comes from."""

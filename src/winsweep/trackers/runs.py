@@ -201,7 +201,7 @@ def run_id(key: str) -> str:
 
 def arm(cell: Cell) -> str:
     """What the seeds of a cell have in common."""
-    return f"{cell.model}.{cell.task}" + cell.label.removeprefix(f"{cell.model}.{cell.task}.s{cell.seed}")
+    return f"{cell.model}.{cell.arm}"
 
 
 def config(cell: Cell) -> dict[str, str | float]:
