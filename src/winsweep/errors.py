@@ -30,6 +30,8 @@ lets it through.
 
 from winsweep.quoting import in_sight
 
+MOST_TOLD = 50  # mistakes of a file at once
+
 
 class WinsweepError(Exception):
     """Base of all; `kind` is the class that an end record shows. Whatever it quotes, its text can be printed
@@ -43,12 +45,17 @@ class WinsweepError(Exception):
 
 
 class BadStudy(WinsweepError):
-    """`each` has one message for each thing that is wrong; the text is all of them, a line each."""
+    """`each` has one message for each thing that is wrong, of many the first MOST_TOLD; the text is all of them, a line
+    each.
+    """
 
     kind = "config"
 
     def __init__(self, *each: str) -> None:
-        self.each = tuple(map(in_sight, each))
+        more = each[MOST_TOLD:]
+        where = more[0].partition(": ")[0] if more else ""
+        rest = [f"{where}: found {len(more):,} more mistakes, from here on; correct those above first"] if more else []
+        self.each = tuple(map(in_sight, [*each[:MOST_TOLD], *rest]))
         super().__init__("\n".join(self.each))
 
 

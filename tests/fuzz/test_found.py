@@ -10,7 +10,8 @@ import pytest
 from tests.fuzz.held import folder, refused, shown  # noqa: F401 - a fixture
 from tests.fuzz.test_scored_files import ANNOTATED, score  # noqa: F401 - a fixture
 from winsweep import paths
-from winsweep.errors import BadData, WinsweepError
+from winsweep.errors import BadData, BadStudy, WinsweepError
+from winsweep.named_judge import judge_of
 from winsweep.store.manifest import digest
 from winsweep.text.source import file_rows
 
@@ -65,6 +66,14 @@ def test_a_file_that_has_nothing_to_say_yet_is_read_to_no_end_that_never_comes(f
     monkeypatch.setattr(os, "pread", pread)
     with pytest.raises(BadData, match="kmsg: found a pipe or a device; legal is a log; name an ordinary file"):
         paths.read_text(folder / "kmsg", 9, "legal is a log")
+
+
+def test_a_thousand_mistakes_are_fifty_and_a_number(folder):  # noqa: F811
+    """A jury of a thousand judges that are not there was answered with 400 kB."""
+    with pytest.raises(BadStudy) as told:
+        judge_of(f"{{from: jury, judges: [{', '.join(f'j{n}' for n in range(1000))}]}}", folder / "store")
+    assert len(told.value.each) == 51 and all(each.startswith("--judge:") for each in told.value.each)
+    assert "found 950 more mistakes, from here on; correct those above first" in told.value.each[-1]
 
 
 def test_the_property_itself_sees_what_it_is_for():

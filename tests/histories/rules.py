@@ -14,7 +14,7 @@ from winsweep.attempt import history, retry
 from winsweep.errors import ClusterDown, WinsweepError
 from winsweep.results import is_current
 from winsweep.slurm.reconcile import judged_cells, table_failure
-from winsweep.store import damage
+from winsweep.store import damage, liveness
 from winsweep.store.store import Store
 from winsweep.workspace import Workspace
 
@@ -99,6 +99,16 @@ class Rules:
         is_typed = any(a.lives and a.name == "sweep" for a in self.machine.actors)
         if work and wanted and not has_finalizer and not self.is_finalizer_hit and not is_typed:
             self.broken.append(f"no finalizer behind {', '.join(work)}")
+
+    def let_be_known(self, workspace: Workspace) -> bool:
+        """Whether all that is left is an attempt that was killed a moment ago, and nothing waits for it, so that nobody
+        was sent to look after it: then it is a minute later, and the person who was told so types the command again.
+        """
+        states = {i.state for i in workspace.plan(workspace.facts()) if i.artifact.stage != "aggregate"}
+        if "running" not in states or states & {"ready", "waiting"}:
+            return False
+        self.machine.advance(liveness.STALE_S)
+        return True
 
     def at_rest(self, workspace: Workspace, queue: Queue) -> None:
         """Nobody works, nothing is queued, and what is wanted is there, or is told to have failed."""

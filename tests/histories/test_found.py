@@ -1,12 +1,13 @@
 """Histories that broke a rule once, each found by chance or by trying every call; they hold now."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.histories import studies, test_histories
 from tests.histories.test_doors import lose_node, task_and
-from winsweep.slurm import halt, pending_finalizers
+from winsweep.slurm import commands, halt, pending_finalizers, reconcile
 from winsweep.store import liveness
 from winsweep.store.claim import Claim
 
@@ -195,6 +196,39 @@ TAKEN_BACK = (
 def test_an_array_that_is_taken_back_while_it_is_read_is_none(begin):
     """SLURM took no more jobs of one launcher, which removed the folder while another listed it for --cancel."""
     replay(begin, TAKEN_BACK)
+
+
+KILLED_A_MOMENT_AGO = (
+    ("begin", dict(study="one", doors=100)),
+    ("sweep", dict(doors=58, host="login2", retry=True)),
+    ("prune", dict(doors=11)),
+    ("edit", dict(study="three")),
+    ("start", dict(doors=65, n=29)),
+    ("prune", dict(doors=9)),
+    ("kill", dict(n=6)),
+    ("cancel", dict(cell="a.ins.s1", doors=94)),
+    ("kill", dict(n=66)),
+    ("hold", dict(by="", n=33)),
+    ("fail", dict(kind="exit", num=1)),
+    ("all_go_on", dict(seconds=0.0)),
+    ("edit", dict(study="three")),
+)
+
+
+def test_what_was_killed_a_moment_ago_and_nothing_waits_for_is_made_by_the_same_command_a_minute_later(begin):
+    """All else had failed for good, so that no finalizer was sent to look after it; the command says so now."""
+    replay(begin, KILLED_A_MOMENT_AGO)
+
+
+def test_a_result_that_is_made_in_no_queue_is_told_with_what_to_type(begin):
+    with begin("one") as world:
+        looked = reconcile.look(world.workspace)
+        assert commands.outside_the_queue(looked) == ""
+        items = [replace(i, state="running", why="by n1@7") for i in looked.items[:2]]
+        told = commands.outside_the_queue(replace(looked, items=items))
+        assert f"running: {items[0].artifact.name} by n1@7 and 1 more, in no queue" in told
+        assert "a minute later: type the same again then" in told
+        assert commands.outside_the_queue(replace(looked, items=items, finalizer=True)) == ""
 
 
 def replay(begin, steps) -> None:

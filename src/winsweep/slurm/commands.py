@@ -84,6 +84,17 @@ def say_submitted(workspace: Workspace, seen: Look) -> None:
         print(f"job {job}: {array.title}, {plural(len(array.tasks), 'task')}{waits}", flush=True)
 
 
+def outside_the_queue(seen: Look) -> str:
+    """A line for results that somebody makes, or made a moment ago, in no queue, where no job will look again."""
+    silent = [i for i in seen.items if i.state == "running" and i.artifact.key not in seen.queued]
+    if not silent or seen.submitted or seen.finalizer:
+        return ""
+    return (
+        f"running: {silent[0].artifact.name} {silent[0].why}{f' and {len(silent) - 1} more' if silent[1:] else ''}, in "
+        f"no queue; if that was killed, it is known a minute later: type the same again then\n"
+    )
+
+
 def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = False) -> int:
     done = judged_cells(workspace, seen.items)
     states = {i.artifact.key: i.state for i in seen.items}
@@ -93,6 +104,7 @@ def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = Fa
         f"cells judged; {where_text(workspace, done)}{beside}" if workspace.has_table else models_text(workspace, done)
     )
     print(f"{plural(len(seen.submitted), 'array')} submitted; {len(done)} of {len(workspace.judged)} {what}")
+    print(outside_the_queue(seen), end="")
     if seen.full:
         print(f"SLURM takes no more jobs now ({seen.full}); the finalizer submits the rest as room appears")
     told = failed.lines(workspace, seen.items, is_verbose)
