@@ -26,7 +26,8 @@ def test_the_queue_is_told_and_a_slurm_that_is_away_and_the_end(testbed: Testbed
     away = watcher.look()
     assert away.queue and away.queue.trouble and away.queue.asked_at == seen.queue.asked_at
     table = rows.table(away, "arms")
-    drawn = "\n".join("".join(text for text, _ in line) for line in board(away, table, Choice(), Log(), "", 80, 24))
+    drawn_lines = board(away, table, Choice(), Log(), "", 0.0, 80, 24)
+    drawn = "\n".join("".join(text for text, _ in line) for line in drawn_lines)
     assert "SLURM's queue is not known: squeue" in drawn and "inputs  finetune" in drawn
     monkeypatch.setenv("SLURM_CONF", testbed.env["SLURM_CONF"])
     wait_for(lambda: not testbed.run("squeue", "-h"), 240)
