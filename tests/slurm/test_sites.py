@@ -39,7 +39,8 @@ module() {
 APPTAINER = """\
 #!/bin/bash
 # A stand-in: notes how it was called, shows only what --bind names, and runs the rest.
-printf '%q ' "$@" >> {log}; echo >> {log}
+called=$(printf '%q ' "$@")
+printf '%s\n' "$called" >> {log}  # at once: several of them are called at the same moment
 while [ "$1" != /image ]; do shift; done
 [ -e {image} ] || {{ echo "FATAL: could not open image /image" >&2; exit 255; }}
 shift
