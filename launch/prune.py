@@ -50,7 +50,8 @@ def main() -> int:
         found = [w for w in found if w not in stay]
         say(workspaces, others, found, a.verbose)
         if stay:
-            print(f"{len(stay)} more are left alone: another user owns folders in them, such as {stay[0].path}")
+            said = plural(len(stay), "more directory is", "more directories are")
+            print(screen.printable(f"{said} left alone: another user owns folders there, such as {stay[0].path}"))
     except WinsweepError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

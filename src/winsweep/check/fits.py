@@ -5,9 +5,7 @@ hold, and adapters. Pure.
 from collections.abc import Mapping, Sequence
 
 from winsweep.check.finding import Finding
-from winsweep.study.lora import ALL_LINEAR, Lora, names
-
-Shapes = Mapping[str, tuple[int, int]]  # of linear modules, by name
+from winsweep.study.lora import ALL_LINEAR, Lora, Shape, names, targeted
 
 
 def tokens(own: int | None, given: int | None, max_tokens: Sequence[int], field: str = "") -> Finding | None:
@@ -38,7 +36,7 @@ def _context(window: int, given: int | None) -> str:
     return f" (context: {given} in the study)" if window == given else ""
 
 
-def adapters(there: Shapes, lora: Lora) -> Finding | None:
+def adapters(there: Mapping[str, Shape], lora: Lora) -> Finding | None:
     """The first problem of adapters of a model with such linear modules."""
     listed = () if lora.targets == ALL_LINEAR else lora.targets
     lacking = [target for target in listed if not any(names(target, module) for module in there)]
@@ -50,8 +48,7 @@ def adapters(there: Shapes, lora: Lora) -> Finding | None:
             f"recipe.lora.targets {', '.join(lacking) or ALL_LINEAR}: no linear module of this model is called so",
             f"legal: all-linear, or some of {legal}" if there else "train it whole: take lora: out of its recipe",
         )
-    adapted = [shape for module, shape in there.items() if not listed or any(names(t, module) for t in listed)]
-    if lora.rank > (most := max(map(max, adapted))):
+    if lora.rank > (most := max(map(max, targeted(there, lora).values()))):
         return Finding(
             "problem",
             "adapters",

@@ -11,6 +11,7 @@ from winsweep.keys import added, digest, name_only, worked_out_once
 from winsweep.strict import number
 
 ALL_LINEAR = "all-linear"
+Shape = tuple[int, int]  # outputs and inputs of a linear module
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 512)  # that vLLM makes room for, by its LoRAConfig; others take the next
 
 
@@ -60,6 +61,13 @@ def _wrong(targets: str | tuple[str, ...]) -> str:
 def names(target: str, module: str) -> bool:
     """Whether a target means a module, as peft reads names: whole, or as the end of one."""
     return module == target or module.endswith(f".{target}")
+
+
+def targeted(modules: Mapping[str, Shape], lora: Lora) -> dict[str, Shape]:
+    """Those of a model's linear modules, by name, that get adapters."""
+    if lora.targets == ALL_LINEAR:
+        return dict(modules)
+    return {name: shape for name, shape in modules.items() if any(names(target, name) for target in lora.targets)}
 
 
 SHARE = 4e-4  # of a model's parameters, for each rank, where nobody has looked at the model: Llama-2-7B's

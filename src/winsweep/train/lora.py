@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from winsweep.errors import BadData
-from winsweep.study.lora import ALL_LINEAR, Lora, names
+from winsweep.study.lora import ALL_LINEAR, Lora, targeted
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -95,24 +95,16 @@ def _shape(module: torch.nn.Module) -> tuple[int, ...]:
     )
 
 
-def targeted(model: PreTrainedModel, lora: Lora) -> dict[str, tuple[int, int]]:
-    """Those of `linear` that `lora` names, as peft reads names: whole, or as the end of one."""
-    found = linear(model)
-    if lora.targets == ALL_LINEAR:
-        return found
-    return {name: shape for name, shape in found.items() if any(names(target, name) for target in lora.targets)}
-
-
 def num_adapted(model: PreTrainedModel, lora: Lora) -> int:
     """Parameters of adapters of `model`, which need not have any yet."""
-    return sum(lora.rank * (one + other) for one, other in targeted(model, lora).values())
+    return sum(lora.rank * (one + other) for one, other in targeted(linear(model), lora).values())
 
 
 def token_bytes(model: PreTrainedModel, lora: Lora) -> int:
     """Bytes that adapters of a model in bf16 keep of a token for the backward pass: in fp32 the input of each module,
     and what A gives.
     """
-    return sum(4 * (shape[1] + lora.rank) for shape in targeted(model, lora).values())
+    return sum(4 * (shape[1] + lora.rank) for shape in targeted(linear(model), lora).values())
 
 
 def kept_bytes(model: PreTrainedModel) -> int:
