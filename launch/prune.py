@@ -72,9 +72,9 @@ def say(workspaces: Sequence[Workspace], others: Mapping[str, str], found: Seque
     for study, (num, num_bytes) in sorted(spared(workspaces, others).items()):
         print(
             f"{num_bytes / 1e6:10.1f} MB  in {plural(num, 'directory is', 'directories are')} left alone for "
-            f"{study} (--others offers them too)"
+            f"{screen.printable(study)} (--others offers them too)"
         )
-    print("".join(f"{line}\n" for line in listed(found, is_verbose)), end="")
+    print("".join(f"{screen.printable(line)}\n" for line in listed(found, is_verbose)), end="")
     print(
         f"{sum(w.num_bytes for w in found) / 1e6:10.1f} MB in {plural(len(found), 'directory', 'directories')}",
         flush=True,

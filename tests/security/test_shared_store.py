@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.judge.test_ledger import question, told
 from tests.store.test_store import ARTIFACT
 from winsweep import ownership, pruning
 from winsweep.attempt import arrays, fork_server, history
 from winsweep.attempt import spec as specs
 from winsweep.errors import Damaged, NotOwn
+from winsweep.graph import load
 from winsweep.judge.ledger import Ledger
 from winsweep.local import local
 from winsweep.placement import Placement
@@ -222,3 +224,11 @@ def test_a_result_that_another_user_made_up_whole_is_data_that_nothing_tells_fro
     for path in shared.rglob("*"):
         path.chmod(path.stat().st_mode & ~0o022)
     assert "PermissionError" in str(as_another(replace))  # after chmod -R go-w
+
+
+def test_names_that_another_user_gave_steer_no_terminal_in_prune(capsys):
+    say = load(ROOT / "launch/prune.py", "tests.launched").say
+    say([], {}, [Waste(Path("/store/collect/\x1b[2J-0123456789ab"), 5, "no study \u202e names it")], is_verbose=True)
+    shown = capsys.readouterr().out
+    assert "/store/collect/" in shown and "in 1 directory" in shown
+    assert all(c.isprintable() or c == "\n" for c in shown)
