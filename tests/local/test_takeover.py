@@ -158,12 +158,12 @@ def test_a_node_that_died_with_all_ranks_is_named_by_who_comes_next(finetune):
 
 
 def test_a_time_limit_that_comes_before_anything_was_gained_asks_for_two_more_turns_only(finetune):
+    def time_is_over(event: str, args: tuple) -> None:
+        if event == "open" and "ds_configs" in str(args[0]):
+            os.kill(os.getpid(), signal.SIGUSR2)
+
     run = finetune(ranks=1)
-    codes = []
-    for _ in range(3):
-        (pid,) = run.turn()
-        wait_for(lambda: list(run.work.glob("ranks-*/0@*")))
-        os.kill(pid, signal.SIGUSR2)
-        codes += wait_ranks([pid])
+    run.on_begin = lambda rank: sys.addaudithook(time_is_over)
+    codes = [wait_ranks(run.turn(), 100)[0] for _ in range(3)]
     assert codes == [endings.STOPPED, endings.STOPPED, endings.FAILED]
     assert "raise time_min" in history.failures(run.store, [run.artifact.key])[run.artifact.key]
