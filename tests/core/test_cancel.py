@@ -1,6 +1,7 @@
 """What `--cancel` takes out of the queue where two studies share a store. SLURM's commands are scripts."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from tests.core.faulty import STUDY
 from tests.core.test_finalizer import queue  # noqa: F401  # a fixture
 from winsweep import layout
 from winsweep.cluster_file import read_cluster
-from winsweep.slurm import cancel, reconcile
+from winsweep.slurm import cancel, commands, reconcile
+from winsweep.slurm import queue as queue_module
 from winsweep.workspace import Workspace, open_workspace
 
 OTHER = STUDY.replace("name: faulty", "name: other").replace("seeds: [1]", "seeds: [2]")
@@ -68,3 +70,26 @@ def test_a_study_that_was_edited_since_is_cancelled_with_what_it_asked_for_befor
     edited = open_and_submit(tmp_path, "one", STUDY.replace("examples: 24", "examples: 25"))
     cancel.cancel(edited, "")
     assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
+
+
+def test_what_an_edit_leaves_in_the_queue_is_told_with_what_takes_it_out(tmp_path, two, queue):  # noqa: F811
+    """And nothing else is: neither what the study asks for now, nor what the other one does."""
+    _, second = two
+    assert not any(commands.say_earlier(w, reconcile.look(w)) for w in two)
+    edited = open_and_submit(tmp_path, "one", STUDY.replace("examples: 24", "examples: 25"))
+    told = commands.say_earlier(edited, reconcile.look(edited))
+    assert told.startswith("queued: 3 jobs of what this study asked for before it was edited, which nothing needs now")
+    assert not commands.say_earlier(second, reconcile.look(second))
+    assert not commands.say_earlier(edited.models(), reconcile.look(edited))
+    queue_module.run(shlex.split(told.partition("out: ")[2]))
+    assert names(queue) == sorted([*SHARED, "prepare", *OF_A_SEED, *OF_A_SEED, "watchdog"])
+    seen = reconcile.look(edited)
+    assert not commands.say_earlier(edited, seen) and not [i for i in seen.items if i.state == "ready"]
+
+
+def test_tasks_of_a_job_that_is_wanted_for_others_are_named_one_by_one(tmp_path, queue):  # noqa: F811
+    open_and_submit(tmp_path, "one", STUDY.replace("seeds: [1]", "seeds: [1, 2, 3]"))
+    edited = open_and_submit(tmp_path, "one", STUDY.replace("seeds: [1]", "seeds: [3]"))
+    [job] = [p.stem for p in queue.glob("*.json") if json.loads(p.read_text())["name"].split(".")[1] == "judge"]
+    told = commands.say_earlier(edited, reconcile.look(edited))
+    assert f"'{job}_[0,1]'" in told

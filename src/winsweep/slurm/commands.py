@@ -19,7 +19,7 @@ from winsweep.local.controller import run_here
 from winsweep.placement import Cluster
 from winsweep.results import models_text, where_text
 from winsweep.screen import Detail
-from winsweep.slurm import batch_script, containers, halt, machines, options_check, sbatch
+from winsweep.slurm import batch_script, containers, halt, machines, neighbours, options_check, sbatch
 from winsweep.slurm.cancel import cancel
 from winsweep.slurm.chain import Array
 from winsweep.slurm.emit import Step, emit
@@ -95,6 +95,16 @@ def outside_the_queue(seen: Look) -> str:
     )
 
 
+def say_earlier(workspace: Workspace, seen: Look) -> str:
+    """A line for what an edit of the study left in the queue."""
+    if not (jobs := neighbours.of_earlier_text(workspace, seen.tasks)):
+        return ""
+    return (
+        f"queued: {plural(len(jobs), 'job')} of what this study asked for before it was edited, which nothing needs "
+        f"now; to take {'them' if jobs[1:] else 'it'} out: {shlex.join(['scancel', *jobs])}\n"
+    )
+
+
 def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = False) -> int:
     done = judged_cells(workspace, seen.items)
     states = {i.artifact.key: i.state for i in seen.items}
@@ -104,7 +114,7 @@ def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = Fa
         f"cells judged; {where_text(workspace, done)}{beside}" if workspace.has_table else models_text(workspace, done)
     )
     print(f"{plural(len(seen.submitted), 'array')} submitted; {len(done)} of {len(workspace.judged)} {what}")
-    print(outside_the_queue(seen), end="")
+    print(outside_the_queue(seen), say_earlier(workspace, seen), sep="", end="")
     if seen.full:
         print(f"SLURM takes no more jobs now ({seen.full}); the finalizer submits the rest as room appears")
     told = failed.lines(workspace, seen.items, is_verbose)
@@ -127,6 +137,7 @@ def dry_run(workspace: Workspace, cluster: Cluster, chosen: Sequence[str], comma
     todo = planned(workspace, items, cluster, asks=True)
     known = paces(workspace, {a.stage for a in todo})
     dry.say_plan(workspace, seen.items, detail)
+    print(say_earlier(workspace, seen), end="")
     print("".join(f"{line}\n" for line in chosen), end="")
     for n, array in enumerate(todo[: len(todo) if detail.verbose else SHOWN]):
         print(f"#{n:<3d} {array_line(array, known.get(array.stage))}{waits_text(array)}")

@@ -26,6 +26,22 @@ def own(workspace: Workspace, found: Waiting) -> set[str]:
     }
 
 
+def of_earlier_text(workspace: Workspace, found: Waiting) -> list[str]:
+    """What scancel is given for tasks that this study asked for before its file was edited and that nobody wants now: a
+    job, or tasks of one. None where `workspace` is not all of the study.
+    """
+    if len(workspace.judged) < len(workspace.cells) or not workspace.has_table:
+        return []
+    now = {a.key for a in workspace.order} | {pending_finalizers.key_of(workspace)}
+    now |= needed_by_others(workspace, found)
+    meant, jobs = own(workspace, found), dict[str, list[int]]()
+    wanted = {task.job for array, task in found if task.id not in meant or not now.isdisjoint(array.keys[task.index])}
+    for array, task in found:
+        if task.id in meant and now.isdisjoint(array.keys[task.index]):
+            jobs.setdefault(task.job, []).append(task.index)
+    return [f"{job}_[{','.join(map(str, sorted(of)))}]" if job in wanted else job for job, of in jobs.items()]
+
+
 def needed_by_others(workspace: Workspace, found: Waiting) -> set[str]:
     """Keys that finalizers of other studies see to, and those that are made in the queue for them."""
     told, todo, needed = _told(found), set(_asked_by_others(workspace, found)), set[str]()

@@ -1,6 +1,4 @@
-"""Whether the weights of a model are all there and have the shapes that its configuration says: by headers alone, and
-as they are loaded.
-"""
+"""Whether a model's weights are all there in the shapes its configuration says: by headers, and as it is loaded."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -17,7 +15,7 @@ from winsweep.errors import BadData
 from winsweep.store.indexes import is_name, names_in
 from winsweep.study.cell import HubModel
 from winsweep.text import hub, number_check
-from winsweep.text.whole_model import refuse_adapters
+from winsweep.text.whole_model import refuse_adapters, refuse_unused
 
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"  # the first that is there is what transformers reads
 MOST_HEADER = 100_000_000  # bytes, safetensors' own limit
@@ -41,7 +39,7 @@ def load_whole(
     base: str | Path, revision: str | None, dtype: torch.dtype, kind: Any = AutoModelForCausalLM, **how: Any
 ) -> PreTrainedModel:
     """The model with every one of its weights; BadData names one that is not there or has another shape, which
-    transformers would draw at random, or that has NaN. Unreachable while the hub is away.
+    transformers would draw at random, that has NaN, or that is left over. Unreachable while the hub is away.
     """
     refuse_adapters(Path(base))
     try:
@@ -68,6 +66,7 @@ def load_whole(
             f"fetch it again"
         ) from e
     refuse(base, report["missing_keys"], report["mismatched_keys"])
+    refuse_unused(base, model, report["unexpected_keys"])
     number_check.refuse_weights(Path(base) / how.get("gguf_file", ""), model)
     return model
 
@@ -97,7 +96,8 @@ def read_report(folder: Path, config: PreTrainedConfig, kind: Any = AutoModelFor
     """transformers' own loading of the checkpoint in `folder`, of which it is given names, types and shapes but no
     numbers.
 
-    BadData for files that are cut short, not there, or no weights, or quantized ones that nothing says how to read.
+    BadData for files that are cut short, not there, or no weights, for quantized ones that nothing says how to read,
+    and for weights of layers that the configuration does not make.
     """
     refuse_adapters(folder)
     found = read_shapes(folder)
@@ -105,6 +105,7 @@ def read_report(folder: Path, config: PreTrainedConfig, kind: Any = AutoModelFor
         made = kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
     model, said = load_shapes(type(made), config, found, torch.bfloat16)
     number_check.refuse_types(folder, found, said["unexpected_keys"], config)
+    refuse_unused(folder, model, said["unexpected_keys"])
     wrong = tuple(sorted((name, tuple(a), tuple(b)) for name, a, b in said["mismatched_keys"]))
     return Report(
         tuple(sorted(said["missing_keys"])),
@@ -151,10 +152,8 @@ def weight_files(folder: Path) -> list[Path]:
 
 def read_shapes(folder: Path) -> dict[str, Tensor]:
     """Every tensor of the checkpoint in `folder`, on the meta device: nothing but headers is read."""
-    for name in (SAFE, PICKLED):
-        files = _files(folder, name)
-        if files:
-            read = shapes_in if name == SAFE else _pickled
+    for name, read in ((SAFE, shapes_in), (PICKLED, _pickled)):
+        if files := _files(folder, name):
             return _joined((file, read(file)) for file in files)
     raise BadData(
         f"{folder}: has no weights; legal are {SAFE} or {PICKLED}, whole or in shards with their index; fetch the "
