@@ -17,6 +17,7 @@ SRUN = """\
 for word in "$@"; do
     case $word in
         --version) echo slurm 22.05; exit 0 ;;
+        --help) echo '      --mpi=type  --container=path  -b, --begin=time'; exit 0 ;;
         --mpi=*) ;;
         *) echo "srun: unrecognized option '$word'" >&2; echo 'Try "srun --help" for more information' >&2; exit 255 ;;
     esac
@@ -40,24 +41,36 @@ def read(folder: Path, text: str):
     return read_cluster(layout.STAGES, folder / "c.yaml", discover(layout.JOBS, "winsweep.jobs"))
 
 
-def test_an_option_that_srun_does_not_know_is_told_before_any_job_meets_it(srun, tmp_path):
-    options_check.refuse(read(tmp_path, "srun: [--mpi=none]"))
+def test_an_option_that_srun_cannot_read_is_told_before_any_job_meets_it(srun, tmp_path):
+    assert options_check.look(read(tmp_path, "srun: [--mpi=none]")) == []
     with pytest.raises(BadStudy) as e:
-        options_check.refuse(read(tmp_path, "srun: [--mpi=none, --colour=red]"))
+        options_check.look(read(tmp_path, "srun: [--mpi=none, --beginn=now]"))
     assert str(e.value) == (
-        f"{tmp_path}/c.yaml: srun: found --mpi=none --colour=red, of which srun says: unrecognized option "
-        "'--colour=red'; options are legal that srun has here; see man srun, or correct it"
+        f"{tmp_path}/c.yaml: srun: found --mpi=none --beginn=now, of which srun says: unrecognized option "
+        "'--beginn=now'; options are legal that srun has; see man srun, or correct it"
     )
-    placed = by_placement(read(tmp_path, "srun: [--mpi=none, --colour=red]"))
-    assert [f.found for f in check_options(placed)] == ["unrecognized option '--colour=red'"] * len(placed)
+    placed = by_placement(read(tmp_path, "srun: [--mpi=none, --beginn=now]"))
+    assert [(f.verdict, f.found) for f in check_options(placed)] == [
+        ("problem", "unrecognized option '--beginn=now'")
+    ] * len(placed)
+
+
+def test_an_option_that_plugins_of_the_nodes_may_know_is_noted_and_refuses_nothing(srun, tmp_path):
+    cluster = read(tmp_path, "srun: [--mpi=none, --private-tmp=x]")
+    [told] = options_check.look(cluster)
+    assert told == (
+        f"{tmp_path}/c.yaml: srun of this machine does not know --private-tmp; if no plugin of the nodes knows it "
+        "either, each job ends as it starts; see srun --help on a node"
+    )
+    assert {f.verdict for f in check_options(by_placement(cluster))} == {"unknown"}
 
 
 @pytest.mark.parametrize("said", ["#!/bin/bash\nexit 1\n", "no program"])
 def test_where_srun_says_nothing_nothing_is_refused(said, srun, tmp_path):
     srun.write_text(said)
-    options_check.refuse(read(tmp_path, "srun: [--colour=red]"))
+    options_check.look(read(tmp_path, "srun: [--colour=red]"))
 
 
 def test_a_setup_line_that_is_no_whole_command_is_told_by_a_dry_run_too(tmp_path):
     with pytest.raises(BadStudy, match="setup: found 'if true; then'; each line must be a whole command of bash"):
-        options_check.refuse(read(tmp_path, "setup: ['if true; then', fi]"))
+        options_check.look(read(tmp_path, "setup: ['if true; then', fi]"))

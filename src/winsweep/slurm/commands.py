@@ -36,9 +36,10 @@ def act(workspace: Workspace, cluster: Cluster, a: argparse.Namespace, command: 
     """One call of the launcher, which `command` repeats; the exit code is 0 if nothing has failed."""
     if a.cancel is not None:
         return cancel(workspace, a.cancel)
-    options_check.refuse(cluster)
+    noted = options_check.look(cluster)
     cluster = containers.resolved(cluster, workspace.store.root, workspace.study.files.values())
-    cluster, chosen = machines.sized(workspace, cluster)
+    cluster, sized = machines.sized(workspace, cluster)
+    chosen = [*sized, *noted]
     if a.dry_run:
         return dry_run(workspace, cluster, chosen, command, Detail(a.cells, a.verbose))
     print("".join(f"{line}\n" for line in chosen), end="", flush=True)

@@ -125,7 +125,11 @@ def check_options(placed: Mapping[Placement, Sequence[str]]) -> Iterator[Finding
     """Whether the srun of this machine reads the options that placements give it."""
     for where, stages in placed.items():
         if where.srun and (said := options_check.unread(where.srun)):
-            yield Finding("problem", f"srun of {', '.join(stages)}", said, "correct srun: in the cluster file")
+            what, told = f"srun of {', '.join(stages)}", "correct srun: in the cluster file"
+            if options_check.of_a_plugin(said):
+                yield Finding("unknown", what, said, f"see whether a plugin of the nodes knows it, or {told}")
+            else:
+                yield Finding("problem", what, said, told)
 
 
 def check_sbatch(placed: Placement, stages: Sequence[str], doubtful: bool) -> Finding:
