@@ -41,7 +41,10 @@ def parser() -> argparse.ArgumentParser:
         "--prefetch", action="store_true", help="fetch the models, data sets and files that the study names, then stop"
     )
     p.add_argument(
-        "--only", metavar="CELL", action="append", help="make this cell only, such as llama.gsm.s1. Repeatable"
+        "--only",
+        metavar="CELL",
+        action="append",
+        help="make this cell only, such as llama.gsm.s1, or llama.gsm with all seeds. Repeatable",
     )
     p.add_argument(
         "--train-only", action="store_true", help="make the finetuned models only. Nothing is generated or judged"
@@ -154,13 +157,18 @@ def opened(a: argparse.Namespace) -> Workspace:
 
 def only(a: argparse.Namespace, workspace: Workspace) -> Workspace:
     """The workspace of just the cells named, beside those in the table that are done."""
-    for label in a.only or ():
-        if label not in workspace.judged:
-            raise BadStudy(f"--only {label}: no such cell in {workspace.study.path}; {near(label, workspace.judged)}")
     if not a.only:
         return workspace
+    labels = [label for name in a.only for label in named(name, workspace)]
     has_table = not (a.train_only or a.prefetch or a.cancel is not None)
-    return with_done(workspace, a.only) if has_table else workspace.only(a.only)
+    return with_done(workspace, labels) if has_table else workspace.only(labels)
+
+
+def named(name: str, workspace: Workspace) -> list[str]:
+    """The cells that a person means: one, or all of an arm (llama.gsm) or of a model (llama)."""
+    if found := [label for label in workspace.judged if label == name or label.startswith(f"{name}.")]:
+        return found
+    raise BadStudy(f"--only {name}: no such cell in {workspace.study.path}; {near(name, workspace.judged)}")
 
 
 def refuse_without_queue(a: argparse.Namespace, cluster: Cluster) -> None:

@@ -19,9 +19,9 @@ from winsweep.study.cell import judge_of
 from winsweep.workspace import Workspace
 
 WORDS = {
-    "share_truncated": (0.25, "of its answers were cut by the limit of new tokens"),
-    "share_empty": (0.1, "of its answers are empty"),
-    "share_identical": (0.5, "of its answers are the reference's text, word for word: ties that say nothing"),
+    "share_truncated": (0.25, "of the answers were cut by the limit of new tokens"),
+    "share_empty": (0.1, "of the answers are empty"),
+    "share_identical": (0.5, "of the answers are the reference's text, word for word: ties that say nothing"),
 }
 LEVEL = 0.05  # of p after Holm's correction
 TOY_JUDGE = "reference_overlap"

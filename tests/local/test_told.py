@@ -86,9 +86,9 @@ def test_why_says_that_a_file_changed(tmp_path):
     [
         ({}, ""),
         ({"share_truncated": 0.1, "share_empty": 0.01, "share_identical": 0.2}, ""),
-        ({"share_truncated": 1.0}, "100 % of its answers were cut by the limit of new tokens"),
-        ({"share_empty": 0.3}, "30 % of its answers are empty"),
-        ({"share_identical": 0.97}, "97 % of its answers are the reference's text"),
+        ({"share_truncated": 1.0}, "100 % of the answers were cut by the limit of new tokens"),
+        ({"share_empty": 0.3}, "30 % of the answers are empty"),
+        ({"share_identical": 0.97}, "97 % of the answers are the reference's text"),
     ],
 )
 def test_what_is_said_of_shares(found, told):
@@ -102,7 +102,7 @@ def test_answers_that_are_no_answers_are_remarked(finished, tmp_path):
     bench = Bench(tmp_path)
     said = " ".join(call("status", bench).split())
     assert (
-        re.search(r"note a\.base\.s1, .*: .*100 % of its answers were cut by the limit of new tokens", said)
+        re.search(r"note a\.base\.s1, .*: .*100 % of the answers were cut by the limit of new tokens", said)
         and "8 of 8 cells done" in said
     )
     assert "note     a.base.s1, " in bench.run()
@@ -112,6 +112,6 @@ def test_answers_that_are_no_answers_are_remarked(finished, tmp_path):
     rows = json.loads(judged.read_text())
     judged.write_text(json.dumps([r | {"output_2": r["output_1"], "truncated": False} for r in rows]))
     notes = remarks(workspace, workspace.plan(workspace.facts()))
-    assert [n for n in notes if "a.sum.s2: " in n and "100 % of its answers are the reference's text" in n], notes
+    assert [n for n in notes if "a.sum.s2: " in n and "100 % of the answers are the reference's text" in n], notes
     assert not [n for n in notes if "a.ins.s1" in n and "reference's text" in n]
     assert logs.outcome(workspace, logs.current(workspace, "a.sum.s2")).startswith("done: in ")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from winsweep.amounts import plural
 from winsweep.judge import batch_api, batch_records, failure
 from winsweep.judge.batch_api import Session, Status
 from winsweep.judge.batch_files import Answers
@@ -183,7 +184,7 @@ async def _fetch(at: Place, record: Record, status: Status, answers: Answers) ->
     if (answers.is_torn or num < status.completed) and time.time() - record.done < PART_S:
         return Failure("passing", "its output came in part")
     if num and not answers.judgements and not answers.failures:
-        return Failure("passing", f"its files have {num} lines, and none about its questions")
+        return Failure("passing", f"its files have {plural(num, 'line')}, and none about its questions")
     return None
 
 
@@ -206,7 +207,7 @@ def _refused(at: Place, record: Record, status: Status) -> Seen:
     keys = _keys(at, record)
     lines = {keys[n - 1]: ("invalid", f"{c}: {t}") for c, n, t in status.errors if n and 1 <= n <= len(keys)}
     _end(at, record, REFUSED, lines)
-    print(f"batch {record.batch}: refused, {len(lines)} lines named: {told}", flush=True)
+    print(f"batch {record.batch}: refused, {plural(len(lines), 'line')} named: {told}", flush=True)
     if lines:
         return Seen()
     is_empty = any(code in failure.EMPTY for code, _, _ in status.errors)
@@ -241,7 +242,7 @@ def _end(at: Place, record: Record, how: str, in_vain: dict[str, tuple[str, str]
 def _say(record: Record, status: Status, answers: Answers) -> None:
     """A line in the log: how much was answered, and what of the rest was odd."""
     why = Counter(f.told for f in answers.failures.values()).most_common(3)
-    odd = [f"{num} lines {kind}" for kind, num in answers.odd.items()]
+    odd = [f"{plural(num, 'line')} {kind}" for kind, num in answers.odd.items()]
     rest = [f"{num} × {told}" for told, num in why]
     print(
         f"batch {record.batch} {status.status}: {len(answers.judgements)} of {record.num} answered"

@@ -135,4 +135,5 @@ def _fork_server(log: Path) -> _ForkServer:
 def own_log(logs: Path) -> Path:
     """The log of attempts of this user: one beside the usual one, where that is another user's who keeps it."""
     log = logs / "attempt.log"
-    return log.with_name(f"attempt.u{os.getuid()}.log") if log.exists() and not os.access(log, os.W_OK) else log
+    is_anothers = log.exists() and log.stat().st_uid != os.getuid() and not os.access(log, os.W_OK)
+    return log.with_name(f"attempt.u{os.getuid()}.log") if is_anothers else log
