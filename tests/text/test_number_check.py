@@ -6,10 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.check.made import problems, toy
+from tests.check.made import family, problems, toy
 from winsweep.errors import BadData
 from winsweep.generate.model_cache import forget, load
-from winsweep.text.weights import load_whole
+from winsweep.text import number_check
+from winsweep.text.weights import load_whole, weight_files
 
 DOWN = "model.layers.1.mlp.down_proj.weight"
 
@@ -34,9 +35,23 @@ def test_a_weight_that_is_no_number_is_named_and_writes_no_answer(number, tmp_pa
         return weight
 
     folder = changed(toy(tmp_path / "m"), one)
-    for read in (lambda: load_whole(folder, None, torch.float32), lambda: load(str(folder), None, "fp32")):
+    for read in (
+        lambda: load_whole(folder, None, torch.float32),
+        lambda: load(str(folder), None, "fp32"),
+        lambda: number_check.refuse_files(folder, weight_files(folder)),
+    ):
         with pytest.raises(BadData, match=rf"m: its weight {DOWN} holds NaN or infinity; finite ones are legal; fetch"):
             read()
+
+
+def test_whole_files_are_finite_shard_by_shard(tmp_path):
+    folder = family("llama", tmp_path / "m", shard="20KB")
+    assert len(weight_files(folder)) > 1
+    number_check.refuse_files(folder, weight_files(folder))
+    last = weight_files(folder)[-1]
+    save_file({name: w * float("nan") for name, w in load_file(last).items()}, last, metadata={"format": "pt"})
+    with pytest.raises(BadData, match="holds NaN or infinity"):
+        number_check.refuse_files(folder, weight_files(folder))
 
 
 ROPE = {"rope_type": "default"}

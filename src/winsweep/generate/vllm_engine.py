@@ -23,10 +23,10 @@ from winsweep.study.cell import Decoding, HubModel
 from winsweep.study.frame import Frame
 from winsweep.study.lora import VLLM_RANKS
 from winsweep.study.rules import Adapter, Grammar
-from winsweep.text import hub
+from winsweep.text import hub, number_check
 from winsweep.text.ends import Ends
 from winsweep.text.hub import refuse_outside_weights
-from winsweep.text.weights import read_report, refuse
+from winsweep.text.weights import read_report, refuse, weight_files
 from winsweep.train.lora import CONFIG
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ def _load(
         (found := read_report(folder, AutoConfig.from_pretrained(folder, trust_remote_code=False))).missing,
         found.wrong,
     )
+    number_check.refuse_files(base, weight_files(folder))
     lora = {"enable_lora": True, "max_lora_rank": lora_rank, "max_loras": 1} if lora_rank else {}
     try:
         return LLM(

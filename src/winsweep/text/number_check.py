@@ -2,10 +2,11 @@
 largest number, and whole numbers are those of a quantized model, which mean nothing by themselves.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -28,6 +29,15 @@ def refuse_weights(base: str | Path, model: PreTrainedModel) -> None:
     for name, buffer in model.named_buffers():
         if name.endswith(FREQUENCIES) and not is_finite(buffer):
             raise BadData(f"{base}: its config.json makes {name} of NaN or infinity; {LEGAL}; look at rope_parameters")
+
+
+def refuse_files(base: str | Path, files: Iterable[Path]) -> None:
+    """The same for files of safetensors that an engine with a loader of its own reads; one tensor at a time."""
+    for path in files:
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118  # it is no dict
+                if not is_finite(file.get_tensor(name)):
+                    raise BadData(f"{base}: its weight {name} holds NaN or infinity; {LEGAL}")
 
 
 def is_finite(weight: Tensor) -> bool:
