@@ -104,6 +104,17 @@ def test_what_wandb_has_uploaded_stays_and_only_new_steps_follow(desk: Desk):
     assert desk.read("wandb")[attempt.id].rows == rows_of(attempt.log.with_name("whole.jsonl"), "wandb")
 
 
+@needs["wandb"]
+def test_a_wandb_directory_that_a_kill_left_without_its_list_is_uploaded_by_nobody(desk: Desk):
+    desk.track("wandb")
+    before = {id: run.rows for id, run in desk.read("wandb").items()}
+    for folder in (desk.store / tracking.FOLDER / "wandb/small/wandb").glob("offline-run-*"):
+        (folder / "winsweep.json").unlink()
+        folder.rename(folder.with_name(folder.name.replace("run-2", "run-1")))  # as of an earlier day
+    desk.track("wandb")
+    assert {id: run.rows for id, run in desk.read("wandb").items()} == before
+
+
 @needs["mlflow"]
 def test_mlflow_writes_to_the_store_that_its_variable_names_and_does_not_print_it(tmp_path, desk, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'theirs' / 'mlflow.db'}")

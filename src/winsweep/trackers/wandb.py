@@ -53,8 +53,7 @@ def held(place: Path, project: str, run: Run) -> Held:
 
 def write(place: Path, project: str, run: Run, keep: int) -> None:
     """Rows that were uploaded stay what they were: wandb takes a step once."""
-    folders = _folders(place, project, run)
-    uploaded = [folder for folder in folders if list(folder.glob("*.synced"))]
+    uploaded = [folder for folder in _folders(place, project, run) if list(folder.glob("*.synced"))]
     holds = [json.loads((folder / HOLDS).read_bytes()) for folder in uploaded]
     first = max((h["first"] + len(h["rows"]) for h in holds), default=0)
     half = place / project / f".half-{run.id}"
@@ -62,9 +61,9 @@ def write(place: Path, project: str, run: Run, keep: int) -> None:
     made = _made(half, project, run, first)
     told = {"first": first, "rows": [dict(row) for row in run.rows[first:]], "about": run.about}
     write_atomic(made / HOLDS, json.dumps(told).encode())
-    for folder in folders:
-        if folder not in uploaded:
-            shutil.rmtree(folder)
+    for folder in (place / project / "wandb").glob(f"offline-run-*-{run.id}"):  # also what a kill left of one
+        if not list(folder.glob("*.synced")):
+            os.rename(folder, half / folder.name)  # half removed it would be uploaded, and nobody would know of it
     os.rename(made, _free(place / project / "wandb", run))
     shutil.rmtree(half, ignore_errors=True)
 
