@@ -72,7 +72,9 @@ def test_two_launchers_at_once_make_everything_once(bench, finished):
     assert len(ended) == len(set(ended)) == len(bench.times()) and bench.csv() == finished.csv()
 
 
-@pytest.mark.parametrize("stage", ["prepare", "collect", "generate"])
+@pytest.mark.parametrize(
+    "stage", ["generate", *(pytest.param(stage, marks=pytest.mark.long) for stage in ("prepare", "collect"))]
+)
 def test_a_flipped_byte_is_caught_before_use_and_what_has_it_is_made_again_once(finished, tmp_path, stage):
     shutil.copytree(finished.store, tmp_path / "runs")
     bench = Bench(tmp_path)

@@ -47,7 +47,9 @@ def test_a_packed_step_over_real_texts_is_that_of_each_alone(model, examples):
         assert (ours - theirs).norm() <= 1e-4 * theirs.norm() > 0
 
 
-@pytest.mark.parametrize("lora", [None, Lora(rank=8)], ids=["full", "lora"])
+@pytest.mark.parametrize(
+    "lora", [pytest.param(None, marks=pytest.mark.long, id="full"), pytest.param(Lora(rank=8), id="lora")]
+)
 def test_a_killed_finetune_of_a_real_model_ends_in_the_same_bits(smollm2, examples, tmp_path, lora):
     """Four steps of two short texts. A full checkpoint, of weights and optimizer, has 1.6 GB; one of adapters 40 MB."""
     recipe = Recipe(lr=1e-4, epochs=2, global_batch=2, warmup_ratio=0.1, precision="fp32", lora=lora)

@@ -14,8 +14,9 @@ from winsweep.store import manifest
 from winsweep.study.recipe import Recipe
 from winsweep.train.saver import worth_it
 
-KINDS = [("zero0", 1, RECIPE), ("zero1", 1, BF16), ("zero1", 2, RECIPE)]
-KINDS += [("zero2", 2, RECIPE), ("zero3", 2, RECIPE), ("zero3_offload", 2, BF16)]
+KINDS = [("zero1", 1, BF16), ("zero2", 2, RECIPE), ("zero3", 2, RECIPE)]
+LATER = [("zero0", 1, RECIPE), ("zero1", 2, RECIPE), ("zero3_offload", 2, BF16)]
+KINDS += [pytest.param(*kind, marks=pytest.mark.long) for kind in LATER]
 
 
 @pytest.mark.parametrize(("zero", "num_ranks", "recipe"), KINDS, ids=lambda value: getattr(value, "precision", value))

@@ -81,7 +81,7 @@ def test_nodes_die_or_are_out_of_sight_and_the_controller_is_away(testbed: Testb
     testbed.control("up")
     wait_for(lambda: sweep.kinds(FAST)[1:] or attempts.trains(FAST, 25), 120)
     os.kill(testbed.pids()["slurmctld"], signal.SIGTERM)
-    time.sleep(60)
+    time.sleep(25)
     testbed.control("up")
     check_through(testbed, sweep, [FAST, SLOW], quiet)
     # The srun of SLOW's lost batch script lives on, too. SLURM 24.11 may let it cancel the new step, of the same id.
@@ -92,7 +92,7 @@ def test_nodes_die_or_are_out_of_sight_and_the_controller_is_away(testbed: Testb
 
 def test_launchers_are_killed_and_meet_and_nothing_is_lost_or_made_twice(testbed: Testbed, quiet: Sweep, tmp_path):
     sweep, chance = Sweep(tmp_path, [1], SLURM, testbed.env), random.Random(5)
-    for _ in range(20):
+    for _ in range(10):
         process = sweep.start()
         time.sleep(chance.uniform(0.2, 0.6))
         process.kill()

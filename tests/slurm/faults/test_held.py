@@ -17,6 +17,7 @@ from tests.slurm.faults.study import LOCAL, SLURM, Attempts, Sweep, check_throug
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 STAGES = ["prepare", "finetune+collect", "generate", "judge"]
+LAUNCHED = ["pretrain", "prepare", "check", "finetune+collect", "generate", "judge", "finalizer"]
 # with BatchStartTimeout=1, SLURM then misses a task that it launched
 UNSEEN, UNSEEN_S = ("pretrain", "prepare", "finetune+collect"), 12.0
 PROLOG = """\
@@ -118,11 +119,13 @@ def test_a_task_that_cannot_be_launched_at_each_stage_is_released(testbed: Testb
     check_through(testbed, sweep, [1, 2], quiet)
 
 
-def test_a_slurmd_is_killed_as_it_launches_a_task_of_each_stage(testbed: Testbed, quiet: Sweep, tmp_path, flags):
+@pytest.mark.parametrize(
+    "stages", [["finetune+collect", "generate", "finalizer"], pytest.param(LAUNCHED, marks=pytest.mark.long)], ids=len
+)
+def test_a_slurmd_is_killed_as_it_launches_a_task(testbed: Testbed, quiet: Sweep, tmp_path, flags, stages):
     """SLURM misses the task when the slurmd is back, or calls its node down; the finalizer's is killed, too, and nobody
     calls the launcher.
     """
-    stages = ["pretrain", "prepare", "check", "finetune+collect", "generate", "judge", "finalizer"]
     for stage in stages:
         (flags / f"{stage}.kill").mkdir()
     sweep = Sweep(tmp_path, [1], SLURM, testbed.env)
@@ -162,17 +165,20 @@ def end_slurmd(testbed: Testbed, pid: int, is_unseen: bool) -> None:
     testbed.control("up")
 
 
-def test_a_running_task_that_is_made_held_at_each_stage_is_released(testbed: Testbed, quiet: Sweep, tmp_path):
+@pytest.mark.parametrize(
+    "stages", [["finetune+collect", "judge"], pytest.param(STAGES, marks=pytest.mark.long)], ids=len
+)
+def test_a_running_task_that_is_made_held_is_released(testbed: Testbed, quiet: Sweep, tmp_path, stages):
     """And the launcher, called three times meanwhile, adds no finalizer; at the last stage nobody calls it."""
     sweep = Sweep(tmp_path, [1, 2], SLURM, testbed.env)
     attempts = Attempts(testbed, sweep)
     sweep.run()
-    for stage in STAGES:
+    for stage in stages:
         task = stopped(attempts, stage)
         testbed.run("scontrol", "requeuehold", task)
         wait_for(lambda task=task: any(line.startswith(f"{task}|") for line in held(testbed)), 60)
         finalizer = queued(testbed, "finalizer")
-        assert not any(sweep.run().count("finalizer") for _ in range(0 if stage == STAGES[-1] else 3))
+        assert not any(sweep.run().count("finalizer") for _ in range(0 if stage == stages[-1] else 3))
         assert queued(testbed, "finalizer") == finalizer and len(finalizer) == 1
     check_through(testbed, sweep, [1, 2], quiet)
 
