@@ -93,3 +93,18 @@ def test_tasks_of_a_job_that_is_wanted_for_others_are_named_one_by_one(tmp_path,
     [job] = [p.stem for p in queue.glob("*.json") if json.loads(p.read_text())["name"].split(".")[1] == "judge"]
     told = commands.say_earlier(edited, reconcile.look(edited))
     assert f"'{job}_[0,1]'" in told
+
+
+TWO_ARMS = STUDY.replace("seeds: [1]", "seeds: [1, 2]").replace(
+    "examples: 24}", "examples: 24}, resp: {from: toy, num_examples: 25}"
+)
+
+
+def test_a_job_whose_first_task_is_left_out_is_looked_at_as_any_other(tmp_path, queue, capsys):  # noqa: F811
+    """Its tasks stand at the places of what each waits for."""
+    one = open_and_submit(tmp_path, "one", TWO_ARMS)
+    assert any(not array.keys[0] for array, _ in reconcile.look(one).tasks)
+    edited = open_and_submit(tmp_path, "one", TWO_ARMS.replace("examples: 25", "examples: 26"))
+    assert "before it was edited" in commands.say_earlier(edited, reconcile.look(edited))
+    cancel.cancel(edited, "")
+    assert names(queue) == []

@@ -54,8 +54,8 @@ def needed_by_others(workspace: Workspace, found: Waiting) -> set[str]:
 
 
 def _asked_by_others(workspace: Workspace, found: Waiting) -> Iterator[str]:
-    for array, _ in found:
-        [key, *_] = array.keys[0]
+    for array, task in found:
+        [key] = array.keys[task.index][:1] or [""]
         if key.startswith(f"{FINALIZER}/") and key != pending_finalizers.key_of(workspace):
             told = pending_finalizers.told_to(array)
             yield from (told["asked"][cell] for cell in told["cells"])
