@@ -243,9 +243,5 @@ def _say(record: Record, status: Status, answers: Answers) -> None:
     """A line in the log: how much was answered, and what of the rest was odd."""
     why = Counter(f.told for f in answers.failures.values()).most_common(3)
     odd = [f"{plural(num, 'line')} {kind}" for kind, num in answers.odd.items()]
-    rest = [f"{num} × {told}" for told, num in why]
-    print(
-        f"batch {record.batch} {status.status}: {len(answers.judgements)} of {record.num} answered"
-        f"{''.join(f'; {each}' for each in [*rest, *odd])}",
-        flush=True,
-    )
+    more = "".join(f"; {each}" for each in [*(f"{num} × {told}" for told, num in why), *odd])
+    print(f"batch {record.batch} {status.status}: {len(answers.judgements)} of {record.num} answered{more}", flush=True)
