@@ -58,12 +58,19 @@ def ensure(root: Path, placed: Placement, code: Path, found: Sequence[tuple[Subm
     held.mark_changed(root)
     waiting = [task for task in watchdogs(found) if task.state == "PENDING"]
     try:
-        if not waiting:
+        if not any(_begins_soon(task) for task in waiting):
             submit(root, placed, code, held.FIRST_S)
-        for task in waiting:
-            queue.run(["scontrol", "update", f"JobId={task.id}", f"StartTime=now+{held.FIRST_S:.0f}"])
     except ClusterDown as e:
         print(f"no watchdog: {e}", file=sys.stderr, flush=True)
+
+
+def _begins_soon(task: Task) -> bool:
+    """Whether one that waited is told so. One that has begun since may have looked before the caller submitted."""
+    try:
+        queue.run(["scontrol", "update", f"JobId={task.id}", f"StartTime=now+{held.FIRST_S:.0f}"])
+    except ClusterDown:
+        return False
+    return True
 
 
 def drop(root: Path, own_job: str) -> None:
