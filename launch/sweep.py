@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from winsweep import arguments, command_end, command_names, inspection, layout, ownership, paths, prefetch, screen
+from winsweep.cell_results import several
 from winsweep.check import dry, left_out, room
 from winsweep.check.auto_placement import Machines
 from winsweep.check.room import GpuGb
@@ -29,7 +30,6 @@ from winsweep.placement import Cluster
 from winsweep.results import with_done
 from winsweep.screen import Detail
 from winsweep.store import disk
-from winsweep.strict import near
 from winsweep.workspace import Workspace, open_workspace
 
 
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         metavar="CELL",
         action="append",
-        help="make this cell only, such as llama.gsm.s1, or llama.gsm with all seeds. Repeatable",
+        help="make this cell only, such as llama.gsm.s1; llama.gsm: all of an arm; llama: of a model. Repeatable",
     )
     p.add_argument(
         "--train-only", action="store_true", help="make the finetuned models only. Nothing is generated or judged"
@@ -159,16 +159,9 @@ def only(a: argparse.Namespace, workspace: Workspace) -> Workspace:
     """The workspace of just the cells named, beside those in the table that are done."""
     if not a.only:
         return workspace
-    labels = [label for name in a.only for label in named(name, workspace)]
+    labels = [label for name in a.only for label in several(workspace, name)]
     has_table = not (a.train_only or a.prefetch or a.cancel is not None)
     return with_done(workspace, labels) if has_table else workspace.only(labels)
-
-
-def named(name: str, workspace: Workspace) -> list[str]:
-    """The cells that a person means: one, or all of an arm (llama.gsm) or of a model (llama)."""
-    if found := [label for label in workspace.judged if label == name or label.startswith(f"{name}.")]:
-        return found
-    raise BadStudy(f"--only {name}: no such cell in {workspace.study.path}; {near(name, workspace.judged)}")
 
 
 def refuse_without_queue(a: argparse.Namespace, cluster: Cluster) -> None:

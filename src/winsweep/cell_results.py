@@ -27,6 +27,24 @@ def named(workspace: Workspace, label: str) -> Cell:
     return cell_of(workspace, label)
 
 
+def several(workspace: Workspace, name: str) -> list[str]:
+    """The cells that `--only NAME` means: one, all of an arm (llama.gsm, with a point of a grid or without), or all of
+    a model (llama). BadStudy says which are near.
+    """
+    meant = {label: _called(cell_of(workspace, label)) for label in workspace.judged}
+    if found := [label for label, names in meant.items() if name in names]:
+        return found
+    legal = {n: None for place in range(5) for names in meant.values() for n in names[place : place + 1]}
+    raise BadStudy(f"--only {name}: no such cell in {workspace.study.path}; {strict.near(name, legal)}")
+
+
+def _called(cell: Cell) -> tuple[str, ...]:
+    """A cell's own name and those of what it is one of: without its point of a grid, its arm, its model."""
+    task = cell.task.partition("@")[0]
+    arms = (f"{cell.model}.{task}", f"{cell.model}.{cell.arm}")
+    return tuple(dict.fromkeys((cell.model, *arms, f"{arms[0]}.s{cell.seed}", cell.label)))
+
+
 def training(workspace: Workspace, label: str) -> Training:
     """How a cell is trained; NotFound for one that is not."""
     cell = named(workspace, label)
