@@ -108,3 +108,42 @@ def test_a_job_whose_first_task_is_left_out_is_looked_at_as_any_other(tmp_path, 
     assert "before it was edited" in commands.say_earlier(edited, reconcile.look(edited))
     cancel.cancel(edited, "")
     assert names(queue) == []
+
+
+def test_a_study_that_was_renamed_is_no_other_study(tmp_path, two, queue, capsys):  # noqa: F811
+    """What its file asked for under its earlier name goes as after any edit, the finalizer of that name too."""
+    renamed = STUDY.replace("name: faulty", "name: renamed")
+    same = open_and_submit(tmp_path, "one", renamed)
+    told = commands.say_earlier(same, reconcile.look(same))
+    assert told.startswith("queued: 1 job of what this study asked for before")
+    edited = open_and_submit(tmp_path, "one", renamed.replace("examples: 24", "examples: 25"))
+    assert commands.say_earlier(edited, reconcile.look(edited)).startswith(
+        "queued: 4 jobs of what this study asked for"
+    )
+    cancel.cancel(edited, "")
+    assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
+    assert "; 4 stay, as another study of this store waits for them" in capsys.readouterr().out
+
+
+def test_two_files_of_one_name_keep_their_finalizers_and_are_told(tmp_path, queue, capsys):  # noqa: F811
+    one = open_and_submit(tmp_path, "one", STUDY)
+    assert not commands.say_namesakes(one, reconcile.look(one))
+    copy = open_and_submit(tmp_path, "copy", STUDY.replace("seeds: [1]", "seeds: [2]"))
+    assert names(queue).count("finalizer") == 2 and reconcile.look(one).finalizer
+    told = commands.say_namesakes(copy, reconcile.look(copy))
+    assert told.startswith(f"note: {tmp_path}/one.yaml is in the queue and has the name faulty, too;")
+    assert not commands.say_earlier(copy, reconcile.look(copy))
+    cancel.cancel(copy, "")
+    assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
+
+
+def test_a_copy_that_asks_for_the_same_and_a_file_that_was_moved_are_the_same_study(tmp_path, queue):  # noqa: F811
+    one = open_and_submit(tmp_path, "one", STUDY)
+    assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
+    open_and_submit(tmp_path, "copy", STUDY)
+    assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
+    one.study.path.unlink()
+    moved = open_and_submit(tmp_path, "moved", STUDY.replace("seeds: [1]", "seeds: [1, 2]"))
+    assert names(queue).count("finalizer") == 1 and not commands.say_namesakes(moved, reconcile.look(moved))
+    cancel.cancel(moved, "")
+    assert names(queue) == []

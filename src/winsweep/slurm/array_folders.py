@@ -84,6 +84,8 @@ def leave_out(workspace: Workspace, label: str) -> None:
     for opened in arrays.open_arrays(workspace.store.root):
         if opened.keys == ((pending_finalizers.key_of(workspace),),):
             with contextlib.suppress(FileNotFoundError):  # another launcher has just taken it back
+                if not pending_finalizers.is_own(opened, workspace):
+                    continue
                 told = pending_finalizers.told_to(opened)
                 left = [c for c in told["cells"] if c != label]
                 arrays.tell(opened.folder / FINALIZER_FILE, told | {"cells": left})

@@ -47,9 +47,13 @@ def call_off(workspace: Workspace, seen: Look, tasks: Sequence[str]) -> None:
     """
     for array, task in seen.tasks:
         for key in array.keys[task.index] if task.id in tasks else ():
-            if key != pending_finalizers.key_of(workspace):
+            if not key.startswith(f"{pending_finalizers.FINALIZER}/"):
                 history.call_off(workspace.store, key, f"slurm-{task.id}")
-            elif workspace.has_table and (done := judged_cells(workspace, seen.items)):
+            elif (
+                key == pending_finalizers.key_of(workspace)
+                and workspace.has_table
+                and (done := judged_cells(workspace, seen.items))
+            ):
                 history.call_off(workspace.store, workspace.table(done).key)
 
 

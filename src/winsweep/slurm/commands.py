@@ -17,7 +17,7 @@ from winsweep.costs.eta import Pace, paces
 from winsweep.errors import ClusterDown
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster
-from winsweep.results import models_text, where_text
+from winsweep.results import models_text, path_of, where_text
 from winsweep.screen import Detail
 from winsweep.slurm import batch_script, containers, halt, machines, neighbours, options_check, sbatch
 from winsweep.slurm.cancel import cancel
@@ -106,6 +106,15 @@ def say_earlier(workspace: Workspace, seen: Look) -> str:
     )
 
 
+def say_namesakes(workspace: Workspace, seen: Look) -> str:
+    """A line for another file of this name in the queue: one of the two would write over the other's table."""
+    return "".join(
+        f"note: {path} is in the queue and has the name {workspace.study.name}, too; both write "
+        f"{path_of(workspace)}; type another name: in one of them\n"
+        for path in neighbours.namesakes(workspace, seen.tasks)
+    )
+
+
 def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = False) -> int:
     done = judged_cells(workspace, seen.items)
     states = {i.artifact.key: i.state for i in seen.items}
@@ -115,7 +124,7 @@ def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = Fa
         f"cells judged; {where_text(workspace, done)}{beside}" if workspace.has_table else models_text(workspace, done)
     )
     print(f"{plural(len(seen.submitted), 'array')} submitted; {len(done)} of {len(workspace.judged)} {what}")
-    print(outside_the_queue(seen), say_earlier(workspace, seen), sep="", end="")
+    print(outside_the_queue(seen), say_earlier(workspace, seen), say_namesakes(workspace, seen), sep="", end="")
     if seen.full:
         print(f"SLURM takes no more jobs now ({seen.full}); the finalizer submits the rest as room appears")
     told = failed.lines(workspace, seen.items, is_verbose)

@@ -5,25 +5,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from winsweep.attempt import arrays
-from winsweep.slurm import pending_finalizers, watchdog
-from winsweep.slurm.pending_finalizers import FINALIZER, Waiting
+from winsweep.slurm import pending_finalizers
+from winsweep.slurm.pending_finalizers import Waiting
 from winsweep.workspace import Workspace
 
 Told = Mapping[str, list[dict[str, Any]]]  # by a task's id, the specs of what it makes
 
 
 def own(workspace: Workspace, found: Waiting) -> set[str]:
-    """Ids of tasks that make something of this study, or that it asked for before its file was edited, and of its
-    finalizers.
+    """Ids of tasks that make something of this study, or that it asked for before its file was edited (its name, too),
+    and of its finalizers.
     """
-    keys = {a.key for a in workspace.order} | {pending_finalizers.key_of(workspace)}
-    told, path = _told(found), str(workspace.study.path.resolve())
-    return {
-        task.id
-        for array, task in found
-        if array.keys != watchdog.KEYS
-        and (not keys.isdisjoint(array.keys[task.index]) or any(spec["study"] == path for spec in told[task.id]))
-    }
+    keys, told, path = {a.key for a in workspace.order}, _told(found), str(workspace.study.path.resolve())
+    asked = {task.id for _, task in found if any(spec["study"] == path for spec in told[task.id])}
+    makes = {task.id for array, task in found if not keys.isdisjoint(array.keys[task.index])}
+    return (
+        asked | makes | {task.id for array, task in _finalizers(found) if pending_finalizers.is_own(array, workspace)}
+    )
 
 
 def of_earlier_text(workspace: Workspace, found: Waiting) -> list[str]:
@@ -53,13 +51,23 @@ def needed_by_others(workspace: Workspace, found: Waiting) -> set[str]:
     return needed
 
 
+def namesakes(workspace: Workspace, found: Waiting) -> list[str]:
+    """Other files in the queue whose study has this one's name."""
+    of_others = [array for array, _ in _finalizers(found) if not pending_finalizers.is_own(array, workspace)]
+    name = ((pending_finalizers.key_of(workspace),),)
+    return sorted({pending_finalizers.told_to(array)["study"] for array in of_others if array.keys == name})
+
+
 def _asked_by_others(workspace: Workspace, found: Waiting) -> Iterator[str]:
-    for array, task in found:
-        [key] = array.keys[task.index][:1] or [""]
-        if key.startswith(f"{FINALIZER}/") and key != pending_finalizers.key_of(workspace):
+    for array, _ in _finalizers(found):
+        if not pending_finalizers.is_own(array, workspace):
             told = pending_finalizers.told_to(array)
             yield from (told["asked"][cell] for cell in told["cells"])
             yield from told["analyses"].values()
+
+
+def _finalizers(found: Waiting) -> Waiting:
+    return [(array, task) for array, task in found if pending_finalizers.is_finalizer(array)]
 
 
 def _told(found: Waiting) -> Told:

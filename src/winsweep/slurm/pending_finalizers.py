@@ -24,6 +24,11 @@ def key_of(workspace: Workspace) -> str:
     return f"{FINALIZER}/{workspace.study.name}"
 
 
+def is_finalizer(array: Submitted) -> bool:
+    """Of whichever study."""
+    return len(array.keys) == 1 and any(key.startswith(f"{FINALIZER}/") for key in array.keys[0])
+
+
 def asked(workspace: Workspace) -> dict[str, dict[str, str]]:
     """What a finalizer sees to, with what stands for it, which changes with the study's file; analyses that were left
     alone are not among it.
@@ -37,6 +42,19 @@ def asked(workspace: Workspace) -> dict[str, dict[str, str]]:
 def told_to(array: Submitted) -> dict:
     """What the finalizer was submitted with, as JSON has it."""
     return arrays.heard(array.folder / FINALIZER_FILE)
+
+
+def is_own(array: Submitted, workspace: Workspace) -> bool:
+    """Whether a finalizer is of this study's file, under whatever name, or of this name and nobody else's: its file is
+    gone, or asks for the same.
+    """
+    told = told_to(array)
+    if told["study"] == str(workspace.study.path.resolve()):
+        return True
+    return array.keys == ((key_of(workspace),),) and (
+        not Path(told["study"]).is_file()
+        or still_asked(told, workspace) == (set(told["cells"]), told["analyses"].keys())
+    )
 
 
 def covers(array: Submitted, workspace: Workspace) -> bool:
@@ -87,6 +105,7 @@ def joined(told: Mapping[str, Any], workspace: Workspace, found: Waiting) -> tup
         for array, task in found
         if array.keys == ((key_of(workspace),),)
         and task.state == "PENDING"
+        and is_own(array, workspace)
         and told_to(array)["has_table"] == told["has_table"]
     ]
     asks: dict[str, str] = {}
