@@ -4,7 +4,6 @@ there is none. Pure.
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
-from functools import partial
 from typing import NamedTuple
 
 
@@ -192,6 +191,9 @@ KEYS: tuple[tuple[Ours | str, str], ...] = (
     ("the optimizer is AdamW; beta1, beta2, eps and weight_decay are of the recipe", "optim optimizer optimiser"),
     (SECRET, "api_key openai_api_key hf_token token"),
     ("the endpoint is OPENAI_BASE_URL in the environment", "base_url api_base endpoint openai_base_url"),
+    (Ours("finetune", "stages"), "train training"),
+    (Ours("generate", "stages"), "generation sampling decoding"),
+    (Ours("judge", "stages"), "eval evaluation"),
     (WHERE, "output_dir output save_dir out_dir output_path results_dir store"),
     (SILENT, "wandb report_to logging_steps wandb_project tensorboard logging"),
 )
@@ -234,12 +236,10 @@ def _table() -> Mapping[str, tuple[Ours | str, ...]]:
     for ours, theirs in KEYS:
         for name in [*theirs.split(), *([ours.name] if isinstance(ours, Ours) else [])]:
             found.setdefault(name, []).append(ours)
-    return {name: tuple(sorted(of, key=partial(_is_other, name))) for name, of in found.items()}
-
-
-def _is_other(name: str, meant: Ours | str) -> bool:
-    """Whether `meant` comes after the key of ours that is called `name`: that is above all itself."""
-    return not (isinstance(meant, Ours) and meant.name == name)
+    return {  # a key of ours that is called so stands first
+        name: tuple(sorted(of, key=lambda ours, name=name: getattr(ours, "name", "") != name))  # type: ignore[misc]
+        for name, of in found.items()
+    }
 
 
 TABLE = _table()

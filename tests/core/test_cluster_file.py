@@ -27,6 +27,9 @@ from winsweep.workspace import open_workspace
         ),
         ("kind: slurm\nall: {gres: gpu:4}\n", r"did you mean gpu_type\? \(with gpus_by: gres"),
         ("kind: slurm\nall: {modules: [cuda]}\n", r"did you mean setup\?"),
+        ("kind: slurm\nstages: {generation: {}}\n", r"legal: aggregate, .*; did you mean generate\?$"),
+        ("kind: slurm\nstages: {training: {}}\n", r"did you mean finetune\?$"),
+        ("kind: slurm\nlabels: {'*': {eval: {}}}\n", r"did you mean judge\?$"),
         (
             "kind: slurm\nall: {partition: --help}\n",
             "all.partition: found '--help'; one word .* neither - nor . before",
