@@ -93,17 +93,18 @@ def _where(control: Control, found: Sequence[Mapping[str, Any]]) -> str:
 
 def _control(name: Control, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the headline win rate is controlled for: `name`, its `column`, `low` and `high`, `where` (in a sentence;
-    empty without control), `label` (of an axis) and `changes` (sentences).
+    empty without control, or where it was possible for no arm), `label` (of an axis) and `changes` (sentences).
     """
-    figure, others = FIGURES[name], [arm for arm in found if not arm["is_reference"]]
+    figure, where = FIGURES[name], _where(name, found)
+    corrected = [arm for arm in found if not arm["is_reference"]] if where == FIGURES[name].where else []
     return {
         "name": name,
         "column": figure.rate,
         "low": figure.low,
         "high": figure.high,
-        "where": figure.where,
-        "label": " ".join(filter(None, ("win rate", figure.where))),
-        "changes": changes(others, name),
+        "where": where,
+        "label": " ".join(filter(None, ("win rate", where))),
+        "changes": changes(corrected, name),
     }
 
 

@@ -32,11 +32,18 @@ function fill(node, attributes, children) {
   return node;
 }
 
-/** A number with so many decimals; nothing for none. */
+/** A number with so many decimals, as the terminal rounds it; nothing for none. */
 function fixed(value, decimals = 1) {
   if (value === null || value === undefined || value === "") return "";
-  const text = Number(value).toFixed(decimals);
+  const text = halfToEven(Number(value), decimals).toFixed(decimals);
   return (/^-0\.?0*$/.test(text) ? text.slice(1) : text).replace("-", "−");
+}
+
+/** A number that lies in the middle of two such decimals, such as 81.25, becomes the even one; others stay. */
+function halfToEven(value, decimals) {
+  if (Math.abs(value * 2 ** (decimals + 1)) % 2 !== 1) return value;
+  const low = Math.floor(value * 10 ** decimals);
+  return (low % 2 ? low + 1 : low) / 10 ** decimals;
 }
 
 function percent(share, decimals = 0) {

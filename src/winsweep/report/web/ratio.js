@@ -20,7 +20,15 @@ function lengthRatio() {
         mark(look(arm.model), x(ratio(arm)), y(arm.headline_pct), 4.6, { class: "solid" }))),
       labels(arms.map((arm) => ({ x: x(ratio(arm)), y: y(arm.headline_pct), text: arm.name })), width));
   });
-  return [node, modelKey(), el("p", { class: "caption" }, el("b", {}, headlineLabel()), ` against how long the answers are. A judge that likes long answers pulls plain win rates up to the right; these are ${CONTENTS.control.name === "none" ? "such" : "corrected for length"}.`)];
+  return [node, modelKey(), el("p", { class: "caption" }, el("b", {}, headlineLabel()), " against how long the answers are. ", ratioNotes(CONTENTS.arms.filter((arm) => !usable(arm))))];
+}
+
+/** What the figure corrects for, and which arms it lacks. */
+function ratioNotes(left) {
+  const others = CONTENTS.arms.filter((arm) => !arm.is_reference), plain = others.filter((arm) => arm.is_plain).length;
+  const which = CONTENTS.control.name === "none" || plain === others.length ? "such" : `corrected for length${plain ? `, but for ${plain} of ${plural(others.length, "arm")}` : ""}`;
+  const names = left.slice(0, 4).map(armName).join(", ") + (left.length > 4 ? ` and ${left.length - 4} more` : "");
+  return `A judge that likes long answers pulls plain win rates up to the right; these are ${which}.${left.length ? ` Not shown, as the reference's answers are empty or there is no win rate: ${names}.` : ""}`;
 }
 
 /** Names beside their points, those left out that would lie over another. */
