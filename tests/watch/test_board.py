@@ -32,5 +32,6 @@ def test_a_board_that_is_not_due_for_long_looks_when_it_is_asked_to(tmp_path, mo
 
 def test_when_it_looks_next_is_told():
     at = time.mktime((2026, 1, 1, 13, 14, 15, 0, 0, -1))
-    assert ", next 13:14:15" in drawn(seen(), next_at=at, width=120)[1]
+    for width in (80, 120):  # a terminal's usual width, too
+        assert ", next 13:14:15" in drawn(seen(), next_at=at, width=width)[1]
     assert "next" not in drawn(seen(), width=120)[1] and "r look now" in drawn(seen())[-1]

@@ -71,12 +71,12 @@ def title(seen: Seen, trouble: str, next_at: float, width: int) -> list[Line]:
     second = [
         f"{plural(seen.num_left, 'result')} left{until(seen)}" if seen.num_left else f"nothing left{can}; {seen.table}"
     ]
-    second += [f"{seen.gpu_hours:.2f} GPU-hours so far"] if seen.gpu_hours else []
     second += [f"seen {clock(seen.at)}, next {clock(next_at)}" if next_at else f"seen {clock(seen.at)}"]
     wrong = [trouble] if trouble else []
     if seen.queue is not None:
         second += [f"queue {clock(seen.queue.asked_at)}"] if seen.queue.asked_at else []
         wrong += [f"SLURM's queue is not known: {seen.queue.trouble}"] if seen.queue.trouble else []
+    second += [f"{seen.gpu_hours:.2f} GPU-hours so far"] if seen.gpu_hours else []  # last, as a narrow line is cut
     told: list[Line] = [[(screen.cut(" · ".join(parts), width), "bold")], [(screen.cut(" · ".join(second), width), "")]]
     return told + [[(line, "yellow")] for text in wrong for line in textwrap.wrap(screen.printable(text), width)[:2]]
 
