@@ -194,6 +194,7 @@ def _look(asked: dict[str, dict]) -> dict[str, dict]:
             input=json.dumps(asked),
             capture_output=True,
             text=True,
+            errors="replace",
             env=env,
             timeout=LOOK_S,
         )

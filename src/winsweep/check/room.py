@@ -235,6 +235,7 @@ def here() -> float | None:
             ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=30,
         )
         return (

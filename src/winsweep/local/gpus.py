@@ -62,7 +62,7 @@ def _listing() -> str:
     if shutil.which("nvidia-smi") is None:
         return ""
     try:
-        said = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
+        said = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, errors="replace", timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return said.stdout if said.returncode == 0 else ""

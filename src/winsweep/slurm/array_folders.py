@@ -104,4 +104,4 @@ def excluded(workspace: Workspace) -> list[str]:
     now = time.time()
     if not bad_nodes(ends, now):
         return []
-    return bad_nodes(ends, now, len(set(queue.run(["sinfo", "-h", "-N", "-o", "%N"]).split())))
+    return bad_nodes(ends, now, len(set(queue.lines(["sinfo", "-h", "-N", "-o", "%N"], r"\S+"))))

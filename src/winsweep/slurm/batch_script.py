@@ -120,7 +120,7 @@ def check_lines(setup: Iterable[str]) -> None:
 
 def _check_shell(line: str) -> None:
     for text in (line, f"{{\n{line}\n}}\n"):  # as it is meant, and as it runs: what goes on in the next line ends there
-        done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, errors="replace", timeout=20)
         if said := done.stderr.strip().replace("bash: ", ""):  # also a warning: of a here-document without its end
             raise BadStudy(f"setup: found {quoted(line)}; each line must be a whole command of bash; {said}")
 

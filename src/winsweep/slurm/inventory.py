@@ -7,8 +7,11 @@ import os
 import pwd
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
+from winsweep.errors import ClusterDown
+from winsweep.quoting import excerpt
 from winsweep.slurm import queue
 
 FORMAT = "%R|%P|%a|%l|%s|%D|%c|%m|%G|%f|%T"
@@ -65,22 +68,36 @@ class Rights:
 
 
 def partitions() -> dict[str, Partition]:
-    """Every partition that this user sees; ClusterDown if SLURM does not answer."""
-    return parse_partitions(queue.run(["sinfo", "-h", "-e", "-o", FORMAT]))
+    """Every partition that this user sees; ClusterDown if SLURM does not answer, or nothing of it can be read."""
+    text = queue.run(["sinfo", "-h", "-e", "-o", FORMAT])
+    found = parse_partitions(text)
+    if text.strip() and not found:
+        raise ClusterDown(
+            f"sinfo: found {excerpt(text.strip())}; lines of 11 fields with | between them are legal, as SLURM prints "
+            f"them; type sinfo -h -e -o '{FORMAT}', and take away what stands before SLURM's sinfo in PATH"
+        )
+    return found
 
 
 def parse_partitions(text: str) -> dict[str, Partition]:
-    """The lines of sinfo in FORMAT, one for each partition and kind of node."""
+    """The lines of sinfo in FORMAT, one for each partition and kind of node; others are a site's banner."""
     found: dict[str, Partition] = {}
     for line in text.splitlines():
-        name, starred, up, limit, size, num, cpus, mem, gres, features, state = (f.strip() for f in line.split("|"))
-        kind = Kind(
-            int(num), _number(cpus), _number(mem), gpus_of(gres), frozenset(features.split(",")) - {"(null)", ""}, state
-        )
-        before = found[name].kinds if name in found else ()
-        most = float(size.rpartition("-")[2].replace("infinite", "inf"))
-        found[name] = Partition(name, starred.endswith("*"), up == "up", minutes(limit), most, (*before, kind))
+        with suppress(ValueError):
+            told = _partition([field.strip() for field in line.split("|")])
+            before = found[told.name].kinds if told.name in found else ()
+            found[told.name] = replace(told, kinds=(*before, *told.kinds))
     return found
+
+
+def _partition(fields: Sequence[str]) -> Partition:
+    """What one line says; ValueError where it is none of sinfo's."""
+    name, starred, up, limit, size, num, cpus, mem, gres, features, state = fields
+    kind = Kind(
+        int(num), _number(cpus), _number(mem), gpus_of(gres), frozenset(features.split(",")) - {"(null)", ""}, state
+    )
+    most = float(size.rpartition("-")[2].replace("infinite", "inf"))
+    return Partition(name, starred.endswith("*"), up == "up", minutes(limit), most, (kind,))
 
 
 def gpus_of(gres: str) -> dict[str, int]:
@@ -123,7 +140,9 @@ def parse_rights(lines: Sequence[str]) -> dict[str, frozenset[str]]:
     """Lines account|qos,qos of sacctmgr; an account that is there twice (for two partitions) has the QOS of both."""
     found: dict[str, frozenset[str]] = {}
     for line in lines:
-        account, _, qos = line.partition("|")
+        account, bar, qos = line.partition("|")
+        if not bar:  # a site's banner
+            continue
         found[account] = found.get(account, frozenset()) | (frozenset(qos.split(",")) - {""})
     return found
 

@@ -108,6 +108,6 @@ def _table(asked: list[str]) -> list[dict[str, str]]:
     """What sacctmgr lists, by the names in its format=."""
     names = asked[-1].removeprefix("format=").split(",")
     return [
-        dict(zip(names, line.split("|"), strict=False))
-        for line in queue.run(["sacctmgr", "-nP", "show", *asked]).splitlines()
+        dict(zip(names, line.split("|"), strict=True))
+        for line in queue.lines(["sacctmgr", "-nP", "show", *asked], r"[^|]*(\|[^|]*)" + f"{{{len(names) - 1}}}")
     ]

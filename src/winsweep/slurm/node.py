@@ -100,7 +100,7 @@ def requeue(task: str) -> None:
 def _say(command: list[str]) -> tuple[bool, str]:
     """Whether SLURM answered, and what; that it knows no such job is an answer."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60)
     except (OSError, subprocess.TimeoutExpired) as e:
         return False, type(e).__name__
     unknown = "Invalid job id" in done.stderr

@@ -22,10 +22,11 @@ ASK_GPUS = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--for
 def facts(shared: Path, scratch: str | None) -> dict[str, object]:
     """Everything of this node, in JSON types; `shared` is a directory of the store, `scratch` is a placement's."""
     found = gpus()
+    mbs = [mb for _, mb, _ in found]
     return {
         "torch": torch_facts(),
-        "gpus": [f"{name}, {mb / 1024:.0f} GB, driver {driver}" for name, mb, driver in found],
-        "gpu_gb": [mb * 2**20 / 1e9 for _, mb, _ in found],
+        "gpus": [f"{name}, {_memory(mb)}, driver {driver}" for name, mb, driver in found],
+        "gpu_gb": [float(mb) * 2**20 / 1e9 for mb in mbs] if all(map(_is_number, mbs)) else [],
         "scratch": scratch_text(scratch),
         "locks": locks_text(shared),
         "hub": hub_text(os.environ),
@@ -47,14 +48,24 @@ def torch_facts() -> dict[str, object]:
     }
 
 
-def gpus() -> list[tuple[str, float, str]]:
-    """Of each GPU that the driver shows this job its name, memory in MiB, and the driver's version."""
+def gpus() -> list[list[str]]:
+    """Of each GPU that the driver shows this job its name, memory in MiB (or [N/A], or that this is not told to all),
+    and the driver's version.
+    """
     try:
-        said = subprocess.run(ASK_GPUS, capture_output=True, text=True, timeout=30)
+        said = subprocess.run(ASK_GPUS, capture_output=True, text=True, errors="replace", timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return []
     rows = [re.split(r",\s*", line) for line in said.stdout.splitlines()] if said.returncode == 0 else []
-    return [(name, float(mb), driver) for name, mb, driver in rows]
+    return [row for row in rows if len(row) == 3]
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) is not None
+
+
+def _memory(mb: str) -> str:
+    return f"{float(mb) / 1024:.0f} GB" if _is_number(mb) else f"memory not told ({mb})"
 
 
 def scratch_text(scratch: str | None) -> str:

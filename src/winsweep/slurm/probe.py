@@ -83,7 +83,7 @@ def _await(folder: Path, job: str, limit: float) -> Probed:
     state = "PENDING|"
     try:
         while time.monotonic() < limit:
-            state = queue.run(["squeue", "-h", "-j", job, "-t", "all", "-o", "%T|%r"]).strip()
+            state = "".join(queue.lines(["squeue", "-h", "-j", job, "-t", "all", "-o", "%T|%r"], r"[A-Z_]+\|.*")[-1:])
             if SEEN in os.listdir(folder):  # a listing, because a shared disk may remember that a file was not there
                 return Probed(json.loads((folder / SEEN).read_bytes()))
             if not state or state.partition("|")[0] in queue.ENDED:

@@ -26,6 +26,8 @@ ENDED = (
 SIGNALING = "SIGNALING"
 HOLDS = ("REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 TIMEOUT_S = 60.0
+# a line of squeue in FORMAT; a reason is prose, and may have a bar in it
+TASK = re.compile(r"(\d+)_(\d+)\|([^|]*)\|([^|]*)\|(.*)\|([^|]*)\|([^|]*)\|([^|]*)")
 # in the words of a command that does not know its cluster
 NO_CONFIGURATION = re.compile(r"configuration (source|file)")
 # How long an sbatch that was not heard to succeed may still turn up in the queue. One that comes later costs a job that
@@ -59,15 +61,19 @@ def snapshot() -> list[Task]:
 
 def parse(line: str) -> Task | None:
     """One line of squeue; None for a job that is no array task."""
-    fields = line.split("|")
-    match = re.fullmatch(r"(\d+)_(\d+)", fields[0]) if len(fields) == 7 else None
-    return Task(match[1], int(match[2]), *fields[1:]) if match else None
+    match = TASK.fullmatch(line)
+    return Task(match[1], int(match[2]), *match.groups()[2:]) if match else None
+
+
+def lines(command: list[str], form: str) -> list[str]:
+    """The lines of a SLURM command's output that have a form; a banner that a site prints before them is left out."""
+    return [line.strip() for line in run(command).splitlines() if re.fullmatch(form, line.strip())]
 
 
 def run(command: list[str], timeout_s: float = TIMEOUT_S) -> str:
     """The output of a SLURM command, never through a shell; ClusterDown with its words if it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout_s)
     except FileNotFoundError:
         raise ClusterDown(
             f"{command[0]}: not found; is this a machine of the SLURM cluster? --cluster local needs none"
@@ -171,4 +177,5 @@ def waits_for(jobs: Sequence[str], any_of: bool) -> list[str]:
 
 def alone(job: str) -> bool:
     """Whether this user has no other job in the queue."""
-    return {line.partition("_")[0].strip() for line in run(["squeue", "--me", "-h", "-r", "-o", "%i"]).split()} <= {job}
+    ids = lines(["squeue", "--me", "-h", "-r", "-o", "%i"], r"\d\S*")
+    return {found.partition("_")[0] for found in ids} <= {job}

@@ -138,7 +138,11 @@ def refusal(array: Array, timeout_s: float = 60.0) -> str | None:
         path.write_text(script(array, Path(folder), "true", "winsweep.test", "", []))
         try:
             done = subprocess.run(
-                ["sbatch", "--test-only", str(path)], capture_output=True, text=True, timeout=timeout_s
+                ["sbatch", "--test-only", str(path)],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_s,
             )
         except subprocess.TimeoutExpired:
             raise ClusterDown(f"sbatch --test-only: no answer within {timeout_s:.0f} s; try again") from None

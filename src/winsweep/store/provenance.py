@@ -112,7 +112,11 @@ def _versions() -> dict[str, str]:
 def _git(*words: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "--no-optional-locks", "-C", str(layout.ROOT), *words], capture_output=True, text=True, timeout=20
+            ["git", "--no-optional-locks", "-C", str(layout.ROOT), *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=20,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -140,7 +140,7 @@ def _fetch(requirement: str, folder: Path) -> Path:
     if requirement.startswith("-"):
         raise BadStudy(f"found {requirement!r}; legal is PACKAGE==VERSION")
     asked = ["download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
-    done = subprocess.run([sys.executable, "-m", "pip", *asked], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "pip", *asked], capture_output=True, text=True, errors="replace")
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         said = printable((done.stderr.strip().splitlines() or ["no wheel came"])[-1])
