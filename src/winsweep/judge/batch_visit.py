@@ -211,7 +211,7 @@ def _refused(at: Place, record: Record, status: Status) -> Seen:
     if lines:
         return Seen()
     is_empty = any(code in failure.EMPTY for code, _, _ in status.errors)
-    do = failure.CREDIT_DO if is_empty else failure.REQUEST_DO
+    do = failure.CREDIT_DO if is_empty else failure.rejected_do(told)
     return Seen(stop=Failure("quota" if is_empty else "refused", f"batch {record.batch} was refused: {told}", do=do))
 
 

@@ -4,12 +4,14 @@ import email.utils
 import http.client
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from winsweep.judge import words
+from winsweep.judge.verdict import NO_LOGPROBS
 
 # Words of an error body that stand for its status.
 CODES = ("model_not_found", "invalid_api_key", "rate_limit_exceeded", "context_length_exceeded")
@@ -18,11 +20,16 @@ PASSING = (408, 409, 425, 429)  # and what is 500 or above: the same request may
 LASTING = (501, 505)  # but for what a server does not know at all
 # A limit of tokens a minute that is less than one request has: OpenAI's words, with status 429 and no code of its own.
 TOO_LARGE = "request too large"
+# Words of those that do not take what every request has: OpenAI's, those of its older models, pydantic's (vLLM).
+PARAMETER = re.compile(
+    r"un(supported|known|recognized)[ _](request )?(value|parameter|argument)|extra inputs", re.IGNORECASE
+)
 KEY_DO = "set OPENAI_API_KEY to a key that OPENAI_BASE_URL takes"
 CREDIT_DO = "add credit to the account of OPENAI_API_KEY, or set another key"
 RIGHT_DO = "set OPENAI_API_KEY to a key that may use the model, or name another model in judge:"
 MODEL_DO = "name a model in judge: that the endpoint serves, or correct OPENAI_BASE_URL"
 REQUEST_DO = "name a judge in judge: whose requests the endpoint takes, or take these instructions out of the study"
+PARAMETER_DO = "name a judge in judge: whose parameters the model takes, or another model in it"
 LONG_DO = "name a judge in judge: that reads longer prompts, or shorter answers by max_new_tokens: in decoding:"
 MOST_REST_S = 86400.0  # a server that asks for more is asked again after a day
 ADDRESS_DO = "correct OPENAI_BASE_URL"
@@ -67,7 +74,11 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str], secrets: lis
 def rejected_do(told: str) -> str:
     """What to type where an endpoint rejected a question with these words."""
     is_long = "context_length_exceeded" in told or "context length" in told.lower()  # OpenAI's; vLLM's has no code
-    return LONG_DO if is_long else REQUEST_DO
+    if is_long:
+        return LONG_DO
+    if re.search(r"log[-_ ]?prob", told, re.IGNORECASE):
+        return NO_LOGPROBS
+    return PARAMETER_DO if PARAMETER.search(told) else REQUEST_DO
 
 
 def of_body(error: Exception, body: bytes, secrets: list[str], model: str) -> Failure:
