@@ -84,6 +84,7 @@ def test_a_shape_is_read(row, said, tmp_path):
         ({"messages": [A, B | {"weight": 0.5}]}, "a message has the weight 0.5; weight 0 or 1"),
         ({"messages": [A, B | {"train": "no"}]}, "a message has the train 'no'"),
         ({"messages": [A, B | {"weight": 0}]}, "no response tokens"),
+        ({"messages": [A, B | {"content": " "}, A, B]}, "message 2 of the row is an assistant's without text"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}, B]},
             "with text as content; found .*image_url",
@@ -99,6 +100,10 @@ def test_a_shape_is_read(row, said, tmp_path):
         ),
         ({"instruction": "b", "output": "c", "input": 5}, "no text under 'input'"),
         ({"instruction": "b", "output": float("nan")}, "no text under 'output'"),
+        (
+            {"instruction": "b", "output": None},
+            "no text under 'output': found null, or an empty field; .*remove the row",
+        ),
         ({"instruction": "b", "output": "c", "history": [["x"]]}, "history: found .*a list of"),
         ({"question": "b", "answer": "c"}, r"type columns: \{instruction: question, output: answer\} beside path:"),
         ({"instruction": "b", "output": "c", "tool_call_id": "x"}, "the row has 'tool_call_id'"),

@@ -25,8 +25,12 @@ MAGIC = {
     b"%PDF": "a PDF file",
     b"SQLite format 3": "an SQLite file",
     b"\x80\x04\x95": "a pickle",
+    b"\x1f\x8b": "a gzip file within a gzip file",
 }
-BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+BOMS = {b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+# What a file is likely in that shows no encoding and is not UTF-8: all of latin1 that occurs, and Windows' quotes and
+# dashes, which as latin1 would become characters that nobody sees.
+LIKELY = "windows-1252"
 
 
 def kind_of(path: Path) -> str:
@@ -77,13 +81,23 @@ def _decoded(raw: bytes, is_first: bool, where: str, path: Path) -> str:
         other = next((what for magic, what in MAGIC.items() if raw.startswith(magic)), None)
         if other:
             raise BadData(f"{path}: found {other}; {LEGAL}; save the rows as one of these")
+    known = _other_encoding(raw) if is_first else ""
     try:
-        return raw.decode("utf-8-sig" if is_first else "utf-8")
+        text = raw.decode("utf-8-sig" if is_first else "utf-8")
+        wrong = raw.find(0) if known else -1
     except UnicodeDecodeError as e:
-        found, known = raw[e.start : e.start + 1].hex(), BOMS.get(raw[:2]) if is_first else None
-        new = shlex.quote(str(path.with_name(f"utf8-{path.name.removesuffix('.gz')}")))
-        old = f"gzip -dc {shlex.quote(str(path))} | " if path.suffix == ".gz" else f"< {shlex.quote(str(path))} "
-        raise BadData(
-            f"{where}: not UTF-8 (found the byte 0x{found}); UTF-8 is legal; if the file is {known or 'latin1'}, type: "
-            f"{old}iconv -f {known or 'latin1'} -t utf-8 > {new}, and name that file"
-        ) from None
+        wrong = e.start
+    if wrong < 0:
+        return text
+    new = shlex.quote(str(path.with_name(f"utf8-{path.name.removesuffix('.gz')}")))
+    old = f"gzip -dc {shlex.quote(str(path))} | " if path.suffix == ".gz" else f"< {shlex.quote(str(path))} "
+    raise BadData(
+        f"{where}: not UTF-8 (found the byte 0x{raw[wrong]:02x}); UTF-8 is legal; if the file is {known or LIKELY}, "
+        f"type: {old}iconv -f {known or LIKELY} -t utf-8 > {new}, and name that file"
+    )
+
+
+def _other_encoding(begins: bytes) -> str:
+    """The encoding that the first bytes of a file show, by its mark or by a zero byte beside the first character."""
+    marked = next((name for mark, name in BOMS.items() if begins.startswith(mark)), "")
+    return marked or {(True, False): "utf-16be", (False, True): "utf-16le"}.get(tuple(b == 0 for b in begins[:2]), "")

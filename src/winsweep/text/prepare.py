@@ -132,13 +132,20 @@ def check_turns(messages: object) -> list[Message]:
     return messages
 
 
-def check_messages(messages: object) -> None:
-    """A conversation with a response to learn from; BadData otherwise."""
-    if not any(is_learned(m) and m["content"].strip() for m in check_turns(messages)):
+def check_messages(given: object) -> None:
+    """A conversation with responses to learn from; BadData otherwise."""
+    messages = check_turns(given)
+    if not any(is_learned(m) and m["content"].strip() for m in messages):
         raise BadData(
             "the row has no response tokens: no assistant message with text (and weight 1); remove it or give it a "
             "response"
         )
+    for number, message in enumerate(messages, start=1):
+        if message["role"] == "assistant" and is_learned(message) and not message["content"].strip():
+            raise BadData(
+                f"message {number} of the row is an assistant's without text, so that to say nothing would be learned; "
+                f"text is legal; write it, type weight: 0 in the message, or remove the row"
+            )
 
 
 def _open(source: Mapping, file: File) -> tuple[ModuleType, object, Rows]:

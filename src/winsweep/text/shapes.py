@@ -59,6 +59,10 @@ def text(row: Mapping, name: str) -> str:
             f"no text under {excerpt(name)}: found {excerpt(row[name])}; text is legal; write it in quotes, or "
             f"remove the row"
         )
+    if name in row and row[name] is None:
+        raise BadData(
+            f"no text under {excerpt(name)}: found null, or an empty field; text is legal; write it, or remove the row"
+        )
     if not isinstance(row.get(name), str):
         like = synonyms.closest(name, [str(k) for k, v in row.items() if isinstance(v, str) and k not in NAMES])
         do = (

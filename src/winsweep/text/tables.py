@@ -13,6 +13,7 @@ from winsweep.errors import BadData
 from winsweep.quoting import excerpt
 from winsweep.text.lines import lines, opened
 
+TAB = "\t"
 Numbered = Iterator[tuple[str, dict]]
 
 
@@ -40,7 +41,7 @@ def table(path: Path, delimiter: str) -> Numbered:
             if not "".join(fields[:1]).strip() and len(fields) < 2:
                 continue  # a blank line
             if header is None:
-                header = _names(fields, where)
+                header = _names(fields, where, delimiter)
             elif len(fields) != len(header):
                 raise BadData(
                     f"{where}: found {len(fields)} fields; {len(header)} are legal, as the header has "
@@ -59,7 +60,13 @@ def _with_end(path: Path, end: str) -> Iterator[str]:
     yield f"{end}\n"
 
 
-def _names(header: list[str], where: str) -> list[str]:
+def _names(header: list[str], where: str, delimiter: str) -> list[str]:
+    other = next((sep for sep in ";\t," if sep != delimiter and len(header) == 1 and sep in header[0]), None)
+    if other:
+        raise BadData(
+            f"{where}: found one column, {excerpt(header[0])}; columns with {delimiter!r} between them are legal in a "
+            f"{'.tsv' if delimiter == TAB else '.csv'} file; save it with that in place of {other!r}"
+        )
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
         raise BadData(f"{where}: the column {excerpt(twice)} stands twice in the header; rename one")
