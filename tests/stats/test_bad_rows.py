@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from winsweep.errors import BadData, Incomplete
-from winsweep.stats.annotations import judged
+from winsweep.stats.annotations import judged, refuse_preferences
 from winsweep.stats.comparison import position_bias_pct, score
 from winsweep.stats.safe_csv import to_csv
 from winsweep.stats.winrate import describe, win_rate
@@ -46,8 +46,21 @@ def test_806_rows_are_one_too_many():
 def test_what_is_no_preference_is_refused_by_name(bad):
     rows, texts = make_rows([1, 2, 1.5], [1, 2, 3])
     rows[1]["preference"] = bad
-    with pytest.raises(Incomplete, match=r"1 of 3 preferences are none .#1 'instruction 001'"):
+    with pytest.raises(Incomplete, match=r"1 of 3 preferences are (none|outside) .#1 'instruction 001'"):
         score(rows, texts, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "what", "do"),
+    [
+        ([0.2, 0, 1], "2 of 3 preferences are outside", "add 1 to each, if they are 0"),
+        ([1, 3, 2], "1 of 3 preferences are outside", "write 1 where output_1 is better"),
+        ([1, -1, 2], "1 of 3 preferences are none", "judge those pairs again"),
+    ],
+)
+def test_preferences_on_another_scale_say_what_to_write(given, what, do):
+    with pytest.raises(Incomplete, match=f"({what}) .*; legal is 1 to 2; {do}"):
+        refuse_preferences(given, ["a", "b", "c"])
 
 
 @pytest.mark.parametrize(("key", "value"), [("output_1", None), ("output_2", 7), ("instruction", ["x"])])

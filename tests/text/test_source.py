@@ -94,7 +94,7 @@ GOOD = '{"a": "b"}\n'
             '[{"a": "b"},\n{"a": "b", "a": "c"}]',
             r"a\.json: not JSON \(the name 'a' stands twice in one object\)",
         ),
-        ("a.json", '[{"a": "\\ud83d"}]', r"a\.json: found '\\ud83d' alone"),
+        ("a.json", '[{"a": "b"}, {"a": "\\ud83d"}]', r"a\.json row 1: found '\\ud83d' alone"),
         ("a.json", "[" * 100_000 + "]" * 100_000, r"a\.json: not JSON \(.*(recursion|overflow)"),
         ("a.jsonl", GOOD + '{"a": "b", "a": "c"}', r"a\.jsonl:2: not JSON \(the name 'a' stands twice in one object\)"),
         ("a.jsonl", GOOD + '\n{"a": "b\0"}', r"a\.jsonl:3: not JSON \(Invalid control character"),

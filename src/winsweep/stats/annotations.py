@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from winsweep.stats.instruction_index import index_of
 
 TEXTS = ("instruction", "output_1", "output_2")
 NUM_NAMED = 3  # rows that an error shows
+FAILED = -1  # what alpaca_eval writes for a judgement that failed
 # What rows may have besides, by the types that figures are made of; None where a row has nothing there.
 OTHERS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("annotator", "dataset", "model", "grammar", "fingerprint"), (str,)),
@@ -96,15 +97,30 @@ def refuse_preferences(preferences: Sequence[object], texts: Sequence[str], can_
     bad = [i for i, p in enumerate(preferences) if not (is_preference(p) or (can_lack and p is None))]
     if bad:
         shown = ", ".join(f"#{i} {excerpt(texts[i])} {excerpt(preferences[i])}" for i in bad[:NUM_NAMED])
+        is_odd = any(is_number(preferences[i]) and preferences[i] != FAILED for i in bad)
+        what, do = ("outside", _scale(preferences)) if is_odd else ("none", "judge those pairs again")
         raise Incomplete(
-            f"win rate: {len(bad)} of {len(preferences)} preferences are none ({shown}); legal is 1 to 2; judge those "
-            f"pairs again"
+            f"win rate: {len(bad)} of {len(preferences)} preferences are {what} ({shown}); legal is 1 to 2; {do}"
         )
+
+
+def _scale(preferences: Sequence[Any]) -> str:
+    """What to type where preferences are on another scale than AlpacaEval's."""
+    are_shares = all(0 <= p <= 1 for p in preferences if is_number(p) and p != FAILED)
+    shares = "add 1 to each, if they are 0 where output_1 is better and 1 where output_2 is"
+    return (
+        shares if are_shares else "write 1 where output_1 is better, 2 where output_2 is, and null where nobody judged"
+    )
 
 
 def is_preference(value: object) -> bool:
     """Whether it is on AlpacaEval's scale; alpaca_eval writes -1 or nothing for a judgement that failed."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= 2
+    return is_number(value) and 1 <= value <= 2
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether it is a number, and not NaN."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
 
 
 def _name(rows: Sequence[Mapping[str, Any]], side: str) -> str:

@@ -129,13 +129,18 @@ def parse(text: str, where: str) -> object:
             f"objects; "
             f"fix or remove it{comma}"
         ) from None
-    if "\\u" in text and (half := SURROGATE.search(json.dumps(found, ensure_ascii=False))):
+    if "\\u" in text and (half := _has_half(found)):
+        at = next((f" row {i}" for i, row in enumerate(found) if _has_half(row)), "") if isinstance(found, list) else ""
         raise BadData(
-            f"{where}: found {half.group()[:9]!a} alone, half of a character; whole characters are legal, as no "
+            f"{where}{at}: found {half.group()[:9]!a} alone, half of a character; whole characters are legal, as no "
             f"encoding has halves of "
             "them; a text was cut within an emoji or the like: remove the half"
         )
     return found
+
+
+def _has_half(found: object) -> re.Match[str] | None:
+    return SURROGATE.search(json.dumps(found, ensure_ascii=False))
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict:
