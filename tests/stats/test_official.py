@@ -153,8 +153,29 @@ def test_a_table_of_difficulty_that_is_none(difficulty, preference, says, tmp_pa
         official.read_table(tmp_path / "df_gamed.csv")
     (tmp_path / "df_gamed.csv").write_text("index,other\n" + "".join(f"{n},0\n" for _ in range(2) for n in range(805)))
     (tmp_path / "instruction_difficulty.csv").write_text("a,b\n" * 806)
-    with pytest.raises(BadData, match=r"instruction_difficulty.csv: found 1 row;"):
+    with pytest.raises(BadData, match=r"instruction_difficulty.csv: found 805 rows of 1 index;"):
         official.read_table(tmp_path / "df_gamed.csv")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (
+            "3,9.5\n",
+            "found 806 rows of 805 indices; legal is one for each of 0 to 804; fetch instruction_diff",
+        ),
+        ("805,1\n", "found 806 rows of 806 indices"),
+        (None, "row 4: instruction_difficulty: found 'x'; a number is legal; fetch instruction_difficulty.csv"),
+    ],
+)
+def test_difficulties_beside_the_table_are_one_for_each_instruction(more, says, tmp_path):
+    """A second difficulty of an instruction took the place of the first without a word."""
+    table, beside = tmp_path / "df_gamed.csv", tmp_path / "instruction_difficulty.csv"
+    table.write_text("index,std_delta_len,preference\n" + "".join(f"{n},0,1\n" for _ in range(2) for n in range(805)))
+    given = "".join(f"{n},{'x' if n == 3 and more is None else n}\n" for n in range(805))
+    beside.write_text(f"index,instruction_difficulty\n{given}{more or ''}")
+    with pytest.raises(BadData, match=f"instruction_difficulty.csv: {says}"):
+        official.read_table(table)
 
 
 def test_folds_are_those_of_scikit_learn():

@@ -29,6 +29,7 @@ GAMED_WEIGHT = 0.1  # of each row of the two gamed baselines, beside 1 of a judg
 AGREEMENT_PCT = 0.02
 NEAR_ZERO = 4.0  # standard errors of a weight within which the penalty may hold it at 0 in another sample
 NUM_DRAWS = 8192
+BESIDE = "instruction_difficulty.csv"  # the data set's file of difficulties, for a table without them
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def read_table(path: Path) -> Table:
             "tatsu-lab/alpaca_eval again"
         )
     if "instruction_difficulty" not in rows[0]:
-        rows = _completed(rows, path.with_name("instruction_difficulty.csv"))
+        rows = _completed(rows, path.with_name(BESIDE))
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0])
     writer.writeheader()
@@ -68,16 +69,14 @@ def read_table(path: Path) -> Table:
     return Table(text.getvalue(), np.stack([np.tanh(lengths_G), difficulty_G, np.zeros_like(wins_G)]), wins_G)
 
 
-def _numbers(path: Path, rows: Sequence[GamedRow], column: str) -> np.ndarray:
+def _numbers(path: Path, rows: Sequence[GamedRow], column: str, name: str = "df_gamed.csv") -> np.ndarray:
     """A column of the table; BadData with the row for what is no finite number."""
     found = []
     for n, row in enumerate(rows, 1):
         if (number := _number(row.get(column))) is None:
             raise BadData(
-                f"{path}: row {n}: {column}: found {excerpt(row.get(column))}; a number is legal; fetch df_gamed.csv "
-                f"of the "
-                f"data set "
-                "tatsu-lab/alpaca_eval again"
+                f"{path}: row {n}: {column}: found {excerpt(row.get(column))}; a number is legal; fetch {name} of the "
+                f"data set tatsu-lab/alpaca_eval again"
             )
         found.append(number)
     return np.array(found)
@@ -205,10 +204,15 @@ def _slope(judged: Judged, table: Table, fit: alpaca.Fit) -> np.ndarray:
 
 
 def _completed(rows: list[GamedRow], beside: Path) -> list[GamedRow]:
-    difficulty = {row.get("index"): row.get("instruction_difficulty") for row in _read(beside)}
-    if len(difficulty) != NUM_ALPACA_EVAL:
-        raise BadData(f"{beside}: found {plural(len(difficulty), 'row')}; legal is one for each of {NUM_ALPACA_EVAL}")
-    return [row | {"instruction_difficulty": difficulty.get(row["index"])} for row in rows]
+    given = _read(beside)
+    difficulty = {row.get("index"): row.get("instruction_difficulty") for row in given}
+    if len(given) != NUM_ALPACA_EVAL or difficulty.keys() != {str(i) for i in range(NUM_ALPACA_EVAL)}:
+        raise BadData(
+            f"{beside}: found {plural(len(given), 'row')} of {plural(len(difficulty), 'index', 'indices')}; legal is one "
+            f"for each of 0 to {NUM_ALPACA_EVAL - 1}; fetch {BESIDE} of the data set tatsu-lab/alpaca_eval again"
+        )
+    _numbers(beside, given, "instruction_difficulty", BESIDE)
+    return [row | {"instruction_difficulty": difficulty[row["index"]]} for row in rows]
 
 
 def _read(path: Path) -> list[GamedRow]:
