@@ -207,9 +207,10 @@ def _completed(rows: list[GamedRow], beside: Path) -> list[GamedRow]:
     given = _read(beside)
     difficulty = {row.get("index"): row.get("instruction_difficulty") for row in given}
     if len(given) != NUM_ALPACA_EVAL or difficulty.keys() != {str(i) for i in range(NUM_ALPACA_EVAL)}:
+        found = f"{plural(len(given), 'row')} of {plural(len(difficulty), 'index', 'indices')}"
         raise BadData(
-            f"{beside}: found {plural(len(given), 'row')} of {plural(len(difficulty), 'index', 'indices')}; legal is one "
-            f"for each of 0 to {NUM_ALPACA_EVAL - 1}; fetch {BESIDE} of the data set tatsu-lab/alpaca_eval again"
+            f"{beside}: found {found}; legal is one for each of 0 to {NUM_ALPACA_EVAL - 1}; fetch {BESIDE} of the "
+            f"data set tatsu-lab/alpaca_eval again"
         )
     _numbers(beside, given, "instruction_difficulty", BESIDE)
     return [row | {"instruction_difficulty": difficulty[row["index"]]} for row in rows]

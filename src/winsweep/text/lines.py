@@ -100,4 +100,5 @@ def _decoded(raw: bytes, is_first: bool, where: str, path: Path) -> str:
 def _other_encoding(begins: bytes) -> str:
     """The encoding that the first bytes of a file show, by its mark or by a zero byte beside the first character."""
     marked = next((name for mark, name in BOMS.items() if begins.startswith(mark)), "")
-    return marked or {(True, False): "utf-16be", (False, True): "utf-16le"}.get(tuple(b == 0 for b in begins[:2]), "")
+    zeros = [byte == 0 for byte in begins[:2]]
+    return marked or ("utf-16be" if zeros == [True, False] else "utf-16le" if zeros == [False, True] else "")
