@@ -16,7 +16,9 @@ from winsweep.store import small_files
 from winsweep.store.manifest import write_atomic
 from winsweep.workspace import Workspace
 
-CACHE = "looked.json"  # what was found whole, by what was asked of which content; delete it and only time is lost
+# What was found whole, by what was asked of which content; delete it and only time is lost. Its number goes up where a
+# look finds what it did not find before.
+CACHE = "looked-2.json"
 
 
 @dataclass(frozen=True)

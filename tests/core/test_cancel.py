@@ -10,7 +10,7 @@ from tests.core.faulty import STUDY
 from tests.core.test_finalizer import queue  # noqa: F401  # a fixture
 from winsweep import layout
 from winsweep.cluster_file import read_cluster
-from winsweep.slurm import cancel, commands, reconcile
+from winsweep.slurm import cancel, neighbours, reconcile
 from winsweep.slurm import queue as queue_module
 from winsweep.workspace import Workspace, open_workspace
 
@@ -75,23 +75,25 @@ def test_a_study_that_was_edited_since_is_cancelled_with_what_it_asked_for_befor
 def test_what_an_edit_leaves_in_the_queue_is_told_with_what_takes_it_out(tmp_path, two, queue):  # noqa: F811
     """And nothing else is: neither what the study asks for now, nor what the other one does."""
     _, second = two
-    assert not any(commands.say_earlier(w, reconcile.look(w)) for w in two)
+    assert not any(neighbours.say_earlier(w, reconcile.look(w).tasks) for w in two)
     edited = open_and_submit(tmp_path, "one", STUDY.replace("examples: 24", "examples: 25"))
-    told = commands.say_earlier(edited, reconcile.look(edited))
-    assert told.startswith("queued: 3 jobs of what this study asked for before it was edited, which nothing needs now")
-    assert not commands.say_earlier(second, reconcile.look(second))
-    assert not commands.say_earlier(edited.models(), reconcile.look(edited))
+    told = neighbours.say_earlier(edited, reconcile.look(edited).tasks)
+    assert told.startswith(
+        "queued or running: 3 jobs of what this study asked for before it was edited, which nothing needs now"
+    )
+    assert not neighbours.say_earlier(second, reconcile.look(second).tasks)
+    assert not neighbours.say_earlier(edited.models(), reconcile.look(edited).tasks)
     queue_module.run(shlex.split(told.partition("out: ")[2]))
     assert names(queue) == sorted([*SHARED, "prepare", *OF_A_SEED, *OF_A_SEED, "watchdog"])
     seen = reconcile.look(edited)
-    assert not commands.say_earlier(edited, seen) and not [i for i in seen.items if i.state == "ready"]
+    assert not neighbours.say_earlier(edited, seen.tasks) and not [i for i in seen.items if i.state == "ready"]
 
 
 def test_tasks_of_a_job_that_is_wanted_for_others_are_named_one_by_one(tmp_path, queue):  # noqa: F811
     open_and_submit(tmp_path, "one", STUDY.replace("seeds: [1]", "seeds: [1, 2, 3]"))
     edited = open_and_submit(tmp_path, "one", STUDY.replace("seeds: [1]", "seeds: [3]"))
     [job] = [p.stem for p in queue.glob("*.json") if json.loads(p.read_text())["name"].split(".")[1] == "judge"]
-    told = commands.say_earlier(edited, reconcile.look(edited))
+    told = neighbours.say_earlier(edited, reconcile.look(edited).tasks)
     assert f"'{job}_[0,1]'" in told
 
 
@@ -105,7 +107,7 @@ def test_a_job_whose_first_task_is_left_out_is_looked_at_as_any_other(tmp_path, 
     one = open_and_submit(tmp_path, "one", TWO_ARMS)
     assert any(not array.keys[0] for array, _ in reconcile.look(one).tasks)
     edited = open_and_submit(tmp_path, "one", TWO_ARMS.replace("examples: 25", "examples: 26"))
-    assert "before it was edited" in commands.say_earlier(edited, reconcile.look(edited))
+    assert "before it was edited" in neighbours.say_earlier(edited, reconcile.look(edited).tasks)
     cancel.cancel(edited, "")
     assert names(queue) == []
 
@@ -114,11 +116,11 @@ def test_a_study_that_was_renamed_is_no_other_study(tmp_path, two, queue, capsys
     """What its file asked for under its earlier name goes as after any edit, the finalizer of that name too."""
     renamed = STUDY.replace("name: faulty", "name: renamed")
     same = open_and_submit(tmp_path, "one", renamed)
-    told = commands.say_earlier(same, reconcile.look(same))
-    assert told.startswith("queued: 1 job of what this study asked for before")
+    told = neighbours.say_earlier(same, reconcile.look(same).tasks)
+    assert told.startswith("queued or running: 1 job of what this study asked for before")
     edited = open_and_submit(tmp_path, "one", renamed.replace("examples: 24", "examples: 25"))
-    assert commands.say_earlier(edited, reconcile.look(edited)).startswith(
-        "queued: 4 jobs of what this study asked for"
+    assert neighbours.say_earlier(edited, reconcile.look(edited).tasks).startswith(
+        "queued or running: 4 jobs of what this study asked for"
     )
     cancel.cancel(edited, "")
     assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
@@ -127,12 +129,12 @@ def test_a_study_that_was_renamed_is_no_other_study(tmp_path, two, queue, capsys
 
 def test_two_files_of_one_name_keep_their_finalizers_and_are_told(tmp_path, queue, capsys):  # noqa: F811
     one = open_and_submit(tmp_path, "one", STUDY)
-    assert not commands.say_namesakes(one, reconcile.look(one))
+    assert not neighbours.say_namesakes(one, reconcile.look(one).tasks)
     copy = open_and_submit(tmp_path, "copy", STUDY.replace("seeds: [1]", "seeds: [2]"))
     assert names(queue).count("finalizer") == 2 and reconcile.look(one).finalizer
-    told = commands.say_namesakes(copy, reconcile.look(copy))
+    told = neighbours.say_namesakes(copy, reconcile.look(copy).tasks)
     assert told.startswith(f"note: {tmp_path}/one.yaml is in the queue and has the name faulty, too;")
-    assert not commands.say_earlier(copy, reconcile.look(copy))
+    assert not neighbours.say_earlier(copy, reconcile.look(copy).tasks)
     cancel.cancel(copy, "")
     assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
 
@@ -144,6 +146,6 @@ def test_a_copy_that_asks_for_the_same_and_a_file_that_was_moved_are_the_same_st
     assert names(queue) == sorted([*SHARED, *OF_A_SEED, "watchdog"])
     one.study.path.unlink()
     moved = open_and_submit(tmp_path, "moved", STUDY.replace("seeds: [1]", "seeds: [1, 2]"))
-    assert names(queue).count("finalizer") == 1 and not commands.say_namesakes(moved, reconcile.look(moved))
+    assert names(queue).count("finalizer") == 1 and not neighbours.say_namesakes(moved, reconcile.look(moved).tasks)
     cancel.cancel(moved, "")
     assert names(queue) == []

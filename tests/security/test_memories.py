@@ -50,7 +50,7 @@ def readers(of: Workspace) -> list[tuple[str, Callable[[Path], Any], Callable[[A
     is_empty = lambda found: not found
     return [
         (".cache/digests.json", lambda at: Fingerprints(at).known, is_empty),
-        (".cache/looked.json", inspection._known, is_empty),
+        (f".cache/{inspection.CACHE}", inspection._known, is_empty),
         (".cache/checks.json", lambda _: early._remembered(of), is_empty),
         (".cache/shares.json", lambda _: remarks._known(of, {}), lambda found: isinstance(found, dict)),
         (".cache/max_array_tasks", lambda _: reconcile.max_tasks(of, 1), lambda num: num > 0),

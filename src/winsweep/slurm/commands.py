@@ -17,7 +17,7 @@ from winsweep.costs.eta import Pace, paces
 from winsweep.errors import ClusterDown
 from winsweep.local.controller import run_here
 from winsweep.placement import Cluster
-from winsweep.results import models_text, path_of, where_text
+from winsweep.results import models_text, where_text
 from winsweep.screen import Detail
 from winsweep.slurm import batch_script, containers, halt, machines, neighbours, options_check, sbatch
 from winsweep.slurm.cancel import cancel
@@ -96,25 +96,6 @@ def outside_the_queue(seen: Look) -> str:
     )
 
 
-def say_earlier(workspace: Workspace, seen: Look) -> str:
-    """A line for what an edit of the study left in the queue."""
-    if not (jobs := neighbours.of_earlier_text(workspace, seen.tasks)):
-        return ""
-    return (
-        f"queued: {plural(len(jobs), 'job')} of what this study asked for before it was edited, which nothing needs "
-        f"now; to take {'them' if jobs[1:] else 'it'} out: {shlex.join(['scancel', *jobs])}\n"
-    )
-
-
-def say_namesakes(workspace: Workspace, seen: Look) -> str:
-    """A line for another file of this name in the queue: one of the two would write over the other's table."""
-    return "".join(
-        f"note: {path} is in the queue and has the name {workspace.study.name}, too; both write "
-        f"{path_of(workspace)}; type another name: in one of them\n"
-        for path in neighbours.namesakes(workspace, seen.tasks)
-    )
-
-
 def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = False) -> int:
     done = judged_cells(workspace, seen.items)
     states = {i.artifact.key: i.state for i in seen.items}
@@ -124,7 +105,7 @@ def report(workspace: Workspace, seen: Look, command: str, is_verbose: bool = Fa
         f"cells judged; {where_text(workspace, done)}{beside}" if workspace.has_table else models_text(workspace, done)
     )
     print(f"{plural(len(seen.submitted), 'array')} submitted; {len(done)} of {len(workspace.judged)} {what}")
-    print(outside_the_queue(seen), say_earlier(workspace, seen), say_namesakes(workspace, seen), sep="", end="")
+    print(outside_the_queue(seen), neighbours.say(workspace, seen.tasks), sep="", end="")
     if seen.full:
         print(f"SLURM takes no more jobs now ({seen.full}); the finalizer submits the rest as room appears")
     told = failed.lines(workspace, seen.items, is_verbose)
@@ -147,7 +128,7 @@ def dry_run(workspace: Workspace, cluster: Cluster, chosen: Sequence[str], comma
     todo = planned(workspace, items, cluster, asks=True)
     known = paces(workspace, {a.stage for a in todo})
     dry.say_plan(workspace, seen.items, detail)
-    print(say_earlier(workspace, seen), end="")
+    print(neighbours.say(workspace, seen.tasks), end="")
     print("".join(f"{line}\n" for line in chosen), end="")
     for n, array in enumerate(todo[: len(todo) if detail.verbose else SHOWN]):
         print(f"#{n:<3d} {array_line(array, known.get(array.stage))}{waits_text(array)}")

@@ -1,10 +1,15 @@
-"""Studies that share a store: which tasks of the queue are this one's, and which of these another one waits for."""
+"""Studies that share a store: which tasks of the queue are this one's, which of these another one waits for, and what a
+person is told of both.
+"""
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from winsweep.amounts import plural
 from winsweep.attempt import arrays
+from winsweep.results import path_of
 from winsweep.slurm import pending_finalizers
 from winsweep.slurm.pending_finalizers import Waiting
 from winsweep.workspace import Workspace
@@ -80,3 +85,32 @@ def _told(found: Waiting) -> Told:
                 of_array[array.token] = arrays.all_told(array.folder)
     rows = {task.id: (of_array[array.token], task.index) for array, task in found}
     return {name: specs[index] if index < len(specs) else [] for name, (specs, index) in rows.items()}
+
+
+def say_earlier(workspace: Workspace, found: Waiting) -> str:
+    """A line for what an edit of the study left in the queue."""
+    if not (jobs := of_earlier_text(workspace, found)):
+        return ""
+    return (
+        f"queued or running: {plural(len(jobs), 'job')} of what this study asked for before it was edited, which "
+        f"nothing needs now; to take {'them' if jobs[1:] else 'it'} out: {shlex.join(['scancel', *jobs])}\n"
+    )
+
+
+def say_namesakes(workspace: Workspace, found: Waiting) -> str:
+    """A line for another file of this name in the queue: one of the two would write over the other's table."""
+    return "".join(
+        f"note: {path} is in the queue and has the name {workspace.study.name}, too; both write "
+        f"{path_of(workspace)}; type another name: in one of them\n"
+        for path in namesakes(workspace, found)
+    )
+
+
+def say(workspace: Workspace, found: Waiting) -> str:
+    """What is in the queue and not of the study as it stands; nothing where another launcher takes a job back just
+    now.
+    """
+    try:
+        return say_earlier(workspace, found) + say_namesakes(workspace, found)
+    except FileNotFoundError:
+        return ""
