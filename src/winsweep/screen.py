@@ -4,6 +4,7 @@ Pure but for the question how wide the terminal is.
 
 import io
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 NO_TERMINAL = 120  # columns where output goes into a pipe or a file; the variable COLUMNS says otherwise
 LEAST = 40
 GAP = "  "
+COMMAND, GLUE = re.compile(r"(?<=type: )[^;]+"), "\0"  # what is typed stays on one line
 NOTE = " " * 9  # before the text of a line that begins with what it is
 
 
@@ -66,10 +68,14 @@ def cut(text: str, columns: int) -> str:
 
 
 def wrapped(text: str, columns: int, indent: str = GAP) -> list[str]:
-    """The text in lines of so many columns, later ones indented; no word is broken, so that a path can be copied."""
-    return textwrap.wrap(
-        text, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    """The text in lines of so many columns, later ones indented; no word is broken, and no command behind `type:`, so
+    that both can be copied.
+    """
+    whole = COMMAND.sub(lambda found: found[0].replace(" ", GLUE), text)
+    lines = textwrap.wrap(
+        whole, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
     )
+    return [line.replace(GLUE, " ") for line in lines]
 
 
 def noted(lines: Iterable[str]) -> list[str]:

@@ -72,12 +72,14 @@ class Node:
             return {name: node.plain() for name, node in self.value.items()}
         return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value
 
-    def mapping(self) -> dict[str, "Node"]:
-        """The entries by key, none for a key without a value; BadStudy for anything else."""
+    def mapping(self, meant: str = "") -> dict[str, "Node"]:
+        """The entries by key, none for no value; BadStudy for anything else, a text with the hint {meant: TEXT}."""
         if self.value is None:
             return {}
         if not isinstance(self.value, dict):
-            raise self.error(f"found {show(self.value)}", "a mapping (key: value) is legal here")
+            text = visible(cut(self.value, MOST_PATH)) if meant and isinstance(self.value, str) else ""
+            do = f"type {self.path.rpartition('.')[2]}: {{{meant}: {text}}}" if text else ""
+            raise self.error(f"found {show(self.value)}", "a mapping (key: value) is legal here", do)
         return self.value
 
 
@@ -98,9 +100,8 @@ def read(kind: object, node: Node) -> typing.Any:
         return read(lists[0] if lists and isinstance(node.value, list) else kinds[0], node)
     if origin is typing.Literal:
         if node.value not in args:
-            raise node.error(
-                f"found {show(node.value)}", f"legal: {', '.join(map(str, args))}", _near(node.value, args)
-            )
+            legal = f"legal: {', '.join(map(str, args))}"
+            raise node.error(f"found {show(node.value)}", legal, _near(node.value, args))
         return node.value
     if origin is tuple and typing.get_origin(args[0]) is tuple:
         return tuple(

@@ -223,3 +223,13 @@ def test_a_model_that_is_only_a_name_is_answered_with_what_to_type(tmp_path, giv
     assert f"study.yaml:3: models.a: found the text '{given}'; a mapping is legal here; type {type_this}" in str(
         told.value
     )
+
+
+def test_rows_that_are_only_a_path_are_answered_with_what_to_type(tmp_path):
+    text = "name: x\nmodels: {a: {path: m}}\ntasks:\n  ins: data/rows.jsonl\nseeds: [1]\ninstructions: test.jsonl\n"
+    told = "\n".join(refused(tmp_path, text))
+    assert (
+        "4: tasks.ins: found the text 'data/rows.jsonl'; a mapping (key: value) is legal here; type ins: {path: "
+        in told
+    )
+    assert "6: instructions: found the text 'test.jsonl'; " in told and "type instructions: {path: test.jsonl}" in told

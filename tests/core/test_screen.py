@@ -18,3 +18,11 @@ def test_notes_are_wrapped_below_their_text(monkeypatch):
     monkeypatch.setenv("COLUMNS", "50")
     lines = screen.noted(["note     " + "of words " * 20, "note     short"])
     assert max(map(len, lines)) <= 50 and lines[1].startswith(" " * 9 + "words") and lines[-1] == "note     short"
+
+
+def test_what_is_typed_stays_on_one_line():
+    typed = "python launch/validate.py --study 'a b.yaml' --store runs"
+    assert screen.wrapped(f"nobody knows how good it is; type: {typed}", 40) == [
+        "nobody knows how good it is; type:",
+        f"  {typed}",
+    ]

@@ -39,8 +39,8 @@ class JudgeServer:
     """Use as a context; `requests` holds every body received, `arrivals` its prompts and when (monotonic).
 
     `faults` maps a text of a request to what happens to the requests that hold it, one after another, the last for
-    ever: "ok", one of FAULTS, "401", "404", "429 long", "400 long", "quota" or "held". Where none does, `choose` says
-    what happens to the n-th request of a prompt.
+    ever: "ok", one of FAULTS, "401", "404", "429 long", "400 long", "quota", "filtered" or "held". Where none
+    does, `choose` says what happens to the n-th request of a prompt.
     """
 
     def __init__(
@@ -157,6 +157,8 @@ def completion_text(body: dict, kind: str) -> str:
     logprobs = None if kind == "no logprobs" else {"content": [content[0] | {"token": token, "top_logprobs": content}]}
     message = {"role": "assistant", "content": token}
     choice = {"index": 0, "finish_reason": "length", "message": message, "logprobs": logprobs}
+    if kind == "filtered":
+        choice |= {"finish_reason": "content_filter", "message": message | {"content": None}, "logprobs": None}
     said = {
         "id": "x",
         "object": "chat.completion",

@@ -82,6 +82,7 @@ def test_calls_go_on_while_others_wait(server, tmp_path):
         ("not json", 6, "unreadable answer"),
         ("no logprobs", 6, "no log-probabilities in the reply"),
         ("other tokens", 6, "other tokens than m and M in the reply"),
+        ("filtered", 6, "the endpoint's content filter held the reply back"),
     ],
 )
 def test_a_lasting_failure_is_named_after_a_bound_and_is_never_kept(server, tmp_path, kind, calls, told):
@@ -98,6 +99,13 @@ def test_a_lasting_failure_is_named_after_a_bound_and_is_never_kept(server, tmp_
     server.faults.clear()
     before = len(server.requests)
     assert len(judge(make_pairs(9), asked, tmp_path)) == 9 and len(server.requests) == before + 1
+
+
+def test_what_a_content_filter_holds_back_is_no_lack_of_log_probabilities(server, tmp_path):
+    server.faults, asked = {"Question": ["filtered"]}, options()
+    with pytest.raises(JudgeFailed, match="take this instruction out of the study") as caught:
+        alpaca.annotate(make_pairs(3), asked, list, ledger_of(tmp_path, asked))
+    assert "samples" not in str(caught.value)
 
 
 def test_a_reply_without_usage_is_a_judgement_and_its_tokens_are_estimated(server, tmp_path):

@@ -17,7 +17,7 @@ from winsweep.judge.ledger import checked
 from winsweep.judge.prices import most_tokens_of
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.replies import Reply
-from winsweep.judge.verdict import Unreadable
+from winsweep.judge.verdict import Unreadable, refuse_filtered
 
 ENDPOINT = "/v1/chat/completions"
 LONGEST_LINE = 8 << 20  # bytes of a line of output; a longer one is no reply to what was asked
@@ -115,13 +115,14 @@ class Answers:
         tokens = said.tokens or self.size
         date = datetime.now(UTC).isoformat(timespec="seconds")
         try:
+            refuse_filtered(said.choice)
             return checked(
                 Judgement(self.read(said.choice), said.choice, said.served_model, date, tokens, said.fingerprint)
             )
         except Exception as error:  # a reply is whatever the server sent, so anything may come of reading it
             self.wasted.append(tokens)
             told = str(error) if isinstance(error, Unreadable) else f"unreadable answer ({type(error).__name__})"
-            return Failure("unreadable", told)
+            return Failure("unreadable", told, do=getattr(error, "do", ""))
 
 
 def _is_whole(line: bytes) -> bool:

@@ -21,7 +21,7 @@ from winsweep.judge.prices import tokens_of
 from winsweep.judge.questions import Judgement, Question
 from winsweep.judge.replies import Reply
 from winsweep.judge.spending import Spending
-from winsweep.judge.verdict import Unreadable
+from winsweep.judge.verdict import Unreadable, refuse_filtered
 
 NUM_PROBES = 3  # asked first: an endpoint that cannot answer as it must is found out before the rest is paid for
 PROBES = {"passing": 10, "unreadable": 2, "rejected": 2}  # calls for one of them by kind of failure
@@ -233,5 +233,6 @@ class _Calls:
 
 
 def _judgement(judge: ChatJudge, said: Reply, tokens: tuple[int, int]) -> Judgement:
+    refuse_filtered(said.choice)
     date = datetime.now(UTC).isoformat(timespec="seconds")
     return checked(Judgement(judge.read(said.choice), said.choice, said.served_model, date, tokens, said.fingerprint))

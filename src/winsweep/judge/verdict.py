@@ -17,6 +17,8 @@ NO_LOGPROBS = (
     "log-probabilities: judge: {from: chain_of_thought, model: NAME}"
 )
 
+FILTERED = "take this instruction out of the study, or name a judge at an endpoint that answers it"
+
 
 class Unreadable(ValueError):
     """A reply without a preference; its words are ours, as a server's could hold anything. `do`: what to type, where
@@ -26,6 +28,12 @@ class Unreadable(ValueError):
     def __init__(self, text: str, do: str = "") -> None:
         super().__init__(text)
         self.do = do
+
+
+def refuse_filtered(choice: Mapping[str, Any]) -> None:
+    """Unreadable for a reply that the endpoint's content filter held back."""
+    if choice.get("finish_reason") == "content_filter" and not choice.get("text"):
+        raise Unreadable("the endpoint's content filter held the reply back", FILTERED)
 
 
 def reader(entry: Mapping[str, Any]) -> Callable[[dict[str, Any]], float]:

@@ -126,7 +126,7 @@ def _adapted(node: Node, tasks: Mapping[str, Arm]) -> Arm:
 
 def _task_arm(name: str, node: Node, common: Common, entries: list[tuple[str, Node]], parts: Parts) -> Arm:
     check_name(name, node)
-    given = dict(node.mapping())
+    given = dict(node.mapping("path"))
     recipe = given["recipe"].mapping() if "recipe" in given else {}
     leave_out = strict.read(tuple[str, ...], given["leave_out"]) if "leave_out" in given else ()
     trajectory = {strict.read(int, at): at for at in strict.items(given["trajectory"])} if "trajectory" in given else {}

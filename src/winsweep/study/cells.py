@@ -115,7 +115,7 @@ class Cells:
             return one_of(self.arms, arm.reference, at, lambda a: a.fits(model))
         compare = given["compare"].mapping()
         node = compare.get("reference", given["compare"])
-        named = node.mapping() if "reference" in compare else {}
+        named = node.mapping("task") if "reference" in compare else {}
         strict.refuse_unknown(named, strict.keys(Reference), node)
         if len(named) != 1:
             raise node.error(

@@ -108,7 +108,7 @@ class Parts:
         self, node: Node, name: str, purpose: Literal["examples", "instructions"], others: tuple[str, ...] = ()
     ) -> Source:
         """Where rows come from and who reads them for this purpose; keys of `others` are not the reader's. BadStudy."""
-        given = {k: v for k, v in node.mapping().items() if k not in others}
+        given = {k: v for k, v in node.mapping("path").items() if k not in others}
         path = given.pop("path", None)
         at = given.pop("from", Node("jsonl", node.file, node.line, node.path))
         reader_name: str = strict.read(str, at)
