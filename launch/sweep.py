@@ -76,7 +76,7 @@ def add_cluster(slurm: argparse._ArgumentGroup) -> None:
     )
     slurm.add_argument("--watch", action="store_true", help="stay, and submit again until all is done or has failed")
     slurm.add_argument(
-        "--cancel", metavar="CELL", nargs="?", const="", help="take the study, or one cell, out of the queue"
+        "--cancel", metavar="CELL", nargs="?", const="", help="take the study, a cell or an arm out of the queue"
     )
     slurm.add_argument(
         "--emit",

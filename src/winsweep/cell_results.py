@@ -27,15 +27,15 @@ def named(workspace: Workspace, label: str) -> Cell:
     return cell_of(workspace, label)
 
 
-def several(workspace: Workspace, name: str) -> list[str]:
-    """The cells that `--only NAME` means: one, all of an arm (llama.gsm, with a point of a grid or without), or all of
-    a model (llama). BadStudy says which are near.
+def several(workspace: Workspace, name: str, word: str = "--only") -> list[str]:
+    """The cells that a NAME behind `word` means: one, all of an arm (llama.gsm, with a point of a grid or without), or
+    all of a model (llama). BadStudy says which are near.
     """
     meant = {label: _called(cell_of(workspace, label)) for label in workspace.judged}
     if found := [label for label, names in meant.items() if name in names]:
         return found
     legal = {n: None for place in range(5) for names in meant.values() for n in names[place : place + 1]}
-    raise BadStudy(f"--only {name}: no such cell in {workspace.study.path}; {strict.near(name, legal)}")
+    raise BadStudy(f"{word} {name}: no such cell in {workspace.study.path}; {strict.near(name, legal)}")
 
 
 def _called(cell: Cell) -> tuple[str, ...]:

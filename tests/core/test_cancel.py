@@ -10,6 +10,7 @@ from tests.core.faulty import STUDY
 from tests.core.test_finalizer import queue  # noqa: F401  # a fixture
 from winsweep import layout
 from winsweep.cluster_file import read_cluster
+from winsweep.errors import BadStudy
 from winsweep.slurm import cancel, neighbours, reconcile
 from winsweep.slurm import queue as queue_module
 from winsweep.workspace import Workspace, open_workspace
@@ -64,6 +65,20 @@ def test_a_cancelled_cell_takes_nothing_of_another_study(two, queue):  # noqa: F
     one, _ = two
     cancel.cancel(one, "a.ins.s1")
     assert not {*SHARED} - {*names(queue)} and names(queue).count("judge") == 1
+
+
+def test_an_arm_is_cancelled_with_all_its_seeds_and_a_wrong_name_is_told(tmp_path, queue):  # noqa: F811
+    text = STUDY.replace("seeds: [1]", "seeds: [1, 2]").replace(
+        "tasks: {", "tasks: {more: {from: toy, num_examples: 25}, "
+    )
+    study = open_and_submit(tmp_path, "one", text)
+    seen, labels = reconcile.look(study), [label for label in study.judged if ".more." in label]
+    tasks = cancel.of_cells(study, labels, seen)
+    gone = {key for array, task in seen.tasks if task.id in tasks for key in array.keys[task.index]}
+    assert gone == cancel.own(study, labels) >= {study.judged[label].key for label in labels} and len(labels) == 2
+    assert not any(".ins." in a.label for a in study.order if a.key in gone)
+    with pytest.raises(BadStudy, match=r"--cancel a\.mor: no such cell .*did you mean a\.more\?"):
+        cancel.cancel(study, "a.mor")
 
 
 def test_a_study_that_was_edited_since_is_cancelled_with_what_it_asked_for_before(tmp_path, two, queue):  # noqa: F811

@@ -1,33 +1,31 @@
-"""What `sweep.py --cancel` does: a person takes a study, or one cell, out of the queue."""
+"""What `sweep.py --cancel` does: a person takes a study, or cells of it, out of the queue."""
 
 from collections.abc import Sequence
 
-from winsweep import strict
+from winsweep import cell_results
 from winsweep.amounts import plural
 from winsweep.attempt import history
-from winsweep.errors import BadStudy
 from winsweep.slurm import neighbours, pending_finalizers, queue, watchdog
 from winsweep.slurm.array_folders import leave_out
 from winsweep.slurm.reconcile import Look, judged_cells, look
 from winsweep.workspace import Workspace, chain
 
 
-def cancel(workspace: Workspace, label: str) -> int:
-    """Take tasks out of the queue: of one cell what no other cell needs, or all of the study; but none that another
-    study of the store waits for.
+def cancel(workspace: Workspace, name: str) -> int:
+    """Take tasks out of the queue: of a cell, an arm or a model what no other cell needs, or all of the study; but none
+    that another study of the store waits for.
     """
-    if label and label not in workspace.judged:
-        raise BadStudy(f"--cancel {label}: no such cell; {strict.near(label, workspace.judged)}")
+    labels = cell_results.several(workspace, name, "--cancel") if name else []
     seen = look(workspace)
-    meant = of_cell(workspace, label, seen) if label else neighbours.own(workspace, seen.tasks)
+    meant = of_cells(workspace, labels, seen) if labels else neighbours.own(workspace, seen.tasks)
     needed = neighbours.needed_by_others(workspace, seen.tasks)
     others = {task.id for array, task in seen.tasks if not needed.isdisjoint(array.keys[task.index])}
-    if label:
+    for label in labels:
         leave_out(workspace, label)
     tasks = sorted(meant - others)
     call_off(workspace, seen, tasks)
     queue.cancel(tasks)
-    if not label:
+    if not labels:
         watchdog.drop(workspace.store.root, "")
     stay = f"; {len(meant & others)} stay, as another study of this store waits for them" if meant & others else ""
     said = f"{plural(len(tasks), 'task')} cancelled{stay}"
@@ -35,9 +33,9 @@ def cancel(workspace: Workspace, label: str) -> int:
     return 0
 
 
-def of_cell(workspace: Workspace, label: str, seen: Look) -> set[str]:
-    """Ids of tasks that make nothing but what this cell alone needs."""
-    keys = own(workspace, label)
+def of_cells(workspace: Workspace, labels: Sequence[str], seen: Look) -> set[str]:
+    """Ids of tasks that make nothing but what these cells alone need."""
+    keys = own(workspace, labels)
     return {task.id for array, task in seen.tasks if keys.issuperset(array.keys[task.index])}
 
 
@@ -57,11 +55,11 @@ def call_off(workspace: Workspace, seen: Look, tasks: Sequence[str]) -> None:
                 history.call_off(workspace.store, workspace.table(done).key)
 
 
-def own(workspace: Workspace, label: str) -> set[str]:
-    """Keys that only this cell needs."""
+def own(workspace: Workspace, labels: Sequence[str]) -> set[str]:
+    """Keys that only these cells need."""
 
     def keys(name: str) -> set[str]:
         return {a.key for of_stage in chain(workspace.ends(name)).values() for a in of_stage}
 
-    others: Sequence[set[str]] = [keys(name) for name in workspace.judged if name != label]
-    return keys(label).difference(*others)
+    others: Sequence[set[str]] = [keys(name) for name in workspace.judged if name not in labels]
+    return set[str]().union(*map(keys, labels)).difference(*others)
