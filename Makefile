@@ -80,7 +80,7 @@ slurm-24: install
 	$(BIN)/python slurm/testbed/in_debian trixie -- python -m pytest -v $(or $(TESTS),tests/slurm)
 
 # What `make test` has no time for: a time limit that is SLURM's own, the whole of paper.yaml with tiny models and stages on the login node, all on a
-# real SLURM, 5,000 judgements, doubles.
+# real SLURM, 5,000 judgements, doubles; and each stage of a fault that `make test` has at one.
 long: install
 	$(BIN)/python -m pytest -m long tests
 
