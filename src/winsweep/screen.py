@@ -14,7 +14,7 @@ from dataclasses import dataclass
 NO_TERMINAL = 120  # columns where output goes into a pipe or a file; the variable COLUMNS says otherwise
 LEAST = 40
 GAP = "  "
-COMMAND, GLUE = re.compile(r"(?<=type: )[^;]+"), "\0"  # what is typed stays on one line
+COMMAND, GLUE = re.compile(r"(?<=type: )(python|winsweep) [^;]+"), "\0"  # one of ours stays on one line
 NOTE = " " * 9  # before the text of a line that begins with what it is
 
 
@@ -68,8 +68,8 @@ def cut(text: str, columns: int) -> str:
 
 
 def wrapped(text: str, columns: int, indent: str = GAP) -> list[str]:
-    """The text in lines of so many columns, later ones indented; no word is broken, and no command behind `type:`, so
-    that both can be copied.
+    """The text in lines of so many columns, later ones indented; no word is broken, and none of our commands behind
+    `type:`, so that both can be copied.
     """
     whole = COMMAND.sub(lambda found: found[0].replace(" ", GLUE), text)
     lines = textwrap.wrap(

@@ -67,6 +67,16 @@ def test_a_cancelled_cell_takes_nothing_of_another_study(two, queue):  # noqa: F
     assert not {*SHARED} - {*names(queue)} and names(queue).count("judge") == 1
 
 
+def test_what_another_study_left_damaged_ends_no_command_on_this_one(two, queue):  # noqa: F811
+    one, second = two
+    tasks = reconcile.look(one).tasks
+    [other] = [a for a, _ in tasks if a.keys == ((f"finalizer/{second.study.name}",),)]
+    (other.folder / "finalizer.json").write_text("{")
+    assert neighbours.say(one, tasks) == ""
+    (other.folder / "finalizer.json").unlink()
+    assert neighbours.say(one, tasks) == ""
+
+
 def test_an_arm_is_cancelled_with_all_its_seeds_and_a_wrong_name_is_told(tmp_path, queue):  # noqa: F811
     text = STUDY.replace("seeds: [1]", "seeds: [1, 2]").replace(
         "tasks: {", "tasks: {more: {from: toy, num_examples: 25}, "

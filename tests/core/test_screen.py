@@ -26,3 +26,5 @@ def test_what_is_typed_stays_on_one_line():
         "nobody knows how good it is; type:",
         f"  {typed}",
     ]
+    prose = "notes of a study may say type: and go on for longer than a line of the terminal has room for"
+    assert max(map(len, screen.wrapped(prose, 40))) <= 40

@@ -9,8 +9,9 @@ from typing import Any
 
 from winsweep.amounts import plural
 from winsweep.attempt import arrays
+from winsweep.errors import WinsweepError
 from winsweep.results import path_of
-from winsweep.slurm import pending_finalizers
+from winsweep.slurm import pending_finalizers, watchdog
 from winsweep.slurm.pending_finalizers import Waiting
 from winsweep.workspace import Workspace
 
@@ -36,6 +37,8 @@ def of_earlier_text(workspace: Workspace, found: Waiting) -> list[str]:
     if len(workspace.judged) < len(workspace.cells) or not workspace.has_table:
         return []
     now = {a.key for a in workspace.order} | {pending_finalizers.key_of(workspace)}
+    if not any(now.isdisjoint(array.keys[task.index]) for array, task in found if array.keys != watchdog.KEYS):
+        return []  # and no specs are read
     now |= needed_by_others(workspace, found)
     meant, jobs = own(workspace, found), dict[str, list[int]]()
     wanted = {task.job for array, task in found if task.id not in meant or not now.isdisjoint(array.keys[task.index])}
@@ -107,10 +110,10 @@ def say_namesakes(workspace: Workspace, found: Waiting) -> str:
 
 
 def say(workspace: Workspace, found: Waiting) -> str:
-    """What is in the queue and not of the study as it stands; nothing where another launcher takes a job back just
-    now.
+    """What is in the queue and not of the study as it stands; nothing where another launcher takes a job back just now,
+    or what another study left is damaged: that ends no command on this one.
     """
     try:
         return say_earlier(workspace, found) + say_namesakes(workspace, found)
-    except FileNotFoundError:
+    except (FileNotFoundError, WinsweepError):
         return ""

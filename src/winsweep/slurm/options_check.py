@@ -41,9 +41,10 @@ def of_a_plugin(said: str) -> str:
     """The long option that srun does not know by what it said, if none of its own is like it: a plugin (SPANK) that is
     on the nodes alone may read it.
     """
-    unknown = UNKNOWN.match(said)
+    if not (unknown := UNKNOWN.match(said)):
+        return ""
     own = dict.fromkeys(LONG.findall(_run("--help")[1]))
-    return unknown[1] if unknown and not difflib.get_close_matches(unknown[1], own, cutoff=MISTYPED) else ""
+    return "" if difflib.get_close_matches(unknown[1], own, cutoff=MISTYPED) else unknown[1]
 
 
 def unread(options: tuple[str, ...]) -> str:
